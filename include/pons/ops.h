@@ -1,0 +1,313 @@
+/* ops.h: operations on arrays, called what MLX calls them, with MLX's promotion, broadcasting and edge cases.
+
+   A function with options is a macro over a struct whose zero is the default:
+       pons_sum(x, .axes = PONS_AXES(0, 1), .keepdims = true)
+   C++ and other languages call the function ending in _with. */
+#ifndef PONS_OPS_H
+#define PONS_OPS_H
+#include <pons/array.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- creation --------------------------------------------------------------------------------------------- */
+
+PONS_API pons_array pons_zeros(pons_shape shape, pons_dtype dtype);
+PONS_API pons_array pons_ones(pons_shape shape, pons_dtype dtype);
+/* `value` broadcast to `shape`. */
+PONS_API pons_array pons_full(pons_shape shape, pons_array value);
+PONS_API pons_array pons_zeros_like(pons_array x);
+PONS_API pons_array pons_ones_like(pons_array x);
+/* start, start + step, ... before stop. */
+PONS_API pons_array pons_arange(double start, double stop, double step, pons_dtype dtype);
+/* `count` values from start to stop, both included. */
+PONS_API pons_array pons_linspace(double start, double stop, int64_t count, pons_dtype dtype);
+/* (n, m) with ones on the k-th diagonal. */
+PONS_API pons_array pons_eye(int64_t n, int64_t m, int k, pons_dtype dtype);
+PONS_API pons_array pons_identity(int64_t n, pons_dtype dtype);
+/* (n, m) with ones on and below the k-th diagonal. */
+PONS_API pons_array pons_tri(int64_t n, int64_t m, int k, pons_dtype dtype);
+PONS_API pons_array pons_tril(pons_array x, int k);
+PONS_API pons_array pons_triu(pons_array x, int k);
+
+/* ---- elementwise, one operand: each is a row of kernel/elementwise.def ------------------------------------- */
+
+PONS_API pons_array pons_abs(pons_array x); /* of a complex number: its magnitude, float32 */
+PONS_API pons_array pons_negative(pons_array x);
+PONS_API pons_array pons_sign(pons_array x);
+PONS_API pons_array pons_square(pons_array x);
+PONS_API pons_array pons_sqrt(pons_array x);
+PONS_API pons_array pons_rsqrt(pons_array x);
+PONS_API pons_array pons_exp(pons_array x);
+PONS_API pons_array pons_expm1(pons_array x);
+PONS_API pons_array pons_log(pons_array x);
+PONS_API pons_array pons_log2(pons_array x);
+PONS_API pons_array pons_log10(pons_array x);
+PONS_API pons_array pons_log1p(pons_array x);
+PONS_API pons_array pons_sin(pons_array x);
+PONS_API pons_array pons_cos(pons_array x);
+PONS_API pons_array pons_tan(pons_array x);
+PONS_API pons_array pons_arcsin(pons_array x);
+PONS_API pons_array pons_arccos(pons_array x);
+PONS_API pons_array pons_arctan(pons_array x);
+PONS_API pons_array pons_sinh(pons_array x);
+PONS_API pons_array pons_cosh(pons_array x);
+PONS_API pons_array pons_tanh(pons_array x);
+PONS_API pons_array pons_arcsinh(pons_array x);
+PONS_API pons_array pons_arccosh(pons_array x);
+PONS_API pons_array pons_arctanh(pons_array x);
+PONS_API pons_array pons_sigmoid(pons_array x);
+PONS_API pons_array pons_erf(pons_array x);
+PONS_API pons_array pons_erfinv(pons_array x);
+PONS_API pons_array pons_floor(pons_array x);
+PONS_API pons_array pons_ceil(pons_array x);
+PONS_API pons_array pons_round(pons_array x); /* half to even */
+PONS_API pons_array pons_logical_not(pons_array x);
+PONS_API pons_array pons_bitwise_invert(pons_array x);
+PONS_API pons_array pons_real(pons_array x);
+PONS_API pons_array pons_imag(pons_array x);
+PONS_API pons_array pons_conjugate(pons_array x);
+
+/* ---- elementwise, two or three operands ------------------------------------------------------------------- */
+
+PONS_API pons_array pons_add(pons_array a, pons_array b);
+PONS_API pons_array pons_subtract(pons_array a, pons_array b);
+PONS_API pons_array pons_multiply(pons_array a, pons_array b);
+PONS_API pons_array pons_divide(pons_array a, pons_array b); /* of integers: float32 */
+PONS_API pons_array pons_floor_divide(pons_array a, pons_array b);
+PONS_API pons_array pons_remainder(pons_array a, pons_array b); /* sign of the divisor */
+PONS_API pons_array pons_power(pons_array a, pons_array b);
+PONS_API pons_array pons_maximum(pons_array a, pons_array b); /* NaN if either is */
+PONS_API pons_array pons_minimum(pons_array a, pons_array b);
+PONS_API pons_array pons_arctan2(pons_array a, pons_array b);
+PONS_API pons_array pons_logaddexp(pons_array a, pons_array b);
+PONS_API pons_array pons_equal(pons_array a, pons_array b);
+PONS_API pons_array pons_not_equal(pons_array a, pons_array b);
+PONS_API pons_array pons_less(pons_array a, pons_array b);
+PONS_API pons_array pons_less_equal(pons_array a, pons_array b);
+PONS_API pons_array pons_greater(pons_array a, pons_array b);
+PONS_API pons_array pons_greater_equal(pons_array a, pons_array b);
+PONS_API pons_array pons_logical_and(pons_array a, pons_array b);
+PONS_API pons_array pons_logical_or(pons_array a, pons_array b);
+PONS_API pons_array pons_bitwise_and(pons_array a, pons_array b);
+PONS_API pons_array pons_bitwise_or(pons_array a, pons_array b);
+PONS_API pons_array pons_bitwise_xor(pons_array a, pons_array b);
+PONS_API pons_array pons_left_shift(pons_array a, pons_array b);
+PONS_API pons_array pons_right_shift(pons_array a, pons_array b);
+/* a where `condition`, else b. */
+PONS_API pons_array pons_where(pons_array condition, pons_array a, pons_array b);
+/* Quotient (floored) and remainder. */
+PONS_API void pons_divmod(pons_array a, pons_array b, pons_array out[2]);
+PONS_API pons_array pons_reciprocal(pons_array x);
+/* x between lo and hi; either may be NULL. */
+PONS_API pons_array pons_clip(pons_array x, pons_array lo, pons_array hi);
+PONS_API pons_array pons_isnan(pons_array x);
+PONS_API pons_array pons_isinf(pons_array x);
+PONS_API pons_array pons_isfinite(pons_array x);
+PONS_API pons_array pons_isclose(pons_array a, pons_array b, double rtol, double atol);
+PONS_API pons_array pons_allclose(pons_array a, pons_array b, double rtol, double atol);
+PONS_API pons_array pons_array_equal(pons_array a, pons_array b);
+
+/* ---- dtype and shape -------------------------------------------------------------------------------------- */
+
+PONS_API pons_array pons_astype(pons_array x, pons_dtype dtype);
+/* The same bytes as another dtype; the last axis scales with the item size. */
+PONS_API pons_array pons_view(pons_array x, pons_dtype dtype);
+/* One size may be -1: what remains. */
+PONS_API pons_array pons_reshape(pons_array x, pons_shape shape);
+PONS_API pons_array pons_flatten(pons_array x, int start_axis, int end_axis); /* both included */
+PONS_API pons_array pons_unflatten(pons_array x, int axis, pons_shape shape);
+PONS_API pons_array pons_squeeze(pons_array x, pons_axes axes);
+PONS_API pons_array pons_expand_dims(pons_array x, pons_axes axes); /* positions in the result */
+/* Axes in a new order; reversed when left out: pons_transpose(x), pons_transpose(x, .axes = PONS_AXES(0, 2, 1)) */
+#define pons_transpose(...) pons_transpose_with((struct pons_transpose_args){.x = __VA_ARGS__})
+struct pons_transpose_args {
+  pons_array x;
+  pons_axes axes;
+};
+PONS_API pons_array pons_transpose_with(struct pons_transpose_args args);
+PONS_API pons_array pons_swapaxes(pons_array x, int axis1, int axis2);
+PONS_API pons_array pons_moveaxis(pons_array x, int source, int destination);
+PONS_API pons_array pons_broadcast_to(pons_array x, pons_shape shape);
+PONS_API pons_array pons_contiguous(pons_array x);
+PONS_API pons_array pons_as_strided(pons_array x, pons_shape shape, pons_shape strides, int64_t offset);
+PONS_API pons_array pons_concatenate(const pons_array *arrays, int count, int axis);
+PONS_API pons_array pons_stack(const pons_array *arrays, int count, int axis);
+/* Pieces of equal size; `axis` must divide by `parts`. */
+PONS_API void pons_split(pons_array x, int parts, int axis, pons_array *out);
+/* Pieces that begin at 0 and at each of `indices`: indices.count + 1 of them. */
+PONS_API void pons_split_at(pons_array x, pons_axes indices, int axis, pons_array *out);
+PONS_API pons_array pons_repeat(pons_array x, int repeats, int axis);
+PONS_API pons_array pons_tile(pons_array x, pons_shape reps);
+/* low[i] and high[i] elements of `value` (NULL: 0) before and after axis i. */
+PONS_API pons_array pons_pad(pons_array x, pons_shape low, pons_shape high, pons_array value);
+
+/* ---- indexing; a wrong index is an error with the index, the axis and its size ------------------------------ */
+
+/* x[start[0]:stop[0]:step[0], ...]: one entry per axis, negative ones count from the end, stops are clipped. `steps` may
+   be PONS_SCALAR: all 1. */
+PONS_API pons_array pons_slice(pons_array x, pons_shape start, pons_shape stop, pons_shape steps);
+/* x with that slice replaced by `update` (broadcast to it). */
+PONS_API pons_array pons_slice_update(pons_array x, pons_array update, pons_shape start, pons_shape stop, pons_shape steps);
+/* x[i] along `axis`: one slice, the axis gone. */
+PONS_API pons_array pons_index(pons_array x, int64_t i, int axis);
+/* x[..., indices, ...] along `axis`: indices' shape takes the place of the axis. */
+PONS_API pons_array pons_take(pons_array x, pons_array indices, int axis);
+PONS_API pons_array pons_take_along_axis(pons_array x, pons_array indices, int axis);
+PONS_API pons_array pons_put_along_axis(pons_array x, pons_array indices, pons_array values, int axis);
+/* x with `values` added at `indices` along `axis`; indices may repeat. */
+PONS_API pons_array pons_scatter_add_axis(pons_array x, pons_array indices, pons_array values, int axis);
+/* Slices of size `slice_sizes` that start at indices[i] along axes.at[i]: indices' shape + slice_sizes. */
+PONS_API pons_array pons_gather(pons_array x, const pons_array *indices, pons_axes axes, pons_shape slice_sizes);
+typedef enum pons_scatter_mode {
+  PONS_SCATTER_MAX,
+  PONS_SCATTER_MIN,
+  PONS_SCATTER_SUM,
+  PONS_SCATTER_PROD,
+  PONS_SCATTER_NONE
+} pons_scatter_mode;
+/* x with `updates` (indices' shape + slice shape, of x's rank) combined in at indices[i] along axes.at[i]. */
+PONS_API pons_array pons_scatter(pons_array x, const pons_array *indices, pons_array updates, pons_axes axes,
+                                 pons_scatter_mode mode);
+
+/* ---- reductions: over `axes`, all when left out ----------------------------------------------------------- */
+
+struct pons_reduce_args {
+  pons_array x;
+  pons_axes axes;
+  bool keepdims;
+  int ddof; /* variance and std only: the divisor is size - ddof */
+};
+#define pons_sum(...) pons_sum_with((struct pons_reduce_args){.x = __VA_ARGS__})
+#define pons_prod(...) pons_prod_with((struct pons_reduce_args){.x = __VA_ARGS__})
+#define pons_max(...) pons_max_with((struct pons_reduce_args){.x = __VA_ARGS__})
+#define pons_min(...) pons_min_with((struct pons_reduce_args){.x = __VA_ARGS__})
+#define pons_all(...) pons_all_with((struct pons_reduce_args){.x = __VA_ARGS__})
+#define pons_any(...) pons_any_with((struct pons_reduce_args){.x = __VA_ARGS__})
+#define pons_mean(...) pons_mean_with((struct pons_reduce_args){.x = __VA_ARGS__})
+#define pons_variance(...) pons_variance_with((struct pons_reduce_args){.x = __VA_ARGS__})
+#define pons_std(...) pons_std_with((struct pons_reduce_args){.x = __VA_ARGS__})
+#define pons_logsumexp(...) pons_logsumexp_with((struct pons_reduce_args){.x = __VA_ARGS__})
+PONS_API pons_array pons_sum_with(struct pons_reduce_args args);
+PONS_API pons_array pons_prod_with(struct pons_reduce_args args);
+PONS_API pons_array pons_max_with(struct pons_reduce_args args);
+PONS_API pons_array pons_min_with(struct pons_reduce_args args);
+PONS_API pons_array pons_all_with(struct pons_reduce_args args);
+PONS_API pons_array pons_any_with(struct pons_reduce_args args);
+PONS_API pons_array pons_mean_with(struct pons_reduce_args args);
+PONS_API pons_array pons_variance_with(struct pons_reduce_args args);
+PONS_API pons_array pons_std_with(struct pons_reduce_args args);
+PONS_API pons_array pons_logsumexp_with(struct pons_reduce_args args);
+/* The first index of the greatest or least along `axis`, uint32. */
+PONS_API pons_array pons_argmax(pons_array x, int axis, bool keepdims);
+PONS_API pons_array pons_argmin(pons_array x, int axis, bool keepdims);
+
+struct pons_scan_args {
+  pons_array x;
+  int axis;
+  bool reverse, exclusive;
+};
+#define pons_cumsum(...) pons_cumsum_with((struct pons_scan_args){.x = __VA_ARGS__})
+#define pons_cumprod(...) pons_cumprod_with((struct pons_scan_args){.x = __VA_ARGS__})
+#define pons_cummax(...) pons_cummax_with((struct pons_scan_args){.x = __VA_ARGS__})
+#define pons_cummin(...) pons_cummin_with((struct pons_scan_args){.x = __VA_ARGS__})
+PONS_API pons_array pons_cumsum_with(struct pons_scan_args args);
+PONS_API pons_array pons_cumprod_with(struct pons_scan_args args);
+PONS_API pons_array pons_cummax_with(struct pons_scan_args args);
+PONS_API pons_array pons_cummin_with(struct pons_scan_args args);
+
+/* ---- sorting: NaN last ------------------------------------------------------------------------------------ */
+
+PONS_API pons_array pons_sort(pons_array x, int axis);
+PONS_API pons_array pons_argsort(pons_array x, int axis); /* uint32 */
+/* Element kth where sorting would put it, none greater before, none less after; the order inside is unspecified. */
+PONS_API pons_array pons_partition(pons_array x, int kth, int axis);
+PONS_API pons_array pons_argpartition(pons_array x, int kth, int axis);
+/* The k greatest along `axis`, in no order. */
+PONS_API pons_array pons_topk(pons_array x, int k, int axis);
+
+/* ---- products --------------------------------------------------------------------------------------------- */
+
+/* Matrix product over the last two dimensions: (..., m, k) x (..., k, n) gives (..., m, n). Leading dimensions broadcast.
+   One-dimensional operands are a row on the left, a column on the right, and lose that axis in the result. */
+PONS_API pons_array pons_matmul(pons_array a, pons_array b);
+/* alpha * (a @ b) + beta * c */
+PONS_API pons_array pons_addmm(pons_array c, pons_array a, pons_array b, float alpha, float beta);
+PONS_API pons_array pons_inner(pons_array a, pons_array b);
+PONS_API pons_array pons_outer(pons_array a, pons_array b);
+/* Cross-correlation, channels last: x (N, ..., C), weight (O, ..., C / groups) gives (N, ..., O). Lists of one value
+   serve all spatial axes; left out: stride 1, padding 0, dilation 1, groups 1. */
+struct pons_conv_args {
+  pons_array x, weight;
+  pons_axes stride, padding, padding_high /* left out: as padding */, dilation, input_dilation;
+  int groups;
+  bool flip; /* the kernel reversed along its spatial axes: convolution proper */
+};
+#define pons_conv2d(...) pons_conv_with((struct pons_conv_args){.x = __VA_ARGS__})
+#define pons_conv1d(...) pons_conv_with((struct pons_conv_args){.x = __VA_ARGS__})
+#define pons_conv_general(...) pons_conv_with((struct pons_conv_args){.x = __VA_ARGS__})
+PONS_API pons_array pons_conv_with(struct pons_conv_args args);
+
+/* ---- softmax, norms, attention ---------------------------------------------------------------------------- */
+
+/* Over `axes` (the last when left out); `precise`: halves are computed in float32. */
+struct pons_softmax_args {
+  pons_array x;
+  pons_axes axes;
+  bool precise;
+};
+#define pons_softmax(...) pons_softmax_with((struct pons_softmax_args){.x = __VA_ARGS__})
+PONS_API pons_array pons_softmax_with(struct pons_softmax_args args);
+/* Over the last axis; weight and bias (its length) may be NULL. */
+PONS_API pons_array pons_fast_rms_norm(pons_array x, pons_array weight, float eps);
+PONS_API pons_array pons_fast_layer_norm(pons_array x, pons_array weight, pons_array bias, float eps);
+/* Rotary positions (arXiv:2104.09864) on the first `dims` of x (..., length, dim). */
+struct pons_rope_args {
+  pons_array x;
+  int dims;
+  bool traditional; /* pairs (2i, 2i+1) instead of (i, i + dims/2) */
+  float base;       /* 0: 10000 */
+  float scale;      /* 0: 1 */
+  pons_array offset; /* 0-d or (batch) int32; NULL: 0 */
+  pons_array freqs;  /* (dims/2); then base is not used */
+};
+#define pons_fast_rope(...) pons_fast_rope_with((struct pons_rope_args){.x = __VA_ARGS__})
+PONS_API pons_array pons_fast_rope_with(struct pons_rope_args args);
+/* softmax(scale q kT + mask) v: q (batch, heads, length, dim), k and v (batch, kv heads, length', dim); kv heads divide heads.
+   mask: bool (true keeps) or added; causal aligns the last query with the last key; sinks (heads) add exp(sink) below. */
+struct pons_attention_args {
+  pons_array q, k, v;
+  float scale;
+  pons_array mask;
+  bool causal;
+  pons_array sinks;
+};
+#define pons_fast_scaled_dot_product_attention(...) \
+  pons_fast_attention_with((struct pons_attention_args){.q = __VA_ARGS__})
+PONS_API pons_array pons_fast_attention_with(struct pons_attention_args args);
+
+/* ---- random numbers: the same bits as MLX for the same key (threefry) ------------------------------------- */
+
+/* (2) uint32 */
+PONS_API pons_array pons_random_key(uint64_t seed);
+/* (count, 2) uint32 */
+PONS_API pons_array pons_random_split(pons_array key, int count);
+/* Sets the key from which functions called with key NULL split theirs; one per thread. */
+PONS_API void pons_random_seed(uint64_t seed);
+/* width bytes (1, 2, 4) per element */
+PONS_API pons_array pons_random_bits(pons_shape shape, int width, pons_array key);
+PONS_API pons_array pons_random_uniform(pons_array low, pons_array high, pons_shape shape, pons_dtype dtype, pons_array key);
+PONS_API pons_array pons_random_normal(pons_shape shape, pons_dtype dtype, double mean, double std, pons_array key);
+PONS_API pons_array pons_random_bernoulli(pons_array p, pons_shape shape, pons_array key);
+PONS_API pons_array pons_random_randint(int64_t low, int64_t high, pons_shape shape, pons_dtype dtype, pons_array key);
+PONS_API pons_array pons_random_truncated_normal(pons_array low, pons_array high, pons_shape shape, pons_dtype dtype,
+                                                 pons_array key);
+PONS_API pons_array pons_random_gumbel(pons_shape shape, pons_dtype dtype, pons_array key);
+/* One index per row of logits along `axis`, uint32. */
+PONS_API pons_array pons_random_categorical(pons_array logits, int axis, pons_array key);
+PONS_API pons_array pons_random_permutation(int64_t n, pons_array key);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,135 @@
+/* base.h: the door of base/: memory, errors, dtypes, shapes, text, maps, threads, libraries at run time.
+   Knows nothing of arrays. Uses the C library alone. */
+#ifndef BASE_H
+#define BASE_H
+#include <pons/array.h> /* dtypes, pons_shape and the error functions' public face */
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#else
+#define PRINTF_LIKE(format, first)
+#endif
+
+/* ---- memory (memory.c): every allocation of the library goes through here, so that a test can fail each in turn ---- */
+
+void *mem_alloc(size_t bytes); /* NULL if there is none; the caller makes that an error */
+void *mem_zalloc(size_t bytes);
+void *mem_resize(void *p, size_t bytes);
+void mem_free(void *p);
+char *mem_text(const char *text); /* a copy */
+/* Makes room for `need` items: *items may move, *room grows. False if there is no memory (nothing is lost then). */
+bool mem_room(void *items, size_t *room, size_t need, size_t item_size); /* items: address of the pointer */
+/* Test hook: the n-th allocation from now on (1 = the next) fails once; 0 ends it. Returns how many were made since. */
+int64_t mem_fail_at(int64_t n);
+/* Asked at large allocations too (device/): does the hook say that this one fails? */
+bool mem_should_fail(void);
+
+/* ---- errors (error.c) ---- */
+
+/* A first cause, shared by every array that carries it. Immutable. error_out_of_memory needs no allocation. */
+typedef struct error error;
+/* Every error passes here: put a breakpoint on it. Records it for the thread (pons_ok, pons_error), calls the handler.
+   Never NULL. The caller owns one reference. Message: what is wrong, with the values; a second line "hint: ..." at times. */
+error *fail(const char *op, const char *format, ...) PRINTF_LIKE(2, 3);
+error *fail_no_memory(const char *op); /* the same without allocating */
+/* Records an error made elsewhere (another thread, an array) for this thread. */
+void error_meet(error *e);
+error *error_keep(error *e);
+void error_release(error *e); /* NULL is fine */
+const char *error_text(const error *e);
+
+/* ---- dtypes (dtype.def, dtype.c) ---- */
+
+typedef enum dtype_kind { KIND_BOOL, KIND_UNSIGNED, KIND_SIGNED, KIND_FLOAT, KIND_COMPLEX } dtype_kind;
+dtype_kind dtype_kind_of(pons_dtype d);
+static inline bool dtype_is_valid(int d) { return d >= 0 && d < PONS_DTYPE_COUNT; }
+bool dtype_is_inexact(pons_dtype d); /* float or complex */
+/* With weak operands (C scalars): a weak one gives way to a dtype of its kind or a higher kind. */
+pons_dtype dtype_promote_weak(pons_dtype a, bool a_weak, pons_dtype b, bool b_weak);
+/* The float dtype in which a function such as exp computes x: float32 for integers. */
+pons_dtype dtype_at_least_float(pons_dtype d);
+const char *dtype_npy(pons_dtype d); /* "<f4"; bfloat16 is "<V2", as MLX has it */
+bool dtype_from_npy(const char *text, pons_dtype *out);
+bool dtype_from_name(const char *name, pons_dtype *out);
+/* One element to and from a double (complex: real part), for printing, scalars and slow paths. */
+double dtype_read(pons_dtype d, const void *p);
+void dtype_write(pons_dtype d, void *p, double value);
+/* One element to and from int64, exact for integers. */
+int64_t dtype_read_int(pons_dtype d, const void *p);
+void dtype_write_int(pons_dtype d, void *p, int64_t value);
+
+float half_to_float(uint16_t h);
+uint16_t half_from_float(float f); /* nearest, ties to even */
+float bfloat_to_float(uint16_t h);
+uint16_t bfloat_from_float(float f);
+
+/* ---- shapes (shape.c) ---- */
+
+/* A shape by value. dims[n ..] are not read. */
+typedef struct shape {
+  int n;
+  int64_t dims[PONS_MAX_NDIM];
+} shape;
+/* false: more than PONS_MAX_NDIM axes, a negative size, or more elements than an int64 counts. */
+bool shape_from(pons_shape in, shape *out);
+pons_shape shape_public(const shape *s);
+int64_t shape_size(int n, const int64_t *dims); /* product; callers hold shapes that were checked */
+bool shape_size_checked(int n, const int64_t *dims, int64_t *size);
+bool shape_equal(int n, const int64_t *a, int m, const int64_t *b);
+/* NumPy broadcasting; false if they don't fit. */
+bool shape_broadcast(int n, const int64_t *a, int m, const int64_t *b, shape *out);
+void shape_row_major(int n, const int64_t *dims, int64_t *strides); /* in elements */
+bool shape_is_row_major(int n, const int64_t *dims, const int64_t *strides);
+/* Axis -n .. n-1 to 0 .. n-1; -1 if out of range. */
+int axis_normal(int axis, int n);
+/* "(2, 3)" in one of a few per-thread buffers: for messages. */
+const char *shape_text(int n, const int64_t *dims);
+/* Joins neighbouring axes that can be walked as one in each of the `count` stride lists, drops axes of size 1. Returns the new
+   number of axes; dims and strides are changed in place. strides[k] is a list of n. */
+int shape_collapse(int n, int64_t *dims, int count, int64_t **strides);
+
+/* ---- text (text.c): a string that grows; sticky failure ---- */
+
+typedef struct text {
+  char *at; /* ends in 0; NULL while empty */
+  size_t length, room;
+  bool failed; /* no memory: what follows is dropped */
+} text;
+void text_add(text *t, const char *format, ...) PRINTF_LIKE(2, 3);
+void text_add_bytes(text *t, const void *bytes, size_t count);
+void text_add_json(text *t, const char *string); /* quoted and escaped */
+char *text_take(text *t); /* the string, caller frees with mem_free; NULL if failed */
+void text_free(text *t);
+
+/* ---- map (map.c): pointer to integer, open addressing ---- */
+
+typedef struct map {
+  const void **keys;
+  int64_t *values;
+  size_t room, count;
+} map;
+bool map_set(map *m, const void *key, int64_t value); /* false: no memory */
+int64_t map_get(const map *m, const void *key, int64_t otherwise);
+void map_free(map *m);
+uint64_t hash_bytes(const void *bytes, size_t count, uint64_t seed);
+
+/* ---- threads (threads.c): one pool that shares the pieces of a loop ---- */
+
+/* Calls body(context, i) for i = 0 .. pieces-1, on this thread and the pool's; returns when all are done. How work is cut into
+   pieces must not depend on the number of threads: then results do not either. Nested calls run on the calling thread. */
+void parallel_for(int64_t pieces, void (*body)(void *context, int64_t piece), void *context);
+int parallel_threads(void);
+void parallel_set_threads(int count);
+int64_t time_ns(void); /* monotonic */
+
+/* ---- libraries at run time (load.c) ---- */
+
+/* The first of `names` (NULL-ended) that loads, or NULL; *why (mem_free it) tells what was tried and what the loader said. */
+void *library_open(const char *const *names, char **why);
+void *library_symbol(void *library, const char *name);
+const char *library_path(void *library, const char *symbol); /* file it was loaded from; for reports */
+#endif

@@ -1,0 +1,88 @@
+/* device.h: the door of device/: buffers, streams, events, and what a backend must do.
+
+   A backend is a `driver`: a name, how many devices it found, a list of implementations per primitive and one function that runs
+   kernels. It never sees a node. Uses base/, kernel/. */
+#ifndef DEVICE_H
+#define DEVICE_H
+#include "kernel/kernel.h"
+#include <pons/device.h>
+
+/* ---- buffers (buffer.c, cache.c) ---- */
+
+/* One logical memory, 64-byte aligned, counted. Whoever holds a reference may read it; it is written only by the step that makes
+   it, or by its only holder. */
+typedef struct buffer buffer;
+/* Uninitialised memory from the cache or the system; after one trim and retry an error that tells bytes asked, used, cached and
+   free, and `op`. bytes = 0 is fine. */
+buffer *buffer_new(size_t bytes, const char *op, error **why);
+/* Somebody else's memory; `destroy(owner)` when the last reference goes (also when this fails). */
+buffer *buffer_wrap(void *data, size_t bytes, void (*destroy)(void *), void *owner, error **why);
+buffer *buffer_keep(buffer *b);
+void buffer_release(buffer *b); /* NULL is fine */
+void *buffer_data(const buffer *b);
+size_t buffer_bytes(const buffer *b);
+/* True if the caller's is the only reference and the memory is our own: it may be overwritten. */
+bool buffer_is_sole(const buffer *b);
+
+/* ---- what a backend runs ---- */
+
+struct launch;
+/* One way to compute a primitive. Lists are ordered: the first that does not refuse wins. */
+typedef struct implementation {
+  const char *prim; /* name of the primitive record: "Matmul" */
+  const char *name; /* "blas", "portable" */
+  /* Why it can't take this call (data pointers are NULL here), or NULL. */
+  const char *(*refuses)(const struct launch *l);
+  error *(*run)(const struct launch *l); /* NULL: fine */
+} implementation;
+
+typedef struct launch {
+  const void *params; /* the primitive's parameter struct, from ops/<family>.h; NULL if it has none */
+  int n_in, n_out;
+  const operand *in;
+  const operand *out; /* row-major, uninitialised; out[0] may be the memory of an input only for kernels */
+} launch;
+
+typedef struct driver {
+  const char *name; /* "cpu" */
+  int (*count)(void);                      /* devices found; opens libraries at the first call */
+  void (*report)(text *json);              /* one JSON object: what was found, where, what is missing and why */
+  const implementation *implementations;
+  int n_implementations;
+  error *(*run_kernel)(const kernel *k, const operand *in, const operand *out);
+} driver;
+
+typedef struct device {
+  const driver *driver;
+  int index;
+  char name[16]; /* "cpu", "cuda:0" */
+} device;
+/* Defined in backends/backends.c, ended by NULL: the only place that knows every backend. */
+extern const driver *const pons_drivers[];
+device *device_default(void);
+device *device_named(const char *name); /* NULL: no such device */
+
+/* pick.c: the first implementation of `prim` on `d` that does not refuse `l`, or NULL. With `why`, each refusal is told. */
+const implementation *device_pick(const device *d, const char *prim, const launch *l, text *why);
+/* Does the device list any implementation of `prim`? Fast: asked for every node. */
+bool device_knows(const device *d, const char *prim);
+
+/* ---- streams and events (stream.c) ---- */
+
+typedef struct pons_stream_s stream;
+stream *stream_current(void); /* of this thread: pons_set_stream, or the default one of the default device */
+device *stream_device(const stream *s);
+int stream_index(const stream *s);
+/* Runs job(context) after all earlier jobs of the stream: on this thread at once if the stream has nothing to do and `inline_ok`,
+   else on the stream's thread. False: no memory; then the job has not run and will not. */
+bool stream_run(stream *s, bool inline_ok, void (*job)(void *context), void *context);
+
+/* Set once. */
+typedef struct event event;
+event *event_new(void); /* NULL: no memory */
+event *event_keep(event *e);
+void event_release(event *e);
+void event_set(event *e);
+bool event_is_set(event *e);
+void event_wait(event *e); /* spins briefly, then sleeps */
+#endif

@@ -1,0 +1,234 @@
+/* graph.h: the door of graph/: nodes, primitives, scopes, walks, functions.
+
+   A node is an array: a primitive with inputs and parameters (pending), or a buffer with a view (ready), or an error (failed).
+   What a node depends on never changes, so any thread may build on it; its state changes under graph_lock only.
+   Uses base/, kernel/ (rows), device/ (buffers, streams, events). */
+#ifndef GRAPH_H
+#define GRAPH_H
+#include "device/device.h"
+#include <pons/transforms.h>
+
+typedef struct prim prim;
+typedef struct pons_node node;
+
+/* ---- parameters: a struct per primitive, described by fields, from which printing, hashing, comparing, copying, saving and loading
+   are derived. Vectors are deep-copied into the node. ---- */
+
+typedef struct ints { /* axes, sizes, strides */
+  int n;
+  const int64_t *at;
+} ints;
+
+typedef enum field_type { /* how .mlxfn stores it */
+  FIELD_INT,     /* int: i32 */
+  FIELD_BOOL,    /* bool: 1 byte */
+  FIELD_ENUM,    /* int: i32, 0 .. limit-1 */
+  FIELD_FLOAT,   /* float */
+  FIELD_DOUBLE,  /* double */
+  FIELD_DTYPE,   /* pons_dtype: i32 code, u8 size */
+  FIELD_INT64,   /* int64_t: u64 */
+  FIELD_INTS,    /* ints: vec<i32> (sizes beyond 32 bits are refused on writing) */
+  FIELD_STRIDES, /* ints: vec<i64> */
+  FIELD_AXES64   /* ints: vec<u64> */
+} field_type;
+typedef struct field {
+  const char *name;
+  field_type type;
+  size_t offset;
+  int limit;
+} field;
+#define FIELD(TYPE, params, member) {#member, FIELD_##TYPE, offsetof(params, member), 0}
+#define FIELD_OF(params, member, count) {#member, FIELD_ENUM, offsetof(params, member), count}
+
+/* ---- primitives ---- */
+
+typedef struct spec { /* dtype and shape of a result */
+  pons_dtype dtype;
+  shape shape;
+} spec;
+
+typedef struct vjp_call { /* fill grads[i] where wanted[i]; leaving NULL means zero. In the public ops, like user code. */
+  const void *params;
+  int n_in, n_out;
+  const pons_array *in, *out, *cotangents; /* cotangents: n_out, never NULL */
+  const bool *wanted;
+  pons_array *grads;
+} vjp_call;
+typedef struct jvp_call { /* fill out_tangents; tangents[i] is NULL where it is zero. */
+  const void *params;
+  int n_in, n_out;
+  const pons_array *in, *tangents, *out;
+  pons_array *out_tangents;
+} jvp_call;
+typedef struct vmap_call { /* in[i] has the batch along axes[i], or axes[i] = -1: the same for all. Fill out and out_axes. */
+  const prim *prim;
+  const void *params;
+  int64_t size; /* of the batch */
+  int n_in, n_out;
+  const pons_array *in;
+  const int *axes;
+  pons_array *out;
+  int *out_axes;
+} vmap_call;
+
+typedef struct view { /* offset and strides in elements, into some buffer; shape stands elsewhere */
+  int64_t offset;
+  int64_t strides[PONS_MAX_NDIM];
+} view;
+
+enum { PRIM_MAX_FIELDS = 12, PRIM_MAX_INPUTS = 1 << 20 };
+struct prim {
+  const char *name; /* as .mlxfn has it, where it has it; unique among records */
+  int row;          /* elementwise: 1 + its row; else 0 */
+  bool linear;      /* in all its inputs together: the jvp is the op on the tangents */
+  bool no_gradient; /* integers, bits, comparisons: gradients are zero */
+  bool opaque;      /* never merged with an equal one */
+  size_t params_size;
+  field fields[PRIM_MAX_FIELDS]; /* ended by name NULL */
+  /* Number of results; NULL: 1. */
+  int (*outputs)(const void *params, int n_in);
+  /* dtypes and shapes of the results from the inputs; NULL (and only then) fine. An error is made with fail(). */
+  error *(*infer)(const void *params, int n_in, const pons_array *in, spec *out);
+  /* A view of in[0]: fill `out` so that the result (of shape `s`) is read from in[0]'s memory; false: its elements must be copied
+     to row-major order first (then it is asked again, with such a view). */
+  bool (*view)(const void *params, const node *in, const view *in_view, const shape *s, view *out);
+  void (*vjp)(const vjp_call *c); /* NULL: through decompose; else no gradient passes */
+  void (*jvp)(const jvp_call *c); /* NULL: by linear, by row, or the transpose of vjp */
+  void (*vmap)(const vmap_call *c); /* NULL: elementwise by row, else a loop over slices and a stack */
+  /* The definition in simpler ops: for devices without an implementation, and for transforms without a rule. */
+  void (*decompose)(const void *params, int n_in, const pons_array *in, pons_array *out);
+};
+/* Defined in ops/ops.c, ended by NULL: the only place that knows every primitive, elementwise rows included. */
+extern const prim *const pons_prims[];
+const prim *prim_named(const char *name); /* by record name; NULL if there is none */
+/* From fields: */
+bool params_equal(const prim *p, const void *a, const void *b);
+uint64_t params_hash(const prim *p, const void *params);
+void params_print(text *t, const prim *p, const void *params); /* "axes=[0, 1], kind=2" */
+const field *prim_field(const prim *p, const char *name);
+
+/* Records that graph/ itself needs. */
+extern const prim prim_input;  /* a placeholder: no value; evaluating it is an error */
+extern const prim prim_output; /* one result of a primitive with several: params {int index} */
+extern const prim prim_alias;  /* "Copy": the same value; transforms put one before each primal */
+
+/* ---- nodes ---- */
+
+typedef enum node_state { NODE_PENDING, NODE_SCHEDULED, NODE_READY, NODE_FAILED } node_state;
+
+struct pons_node {
+  atomic_int refs;       /* all of them: users, scopes, nodes built on this one, plans under way */
+  atomic_int scope_refs; /* those of scopes among them */
+  _Atomic uint8_t state; /* node_state; read with node_state_of */
+  uint8_t dtype;
+  uint8_t ndim;
+  bool weak;    /* a C scalar: gives way in promotion */
+  bool traced;  /* depends on a placeholder or a primal of a trace: keeps its inputs when computed while a trace is open */
+  const prim *prim; /* NULL for constants */
+  const void *params;
+  int n_in, n_out; /* n_out > 1: a node with several results; users see its prim_output nodes */
+  node **in;       /* NULL once let go */
+  const int64_t *shape; /* ndim */
+  const spec *specs;    /* n_out > 1: of each result */
+  int64_t size;         /* number of elements */
+  stream *stream;
+  /* ready: */
+  buffer *buffer;
+  int64_t offset;   /* in elements */
+  const int64_t *strides; /* ndim, in elements */
+  buffer **results; /* n_out > 1: row-major, one per result */
+  /* scheduled: set when `state` will have changed */
+  event *done;
+  error *error; /* failed */
+  uint64_t mark; /* graph_lock: scratch of walks: epoch << 32 | index */
+};
+static inline node_state node_state_of(const node *a) {
+  return (node_state)atomic_load_explicit(&((node *)a)->state, memory_order_acquire);
+}
+static inline bool node_failed(const node *a) { return node_state_of(a) == NODE_FAILED; }
+static inline shape node_shape(const node *a) {
+  shape s;
+  s.n = a->ndim;
+  for (int i = 0; i < s.n; i++) s.dims[i] = a->shape[i];
+  return s;
+}
+
+/* Constructors. Results belong to the innermost scope. An input that carries an error is returned instead. NULL input: an error. */
+pons_array node_make(const prim *p, const void *params, int n_in, const pons_array *in); /* asks p->infer */
+pons_array node_make_as(const prim *p, const void *params, int n_in, const pons_array *in, pons_dtype dtype, int ndim,
+                        const int64_t *dims); /* result known: infer is not asked */
+/* Several results (p->outputs of them) into out. */
+void node_make_many(const prim *p, const void *params, int n_in, const pons_array *in, pons_array *out, int n_out);
+/* A ready array on `b` (takes the caller's reference; also when it fails). strides NULL: row-major. */
+pons_array node_constant(buffer *b, pons_dtype dtype, int ndim, const int64_t *dims, const int64_t *strides, int64_t offset);
+pons_array node_placeholder(pons_dtype dtype, int ndim, const int64_t *dims);
+pons_array node_error(error *e); /* takes the caller's reference */
+/* node_error(fail(...)) */
+#define node_fail(...) node_error(fail(__VA_ARGS__))
+/* "(2, 3) float32" in one of a few per-thread buffers: for messages. */
+const char *node_text(const node *a);
+/* State changes; the caller holds graph_lock. node_publish takes over the reference to `b`. History is let go unless keep_history. */
+void node_publish(node *a, buffer *b, int64_t offset, const int64_t *strides, bool keep_history);
+void node_publish_many(node *a, buffer **results, bool keep_history); /* takes over results, an array from mem_alloc, and what is in it */
+void node_publish_error(node *a, error *e);
+/* Elements of a ready node. */
+static inline void *node_data(const node *a) {
+  return (char *)buffer_data(a->buffer) + a->offset * (int64_t)pons_dtype_size((pons_dtype)a->dtype);
+}
+
+/* ---- the lock under which states change and graphs are read; recursive ---- */
+void graph_lock(void);
+void graph_unlock(void);
+
+/* ---- traces (trace.c): between these, nodes that depend on a tracer keep their history when computed ---- */
+void trace_begin(void);
+void trace_end(void);
+bool trace_is_open(void); /* by any thread */
+
+/* ---- walks (walk.c) ---- */
+
+/* What the roots are made of, operands before users, each node once: a snapshot that holds references. Ready and failed nodes
+   are leaves: in the tape, with n_in = 0 (unless they are traced and still have their history). */
+typedef struct tape_item {
+  node *node;
+  int n_in;
+  node **in;
+} tape_item;
+typedef struct tape {
+  tape_item *at;
+  int64_t count;
+  map index; /* node to position */
+} tape;
+/* `stop` (may be NULL) are leaves whatever they are made of. False: no memory. */
+bool tape_walk(tape *t, node *const *roots, int n_roots, node *const *stop, int n_stop);
+void tape_free(tape *t);
+/* The roots again with from[i] replaced by to[i], everything on the way made anew from its primitive; what does not depend on
+   `from` is shared. Shapes are inferred again. Results belong to the scope. */
+bool graph_replace(const pons_array *roots, int n_roots, const pons_array *from, const pons_array *to, int n_from,
+                   pons_array *out);
+/* The graph as text, a line per node: "v2 float32 (2, 3) = Add v0 v1". */
+void graph_print(text *t, const pons_array *roots, int n_roots);
+
+/* ---- functions (function.c) ---- */
+
+/* What a pons_function is made of. Implementations embed it as their first member. */
+typedef struct pons_function_s function;
+struct pons_function_s {
+  atomic_int refs;
+  const char *kind; /* "callback", "grad", "imported", ... */
+  int n_out;        /* -1: outputs() tells */
+  int (*outputs)(function *f, const pons_array *in, int n_in); /* may be NULL if n_out >= 0 */
+  void (*call)(function *f, const pons_array *in, int n_in, pons_array *out, int n_out);
+  void (*destroy)(function *f); /* frees f itself too */
+};
+/* Zeroed memory of `bytes` with the head filled in, one reference. NULL and an error on no memory. */
+void *function_new(size_t bytes, const char *kind, int n_out,
+                   void (*call)(function *, const pons_array *, int, pons_array *, int), void (*destroy)(function *));
+/* f called on placeholders like `in` (on the dtypes and shapes alone): placeholders and results, held by the trace. */
+typedef struct traced {
+  int n_in, n_out;
+  pons_array *in, *out;
+} traced;
+bool function_trace(function *f, const pons_array *in, int n_in, traced *t);
+void traced_free(traced *t);
+#endif

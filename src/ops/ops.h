@@ -1,0 +1,65 @@
+/* ops.h: the door of ops/: parameter structs of the primitives, in the order .mlxfn stores their fields.
+
+   The record `prim_<name>` of each stands beside its constructor in the family's file; ops.c lists them all. Elementwise
+   primitives are rows of kernel/elementwise.def. Backends read this file and the rows, nothing else of ops/. */
+#ifndef OPS_H
+#define OPS_H
+#include "graph/graph.h"
+
+/* "AsType" (the row `cast`) and "View" */
+typedef struct cast_params { pons_dtype dtype; } cast_params;
+
+/* ---- creation ---- */
+/* "Arange": element i is start + i * ((start + step) - start), the ends formed in the result's dtype. Result: shape (n), dtype. */
+typedef struct arange_params { double start, stop, step; pons_dtype dtype; /* not in files: the node's own */ } arange_params;
+/* "Full": in[0] (already broadcast to the result's shape) copied to memory of its own. No parameters. */
+
+/* ---- shape; all are views of in[0] but Concatenate and Pad ---- */
+typedef struct shape_params { ints shape; } shape_params; /* Reshape, Broadcast (further inputs lend their shapes) */
+typedef struct axes_params { ints axes; } axes_params;    /* Transpose, Squeeze, ExpandDims (positions in the result, ascending), BroadcastAxes */
+typedef struct flatten_params { int start_axis, end_axis; } flatten_params;
+typedef struct unflatten_params { int axis; ints shape; } unflatten_params;
+typedef struct as_strided_params { ints shape, strides; int64_t offset; } as_strided_params;
+typedef struct axis_params { int axis; } axis_params; /* Concatenate, Sort, ArgSort, GatherAxis */
+typedef struct split_params { ints indices; int axis; } split_params; /* indices.n + 1 results, views */
+typedef struct pad_params { ints axes, low, high; } pad_params;      /* in: x, 0-d value */
+typedef struct slice_params { ints start, end, strides; } slice_params; /* one each per axis; end may be -(n+1) for negative strides */
+typedef struct slice_update_params { int kind; /* pons_scatter_mode */ ints start, end, strides; } slice_update_params;
+typedef struct dynamic_slice_params { ints axes, slice_size; } dynamic_slice_params;
+typedef struct number_of_elements_params { ints axes; bool inverted; pons_dtype dtype; } number_of_elements_params;
+
+/* ---- reductions ---- */
+enum { REDUCE_AND, REDUCE_OR, REDUCE_SUM, REDUCE_PROD, REDUCE_MIN, REDUCE_MAX, REDUCE_KINDS };
+typedef struct reduce_params { int kind; ints axes; } reduce_params; /* "Reduce": reduced axes stay as 1 */
+enum { ARG_MIN, ARG_MAX };
+typedef struct arg_reduce_params { int kind, axis; } arg_reduce_params;
+enum { SCAN_MAX, SCAN_MIN, SCAN_SUM, SCAN_PROD, SCAN_LOGADDEXP, SCAN_KINDS };
+typedef struct scan_params { int kind, axis; bool reverse, inclusive; } scan_params;
+typedef struct partition_params { int kth, axis; } partition_params; /* Partition, ArgPartition */
+/* "LogSumExp": over the last axis, kept as 1; no parameters */
+typedef struct softmax_params { bool precise; } softmax_params; /* over the last axis */
+
+/* ---- products ---- */
+/* "Matmul": operands of rank >= 2 with equal leading dims; no parameters */
+typedef struct addmm_params { float alpha, beta; } addmm_params; /* in: a, b, c; c has the result's shape */
+typedef struct conv_params {
+  ints stride, pad_lo, pad_hi, kernel_dilation, input_dilation; /* one per spatial axis */
+  int groups;
+  bool flip;
+} conv_params;
+
+/* ---- indexing ---- */
+typedef struct gather_params { ints axes, slice_sizes; } gather_params;     /* in: x, one index array per axis, of one shape */
+typedef struct scatter_params { int kind; /* pons_scatter_mode */ ints axes; } scatter_params; /* in: x, indices..., updates */
+enum { SCATTER_AXIS_SUM, SCATTER_AXIS_NONE };
+typedef struct scatter_axis_params { int kind, axis; } scatter_axis_params; /* in: x, indices, updates */
+/* "MaskedScatter": in: dst, mask, src, all with a leading batch axis; no parameters */
+
+/* ---- random ---- */
+typedef struct random_bits_params { ints shape; int width; } random_bits_params; /* in: keys uint32 (..., 2) */
+
+/* ---- composite: each has a decomposition ---- */
+typedef struct norm_params { float eps; } norm_params; /* RMSNorm (x, w), LayerNorm (x, w, b), RMSNormVJP, LayerNormVJP */
+typedef struct rope_params { int dims; bool traditional; float base, scale; bool forward; } rope_params;
+typedef struct attention_params { float scale; bool causal, has_sinks, output_logsumexp, force_fused; } attention_params;
+#endif
