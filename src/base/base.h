@@ -9,9 +9,9 @@
 #include <string.h>
 
 #if defined(__GNUC__)
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 #else
-#define PRINTF_LIKE(format, first)
+#define PRINTF_LIKE(text, first)
 #endif
 
 /* ---- memory (memory.c): every allocation of the library goes through here, so that a test can fail each in turn ---- */
@@ -68,6 +68,12 @@ float bfloat_to_float(uint16_t h);
 uint16_t bfloat_from_float(float f);
 
 /* ---- shapes (shape.c) ---- */
+
+/* A borrowed list: axes, sizes or strides among the parameters of a primitive. */
+typedef struct ints {
+  int n;
+  const int64_t *at;
+} ints;
 
 /* A shape by value. dims[n ..] are not read. */
 typedef struct shape {

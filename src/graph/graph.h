@@ -14,11 +14,6 @@ typedef struct pons_node node;
 /* ---- parameters: a struct per primitive, described by fields, from which printing, hashing, comparing, copying, saving and loading
    are derived. Vectors are deep-copied into the node. ---- */
 
-typedef struct ints { /* axes, sizes, strides */
-  int n;
-  const int64_t *at;
-} ints;
-
 typedef enum field_type { /* how .mlxfn stores it */
   FIELD_INT,     /* int: i32 */
   FIELD_BOOL,    /* bool: 1 byte */

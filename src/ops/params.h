@@ -1,10 +1,10 @@
-/* ops.h: the door of ops/: parameter structs of the primitives, in the order .mlxfn stores their fields.
+/* params.h: parameter structs of the primitives, in the order .mlxfn stores their fields.
 
    The record `prim_<name>` of each stands beside its constructor in the family's file; ops.c lists them all. Elementwise
    primitives are rows of kernel/elementwise.def. Backends read this file and the rows, nothing else of ops/. */
-#ifndef OPS_H
-#define OPS_H
-#include "graph/graph.h"
+#ifndef OPS_PARAMS_H
+#define OPS_PARAMS_H
+#include "base/base.h"
 
 /* "AsType" (the row `cast`) and "View" */
 typedef struct cast_params { pons_dtype dtype; } cast_params;
