@@ -24,16 +24,19 @@ typedef enum field_type { /* how .mlxfn stores it */
   FIELD_INT64,   /* int64_t: u64 */
   FIELD_INTS,    /* ints: vec<i32> (sizes beyond 32 bits are refused on writing) */
   FIELD_STRIDES, /* ints: vec<i64> */
-  FIELD_AXES64   /* ints: vec<u64> */
+  FIELD_AXES64,  /* ints: vec<u64> */
+  FIELD_FUNCTION /* pons_function, counted by the node; never stored */
 } field_type;
 typedef struct field {
   const char *name;
   field_type type;
   size_t offset;
   int limit;
+  bool unstored; /* part of the parameters, but not of the file */
 } field;
-#define FIELD(TYPE, params, member) {#member, FIELD_##TYPE, offsetof(params, member), 0}
-#define FIELD_OF(params, member, count) {#member, FIELD_ENUM, offsetof(params, member), count}
+#define FIELD(TYPE, params, member) {#member, FIELD_##TYPE, offsetof(params, member), 0, false}
+#define FIELD_OF(params, member, count) {#member, FIELD_ENUM, offsetof(params, member), count, false}
+#define FIELD_UNSTORED(TYPE, params, member) {#member, FIELD_##TYPE, offsetof(params, member), 0, true}
 
 /* ---- primitives ---- */
 
@@ -82,7 +85,8 @@ struct prim {
   field fields[PRIM_MAX_FIELDS]; /* ended by name NULL */
   /* Number of results; NULL: 1. */
   int (*outputs)(const void *params, int n_in);
-  /* dtypes and shapes of the results from the inputs; NULL (and only then) fine. An error is made with fail(). */
+  /* dtypes and shapes of the results from the inputs; returns NULL (and only then) if fine. An error is made with fail(). Left
+     out for rows: the dtype follows from the row, the shape is that of the inputs. */
   error *(*infer)(const void *params, int n_in, const pons_array *in, spec *out);
   /* A view of in[0]: fill `out` so that the result (of shape `s`) is read from in[0]'s memory; false: its elements must be copied
      to row-major order first (then it is asked again, with such a view). */
@@ -154,6 +158,10 @@ pons_array node_make_as(const prim *p, const void *params, int n_in, const pons_
                         const int64_t *dims); /* result known: infer is not asked */
 /* Several results (p->outputs of them) into out. */
 void node_make_many(const prim *p, const void *params, int n_in, const pons_array *in, pons_array *out, int n_out);
+/* The two halves of it: the node that has all results, and the array for one of them. Users never see the first. */
+pons_array node_make_tuple(const prim *p, const void *params, int n_in, const pons_array *in);
+pons_array node_output(pons_array tuple, int index);
+typedef struct output_params { int index; } output_params; /* of prim_output */
 /* A ready array on `b` (takes the caller's reference; also when it fails). strides NULL: row-major. */
 pons_array node_constant(buffer *b, pons_dtype dtype, int ndim, const int64_t *dims, const int64_t *strides, int64_t offset);
 pons_array node_placeholder(pons_dtype dtype, int ndim, const int64_t *dims);
