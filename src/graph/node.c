@@ -1,0 +1,308 @@
+/* node.c: making nodes, counting references, changing states.
+
+   A node is one allocation; what it needs later has its place behind it from the start:
+
+       struct | inputs | shape | strides | parameters | lists inside the parameters | specs (several results)
+
+   Uses base/, device/ (buffers, the thread's stream). */
+#include "graph/graph.h"
+#include "graph/scope.h"
+
+static atomic_llong live;
+int64_t pons_live_arrays(void) { return atomic_load(&live); }
+
+/* ---- references ---- */
+
+static node out_of_memory = {.refs = 1, .state = NODE_FAILED, .dtype = PONS_FLOAT32, .n_out = 1, .size = 1};
+
+pons_array node_no_memory(void) {
+  if (!out_of_memory.error) out_of_memory.error = fail_no_memory("array");
+  return &out_of_memory;
+}
+
+static void end_functions(const prim *p, const void *params) {
+  for (const field *f = p->fields; f->name; f++)
+    if (f->type == FIELD_FUNCTION) pons_function_release(*(pons_function *)((const char *)params + f->offset));
+}
+
+/* Nodes whose count fell to zero wait in a list through `mark`, so that a long chain does not recurse. */
+static void drop(node *a, node **dead) {
+  if (!a || a == &out_of_memory) return;
+  if (atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1) return;
+  a->mark = (uintptr_t)*dead;
+  *dead = a;
+}
+
+static void end_node(node *a, node **dead) {
+  if (a->in)
+    for (int i = 0; i < a->n_in; i++) drop(a->in[i], dead);
+  if (a->results)
+    for (int i = 0; i < a->n_out; i++) buffer_release(a->results[i]);
+  mem_free(a->results);
+  buffer_release(a->buffer);
+  event_release(a->done);
+  error_release(a->error);
+  if (a->prim && a->params) end_functions(a->prim, a->params);
+  mem_free(a);
+  atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+}
+
+static void end_all(node *dead) {
+  while (dead) {
+    node *a = dead;
+    dead = (node *)(uintptr_t)a->mark;
+    end_node(a, &dead);
+  }
+}
+
+pons_array pons_keep(pons_array a) {
+  if (a && a != &out_of_memory) atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
+  return a;
+}
+
+void pons_release(pons_array a) {
+  node *dead = NULL;
+  drop(a, &dead);
+  end_all(dead);
+}
+
+void pons_set(pons_array *slot, pons_array value) {
+  pons_array before = *slot;
+  *slot = pons_keep(value);
+  pons_release(before);
+}
+
+/* ---- making ---- */
+
+static bool is_list(field_type type) {
+  return type == FIELD_INTS || type == FIELD_STRIDES || type == FIELD_AXES64;
+}
+
+static size_t round8(size_t n) { return (n + 7) & ~(size_t)7; }
+
+static size_t lists_bytes(const prim *p, const void *params) {
+  size_t bytes = 0;
+  for (const field *f = p->fields; f->name; f++)
+    if (is_list(f->type)) bytes += (size_t)((const ints *)((const char *)params + f->offset))->n * sizeof(int64_t);
+  return bytes;
+}
+
+/* Copies the parameters to `at` and the lists in them to behind it; keeps functions. */
+static void copy_params(const prim *p, const void *params, char *at) {
+  memcpy(at, params, p->params_size);
+  int64_t *free_place = (int64_t *)(at + round8(p->params_size));
+  for (const field *f = p->fields; f->name; f++) {
+    if (f->type == FIELD_FUNCTION) pons_function_keep(*(pons_function *)(at + f->offset));
+    if (!is_list(f->type)) continue;
+    ints *list = (ints *)(at + f->offset);
+    if (list->n) memcpy(free_place, list->at, (size_t)list->n * sizeof(int64_t));
+    list->at = free_place;
+    free_place += list->n;
+  }
+}
+
+/* Nodes may hold a scope's reference before they have all their fields: refs starts at 1 for the scope. */
+static node *new_node(const prim *p, const void *params, int n_in, const pons_array *in, int ndim, const int64_t *dims,
+                      int n_specs) {
+  size_t params_bytes = p && params ? round8(p->params_size) + lists_bytes(p, params) : 0;
+  size_t bytes = sizeof(node) + (size_t)n_in * sizeof(node *) + 2 * (size_t)ndim * sizeof(int64_t) + params_bytes +
+                 (size_t)n_specs * sizeof(spec);
+  if (!scope_room(1)) return NULL;
+  node *a = mem_alloc(bytes);
+  if (!a) return NULL;
+  memset(a, 0, sizeof *a);
+  atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+  char *at = (char *)(a + 1);
+  atomic_init(&a->refs, 1);
+  a->ndim = (uint8_t)ndim;
+  a->prim = p;
+  a->n_in = n_in;
+  a->n_out = 1;
+  a->in = n_in ? (node **)at : NULL;
+  at += (size_t)n_in * sizeof(node *);
+  a->shape = (int64_t *)at;
+  if (ndim) memcpy(at, dims, (size_t)ndim * sizeof(int64_t));
+  a->size = shape_size(ndim, dims);
+  at += (size_t)ndim * sizeof(int64_t);
+  a->strides = (int64_t *)at;
+  at += (size_t)ndim * sizeof(int64_t);
+  if (p && params) {
+    copy_params(p, params, at);
+    a->params = at;
+    at += params_bytes;
+  }
+  a->specs = n_specs ? (spec *)at : NULL;
+  for (int i = 0; i < n_in; i++) {
+    a->in[i] = pons_keep(in[i]);
+    a->traced |= in[i]->traced;
+  }
+  a->stream = stream_current();
+  return a;
+}
+
+/* The first input that is missing or carries an error, as the result; or NULL. */
+static pons_array bad_input(const prim *p, int n_in, const pons_array *in) {
+  for (int i = 0; i < n_in; i++) {
+    if (!in[i]) return node_fail(p->name, "input %d of %d is NULL", i, n_in);
+    if (!node_failed(in[i])) continue;
+    error_meet(in[i]->error);
+    if (!scope_room(1)) return node_no_memory();
+    return in[i] == &out_of_memory ? in[i] : scope_own(pons_keep(in[i]));
+  }
+  return NULL;
+}
+
+static pons_array make(const prim *p, const void *params, int n_in, const pons_array *in, pons_dtype dtype, int ndim,
+                       const int64_t *dims) {
+  node *a = new_node(p, params, n_in, in, ndim, dims, 0);
+  if (!a) return node_no_memory();
+  a->dtype = (uint8_t)dtype;
+  return scope_own(a);
+}
+
+pons_array node_make_as(const prim *p, const void *params, int n_in, const pons_array *in, pons_dtype dtype, int ndim,
+                        const int64_t *dims) {
+  pons_array bad = bad_input(p, n_in, in);
+  return bad ? bad : make(p, params, n_in, in, dtype, ndim, dims);
+}
+
+/* The rule of rows: equal shapes, equal dtypes (the condition of `select` apart), the result by the row. */
+static error *infer_row(const prim *p, const void *params, int n_in, const pons_array *in, spec *out) {
+  const row r = (row)(p->row - 1);
+  if (n_in != row_table[r].arity)
+    return fail(p->name, "takes %d arrays, got %d", row_table[r].arity, n_in);
+  const node *last = in[n_in - 1];
+  for (int i = 0; i < n_in; i++) {
+    if (!shape_equal(in[i]->ndim, in[i]->shape, last->ndim, last->shape))
+      return fail(p->name, "operands differ in shape: %s and %s", node_text(in[i]), node_text(last));
+    const bool condition = r == ROW_select && i == 0;
+    if (in[i]->dtype != (condition ? PONS_BOOL : last->dtype))
+      return fail(p->name, "operands differ in dtype: %s and %s", node_text(in[i]), node_text(last));
+  }
+  if (!row_takes(r, (pons_dtype)last->dtype))
+    return fail(p->name, "not defined for %s", pons_dtype_name((pons_dtype)last->dtype));
+  out->dtype = r == ROW_cast ? *(const pons_dtype *)params : row_result(r, (pons_dtype)last->dtype);
+  out->shape = node_shape(last);
+  return NULL;
+}
+
+pons_array node_make(const prim *p, const void *params, int n_in, const pons_array *in) {
+  pons_array bad = bad_input(p, n_in, in);
+  if (bad) return bad;
+  spec s;
+  error *e = p->infer ? p->infer(params, n_in, in, &s) : infer_row(p, params, n_in, in, &s);
+  if (e) return node_error(e);
+  return make(p, params, n_in, in, s.dtype, s.shape.n, s.shape.dims);
+}
+
+pons_array node_make_tuple(const prim *p, const void *params, int n_in, const pons_array *in) {
+  pons_array bad = bad_input(p, n_in, in);
+  if (bad) return bad;
+  const int n_out = p->outputs ? p->outputs(params, n_in) : 1;
+  spec *specs = mem_alloc((size_t)(n_out > 0 ? n_out : 1) * sizeof *specs);
+  if (!specs) return node_no_memory();
+  error *e = n_out > 0 ? p->infer(params, n_in, in, specs) : fail(p->name, "%d results asked of it", n_out);
+  node *a = e ? NULL : new_node(p, params, n_in, in, specs[0].shape.n, specs[0].shape.dims,
+                               n_out > 1 ? n_out : 0);
+  if (a) {
+    a->dtype = (uint8_t)specs[0].dtype;
+    a->n_out = n_out;
+    if (n_out > 1) memcpy((spec *)a->specs, specs, (size_t)n_out * sizeof *specs);
+  }
+  mem_free(specs);
+  if (e) return node_error(e);
+  return a ? scope_own(a) : node_no_memory();
+}
+
+pons_array node_output(pons_array tuple, int index) {
+  const output_params params = {index};
+  return node_make(&prim_output, &params, 1, &tuple);
+}
+
+void node_make_many(const prim *p, const void *params, int n_in, const pons_array *in, pons_array *out, int n_out) {
+  pons_array tuple = node_make_tuple(p, params, n_in, in);
+  for (int i = 0; i < n_out; i++)
+    out[i] = node_failed(tuple) ? tuple : tuple->specs ? node_output(tuple, i) : tuple;
+}
+
+pons_array node_constant(buffer *b, pons_dtype dtype, int ndim, const int64_t *dims, const int64_t *strides,
+                         int64_t offset) {
+  node *a = new_node(NULL, NULL, 0, NULL, ndim, dims, 0);
+  if (!a) {
+    buffer_release(b);
+    return node_no_memory();
+  }
+  a->dtype = (uint8_t)dtype;
+  a->buffer = b;
+  a->offset = offset;
+  if (strides)
+    memcpy((int64_t *)a->strides, strides, (size_t)ndim * sizeof *strides);
+  else
+    shape_row_major(ndim, dims, (int64_t *)a->strides);
+  atomic_init(&a->state, NODE_READY);
+  return scope_own(a);
+}
+
+pons_array node_placeholder(pons_dtype dtype, int ndim, const int64_t *dims) {
+  pons_array a = make(&prim_input, NULL, 0, NULL, dtype, ndim, dims);
+  if (!node_failed(a)) a->traced = true;
+  return a;
+}
+
+pons_array node_error(error *e) {
+  node *a = new_node(NULL, NULL, 0, NULL, 0, NULL, 0);
+  if (!a) {
+    error_release(e);
+    return node_no_memory();
+  }
+  a->dtype = PONS_FLOAT32;
+  a->error = e;
+  atomic_init(&a->state, NODE_FAILED);
+  return scope_own(a);
+}
+
+const char *node_text(const node *a) {
+  static _Thread_local char buffers[4][256];
+  static _Thread_local int next;
+  if (!a) return "NULL";
+  char *b = buffers[next = (next + 1) % 4];
+  snprintf(b, sizeof buffers[0], "%s %s", shape_text(a->ndim, a->shape), pons_dtype_name((pons_dtype)a->dtype));
+  return b;
+}
+
+/* ---- states; graph_lock is held ---- */
+
+/* What the node no longer needs once it is computed or failed. */
+static void let_go(node *a, bool keep_history, node_state state) {
+  node *dead = NULL;
+  event *done = a->done;
+  a->done = NULL;
+  if (!keep_history && a->in) {
+    node **in = a->in;
+    a->in = NULL;
+    for (int i = 0; i < a->n_in; i++) drop(in[i], &dead);
+  }
+  atomic_store_explicit(&a->state, (uint8_t)state, memory_order_release);
+  event_release(done);
+  end_all(dead);
+}
+
+void node_publish(node *a, buffer *b, int64_t offset, const int64_t *strides, bool keep_history) {
+  a->buffer = b;
+  a->offset = offset;
+  if (strides)
+    memcpy((int64_t *)a->strides, strides, a->ndim * sizeof *strides);
+  else
+    shape_row_major(a->ndim, a->shape, (int64_t *)a->strides);
+  let_go(a, keep_history, NODE_READY);
+}
+
+void node_publish_many(node *a, buffer **results, bool keep_history) {
+  a->results = results;
+  let_go(a, keep_history, NODE_READY);
+}
+
+void node_publish_error(node *a, error *e) {
+  a->error = error_keep(e);
+  let_go(a, false, NODE_FAILED);
+}
