@@ -58,7 +58,8 @@ typedef struct jvp_call { /* fill out_tangents; tangents[i] is NULL where it is 
   const pons_array *in, *tangents, *out;
   pons_array *out_tangents;
 } jvp_call;
-typedef struct vmap_call { /* in[i] has the batch along axes[i], or axes[i] = -1: the same for all. Fill out and out_axes. */
+typedef struct vmap_call { /* in[i] has the batch along axes[i], or axes[i] = -1: the same for all. Fill out and out_axes;
+                             leaving out[0] NULL means: as if there were no rule. */
   const prim *prim;
   const void *params;
   int64_t size; /* of the batch */
