@@ -11,8 +11,10 @@
 
 #if defined(__GNUC__)
 #define PONS_API __attribute__((visibility("default")))
+#define PONS_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
 #define PONS_API
+#define PONS_PRINTF(text, first)
 #endif
 
 #ifdef __cplusplus
@@ -126,6 +128,9 @@ PONS_API void pons_clear_error(void);
 PONS_API void pons_set_error_handler(void (*handler)(const char *text, void *payload), void *payload);
 /* The error `a` carries, or NULL. */
 PONS_API const char *pons_error_of(pons_array a);
+/* A new error, as the library's own ops make them, and an array that carries it: for functions made of ops, and callbacks.
+   `op` is put in front of the formatted text. */
+PONS_API pons_array pons_fail(const char *op, const char *format, ...) PONS_PRINTF(2, 3);
 
 /* ---- reading; evaluates first ----------------------------------------------------------------------------- */
 

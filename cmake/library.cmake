@@ -1,0 +1,80 @@
+# The library: objects, then from them
+#   pons           shared; exports what PONS_API marks
+#   pons_static    the same in one object file whose hidden symbols are local
+#   pons_internal  a plain archive, for tests that reach inside
+
+file(GLOB_RECURSE sources CONFIGURE_DEPENDS src/*.c lib/*.c)
+list(FILTER sources EXCLUDE REGEX "(_test|_fuzz|\\.isa)\\.c$")
+file(GLOB_RECURSE isa_sources CONFIGURE_DEPENDS src/backends/cpu/*.isa.c)
+
+# Kernels of the CPU backend are compiled once per instruction set; -DISA=<name> tells which.
+include(CheckCCompilerFlag)
+set(isa_names baseline)
+set(isa_baseline "")
+set(isa_defines "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(isa_avx2 -mavx2 -mfma -mf16c)
+  set(isa_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
+  check_c_compiler_flag("-mavx2 -mfma -mf16c" PONS_COMPILES_AVX2)
+  check_c_compiler_flag("-mavx512f -mavx512bw -mavx512dq -mavx512vl" PONS_COMPILES_AVX512)
+  if(PONS_COMPILES_AVX2)
+    list(APPEND isa_names avx2)
+    list(APPEND isa_defines PONS_HAVE_AVX2=1)
+  endif()
+  if(PONS_COMPILES_AVX512)
+    list(APPEND isa_names avx512)
+    list(APPEND isa_defines PONS_HAVE_AVX512=1)
+  endif()
+endif()
+
+function(pons_objects name)
+  add_library(${name} OBJECT ${ARGN})
+  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                     PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_compile_options(${name} PRIVATE ${warnings})
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE PONS_VERSION="${PROJECT_VERSION}" ${isa_defines})
+endfunction()
+
+pons_objects(pons_objects ${sources})
+target_link_libraries(pons_objects PRIVATE ZLIB::ZLIB PkgConfig::CJSON Threads::Threads)
+set(objects $<TARGET_OBJECTS:pons_objects>)
+if(isa_sources)
+  foreach(isa ${isa_names})
+    pons_objects(pons_objects_${isa} ${isa_sources})
+    # Nobody reads errno or floating-point traps; without them loops vectorise. Optimised even in debug builds: the
+    # loops are not bearable otherwise.
+    target_compile_options(pons_objects_${isa} PRIVATE $<IF:$<CONFIG:Debug>,-O2,-O3> -fno-math-errno -fno-trapping-math
+                                                       ${isa_${isa}})
+    target_compile_definitions(pons_objects_${isa} PRIVATE ISA=${isa})
+    list(APPEND objects $<TARGET_OBJECTS:pons_objects_${isa}>)
+  endforeach()
+endif()
+
+set(links ZLIB::ZLIB PkgConfig::CJSON Threads::Threads m ${CMAKE_DL_LIBS})
+
+function(pons_library name kind)
+  add_library(${name} ${kind} ${ARGN})
+  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_link_libraries(${name} PRIVATE ${links})
+endfunction()
+
+pons_library(pons SHARED ${objects})
+set_target_properties(pons PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
+pons_library(pons_internal STATIC ${objects})
+
+if(APPLE)
+  pons_library(pons_static STATIC ${objects}) # Mach-O keeps hidden symbols private to the program it is linked into
+else()
+  set(joined ${CMAKE_CURRENT_BINARY_DIR}/pons_joined${CMAKE_C_OUTPUT_EXTENSION})
+  add_custom_command(
+    OUTPUT ${joined}
+    COMMAND ${CMAKE_LINKER} -r -o ${joined} ${objects}
+    COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${joined}
+    DEPENDS pons_internal ${objects}
+    COMMAND_EXPAND_LISTS VERBATIM)
+  set_source_files_properties(${joined} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
+  pons_library(pons_static STATIC ${joined})
+endif()
+set_target_properties(pons_static PROPERTIES OUTPUT_NAME pons LINKER_LANGUAGE C)
+set_target_properties(pons pons_static pons_internal PROPERTIES ARCHIVE_OUTPUT_DIRECTORY lib LIBRARY_OUTPUT_DIRECTORY lib)

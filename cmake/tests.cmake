@@ -1,0 +1,79 @@
+# Tests, found by name under src, lib, tools and tests:
+#   x_test.c   a cmocka program, linked with the library's insides; it knows PONS_SOURCE_DIR and PONS_BUILD_DIR
+#   x_test.sh  run by sh, x_test.py run by PONS_PYTHON; both get the paths in the environment
+# A test that ends with status 77 was skipped and says why.
+# x_fuzz.c is a libFuzzer program (preset fuzz).
+
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+function(pons_test_settings name label)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77 LABELS "${label}")
+  set(environment
+      "PONS_SOURCE_DIR=${PROJECT_SOURCE_DIR}"
+      "PONS_BUILD_DIR=${CMAKE_CURRENT_BINARY_DIR}"
+      "PONS_LIBRARY=$<TARGET_FILE:pons>"
+      "PONS_STATIC_LIBRARY=$<TARGET_FILE:pons_static>"
+      "PONS_PYTHON=${PONS_PYTHON}"
+      "PONS_SANITIZE=${PONS_SANITIZE}"
+      "PONS_CC=${CMAKE_C_COMPILER}"
+      "ASAN_OPTIONS=detect_stack_use_after_return=1:allocator_may_return_null=1"
+      "UBSAN_OPTIONS=print_stacktrace=1"
+      "TSAN_OPTIONS=second_deadlock_stack=1")
+  if(TARGET tools_pons)
+    list(APPEND environment "PONS_COMMAND=$<TARGET_FILE:tools_pons>")
+  endif()
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT "${environment}")
+endfunction()
+
+function(pons_find_files variable pattern)
+  file(GLOB_RECURSE found CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
+       ${PROJECT_SOURCE_DIR}/src/${pattern} ${PROJECT_SOURCE_DIR}/lib/${pattern} ${PROJECT_SOURCE_DIR}/tools/${pattern}
+       ${PROJECT_SOURCE_DIR}/tests/${pattern})
+  set(${variable} ${found} PARENT_SCOPE)
+endfunction()
+
+pons_find_files(test_files *_test.c)
+foreach(file ${test_files})
+  get_filename_component(name ${file} NAME_WE)
+  get_filename_component(folder ${file} DIRECTORY)
+  add_executable(${name} ${file})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_compile_options(${name} PRIVATE ${warnings})
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE PONS_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                                             PONS_BUILD_DIR="${CMAKE_CURRENT_BINARY_DIR}" ${isa_defines})
+  target_link_libraries(${name} PRIVATE pons_internal PkgConfig::CMOCKA PkgConfig::CJSON ZLIB::ZLIB)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
+  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  pons_test_settings(${name} ${folder})
+endforeach()
+
+pons_find_files(script_files *_test.sh)
+foreach(file ${script_files})
+  get_filename_component(name ${file} NAME_WE)
+  get_filename_component(folder ${file} DIRECTORY)
+  add_test(NAME ${name} COMMAND sh ${PROJECT_SOURCE_DIR}/${file} WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  pons_test_settings(${name} ${folder})
+endforeach()
+
+pons_find_files(python_files *_test.py)
+foreach(file ${python_files})
+  get_filename_component(name ${file} NAME_WE)
+  get_filename_component(folder ${file} DIRECTORY)
+  add_test(NAME ${name}_py COMMAND sh ${PROJECT_SOURCE_DIR}/tests/python.sh ${PROJECT_SOURCE_DIR}/${file}
+           WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  pons_test_settings(${name}_py ${folder})
+endforeach()
+
+if(PONS_FUZZ)
+  pons_find_files(fuzz_files *_fuzz.c)
+  foreach(file ${fuzz_files})
+    get_filename_component(name ${file} NAME_WE)
+    add_executable(${name} ${file})
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    target_compile_options(${name} PRIVATE ${warnings})
+    target_compile_definitions(${name} PRIVATE _GNU_SOURCE PONS_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${name} PRIVATE pons_internal)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY fuzz)
+  endforeach()
+endif()
