@@ -171,7 +171,9 @@ pons_array node_error(error *e); /* takes the caller's reference */
 #define node_fail(...) node_error(fail(__VA_ARGS__))
 /* "(2, 3) float32" in one of a few per-thread buffers: for messages. */
 const char *node_text(const node *a);
-/* State changes; the caller holds graph_lock. node_publish takes over the reference to `b`. History is let go unless keep_history. */
+/* State changes; the caller holds graph_lock. node_schedule: pending to scheduled, takes a reference to `done`; history (in, n_in)
+   is let go at once unless keep_history, so that from then on no walk comes past this node. node_publish takes over the reference to `b`. History is let go unless keep_history. */
+void node_schedule(node *a, event *done, bool keep_history);
 void node_publish(node *a, buffer *b, int64_t offset, const int64_t *strides, bool keep_history);
 void node_publish_many(node *a, buffer **results, bool keep_history); /* takes over results, an array from mem_alloc, and what is in it */
 void node_publish_error(node *a, error *e);
@@ -190,6 +192,9 @@ void trace_end(void);
 bool trace_is_open(void); /* by any thread */
 
 /* ---- walks (walk.c) ---- */
+
+/* A number no mark has as its upper half yet; under graph_lock. All who use `mark` take their epochs here. */
+uint64_t walk_epoch(void);
 
 /* What the roots are made of, operands before users, each node once: a snapshot that holds references. Ready and failed nodes
    are leaves: in the tape, with n_in = 0 (unless they are traced and still have their history). */
