@@ -1,0 +1,21 @@
+/* cpu.h: the door of backends/cpu/: what its files share. Uses base/, kernel/, device/. */
+#ifndef CPU_H
+#define CPU_H
+#include "device/device.h"
+
+/* ---- kernels: elementwise chains (fused.c) ---- */
+
+/* Runs `k` once per element of out[0], whose shape every operand has. An output may be the very memory of an input of the same item
+   size that is row-major too. Results do not depend on the number of threads. */
+error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out);
+
+/* ---- instruction sets (isa.c) ---- */
+
+/* "baseline", "avx2", "avx512": the best that the machine has, or what the environment variable PONS_CPU names if the machine has it.
+   Chosen once. */
+const char *cpu_isa(void);
+/* The sets that this build and this machine have, ended by NULL, the least first. */
+const char *const *cpu_isas(void);
+/* For tests: from now on `name`; false if the machine does not have it. Not while kernels run. */
+bool cpu_set_isa(const char *name);
+#endif
