@@ -1,0 +1,270 @@
+#!/bin/sh
+# do: one word per chore, in front of the presets in CMakePresets.json, which work by themselves too.
+# Asks nothing. Variables: PONS_JOBS (processors used; all), PONS_FUZZ_SECONDS (per fuzzer; 60).
+set -eu
+cd "$(dirname "$0")"
+
+jobs=${PONS_JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}
+if [ -z "${CMAKE_GENERATOR:-}" ] && command -v ninja >/dev/null 2>&1; then
+  export CMAKE_GENERATOR=Ninja
+fi
+# What the tests compare with; nothing of it is part of Pons.
+python_packages='numpy mlx==0.32.4 mlx-cpu==0.32.4'
+
+usage() {
+  cat <<'END'
+usage: ./do VERB
+
+  deps    install what is missing: compiler, libraries, and a Python for the tests under build/venv
+  build   build everything (preset dev) into build/dev
+  run     build and run the main job: train on handwritten digits, export, run the exported file
+  test    all tests: optimised, under sanitizers, lint; says at the end which stage took how long
+  bench   build with full optimisation and print a table of timings
+  lint    check scripts and sources with the tools that are there
+  fuzz    feed the file readers with broken input (needs clang)
+  gpu     say what there is to run on a GPU
+  help    this text
+END
+}
+
+say() { printf '%s\n' "$*"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# ---- deps
+
+# Words for what is missing: the names of tools and pkg-config modules.
+missing_parts() {
+  have cc || say compiler
+  have cmake || say cmake
+  have ninja || have make || say make
+  if have pkg-config; then
+    pkg-config --exists libcjson || say cjson
+    pkg-config --exists cmocka || say cmocka
+    [ "$(uname)" = Darwin ] || pkg-config --exists zlib || say zlib
+    [ "$(uname)" = Darwin ] || pkg-config --exists openblas || say openblas
+  else
+    say pkg-config cjson cmocka zlib openblas
+  fi
+  if [ "$1" = test ]; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null || [ -x build/venv/bin/python ] || say python
+    have shellcheck || say shellcheck
+    have cppcheck || say cppcheck
+  fi
+}
+
+# What a part is called by the package manager $1.
+package_names() {
+  case $1:$2 in
+  apt:compiler) say gcc libc6-dev ;;
+  apt:cmake) say cmake ninja-build ;;
+  apt:cjson) say libcjson-dev ;;
+  apt:cmocka) say libcmocka-dev ;;
+  apt:zlib) say zlib1g-dev ;;
+  apt:openblas) say libopenblas-dev ;;
+  apt:python) say python3 python3-venv ;;
+  dnf:compiler) say gcc glibc-devel ;;
+  dnf:cmake) say cmake ninja-build ;;
+  dnf:pkg-config) say pkgconf-pkg-config ;;
+  dnf:cjson) say cjson-devel ;;
+  dnf:cmocka) say libcmocka-devel ;;
+  dnf:zlib) say zlib-devel ;;
+  dnf:openblas) say openblas-devel ;;
+  dnf:python) say python3 python3-pip ;;
+  dnf:shellcheck) say ShellCheck ;;
+  brew:compiler) ;; # comes with Xcode's command line tools, which brew itself needs
+  brew:zlib | brew:python) ;;
+  brew:cmake) say cmake ninja ;;
+  *) say "$2" ;;
+  esac
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif have sudo; then
+    sudo "$@"
+  else
+    say "missing packages need root or sudo. As root: $*" >&2
+    exit 1
+  fi
+}
+
+install_packages() {
+  if have apt-get; then
+    manager=apt
+  elif have dnf; then
+    manager=dnf
+  elif have brew; then
+    manager=brew
+  else
+    say "found no apt-get, dnf or brew; please install: $*" >&2
+    exit 1
+  fi
+  packages=$(for part in "$@"; do package_names $manager "$part"; done)
+  say "installing: $(say "$packages" | tr '\n' ' ')"
+  # shellcheck disable=SC2086 # a list of words
+  case $manager in
+  apt)
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $packages
+    ;;
+  dnf) as_root dnf install -qy $packages ;;
+  brew) brew install -q $packages ;;
+  esac
+}
+
+# The Python that tests compare with. Without MLX's wheel (or a network) they are skipped and say so.
+make_venv() {
+  [ -e build/venv/ready ] && return
+  say "making build/venv with $python_packages (for tests only)"
+  python3 -m venv build/venv || return 0
+  # shellcheck disable=SC2086 # a list of words
+  if build/venv/bin/python -m pip install -q $python_packages; then
+    touch build/venv/ready
+  elif build/venv/bin/python -m pip install -q numpy; then
+    say "no MLX for this machine: tests against MLX are skipped"
+    touch build/venv/ready
+  else
+    say "no NumPy: tests against NumPy and MLX are skipped"
+  fi
+}
+
+# $1: run (what building and running needs) or test (also what tests need)
+deps() {
+  parts=$(missing_parts "$1")
+  # shellcheck disable=SC2086 # a list of words
+  [ -z "$parts" ] || install_packages $parts
+  [ "$1" = run ] || make_venv
+}
+
+# ---- build, run
+
+# configure PRESET
+configure() {
+  [ -e "build/$1/CMakeCache.txt" ] || cmake --preset "$1"
+}
+
+# build PRESET [TARGET]
+build() {
+  configure "$1"
+  if [ $# -gt 1 ]; then
+    cmake --build --preset "$1" --parallel "$jobs" --target "$2"
+  else
+    cmake --build --preset "$1" --parallel "$jobs"
+  fi
+}
+
+run() {
+  deps run
+  build dev examples_digits
+  build/dev/examples/digits data/digits.npz "$@"
+}
+
+# ---- test
+
+# stage NAME COMMAND...: runs it and remembers how long it took; at the first failure the test ends.
+stages=
+stage() {
+  name=$1
+  shift
+  say "==== $name"
+  begin=$(date +%s)
+  set +e
+  (
+    set -e # in a condition sh would ignore it
+    "$@"
+  )
+  status=$?
+  set -e
+  if [ $status -eq 0 ]; then ended=passed; else ended=FAILED; fi
+  stages="$stages$(printf '%-8s %5d s  %s' "$ended" $(($(date +%s) - begin)) "$name")
+"
+  if [ $ended = FAILED ]; then
+    say "====" && printf '%s' "$stages"
+    exit 1
+  fi
+}
+
+# suite PRESET [CTEST ARGUMENTS]
+suite() {
+  preset=$1
+  shift
+  ctest --preset "$preset" --parallel "$jobs" "$@"
+}
+
+test_all() {
+  stage "install what is missing" deps test
+  stage "build (dev)" build dev
+  stage "tests (dev)" suite dev
+  stage "build (AddressSanitizer, UndefinedBehaviourSanitizer)" build asan
+  stage "tests (AddressSanitizer, UndefinedBehaviourSanitizer)" suite asan
+  stage "build (ThreadSanitizer)" build tsan
+  stage "tests of streams and threads (ThreadSanitizer)" suite tsan -R "stream|thread|parallel|async|event|eval|memory"
+  stage "lint" lint
+  say "====" && printf '%s' "$stages"
+}
+
+# ---- the rest
+
+lint() {
+  if have shellcheck; then
+    shellcheck ./do .ci/run tests/*.sh
+  else
+    say "no shellcheck: scripts not checked"
+  fi
+  if have cppcheck; then
+    cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr -j "$jobs" \
+      --suppressions-list=tests/cppcheck.txt -D__GNUC__=12 -Iinclude -Isrc src lib tools examples bench
+  else
+    say "no cppcheck: sources not checked"
+  fi
+}
+
+fuzz() {
+  have clang || { say "fuzzing needs clang" >&2 && exit 1; }
+  deps run
+  build fuzz
+  for fuzzer in build/fuzz/fuzz/*_fuzz; do
+    corpus=build/fuzz/corpus/$(basename "$fuzzer")
+    mkdir -p "$corpus"
+    say "==== $fuzzer"
+    "$fuzzer" -max_total_time="${PONS_FUZZ_SECONDS:-60}" -rss_limit_mb=2048 -print_final_stats=1 "$corpus"
+  done
+}
+
+bench() {
+  deps run
+  build release
+  for program in build/release/bench/*; do
+    if [ -f "$program" ] && [ -x "$program" ]; then "$program" "$@"; fi
+  done
+}
+
+gpu() {
+  say "Pons has no GPU backend yet: everything runs on the CPU."
+  if have nvidia-smi && nvidia-smi -L 2>/dev/null; then
+    :
+  else
+    say "This machine shows no NVIDIA GPU (nvidia-smi)."
+  fi
+  if [ -x build/dev/bin/pons ]; then build/dev/bin/pons info; fi
+}
+
+verb=${1:-help}
+[ $# -eq 0 ] || shift
+case $verb in
+deps) deps test ;;
+build) deps run && build dev ;;
+run) run "$@" ;;
+test) test_all ;;
+bench) bench "$@" ;;
+lint) lint ;;
+fuzz) fuzz ;;
+gpu) gpu ;;
+help | -h | --help) usage ;;
+*)
+  say "./do: no verb \"$verb\"" >&2
+  usage >&2
+  exit 2
+  ;;
+esac
