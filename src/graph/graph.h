@@ -32,7 +32,8 @@ typedef struct field {
   field_type type;
   size_t offset;
   int limit;
-  bool unstored; /* part of the parameters, but not of the file */
+  bool unstored; /* part of the parameters, but not of the file: readers set it (a dtype: the result's; Depends' count: how many
+                    results) */
 } field;
 #define FIELD(TYPE, params, member) {#member, FIELD_##TYPE, offsetof(params, member), 0, false}
 #define FIELD_OF(params, member, count) {#member, FIELD_ENUM, offsetof(params, member), count, false}

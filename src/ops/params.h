@@ -9,6 +9,8 @@
 /* "AsType" (the row `cast`) and "View" */
 typedef struct cast_params { pons_dtype dtype; } cast_params;
 
+/* Fields "not in files" have no place in .mlxfn: their value follows from what a file says of the node's results. */
+
 /* ---- creation ---- */
 /* "Arange": element i is start + i * ((start + step) - start), the ends formed in the result's dtype. Result: shape (n), dtype. */
 typedef struct arange_params { double start, stop, step; pons_dtype dtype; /* not in files: the node's own */ } arange_params;
@@ -27,6 +29,7 @@ typedef struct slice_params { ints start, end, strides; } slice_params; /* one e
 typedef struct slice_update_params { int kind; /* pons_scatter_mode */ ints start, end, strides; } slice_update_params;
 typedef struct dynamic_slice_params { ints axes, slice_size; } dynamic_slice_params;
 typedef struct number_of_elements_params { ints axes; bool inverted; pons_dtype dtype; } number_of_elements_params;
+typedef struct depends_params { int count; /* not in files: the number of results; in: they, then what they wait for */ } depends_params;
 
 /* ---- reductions ---- */
 enum { REDUCE_AND, REDUCE_OR, REDUCE_SUM, REDUCE_PROD, REDUCE_MIN, REDUCE_MAX, REDUCE_KINDS };

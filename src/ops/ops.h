@@ -1,0 +1,63 @@
+/* ops.h: the door of ops/: the records of the primitives and what the files of this folder share. Constructors are public
+   (pons/ops.h); each record stands beside its constructor. Uses base/, kernel/ (rows), graph/. */
+#ifndef OPS_H
+#define OPS_H
+#include "graph/graph.h"
+#include "ops/params.h"
+#include <pons/ops.h>
+
+/* elementwise.c: the record of each row of elementwise.def, at the row's place. */
+extern const prim elementwise_prims[ROW_COUNT];
+
+/* create.c */
+extern const prim prim_arange, prim_full;
+/* move.c, reshape.c, broadcast.c, bits.c: views */
+extern const prim prim_reshape, prim_flatten, prim_unflatten, prim_squeeze, prim_expand_dims, prim_transpose, prim_broadcast,
+    prim_broadcast_axes, prim_as_strided, prim_contiguous, prim_view, prim_stop_gradient, prim_depends, prim_number_of_elements;
+/* join.c */
+extern const prim prim_concatenate, prim_split, prim_pad;
+/* slice.c, gather.c, scatter.c */
+extern const prim prim_slice, prim_slice_update, prim_dynamic_slice, prim_dynamic_slice_update, prim_gather, prim_gather_axis,
+    prim_scatter, prim_scatter_axis, prim_masked_scatter;
+/* reduce.c, scan.c, sort.c */
+extern const prim prim_reduce, prim_arg_reduce, prim_scan, prim_sort, prim_arg_sort, prim_partition, prim_arg_partition;
+/* matmul.c, conv.c, divmod.c, random.c */
+extern const prim prim_matmul, prim_addmm, prim_convolution, prim_divmod, prim_random_bits;
+/* softmax.c, norm.c, rope.c, attention.c: composites */
+extern const prim prim_softmax, prim_logsumexp, prim_rms_norm, prim_rms_norm_vjp, prim_layer_norm, prim_layer_norm_vjp, prim_rope,
+    prim_attention;
+
+/* ---- checks.c: what constructors and infer functions ask about their operands ---- */
+
+/* The first operand that is missing or carries an error, as an array that carries one; NULL if all are sound. */
+pons_array operand_fault(const char *op, int n, const pons_array *in);
+/* NULL or the error "op: takes 2 operands, not 3". */
+error *check_count(const char *op, int n_in, int want);
+/* `axes` as 0 .. n-1 in their order, into out[PONS_MAX_NDIM]; all of them, ascending, when left out. Error: out of range or twice. */
+error *axes_normal(const char *op, const pons_array x, pons_axes axes, int64_t *out, int *count);
+/* Axes among parameters: each 0 .. ndim-1, none twice. */
+error *axes_check(const char *op, int ndim, ints axes);
+/* An axis as 0 .. ndim-1; -1 and *why if there is no such. */
+int axis_of(const char *op, const pons_array x, int axis, error **why);
+/* Fails unless dims describe a shape (sizes, number of elements, number of axes). Fills `out`. */
+error *spec_set(const char *op, spec *out, pons_dtype dtype, int n, const int64_t *dims);
+spec spec_of(const node *x);
+/* pons_astype, but x itself if it has that dtype. */
+pons_array as_dtype(pons_array x, pons_dtype dtype);
+pons_array broadcast_to(pons_array x, const shape *s);
+/* A 0-d constant that does not give way in promotion. */
+pons_array constant_like(double value, pons_array x);
+
+/* ---- batch.c: what vmap rules share ---- */
+
+/* in[i] with the batch along axis 0, repeated if it is the same for the whole batch. */
+pons_array batch_first(const vmap_call *c, int i);
+/* Shape of in[i] without its batch. */
+shape batch_slice_shape(const vmap_call *c, int i);
+/* The same primitive on batch_first of every operand with `params`; results have the batch along axis 0. */
+void batch_apply(const vmap_call *c, const void *params);
+/* list with 1 added to each entry, into room[PONS_MAX_NDIM]. */
+ints batch_shift(ints list, int64_t *room);
+/* list with `first` in front, into room[PONS_MAX_NDIM + 1]. */
+ints batch_prepend(int64_t first, ints list, int64_t *room);
+#endif
