@@ -80,7 +80,7 @@ typedef struct shape {
   int n;
   int64_t dims[PONS_MAX_NDIM];
 } shape;
-/* false: more than PONS_MAX_NDIM axes, a negative size, or more than 2^59 elements: then bytes too can be counted by an int64. */
+/* false: more than PONS_MAX_NDIM axes, a negative size, or more than 2^59 elements (whose bytes an int64 still counts). */
 bool shape_from(pons_shape in, shape *out);
 pons_shape shape_public(const shape *s);
 int64_t shape_size(int n, const int64_t *dims); /* product; callers hold shapes that were checked */
