@@ -41,7 +41,7 @@ PONS_API bool pons_layer_norm_init(pons_named p, const char *prefix, int64_t n, 
 PONS_API pons_array pons_layer_norm(pons_named p, const char *prefix, pons_array x, float eps);
 PONS_API bool pons_rms_norm_init(pons_named p, const char *prefix, int64_t n);
 PONS_API pons_array pons_rms_norm(pons_named p, const char *prefix, pons_array x, float eps);
-/* x (N, ..., C) in `groups` groups of channels, neighbours together (MLX's default order of channels) */
+/* x (N, ..., C): channel c belongs to group c % groups, as in MLX by default */
 PONS_API bool pons_group_norm_init(pons_named p, const char *prefix, int64_t channels);
 PONS_API pons_array pons_group_norm(pons_named p, const char *prefix, pons_array x, int groups, float eps);
 /* weight, bias, running_mean, running_var (n): batch statistics when training, and the running ones moved towards them in

@@ -13,7 +13,7 @@ typedef enum pons_optimizer_kind { PONS_SGD, PONS_ADAM, PONS_ADAMW } pons_optimi
 typedef struct pons_optimizer {
   pons_optimizer_kind kind;
   double learning_rate;
-  double weight_decay; /* SGD: added to the gradient; AdamW: taken off the parameter, 0.01 by pons_adamw */
+  double weight_decay; /* SGD: added to the gradient; AdamW: taken off the parameter, 0: 0.01, below 0: none */
   double momentum, dampening;
   bool nesterov;
   double beta1, beta2, eps; /* 0: 0.9, 0.999, 1e-8 */
@@ -23,7 +23,7 @@ typedef struct pons_optimizer {
 /* Kingma and Ba 2015, arXiv:1412.6980 */
 #define pons_adam(...) ((pons_optimizer){.kind = PONS_ADAM, __VA_ARGS__})
 /* Loshchilov and Hutter 2019, arXiv:1711.05101 */
-#define pons_adamw(...) ((pons_optimizer){.kind = PONS_ADAMW, .weight_decay = 0.01, __VA_ARGS__})
+#define pons_adamw(...) ((pons_optimizer){.kind = PONS_ADAMW, __VA_ARGS__})
 
 /* Puts the moved parameters in the place of the old ones; nothing is evaluated. `rate` is a scalar array that stands for
    o->learning_rate, or NULL. `state` grows what it needs at the first call. */
