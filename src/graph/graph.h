@@ -178,6 +178,7 @@ void node_schedule(node *a, event *done, bool keep_history);
 void node_publish(node *a, buffer *b, int64_t offset, const int64_t *strides, bool keep_history);
 void node_publish_many(node *a, buffer **results, bool keep_history); /* takes over results, an array from mem_alloc, and what is in it */
 void node_publish_error(node *a, error *e);
+void node_forget(node *a); /* lets the history go that was kept for a trace, if the node is past being pending */
 /* Elements of a ready node. */
 static inline void *node_data(const node *a) {
   return (char *)buffer_data(a->buffer) + a->offset * (int64_t)pons_dtype_size((pons_dtype)a->dtype);

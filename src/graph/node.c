@@ -306,3 +306,11 @@ void node_publish_error(node *a, error *e) {
   a->error = error_keep(e);
   let_go(a, false, NODE_FAILED);
 }
+
+void node_forget(node *a) {
+  if (node_state_of(a) == NODE_PENDING || !a->in) return;
+  node *dead = NULL, **in = a->in;
+  a->in = NULL;
+  for (int i = 0; i < a->n_in; i++) drop(in[i], &dead);
+  end_all(dead);
+}

@@ -1,0 +1,202 @@
+/* custom_rules.c: a function with rules of its own is a node between the function's results and everything that uses them:
+
+       inputs ──────────┬──────────────┐
+                        f ─ results ─ CustomTransforms ─ the same results
+
+   Evaluating goes through it (it is the identity on the results), transforms ask it for its rules first. What it has no rule
+   for passes through to f. Uses base/, graph/ and the public ops. */
+#include "transforms/transforms.h"
+#include <pons/ops.h>
+
+typedef struct custom_params {
+  pons_function f, vjp, jvp, vmap;
+  bool recompute;
+  int n_out; /* in: the inputs, then the results of f */
+} custom_params;
+
+static int custom_outputs(const void *params, int n_in) {
+  (void)n_in;
+  return ((const custom_params *)params)->n_out;
+}
+
+static error *custom_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  const int n_out = ((const custom_params *)params)->n_out;
+  for (int k = 0; k < n_out; k++) {
+    const node *y = in[n_in - n_out + k];
+    out[k] = (spec){(pons_dtype)y->dtype, node_shape(y)};
+  }
+  return NULL;
+}
+
+static void custom_decompose(const void *params, int n_in, const pons_array *in, pons_array *out) {
+  const int n_out = ((const custom_params *)params)->n_out;
+  for (int k = 0; k < n_out; k++) out[k] = in[n_in - n_out + k];
+}
+
+static pons_array *joined(const pons_array *a, int n_a, const pons_array *b, int n_b, const pons_array *c, int n_c) {
+  pons_array *all = mem_alloc((size_t)(n_a + n_b + n_c + 1) * sizeof *all);
+  if (!all) return NULL;
+  if (n_a) memcpy(all, a, (size_t)n_a * sizeof *a);
+  if (n_b) memcpy(all + n_a, b, (size_t)n_b * sizeof *b);
+  if (n_c) memcpy(all + n_a + n_b, c, (size_t)n_c * sizeof *c);
+  return all;
+}
+
+/* ---- gradients ---- */
+
+/* f again, on inputs that wait for the cotangents: then a plan can't take these results for those computed before. */
+static pons_array recomputed(const custom_params *p, const vjp_call *c, int n_args) {
+  pons_array *args = mem_alloc((size_t)(n_args + c->n_out + 1) * sizeof *args);
+  if (!args) return no_memory_in("checkpoint");
+  pons_depends(c->in, n_args, c->cotangents, c->n_out, args);
+  pons_vjp(p->f, args, n_args, c->cotangents, c->n_out, args + n_args, c->grads);
+  mem_free(args);
+  return NULL;
+}
+
+static void custom_vjp(const vjp_call *c) {
+  const custom_params *p = c->params;
+  const int n_args = c->n_in - c->n_out;
+  pons_array bad = NULL;
+  if (p->vjp) {
+    pons_array *in = joined(c->in, n_args, c->out, c->n_out, c->cotangents, c->n_out);
+    if (in)
+      pons_call(p->vjp, in, n_args + 2 * c->n_out, c->grads, n_args);
+    else
+      bad = no_memory_in("custom_function");
+    mem_free(in);
+  } else if (p->recompute) {
+    bad = recomputed(p, c, n_args);
+  } else {
+    for (int k = 0; k < c->n_out; k++) c->grads[n_args + k] = c->cotangents[k];
+  }
+  if (bad) c->grads[0] = bad;
+}
+
+static void custom_jvp(const jvp_call *c) {
+  const custom_params *p = c->params;
+  const int n_args = c->n_in - c->n_out;
+  if (!p->jvp) {
+    for (int k = 0; k < c->n_out; k++) c->out_tangents[k] = c->tangents[n_args + k];
+    return;
+  }
+  pons_array *in = joined(c->in, n_args, c->tangents, n_args, NULL, 0);
+  for (int k = 0; in && k < n_args; k++)
+    if (!in[n_args + k]) in[n_args + k] = pons_zeros_like(c->in[k]);
+  if (in)
+    pons_call(p->jvp, in, 2 * n_args, c->out_tangents, c->n_out);
+  else
+    c->out_tangents[0] = no_memory_in("custom_function");
+  mem_free(in);
+}
+
+/* ---- batches ---- */
+
+/* The node again, of the whole batch, each rule mapped over it. */
+static pons_array mapped(const vmap_call *c, const pons_array *in) {
+  const custom_params *p = c->params;
+  const pons_axes all = {0, NULL};
+  custom_params q = {.f = pons_vmap(p->f, all, all), .recompute = p->recompute, .n_out = p->n_out};
+  if (p->vjp) q.vjp = pons_vmap(p->vjp, all, all);
+  if (p->jvp) q.jvp = pons_vmap(p->jvp, all, all);
+  pons_array bad = NULL;
+  if (!q.f || (p->vjp && !q.vjp) || (p->jvp && !q.jvp))
+    bad = no_memory_in("vmap");
+  else
+    node_make_many(c->prim, &q, c->n_in, in, c->out, c->n_out);
+  pons_function_release(q.f);
+  pons_function_release(q.vjp);
+  pons_function_release(q.jvp);
+  for (int k = 0; k < c->n_out; k++) c->out_axes[k] = 0;
+  return bad;
+}
+
+static void custom_vmap(const vmap_call *c) {
+  const custom_params *p = c->params;
+  const int n_args = c->n_in - c->n_out;
+  pons_array *in = mem_alloc((size_t)(c->n_in + 1) * sizeof *in), bad = in ? NULL : no_memory_in("vmap");
+  if (in && p->vmap) {
+    for (int k = 0; k < n_args; k++) in[k] = c->axes[k] < 0 ? c->in[k] : batch_first(c->in[k], c->axes[k], c->size);
+    pons_call(p->vmap, in, n_args, c->out, c->n_out);
+    for (int k = 0; k < c->n_out; k++) c->out_axes[k] = 0;
+  } else if (in) {
+    for (int k = 0; k < c->n_in; k++) in[k] = batch_first(c->in[k], c->axes[k], c->size);
+    bad = mapped(c, in);
+  }
+  if (bad) c->out[0] = bad;
+  mem_free(in);
+}
+
+static const prim prim_custom = {
+    .name = "CustomTransforms",
+    .opaque = true,
+    .params_size = sizeof(custom_params),
+    .fields = {FIELD_UNSTORED(FUNCTION, custom_params, f), FIELD_UNSTORED(FUNCTION, custom_params, vjp),
+               FIELD_UNSTORED(FUNCTION, custom_params, jvp), FIELD_UNSTORED(FUNCTION, custom_params, vmap),
+               FIELD_UNSTORED(BOOL, custom_params, recompute), FIELD_UNSTORED(INT, custom_params, n_out)},
+    .outputs = custom_outputs,
+    .infer = custom_infer,
+    .vjp = custom_vjp,
+    .jvp = custom_jvp,
+    .vmap = custom_vmap,
+    .decompose = custom_decompose, /* no device has it: it is nothing to compute */
+};
+
+/* ---- the function ---- */
+
+typedef struct custom_function {
+  function head;
+  custom_function_parts parts;
+} custom_function;
+
+static int custom_function_outputs(function *self, const pons_array *in, int n_in) {
+  return pons_function_outputs(((custom_function *)self)->parts.f, in, n_in);
+}
+
+static void custom_call(function *self, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  const custom_function_parts *p = &((custom_function *)self)->parts;
+  const pons_scope scope = pons_scope_open();
+  pons_array *all = joined(in, n_in, NULL, 0, out, n_out);
+  if (!all) {
+    fill_failed(out, n_out, pons_scope_return(scope, no_memory_in(self->kind)));
+    return;
+  }
+  /* With a rule for each direction nothing need pass through f. */
+  for (int i = 0; p->vjp && p->jvp && i < n_in; i++) all[i] = pons_stop_gradient(in[i]);
+  const bool fine = pons_call(p->f, all, n_in, all + n_in, n_out);
+  memcpy(all, in, (size_t)n_in * sizeof *in);
+  const custom_params params = {p->f, p->vjp, p->jvp, p->vmap, p->recompute, n_out};
+  if (fine)
+    node_make_many(&prim_custom, &params, n_in + n_out, all, out, n_out);
+  else
+    fill_failed(out, n_out, first_failed(all + n_in, n_out));
+  mem_free(all);
+  pons_scope_return_many(scope, out, n_out);
+}
+
+static void custom_destroy(function *self) {
+  const custom_function_parts *p = &((custom_function *)self)->parts;
+  pons_function_release(p->f);
+  pons_function_release(p->vjp);
+  pons_function_release(p->jvp);
+  pons_function_release(p->vmap);
+  mem_free(self);
+}
+
+pons_function custom_function_new(const char *kind, const custom_function_parts *parts) {
+  if (!parts->f) {
+    error_release(fail(kind, "the function is NULL"));
+    return NULL;
+  }
+  custom_function *c = function_new(sizeof *c, kind, parts->f->n_out, custom_call, custom_destroy);
+  if (!c) return NULL;
+  c->head.outputs = custom_function_outputs;
+  c->parts = (custom_function_parts){pons_function_keep(parts->f), pons_function_keep(parts->vjp),
+                                     pons_function_keep(parts->jvp), pons_function_keep(parts->vmap), parts->recompute};
+  return &c->head;
+}
+
+pons_function pons_custom_function(pons_function f, struct pons_custom_rules rules) {
+  const custom_function_parts parts = {f, rules.vjp, rules.jvp, rules.vmap, false};
+  return custom_function_new("custom_function", &parts);
+}
