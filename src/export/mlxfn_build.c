@@ -1,0 +1,163 @@
+/* mlxfn_build.c: nodes from the entries of a file. Each is made as its constructor would make it, so its dtype and shape are
+   computed again; they must be those in the file. Uses export.h, graph/, the rows. */
+#include "export/export.h"
+
+enum { PARAMS_MOST = 512 };
+typedef union params_room {
+  max_align_t align;
+  char bytes[PARAMS_MOST];
+} params_room;
+
+/* What older releases called a primitive that has another name today. */
+static const char *name_today(const char *name) { return strcmp(name, "AffineQuantize") == 0 ? "Quantize" : name; }
+
+const prim *mlxfn_prim(const file_entry *e) {
+  const char *name = name_today(e->layout->name);
+  for (const prim *const *p = pons_prims; *p; p++) {
+    if (!(*p)->row) {
+      if (strcmp((*p)->name, name) == 0) return *p;
+      continue;
+    }
+    const row_info *row = &row_table[(*p)->row - 1];
+    if (strcmp(row->file_name, name) == 0 && (row->variant < 0 || e->state[0].integer == row->variant)) return *p;
+  }
+  return strcmp(name, prim_alias.name) == 0 ? &prim_alias : NULL;
+}
+
+static const file_state *state_named(const file_entry *e, const char *name) {
+  for (int i = 0; i < e->n_state; i++)
+    if (strlen(name) == (size_t)e->state[i].field.name_length &&
+        memcmp(name, e->state[i].field.name, strlen(name)) == 0)
+      return &e->state[i];
+  return NULL;
+}
+
+/* Puts one field where the record wants it. */
+static bool set_field(char *at, const field *f, const file_state *v) {
+  switch (f->type) {
+    case FIELD_INT:
+    case FIELD_ENUM: *(int *)at = (int)v->integer; return v->field.type != 's';
+    case FIELD_BOOL: *(bool *)at = v->integer != 0; return true;
+    case FIELD_FLOAT: *(float *)at = (float)v->real; return v->field.type == 'f';
+    case FIELD_DOUBLE: *(double *)at = v->real; return v->field.type == 'd';
+    case FIELD_DTYPE: *(pons_dtype *)at = (pons_dtype)v->integer; return v->field.type == 'D';
+    case FIELD_INT64: *(int64_t *)at = v->integer; return true;
+    case FIELD_INTS:
+    case FIELD_STRIDES:
+    case FIELD_AXES64: *(ints *)at = (ints){(int)v->integer, v->list}; return v->list != NULL || v->integer == 0;
+    case FIELD_FUNCTION: break;
+  }
+  return false;
+}
+
+/* The state of `e` as the record's struct. False: the record has a field that the layout hasn't. */
+static bool set_params(const signature *s, const file_entry *e, const prim *p, params_room *room) {
+  memset(room, 0, sizeof *room);
+  if (p->params_size > PARAMS_MOST) return false;
+  for (const field *f = p->fields; f->name; f++) {
+    char *at = room->bytes + f->offset;
+    const file_state *v = state_named(e, f->name);
+    if (v && !f->unstored) {
+      if (!set_field(at, f, v)) return false;
+    } else if (f->type == FIELD_DTYPE) {
+      *(pons_dtype *)at = s->values[e->out[0]].dtype;
+    } else if (f->unstored && f->type == FIELD_INT) {
+      *(int *)at = e->n_out; /* how many results */
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* An error at this entry, with what `failed` carries if it does. When the thread was `clean` before, this is its first error. */
+static void blame(const file_entry *e, bool clean, const pons_array failed, const char *otherwise) {
+  text message = {0};
+  const char *inner = failed ? pons_error_of(failed) : otherwise;
+  text_add(&message, "byte %llu: %s: %s", (unsigned long long)e->at, e->layout->name, inner ? inner : "failed");
+  char *words = text_take(&message);
+  if (clean) pons_clear_error();
+  error_release(words ? fail("import", "%s", words) : fail_no_memory("import"));
+  mem_free(words);
+}
+
+/* Is the result what the file says? */
+static bool agrees(const mlxfn *f, const signature *s, const file_entry *e, int32_t i, const pons_array got) {
+  const file_array *want = &s->values[e->out[i]];
+  const bool shape_fits = f->shapeless || shape_equal(got->ndim, got->shape, want->ndim, want->dims);
+  if (got->dtype == want->dtype && shape_fits) return true;
+  error_release(fail("import", "byte %llu: %s gives %s, the file says %s %s", (unsigned long long)e->at, e->layout->name,
+                     node_text(got), shape_text(want->ndim, want->dims), pons_dtype_name(want->dtype)));
+  return false;
+}
+
+/* Stands for the results of a primitive that is missing here. */
+static bool stand_in(const signature *s, const file_entry *e, pons_array *values) {
+  for (int32_t i = 0; i < e->n_out; i++) {
+    const file_array *a = &s->values[e->out[i]];
+    values[e->out[i]] = node_placeholder(a->dtype, a->ndim, a->dims);
+    if (node_failed(values[e->out[i]])) return false;
+  }
+  return true;
+}
+
+/* `in` and `out`: room for the operands and results of the entry. */
+static bool build_operation(const mlxfn *f, const signature *s, const file_entry *e, pons_array *values, pons_array *in,
+                            pons_array *out, bool checking) {
+  const bool clean = pons_ok();
+  for (int32_t i = 0; i < e->n_in; i++) in[i] = values[e->in[i]];
+  if (!e->prim && checking) return stand_in(s, e, values);
+  params_room room;
+  if (!e->prim || !set_params(s, e, e->prim, &room)) {
+    blame(e, clean, NULL, "this version of Pons has no such primitive");
+    return false;
+  }
+  const void *params = e->prim->params_size ? room.bytes : NULL;
+  const int n_out = e->prim->outputs ? e->prim->outputs(params, e->n_in) : 1;
+  if (n_out != e->n_out) {
+    blame(e, clean, NULL, "the file gives it another number of results");
+    return false;
+  }
+  if (e->prim == &prim_alias) out[0] = in[0];
+  else if (e->prim->outputs) node_make_many(e->prim, params, e->n_in, in, out, n_out);
+  else out[0] = node_make(e->prim, params, e->n_in, in);
+  for (int32_t i = 0; i < n_out; i++) {
+    if (!out[i] || node_failed(out[i])) {
+      blame(e, clean, out[i], "failed");
+      return false;
+    }
+    if (!agrees(f, s, e, i, out[i])) return false;
+    values[e->out[i]] = out[i];
+  }
+  return true;
+}
+
+static bool build_entries(const mlxfn *f, const signature *s, pons_array *values, pons_array *in, pons_array *out,
+                          bool checking) {
+  for (int32_t i = 0; i < s->n_entries; i++) {
+    const file_entry *e = &s->entries[i];
+    if (e->kind == ENTRY_CONSTANT) values[e->out[0]] = f->constants[s->values[e->out[0]].constant].array;
+    if (e->kind == ENTRY_OP && !build_operation(f, s, e, values, in, out, checking)) return false;
+  }
+  return true;
+}
+
+bool mlxfn_build(const mlxfn *f, const signature *s, const pons_array *in, pons_array *out, bool checking) {
+  int32_t most_in = 1, most_out = 1;
+  for (int32_t i = 0; i < s->n_entries; i++) {
+    if (s->entries[i].n_in > most_in) most_in = s->entries[i].n_in;
+    if (s->entries[i].n_out > most_out) most_out = s->entries[i].n_out;
+  }
+  pons_array *values = mem_zalloc((s->n_values + 1) * sizeof *values);
+  pons_array *operands = mem_alloc((size_t)most_in * sizeof *operands);
+  pons_array *results = mem_alloc((size_t)most_out * sizeof *results);
+  bool fine = values && operands && results;
+  if (!fine) error_release(fail_no_memory("import"));
+  for (int32_t i = 0; fine && i < s->n_in; i++) values[i] = in[i];
+  if (fine) fine = build_entries(f, s, values, operands, results, checking);
+  for (int32_t i = 0; fine && i < s->n_out; i++) out[i] = values[s->out[i]];
+  mem_free(values);
+  mem_free(operands);
+  mem_free(results);
+  return fine;
+}
