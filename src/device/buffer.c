@@ -1,0 +1,67 @@
+/* buffer.c: counted memory for elements: our own, from the cache, or somebody else's.
+
+   Uses base/, cache.c. */
+#include "device/parts.h"
+
+/* "4.0 GiB", "12 B" */
+static const char *size_text(char out[24], size_t bytes) {
+  static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  double value = (double)bytes;
+  int unit = -1;
+  while (value >= 1024 && unit < 5) value /= 1024, unit++;
+  if (unit < 0) snprintf(out, 24, "%zu B", bytes);
+  else snprintf(out, 24, "%.1f %s", value, units[unit]);
+  return out;
+}
+
+static error *out_of_memory(const char *op, size_t asked) {
+  size_t used, cached, limit, available = machine_available_memory();
+  cache_numbers(&used, &cached, &limit);
+  size_t spare = limit > used ? limit - used : 0; /* where the system does not tell, what the limit leaves */
+  char text[5][24];
+  return fail(op, "out of memory: asked %s, used %s, cached %s, free %s, limit %s", size_text(text[0], asked),
+              size_text(text[1], used), size_text(text[2], cached),
+              size_text(text[3], available < spare ? available : spare), size_text(text[4], limit));
+}
+
+buffer *buffer_new(size_t bytes, const char *op, error **why) {
+  buffer *b = mem_should_fail() ? NULL : cache_take(bytes);
+  if (b == NULL) *why = out_of_memory(op, bytes);
+  return b;
+}
+
+buffer *buffer_wrap(void *data, size_t bytes, void (*destroy)(void *), void *owner, error **why) {
+  buffer *b = mem_alloc(sizeof *b);
+  if (b == NULL) {
+    if (destroy != NULL) destroy(owner);
+    *why = fail_no_memory("from_data");
+    return NULL;
+  }
+  *b = (buffer){.bytes = bytes, .data = data, .size_class = WRAPPED};
+  atomic_init(&b->refs, 1);
+  b->as.wrapped.destroy = destroy;
+  b->as.wrapped.owner = owner;
+  return b;
+}
+
+buffer *buffer_keep(buffer *b) {
+  if (b != NULL) atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+  return b;
+}
+
+void buffer_release(buffer *b) {
+  if (b == NULL || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1) return;
+  if (b->size_class != WRAPPED) {
+    cache_put(b);
+    return;
+  }
+  if (b->as.wrapped.destroy != NULL) b->as.wrapped.destroy(b->as.wrapped.owner);
+  mem_free(b);
+}
+
+void *buffer_data(const buffer *b) { return b->data; }
+size_t buffer_bytes(const buffer *b) { return b->bytes; }
+
+bool buffer_is_sole(const buffer *b) {
+  return b->size_class != WRAPPED && atomic_load_explicit(&((buffer *)b)->refs, memory_order_acquire) == 1;
+}

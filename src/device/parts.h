@@ -1,0 +1,42 @@
+/* parts.h: what the files of device/ share among themselves. */
+#ifndef PARTS_H
+#define PARTS_H
+#include "device/device.h"
+
+enum { WRAPPED = 0xffff }; /* size_class of somebody else's memory */
+
+struct buffer {
+  atomic_int refs;
+  uint16_t size_class; /* in the cache's table, or WRAPPED */
+  uint16_t tick;       /* of the cache, when it came there */
+  size_t bytes;        /* asked for */
+  void *data;
+  union {
+    struct { /* somebody else's memory */
+      void (*destroy)(void *owner); /* may be NULL */
+      void *owner;
+    } wrapped;
+    struct { /* while in the cache; neighbours in the list of its class and in the order of use */
+      struct buffer *next, *before, *older, *newer;
+    } cached;
+  } as;
+};
+
+enum { MAX_DEVICES = 64 };
+device *device_at(int index); /* pick.c; 0 .. pons_device_count() - 1, once that was asked */
+
+/* ---- cache.c ---- */
+
+/* A block of at least `bytes`, used before or new; NULL if there is none, after giving back what lay unused. */
+buffer *cache_take(size_t bytes);
+void cache_put(buffer *b);
+void cache_add_json(text *json); /* an object with the counters and limits */
+void cache_numbers(size_t *active, size_t *cached, size_t *limit);
+
+/* ---- machine.c ---- */
+
+size_t machine_memory(void);           /* bytes this process may have at most: the machine's, or its control group's */
+size_t machine_available_memory(void); /* bytes that could be had now; SIZE_MAX if unknown */
+/* A detached thread that gets no signals: those are the program's. False if there can't be one more. */
+bool machine_thread(void *(*body)(void *), void *context);
+#endif

@@ -1,0 +1,133 @@
+/* pick.c: the devices that the drivers found, and which implementation computes a primitive on one.
+
+   Both are fixed at first use and live in static tables: a list of devices, and a hash of (driver, primitive) to the first of
+   its implementations, each of which knows the next of the same primitive. Uses base/, cache.c. */
+#include "device/parts.h"
+#include <assert.h>
+#include <pthread.h>
+
+static device devices[MAX_DEVICES];
+static int device_count;
+
+enum { MAX_ROWS = 4096, PLACES = 4096 };
+static struct row_of_list {
+  const implementation *implementation;
+  int next; /* of the same driver and primitive; -1: none */
+} rows[MAX_ROWS];
+static int row_count;
+static struct place {
+  const char *prim; /* NULL: free */
+  const driver *driver;
+  int first, last;
+} places[PLACES];
+
+static struct place *place_of(const driver *v, const char *prim) {
+  size_t i = (size_t)hash_bytes(prim, strlen(prim), (uint64_t)(uintptr_t)v) % PLACES;
+  while (places[i].prim != NULL && (places[i].driver != v || strcmp(places[i].prim, prim) != 0)) i = (i + 1) % PLACES;
+  return &places[i];
+}
+
+static void add_implementations(const driver *v) {
+  for (int i = 0; i < v->n_implementations; i++) {
+    assert(row_count < MAX_ROWS / 2); /* the hash stays half empty */
+    struct place *p = place_of(v, v->implementations[i].prim);
+    rows[row_count] = (struct row_of_list){&v->implementations[i], -1};
+    if (p->prim == NULL) *p = (struct place){v->implementations[i].prim, v, row_count, row_count};
+    else rows[p->last].next = row_count;
+    p->last = row_count++;
+  }
+}
+
+static void find_devices(void) {
+  for (const driver *const *v = pons_drivers; *v != NULL; v++) {
+    int found = (*v)->count();
+    if (found > 0) add_implementations(*v);
+    for (int i = 0; i < found && device_count < MAX_DEVICES; i++) {
+      device *d = &devices[device_count++];
+      *d = (device){.driver = *v, .index = i};
+      if (found == 1) snprintf(d->name, sizeof d->name, "%s", (*v)->name);
+      else snprintf(d->name, sizeof d->name, "%.10s:%d", (*v)->name, i % MAX_DEVICES);
+    }
+  }
+}
+
+static void know_devices(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, find_devices);
+}
+
+device *device_at(int index) { return &devices[index]; }
+
+device *device_default(void) {
+  know_devices();
+  return &devices[0];
+}
+
+/* "cuda" is the first of its driver; "cpu:0" is "cpu". */
+device *device_named(const char *name) {
+  know_devices();
+  for (int i = 0; i < device_count; i++)
+    if (strcmp(name, devices[i].name) == 0) return &devices[i];
+  for (int i = 0; i < device_count; i++) {
+    char full[32];
+    snprintf(full, sizeof full, "%s:%d", devices[i].driver->name, devices[i].index);
+    if (strcmp(name, full) == 0 || (devices[i].index == 0 && strcmp(name, devices[i].driver->name) == 0)) return &devices[i];
+  }
+  return NULL;
+}
+
+bool device_knows(const device *d, const char *prim) { return place_of(d->driver, prim)->prim != NULL; }
+
+const implementation *device_pick(const device *d, const char *prim, const launch *l, text *why) {
+  const struct place *p = place_of(d->driver, prim);
+  for (int r = p->prim != NULL ? p->first : -1; r >= 0; r = rows[r].next) {
+    const implementation *candidate = rows[r].implementation;
+    const char *reason = candidate->refuses == NULL ? NULL : candidate->refuses(l);
+    if (reason == NULL) return candidate;
+    if (why != NULL) text_add(why, "%s: %s\n", candidate->name, reason);
+  }
+  return NULL;
+}
+
+/* ---- what users ask --------------------------------------------------------------------------------------- */
+
+int pons_device_count(void) {
+  know_devices();
+  return device_count;
+}
+
+const char *pons_device_name(int index) {
+  know_devices();
+  return index >= 0 && index < device_count ? devices[index].name : NULL;
+}
+
+char *pons_device_report(void) {
+  text json = {0};
+  know_devices();
+  text_add(&json, "{\"version\": \"%s\", \"threads\": %d, \"memory\": ", pons_version(), parallel_threads());
+  cache_add_json(&json);
+  text_add(&json, ", \"devices\": [");
+  for (int i = 0; i < device_count; i++) {
+    text_add(&json, "%s{\"name\": ", i > 0 ? ", " : "");
+    text_add_json(&json, devices[i].name);
+    text_add(&json, ", \"driver\": ");
+    text_add_json(&json, devices[i].driver->name);
+    text_add(&json, ", \"index\": %d}", devices[i].index);
+  }
+  text_add(&json, "], \"drivers\": {");
+  for (const driver *const *v = pons_drivers; *v != NULL; v++) {
+    if (v != pons_drivers) text_add(&json, ", ");
+    text_add_json(&json, (*v)->name);
+    text_add(&json, ": ");
+    if ((*v)->report != NULL) (*v)->report(&json);
+    else text_add(&json, "{}");
+  }
+  text_add(&json, "}}");
+  char *report = text_take(&json);
+  if (report == NULL) error_release(fail_no_memory("device_report"));
+  return report;
+}
+
+int pons_threads(void) { return parallel_threads(); }
+void pons_set_threads(int count) { parallel_set_threads(count); }
+const char *pons_version(void) { return PONS_VERSION; }
