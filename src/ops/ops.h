@@ -31,22 +31,33 @@ extern const prim prim_softmax, prim_logsumexp, prim_rms_norm, prim_rms_norm_vjp
 
 /* The first operand that is missing or carries an error, as an array that carries one; NULL if all are sound. */
 pons_array operand_fault(const char *op, int n, const pons_array *in);
-/* NULL or the error "op: takes 2 operands, not 3". */
+/* `x` itself as a result: owned by the innermost scope too. */
+pons_array same_array(pons_array x);
+/* NULL, or the error that `op` takes `want` operands. */
 error *check_count(const char *op, int n_in, int want);
-/* `axes` as 0 .. n-1 in their order, into out[PONS_MAX_NDIM]; all of them, ascending, when left out. Error: out of range or twice. */
-error *axes_normal(const char *op, const pons_array x, pons_axes axes, int64_t *out, int *count);
+/* `axes` as 0 .. ndim-1 in their order, into out[PONS_MAX_NDIM]; all of them, ascending, when left out. Error: out of range, twice. */
+error *axes_normal(const char *op, const node *x, pons_axes axes, int64_t *out, int *count);
+void axes_sort(int64_t *axes, int count); /* ascending */
 /* Axes among parameters: each 0 .. ndim-1, none twice. */
 error *axes_check(const char *op, int ndim, ints axes);
+error *axis_check(const char *op, const node *x, int axis);
 /* An axis as 0 .. ndim-1; -1 and *why if there is no such. */
-int axis_of(const char *op, const pons_array x, int axis, error **why);
-/* Fails unless dims describe a shape (sizes, number of elements, number of axes). Fills `out`. */
+int axis_of(const char *op, const node *x, int axis, error **why);
+/* Fills `out`, unless dims are no shape: too many axes, a negative size, too many elements. */
 error *spec_set(const char *op, spec *out, pons_dtype dtype, int n, const int64_t *dims);
 spec spec_of(const node *x);
-/* pons_astype, but x itself if it has that dtype. */
+static inline pons_dtype dtype_of(const node *x) { return (pons_dtype)x->dtype; }
+bool dtype_is_integer(pons_dtype d); /* and not bool */
+
+/* ---- small steps many ops take ---- */
+
+/* pons_astype, but x itself if it has that dtype; then the result is not weak's business: dtypes are settled here. */
 pons_array as_dtype(pons_array x, pons_dtype dtype);
-pons_array broadcast_to(pons_array x, const shape *s);
-/* A 0-d constant that does not give way in promotion. */
-pons_array constant_like(double value, pons_array x);
+/* pons_broadcast_to, but x itself if it has that shape. */
+pons_array as_shape(pons_array x, int n, const int64_t *dims);
+/* A 0-d constant of x's dtype. */
+pons_array constant_like(double value, const node *x);
+pons_array zeros_of(const node *x); /* of x's shape and dtype */
 
 /* ---- batch.c: what vmap rules share ---- */
 

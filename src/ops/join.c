@@ -1,0 +1,299 @@
+/* join.c: putting together, cutting apart and padding: Concatenate, Split, Pad. Uses base/, graph/. */
+#include "ops/ops.h"
+
+/* ---- Concatenate ---- */
+
+static error *concatenate_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  const axis_params *p = params;
+  if (n_in < 1) return fail("concatenate", "needs at least one array");
+  error *e = axis_check("concatenate", in[0], p->axis);
+  if (e) return e;
+  shape s = node_shape(in[0]);
+  for (int i = 1; i < n_in; i++) {
+    bool fits = in[i]->ndim == s.n && in[i]->dtype == in[0]->dtype;
+    for (int k = 0; k < s.n && fits; k++) fits = k == p->axis || in[i]->shape[k] == s.dims[k];
+    if (!fits)
+      return fail("concatenate", "%s and %s do not fit along axis %d", node_text(in[0]), node_text(in[i]), p->axis);
+    s.dims[p->axis] += in[i]->shape[p->axis]; /* fewer than 2^20 operands of at most 2^59: no overflow before the check */
+    if (s.dims[p->axis] > (int64_t)1 << 59) break;
+  }
+  return spec_set("concatenate", out, dtype_of(in[0]), s.n, s.dims);
+}
+
+static void concatenate_vjp(const vjp_call *c) {
+  const axis_params *p = c->params;
+  const node *ct = c->cotangents[0];
+  int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM];
+  for (int i = 0; i < ct->ndim; i++) stop[i] = ct->shape[i];
+  for (int i = 0; i < c->n_in; i++) {
+    stop[p->axis] = start[p->axis] + c->in[i]->shape[p->axis];
+    if (c->wanted[i])
+      c->grads[i] = pons_slice(c->cotangents[0], (pons_shape){ct->ndim, start}, (pons_shape){ct->ndim, stop}, PONS_SCALAR);
+    start[p->axis] = stop[p->axis];
+  }
+}
+
+static void concatenate_vmap(const vmap_call *c) {
+  const axis_params shifted = {((const axis_params *)c->params)->axis + 1};
+  batch_apply(c, &shifted);
+}
+
+const prim prim_concatenate = {.name = "Concatenate",
+                               .linear = true,
+                               .params_size = sizeof(axis_params),
+                               .fields = {FIELD(INT, axis_params, axis)},
+                               .infer = concatenate_infer,
+                               .vjp = concatenate_vjp,
+                               .vmap = concatenate_vmap};
+
+pons_array pons_concatenate(const pons_array *arrays, int count, int axis) {
+  if (count < 1) return node_fail("concatenate", "needs at least one array");
+  pons_array bad = operand_fault("concatenate", count, arrays);
+  if (bad) return bad;
+  error *e = NULL;
+  const axis_params params = {axis_of("concatenate", arrays[0], axis, &e)};
+  if (e) return node_error(e);
+  if (count == 1) return same_array(arrays[0]);
+  pons_dtype dtype = dtype_of(arrays[0]);
+  bool mixed = false;
+  for (int i = 1; i < count; i++) {
+    mixed |= arrays[i]->dtype != dtype;
+    dtype = pons_promote(dtype, dtype_of(arrays[i]));
+  }
+  mixed |= arrays[0]->dtype != dtype;
+  if (!mixed) return node_make(&prim_concatenate, &params, count, arrays);
+  pons_array *cast = mem_alloc((size_t)count * sizeof *cast);
+  if (!cast) return node_error(fail_no_memory("concatenate"));
+  for (int i = 0; i < count; i++) cast[i] = as_dtype(arrays[i], dtype);
+  pons_array result = node_make(&prim_concatenate, &params, count, cast);
+  mem_free(cast);
+  return result;
+}
+
+/* ---- Split: cut before each of `indices` ---- */
+
+static int split_outputs(const void *params, int n_in) {
+  (void)n_in;
+  return ((const split_params *)params)->indices.n + 1;
+}
+
+/* Where piece i begins and ends: indices count from the end if negative and are clipped, as in MLX. */
+static void piece(const split_params *p, int64_t size, int i, int64_t *start, int64_t *stop) {
+  int64_t ends[2];
+  for (int k = 0; k < 2; k++) {
+    const int at = i - 1 + k;
+    int64_t cut = at < 0 ? 0 : at >= p->indices.n ? size : p->indices.at[at];
+    if (cut < 0) cut += size;
+    ends[k] = cut < 0 ? 0 : cut > size ? size : cut;
+  }
+  *start = ends[0];
+  *stop = ends[1] < ends[0] ? ends[0] : ends[1];
+}
+
+static error *split_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  const split_params *p = params;
+  error *e = check_count("split", n_in, 1);
+  if (!e) e = axis_check("split", in[0], p->axis);
+  for (int i = 0; !e && i <= p->indices.n; i++) {
+    int64_t start, stop;
+    piece(p, in[0]->shape[p->axis], i, &start, &stop);
+    out[i] = spec_of(in[0]);
+    out[i].shape.dims[p->axis] = stop - start;
+  }
+  return e;
+}
+
+static void split_vjp(const vjp_call *c) {
+  const split_params *p = c->params;
+  bool whole = true; /* do the pieces, one after the other, make the operand? */
+  int64_t total = 0;
+  for (int i = 0; i < c->n_out; i++) total += c->cotangents[i]->shape[p->axis];
+  for (int i = 0; i < p->indices.n; i++) whole &= p->indices.at[i] >= (i ? p->indices.at[i - 1] : 0);
+  if (whole && total == c->in[0]->shape[p->axis]) {
+    c->grads[0] = pons_concatenate(c->cotangents, c->n_out, p->axis);
+    return;
+  }
+  const int n = c->in[0]->ndim;
+  int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM];
+  for (int i = 0; i < n; i++) stop[i] = c->in[0]->shape[i];
+  pons_array sum = zeros_of(c->in[0]);
+  for (int i = 0; i < c->n_out; i++) {
+    piece(p, c->in[0]->shape[p->axis], i, start + p->axis, stop + p->axis);
+    sum = pons_add(sum, pons_slice_update(zeros_of(c->in[0]), c->cotangents[i], (pons_shape){n, start}, (pons_shape){n, stop},
+                                          PONS_SCALAR));
+  }
+  c->grads[0] = sum;
+}
+
+static void split_vmap(const vmap_call *c) {
+  const split_params *p = c->params;
+  const split_params shifted = {p->indices, p->axis + 1};
+  batch_apply(c, &shifted);
+}
+
+static void split_decompose(const void *params, int n_in, const pons_array *in, pons_array *out) {
+  (void)n_in;
+  const split_params *p = params;
+  const int n = in[0]->ndim;
+  int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM];
+  for (int i = 0; i < n; i++) stop[i] = in[0]->shape[i];
+  for (int i = 0; i <= p->indices.n; i++) {
+    piece(p, in[0]->shape[p->axis], i, start + p->axis, stop + p->axis);
+    out[i] = pons_slice(in[0], (pons_shape){n, start}, (pons_shape){n, stop}, PONS_SCALAR);
+  }
+}
+
+const prim prim_split = {.name = "Split",
+                         .linear = true,
+                         .params_size = sizeof(split_params),
+                         .fields = {FIELD(INTS, split_params, indices), FIELD(INT, split_params, axis)},
+                         .outputs = split_outputs,
+                         .infer = split_infer,
+                         .vjp = split_vjp,
+                         .vmap = split_vmap,
+                         .decompose = split_decompose};
+
+static void all_fail(pons_array bad, pons_array *out, int count) {
+  for (int i = 0; i < count; i++) out[i] = bad;
+}
+
+static void split(pons_array x, const int64_t *indices, int count, int axis, pons_array *out) {
+  if (count == 0) {
+    out[0] = same_array(x);
+    return;
+  }
+  const split_params params = {{count, indices}, axis};
+  node_make_many(&prim_split, &params, 1, &x, out, count + 1);
+}
+
+void pons_split(pons_array x, int parts, int axis, pons_array *out) {
+  if (parts < 1) {
+    (void)node_fail("split", "into %d parts", parts);
+    return;
+  }
+  pons_array bad = operand_fault("split", 1, &x);
+  if (bad) {
+    all_fail(bad, out, parts);
+    return;
+  }
+  error *e = NULL;
+  const int normal = axis_of("split", x, axis, &e);
+  if (!e && x->shape[normal] % parts)
+    e = fail("split", "axis %d of %s does not divide into %d equal parts", axis, node_text(x), parts);
+  int64_t *indices = e ? NULL : mem_alloc((size_t)parts * sizeof *indices);
+  if (!e && !indices) e = fail_no_memory("split");
+  if (e) {
+    all_fail(node_error(e), out, parts);
+    return;
+  }
+  for (int i = 1; i < parts; i++) indices[i - 1] = x->shape[normal] / parts * i;
+  split(x, indices, parts - 1, normal, out);
+  mem_free(indices);
+}
+
+void pons_split_at(pons_array x, pons_axes indices, int axis, pons_array *out) {
+  const int count = indices.at && indices.count > 0 ? indices.count : 0;
+  pons_array bad = operand_fault("split", 1, &x);
+  if (bad) {
+    all_fail(bad, out, count + 1);
+    return;
+  }
+  error *e = NULL;
+  const int normal = axis_of("split", x, axis, &e);
+  int64_t *wide = e ? NULL : mem_alloc((size_t)(count + 1) * sizeof *wide);
+  if (!e && !wide) e = fail_no_memory("split");
+  if (e) {
+    all_fail(node_error(e), out, count + 1);
+    return;
+  }
+  for (int i = 0; i < count; i++) wide[i] = indices.at[i];
+  split(x, wide, count, normal, out);
+  mem_free(wide);
+}
+
+/* ---- Pad: `low` and `high` elements of a value before and after ---- */
+
+static error *pad_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  const pad_params *p = params;
+  error *e = check_count("pad", n_in, 2);
+  if (!e) e = axes_check("pad", in[0]->ndim, p->axes);
+  if (e) return e;
+  if (p->low.n != p->axes.n || p->high.n != p->axes.n)
+    return fail("pad", "%d low and %d high sizes for %d axes", p->low.n, p->high.n, p->axes.n);
+  if (in[1]->size != 1 || in[1]->dtype != in[0]->dtype)
+    return fail("pad", "the value must be one element of the array's dtype: %s for %s", node_text(in[1]), node_text(in[0]));
+  shape s = node_shape(in[0]);
+  for (int i = 0; i < p->axes.n; i++) {
+    const int64_t most = (int64_t)1 << 59;
+    if (p->low.at[i] < 0 || p->high.at[i] < 0 || p->low.at[i] > most || p->high.at[i] > most)
+      return fail("pad", "sizes %lld and %lld along axis %lld", (long long)p->low.at[i], (long long)p->high.at[i],
+                  (long long)p->axes.at[i]);
+    s.dims[p->axes.at[i]] += p->low.at[i] + p->high.at[i];
+  }
+  return spec_set("pad", out, dtype_of(in[0]), s.n, s.dims);
+}
+
+/* Where x lies in the padded array. */
+static void inner(const pad_params *p, const node *x, int64_t *start, int64_t *stop) {
+  for (int i = 0; i < x->ndim; i++) start[i] = 0, stop[i] = x->shape[i];
+  for (int i = 0; i < p->axes.n; i++) {
+    start[p->axes.at[i]] = p->low.at[i];
+    stop[p->axes.at[i]] += p->low.at[i];
+  }
+}
+
+static void pad_vjp(const vjp_call *c) {
+  int64_t start[PONS_MAX_NDIM], stop[PONS_MAX_NDIM];
+  const int n = c->in[0]->ndim;
+  inner(c->params, c->in[0], start, stop);
+  pons_array within = pons_slice(c->cotangents[0], (pons_shape){n, start}, (pons_shape){n, stop}, PONS_SCALAR);
+  if (c->wanted[0]) c->grads[0] = within;
+  if (!c->wanted[1]) return;
+  pons_array around = pons_subtract(pons_sum(c->cotangents[0]), pons_sum(within));
+  c->grads[1] = as_dtype(pons_reshape(around, pons_shape_of(c->in[1])), dtype_of(c->in[1]));
+}
+
+static void pad_vmap(const vmap_call *c) {
+  if (c->axes[1] >= 0) return; /* each slice with a value of its own: as without a rule */
+  const pad_params *p = c->params;
+  int64_t room[PONS_MAX_NDIM];
+  const pad_params shifted = {batch_shift(p->axes, room), p->low, p->high};
+  c->out[0] = node_make(c->prim, &shifted, 2, (pons_array[]){batch_first(c, 0), c->in[1]});
+  c->out_axes[0] = 0;
+}
+
+static void pad_decompose(const void *params, int n_in, const pons_array *in, pons_array *out) {
+  (void)n_in;
+  spec s;
+  error *e = pad_infer(params, 2, in, &s);
+  if (e) {
+    out[0] = node_error(e);
+    return;
+  }
+  int64_t start[PONS_MAX_NDIM], stop[PONS_MAX_NDIM];
+  inner(params, in[0], start, stop);
+  pons_array frame = pons_full(shape_public(&s.shape), pons_reshape(in[1], PONS_SCALAR));
+  out[0] = pons_slice_update(frame, in[0], (pons_shape){s.shape.n, start}, (pons_shape){s.shape.n, stop}, PONS_SCALAR);
+}
+
+const prim prim_pad = {.name = "Pad",
+                       .linear = true,
+                       .params_size = sizeof(pad_params),
+                       .fields = {FIELD(INTS, pad_params, axes), FIELD(INTS, pad_params, low), FIELD(INTS, pad_params, high)},
+                       .infer = pad_infer,
+                       .vjp = pad_vjp,
+                       .vmap = pad_vmap,
+                       .decompose = pad_decompose};
+
+pons_array pons_pad(pons_array x, pons_shape low, pons_shape high, pons_array value) {
+  pons_array bad = operand_fault("pad", value ? 2 : 1, (pons_array[]){x, value});
+  if (bad) return bad;
+  if (low.count != x->ndim || high.count != x->ndim)
+    return node_fail("pad", "%d low and %d high sizes for %s", low.count, high.count, node_text(x));
+  if (value && value->ndim != 0) return node_fail("pad", "the value must be a scalar, not %s", node_text(value));
+  int64_t axes[PONS_MAX_NDIM];
+  for (int i = 0; i < x->ndim; i++) axes[i] = i;
+  const pad_params params = {{x->ndim, axes}, {low.count, low.at}, {high.count, high.at}};
+  pons_array in[2] = {x, value ? as_dtype(value, dtype_of(x)) : constant_like(0, x)};
+  return node_make(&prim_pad, &params, 2, in);
+}
