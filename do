@@ -156,8 +156,8 @@ build() {
 
 run() {
   deps run
-  build dev examples_digits
-  build/dev/examples/digits data/digits.npz "$@"
+  build release examples_digits
+  build/release/examples/digits data/digits.npz "$@"
 }
 
 # ---- test

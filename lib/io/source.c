@@ -1,0 +1,171 @@
+/* source.c: bytes to read from: a file mapped into memory, or memory. Arrays lie in them without a copy.
+
+   A mapped page is read from disk when it is first touched, so arrays nobody uses cost nothing. Uses the system. */
+#include "formats.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct held {
+  source source; /* first: a source * is a held * */
+  atomic_int refs;
+  void *memory; /* from malloc, or NULL: mapped */
+} held;
+
+static source *held_new(const char *name, const void *bytes, size_t count, void *memory) {
+  held *h = calloc(1, sizeof *h);
+  char *copy = strdup(name);
+  if (!h || !copy) {
+    free(h);
+    free(copy);
+    pons_fail("load", "%s: out of memory", name);
+    return NULL;
+  }
+  h->source = (source){bytes, count, copy};
+  atomic_init(&h->refs, 1);
+  h->memory = memory;
+  return &h->source;
+}
+
+/* The file's bytes; NULL and an error. */
+static void *map_file(const char *path, size_t *count) {
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  struct stat about;
+  if (file < 0 || fstat(file, &about) != 0) {
+    pons_fail("load", "%s: %s", path, strerror(errno));
+    if (file >= 0) close(file);
+    return NULL;
+  }
+  void *bytes = MAP_FAILED;
+  if (!S_ISREG(about.st_mode)) {
+    pons_fail("load", "%s: is not a regular file", path);
+  } else if (about.st_size == 0) {
+    pons_fail("load", "%s: byte 0: the file is empty", path);
+  } else {
+    bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+    if (bytes == MAP_FAILED) pons_fail("load", "%s: can't be mapped: %s", path, strerror(errno));
+  }
+  close(file);
+  *count = (size_t)about.st_size;
+  return bytes == MAP_FAILED ? NULL : bytes;
+}
+
+source *source_open(const char *path) {
+  size_t count = 0;
+  void *bytes = map_file(path, &count);
+  if (!bytes) return NULL;
+  source *s = held_new(path, bytes, count, NULL);
+  if (!s) munmap(bytes, count);
+  return s;
+}
+
+source *source_of_memory(void *bytes, size_t count, const char *name) {
+  source *s = held_new(name, bytes, count, bytes);
+  if (!s) free(bytes);
+  return s;
+}
+
+source *source_keep(source *s) {
+  atomic_fetch_add_explicit(&((held *)s)->refs, 1, memory_order_relaxed);
+  return s;
+}
+
+void source_release(source *s) {
+  held *h = (held *)s;
+  if (!h || atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1) return;
+  if (h->memory)
+    free(h->memory);
+  else
+    munmap((void *)s->bytes, s->count);
+  free(s->name);
+  free(h);
+}
+
+bool source_wrong(const source *s, uint64_t offset, const char *format, ...) {
+  char what[512];
+  va_list list;
+  va_start(list, format);
+  vsnprintf(what, sizeof what, format, list);
+  va_end(list);
+  pons_fail("load", "%s: byte %llu: %s", s->name, (unsigned long long)offset, what);
+  return false;
+}
+
+bool source_has(const source *s, uint64_t offset, uint64_t count, const char *what) {
+  if (offset <= s->count && count <= s->count - offset) return true;
+  return source_wrong(s, offset < s->count ? offset : s->count, "%s needs %llu bytes, but the file ends at byte %zu",
+                      what, (unsigned long long)count, s->count);
+}
+
+uint16_t source_u16(const source *s, uint64_t offset) {
+  const unsigned char *p = s->bytes + offset;
+  return (uint16_t)(p[0] | p[1] << 8);
+}
+
+uint32_t source_u32(const source *s, uint64_t offset) {
+  return source_u16(s, offset) | (uint32_t)source_u16(s, offset + 2) << 16;
+}
+
+uint64_t source_u64(const source *s, uint64_t offset) {
+  return source_u32(s, offset) | (uint64_t)source_u32(s, offset + 4) << 32;
+}
+
+bool source_size(const source *s, uint64_t offset, pons_shape shape, pons_dtype dtype, uint64_t room, uint64_t *bytes) {
+  uint64_t size = pons_dtype_size(dtype);
+  for (int i = 0; i < shape.count; i++) /* an empty array may have other axes of any size */
+    if (shape.at[i] == 0) size = 0;
+  for (int i = 0; i < shape.count && size; i++) {
+    if ((uint64_t)shape.at[i] > room / size)
+      return source_wrong(s, offset, "a shape that starts with %lld and has %d axes of %s needs more than the %llu bytes there are",
+                          (long long)shape.at[0], shape.count, pons_dtype_name(dtype), (unsigned long long)room);
+    size *= (uint64_t)shape.at[i];
+  }
+  if (size > room)
+    return source_wrong(s, offset, "one %s needs more than the %llu bytes there are", pons_dtype_name(dtype),
+                        (unsigned long long)room);
+  *bytes = size;
+  return true;
+}
+
+static void release(void *s) { source_release(s); }
+
+/* Reverses the bytes of each element, or of each half of it if it is complex. */
+static void swap_bytes(unsigned char *to, const unsigned char *from, size_t bytes, size_t width) {
+  for (size_t i = 0; i < bytes; i += width)
+    for (size_t k = 0; k < width; k++) to[i + k] = from[i + width - 1 - k];
+}
+
+/* C's bool may hold 0 and 1 alone. */
+static bool holds_other_than_bools(const unsigned char *bytes, size_t count) {
+  unsigned char any = 0;
+  for (size_t i = 0; i < count; i++) any |= bytes[i];
+  return any > 1;
+}
+
+pons_array source_array(source *s, uint64_t offset, pons_shape shape, pons_dtype dtype, bool swap) {
+  const unsigned char *at = s->bytes + offset;
+  size_t bytes = pons_dtype_size(dtype);
+  for (int i = 0; i < shape.count; i++) bytes *= (size_t)shape.at[i];
+  const bool mend = dtype == PONS_BOOL && holds_other_than_bools(at, bytes);
+  pons_array a;
+  if ((swap || mend) && bytes) {
+    unsigned char *copy = malloc(bytes);
+    if (!copy) {
+      pons_fail("load", "%s: out of memory: %zu bytes", s->name, bytes);
+      return NULL;
+    }
+    if (swap) swap_bytes(copy, at, bytes, dtype == PONS_COMPLEX64 ? 4 : pons_dtype_size(dtype));
+    for (size_t i = 0; mend && i < bytes; i++) copy[i] = at[i] != 0;
+    a = pons_from_data(copy, shape, dtype, free, copy);
+  } else {
+    a = pons_from_data((void *)at, shape, dtype, release, source_keep(s));
+  }
+  return pons_error_of(a) ? NULL : a;
+}
