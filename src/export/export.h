@@ -165,4 +165,27 @@ bool mlxfn_build(const mlxfn *f, const signature *s, const pons_array *in, pons_
 
 char *mlxfn_show(const mlxfn *f, const char *as);
 
+/* ---- graphs for a release (lower.c) ---- */
+
+typedef struct target {
+  int release;
+  const char *release_name;
+  bool gpu, shapeless;
+} target;
+/* What `a` is called in files; and where it is stored so, its layout, or NULL and why the target lacks it. */
+const layout *target_layout(const target *t, const node *a, const char **why);
+/* The outputs again, made of what the target has: what it lacks is taken apart, what changes no value is left out. False and an
+   error that names the primitive and the release if that can't be. Results belong to the scope. */
+bool lower(const target *t, const pons_array *out, int n_out, pons_array *lowered);
+
+/* ---- bytes out (mlxfn_write.c) ---- */
+
+typedef struct writer writer;
+writer *writer_new(FILE *file, const target *t, int n_signatures, const char *metadata); /* NULL: no memory */
+/* One function; inputs are placeholders, positional and then in the order of the sorted keys. */
+bool writer_function(writer *w, const pons_array *in, int n_in, const char *const *keys, int n_keys, const pons_array *out,
+                     int n_out);
+/* Frees; false if something could not be written. */
+bool writer_end(writer *w);
+
 #endif
