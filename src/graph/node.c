@@ -287,6 +287,11 @@ static void let_go(node *a, bool keep_history, node_state state) {
   end_all(dead);
 }
 
+void node_schedule(node *a, event *done, bool keep_history) {
+  let_go(a, keep_history, NODE_SCHEDULED);
+  a->done = event_keep(done);
+}
+
 void node_publish(node *a, buffer *b, int64_t offset, const int64_t *strides, bool keep_history) {
   a->buffer = b;
   a->offset = offset;

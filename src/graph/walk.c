@@ -2,6 +2,11 @@
 #include "graph/graph.h"
 #include "graph/scope.h"
 
+uint64_t walk_epoch(void) {
+  static uint64_t latest;
+  return ++latest & UINT32_MAX ? latest & UINT32_MAX : (latest = 1);
+}
+
 /* A node on the way down: `next` of its inputs is looked at next. */
 typedef struct visit {
   node *node;

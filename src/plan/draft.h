@@ -1,0 +1,128 @@
+/* draft.h: a plan in the making: values and the operations that make them. For plan/ alone.
+
+   A value is a view of some root's memory; a root is an input or the result of an operation. Operations stand in an order in
+   which each finds its operands made.
+
+       walk (expand.c, simplify.c)  nodes        -> values, operations
+       fuse (fuse.c)                operations   -> groups, each one kernel
+       write (write.c)              groups       -> steps
+       place (place.c)              steps        -> offsets in the arena, donations */
+#ifndef PLAN_DRAFT_H
+#define PLAN_DRAFT_H
+#include "plan/plan.h"
+
+typedef struct draft_value {
+  int32_t op;   /* that makes the root; -1: an input */
+  int32_t root; /* the value whose memory this is; itself if it is one */
+  bool plain;   /* all of the root, row-major from its first element on */
+  uint8_t dtype, ndim;
+  int16_t local;  /* write.c: its number in the kernel of */
+  int32_t group;  /* this group */
+  int32_t memory; /* write.c: of a root */
+  int64_t offset; /* from the root's first element, in elements */
+  int64_t size;
+  const int64_t *shape;
+  const int64_t *strides;
+} draft_value;
+
+typedef enum op_kind {
+  OP_ROW,  /* one instruction */
+  OP_COPY, /* in[0] in row-major order */
+  OP_CALL
+} op_kind;
+
+enum { OP_MAX_READERS = 4 };
+typedef struct draft_op {
+  op_kind kind;
+  uint16_t row;
+  int n_in, n_out;
+  const int32_t *in;
+  int32_t out; /* first of n_out values, which follow each other */
+  const prim *prim;
+  const void *params;                   /* in the pool */
+  const implementation *implementation; /* of a call, with */
+  const operand *operands;              /* n_in, then n_out */
+  /* fuse.c: */
+  int32_t early;                       /* position of the first reader that can't take the operation in */
+  int32_t readers[OP_MAX_READERS];     /* groups that read the result as it is, the earliest first */
+  int n_readers;                       /* may exceed OP_MAX_READERS: then not all are listed */
+  int32_t group;                       /* that runs it; -1: no one needs it, or it is copied into its readers */
+  bool wanted;                         /* a result, or a view of one, is asked for */
+  bool stored;                         /* its result has memory */
+} draft_op;
+
+typedef struct draft_member {
+  int32_t op;
+  struct draft_member *next; /* a later one */
+} draft_member;
+
+typedef struct draft_group { /* operations that run as one step */
+  draft_member *members;     /* in order */
+  int32_t last;              /* position of the last of them: where the step runs */
+  bool is_call;              /* one operation, no kernel */
+  int n_in, n_code, n_out;   /* n_in: not less than its different inputs */
+} draft_group;
+
+typedef struct draft_tuple {
+  int32_t first, count; /* in tuple_values */
+} draft_tuple;
+
+typedef struct draft_result {
+  pons_dtype dtype;
+  int ndim;
+  const int64_t *shape; /* lasts as long as the pool; NULL: there was no memory for it */
+} draft_result;
+
+typedef struct draft {
+  const plan_request *request;
+  plan *plan; /* being filled */
+  uint64_t epoch;
+  draft_value *values;
+  size_t n_values, values_room;
+  draft_op *ops;
+  size_t n_ops, ops_room;
+  draft_group *groups;
+  size_t n_groups, groups_room;
+  plan_leaf *leaves;
+  size_t n_leaves, leaves_room;
+  int32_t *leaf_values; /* of each leaf */
+  size_t leaf_values_room;
+  int32_t *outputs; /* values wanted, in order */
+  size_t n_outputs, outputs_room;
+  draft_tuple *tuples; /* of nodes with several results */
+  size_t n_tuples, tuples_room;
+  int32_t *tuple_values;
+  size_t n_tuple_values, tuple_values_room;
+  struct same_entry *same; /* simplify.c: nodes already made, open addressing */
+  size_t same_room, same_count;
+  error *why;
+} draft;
+
+/* Each returns false or -1 with d->why set. */
+bool draft_no_memory(draft *d); /* sets it; false */
+int32_t draft_value_new(draft *d, const draft_value *v);
+/* A new operation whose results are new roots. Its place, or -1. */
+int32_t draft_op_new(draft *d, const draft_op *op, const draft_result *results);
+int32_t draft_copy(draft *d, int32_t value); /* the value in row-major order */
+
+/* expand.c: all that is wanted becomes values and operations. */
+bool draft_walk(draft *d);
+/* simplify.c: the entry of an equal node met before, or a new one, whose value (-1) the caller sets before the next call. NULL: no
+   memory. */
+typedef struct same_entry {
+  uint64_t hash; /* 0: free */
+  const node *node;
+  int32_t value;
+} same_entry;
+same_entry *draft_same(draft *d, const node *n, int n_in); /* n_in: how many of its inputs count */
+same_entry *draft_same_scalar(draft *d, const node *leaf); /* ready, without axes, and no result of a primitive */
+/* What a node became, in this draft; -1: not met yet. */
+static inline int32_t draft_value_of(const draft *d, const node *n) {
+  return n->mark >> 32 == d->epoch ? (int32_t)(n->mark & UINT32_MAX) : -1;
+}
+static inline void draft_mark(const draft *d, node *n, int32_t value) { n->mark = d->epoch << 32 | (uint32_t)value; }
+
+bool draft_fuse(draft *d);
+bool draft_write(draft *d);
+bool plan_place(plan *p); /* place.c; false: no memory */
+#endif

@@ -1,0 +1,408 @@
+/* expand.c: from nodes to values and operations, operands first. Views become values on the same memory; what the device has no
+   implementation for is replaced by its decomposition, whose nodes are walked in its place. Not recursive: graphs are deep.
+   Uses draft.h. */
+#include "plan/draft.h"
+
+/* A node on the way down. */
+typedef struct frame {
+  node *node;
+  pons_array *parts; /* its decomposition's results, or NULL */
+  int next;          /* child to be looked at next */
+} frame;
+
+typedef struct walk {
+  draft *draft;
+  frame *stack;
+  size_t depth, room;
+} walk;
+
+static int results_of(const node *n) { return n->n_out > 1 ? n->n_out : 1; }
+
+static bool fail_with(draft *d, error *e) {
+  error_release(d->why);
+  d->why = e;
+  return false;
+}
+
+/* ---- inputs ---- */
+
+static int32_t add_input(draft *d, node *n, int result, pons_dtype dtype, int ndim, const int64_t *dims,
+                         const int64_t *strides) {
+  if (!mem_room(&d->leaves, &d->leaves_room, d->n_leaves + 1, sizeof *d->leaves) ||
+      !mem_room(&d->leaf_values, &d->leaf_values_room, d->n_leaves + 1, sizeof *d->leaf_values))
+    return draft_no_memory(d), -1;
+  int64_t *lists = pool_new(&d->plan->pool, 2 * (size_t)ndim * sizeof *lists);
+  if (!lists) return draft_no_memory(d), -1;
+  memcpy(lists, dims, (size_t)ndim * sizeof *lists);
+  if (strides)
+    memcpy(lists + ndim, strides, (size_t)ndim * sizeof *lists);
+  else
+    shape_row_major(ndim, dims, lists + ndim);
+  draft_value v = {.op = -1,
+                   .root = (int32_t)d->n_values,
+                   .plain = shape_is_row_major(ndim, dims, lists + ndim),
+                   .dtype = (uint8_t)dtype,
+                   .ndim = (uint8_t)ndim,
+                   .size = shape_size(ndim, dims),
+                   .shape = lists,
+                   .strides = lists + ndim};
+  const int32_t value = draft_value_new(d, &v);
+  if (value < 0) return -1;
+  d->leaf_values[d->n_leaves] = value;
+  d->leaves[d->n_leaves++] = (plan_leaf){pons_keep(n), result};
+  return value;
+}
+
+/* The value of a node that has one or will have: where it is still being computed, its strides are taken to be row-major. */
+static bool add_leaf(draft *d, node *n) {
+  const bool ready = node_state_of(n) == NODE_READY;
+  if (node_failed(n)) return fail_with(d, error_keep(n->error));
+  same_entry *same = NULL;
+  if (ready && !n->prim && n->ndim == 0) {
+    same = draft_same_scalar(d, n);
+    if (!same) return false;
+    if (same->value >= 0) {
+      draft_mark(d, n, same->value);
+      return true;
+    }
+  }
+  const int32_t value =
+      add_input(d, n, -1, (pons_dtype)n->dtype, n->ndim, n->shape, ready ? n->strides : NULL);
+  if (value < 0) return false;
+  if (same) same->value = value;
+  draft_mark(d, n, value);
+  return true;
+}
+
+/* One result of a node whose results exist, or will. */
+static bool add_result_leaf(draft *d, node *n) {
+  node *tuple = n->in[0];
+  if (node_failed(tuple)) return fail_with(d, error_keep(tuple->error));
+  const int index = ((const output_params *)n->params)->index;
+  const int32_t value = add_input(d, tuple, index, (pons_dtype)n->dtype, n->ndim, n->shape, NULL);
+  if (value < 0) return false;
+  draft_mark(d, n, value);
+  return true;
+}
+
+/* ---- going down ---- */
+
+/* Asks for the decomposition; on the node's stream, so that what it makes belongs there. */
+static bool take_apart(draft *d, frame *f) {
+  node *n = f->node;
+  const int count = results_of(n);
+  f->parts = pool_new(&d->plan->pool, (size_t)count * sizeof *f->parts);
+  if (!f->parts) return draft_no_memory(d);
+  pons_stream before = pons_set_stream(n->stream);
+  for (int i = 0; i < count; i++) f->parts[i] = NULL;
+  n->prim->decompose(n->params, n->n_in, n->in, f->parts);
+  pons_set_stream(before);
+  for (int i = 0; i < count; i++) {
+    if (!f->parts[i]) return fail_with(d, fail(n->prim->name, "its decomposition gave no result %d", i));
+    if (node_failed(f->parts[i])) return fail_with(d, error_keep(f->parts[i]->error));
+  }
+  f->next = 0;
+  return true;
+}
+
+static bool needs_no_implementation(const node *n) {
+  return n->prim->row || n->prim == &prim_output || (n->prim->view && n->n_out == 1);
+}
+
+static bool enter(walk *w, node *n) {
+  draft *d = w->draft;
+  if (node_state_of(n) != NODE_PENDING) return add_leaf(d, n);
+  if (n->prim == &prim_input)
+    return fail_with(d, fail("eval", "a placeholder has no value: %s\nhint: a function that is traced must not read values",
+                             node_text(n)));
+  if (n->prim == &prim_output && node_state_of(n->in[0]) != NODE_PENDING) return add_result_leaf(d, n);
+  if (!mem_room(&w->stack, &w->room, w->depth + 1, sizeof *w->stack)) return draft_no_memory(d);
+  frame *f = &w->stack[w->depth++];
+  *f = (frame){n, NULL, 0};
+  if (needs_no_implementation(n) || !n->prim->decompose || device_knows(d->request->device, n->prim->name)) return true;
+  return take_apart(d, f);
+}
+
+/* ---- coming up ---- */
+
+static const int64_t *shape_for(draft *d, const node *n, int32_t like) {
+  if (like >= 0 && shape_equal(n->ndim, n->shape, d->values[like].ndim, d->values[like].shape)) return d->values[like].shape;
+  int64_t *lists = pool_new(&d->plan->pool, 2 * (size_t)n->ndim * sizeof *lists);
+  if (!lists) return NULL;
+  memcpy(lists, n->shape, (size_t)n->ndim * sizeof *lists);
+  return lists;
+}
+
+static int32_t *inputs_for(draft *d, const node *n) {
+  int32_t *in = pool_new(&d->plan->pool, (size_t)n->n_in * sizeof *in);
+  if (!in) return draft_no_memory(d), NULL;
+  for (int i = 0; i < n->n_in; i++) in[i] = draft_value_of(d, n->in[i]);
+  return in;
+}
+
+static int32_t make_row(draft *d, const node *n) {
+  int32_t *in = inputs_for(d, n);
+  if (!in) return -1;
+  const row r = (row)(n->prim->row - 1);
+  if (r == ROW_cast && d->values[in[0]].dtype == n->dtype) return in[0];
+  const draft_result result = {(pons_dtype)n->dtype, n->ndim, shape_for(d, n, in[0])};
+  const draft_op op = {.kind = OP_ROW, .row = (uint16_t)r, .n_in = n->n_in, .n_out = 1, .in = in, .prim = n->prim};
+  const int32_t made = draft_op_new(d, &op, &result);
+  return made < 0 ? -1 : d->ops[made].out;
+}
+
+/* A view of `value`, of which `n` tells shape and dtype; -1 without d->why: its elements must be copied first. */
+static int32_t make_view_of(draft *d, const node *n, int32_t value, pons_dtype dtype) {
+  const draft_value from = d->values[value];
+  const shape s = node_shape(n);
+  view before, after;
+  before.offset = from.offset;
+  for (int i = 0; i < from.ndim; i++) before.strides[i] = from.strides[i];
+  if (!n->prim->view(n->params, n->in[0], &before, &s, &after)) return -1;
+  if (after.offset == from.offset && from.dtype == dtype && shape_equal(s.n, s.dims, from.ndim, from.shape) &&
+      memcmp(after.strides, from.strides, (size_t)s.n * sizeof *after.strides) == 0)
+    return value;
+  draft_value v = from;
+  v.dtype = (uint8_t)dtype;
+  v.ndim = n->ndim;
+  v.offset = after.offset;
+  v.size = n->size;
+  v.shape = shape_for(d, n, value);
+  v.strides = v.shape ? pool_copy(&d->plan->pool, after.strides, (size_t)s.n * sizeof *after.strides) : NULL;
+  if (!v.strides) return draft_no_memory(d), -1;
+  v.plain = d->values[from.root].plain && v.offset == 0 && v.size == d->values[from.root].size &&
+            pons_dtype_size(dtype) == pons_dtype_size((pons_dtype)d->values[from.root].dtype) &&
+            shape_is_row_major(v.ndim, v.shape, v.strides);
+  return draft_value_new(d, &v);
+}
+
+/* The broadcast of a cast is cast after broadcasting: then the cast disappears in the kernel that reads it. */
+static int32_t make_cast_of_view(draft *d, const node *n, int32_t value) {
+  const draft_value v = d->values[value];
+  const draft_op cast = d->ops[v.op];
+  const int32_t source = make_view_of(d, n, cast.in[0], (pons_dtype)d->values[cast.in[0]].dtype);
+  if (source < 0) return -1;
+  int32_t *in = pool_copy(&d->plan->pool, &source, sizeof source);
+  if (!in) return draft_no_memory(d), -1;
+  const draft_op op = {.kind = OP_ROW, .row = ROW_cast, .n_in = 1, .n_out = 1, .in = in, .prim = cast.prim};
+  const draft_result result = {(pons_dtype)v.dtype, d->values[source].ndim, d->values[source].shape};
+  const int32_t made = draft_op_new(d, &op, &result);
+  return made < 0 ? -1 : d->ops[made].out;
+}
+
+static bool is_cast(const draft *d, int32_t value) {
+  const draft_value *v = &d->values[value];
+  return v->root == value && v->op >= 0 && d->ops[v->op].kind == OP_ROW && d->ops[v->op].row == ROW_cast;
+}
+
+static int32_t make_view(draft *d, const node *n) {
+  int32_t value = draft_value_of(d, n->in[0]);
+  if (is_cast(d, value) && n->size > d->values[value].size) {
+    const int32_t made = make_cast_of_view(d, n, value);
+    if (made >= 0 || d->why) return made;
+  }
+  int32_t made = make_view_of(d, n, value, (pons_dtype)n->dtype);
+  if (made >= 0 || d->why) return made;
+  value = draft_copy(d, value);
+  if (value < 0) return -1;
+  made = make_view_of(d, n, value, (pons_dtype)n->dtype);
+  if (made < 0 && !d->why) fail_with(d, fail(n->prim->name, "no view of row-major elements: %s", node_text(n)));
+  return made;
+}
+
+static void fill_operand(const draft *d, int32_t value, operand *o) {
+  const draft_value *v = &d->values[value];
+  *o = (operand){NULL, (pons_dtype)v->dtype, v->ndim, v->shape, v->strides};
+}
+
+/* The parameters with the lists in them. */
+static const void *copy_params(pool *p, const prim *prim, const void *params) {
+  char *copy = pool_copy(p, params, prim->params_size);
+  for (const field *f = prim->fields; copy && f->name; f++) {
+    if (f->type != FIELD_INTS && f->type != FIELD_STRIDES && f->type != FIELD_AXES64) continue;
+    ints *list = (ints *)(copy + f->offset);
+    list->at = pool_copy(p, list->at, (size_t)list->n * sizeof *list->at);
+    if (!list->at) return NULL;
+  }
+  return copy;
+}
+
+static bool fill_results(draft *d, const node *n, int32_t like, draft_result *results) {
+  if (n->n_out == 1) results[0] = (draft_result){(pons_dtype)n->dtype, n->ndim, shape_for(d, n, like)};
+  for (int i = 0; n->n_out > 1 && i < n->n_out; i++) {
+    const spec *s = &n->specs[i];
+    results[i] = (draft_result){s->dtype, s->shape.n,
+                                pool_copy(&d->plan->pool, s->shape.dims, (size_t)s->shape.n * sizeof(int64_t))};
+  }
+  for (int i = 0; i < results_of(n); i++)
+    if (!results[i].shape) return draft_no_memory(d);
+  return true;
+}
+
+/* Which implementation takes it: as it is, or with operands in row-major order. `in` is changed in the second case. */
+static const implementation *pick_for(draft *d, const node *n, const void *params, int32_t *in, operand *operands) {
+  const launch l = {params, n->n_in, results_of(n), operands, operands + n->n_in};
+  const implementation *found = device_pick(d->request->device, n->prim->name, &l, NULL);
+  if (found) return found;
+  bool copied = false;
+  for (int i = 0; i < n->n_in; i++) {
+    if (shape_is_row_major(operands[i].ndim, operands[i].shape, operands[i].strides)) continue;
+    const int32_t copy = draft_copy(d, in[i]);
+    if (copy < 0) return NULL;
+    in[i] = copy;
+    fill_operand(d, copy, &operands[i]);
+    copied = true;
+  }
+  return copied ? device_pick(d->request->device, n->prim->name, &l, NULL) : NULL;
+}
+
+static bool no_implementation(draft *d, const node *n, const void *params, const operand *operands) {
+  const launch l = {params, n->n_in, results_of(n), operands, operands + n->n_in};
+  text why = {0};
+  device_pick(d->request->device, n->prim->name, &l, &why);
+  fail_with(d, fail(n->prim->name, "%s has neither an implementation that takes %s nor a decomposition%s%s",
+                    d->request->device->name, n->n_in ? node_text(n->in[0]) : node_text(n), why.length ? ": " : "",
+                    why.length ? why.at : ""));
+  text_free(&why);
+  return false;
+}
+
+/* The operation's place; -1 with d->why, or without it: no implementation takes it, but it can be taken apart. */
+static int32_t make_call(draft *d, const node *n) {
+  pool *p = &d->plan->pool;
+  const int n_out = results_of(n);
+  int32_t *in = inputs_for(d, n);
+  operand *operands = pool_new(p, (size_t)(n->n_in + n_out) * sizeof *operands);
+  draft_result *results = pool_new(p, (size_t)n_out * sizeof *results);
+  const void *params = n->params ? copy_params(p, n->prim, n->params) : NULL;
+  if (!in || !operands || !results || (n->params && !params)) return draft_no_memory(d), -1;
+  if (!fill_results(d, n, n->n_in ? in[0] : -1, results)) return -1;
+  for (int i = 0; i < n->n_in; i++) fill_operand(d, in[i], &operands[i]);
+  for (int i = 0; i < n_out; i++) {
+    int64_t *strides = pool_new(p, (size_t)results[i].ndim * sizeof *strides);
+    if (!strides) return draft_no_memory(d), -1;
+    shape_row_major(results[i].ndim, results[i].shape, strides);
+    operands[n->n_in + i] = (operand){NULL, results[i].dtype, results[i].ndim, results[i].shape, strides};
+  }
+  const implementation *found = pick_for(d, n, params, in, operands);
+  if (!found) {
+    if (!d->why && !n->prim->decompose) no_implementation(d, n, params, operands);
+    return -1;
+  }
+  const draft_op op = {.kind = OP_CALL, .n_in = n->n_in, .n_out = n_out, .in = in, .prim = n->prim, .params = params,
+                       .implementation = found, .operands = operands};
+  return draft_op_new(d, &op, results);
+}
+
+/* A tuple of `count` values. */
+static int32_t make_tuple(draft *d, const int32_t *values, int count) {
+  if (!mem_room(&d->tuples, &d->tuples_room, d->n_tuples + 1, sizeof *d->tuples) ||
+      !mem_room(&d->tuple_values, &d->tuple_values_room, d->n_tuple_values + (size_t)count, sizeof *d->tuple_values))
+    return draft_no_memory(d), -1;
+  for (int i = 0; i < count; i++) d->tuple_values[d->n_tuple_values + (size_t)i] = values[i];
+  d->tuples[d->n_tuples] = (draft_tuple){(int32_t)d->n_tuple_values, count};
+  d->n_tuple_values += (size_t)count;
+  return (int32_t)d->n_tuples++;
+}
+
+static int32_t tuple_of_call(draft *d, int32_t op) {
+  int32_t *values = pool_new(&d->plan->pool, (size_t)d->ops[op].n_out * sizeof *values);
+  if (!values) return draft_no_memory(d), -1;
+  for (int i = 0; i < d->ops[op].n_out; i++) values[i] = d->ops[op].out + i;
+  return make_tuple(d, values, d->ops[op].n_out);
+}
+
+static int32_t value_of_parts(draft *d, const frame *f) {
+  const int count = results_of(f->node);
+  if (count == 1) return draft_value_of(d, f->parts[0]);
+  int32_t *values = pool_new(&d->plan->pool, (size_t)count * sizeof *values);
+  if (!values) return draft_no_memory(d), -1;
+  for (int i = 0; i < count; i++) values[i] = draft_value_of(d, f->parts[i]);
+  return make_tuple(d, values, count);
+}
+
+static int32_t make_value(draft *d, const frame *f) {
+  const node *n = f->node;
+  if (f->parts) return value_of_parts(d, f);
+  if (n->prim->row) return make_row(d, n);
+  if (n->prim->view && n->n_out == 1) return make_view(d, n);
+  const int32_t op = make_call(d, n);
+  if (op < 0) return -1;
+  return n->n_out > 1 ? tuple_of_call(d, op) : d->ops[op].out;
+}
+
+/* All children of the top frame have their values. Leaves the frame in place, with parts, if it must be taken apart. */
+static bool leave(walk *w) {
+  draft *d = w->draft;
+  frame *f = &w->stack[w->depth - 1];
+  node *n = f->node;
+  int32_t value;
+  if (n->prim == &prim_output) {
+    const draft_tuple t = d->tuples[draft_value_of(d, n->in[0])];
+    value = d->tuple_values[t.first + ((const output_params *)n->params)->index];
+  } else if (n->prim->opaque || f->parts) {
+    value = make_value(d, f);
+  } else {
+    same_entry *same = draft_same(d, n, plan_operands_of(n));
+    if (!same) return false;
+    value = same->value;
+    if (value < 0) {
+      value = make_value(d, f);
+      same->value = value;
+    }
+  }
+  if (value < 0) return !d->why && !f->parts && take_apart(d, f);
+  draft_mark(d, n, value);
+  w->depth--;
+  return true;
+}
+
+static bool walk_from(walk *w, node *root) {
+  if (draft_value_of(w->draft, root) >= 0) return true;
+  if (!enter(w, root)) return false;
+  while (w->depth) {
+    frame *f = &w->stack[w->depth - 1];
+    if (f->next < (f->parts ? results_of(f->node) : plan_operands_of(f->node))) {
+      node *child = f->parts ? f->parts[f->next] : f->node->in[f->next];
+      f->next++;
+      if (draft_value_of(w->draft, child) < 0 && !enter(w, child)) return false;
+    } else if (!leave(w)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool add_output(draft *d, int32_t value) {
+  if (!mem_room(&d->outputs, &d->outputs_room, d->n_outputs + 1, sizeof *d->outputs)) return draft_no_memory(d);
+  d->outputs[d->n_outputs++] = value;
+  return true;
+}
+
+static bool add_outputs(draft *d, const node *n) {
+  const int32_t value = draft_value_of(d, n);
+  if (n->n_out == 1) return add_output(d, value);
+  for (int i = 0; i < n->n_out; i++) { /* each in memory of its own, whole */
+    int32_t v = d->tuple_values[d->tuples[value].first + i];
+    if (d->values[v].root != v || d->values[v].op < 0) v = draft_copy(d, v);
+    if (v < 0 || !add_output(d, v)) return false;
+  }
+  return true;
+}
+
+bool draft_walk(draft *d) {
+  const plan_request *r = d->request;
+  walk w = {.draft = d};
+  pons_scope scope = pons_scope_open(); /* of what is taken apart */
+  bool fine = true;
+  for (int i = 0; fine && i < r->n_placeholders; i++) {
+    node *n = r->placeholders[i];
+    const int32_t value = add_input(d, n, -1, (pons_dtype)n->dtype, n->ndim, n->shape, NULL);
+    fine = value >= 0;
+    if (fine) draft_mark(d, n, value);
+  }
+  for (int i = 0; fine && i < r->n_wanted; i++) fine = walk_from(&w, r->wanted[i]) && add_outputs(d, r->wanted[i]);
+  pons_scope_close(scope);
+  mem_free(w.stack);
+  return fine;
+}

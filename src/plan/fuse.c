@@ -1,0 +1,134 @@
+/* fuse.c: joins elementwise operations into kernels.
+
+   From the last operation to the first, each is taken into the kernel that reads its result, if all other readers come later: then
+   what it makes is at hand where it is needed, and nothing is computed twice:
+
+       load a ─┐                       a result that others read too
+       load b ─┴ add ─ tanh ─ store    is stored on the way
+                  └── store
+
+   A cast is copied into every kernel that reads it. Reading through a view needs memory, except that broadcasting a cast was
+   turned round before. Uses draft.h. */
+#include "plan/draft.h"
+
+static bool is_elementwise(const draft_op *op) { return op->kind != OP_CALL; }
+
+/* Different values that the operations read from outside; stops one beyond the limit. */
+static int count_inputs(const draft *d, const draft_member *members) {
+  int32_t seen[KERNEL_MAX_INPUTS + 1];
+  int n = 0;
+  for (const draft_member *m = members; m; m = m->next)
+    for (int i = 0; i < d->ops[m->op].n_in; i++) {
+      const int32_t v = d->ops[m->op].in[i];
+      bool known = false;
+      for (int k = 0; k < n && !known; k++) known = seen[k] == v;
+      for (const draft_member *o = members; o && !known; o = o->next) known = d->ops[o->op].out == v;
+      if (!known) seen[n++] = v;
+      if (n > KERNEL_MAX_INPUTS) return n;
+    }
+  return n;
+}
+
+static bool fits(const draft *d, int32_t group, int32_t op, bool stored) {
+  const draft_group *g = &d->groups[group];
+  if (g->is_call) return false;
+  if (g->n_code + (d->ops[op].kind == OP_ROW) > KERNEL_MAX_CODE || g->n_out + stored > KERNEL_MAX_OUTPUTS) return false;
+  if (g->n_in + d->ops[op].n_in - 1 <= KERNEL_MAX_INPUTS) return true;
+  draft_member with = {op, g->members};
+  return count_inputs(d, &with) <= KERNEL_MAX_INPUTS;
+}
+
+static bool join(draft *d, int32_t group, int32_t op) {
+  draft_group *g = &d->groups[group];
+  draft_member *m = pool_new(&d->plan->pool, sizeof *m);
+  if (!m) return draft_no_memory(d);
+  g->n_in += d->ops[op].n_in - (g->members != NULL);
+  g->n_code += d->ops[op].kind == OP_ROW;
+  *m = (draft_member){op, g->members};
+  g->members = m;
+  if (!g->is_call && g->n_in > KERNEL_MAX_INPUTS) g->n_in = count_inputs(d, m);
+  return true;
+}
+
+static int32_t group_new(draft *d, int32_t last) {
+  if (!mem_room(&d->groups, &d->groups_room, d->n_groups + 1, sizeof *d->groups)) return draft_no_memory(d), -1;
+  d->groups[d->n_groups] = (draft_group){.last = last, .is_call = d->ops[last].kind == OP_CALL};
+  return (int32_t)d->n_groups++;
+}
+
+/* Keeps the earliest reading groups in order. */
+static void add_reader(draft *d, draft_op *op, int32_t group) {
+  const int listed = op->n_readers < OP_MAX_READERS ? op->n_readers : OP_MAX_READERS;
+  int at = 0;
+  while (at < listed && d->groups[op->readers[at]].last < d->groups[group].last) at++;
+  if (at < listed && op->readers[at] == group) return;
+  op->n_readers++;
+  for (int i = listed < OP_MAX_READERS ? listed : OP_MAX_READERS - 1; i > at; i--) op->readers[i] = op->readers[i - 1];
+  if (at < OP_MAX_READERS) op->readers[at] = group;
+}
+
+/* `op`, run by `group`, reads its operands there. */
+static void note_reads(draft *d, const draft_op *op, int32_t group) {
+  const draft_group *g = &d->groups[group];
+  for (int i = 0; i < op->n_in; i++) {
+    const draft_value *v = &d->values[op->in[i]];
+    if (v->op < 0) continue;
+    draft_op *maker = &d->ops[v->op];
+    if (!g->is_call && v->root == op->in[i])
+      add_reader(d, maker, group);
+    else if (g->last < maker->early)
+      maker->early = g->last;
+  }
+}
+
+/* A cast that several kernels read as it is, and nobody else, becomes part of each. */
+static bool copy_into_readers(draft *d, int32_t place, bool *done) {
+  const draft_op *op = &d->ops[place];
+  *done = false;
+  if (op->kind != OP_ROW || op->row != ROW_cast || op->wanted || op->early != INT32_MAX || op->n_readers < 2 ||
+      op->n_readers > OP_MAX_READERS)
+    return true;
+  for (int i = 0; i < op->n_readers; i++)
+    if (!fits(d, op->readers[i], place, false)) return true;
+  for (int i = 0; i < op->n_readers; i++) {
+    if (!join(d, op->readers[i], place)) return false;
+    note_reads(d, op, op->readers[i]);
+  }
+  *done = true;
+  return true;
+}
+
+static bool fuse_elementwise(draft *d, int32_t place) {
+  draft_op *op = &d->ops[place];
+  bool done;
+  if (!copy_into_readers(d, place, &done)) return false;
+  if (done) return true;
+  const bool read_later = op->wanted || op->early != INT32_MAX || op->n_readers > 1;
+  const bool joins = op->n_readers > 0 && d->groups[op->readers[0]].last < op->early &&
+                     fits(d, op->readers[0], place, read_later);
+  op->group = joins ? op->readers[0] : group_new(d, place);
+  if (op->group < 0) return false;
+  op->stored = read_later || !joins;
+  d->groups[op->group].n_out += op->stored;
+  if (!join(d, op->group, place)) return false;
+  note_reads(d, op, op->group);
+  return true;
+}
+
+static bool is_needed(const draft_op *op) { return op->wanted || op->n_readers > 0 || op->early != INT32_MAX; }
+
+bool draft_fuse(draft *d) {
+  for (int32_t i = (int32_t)d->n_ops - 1; i >= 0; i--) {
+    draft_op *op = &d->ops[i];
+    if (!is_needed(op)) continue;
+    if (is_elementwise(op)) {
+      if (!fuse_elementwise(d, i)) return false;
+      continue;
+    }
+    op->group = group_new(d, i);
+    op->stored = true;
+    if (op->group < 0 || !join(d, op->group, i)) return false;
+    note_reads(d, op, op->group);
+  }
+  return true;
+}
