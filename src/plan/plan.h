@@ -12,7 +12,7 @@
 #define PLAN_H
 #include "graph/graph.h"
 
-/* ---- pool (pool.c): memory of one plan, freed together ---- */
+/* ---- pool (pieces.c): memory of one plan, freed together ---- */
 
 typedef struct pool_block pool_block;
 typedef struct pool {

@@ -168,11 +168,20 @@ typedef struct job {
   event *done;
 } job;
 
-static void job_free(job *j) {
-  if (!j) return;
-  for (int i = 0; j->plan && i < j->plan->n_inputs; i++) pons_release(j->leaves[i].node);
-  for (int i = 0; i < j->n_wanted; i++) pons_release(j->wanted[i]);
+static void release_inputs(job *j) {
+  for (int i = 0; i < j->plan->n_inputs; i++) {
+    buffer_release(j->in[i].buffer);
+    j->in[i].buffer = NULL;
+    pons_release(j->leaves[i].node);
+    j->leaves[i].node = NULL;
+  }
   workspace_free(j->workspace);
+  j->workspace = NULL;
+}
+
+static void job_free(job *j) {
+  release_inputs(j);
+  for (int i = 0; i < j->n_wanted; i++) pons_release(j->wanted[i]);
   plan_free(j->plan);
   event_release(j->done);
   mem_free(j);
@@ -188,35 +197,42 @@ static error *wait_for(const plan_leaf *leaf) {
   return node_failed(leaf->node) ? error_keep(leaf->node->error) : NULL;
 }
 
-/* Binds an input; its elements are put in the expected order if they are not. */
-static error *bind_input(const job *j, int i) {
+/* Under graph_lock: binds an input that has its value. */
+static void bind_ready(const job *j, int i) {
   const plan_leaf *leaf = &j->leaves[i];
-  const plan_input *expected = &j->plan->inputs[i];
   const node *n = leaf->node;
-  if (leaf->result >= 0) {
-    buffer *b = n->results[leaf->result];
-    j->in[i] = (run_input){buffer_keep(b), buffer_data(b), false};
-    return NULL;
-  }
-  if (memcmp(n->strides, expected->strides, n->ndim * sizeof *n->strides) == 0) {
-    j->in[i] = (run_input){buffer_keep(n->buffer), node_data(n), false};
-    return NULL;
-  }
-  const operand x = {node_data(n), expected->dtype, n->ndim, n->shape, n->strides};
+  if (node_state_of(n) != NODE_READY) return;
+  buffer *b = leaf->result >= 0 ? n->results[leaf->result] : n->buffer;
+  j->in[i] = (run_input){buffer_keep(b), leaf->result >= 0 ? buffer_data(b) : node_data(n), false};
+}
+
+/* Binds an input that was not there when the plan was made: then it is expected in row-major order. */
+static error *bind_late(const job *j, int i) {
+  const plan_leaf *leaf = &j->leaves[i];
+  node *n = leaf->node;
   error *why = NULL;
-  buffer *b = run_row_major(j->plan->device, &x, &why);
-  if (b) j->in[i] = (run_input){b, buffer_data(b), false};
+  graph_lock();
+  if (leaf->result >= 0 || shape_is_row_major(n->ndim, n->shape, n->strides)) {
+    bind_ready(j, i);
+  } else {
+    const operand x = {node_data(n), (pons_dtype)n->dtype, n->ndim, n->shape, n->strides};
+    buffer *b = run_row_major(j->plan->device, &x, &why);
+    if (b) j->in[i] = (run_input){b, buffer_data(b), false};
+  }
+  graph_unlock();
   return why;
 }
 
+/* Waits for every input that was not there yet, and binds it. */
 static error *bind_inputs(const job *j) {
   error *why = NULL;
   for (int i = 0; i < j->plan->n_inputs; i++) {
+    if (j->in[i].buffer) continue;
     error *e = wait_for(&j->leaves[i]);
+    if (!e) e = bind_late(j, i);
     if (!why) why = e;
     else error_release(e);
   }
-  for (int i = 0; !why && i < j->plan->n_inputs; i++) why = bind_input(j, i);
   return why;
 }
 
@@ -224,7 +240,7 @@ static error *bind_inputs(const job *j) {
 static void allow_taking(const job *j) {
   for (int i = 0; i < j->plan->n_inputs; i++) {
     node *n = j->leaves[i].node;
-    if (j->leaves[i].result >= 0 || !j->in[i].buffer || j->in[i].buffer != n->buffer) continue;
+    if (j->leaves[i].result >= 0 || j->in[i].buffer != n->buffer) continue;
     if (atomic_load(&n->refs) != 1) continue;
     pons_release(n);
     j->leaves[i].node = NULL;
@@ -292,7 +308,7 @@ static void job_run(void *context) {
     plan_execute(j->plan, j->workspace, j->in, j->out);
     publish_all(j);
   }
-  for (int i = 0; i < j->plan->n_inputs; i++) buffer_release(j->in[i].buffer);
+  release_inputs(j); /* before the event: who waits may ask what memory is in use */
   event_set(j->done);
   job_free(j);
 }
@@ -318,6 +334,7 @@ static job *job_new(const group *g, error **why) {
   j->wanted = (node **)(j->out + n_out);
   j->workspace = workspace_new(p);
   j->done = event_new();
+  for (int i = 0; i < p->n_inputs; i++) bind_ready(j, i);
   if (j->workspace && j->done) return j;
   job_free(j);
   *why = fail_no_memory("eval");

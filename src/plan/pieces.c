@@ -1,4 +1,4 @@
-/* pool.c: memory of one plan, taken piece by piece and freed together. Uses base/. */
+/* pieces.c: memory of one plan, taken piece by piece and freed together. Uses base/. */
 #include "plan/plan.h"
 
 struct pool_block {
