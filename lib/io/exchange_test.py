@@ -1,0 +1,155 @@
+"""Files that NumPy and MLX write are read, and they read what Pons writes: every dtype, byte order and layout."""
+import ctypes, os, sys, tempfile, zipfile
+
+if os.environ.get("PONS_SANITIZE"):
+    print("skipped: a sanitizer's library can't be loaded into Python")
+    sys.exit(77)
+import numpy as np
+
+try:
+    import mlx.core as mx
+except ImportError:
+    mx = None
+    print("no MLX here: only NumPy is compared with")
+
+NAMES = ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64",
+         "bfloat16", "complex64"]
+pons = ctypes.CDLL(os.environ["PONS_LIBRARY"])
+pointer, text, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64
+
+
+class Shape(ctypes.Structure):
+    _fields_ = [("count", ctypes.c_int), ("at", ctypes.POINTER(size))]
+
+
+for name, result, arguments in [
+    ("pons_load", pointer, [text]), ("pons_save", ctypes.c_bool, [text, pointer]), ("pons_error", text, []),
+    ("pons_save_compressed", ctypes.c_bool, [text, pointer]), ("pons_named_new", pointer, []),
+    ("pons_named_free", None, [pointer]), ("pons_named_count", size, [pointer]), ("pons_named_key", text, [pointer, size]),
+    ("pons_named_at", pointer, [pointer, size]), ("pons_named_set", ctypes.c_bool, [pointer, text, pointer]),
+    ("pons_named_metadata", text, [pointer, text]), ("pons_data", pointer, [pointer]), ("pons_nbytes", ctypes.c_size_t, [pointer]),
+    ("pons_ndim", ctypes.c_int, [pointer]), ("pons_dim", size, [pointer, ctypes.c_int]),
+    ("pons_dtype_of", ctypes.c_int, [pointer]), ("pons_array_from", pointer, [text, Shape, ctypes.c_int]),
+    ("pons_named_set_metadata", ctypes.c_bool, [pointer, text, text]),
+]:
+    function = getattr(pons, name)
+    function.restype, function.argtypes = result, arguments
+
+
+def bits(array):
+    """(dtype's name, shape, bytes) of a NumPy or MLX array."""
+    if isinstance(array, np.ndarray):
+        array = np.array(array, order="C") if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="), order="C")
+        return array.dtype.name.replace("void16", "bfloat16"), array.shape, array.tobytes()
+    name = str(array.dtype).split(".")[-1]
+    plain = np.array(array.view(mx.uint16) if name == "bfloat16" else array, order="C")
+    return name, tuple(array.shape), plain.tobytes()
+
+
+def load(path):
+    named = pons.pons_load(path.encode())
+    assert named, pons.pons_error()
+    result = {}
+    for i in range(pons.pons_named_count(named)):
+        a = pons.pons_named_at(named, i)
+        shape = tuple(pons.pons_dim(a, k) for k in range(pons.pons_ndim(a)))
+        data = pons.pons_data(a)
+        result[pons.pons_named_key(named, i).decode()] = (
+            NAMES[pons.pons_dtype_of(a)], shape, ctypes.string_at(data, pons.pons_nbytes(a)) if data else b"")
+    metadata = pons.pons_named_metadata(named, b"format")
+    pons.pons_named_free(named)
+    return result, metadata
+
+
+def save(path, arrays, compressed=False):
+    named = pons.pons_named_new()
+    for key, array in arrays.items():
+        name, shape, data = bits(array)
+        dims = (size * max(len(shape), 1))(*shape)
+        made = pons.pons_array_from(data, Shape(len(shape), dims), NAMES.index(name))
+        assert pons.pons_named_set(named, key.encode(), made)
+    pons.pons_named_set_metadata(named, b"format", b"pons")
+    done = (pons.pons_save_compressed if compressed else pons.pons_save)(path.encode(), named)
+    assert done, pons.pons_error()
+    pons.pons_named_free(named)
+
+
+def check(what, have, want):
+    assert have == want, f"{what}:\n have {have}\n want {want}"
+
+
+def numpy_samples():
+    rng = np.random.default_rng(7)
+    for name in NAMES:
+        if name == "bfloat16":
+            continue
+        for shape in [(), (0,), (5,), (3, 4), (2, 0, 3), (2, 3, 4)]:
+            a = (rng.standard_normal(shape) * 50).astype("float64")
+            a = (a > 0) if name == "bool" else (a + 1j * a[::-1] if a.ndim else a + 2j).astype(name) if name == "complex64" \
+                else np.abs(a).astype(name) if name[0] == "u" else a.astype(name)
+            yield name + str(shape), np.asarray(a)
+
+
+def main(folder):
+    samples = dict(numpy_samples())
+    for key, a in samples.items():
+        path = os.path.join(folder, "a.npy")
+        variants = [a, np.asfortranarray(a), a.astype(a.dtype.newbyteorder(">")), a[::-1] if a.ndim else a]
+        for variant in variants:
+            for version in [(1, 0), (2, 0), (3, 0)]:
+                with open(path, "wb") as f:
+                    np.lib.format.write_array(f, variant, version=version)
+                check(key, load(path)[0], {"arr_0": bits(variant)})
+        save(path, {"only": a})
+        check(key, bits(np.load(path)), bits(a))
+        with open(path, "rb") as f:  # NumPy's own rule for where elements begin
+            np.lib.format.read_magic(f)
+            np.lib.format.read_array_header_1_0(f)
+            assert f.tell() % 64 == 0
+    wanted = {key: bits(a) for key, a in samples.items()}
+    path = os.path.join(folder, "a.npz")
+    for write in np.savez, np.savez_compressed:
+        write(path, **samples)
+        check("npz from NumPy", load(path)[0], wanted)
+    np.savez(path, samples["int8(5,)"], samples["float32(5,)"])
+    check("positional", list(load(path)[0]), ["arr_0", "arr_1"])
+    for compressed in False, True:
+        save(path, samples, compressed)
+        with np.load(path) as f:
+            check("npz to NumPy", {key: bits(f[key]) for key in f.files}, wanted)
+        assert zipfile.ZipFile(path).testzip() is None
+    if mx is None:
+        return
+    ours = {key: mx.array(a) for key, a in samples.items() if a.dtype != np.float64}
+    ours["bfloat16"] = mx.array([1.5, -2, 3e38]).astype(mx.bfloat16)
+    with mx.stream(mx.cpu):
+        ours["strided"] = mx.arange(24).reshape(4, 6)[::2, 1::3]
+    wanted = {key: bits(a) for key, a in ours.items()}
+    for ending, write in [("npz", mx.savez), ("npz", mx.savez_compressed)]:
+        write(path, **ours)
+        check("npz from MLX", load(path)[0], wanted)
+    path = os.path.join(folder, "a.safetensors")
+    mx.save_safetensors(path, ours, {"format": "mlx"})
+    loaded, metadata = load(path)
+    check("safetensors from MLX", loaded, wanted)
+    check("metadata", metadata, b"mlx")
+    mx.save_safetensors(path, ours)
+    check("safetensors without metadata", load(path)[0], wanted)
+    save(path, ours)
+    loaded, metadata = mx.load(path, return_metadata=True)
+    check("safetensors to MLX", {key: bits(a) for key, a in loaded.items()}, wanted)
+    check("metadata", metadata, {"format": "pons"})
+    path = os.path.join(folder, "a.npz")
+    save(path, ours)
+    check("npz to MLX", {key: bits(a) for key, a in mx.load(path).items()}, wanted)
+    path = os.path.join(folder, "a.npy")
+    for key, a in ours.items():
+        mx.save(path, a)
+        check("npy from MLX " + key, load(path)[0], {"arr_0": bits(a)})
+        save(path, {"only": a})
+        check("npy to MLX " + key, bits(mx.load(path)), bits(a))
+
+
+with tempfile.TemporaryDirectory() as folder:
+    main(folder)
+print("files agree with NumPy" + (" and MLX" if mx else ""))
