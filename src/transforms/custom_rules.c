@@ -116,11 +116,11 @@ static void custom_vmap(const vmap_call *c) {
   const int n_args = c->n_in - c->n_out;
   pons_array *in = mem_alloc((size_t)(c->n_in + 1) * sizeof *in), bad = in ? NULL : no_memory_in("vmap");
   if (in && p->vmap) {
-    for (int k = 0; k < n_args; k++) in[k] = c->axes[k] < 0 ? c->in[k] : batch_first(c->in[k], c->axes[k], c->size);
+    for (int k = 0; k < n_args; k++) in[k] = c->axes[k] < 0 ? c->in[k] : batch_in_front(c->in[k], c->axes[k], c->size);
     pons_call(p->vmap, in, n_args, c->out, c->n_out);
     for (int k = 0; k < c->n_out; k++) c->out_axes[k] = 0;
   } else if (in) {
-    for (int k = 0; k < c->n_in; k++) in[k] = batch_first(c->in[k], c->axes[k], c->size);
+    for (int k = 0; k < c->n_in; k++) in[k] = batch_in_front(c->in[k], c->axes[k], c->size);
     bad = mapped(c, in);
   }
   if (bad) c->out[0] = bad;

@@ -44,7 +44,7 @@ bool return_pair(pons_scope scope, pons_array bad, pons_array *room, pons_array 
   return !bad;
 }
 
-pons_array batch_first(pons_array x, int axis, int64_t size) {
+pons_array batch_in_front(pons_array x, int axis, int64_t size) {
   if (axis >= 0) return axis == 0 ? x : pons_moveaxis(x, axis, 0);
   if (x->ndim == PONS_MAX_NDIM) return node_fail("vmap", "%s has no room for another axis", node_text(x));
   shape s = {.n = x->ndim + 1, .dims = {size}};

@@ -73,7 +73,7 @@ void results_of(node *n, pons_array *out);
 /* Zeros like result k of a node. */
 pons_array zeros_of_result(const node *n, int k);
 /* x with its batch along axis 0; axis -1: repeated `size` times there. */
-pons_array batch_first(pons_array x, int axis, int64_t size);
+pons_array batch_in_front(pons_array x, int axis, int64_t size);
 
 /* f, with rules, as functions that custom_function and checkpoint make. Takes references of its own; NULL: left out. */
 typedef struct custom_function_parts {

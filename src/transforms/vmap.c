@@ -38,7 +38,7 @@ static void by_row(const vmap_call *c, pons_array *in) {
   int axis = c->axes[0];
   for (int k = 1; k < c->n_in; k++)
     if (c->axes[k] != axis) axis = 0;
-  for (int k = 0; k < c->n_in; k++) in[k] = c->axes[k] == axis ? c->in[k] : batch_first(c->in[k], c->axes[k], c->size);
+  for (int k = 0; k < c->n_in; k++) in[k] = c->axes[k] == axis ? c->in[k] : batch_in_front(c->in[k], c->axes[k], c->size);
   c->out[0] = node_make(c->prim, c->params, c->n_in, in);
   c->out_axes[0] = axis;
 }
@@ -71,7 +71,7 @@ static void one_slice(const vmap_call *c, int64_t i, pons_array *in, pons_array 
 
 static pons_array empty_batch(const node *n, int k) {
   pons_array zero = zeros_of_result(n, k);
-  return node_failed(zero) ? zero : batch_first(zero, -1, 0);
+  return node_failed(zero) ? zero : batch_in_front(zero, -1, 0);
 }
 
 /* Slice by slice, and stacked. */
@@ -234,7 +234,7 @@ static pons_array place_result(const vmap_function *v, int i, batched y, int64_t
   const int ndim = y.array->ndim + (y.axis < 0);
   const int axis = axis_normal(given, ndim);
   if (axis < 0) return node_fail("vmap", "result %d has %d axes with the batch: there is no axis %d", i, ndim, given);
-  if (y.axis < 0) y = (batched){batch_first(y.array, -1, size), 0};
+  if (y.axis < 0) y = (batched){batch_in_front(y.array, -1, size), 0};
   return y.axis == axis ? y.array : pons_moveaxis(y.array, y.axis, axis);
 }
 
