@@ -4,5 +4,5 @@
 
 pons_function pons_checkpoint(pons_function f) {
   const custom_function_parts parts = {.f = f, .recompute = true};
-  return custom_function_new("checkpoint", &parts);
+  return transform_custom("checkpoint", &parts);
 }

@@ -47,7 +47,7 @@ static pons_array *joined(const pons_array *a, int n_a, const pons_array *b, int
 /* f again, on inputs that wait for the cotangents: then a plan can't take these results for those computed before. */
 static pons_array recomputed(const custom_params *p, const vjp_call *c, int n_args) {
   pons_array *args = mem_alloc((size_t)(n_args + c->n_out + 1) * sizeof *args);
-  if (!args) return no_memory_in("checkpoint");
+  if (!args) return transform_no_memory("checkpoint");
   pons_depends(c->in, n_args, c->cotangents, c->n_out, args);
   pons_vjp(p->f, args, n_args, c->cotangents, c->n_out, args + n_args, c->grads);
   mem_free(args);
@@ -63,7 +63,7 @@ static void custom_vjp(const vjp_call *c) {
     if (in)
       pons_call(p->vjp, in, n_args + 2 * c->n_out, c->grads, n_args);
     else
-      bad = no_memory_in("custom_function");
+      bad = transform_no_memory("custom_function");
     mem_free(in);
   } else if (p->recompute) {
     bad = recomputed(p, c, n_args);
@@ -86,7 +86,7 @@ static void custom_jvp(const jvp_call *c) {
   if (in)
     pons_call(p->jvp, in, 2 * n_args, c->out_tangents, c->n_out);
   else
-    c->out_tangents[0] = no_memory_in("custom_function");
+    c->out_tangents[0] = transform_no_memory("custom_function");
   mem_free(in);
 }
 
@@ -101,7 +101,7 @@ static pons_array mapped(const vmap_call *c, const pons_array *in) {
   if (p->jvp) q.jvp = pons_vmap(p->jvp, all, all);
   pons_array bad = NULL;
   if (!q.f || (p->vjp && !q.vjp) || (p->jvp && !q.jvp))
-    bad = no_memory_in("vmap");
+    bad = transform_no_memory("vmap");
   else
     node_make_many(c->prim, &q, c->n_in, in, c->out, c->n_out);
   pons_function_release(q.f);
@@ -114,13 +114,13 @@ static pons_array mapped(const vmap_call *c, const pons_array *in) {
 static void custom_vmap(const vmap_call *c) {
   const custom_params *p = c->params;
   const int n_args = c->n_in - c->n_out;
-  pons_array *in = mem_alloc((size_t)(c->n_in + 1) * sizeof *in), bad = in ? NULL : no_memory_in("vmap");
+  pons_array *in = mem_alloc((size_t)(c->n_in + 1) * sizeof *in), bad = in ? NULL : transform_no_memory("vmap");
   if (in && p->vmap) {
-    for (int k = 0; k < n_args; k++) in[k] = c->axes[k] < 0 ? c->in[k] : batch_in_front(c->in[k], c->axes[k], c->size);
+    for (int k = 0; k < n_args; k++) in[k] = c->axes[k] < 0 ? c->in[k] : batch_to_front(c->in[k], c->axes[k], c->size);
     pons_call(p->vmap, in, n_args, c->out, c->n_out);
     for (int k = 0; k < c->n_out; k++) c->out_axes[k] = 0;
   } else if (in) {
-    for (int k = 0; k < c->n_in; k++) in[k] = batch_in_front(c->in[k], c->axes[k], c->size);
+    for (int k = 0; k < c->n_in; k++) in[k] = batch_to_front(c->in[k], c->axes[k], c->size);
     bad = mapped(c, in);
   }
   if (bad) c->out[0] = bad;
@@ -158,7 +158,7 @@ static void custom_call(function *self, const pons_array *in, int n_in, pons_arr
   const pons_scope scope = pons_scope_open();
   pons_array *all = joined(in, n_in, NULL, 0, out, n_out);
   if (!all) {
-    fill_failed(out, n_out, pons_scope_return(scope, no_memory_in(self->kind)));
+    transform_fail_all(out, n_out, pons_scope_return(scope, transform_no_memory(self->kind)));
     return;
   }
   /* With a rule for each direction nothing need pass through f. */
@@ -169,7 +169,7 @@ static void custom_call(function *self, const pons_array *in, int n_in, pons_arr
   if (fine)
     node_make_many(&prim_custom, &params, n_in + n_out, all, out, n_out);
   else
-    fill_failed(out, n_out, first_failed(all + n_in, n_out));
+    transform_fail_all(out, n_out, transform_failed(all + n_in, n_out));
   mem_free(all);
   pons_scope_return_many(scope, out, n_out);
 }
@@ -183,7 +183,7 @@ static void custom_destroy(function *self) {
   mem_free(self);
 }
 
-pons_function custom_function_new(const char *kind, const custom_function_parts *parts) {
+pons_function transform_custom(const char *kind, const custom_function_parts *parts) {
   if (!parts->f) {
     error_release(fail(kind, "the function is NULL"));
     return NULL;
@@ -198,5 +198,5 @@ pons_function custom_function_new(const char *kind, const custom_function_parts 
 
 pons_function pons_custom_function(pons_function f, struct pons_custom_rules rules) {
   const custom_function_parts parts = {f, rules.vjp, rules.jvp, rules.vmap, false};
-  return custom_function_new("custom_function", &parts);
+  return transform_custom("custom_function", &parts);
 }

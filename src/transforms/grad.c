@@ -51,13 +51,13 @@ static void grad_call(function *self, const pons_array *in, int n_in, pons_array
   const grad_function *g = (grad_function *)self;
   const int values = pons_function_outputs(g->f, in, n_in);
   if (values < 0) {
-    fill_failed(out, n_out, node_fail(self->kind, "the function takes no such inputs"));
+    transform_fail_all(out, n_out, node_fail(self->kind, "the function takes no such inputs"));
     return;
   }
   const pons_scope scope = pons_scope_open();
   pons_array *room = mem_zalloc((size_t)(values + 2 * n_in + 1) * sizeof *room + (size_t)n_in * sizeof(bool));
   if (!room) {
-    fill_failed(out, n_out, pons_scope_return(scope, no_memory_in(self->kind)));
+    transform_fail_all(out, n_out, pons_scope_return(scope, transform_no_memory(self->kind)));
     return;
   }
   pons_array *aliases = room + values, *grads = aliases + n_in;

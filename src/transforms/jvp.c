@@ -25,7 +25,7 @@ typedef struct transposed {
 
 static pons_array make_cotangents(const node *n, pons_array *u) {
   for (int k = 0; k < n->n_out; k++) {
-    pons_array zero = zeros_of_result(n, k);
+    pons_array zero = transform_zeros(n, k);
     if (node_failed(zero)) return zero;
     u[k] = node_make_as(&prim_alias, NULL, 1, &zero, (pons_dtype)zero->dtype, zero->ndim, zero->shape);
     if (node_failed(u[k])) return u[k];
@@ -53,7 +53,7 @@ static pons_array transpose(const char *op, const node *n, const jvp_call *c, co
 static pons_array through_vjp(const char *op, const node *n, const jvp_call *c) {
   const size_t in = (size_t)c->n_in, out = (size_t)c->n_out;
   pons_array *room = mem_zalloc((out + 3 * in) * sizeof *room + in * sizeof(bool));
-  if (!room) return no_memory_in(op);
+  if (!room) return transform_no_memory(op);
   const transposed t = {room, room + out, room + out + in, room + out + 2 * in, (bool *)(room + out + 3 * in)};
   pons_array bad = transpose(op, n, c, &t);
   mem_free(room);
@@ -73,7 +73,7 @@ static void as_linear(const node *n, const jvp_call *c, pons_array *tangents) {
 
 static pons_array through_decomposition(const char *op, const node *n, const jvp_call *c, pons_array *out) {
   n->prim->decompose(c->params, c->n_in, c->in, out);
-  pons_array bad = first_failed(out, c->n_out);
+  pons_array bad = transform_failed(out, c->n_out);
   const between b = {out, c->in, c->n_out, c->n_in};
   return bad ? bad : push_forward(op, &b, c->tangents, c->out_tangents);
 }
@@ -84,7 +84,7 @@ static pons_array call_rule(const char *op, const tape_item *item, const rule_ro
   for (int k = 0; k < n->n_out; k++) r->out_tangents[k] = NULL;
   const jvp_call c = {n->params, item->n_in, n->n_out, item->in, r->tangents, r->out, r->out_tangents};
   pons_array bad = NULL;
-  if (p->jvp || (!p->linear && !p->decompose)) results_of(n, r->out);
+  if (p->jvp || (!p->linear && !p->decompose)) transform_results(n, r->out);
   if (p->jvp)
     p->jvp(&c);
   else if (p->linear)
@@ -95,7 +95,7 @@ static pons_array call_rule(const char *op, const tape_item *item, const rule_ro
     bad = through_vjp(op, n, &c);
   else
     bad = node_fail(op, "%s has no tangent", p->name);
-  return bad ? bad : first_failed(r->out_tangents, n->n_out);
+  return bad ? bad : transform_failed(r->out_tangents, n->n_out);
 }
 
 static pons_array check_tangent(const char *op, const node *n, int k, pons_array t) {
@@ -138,7 +138,7 @@ pons_array push_forward_on(const char *op, lineage *l, const between *b, const p
   }
   const size_t in = (size_t)l->most_in + 1, out = (size_t)l->most_out + 1;
   pons_array *room = mem_alloc((in + 2 * out) * sizeof *room), bad = NULL;
-  if (!room) return no_memory_in(op);
+  if (!room) return transform_no_memory(op);
   const rule_room r = {room, room + in, room + in + out};
   for (int64_t i = 0; i < l->tape.count && !bad; i++) bad = step_forward(op, l, i, &r);
   mem_free(room);
@@ -148,7 +148,7 @@ pons_array push_forward_on(const char *op, lineage *l, const between *b, const p
 
 pons_array push_forward(const char *op, const between *b, const pons_array *tangents, pons_array *out_tangents) {
   lineage l;
-  if (!lineage_make(&l, b)) return no_memory_in(op);
+  if (!lineage_make(&l, b)) return transform_no_memory(op);
   pons_array bad = push_forward_on(op, &l, b, tangents, out_tangents);
   lineage_free(&l);
   return bad;
@@ -183,15 +183,15 @@ static pons_array jvp(const call_site *c, const pons_array *given, pons_array *a
   lineage_free(&l);
   for (int i = 0; i < c->n_out && !bad; i++)
     if (!out_tangents[i]) out_tangents[i] = pons_zeros_like(c->out[i]);
-  return bad ? bad : first_failed(out_tangents, c->n_out);
+  return bad ? bad : transform_failed(out_tangents, c->n_out);
 }
 
 bool pons_jvp(pons_function f, const pons_array *primals, const pons_array *tangents, int n_in, int n_out,
               pons_array *out, pons_array *out_tangents) {
   const pons_scope scope = pons_scope_open();
   pons_array *room = mem_zalloc((size_t)(2 * n_out + 2 * n_in + 1) * sizeof *room); /* results, their tangents, aliases, tangents */
-  pons_array bad = room ? NULL : no_memory_in("jvp");
+  pons_array bad = room ? NULL : transform_no_memory("jvp");
   const call_site c = {"jvp", f, primals, n_in, NULL, room, n_out};
   if (!bad) bad = jvp(&c, tangents, room + 2 * n_out, room + 2 * n_out + n_in, room + n_out);
-  return return_pair(scope, bad, room, out, n_out, out_tangents, n_out);
+  return transform_return(scope, bad, room, out, n_out, out_tangents, n_out);
 }

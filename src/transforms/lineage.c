@@ -5,36 +5,36 @@
 #include "transforms/transforms.h"
 #include <pons/ops.h>
 
-pons_array no_memory_in(const char *op) { return node_error(fail_no_memory(op)); }
+pons_array transform_no_memory(const char *op) { return node_error(fail_no_memory(op)); }
 
-pons_array first_failed(const pons_array *arrays, int count) {
+pons_array transform_failed(const pons_array *arrays, int count) {
   for (int i = 0; i < count; i++)
     if (arrays[i] && node_failed(arrays[i])) return arrays[i];
   return NULL;
 }
 
-bool fill_failed(pons_array *out, int count, pons_array failed) {
+bool transform_fail_all(pons_array *out, int count, pons_array failed) {
   for (int i = 0; i < count; i++) out[i] = failed;
   return false;
 }
 
-void results_of(node *n, pons_array *out) {
+void transform_results(node *n, pons_array *out) {
   if (n->n_out == 1)
     out[0] = n;
   else
     for (int k = 0; k < n->n_out; k++) out[k] = node_output(n, k);
 }
 
-pons_array zeros_of_result(const node *n, int k) {
+pons_array transform_zeros(const node *n, int k) {
   if (n->n_out == 1) return pons_zeros((pons_shape){n->ndim, n->shape}, (pons_dtype)n->dtype);
   return pons_zeros(shape_public(&n->specs[k].shape), n->specs[k].dtype);
 }
 
-bool return_pair(pons_scope scope, pons_array bad, pons_array *room, pons_array *a, int n_a, pons_array *b, int n_b) {
+bool transform_return(pons_scope scope, pons_array bad, pons_array *room, pons_array *a, int n_a, pons_array *b, int n_b) {
   if (bad) {
     bad = pons_scope_return(scope, bad);
-    fill_failed(a, n_a, bad);
-    fill_failed(b, n_b, bad);
+    transform_fail_all(a, n_a, bad);
+    transform_fail_all(b, n_b, bad);
   } else {
     pons_scope_return_many(scope, room, n_a + n_b);
     memcpy(a, room, (size_t)n_a * sizeof *a);
@@ -44,7 +44,7 @@ bool return_pair(pons_scope scope, pons_array bad, pons_array *room, pons_array 
   return !bad;
 }
 
-pons_array batch_in_front(pons_array x, int axis, int64_t size) {
+pons_array batch_to_front(pons_array x, int axis, int64_t size) {
   if (axis >= 0) return axis == 0 ? x : pons_moveaxis(x, axis, 0);
   if (x->ndim == PONS_MAX_NDIM) return node_fail("vmap", "%s has no room for another axis", node_text(x));
   shape s = {.n = x->ndim + 1, .dims = {size}};
@@ -143,9 +143,9 @@ pons_array lineage_of_call(lineage *l, const call_site *c, pons_array *aliases) 
   pons_array bad = make_aliases(c, aliases);
   if (bad) return bad;
   trace_begin();
-  if (!pons_call(c->f, aliases, c->n_in, c->out, c->n_out)) bad = first_failed(c->out, c->n_out);
+  if (!pons_call(c->f, aliases, c->n_in, c->out, c->n_out)) bad = transform_failed(c->out, c->n_out);
   const between b = {c->out, aliases, c->n_out, c->n_in};
-  if (!bad && !lineage_make(l, &b)) bad = no_memory_in(c->op);
+  if (!bad && !lineage_make(l, &b)) bad = transform_no_memory(c->op);
   if (bad)
     trace_end();
   else

@@ -62,23 +62,23 @@ pons_array push_forward_on(const char *op, lineage *l, const between *b, const p
 
 /* Ends what pons_vjp and pons_jvp have in common: room holds n_a + n_b results, which go to the scope outside and to a and b; with
    `bad` that goes everywhere. Frees room. True unless bad. */
-bool return_pair(pons_scope scope, pons_array bad, pons_array *room, pons_array *a, int n_a, pons_array *b, int n_b);
-pons_array no_memory_in(const char *op);
+bool transform_return(pons_scope scope, pons_array bad, pons_array *room, pons_array *a, int n_a, pons_array *b, int n_b);
+pons_array transform_no_memory(const char *op);
 /* The first of them that carries an error, or NULL. */
-pons_array first_failed(const pons_array *arrays, int count);
+pons_array transform_failed(const pons_array *arrays, int count);
 /* `failed` everywhere; false, for returning. */
-bool fill_failed(pons_array *out, int count, pons_array failed);
+bool transform_fail_all(pons_array *out, int count, pons_array failed);
 /* The arrays of a node's results: itself, or its outputs. */
-void results_of(node *n, pons_array *out);
+void transform_results(node *n, pons_array *out);
 /* Zeros like result k of a node. */
-pons_array zeros_of_result(const node *n, int k);
+pons_array transform_zeros(const node *n, int k);
 /* x with its batch along axis 0; axis -1: repeated `size` times there. */
-pons_array batch_in_front(pons_array x, int axis, int64_t size);
+pons_array batch_to_front(pons_array x, int axis, int64_t size);
 
 /* f, with rules, as functions that custom_function and checkpoint make. Takes references of its own; NULL: left out. */
 typedef struct custom_function_parts {
   function *f, *vjp, *jvp, *vmap;
   bool recompute; /* the gradient calls f again on the primals instead of keeping what it computed */
 } custom_function_parts;
-pons_function custom_function_new(const char *kind, const custom_function_parts *parts);
+pons_function transform_custom(const char *kind, const custom_function_parts *parts);
 #endif

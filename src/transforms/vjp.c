@@ -33,7 +33,7 @@ static pons_array add_cotangent(const char *op, lineage *l, int64_t slot, const 
 
 static pons_array through_decomposition(const char *op, const vjp_call *c, const prim *p, pons_array *out) {
   p->decompose(c->params, c->n_in, c->in, out);
-  pons_array bad = first_failed(out, c->n_out);
+  pons_array bad = transform_failed(out, c->n_out);
   const between b = {out, c->in, c->n_out, c->n_in};
   return bad ? bad : pull_back(op, &b, c->cotangents, c->grads);
 }
@@ -44,7 +44,7 @@ static pons_array call_rule(const char *op, const lineage *l, int64_t i, const r
   if (!p->vjp && !p->decompose) return node_fail(op, "%s has no gradient", p->name);
   for (int k = 0; k < item->node->n_out; k++) {
     pons_array cotangent = l->slots[l->first[i] + k];
-    r->cotangents[k] = cotangent ? cotangent : zeros_of_result(item->node, k);
+    r->cotangents[k] = cotangent ? cotangent : transform_zeros(item->node, k);
   }
   for (int k = 0; k < item->n_in; k++) {
     const int64_t at = map_get(&l->tape.index, item->in[k], -1);
@@ -53,9 +53,9 @@ static pons_array call_rule(const char *op, const lineage *l, int64_t i, const r
   }
   const vjp_call c = {item->node->params, item->n_in, item->node->n_out, item->in, r->out, r->cotangents, r->wanted, r->grads};
   if (!p->vjp) return through_decomposition(op, &c, p, r->out);
-  results_of(item->node, r->out);
+  transform_results(item->node, r->out);
   p->vjp(&c);
-  return first_failed(r->grads, item->n_in);
+  return transform_failed(r->grads, item->n_in);
 }
 
 static pons_array step_back(const char *op, lineage *l, int64_t i, const rule_room *r) {
@@ -84,7 +84,7 @@ pons_array pull_back_on(const char *op, lineage *l, const between *b, const pons
     bad = add_cotangent(op, l, lineage_slot(l, b->roots[i]), b->roots[i], cotangents[i], op);
   if (bad) return bad;
   rule_room r;
-  if (!rule_room_new(&r, l)) return no_memory_in(op);
+  if (!rule_room_new(&r, l)) return transform_no_memory(op);
   for (int64_t i = l->tape.count - 1; i >= 0 && !bad; i--) bad = step_back(op, l, i, &r);
   mem_free(r.out);
   for (int i = 0; i < b->n_stops && !bad; i++) { /* a stop that stands twice in the list gets its gradient once */
@@ -97,7 +97,7 @@ pons_array pull_back_on(const char *op, lineage *l, const between *b, const pons
 
 pons_array pull_back(const char *op, const between *b, const pons_array *cotangents, pons_array *grads) {
   lineage l;
-  if (!lineage_make(&l, b)) return no_memory_in(op);
+  if (!lineage_make(&l, b)) return transform_no_memory(op);
   pons_array bad = pull_back_on(op, &l, b, cotangents, grads);
   lineage_free(&l);
   return bad;
@@ -125,15 +125,15 @@ static pons_array vjp(const call_site *c, const pons_array *cotangents, pons_arr
   lineage_free(&l);
   for (int i = 0; i < c->n_in && !bad; i++)
     if (!grads[i]) grads[i] = pons_zeros_like(c->primals[i]);
-  return bad ? bad : first_failed(grads, c->n_in);
+  return bad ? bad : transform_failed(grads, c->n_in);
 }
 
 bool pons_vjp(pons_function f, const pons_array *primals, int n_in, const pons_array *cotangents, int n_out,
               pons_array *out, pons_array *grads) {
   const pons_scope scope = pons_scope_open();
   pons_array *room = mem_zalloc((size_t)(n_out + 2 * n_in + 1) * sizeof *room); /* results, gradients, aliases */
-  pons_array bad = room ? NULL : no_memory_in("vjp");
+  pons_array bad = room ? NULL : transform_no_memory("vjp");
   const call_site c = {"vjp", f, primals, n_in, NULL, room, n_out};
   if (!bad) bad = vjp(&c, cotangents, room + n_out + n_in, room + n_out);
-  return return_pair(scope, bad, room, out, n_out, grads, n_in);
+  return transform_return(scope, bad, room, out, n_out, grads, n_in);
 }

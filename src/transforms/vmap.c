@@ -38,7 +38,7 @@ static void by_row(const vmap_call *c, pons_array *in) {
   int axis = c->axes[0];
   for (int k = 1; k < c->n_in; k++)
     if (c->axes[k] != axis) axis = 0;
-  for (int k = 0; k < c->n_in; k++) in[k] = c->axes[k] == axis ? c->in[k] : batch_in_front(c->in[k], c->axes[k], c->size);
+  for (int k = 0; k < c->n_in; k++) in[k] = c->axes[k] == axis ? c->in[k] : batch_to_front(c->in[k], c->axes[k], c->size);
   c->out[0] = node_make(c->prim, c->params, c->n_in, in);
   c->out_axes[0] = axis;
 }
@@ -46,10 +46,10 @@ static void by_row(const vmap_call *c, pons_array *in) {
 /* The decomposition of the node in the tape, gone through with the batch. */
 static pons_array through_decomposition(const vmap_call *c, const tape_item *item, pons_array *single) {
   c->prim->decompose(c->params, c->n_in, item->in, single);
-  pons_array bad = first_failed(single, c->n_out);
+  pons_array bad = transform_failed(single, c->n_out);
   if (bad) return bad;
   batched *room = mem_alloc((size_t)(c->n_in + c->n_out) * sizeof *room);
-  if (!room) return no_memory_in("vmap");
+  if (!room) return transform_no_memory("vmap");
   for (int k = 0; k < c->n_in; k++) room[k] = (batched){c->in[k], c->axes[k]};
   const between b = {single, item->in, c->n_out, c->n_in};
   bad = run(c->size, &b, room, room + c->n_in);
@@ -70,16 +70,16 @@ static void one_slice(const vmap_call *c, int64_t i, pons_array *in, pons_array 
 }
 
 static pons_array empty_batch(const node *n, int k) {
-  pons_array zero = zeros_of_result(n, k);
-  return node_failed(zero) ? zero : batch_in_front(zero, -1, 0);
+  pons_array zero = transform_zeros(n, k);
+  return node_failed(zero) ? zero : batch_to_front(zero, -1, 0);
 }
 
 /* Slice by slice, and stacked. */
 static pons_array by_slices(const vmap_call *c, const node *n, pons_array *in) {
   const size_t size = (size_t)c->size, n_out = (size_t)c->n_out;
-  if (size > SIZE_MAX / sizeof(pons_array) / (n_out + 1)) return no_memory_in("vmap");
+  if (size > SIZE_MAX / sizeof(pons_array) / (n_out + 1)) return transform_no_memory("vmap");
   pons_array *slices = mem_alloc((size * n_out + n_out + 1) * sizeof *slices);
-  if (!slices) return no_memory_in("vmap");
+  if (!slices) return transform_no_memory("vmap");
   pons_array *made = slices + size * n_out;
   for (size_t i = 0; i < size; i++) {
     one_slice(c, (int64_t)i, in, made);
@@ -143,7 +143,7 @@ static pons_array step(replay *r, int64_t i, const node_room *room) {
     bad = make_batched(r, item, room);
   else
     make_again(item, room);
-  if (!bad) bad = first_failed(room->out, n->n_out);
+  if (!bad) bad = transform_failed(room->out, n->n_out);
   for (int k = 0; k < n->n_out && !bad; k++) {
     r->l.slots[at + k] = room->out[k];
     r->axes[at + k] = room->out_axes[k];
@@ -161,7 +161,7 @@ static pons_array run_tape(replay *r, const between *b, const batched *values, b
   }
   const size_t in = (size_t)l->most_in + 1, out = (size_t)l->most_out + 1, most = in > out ? in : out;
   pons_array *arrays = mem_alloc((in + most + out) * sizeof *arrays + (in + out) * sizeof(int)), bad = NULL;
-  if (!arrays) return no_memory_in("vmap");
+  if (!arrays) return transform_no_memory("vmap");
   int *axes = (int *)(arrays + in + most + out);
   const node_room room = {arrays, arrays + in, arrays + in + most, axes, axes + in};
   for (int64_t i = 0; i < l->tape.count && !bad; i++) bad = step(r, i, &room);
@@ -176,9 +176,9 @@ static pons_array run_tape(replay *r, const between *b, const batched *values, b
 /* The roots again, with values in the place of the stops. NULL if fine, else an array with the error. */
 static pons_array run(int64_t size, const between *b, const batched *values, batched *results) {
   replay r = {.size = size};
-  if (!lineage_make(&r.l, b)) return no_memory_in("vmap");
+  if (!lineage_make(&r.l, b)) return transform_no_memory("vmap");
   r.axes = mem_zalloc((size_t)(r.l.first[r.l.tape.count] + 1) * sizeof *r.axes);
-  pons_array bad = r.axes ? run_tape(&r, b, values, results) : no_memory_in("vmap");
+  pons_array bad = r.axes ? run_tape(&r, b, values, results) : transform_no_memory("vmap");
   mem_free(r.axes);
   lineage_free(&r.l);
   return bad;
@@ -234,7 +234,7 @@ static pons_array place_result(const vmap_function *v, int i, batched y, int64_t
   const int ndim = y.array->ndim + (y.axis < 0);
   const int axis = axis_normal(given, ndim);
   if (axis < 0) return node_fail("vmap", "result %d has %d axes with the batch: there is no axis %d", i, ndim, given);
-  if (y.axis < 0) y = (batched){batch_in_front(y.array, -1, size), 0};
+  if (y.axis < 0) y = (batched){batch_to_front(y.array, -1, size), 0};
   return y.axis == axis ? y.array : pons_moveaxis(y.array, y.axis, axis);
 }
 
@@ -251,7 +251,7 @@ static pons_array vmap(const vmap_function *v, const pons_array *in, int n_in, p
   trace_begin();
   const bool fine = pons_call(v->f, room, n_in, single, n_out);
   trace_end();
-  if (!fine) return first_failed(single, n_out);
+  if (!fine) return transform_failed(single, n_out);
   const between b = {single, room, n_out, n_in};
   bad = run(size, &b, values, results);
   for (int i = 0; i < n_out && !bad; i++) {
@@ -264,14 +264,14 @@ static pons_array vmap(const vmap_function *v, const pons_array *in, int n_in, p
 static void vmap_call_function(function *self, const pons_array *in, int n_in, pons_array *out, int n_out) {
   const pons_scope scope = pons_scope_open();
   const size_t count = (size_t)(n_in + n_out) + 1;
-  pons_array *room = mem_zalloc(count * sizeof *room), bad = first_failed(in, n_in);
+  pons_array *room = mem_zalloc(count * sizeof *room), bad = transform_failed(in, n_in);
   batched *values = mem_zalloc(count * sizeof *values);
-  if (!room || !values) bad = no_memory_in("vmap");
+  if (!room || !values) bad = transform_no_memory("vmap");
   if (!bad) bad = vmap((vmap_function *)self, in, n_in, out, n_out, room, values);
   mem_free(values);
   mem_free(room);
   if (bad)
-    fill_failed(out, n_out, pons_scope_return(scope, bad));
+    transform_fail_all(out, n_out, pons_scope_return(scope, bad));
   else
     pons_scope_return_many(scope, out, n_out);
 }
