@@ -1,10 +1,11 @@
-/* custom_rules.c: a function with rules of its own is a node between the function's results and everything that uses them:
+/* custom_rules.c: a function with rules of its own is a node between the function's results and everything
+   that uses them:
 
        inputs ──────────┬──────────────┐
                         f ─ results ─ CustomTransforms ─ the same results
 
-   Evaluating goes through it (it is the identity on the results), transforms ask it for its rules first. What it has no rule
-   for passes through to f. Uses base/, graph/ and the public ops. */
+   Evaluating goes through it (it is the identity on the results), transforms ask it for its rules first. What
+   it has no rule for passes through to f. Uses base/, graph/ and the public ops. */
 #include "transforms/transforms.h"
 #include <pons/ops.h>
 
@@ -33,7 +34,8 @@ static void custom_decompose(const void *params, int n_in, const pons_array *in,
   for (int k = 0; k < n_out; k++) out[k] = in[n_in - n_out + k];
 }
 
-static pons_array *joined(const pons_array *a, int n_a, const pons_array *b, int n_b, const pons_array *c, int n_c) {
+static pons_array *joined(const pons_array *a, int n_a, const pons_array *b, int n_b, const pons_array *c,
+                          int n_c) {
   pons_array *all = mem_alloc((size_t)(n_a + n_b + n_c + 1) * sizeof *all);
   if (!all) return NULL;
   if (n_a) memcpy(all, a, (size_t)n_a * sizeof *a);
@@ -44,7 +46,8 @@ static pons_array *joined(const pons_array *a, int n_a, const pons_array *b, int
 
 /* ---- gradients ---- */
 
-/* f again, on inputs that wait for the cotangents: then a plan can't take these results for those computed before. */
+/* f again, on inputs that wait for the cotangents: then a plan can't take these results for those computed
+   before. */
 static pons_array recomputed(const custom_params *p, const vjp_call *c, int n_args) {
   pons_array *args = mem_alloc((size_t)(n_args + c->n_out + 1) * sizeof *args);
   if (!args) return transform_no_memory("checkpoint");
@@ -114,9 +117,11 @@ static pons_array mapped(const vmap_call *c, const pons_array *in) {
 static void custom_vmap(const vmap_call *c) {
   const custom_params *p = c->params;
   const int n_args = c->n_in - c->n_out;
-  pons_array *in = mem_alloc((size_t)(c->n_in + 1) * sizeof *in), bad = in ? NULL : transform_no_memory("vmap");
+  pons_array *in = mem_alloc((size_t)(c->n_in + 1) * sizeof *in),
+             bad = in ? NULL : transform_no_memory("vmap");
   if (in && p->vmap) {
-    for (int k = 0; k < n_args; k++) in[k] = c->axes[k] < 0 ? c->in[k] : batch_to_front(c->in[k], c->axes[k], c->size);
+    for (int k = 0; k < n_args; k++)
+      in[k] = c->axes[k] < 0 ? c->in[k] : batch_to_front(c->in[k], c->axes[k], c->size);
     pons_call(p->vmap, in, n_args, c->out, c->n_out);
     for (int k = 0; k < c->n_out; k++) c->out_axes[k] = 0;
   } else if (in) {
@@ -192,7 +197,8 @@ pons_function transform_custom(const char *kind, const custom_function_parts *pa
   if (!c) return NULL;
   c->head.outputs = custom_function_outputs;
   c->parts = (custom_function_parts){pons_function_keep(parts->f), pons_function_keep(parts->vjp),
-                                     pons_function_keep(parts->jvp), pons_function_keep(parts->vmap), parts->recompute};
+                                     pons_function_keep(parts->jvp), pons_function_keep(parts->vmap),
+                                     parts->recompute};
   return &c->head;
 }
 

@@ -1,4 +1,5 @@
-/* custom_rules_test.c: functions with rules of their own, and checkpoints: the same values, gradients by other means. */
+/* custom_rules_test.c: functions with rules of their own, and checkpoints: the same values, gradients by
+   other means. */
 #include "transforms/transforms_test.h"
 
 static int forward_calls;
@@ -58,7 +59,8 @@ static void rules_take_the_place_of_derivatives(void **state) {
 
 static void what_is_left_out_follows_from_the_function(void **state) {
   (void)state;
-  rules none = all_rules(false, false, false), back = all_rules(true, false, false), ahead = all_rules(false, true, false);
+  rules none = all_rules(false, false, false), back = all_rules(true, false, false),
+        ahead = all_rules(false, true, false);
   pons_function plain = pons_grad(none.custom, ALL), by_jvp = pons_grad(ahead.custom, ALL);
   const pons_array x = scalar(0), v = scalar(1);
   pons_array y, t;

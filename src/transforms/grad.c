@@ -1,4 +1,5 @@
-/* grad.c: functions that compute gradients: vjp with the cotangent 1 of a scalar. Uses base/, graph/, vjp.c. */
+/* grad.c: functions that compute gradients: vjp with the cotangent 1 of a scalar. Uses base/, graph/,
+   vjp.c. */
 #include "transforms/transforms.h"
 #include <pons/ops.h>
 
@@ -28,13 +29,16 @@ static pons_array mark_wanted(const grad_function *g, int n_in, bool *wanted) {
   return NULL;
 }
 
-static pons_array gradients(const grad_function *g, const call_site *c, pons_array *aliases, pons_array *grads) {
+static pons_array gradients(const grad_function *g, const call_site *c, pons_array *aliases,
+                            pons_array *grads) {
   if (c->n_out < 1) return node_fail(c->op, "the function has no result");
   lineage l;
   pons_array bad = lineage_of_call(&l, c, aliases);
   if (bad) return bad;
   const pons_array y = c->out[0];
-  if (y->ndim) bad = node_fail(c->op, "the function's first result must be a scalar, it is %s\nhint: sum it", node_text(y));
+  if (y->ndim)
+    bad = node_fail(c->op, "the function's first result must be a scalar, it is %s\nhint: sum it",
+                    node_text(y));
   const between b = {c->out, aliases, 1, c->n_in};
   pons_array one = bad ? bad : pons_scalar(1, (pons_dtype)y->dtype);
   if (!bad) bad = pull_back_on(c->op, &l, &b, &one, grads);

@@ -1,6 +1,7 @@
 /* jvp.c: tangents walk the tape forward, from the primals of a function to its results.
 
-   A record's rule comes first; a linear primitive is its own; then its decomposition; else the rule back is transposed:
+   A record's rule comes first; a linear primitive is its own; then its decomposition; else the rule back is
+   transposed:
 
        J v = d/du <vjp(u), v>, where u stands for the cotangents, in which a vjp is linear
 
@@ -54,7 +55,8 @@ static pons_array through_vjp(const char *op, const node *n, const jvp_call *c) 
   const size_t in = (size_t)c->n_in, out = (size_t)c->n_out;
   pons_array *room = mem_zalloc((out + 3 * in) * sizeof *room + in * sizeof(bool));
   if (!room) return transform_no_memory(op);
-  const transposed t = {room, room + out, room + out + in, room + out + 2 * in, (bool *)(room + out + 3 * in)};
+  const transposed t = {room, room + out, room + out + in, room + out + 2 * in,
+                        (bool *)(room + out + 3 * in)};
   pons_array bad = transpose(op, n, c, &t);
   mem_free(room);
   return bad;
@@ -146,7 +148,8 @@ pons_array push_forward_on(const char *op, lineage *l, const between *b, const p
   return bad;
 }
 
-pons_array push_forward(const char *op, const between *b, const pons_array *tangents, pons_array *out_tangents) {
+pons_array push_forward(const char *op, const between *b, const pons_array *tangents,
+                        pons_array *out_tangents) {
   lineage l;
   if (!lineage_make(&l, b)) return transform_no_memory(op);
   pons_array bad = push_forward_on(op, &l, b, tangents, out_tangents);
@@ -161,7 +164,8 @@ static pons_array check_tangents(const pons_array *primals, const pons_array *ta
     if (!primals[i] || !tangents[i]) return node_fail("jvp", "input %d of %d or its tangent is NULL", i, n);
     if (node_failed(tangents[i])) return tangents[i];
     if (!shape_equal(primals[i]->ndim, primals[i]->shape, tangents[i]->ndim, tangents[i]->shape))
-      return node_fail("jvp", "input %d is %s, its tangent %s", i, node_text(primals[i]), node_text(tangents[i]));
+      return node_fail("jvp", "input %d is %s, its tangent %s", i, node_text(primals[i]),
+                       node_text(tangents[i]));
   }
   return NULL;
 }
@@ -189,7 +193,8 @@ static pons_array jvp(const call_site *c, const pons_array *given, pons_array *a
 bool pons_jvp(pons_function f, const pons_array *primals, const pons_array *tangents, int n_in, int n_out,
               pons_array *out, pons_array *out_tangents) {
   const pons_scope scope = pons_scope_open();
-  pons_array *room = mem_zalloc((size_t)(2 * n_out + 2 * n_in + 1) * sizeof *room); /* results, their tangents, aliases, tangents */
+  pons_array *room = mem_zalloc((size_t)(2 * n_out + 2 * n_in + 1) *
+                                sizeof *room); /* results, their tangents, aliases, tangents */
   pons_array bad = room ? NULL : transform_no_memory("jvp");
   const call_site c = {"jvp", f, primals, n_in, NULL, room, n_out};
   if (!bad) bad = jvp(&c, tangents, room + 2 * n_out, room + 2 * n_out + n_in, room + n_out);

@@ -44,8 +44,10 @@ FUNCTION(product) {
 static void tangents_of_a_product(void **state) {
   (void)state;
   pons_function f = function_of(product, 1);
-  const pons_array a = pons_reshape(floats(1, 2, 3, 4), PONS_SHAPE(2, 2)), b = pons_reshape(floats(5, 6, 7, 8), PONS_SHAPE(2, 2));
-  const pons_array in[2] = {a, b}, tangents[2] = {pons_reshape(floats(1, 0, 0, 0), PONS_SHAPE(2, 2)), pons_zeros_like(b)};
+  const pons_array a = pons_reshape(floats(1, 2, 3, 4), PONS_SHAPE(2, 2)),
+                   b = pons_reshape(floats(5, 6, 7, 8), PONS_SHAPE(2, 2));
+  const pons_array in[2] = {a, b},
+                   tangents[2] = {pons_reshape(floats(1, 0, 0, 0), PONS_SHAPE(2, 2)), pons_zeros_like(b)};
   pons_array y, t;
   assert_true(pons_jvp(f, in, tangents, 2, 1, &y, &t));
   check(y, 19, 22, 43, 50);

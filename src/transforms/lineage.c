@@ -1,7 +1,8 @@
-/* lineage.c: a function called on aliases of its primals, and the tape of what came of it, with a slot per result.
+/* lineage.c: a function called on aliases of its primals, and the tape of what came of it, with a slot per
+   result.
 
-   Values may be read inside the function, for control flow is C's own: while the trace is open, computed nodes that depend on
-   an alias keep their history. When it ends they let it go. Uses base/, graph/. */
+   Values may be read inside the function, for control flow is C's own: while the trace is open, computed
+   nodes that depend on an alias keep their history. When it ends they let it go. Uses base/, graph/. */
 #include "transforms/transforms.h"
 #include <pons/ops.h>
 
@@ -30,7 +31,8 @@ pons_array transform_zeros(const node *n, int k) {
   return pons_zeros(shape_public(&n->specs[k].shape), n->specs[k].dtype);
 }
 
-bool transform_return(pons_scope scope, pons_array bad, pons_array *room, pons_array *a, int n_a, pons_array *b, int n_b) {
+bool transform_return(pons_scope scope, pons_array bad, pons_array *room, pons_array *a, int n_a,
+                      pons_array *b, int n_b) {
   if (bad) {
     bad = pons_scope_return(scope, bad);
     transform_fail_all(a, n_a, bad);

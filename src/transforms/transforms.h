@@ -1,10 +1,11 @@
 /* transforms.h: the door of transforms/: what gradients, tangents and batches share. A graph in, a graph out.
 
-       primals ─ alias ─┐                        vjp:  cotangents walk the tape back, from the results to the aliases
-                        f ─ results              jvp:  tangents walk it forward
-       captured arrays ─┘                        vmap: the batch walks it forward, node by node made again
+       primals ─ alias ─┐                        vjp:  cotangents walk the tape back, from the results to the
+   aliases f ─ results              jvp:  tangents walk it forward captured arrays ─┘ vmap: the batch walks it
+   forward, node by node made again
 
-   Rules stand in the primitives' records; what has none goes through its decomposition. Uses base/, graph/ and the public ops. */
+   Rules stand in the primitives' records; what has none goes through its decomposition. Uses base/, graph/
+   and the public ops. */
 #ifndef TRANSFORMS_H
 #define TRANSFORMS_H
 #include "base/base.h"
@@ -17,9 +18,9 @@ typedef struct between {
 } between;
 
 typedef enum reach {
-  REACH_NONE,   /* made without the stops */
-  REACH_VALUE,  /* the value depends on them, but only through what has no gradient: integers, comparisons */
-  REACH_SMOOTH  /* derivatives pass */
+  REACH_NONE,  /* made without the stops */
+  REACH_VALUE, /* the value depends on them, but only through what has no gradient: integers, comparisons */
+  REACH_SMOOTH /* derivatives pass */
 } reach;
 
 /* The tape of a graph, with a slot for each result of each node: its cotangent, its tangent or its batch. */
@@ -35,10 +36,12 @@ bool lineage_make(lineage *l, const between *b);
 void lineage_free(lineage *l);
 /* Slot of an array among `l`; -1 if it isn't in the tape. */
 int64_t lineage_slot(const lineage *l, const node *a);
-/* The trace is over: nodes above the stops keep no history for it any more (an outer trace may still want theirs). */
+/* The trace is over: nodes above the stops keep no history for it any more (an outer trace may still want
+   theirs). */
 void lineage_end_trace(lineage *l, const between *b);
 
-/* A function at a point: called on aliases of the primals, so that derivatives are with respect to this call alone. */
+/* A function at a point: called on aliases of the primals, so that derivatives are with respect to this call
+   alone. */
 typedef struct call_site {
   const char *op; /* whose name errors bear */
   function *f;
@@ -48,21 +51,25 @@ typedef struct call_site {
   pons_array *out;
   int n_out;
 } call_site;
-/* Fills out and aliases[n_in] and takes the tape, traced from the aliases to the results. NULL if fine; else an array that carries
-   the error, and `l` needs no freeing. */
+/* Fills out and aliases[n_in] and takes the tape, traced from the aliases to the results. NULL if fine; else
+   an array that carries the error, and `l` needs no freeing. */
 pons_array lineage_of_call(lineage *l, const call_site *c, pons_array *aliases);
 
-/* Cotangents of the roots to those of the stops; NULL where none arrives. Returns NULL if fine, else an array with the error. */
+/* Cotangents of the roots to those of the stops; NULL where none arrives. Returns NULL if fine, else an array
+   with the error. */
 pons_array pull_back(const char *op, const between *b, const pons_array *cotangents, pons_array *grads);
-pons_array pull_back_on(const char *op, lineage *l, const between *b, const pons_array *cotangents, pons_array *grads);
+pons_array pull_back_on(const char *op, lineage *l, const between *b, const pons_array *cotangents,
+                        pons_array *grads);
 /* Tangents of the stops (NULL: zero) to those of the roots (NULL: zero). */
-pons_array push_forward(const char *op, const between *b, const pons_array *tangents, pons_array *out_tangents);
+pons_array push_forward(const char *op, const between *b, const pons_array *tangents,
+                        pons_array *out_tangents);
 pons_array push_forward_on(const char *op, lineage *l, const between *b, const pons_array *tangents,
                            pons_array *out_tangents);
 
-/* Ends what pons_vjp and pons_jvp have in common: room holds n_a + n_b results, which go to the scope outside and to a and b; with
-   `bad` that goes everywhere. Frees room. True unless bad. */
-bool transform_return(pons_scope scope, pons_array bad, pons_array *room, pons_array *a, int n_a, pons_array *b, int n_b);
+/* Ends what pons_vjp and pons_jvp have in common: room holds n_a + n_b results, which go to the scope outside
+   and to a and b; with `bad` that goes everywhere. Frees room. True unless bad. */
+bool transform_return(pons_scope scope, pons_array bad, pons_array *room, pons_array *a, int n_a,
+                      pons_array *b, int n_b);
 pons_array transform_no_memory(const char *op);
 /* The first of them that carries an error, or NULL. */
 pons_array transform_failed(const pons_array *arrays, int count);
@@ -75,7 +82,8 @@ pons_array transform_zeros(const node *n, int k);
 /* x with its batch along axis 0; axis -1: repeated `size` times there. */
 pons_array batch_to_front(pons_array x, int axis, int64_t size);
 
-/* f, with rules, as functions that custom_function and checkpoint make. Takes references of its own; NULL: left out. */
+/* f, with rules, as functions that custom_function and checkpoint make. Takes references of its own; NULL:
+   left out. */
 typedef struct custom_function_parts {
   function *f, *vjp, *jvp, *vmap;
   bool recompute; /* the gradient calls f again on the primals instead of keeping what it computed */

@@ -9,9 +9,10 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#define floats(...) \
-  pons_array_from((float[]){__VA_ARGS__}, \
-                  (pons_shape){1, (int64_t[]){(int64_t)(sizeof((float[]){__VA_ARGS__}) / sizeof(float))}}, PONS_FLOAT32)
+#define floats(...)                                                                                        \
+  pons_array_from((float[]){__VA_ARGS__},                                                                  \
+                  (pons_shape){1, (int64_t[]){(int64_t)(sizeof((float[]){__VA_ARGS__}) / sizeof(float))}}, \
+                  PONS_FLOAT32)
 #define scalar(x) pons_scalar((x), PONS_FLOAT32)
 #define ALL ((pons_axes){0, NULL}) /* an option left out */
 
@@ -27,10 +28,10 @@ static inline void check_values(pons_array a, const float *expected, int64_t n, 
   }
 }
 /* check(array, 1, 2, 3): float32 elements, row-major */
-#define check(a, ...) \
-  check_values(a, (const float[]){__VA_ARGS__}, (int64_t)(sizeof((float[]){__VA_ARGS__}) / sizeof(float)), __FILE__, __LINE__)
-#define check_shape(a, text) \
-  assert_string_equal(shape_text(pons_ndim(a), pons_shape_of(a).at), text)
+#define check(a, ...)                                                                                      \
+  check_values(a, (const float[]){__VA_ARGS__}, (int64_t)(sizeof((float[]){__VA_ARGS__}) / sizeof(float)), \
+               __FILE__, __LINE__)
+#define check_shape(a, text) assert_string_equal(shape_text(pons_ndim(a), pons_shape_of(a).at), text)
 
 /* A C function as a pons_function; `state` collects them for the end of the test. */
 static inline pons_function function_of(pons_callback callback, int n_out) {

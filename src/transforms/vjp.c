@@ -1,7 +1,8 @@
 /* vjp.c: cotangents walk the tape back, from the results of a function to its primals.
 
-   A node's cotangents are complete when it is reached, since the tape has operands before users. Rules come from the record, or
-   from the record's decomposition, or there is none and that is an error; integers pass nothing. Uses base/, graph/, public ops. */
+   A node's cotangents are complete when it is reached, since the tape has operands before users. Rules come
+   from the record, or from the record's decomposition, or there is none and that is an error; integers pass
+   nothing. Uses base/, graph/, public ops. */
 #include "transforms/transforms.h"
 #include <pons/ops.h>
 
@@ -21,11 +22,12 @@ static bool rule_room_new(rule_room *r, const lineage *l) {
 }
 
 /* Adds to the cotangent in a slot. Rules may be loose about dtypes, not about shapes. */
-static pons_array add_cotangent(const char *op, lineage *l, int64_t slot, const node *of, pons_array g, const char *rule) {
+static pons_array add_cotangent(const char *op, lineage *l, int64_t slot, const node *of, pons_array g,
+                                const char *rule) {
   if (node_failed(g)) return g;
   if (!shape_equal(g->ndim, g->shape, of->ndim, of->shape))
-    return node_fail(op, "the gradient of %s has the shape %s where its input is %s", rule, shape_text(g->ndim, g->shape),
-                     node_text(of));
+    return node_fail(op, "the gradient of %s has the shape %s where its input is %s", rule,
+                     shape_text(g->ndim, g->shape), node_text(of));
   if (g->dtype != of->dtype) g = pons_astype(g, (pons_dtype)of->dtype);
   l->slots[slot] = l->slots[slot] ? pons_add(l->slots[slot], g) : g;
   return node_failed(l->slots[slot]) ? l->slots[slot] : NULL;
@@ -51,7 +53,8 @@ static pons_array call_rule(const char *op, const lineage *l, int64_t i, const r
     r->wanted[k] = at >= 0 && l->reach[at] == REACH_SMOOTH;
     r->grads[k] = NULL;
   }
-  const vjp_call c = {item->node->params, item->n_in, item->node->n_out, item->in, r->out, r->cotangents, r->wanted, r->grads};
+  const vjp_call c = {item->node->params, item->n_in, item->node->n_out, item->in, r->out,
+                      r->cotangents,      r->wanted,  r->grads};
   if (!p->vjp) return through_decomposition(op, &c, p, r->out);
   transform_results(item->node, r->out);
   p->vjp(&c);
@@ -69,8 +72,8 @@ static pons_array step_back(const char *op, lineage *l, int64_t i, const rule_ro
   if (n->prim == &prim_alias)
     return add_cotangent(op, l, lineage_slot(l, item->in[0]), item->in[0], cotangent, n->prim->name);
   if (n->prim == &prim_output) /* shapes of the results stand in `specs`, and this node has that of its own */
-    return add_cotangent(op, l, lineage_slot(l, item->in[0]) + ((const output_params *)n->params)->index, n, cotangent,
-                         n->prim->name);
+    return add_cotangent(op, l, lineage_slot(l, item->in[0]) + ((const output_params *)n->params)->index, n,
+                         cotangent, n->prim->name);
   pons_array bad = call_rule(op, l, i, r);
   for (int k = 0; k < item->n_in && !bad; k++)
     if (r->wanted[k] && r->grads[k])
@@ -78,7 +81,8 @@ static pons_array step_back(const char *op, lineage *l, int64_t i, const rule_ro
   return bad;
 }
 
-pons_array pull_back_on(const char *op, lineage *l, const between *b, const pons_array *cotangents, pons_array *grads) {
+pons_array pull_back_on(const char *op, lineage *l, const between *b, const pons_array *cotangents,
+                        pons_array *grads) {
   pons_array bad = NULL;
   for (int i = 0; i < b->n_roots && !bad; i++)
     bad = add_cotangent(op, l, lineage_slot(l, b->roots[i]), b->roots[i], cotangents[i], op);
@@ -87,7 +91,8 @@ pons_array pull_back_on(const char *op, lineage *l, const between *b, const pons
   if (!rule_room_new(&r, l)) return transform_no_memory(op);
   for (int64_t i = l->tape.count - 1; i >= 0 && !bad; i--) bad = step_back(op, l, i, &r);
   mem_free(r.out);
-  for (int i = 0; i < b->n_stops && !bad; i++) { /* a stop that stands twice in the list gets its gradient once */
+  for (int i = 0; i < b->n_stops && !bad;
+       i++) { /* a stop that stands twice in the list gets its gradient once */
     const int64_t slot = lineage_slot(l, b->stops[i]);
     grads[i] = slot < 0 ? NULL : l->slots[slot];
     if (slot >= 0) l->slots[slot] = NULL;
@@ -110,12 +115,14 @@ static pons_array check_cotangents(const pons_array *cotangents, const pons_arra
     if (!cotangents[i]) return node_fail("vjp", "cotangent %d of %d is NULL", i, n_out);
     if (node_failed(cotangents[i])) return cotangents[i];
     if (!shape_equal(cotangents[i]->ndim, cotangents[i]->shape, out[i]->ndim, out[i]->shape))
-      return node_fail("vjp", "result %d is %s, its cotangent %s", i, node_text(out[i]), node_text(cotangents[i]));
+      return node_fail("vjp", "result %d is %s, its cotangent %s", i, node_text(out[i]),
+                       node_text(cotangents[i]));
   }
   return NULL;
 }
 
-static pons_array vjp(const call_site *c, const pons_array *cotangents, pons_array *aliases, pons_array *grads) {
+static pons_array vjp(const call_site *c, const pons_array *cotangents, pons_array *aliases,
+                      pons_array *grads) {
   lineage l;
   pons_array bad = lineage_of_call(&l, c, aliases);
   if (bad) return bad;
@@ -131,7 +138,8 @@ static pons_array vjp(const call_site *c, const pons_array *cotangents, pons_arr
 bool pons_vjp(pons_function f, const pons_array *primals, int n_in, const pons_array *cotangents, int n_out,
               pons_array *out, pons_array *grads) {
   const pons_scope scope = pons_scope_open();
-  pons_array *room = mem_zalloc((size_t)(n_out + 2 * n_in + 1) * sizeof *room); /* results, gradients, aliases */
+  pons_array *room =
+      mem_zalloc((size_t)(n_out + 2 * n_in + 1) * sizeof *room); /* results, gradients, aliases */
   pons_array bad = room ? NULL : transform_no_memory("vjp");
   const call_site c = {"vjp", f, primals, n_in, NULL, room, n_out};
   if (!bad) bad = vjp(&c, cotangents, room + n_out + n_in, room + n_out);

@@ -1,4 +1,5 @@
-/* vjp_test.c: gradients, case by case: where they flow, where they stop, what is refused, and that nothing stays behind. */
+/* vjp_test.c: gradients, case by case: where they flow, where they stop, what is refused, and that nothing
+   stays behind. */
 #include "transforms/transforms_test.h"
 
 FUNCTION(sum_of_squares) {

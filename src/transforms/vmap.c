@@ -1,7 +1,8 @@
 /* vmap.c: a function of one slice made a function of a batch of slices.
 
-   The function is called on placeholders that lack the batch axis; then its tape is gone through again with the whole batch,
-   node by node: by the record's rule, elementwise for rows, through the decomposition, or, at worst, slice by slice:
+   The function is called on placeholders that lack the batch axis; then its tape is gone through again with
+   the whole batch, node by node: by the record's rule, elementwise for rows, through the decomposition, or,
+   at worst, slice by slice:
 
        x (b, 3) ── in axis 0        x' (3) ─ exp ─ sum ─ y' ()        exp of (b, 3) ─ sum over axis 1 ─ y (b)
 
@@ -19,7 +20,7 @@ typedef struct batched {
 /* A tape with what takes the place of each result. */
 typedef struct replay {
   lineage l;
-  int *axes; /* beside l.slots */
+  int *axes;    /* beside l.slots */
   int64_t size; /* of the batch */
 } replay;
 
@@ -38,7 +39,8 @@ static void by_row(const vmap_call *c, pons_array *in) {
   int axis = c->axes[0];
   for (int k = 1; k < c->n_in; k++)
     if (c->axes[k] != axis) axis = 0;
-  for (int k = 0; k < c->n_in; k++) in[k] = c->axes[k] == axis ? c->in[k] : batch_to_front(c->in[k], c->axes[k], c->size);
+  for (int k = 0; k < c->n_in; k++)
+    in[k] = c->axes[k] == axis ? c->in[k] : batch_to_front(c->in[k], c->axes[k], c->size);
   c->out[0] = node_make(c->prim, c->params, c->n_in, in);
   c->out_axes[0] = axis;
 }
@@ -86,7 +88,8 @@ static pons_array by_slices(const vmap_call *c, const node *n, pons_array *in) {
     for (size_t k = 0; k < n_out; k++) slices[k * size + i] = made[k];
   }
   for (int k = 0; k < c->n_out; k++) {
-    c->out[k] = size && size <= INT_MAX ? pons_stack(slices + (size_t)k * size, (int)size, 0) : empty_batch(n, k);
+    c->out[k] =
+        size && size <= INT_MAX ? pons_stack(slices + (size_t)k * size, (int)size, 0) : empty_batch(n, k);
     c->out_axes[k] = 0;
   }
   mem_free(slices);
@@ -99,7 +102,8 @@ static pons_array make_batched(const replay *r, const tape_item *item, const nod
   node *n = item->node;
   const prim *p = n->prim;
   for (int k = 0; k < n->n_out; k++) room->out[k] = NULL;
-  const vmap_call c = {p, n->params, r->size, item->n_in, n->n_out, room->in, room->axes, room->out, room->out_axes};
+  const vmap_call c = {p,        n->params,  r->size,   item->n_in,    n->n_out,
+                       room->in, room->axes, room->out, room->out_axes};
   pons_array bad = NULL;
   if (p->vmap) p->vmap(&c);
   if (!room->out[0] && p->row) by_row(&c, room->slices);
@@ -123,8 +127,8 @@ static pons_array step(replay *r, int64_t i, const node_room *room) {
   const node *n = item->node;
   const int64_t at = r->l.first[i];
   if (n->prim == &prim_alias || n->prim == &prim_output) { /* the same array, whatever it is */
-    const int64_t from =
-        lineage_slot(&r->l, item->in[0]) + (n->prim == &prim_output ? ((const output_params *)n->params)->index : 0);
+    const int64_t from = lineage_slot(&r->l, item->in[0]) +
+                         (n->prim == &prim_output ? ((const output_params *)n->params)->index : 0);
     r->l.slots[at] = r->l.slots[from];
     r->axes[at] = r->axes[from];
     return NULL;
@@ -198,10 +202,11 @@ static int vmap_outputs(function *self, const pons_array *in, int n_in) {
 }
 
 /* What the function is called on, and what will take its place. Sets *size. */
-static pons_array make_placeholders(const vmap_function *v, const pons_array *in, int n_in, pons_array *placeholders,
-                                    batched *values, int64_t *size) {
+static pons_array make_placeholders(const vmap_function *v, const pons_array *in, int n_in,
+                                    pons_array *placeholders, batched *values, int64_t *size) {
   if (v->n_in_axes >= 0 && v->n_in_axes != n_in)
-    return node_fail("vmap", "in_axes has %d entries, the function is called with %d arrays", v->n_in_axes, n_in);
+    return node_fail("vmap", "in_axes has %d entries, the function is called with %d arrays", v->n_in_axes,
+                     n_in);
   int first = -1;
   for (int i = 0; i < n_in; i++) {
     const int given = v->n_in_axes < 0 ? 0 : v->axes[i];
@@ -213,8 +218,9 @@ static pons_array make_placeholders(const vmap_function *v, const pons_array *in
     if (first < 0) first = i;
     if (first == i) *size = in[i]->shape[axis];
     if (in[i]->shape[axis] != *size)
-      return node_fail("vmap", "sizes of the batch differ: %lld in input %d %s, %lld in input %d %s", (long long)*size, first,
-                       node_text(in[first]), (long long)in[i]->shape[axis], i, node_text(in[i]));
+      return node_fail("vmap", "sizes of the batch differ: %lld in input %d %s, %lld in input %d %s",
+                       (long long)*size, first, node_text(in[first]), (long long)in[i]->shape[axis], i,
+                       node_text(in[i]));
     values[i].axis = axis;
     shape s = {.n = 0};
     for (int k = 0; k < in[i]->ndim; k++)
@@ -233,7 +239,8 @@ static pons_array place_result(const vmap_function *v, int i, batched y, int64_t
   }
   const int ndim = y.array->ndim + (y.axis < 0);
   const int axis = axis_normal(given, ndim);
-  if (axis < 0) return node_fail("vmap", "result %d has %d axes with the batch: there is no axis %d", i, ndim, given);
+  if (axis < 0)
+    return node_fail("vmap", "result %d has %d axes with the batch: there is no axis %d", i, ndim, given);
   if (y.axis < 0) y = (batched){batch_to_front(y.array, -1, size), 0};
   return y.axis == axis ? y.array : pons_moveaxis(y.array, y.axis, axis);
 }

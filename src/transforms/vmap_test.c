@@ -1,4 +1,5 @@
-/* vmap_test.c: batches, case by case: which axes, what is shared, and what a primitive does that knows nothing of batches. */
+/* vmap_test.c: batches, case by case: which axes, what is shared, and what a primitive does that knows
+   nothing of batches. */
 #include "transforms/transforms_test.h"
 
 static pons_array grid(void) { return pons_reshape(floats(1, 2, 3, 4, 5, 6), PONS_SHAPE(2, 3)); }
@@ -10,7 +11,8 @@ FUNCTION(sum_of_squares) {
 
 static void a_reduction_per_row_or_column(void **state) {
   (void)state;
-  pons_function f = function_of(sum_of_squares, 1), rows = pons_vmap(f, ALL, ALL), columns = pons_vmap(f, PONS_AXES(-1), ALL);
+  pons_function f = function_of(sum_of_squares, 1), rows = pons_vmap(f, ALL, ALL),
+                columns = pons_vmap(f, PONS_AXES(-1), ALL);
   check(pons_apply(rows, grid()), 14, 77);
   check(pons_apply(columns, grid()), 17, 29, 45);
   pons_function_release(columns);
@@ -58,7 +60,8 @@ static void axes_differ_and_results_need_not_depend(void **state) {
   assert_true(pons_call(h, in, 2, y, 2));
   check(y[1], 7);
   assert_false(pons_call(wrong, in, 2, y, 2));
-  assert_string_equal(pons_error_of(y[0]), "vmap: result 0 depends on the batch, out_axes says that it does not");
+  assert_string_equal(pons_error_of(y[0]),
+                      "vmap: result 0 depends on the batch, out_axes says that it does not");
   pons_function_release(wrong);
   pons_function_release(h);
   pons_function_release(g);
@@ -121,7 +124,8 @@ static void reversed_sum_as_ops(const void *params, int n_in, const pons_array *
   (void)params, (void)n_in;
   out[0] = pons_cumsum(in[0], .axis = 0, .reverse = true);
 }
-static const prim prim_composite = {.name = "Composite", .infer = infer_same, .decompose = reversed_sum_as_ops};
+static const prim prim_composite = {
+    .name = "Composite", .infer = infer_same, .decompose = reversed_sum_as_ops};
 
 FUNCTION(composite) {
   UNUSED;
@@ -161,12 +165,14 @@ static void at_worst_slice_by_slice(void **state) {
 
 static void wrong_calls_are_refused(void **state) {
   (void)state;
-  pons_function f = function_of(scaled, 1), g = pons_vmap(f, ALL, ALL), none = pons_vmap(f, PONS_AXES(PONS_NOT_MAPPED, PONS_NOT_MAPPED), ALL),
+  pons_function f = function_of(scaled, 1), g = pons_vmap(f, ALL, ALL),
+                none = pons_vmap(f, PONS_AXES(PONS_NOT_MAPPED, PONS_NOT_MAPPED), ALL),
                 few = pons_vmap(f, PONS_AXES(0), ALL);
   pons_array in[2] = {grid(), floats(1, 10, 100)}, y;
   assert_false(pons_call(g, in, 2, &y, 1));
-  assert_string_equal(pons_error_of(y),
-                      "vmap: sizes of the batch differ: 2 in input 0 (2, 3) float32, 3 in input 1 (3) float32");
+  assert_string_equal(
+      pons_error_of(y),
+      "vmap: sizes of the batch differ: 2 in input 0 (2, 3) float32, 3 in input 1 (3) float32");
   in[1] = scalar(1);
   assert_false(pons_call(g, in, 2, &y, 1));
   assert_string_equal(pons_error_of(y), "vmap: input 1 has no axis 0: () float32");
@@ -196,7 +202,8 @@ static void values_of_a_slice_cannot_be_read(void **state) {
 
 static void each_allocation_may_fail(void **state) {
   (void)state;
-  pons_function f = function_of(sum_of_squares, 1), g = pons_grad(f, ALL), h = pons_vmap(g, PONS_AXES(1), ALL);
+  pons_function f = function_of(sum_of_squares, 1), g = pons_grad(f, ALL),
+                h = pons_vmap(g, PONS_AXES(1), ALL);
   const pons_array x = grid();
   bool fine = false;
   for (int64_t n = 1; !fine && n < 10000; n++) {
