@@ -1,9 +1,22 @@
 /* files.c: loading and saving by format, which first bytes or the path's ending tell. The formats are rows of formats.def. */
 #include "formats.h"
 #include <pons/eval.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+bool io_fail(const char *op, const char *format, ...) {
+  char what[1024];
+  va_list list;
+  va_start(list, format);
+  vsnprintf(what, sizeof what, format, list);
+  va_end(list);
+  const pons_scope scope = pons_scope_open();
+  pons_fail(op, "%s", what);
+  pons_scope_close(scope);
+  return false;
+}
 
 typedef struct format {
   const char *name, *ending;
@@ -34,7 +47,7 @@ static const format *format_of_ending(const char *path) {
   const char *dot = strrchr(path, '.');
   for (int i = 0; dot && i < FORMATS; i++)
     if (strcmp(dot, formats[i].ending) == 0) return &formats[i];
-  pons_fail("save", "%s: the name ends in none of .npy, .npz, .safetensors", path);
+  io_fail("save", "%s: the name ends in none of .npy, .npz, .safetensors", path);
   return NULL;
 }
 
@@ -57,14 +70,14 @@ static pons_named load(source *s) {
 
 pons_named pons_load(const char *path) {
   if (path) return load(source_open(path));
-  pons_fail("load", "no path given");
+  io_fail("load", "no path given");
   return NULL;
 }
 
 pons_named pons_load_bytes(const void *bytes, size_t count, const char *name) {
   void *copy = malloc(count ? count : 1);
   if (!copy) {
-    pons_fail("load", "%s: out of memory: %zu bytes", name, count);
+    io_fail("load", "%s: out of memory: %zu bytes", name, count);
     return NULL;
   }
   if (count) memcpy(copy, bytes, count);
@@ -85,19 +98,19 @@ pons_array pons_load_array(const char *path) {
 
 static bool save(const char *path, pons_named named, options o) {
   if (!path || !named) {
-    pons_fail("save", "no %s given", path ? "arrays" : "path");
+    io_fail("save", "no %s given", path ? "arrays" : "path");
     return false;
   }
   const format *f = format_of_ending(path);
   if (!f) return false;
   if (o.compress && strcmp(f->name, "npz") != 0) {
-    pons_fail("save", "%s: only .npz is compressed", path);
+    io_fail("save", "%s: only .npz is compressed", path);
     return false;
   }
   const int64_t count = pons_named_count(named);
   pons_array *arrays = malloc((size_t)(count ? count : 1) * sizeof *arrays);
   for (int64_t i = 0; arrays && i < count; i++) arrays[i] = pons_named_at(named, i);
-  if (!arrays) pons_fail("save", "%s: out of memory", path);
+  if (!arrays) io_fail("save", "%s: out of memory", path);
   const bool computed = arrays && pons_eval_many(arrays, (int)count);
   free(arrays);
   sink *to = computed ? sink_open(path) : NULL;

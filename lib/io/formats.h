@@ -4,6 +4,9 @@
 #define FORMATS_H
 #include <pons/io.h>
 
+/* An error; false. Leaves no array behind, whatever scope is open. */
+bool io_fail(const char *op, const char *format, ...) PONS_PRINTF(2, 3);
+
 /* ---- reading (source.c) ---- */
 
 /* Bytes of a mapped file, or of memory. Counted: every array that lies in them holds a reference. Immutable. */

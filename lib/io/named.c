@@ -4,7 +4,7 @@
        entries [ "w" | "b" | "x" ]
 
    Uses the public interface alone. */
-#include <pons/io.h>
+#include "formats.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,7 +110,7 @@ static const entry *list_at(const list *l, int64_t i) {
 
 pons_named pons_named_new(void) {
   pons_named named = calloc(1, sizeof *named);
-  if (!named) pons_fail("named_new", "out of memory");
+  if (!named) io_fail("named_new", "out of memory");
   return named;
 }
 
@@ -141,12 +141,12 @@ pons_array pons_named_get(pons_named named, const char *key) {
 
 bool pons_named_set(pons_named named, const char *key, pons_array array) {
   if (!array) {
-    pons_fail("named_set", "no array given for \"%s\"", key);
+    io_fail("named_set", "no array given for \"%s\"", key);
     return false;
   }
   if (list_set(&named->arrays, key, (entry){.array = pons_keep(array)})) return true;
   pons_release(array);
-  pons_fail("named_set", "out of memory for \"%s\"", key);
+  io_fail("named_set", "out of memory for \"%s\"", key);
   return false;
 }
 
@@ -157,7 +157,7 @@ bool pons_named_set_metadata(pons_named named, const char *key, const char *valu
   char *copy = strdup(value);
   if (copy && list_set(&named->metadata, key, (entry){.value = copy})) return true;
   free(copy);
-  pons_fail("named_set_metadata", "out of memory for \"%s\"", key);
+  io_fail("named_set_metadata", "out of memory for \"%s\"", key);
   return false;
 }
 

@@ -155,7 +155,10 @@ static bool read_header(reader *r, header *h) {
 /* ---- reading ---- */
 
 pons_array npy_read(source *s, uint64_t offset, uint64_t end) {
-  if (!source_has(s, offset, 10, "the start of an .npy file")) return NULL;
+  if (end - offset < 12) {
+    source_wrong(s, end, "an .npy file ends after %llu bytes", (unsigned long long)(end - offset));
+    return NULL;
+  }
   if (memcmp(s->bytes + offset, "\x93NUMPY", 6) != 0) {
     source_wrong(s, offset, "an .npy file doesn't start like this");
     return NULL;
@@ -166,7 +169,6 @@ pons_array npy_read(source *s, uint64_t offset, uint64_t end) {
     return NULL;
   }
   const uint64_t text = offset + (major == 1 ? 10 : 12);
-  if (!source_has(s, offset, text - offset, "the start of an .npy file")) return NULL;
   const uint64_t length = major == 1 ? source_u16(s, offset + 8) : source_u32(s, offset + 8);
   if (text > end || length > end - text) {
     source_wrong(s, offset + 8, "the header's length of %llu goes beyond the end at byte %llu", (unsigned long long)length,
@@ -220,7 +222,7 @@ size_t npy_header(pons_array a, char header[NPY_HEADER_ROOM]) {
 bool npy_save(sink *to, pons_named arrays, const options *o) {
   (void)o;
   if (pons_named_count(arrays) != 1) {
-    pons_fail("save", "an .npy file holds one array, not %lld", (long long)pons_named_count(arrays));
+    io_fail("save", "an .npy file holds one array, not %lld", (long long)pons_named_count(arrays));
     return false;
   }
   pons_array a = pons_named_at(arrays, 0);

@@ -92,7 +92,7 @@ static bool write_member(sink *to, pons_array a, bool compress, member *m) {
   const void *data = pons_data(a);
   if (!data && pons_nbytes(a)) return false;
   if (name_size > 65535) {
-    pons_fail("save", "a name of %zu bytes is too long for .npz", name_size - 4);
+    io_fail("save", "a name of %zu bytes is too long for .npz", name_size - 4);
     return false;
   }
   m->local = sink_at(to);
@@ -117,7 +117,7 @@ static bool write_member(sink *to, pons_array a, bool compress, member *m) {
   const uint64_t begin = sink_at(to);
   packer p = {.to = to, .deflate = compress, .checksum = crc32(0, NULL, 0)};
   if (compress && deflateInit2(&p.z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
-    pons_fail("save", "out of memory to compress");
+    io_fail("save", "out of memory to compress");
     return false;
   }
   pack(&p, header, header_size, false);
@@ -131,7 +131,7 @@ static bool write_member(sink *to, pons_array a, bool compress, member *m) {
     local_zip64(&wide, m);
     sink_rewrite(to, wide_at, wide.at, wide.count);
   }
-  if (p.failed) pons_fail("save", "compressing failed");
+  if (p.failed) io_fail("save", "compressing failed");
   return !p.failed;
 }
 
@@ -200,7 +200,7 @@ bool npz_save(sink *to, pons_named arrays, const options *o) {
   const int64_t count = pons_named_count(arrays);
   member *members = calloc((size_t)count + 1, sizeof *members);
   bool good = members != NULL;
-  if (!good) pons_fail("save", "out of memory for %lld members", (long long)count);
+  if (!good) io_fail("save", "out of memory for %lld members", (long long)count);
   for (int64_t i = 0; i < count && good; i++) {
     members[i].key = pons_named_key(arrays, i);
     good = write_member(to, pons_named_at(arrays, i), o->compress, &members[i]);

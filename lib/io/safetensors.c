@@ -237,7 +237,7 @@ static char *header_text(pons_named arrays, const placed *places, int64_t count)
 static bool write_header(sink *to, const char *text) {
   const size_t length = strlen(text), padded = (8 + length + 63) / 64 * 64 - 8; /* data begins at a multiple of 64 */
   if (padded > LONGEST_HEADER) {
-    pons_fail("save", "a header of %zu bytes is longer than safetensors allows", padded);
+    io_fail("save", "a header of %zu bytes is longer than safetensors allows", padded);
     return false;
   }
   unsigned char n[8];
@@ -252,12 +252,12 @@ bool safetensors_save(sink *to, pons_named arrays, const options *o) {
   (void)o;
   const int64_t count = pons_named_count(arrays);
   if (pons_named_find(arrays, "__metadata__") >= 0) {
-    pons_fail("save", "no tensor can be called __metadata__ in safetensors");
+    io_fail("save", "no tensor can be called __metadata__ in safetensors");
     return false;
   }
   placed *places = calloc((size_t)count + 1, sizeof *places);
   if (!places) {
-    pons_fail("save", "out of memory for %lld tensors", (long long)count);
+    io_fail("save", "out of memory for %lld tensors", (long long)count);
     return false;
   }
   for (int64_t i = 0; i < count; i++) {
@@ -268,7 +268,7 @@ bool safetensors_save(sink *to, pons_named arrays, const options *o) {
   for (int64_t i = 1; i < count; i++) places[i].begin = places[i - 1].begin + places[i - 1].bytes;
   qsort(places, (size_t)count, sizeof *places, by_index);
   char *text = header_text(arrays, places, count);
-  if (!text) pons_fail("save", "out of memory for the header");
+  if (!text) io_fail("save", "out of memory for the header");
   bool good = text && write_header(to, text);
   qsort(places, (size_t)count, sizeof *places, by_width);
   for (int64_t i = 0; i < count && good; i++) {

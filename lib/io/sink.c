@@ -16,7 +16,7 @@ struct sink {
 };
 
 static sink *give_up(sink *k, const char *path, const char *why) {
-  pons_fail("save", "%s: %s", path, why);
+  io_fail("save", "%s: %s", path, why);
   if (k) {
     free(k->path);
     free(k->beside);
@@ -63,7 +63,7 @@ bool sink_end(sink *k, bool good) {
   if (fclose(k->file) != 0 && !k->wrong) k->wrong = errno;
   if (good && !k->wrong && rename(k->beside, k->path) != 0) k->wrong = errno;
   if (!good || k->wrong) unlink(k->beside);
-  if (good && k->wrong) pons_fail("save", "%s: %s", k->path, strerror(k->wrong));
+  if (good && k->wrong) io_fail("save", "%s: %s", k->path, strerror(k->wrong));
   good = good && !k->wrong;
   free(k->path);
   free(k->beside);

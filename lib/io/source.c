@@ -25,7 +25,7 @@ static source *held_new(const char *name, const void *bytes, size_t count, void 
   if (!h || !copy) {
     free(h);
     free(copy);
-    pons_fail("load", "%s: out of memory", name);
+    io_fail("load", "%s: out of memory", name);
     return NULL;
   }
   h->source = (source){bytes, count, copy};
@@ -39,18 +39,18 @@ static void *map_file(const char *path, size_t *count) {
   const int file = open(path, O_RDONLY | O_CLOEXEC);
   struct stat about;
   if (file < 0 || fstat(file, &about) != 0) {
-    pons_fail("load", "%s: %s", path, strerror(errno));
+    io_fail("load", "%s: %s", path, strerror(errno));
     if (file >= 0) close(file);
     return NULL;
   }
   void *bytes = MAP_FAILED;
   if (!S_ISREG(about.st_mode)) {
-    pons_fail("load", "%s: is not a regular file", path);
+    io_fail("load", "%s: is not a regular file", path);
   } else if (about.st_size == 0) {
-    pons_fail("load", "%s: byte 0: the file is empty", path);
+    io_fail("load", "%s: byte 0: the file is empty", path);
   } else {
     bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-    if (bytes == MAP_FAILED) pons_fail("load", "%s: can't be mapped: %s", path, strerror(errno));
+    if (bytes == MAP_FAILED) io_fail("load", "%s: can't be mapped: %s", path, strerror(errno));
   }
   close(file);
   *count = (size_t)about.st_size;
@@ -94,7 +94,7 @@ bool source_wrong(const source *s, uint64_t offset, const char *format, ...) {
   va_start(list, format);
   vsnprintf(what, sizeof what, format, list);
   va_end(list);
-  pons_fail("load", "%s: byte %llu: %s", s->name, (unsigned long long)offset, what);
+  io_fail("load", "%s: byte %llu: %s", s->name, (unsigned long long)offset, what);
   return false;
 }
 
@@ -158,7 +158,7 @@ pons_array source_array(source *s, uint64_t offset, pons_shape shape, pons_dtype
   if ((swap || mend) && bytes) {
     unsigned char *copy = malloc(bytes);
     if (!copy) {
-      pons_fail("load", "%s: out of memory: %zu bytes", s->name, bytes);
+      io_fail("load", "%s: out of memory: %zu bytes", s->name, bytes);
       return NULL;
     }
     if (swap) swap_bytes(copy, at, bytes, dtype == PONS_COMPLEX64 ? 4 : pons_dtype_size(dtype));
