@@ -1,6 +1,7 @@
 /* cursor.c: reads little-endian numbers forward from a file or from memory, never beyond its end.
 
-   A file is read through a window, not mapped: a mapped file that somebody else cuts short kills the reader. Uses export.h. */
+   A file is read through a window, not mapped: a mapped file that somebody else cuts short kills the reader.
+   Uses export.h. */
 #include "export/export.h"
 #include <unistd.h>
 
@@ -131,7 +132,7 @@ bool cursor_bytes(cursor *c, void *out, uint64_t count) {
 void cursor_skip(cursor *c, uint64_t count) {
   if (c->failed) return;
   if (count > cursor_left(c))
-    cursor_fail(c, c->at, "%llu bytes of data are needed, the file ends at byte %llu", (unsigned long long)count,
-                (unsigned long long)c->size);
+    cursor_fail(c, c->at, "%llu bytes of data are needed, the file ends at byte %llu",
+                (unsigned long long)count, (unsigned long long)c->size);
   else c->at += count;
 }

@@ -1,10 +1,10 @@
 /* export.h: the door of export/: functions in MLX's .mlxfn files.
 
-     file ── cursor.c ── mlxfn_read.c ─► mlxfn (checked, no arrays) ── mlxfn_build.c ─► nodes ── imported.c: the public functions
-                              │                 └────────────── show.c: listings
-                          layouts.c: what each primitive stores, per release
-                              │
-     nodes ── lower.c (what the release lacks, taken apart) ── mlxfn_write.c ─► file ── exported.c: the public functions
+     file ─ cursor.c ─ mlxfn_read.c ─► mlxfn: checked, no arrays ─ mlxfn_build.c ─► nodes ─ imported.c
+                           │                  └─ show.c: listings
+                       layouts.c: what each primitive stores, per release
+                           │
+     nodes ─ lower.c: what the release lacks, taken apart ─ mlxfn_write.c ─► file ─ exported.c
 
    Uses base/, graph/ and, through the public interface, run/. */
 #ifndef EXPORT_H
@@ -15,11 +15,16 @@
 /* ---- layouts (layouts.def, layouts.c) ---- */
 
 /* A release as a number that orders: 0.26.2 is 2602. */
-#define RELEASE(minor, patch) ((minor) * 100 + (patch))
-enum { RELEASE_OLDEST = RELEASE(22, 0), RELEASE_NEWEST = RELEASE(32, 4), RELEASE_METADATA = RELEASE(32, 1),
-       RELEASE_FLOAT64 = RELEASE(23, 0) };
+#define RELEASE(minor, patch) ((minor)*100 + (patch))
+enum {
+  RELEASE_OLDEST = RELEASE(22, 0),
+  RELEASE_NEWEST = RELEASE(32, 4),
+  RELEASE_METADATA = RELEASE(32, 1),
+  RELEASE_FLOAT64 = RELEASE(23, 0)
+};
 #define RELEASE_NEWEST_NAME "0.32.4"
-/* The number of "0.26.2"; *exact is false for anything but a plain release (development builds, other programs). */
+/* The number of "0.26.2"; *exact is false for anything but a plain release (development builds, other
+   programs). */
 int release_number(const char *text, bool *exact);
 /* Releases from which on something in the layout differs, newest first, ended by 0. */
 extern const int layout_releases[];
@@ -45,7 +50,7 @@ typedef struct layout_field {
   const char *other; /* '~': that field's name */
   int other_length;
   const char *names; /* enum: "sum,none" and then ')' */
-  int limit;         /* enum: number of names */
+  int limit; /* enum: number of names */
 } layout_field;
 /* Reads the item at *state and moves on; false at the end. */
 bool layout_next(const char **state, layout_field *out);
@@ -107,10 +112,10 @@ typedef struct file_constant {
 
 typedef struct file_state { /* one field of a primitive's state */
   layout_field field;
-  int64_t integer; /* i b D(code) Q e = ; number of items of a list, bytes of a string, presence of an optional */
-  double real;     /* f d O */
+  int64_t integer; /* i b D(code) Q e =; items of a list, bytes of a string, presence of an optional */
+  double real; /* f d O */
   const int64_t *list; /* I L U 3 S; V: pairs of tag and value (floats as their bits) */
-  const char *text;    /* s, ends in 0 */
+  const char *text; /* s, ends in 0 */
 } file_state;
 
 typedef enum entry_kind { ENTRY_OP, ENTRY_INPUT, ENTRY_CONSTANT } entry_kind;
@@ -120,7 +125,7 @@ typedef struct file_entry {
   const layout *layout;
   const prim *prim; /* NULL: this library has none */
   int32_t n_in, n_out, n_state;
-  const int32_t *in;  /* values */
+  const int32_t *in; /* values */
   const int32_t *out; /* values */
   const file_state *state;
   int32_t stream[3];
@@ -159,8 +164,9 @@ void mlxfn_free(mlxfn *f);
 
 /* The record that the entry's state belongs to; NULL if this library has none. */
 const prim *mlxfn_prim(const file_entry *e);
-/* The graph of `s` on live inputs: results into out[s->n_out]. Recomputed dtypes and shapes are compared with those in the file.
-   With `checking`, what primitives that are missing here give is a placeholder; else an error. False and an error if it can't. */
+/* The graph of `s` on live inputs: results into out[s->n_out]. Recomputed dtypes and shapes are compared with
+   those in the file. With `checking`, what primitives that are missing here give is a placeholder; else an
+   error. False and an error if it can't. */
 bool mlxfn_build(const mlxfn *f, const signature *s, const pons_array *in, pons_array *out, bool checking);
 
 char *mlxfn_show(const mlxfn *f, const char *as);
@@ -174,8 +180,9 @@ typedef struct target {
 } target;
 /* What `a` is called in files; and where it is stored so, its layout, or NULL and why the target lacks it. */
 const layout *target_layout(const target *t, const node *a, const char **why);
-/* The outputs again, made of what the target has: what it lacks is taken apart, what changes no value is left out. False and an
-   error that names the primitive and the release if that can't be. Results belong to the scope. */
+/* The outputs again, made of what the target has: what it lacks is taken apart, what changes no value is left
+   out. False and an error that names the primitive and the release if that can't be. Results belong to the
+   scope. */
 bool lower(const target *t, const pons_array *out, int n_out, pons_array *lowered);
 
 /* ---- bytes out (mlxfn_write.c) ---- */
@@ -183,8 +190,8 @@ bool lower(const target *t, const pons_array *out, int n_out, pons_array *lowere
 typedef struct writer writer;
 writer *writer_new(FILE *file, const target *t, int n_signatures, const char *metadata); /* NULL: no memory */
 /* One function; inputs are placeholders, positional and then in the order of the sorted keys. */
-bool writer_function(writer *w, const pons_array *in, int n_in, const char *const *keys, int n_keys, const pons_array *out,
-                     int n_out);
+bool writer_function(writer *w, const pons_array *in, int n_in, const char *const *keys, int n_keys,
+                     const pons_array *out, int n_out);
 /* Frees; false if something could not be written. */
 bool writer_end(writer *w);
 

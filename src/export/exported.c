@@ -1,5 +1,5 @@
-/* exported.c: the public functions of export: traces each signature, lowers it for the target and writes the file beside its
-   place; only a whole file is renamed into it. Uses export.h, graph/. */
+/* exported.c: the public functions of export: traces each signature, lowers it for the target and writes the
+   file beside its place; only a whole file is renamed into it. Uses export.h, graph/. */
 #include "export/export.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -103,7 +103,9 @@ static bool choose_target(const struct pons_export_args *a, target *t) {
   t->release_name = a->release;
   t->release = release_number(a->release, &exact);
   if (!exact || t->release < RELEASE_OLDEST || t->release > RELEASE_NEWEST) {
-    error_release(fail("export", "files can be written for MLX 0.22.0 to " RELEASE_NEWEST_NAME ", not for '%s'", a->release));
+    error_release(fail("export",
+                       "files can be written for MLX 0.22.0 to " RELEASE_NEWEST_NAME ", not for '%s'",
+                       a->release));
     return false;
   }
   if (a->metadata && *a->metadata && t->release < RELEASE_METADATA) {
@@ -137,7 +139,8 @@ static FILE *open_beside(const char *path, char **name) {
 bool pons_export_many(const struct pons_export_args *signatures, int count) {
   target t;
   if (count < 1 || !signatures || !signatures->path) {
-    error_release(count < 1 || !signatures ? fail("export", "there is no signature") : fail("export", "there is no path"));
+    error_release(count < 1 || !signatures ? fail("export", "there is no signature")
+                                           : fail("export", "there is no path"));
     return false;
   }
   if (!choose_target(signatures, &t)) return false;

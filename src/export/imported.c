@@ -1,4 +1,5 @@
-/* imported.c: a file as a function: which of its signatures a call means, and the public functions of import. Uses export.h. */
+/* imported.c: a file as a function: which of its signatures a call means, and the public functions of import.
+   Uses export.h. */
 #include "export/export.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +57,8 @@ pons_imported pons_import(const char *path) {
   const int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
   struct stat status;
   if (fd < 0 || fstat(fd, &status) != 0) {
-    error_release(fail("import", "%s can't be opened: %s", path ? path : "NULL", path ? strerror(errno) : "no path"));
+    error_release(
+        fail("import", "%s can't be opened: %s", path ? path : "NULL", path ? strerror(errno) : "no path"));
     if (fd >= 0) close(fd);
     return NULL;
   }
@@ -106,7 +108,7 @@ typedef struct call {
   int n_in;
   const char *const *keys;
   int n_keys;
-  int *order;        /* keyword inputs in byte order of their names: indices of `keys` */
+  int *order; /* keyword inputs in byte order of their names: indices of `keys` */
   pons_array *match; /* room for n_in: inputs as the signature wants them */
 } call;
 
@@ -122,8 +124,8 @@ static bool stored(const signature *s, const char *key) {
   return false;
 }
 
-/* Fills c->match. Keyword inputs go to the keyword's place; with `loose`, names the signature hasn't stand for positional inputs
-   behind those given, as MLX takes them. */
+/* Fills c->match. Keyword inputs go to the keyword's place; with `loose`, names the signature hasn't stand
+   for positional inputs behind those given, as MLX takes them. */
 static bool arrange(const call *c, const signature *s, bool loose) {
   if (s->n_in != c->n_in || (!loose && s->n_keys != c->n_keys)) return false;
   const int n_positional = s->n_in - s->n_keys;
@@ -226,8 +228,8 @@ static void end_call(call *c) {
   mem_free(c->match);
 }
 
-int pons_imported_call(pons_imported file, const pons_array *in, int n_in, const char *const *keywords, int n_keywords,
-                       pons_array *out, int room) {
+int pons_imported_call(pons_imported file, const pons_array *in, int n_in, const char *const *keywords,
+                       int n_keywords, pons_array *out, int room) {
   if (!file) {
     error_release(fail("import", "the file is NULL"));
     return -1;
@@ -271,8 +273,9 @@ static void imported_call(function *f, const pons_array *in, int n_in, pons_arra
   if (pons_imported_call(((imported_function *)f)->file, in, n_in, NULL, 0, out, n_out) == n_out) return;
   const char *why = clean ? pons_error() : NULL;
   for (int i = 0; i < n_out; i++)
-    out[i] = why && strncmp(why, "import: ", 8) == 0 ? node_fail("import", "%s", why + 8)
-                                                     : node_fail("import", "the file's function can't be called");
+    out[i] = why && strncmp(why, "import: ", 8) == 0
+                 ? node_fail("import", "%s", why + 8)
+                 : node_fail("import", "the file's function can't be called");
 }
 
 static void imported_destroy(function *f) {

@@ -1,4 +1,5 @@
-/* layouts.c: looks up what a primitive stores in a given MLX release. The rows stand in layouts.def. Uses export.h. */
+/* layouts.c: looks up what a primitive stores in a given MLX release. The rows stand in layouts.def. Uses
+   export.h. */
 #include "export/export.h"
 #include <stdlib.h>
 
@@ -7,14 +8,16 @@
 #define GPU true
 #define V(minor, patch) RELEASE(minor, patch)
 static const layout layouts[] = {
-#define LAYOUT(name, least, most, since, before, place, state) {#name, least, most, since, before, place, state},
+#define LAYOUT(name, least, most, since, before, place, state)                                               \
+  {#name, least, most, since, before, place, state},
 #include "export/layouts.def"
 #undef LAYOUT
 };
 enum { LAYOUT_COUNT = sizeof layouts / sizeof *layouts };
 
-const int layout_releases[] = {V(32, 4), V(32, 2), V(32, 1), V(32, 0), V(31, 2), V(30, 1), V(30, 0), V(29, 1), V(29, 0), V(26, 2),
-                               V(26, 0), V(25, 2), V(25, 0), V(24, 2), V(24, 0), V(23, 2), V(23, 0), V(22, 0), 0};
+const int layout_releases[] = {V(32, 4), V(32, 2), V(32, 1), V(32, 0), V(31, 2), V(30, 1), V(30, 0),
+                               V(29, 1), V(29, 0), V(26, 2), V(26, 0), V(25, 2), V(25, 0), V(24, 2),
+                               V(24, 0), V(23, 2), V(23, 0), V(22, 0), 0};
 
 const layout *layout_at(int index) { return index >= 0 && index < LAYOUT_COUNT ? &layouts[index] : NULL; }
 
@@ -26,7 +29,8 @@ const layout *layout_find(const char *name, int release) {
     else high = middle;
   }
   for (int i = low; i < LAYOUT_COUNT && strcmp(layouts[i].name, name) == 0; i++)
-    if (release >= layouts[i].since && (!layouts[i].before || release < layouts[i].before)) return &layouts[i];
+    if (release >= layouts[i].since && (!layouts[i].before || release < layouts[i].before))
+      return &layouts[i];
   return NULL;
 }
 

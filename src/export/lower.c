@@ -1,8 +1,9 @@
 /* lower.c: a graph in the primitives that a file for a given MLX release and device may hold.
 
-   What the target lacks is replaced by its decomposition, again and again until nothing is left to replace. Copy, StopGradient and
-   Contiguous change no value and are left out, as MLX does. In shapeless files a broadcast operand gets the operands beside it as
-   further inputs, so that its size follows theirs. Uses export.h, graph/. */
+   What the target lacks is replaced by its decomposition, again and again until nothing is left to replace.
+   Copy, StopGradient and Contiguous change no value and are left out, as MLX does. In shapeless files a
+   broadcast operand gets the operands beside it as further inputs, so that its size follows theirs. Uses
+   export.h, graph/. */
 #include "export/export.h"
 #include <pons/ops.h>
 
@@ -22,7 +23,9 @@ static bool holds(const layout *l, const node *a) {
     if (!f) continue; /* told by the row */
     const char *at = (const char *)a->params + f->offset;
     if (item.type == '=' && f->type == FIELD_BOOL && *(const bool *)at != (item.implied != 0)) return false;
-    if (item.type == '=' && (f->type == FIELD_INT || f->type == FIELD_ENUM) && *(const int *)at != item.implied) return false;
+    if (item.type == '=' && (f->type == FIELD_INT || f->type == FIELD_ENUM) &&
+        *(const int *)at != item.implied)
+      return false;
     if (item.type == 'e' && *(const int *)at >= item.limit) return false;
     if (item.type == '~') {
       snprintf(name, sizeof name, "%.*s", item.other_length, item.other);
@@ -39,10 +42,13 @@ const layout *target_layout(const target *t, const node *a, const char **why) {
   const char *name = file_name(a->prim);
   const layout *l = layout_find(name, t->release);
   *why = NULL;
-  if (!l) *why = layout_find(name, RELEASE_NEWEST) ? "that release doesn't have it" : "MLX has no such primitive in files";
+  if (!l)
+    *why = layout_find(name, RELEASE_NEWEST) ? "that release doesn't have it"
+                                             : "MLX has no such primitive in files";
   else if (l->gpu && !t->gpu) *why = "MLX can't run it on a CPU";
   else if (!holds(l, a)) *why = "that release doesn't know these parameters";
-  else if (strcmp(name, "DivMod") == 0 && t->release < RELEASE(32, 2)) *why = "that release truncates where later ones floor";
+  else if (strcmp(name, "DivMod") == 0 && t->release < RELEASE(32, 2))
+    *why = "that release truncates where later ones floor";
   return *why ? NULL : l;
 }
 
@@ -69,7 +75,8 @@ static pons_array invert(pons_array x) {
   return both(ROW_bitwise_xor, x, ones);
 }
 
-/* floor(a / b) with a division that truncates for integers: one less where there is a remainder of the other sign. */
+/* floor(a / b) with a division that truncates for integers: one less where there is a remainder of the other
+   sign. */
 static pons_array floor_divide(pons_array a, pons_array b) {
   pons_array quotient = both(ROW_divide, a, b);
   if (dtype_is_inexact((pons_dtype)a->dtype)) return apply(ROW_floor, 1, &quotient);
@@ -77,7 +84,8 @@ static pons_array floor_divide(pons_array a, pons_array b) {
   pons_array zero = filled_like(0, a), rest = both(ROW_subtract, a, both(ROW_multiply, quotient, b));
   pons_array other_sign = both(ROW_not_equal, both(ROW_less, rest, zero), both(ROW_less, b, zero));
   pons_array less = both(ROW_logical_and, both(ROW_not_equal, rest, zero), other_sign);
-  return apply(ROW_select, 3, (pons_array[]){less, both(ROW_subtract, quotient, filled_like(1, a)), quotient});
+  return apply(ROW_select, 3,
+               (pons_array[]){less, both(ROW_subtract, quotient, filled_like(1, a)), quotient});
 }
 
 static pons_array decompose_row(row r, const pons_array *in) {
@@ -91,9 +99,9 @@ static pons_array decompose_row(row r, const pons_array *in) {
 typedef struct pass {
   const target *t;
   tape tape;
-  pons_array *made;   /* per item */
+  pons_array *made; /* per item */
   pons_array **parts; /* per item with several results that was taken apart: they */
-  pons_array *in;     /* room for the operands of one item */
+  pons_array *in; /* room for the operands of one item */
   int changes;
 } pass;
 
@@ -111,7 +119,8 @@ static bool take_apart(pass *s, int64_t i, int n_in, const pons_array *in, const
   else if (a->prim->decompose) a->prim->decompose(a->params, n_in, in, out);
   for (int k = 0; k < a->n_out; k++) {
     if (!out[k]) {
-      error_release(fail("export", "%s can't be written for MLX %s: %s", file_name(a->prim), s->t->release_name, why));
+      error_release(
+          fail("export", "%s can't be written for MLX %s: %s", file_name(a->prim), s->t->release_name, why));
       return false;
     }
     if (node_failed(out[k])) return false;
@@ -127,7 +136,8 @@ static bool is_plain_broadcast(const node *a, const node *result) {
          shape_equal(a->ndim, a->shape, result->ndim, result->shape);
 }
 
-/* Shapeless: operand k, a broadcast, made anew with what the other operands are before they are broadcast as further inputs. */
+/* Shapeless: operand k, a broadcast, made anew with what the other operands are before they are broadcast as
+   further inputs. */
 static pons_array lend_shapes(const node *result, int n_in, const pons_array *in, int k) {
   pons_array from[4];
   int n = 0;
@@ -135,18 +145,21 @@ static pons_array lend_shapes(const node *result, int n_in, const pons_array *in
   for (int j = 0; j < n_in && n < 4; j++)
     if (j != k) from[n++] = is_plain_broadcast(in[j], result) ? in[j]->in[0] : in[j];
   pons_array made = node_make(in[k]->prim, in[k]->params, n, from);
-  return !node_failed(made) && shape_equal(made->ndim, made->shape, result->ndim, result->shape) ? made : in[k];
+  return !node_failed(made) && shape_equal(made->ndim, made->shape, result->ndim, result->shape) ? made
+                                                                                                 : in[k];
 }
 
 static void lend_all_shapes(pass *s, const node *result, int n_in, pons_array *in) {
   if (!s->t->shapeless || !result->prim->row || n_in > 3) return;
   pons_array lent[3];
-  for (int k = 0; k < n_in; k++) lent[k] = is_plain_broadcast(in[k], result) ? lend_shapes(result, n_in, in, k) : in[k];
+  for (int k = 0; k < n_in; k++)
+    lent[k] = is_plain_broadcast(in[k], result) ? lend_shapes(result, n_in, in, k) : in[k];
   memcpy(in, lent, (size_t)n_in * sizeof *in);
 }
 
 static pons_array make_again(const node *a, int n_in, const pons_array *in) {
-  return a->n_out > 1 ? node_make_tuple(a->prim, a->params, n_in, in) : node_make(a->prim, a->params, n_in, in);
+  return a->n_out > 1 ? node_make_tuple(a->prim, a->params, n_in, in)
+                      : node_make(a->prim, a->params, n_in, in);
 }
 
 static bool visit(pass *s, int64_t i) {
@@ -157,12 +170,15 @@ static bool visit(pass *s, int64_t i) {
     error_meet(a->error);
     return false;
   }
-  if (!a->prim || a->prim == &prim_input || item->n_in != a->n_in || node_state_of(a) == NODE_READY) return true; /* a leaf */
+  if (!a->prim || a->prim == &prim_input || item->n_in != a->n_in || node_state_of(a) == NODE_READY)
+    return true; /* a leaf */
   for (int k = 0; k < item->n_in; k++) s->in[k] = s->made[place(s, item->in[k])];
   if (a->prim == &prim_output) {
     const int index = ((const output_params *)a->params)->index;
     const int64_t tuple = place(s, item->in[0]);
-    s->made[i] = s->parts[tuple] ? s->parts[tuple][index] : s->made[tuple] == item->in[0] ? a : node_output(s->made[tuple], index);
+    s->made[i] = s->parts[tuple]                 ? s->parts[tuple][index]
+                 : s->made[tuple] == item->in[0] ? a
+                                                 : node_output(s->made[tuple], index);
     return !node_failed(s->made[i]);
   }
   if (is_no_op(a->prim)) {

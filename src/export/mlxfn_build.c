@@ -1,5 +1,5 @@
-/* mlxfn_build.c: nodes from the entries of a file. Each is made as its constructor would make it, so its dtype and shape are
-   computed again; they must be those in the file. Uses export.h, graph/, the rows. */
+/* mlxfn_build.c: nodes from the entries of a file. Each is made as its constructor would make it, so its
+   dtype and shape are computed again; they must be those in the file. Uses export.h, graph/, the rows. */
 #include "export/export.h"
 
 enum { PARAMS_MOST = 512 };
@@ -9,7 +9,9 @@ typedef union params_room {
 } params_room;
 
 /* What older releases called a primitive that has another name today. */
-static const char *name_today(const char *name) { return strcmp(name, "AffineQuantize") == 0 ? "Quantize" : name; }
+static const char *name_today(const char *name) {
+  return strcmp(name, "AffineQuantize") == 0 ? "Quantize" : name;
+}
 
 const prim *mlxfn_prim(const file_entry *e) {
   const char *name = name_today(e->layout->name);
@@ -19,7 +21,8 @@ const prim *mlxfn_prim(const file_entry *e) {
       continue;
     }
     const row_info *row = &row_table[(*p)->row - 1];
-    if (strcmp(row->file_name, name) == 0 && (row->variant < 0 || e->state[0].integer == row->variant)) return *p;
+    if (strcmp(row->file_name, name) == 0 && (row->variant < 0 || e->state[0].integer == row->variant))
+      return *p;
   }
   return strcmp(name, prim_alias.name) == 0 ? &prim_alias : NULL;
 }
@@ -44,7 +47,9 @@ static bool set_field(char *at, const field *f, const file_state *v) {
     case FIELD_INT64: *(int64_t *)at = v->integer; return true;
     case FIELD_INTS:
     case FIELD_STRIDES:
-    case FIELD_AXES64: *(ints *)at = (ints){(int)v->integer, v->list}; return v->list != NULL || v->integer == 0;
+    case FIELD_AXES64:
+      *(ints *)at = (ints){(int)v->integer, v->list};
+      return v->list != NULL || v->integer == 0;
     case FIELD_FUNCTION: break;
   }
   return false;
@@ -70,11 +75,13 @@ static bool set_params(const signature *s, const file_entry *e, const prim *p, p
   return true;
 }
 
-/* An error at this entry, with what `failed` carries if it does. When the thread was `clean` before, this is its first error. */
+/* An error at this entry, with what `failed` carries if it does. When the thread was `clean` before, this is
+   its first error. */
 static void blame(const file_entry *e, bool clean, const pons_array failed, const char *otherwise) {
   text message = {0};
   const char *inner = failed ? pons_error_of(failed) : otherwise;
-  text_add(&message, "byte %llu: %s: %s", (unsigned long long)e->at, e->layout->name, inner ? inner : "failed");
+  text_add(&message, "byte %llu: %s: %s", (unsigned long long)e->at, e->layout->name,
+           inner ? inner : "failed");
   char *words = text_take(&message);
   if (clean) pons_clear_error();
   error_release(words ? fail("import", "%s", words) : fail_no_memory("import"));
@@ -86,8 +93,9 @@ static bool agrees(const mlxfn *f, const signature *s, const file_entry *e, int3
   const file_array *want = &s->values[e->out[i]];
   const bool shape_fits = f->shapeless || shape_equal(got->ndim, got->shape, want->ndim, want->dims);
   if (got->dtype == want->dtype && shape_fits) return true;
-  error_release(fail("import", "byte %llu: %s gives %s, the file says %s %s", (unsigned long long)e->at, e->layout->name,
-                     node_text(got), shape_text(want->ndim, want->dims), pons_dtype_name(want->dtype)));
+  error_release(fail("import", "byte %llu: %s gives %s, the file says %s %s", (unsigned long long)e->at,
+                     e->layout->name, node_text(got), shape_text(want->ndim, want->dims),
+                     pons_dtype_name(want->dtype)));
   return false;
 }
 
@@ -102,8 +110,8 @@ static bool stand_in(const signature *s, const file_entry *e, pons_array *values
 }
 
 /* `in` and `out`: room for the operands and results of the entry. */
-static bool build_operation(const mlxfn *f, const signature *s, const file_entry *e, pons_array *values, pons_array *in,
-                            pons_array *out, bool checking) {
+static bool build_operation(const mlxfn *f, const signature *s, const file_entry *e, pons_array *values,
+                            pons_array *in, pons_array *out, bool checking) {
   const bool clean = pons_ok();
   for (int32_t i = 0; i < e->n_in; i++) in[i] = values[e->in[i]];
   if (!e->prim && checking) return stand_in(s, e, values);
@@ -132,8 +140,8 @@ static bool build_operation(const mlxfn *f, const signature *s, const file_entry
   return true;
 }
 
-static bool build_entries(const mlxfn *f, const signature *s, pons_array *values, pons_array *in, pons_array *out,
-                          bool checking) {
+static bool build_entries(const mlxfn *f, const signature *s, pons_array *values, pons_array *in,
+                          pons_array *out, bool checking) {
   for (int32_t i = 0; i < s->n_entries; i++) {
     const file_entry *e = &s->entries[i];
     if (e->kind == ENTRY_CONSTANT) values[e->out[0]] = f->constants[s->values[e->out[0]].constant].array;

@@ -4,8 +4,8 @@
      function  keywords, input ids, inputs, output ids, tape
      tape      entries: an operation, the use of an input, or a constant
 
-   Every count is compared with the bytes that are left before anything is allocated for it; every id must stand for something
-   that came before. What the shapes should be is not known here. Uses export.h. */
+   Every count is compared with the bytes that are left before anything is allocated for it; every id must
+   stand for something that came before. What the shapes should be is not known here. Uses export.h. */
 #include "export/export.h"
 #include <stdlib.h>
 
@@ -71,7 +71,7 @@ typedef struct reader {
   cursor *c;
   mlxfn *f;
   ids constants; /* of the file */
-  ids values;    /* of the function */
+  ids values; /* of the function */
 } reader;
 
 static void *take(reader *r, size_t count, size_t size) {
@@ -102,7 +102,8 @@ static pons_dtype read_dtype(reader *r) {
   uint64_t at = r->c->at;
   int code = cursor_i32(r->c), size = cursor_u8(r->c);
   if (r->c->failed) return PONS_BOOL;
-  if (r->f->release < RELEASE_FLOAT64 && (code == 11 || code == 12)) code++; /* there was no float64 among the codes */
+  if (r->f->release < RELEASE_FLOAT64 && (code == 11 || code == 12))
+    code++; /* there was no float64 among the codes */
   else if (r->f->release < RELEASE_FLOAT64 && code == 13) code = -1;
   if (!dtype_is_valid(code)) cursor_fail(r->c, at, "%d is no code of a dtype", code);
   else if (pons_dtype_size((pons_dtype)code) != (size_t)size)
@@ -113,7 +114,8 @@ static pons_dtype read_dtype(reader *r) {
 static void read_shape(reader *r, file_array *a) {
   uint64_t at = r->c->at;
   int32_t n = cursor_count(r->c, 4, "sizes of a shape");
-  if (n > PONS_MAX_NDIM) cursor_fail(r->c, at, "an array of %d dimensions; the most here are %d", n, PONS_MAX_NDIM);
+  if (n > PONS_MAX_NDIM)
+    cursor_fail(r->c, at, "an array of %d dimensions; the most here are %d", n, PONS_MAX_NDIM);
   int64_t *dims = take(r, (size_t)n, sizeof *dims), size;
   if (!dims) return;
   for (int i = 0; i < n; i++) {
@@ -144,7 +146,8 @@ static const int32_t *read_uses(reader *r, int32_t *count, const char *what) {
   for (int32_t i = 0; uses && i < n && !r->c->failed; i++) {
     uint64_t id = cursor_u64(r->c);
     uses[i] = ids_get(&r->values, id);
-    if (uses[i] < 0) cursor_fail(r->c, r->c->at - 8, "id %llu stands for nothing that came before", (unsigned long long)id);
+    if (uses[i] < 0)
+      cursor_fail(r->c, r->c->at - 8, "id %llu stands for nothing that came before", (unsigned long long)id);
   }
   *count = r->c->failed ? 0 : n;
   return uses;
@@ -199,7 +202,8 @@ static void read_field(reader *r, file_state *out) {
     case 'D': out->integer = read_dtype(r); break;
     case 'Q': out->integer = cursor_i64(c); break;
     case 'I': read_list(r, out, 4); break;
-    case 'L': case 'U': read_list(r, out, 8); break;
+    case 'L':
+    case 'U': read_list(r, out, 8); break;
     case 's': out->text = read_string(r, &out->integer, "bytes of a string"); break;
     case '3': read_triple(r, out); break;
     case 'S': read_bools(r, out); break;
@@ -211,7 +215,8 @@ static void read_field(reader *r, file_state *out) {
     case 'e':
       out->integer = cursor_i32(c);
       if (out->integer < 0 || out->integer >= out->field.limit)
-        cursor_fail(c, c->at - 4, "%lld is no value of %.*s", (long long)out->integer, out->field.name_length, out->field.name);
+        cursor_fail(c, c->at - 4, "%lld is no value of %.*s", (long long)out->integer, out->field.name_length,
+                    out->field.name);
       break;
     default: out->integer = out->field.implied; /* '=' */
   }
@@ -273,10 +278,12 @@ static void read_results(reader *r, signature *s, file_entry *e, uint64_t id) {
   }
   if (!found) cursor_fail(c, at, "the entry's id is not among its results");
   at = c->at;
-  if (cursor_count(c, 8, "shapes") != n) cursor_fail(c, at, "there are %d results, but not as many shapes", n);
+  if (cursor_count(c, 8, "shapes") != n)
+    cursor_fail(c, at, "there are %d results, but not as many shapes", n);
   for (int32_t i = 0; i < n && !c->failed; i++) read_shape(r, &types[i]);
   at = c->at;
-  if (cursor_count(c, 5, "dtypes") != n) cursor_fail(c, at, "there are %d results, but not as many dtypes", n);
+  if (cursor_count(c, 5, "dtypes") != n)
+    cursor_fail(c, at, "there are %d results, but not as many dtypes", n);
   for (int32_t i = 0; i < n && !c->failed; i++) types[i].dtype = read_dtype(r);
   for (int32_t i = 0; i < n && !c->failed; i++) out[i] = add_value(r, s, types[i]);
   e->out = out;
@@ -288,7 +295,8 @@ static void read_operation(reader *r, signature *s, file_entry *e, uint64_t id) 
   e->kind = ENTRY_OP;
   e->in = read_uses(r, &e->n_in, "operands");
   for (int i = 0; i < 3; i++) e->stream[i] = cursor_i32(c);
-  if (e->stream[1] < 0 || e->stream[1] > 1) cursor_fail(c, c->at - 8, "%d is no type of device", e->stream[1]);
+  if (e->stream[1] < 0 || e->stream[1] > 1)
+    cursor_fail(c, c->at - 8, "%d is no type of device", e->stream[1]);
   uint64_t at = c->at;
   int64_t length = 0;
   const char *name = read_string(r, &length, "bytes of a name");
@@ -353,7 +361,9 @@ static void read_entry(reader *r, signature *s, file_entry *e) {
 
 /* ---- functions ---- */
 
-static int compare_keys(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+static int compare_keys(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 /* Fails if a keyword stands there twice. */
 static void check_keys(reader *r, const signature *s, uint64_t at) {
@@ -362,7 +372,8 @@ static void check_keys(reader *r, const signature *s, uint64_t at) {
   memcpy(sorted, s->keys, (size_t)s->n_keys * sizeof *sorted);
   qsort(sorted, (size_t)s->n_keys, sizeof *sorted, compare_keys);
   for (int32_t i = 1; i < s->n_keys; i++)
-    if (strcmp(sorted[i - 1], sorted[i]) == 0) cursor_fail(r->c, at, "keyword '%.80s' stands there twice", sorted[i]);
+    if (strcmp(sorted[i - 1], sorted[i]) == 0)
+      cursor_fail(r->c, at, "keyword '%.80s' stands there twice", sorted[i]);
 }
 
 static void read_inputs(reader *r, signature *s) {
@@ -374,7 +385,8 @@ static void read_inputs(reader *r, signature *s) {
     uint64_t key_at = c->at;
     int64_t length = 0;
     s->keys[i] = read_string(r, &length, "bytes of a keyword");
-    if (!c->failed && strlen(s->keys[i]) != (size_t)length) cursor_fail(c, key_at, "a keyword holds a zero byte");
+    if (!c->failed && strlen(s->keys[i]) != (size_t)length)
+      cursor_fail(c, key_at, "a keyword holds a zero byte");
   }
   check_keys(r, s, at);
   at = c->at;
@@ -383,7 +395,8 @@ static void read_inputs(reader *r, signature *s) {
   uint64_t *names = take(r, (size_t)s->n_in, sizeof *names);
   for (int32_t i = 0; names && i < s->n_in; i++) names[i] = cursor_u64(c);
   at = c->at;
-  if (cursor_count(c, 13, "inputs") != s->n_in) cursor_fail(c, at, "there are %d input ids, but not as many inputs", s->n_in);
+  if (cursor_count(c, 13, "inputs") != s->n_in)
+    cursor_fail(c, at, "there are %d input ids, but not as many inputs", s->n_in);
   for (int32_t i = 0; i < s->n_in && !c->failed; i++) {
     file_array a = {.id = names[i], .constant = -1};
     read_shape(r, &a);
@@ -438,7 +451,8 @@ static mlxfn *read_as(cursor *c, int release) {
   f->shapeless = cursor_bool(c);
   f->metadata = release >= RELEASE_METADATA ? read_string(&r, NULL, "bytes of metadata") : take(&r, 1, 1);
   if (!c->failed && (count < 0 || (uint64_t)count > cursor_left(c) / 40))
-    cursor_fail(c, at, "%d functions can't fit in the %llu bytes left", count, (unsigned long long)cursor_left(c));
+    cursor_fail(c, at, "%d functions can't fit in the %llu bytes left", count,
+                (unsigned long long)cursor_left(c));
   f->signatures = take(&r, c->failed ? 0 : (size_t)count, sizeof *f->signatures);
   while (!c->failed && f->n_signatures < count) read_function(&r, &f->signatures[f->n_signatures++]);
   f->trailing = cursor_left(c);
@@ -463,7 +477,8 @@ static bool try_layout(cursor *c, int release, mlxfn **best) {
 mlxfn *mlxfn_read(cursor *c) {
   char name[32] = "";
   uint64_t length = cursor_u64(c);
-  if (!c->failed && length <= cursor_left(c)) cursor_bytes(c, name, length < sizeof name - 1 ? length : sizeof name - 1);
+  if (!c->failed && length <= cursor_left(c))
+    cursor_bytes(c, name, length < sizeof name - 1 ? length : sizeof name - 1);
   bool exact, fits;
   int stated = release_number(name, &exact);
   c->failed = false;
@@ -475,8 +490,9 @@ mlxfn *mlxfn_read(cursor *c) {
     fits = try_layout(c, *release, &f);
   if (fits || (f && !first.failed)) return f;
   mlxfn_free(f);
-  error_release(!f || first.no_memory ? fail_no_memory("import")
-                                      : fail("import", "byte %llu: %s", (unsigned long long)first.fault_at, first.fault));
+  error_release(!f || first.no_memory
+                    ? fail_no_memory("import")
+                    : fail("import", "byte %llu: %s", (unsigned long long)first.fault_at, first.fault));
   return NULL;
 }
 
@@ -495,7 +511,8 @@ bool mlxfn_load_constants(mlxfn *f, cursor *c) {
       return false;
     }
     if (k->type.dtype == PONS_BOOL) /* C's bool holds 0 or 1 and nothing else */
-      for (uint64_t j = 0; j < k->bytes; j++) ((uint8_t *)buffer_data(b))[j] = ((uint8_t *)buffer_data(b))[j] != 0;
+      for (uint64_t j = 0; j < k->bytes; j++)
+        ((uint8_t *)buffer_data(b))[j] = ((uint8_t *)buffer_data(b))[j] != 0;
     pons_array a = node_constant(b, k->type.dtype, k->type.ndim, k->type.dims, NULL, 0);
     if (!a || node_failed(a)) return false;
     k->array = pons_keep(a);

@@ -1,4 +1,5 @@
-/* Files that MLX wrote are read to their last byte; files that are cut short or altered give an error or a sound structure. */
+/* Files that MLX wrote are read to their last byte; files that are cut short or altered give an error or a
+   sound structure. */
 #include "export/export.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -83,7 +84,8 @@ static void a_file_is_read_through_a_window_as_from_memory(void **state) {
   free(bytes);
 }
 
-/* A file cut anywhere says at which byte it ends. A copy of its own, so that a read beyond it is seen by AddressSanitizer. */
+/* A file cut anywhere says at which byte it ends. A copy of its own, so that a read beyond it is seen by
+   AddressSanitizer. */
 static void cut_everywhere(const char *name, uint8_t *bytes, size_t count) {
   const size_t step = count > 3000 ? count / 400 : 1;
   for (size_t n = 0; n < count; n += step) {
@@ -159,11 +161,12 @@ static bytes one_operation(const char *release, const char *name) {
   put_text(&b, release);
   put(&b, 1, 4), put(&b, 0, 1);
   if (release_number(release, &exact) >= RELEASE_METADATA) put_text(&b, "");
-  put(&b, 0, 8);                  /* keywords */
-  put(&b, 1, 8), put(&b, 7, 8);   /* inputs */
+  put(&b, 0, 8); /* keywords */
+  put(&b, 1, 8), put(&b, 7, 8); /* inputs */
   put(&b, 1, 8), put_type(&b, 2);
-  put(&b, 1, 8), put(&b, 8, 8);   /* outputs */
-  put(&b, 1, 8), put(&b, 8, 8), put(&b, 1, 1), put(&b, 1, 8), put(&b, 7, 8), put(&b, 0, 4), put(&b, 0, 4), put(&b, 0, 4);
+  put(&b, 1, 8), put(&b, 8, 8); /* outputs */
+  put(&b, 1, 8), put(&b, 8, 8), put(&b, 1, 1), put(&b, 1, 8), put(&b, 7, 8), put(&b, 0, 4), put(&b, 0, 4),
+      put(&b, 0, 4);
   put_text(&b, name);
   put(&b, 0, 8), put_type(&b, 2);
   return b;

@@ -1,8 +1,9 @@
 /* mlxfn_write.c: graphs as the bytes of a .mlxfn file.
 
-   A tape in topological order becomes entries in the same order. Arrays are numbered as they are met, and the numbers are the ids
-   of the file; constants keep theirs from function to function. Equal operations and equal scalars are written once. Numbers are
-   stored as little-endian machines hold them. Uses export.h, graph/. */
+   A tape in topological order becomes entries in the same order. Arrays are numbered as they are met, and the
+   numbers are the ids of the file; constants keep theirs from function to function. Equal operations and
+   equal scalars are written once. Numbers are stored as little-endian machines hold them. Uses export.h,
+   graph/. */
 #include "export/export.h"
 #include <sys/types.h>
 
@@ -23,10 +24,10 @@ struct writer {
   size_t n_scalars, scalars_room;
   /* of the function being written: */
   const tape *tape;
-  uint64_t *ids;   /* per item; 0: not met yet */
-  int64_t *next;   /* per item: the next of the same hash, or -1 */
+  uint64_t *ids; /* per item; 0: not met yet */
+  int64_t *next; /* per item: the next of the same hash, or -1 */
   int64_t *heads;
-  size_t n_heads;  /* a power of two */
+  size_t n_heads; /* a power of two */
   uint64_t entries;
 };
 
@@ -54,7 +55,8 @@ static void put_text(writer *w, const char *s) {
 static void put_size(writer *w, int64_t v) {
   if ((v > INT32_MAX || v < INT32_MIN) && !w->failed) {
     w->failed = true;
-    error_release(fail("export", "the file format stores sizes as 32 bits, which %lld exceeds", (long long)v));
+    error_release(
+        fail("export", "the file format stores sizes as 32 bits, which %lld exceeds", (long long)v));
   }
   put_i32(w, (int32_t)v);
 }
@@ -130,7 +132,8 @@ static void put_entry_head(writer *w, uint64_t id, bool operation) {
 }
 
 static bool keep(writer *w, pons_array a, uint64_t id) {
-  if (!mem_room(&w->kept, &w->kept_room, w->n_kept + 1, sizeof *w->kept) || !map_set(&w->constants, a, (int64_t)id)) {
+  if (!mem_room(&w->kept, &w->kept_room, w->n_kept + 1, sizeof *w->kept) ||
+      !map_set(&w->constants, a, (int64_t)id)) {
     no_memory(w);
     return false;
   }
@@ -186,8 +189,10 @@ static int64_t equal_operation(writer *w, int64_t i) {
   for (int64_t j = *head; j >= 0; j = w->next[j]) {
     const tape_item *other = &w->tape->at[j];
     const node *b = other->node;
-    if (b->prim != a->prim || other->n_in != item->n_in || b->dtype != a->dtype || b->n_out != a->n_out) continue;
-    bool equal = shape_equal(a->ndim, a->shape, b->ndim, b->shape) && params_equal(a->prim, a->params, b->params);
+    if (b->prim != a->prim || other->n_in != item->n_in || b->dtype != a->dtype || b->n_out != a->n_out)
+      continue;
+    bool equal =
+        shape_equal(a->ndim, a->shape, b->ndim, b->shape) && params_equal(a->prim, a->params, b->params);
     for (int k = 0; equal && k < item->n_in; k++) equal = id_of(w, item->in[k]) == id_of(w, other->in[k]);
     if (equal) return j;
   }
@@ -264,7 +269,8 @@ static void write_item(writer *w, int64_t i) {
 
 /* ---- functions ---- */
 
-static void write_inputs(writer *w, const pons_array *in, int n_in, const char *const *keys, int n_keys, uint64_t first) {
+static void write_inputs(writer *w, const pons_array *in, int n_in, const char *const *keys, int n_keys,
+                         uint64_t first) {
   put_u64(w, (uint64_t)n_keys);
   for (int i = 0; i < n_keys; i++) put_text(w, keys[i]);
   put_u64(w, (uint64_t)n_in);
@@ -314,8 +320,8 @@ static void end_tape(writer *w) {
   w->next = w->heads = NULL;
 }
 
-bool writer_function(writer *w, const pons_array *in, int n_in, const char *const *keys, int n_keys, const pons_array *out,
-                     int n_out) {
+bool writer_function(writer *w, const pons_array *in, int n_in, const char *const *keys, int n_keys,
+                     const pons_array *out, int n_out) {
   const uint64_t first = w->next_id + 1;
   w->next_id += (uint64_t)n_in;
   write_inputs(w, in, n_in, keys, n_keys, first);

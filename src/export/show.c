@@ -25,9 +25,15 @@ static void add_real(text *t, double v, bool json) {
 static void add_value(text *t, const file_state *v, bool json) {
   switch (v->field.type) {
     case 'b': text_add(t, v->integer ? "true" : "false"); break;
-    case 'f': case 'd': add_real(t, v->real, json); break;
+    case 'f':
+    case 'd': add_real(t, v->real, json); break;
     case 'D': text_add(t, json ? "\"%s\"" : "%s", pons_dtype_name((pons_dtype)v->integer)); break;
-    case 'I': case 'L': case 'U': case '3': case 'S': case 'V': add_list(t, v); break;
+    case 'I':
+    case 'L':
+    case 'U':
+    case '3':
+    case 'S':
+    case 'V': add_list(t, v); break;
     case 's':
       if (json) text_add_json(t, v->text);
       else text_add(t, "%lld bytes", (long long)v->integer);
@@ -85,7 +91,8 @@ static void list_entry(text *t, const mlxfn *f, const signature *s, const file_e
     text_add(t, "%sv%d %s", i ? ", " : "", e->out[i], type_text(&s->values[e->out[i]]));
   if (e->kind == ENTRY_CONSTANT) {
     const file_constant *c = &f->constants[s->values[e->out[0]].constant];
-    text_add(t, " = constant, %llu bytes at byte %llu\n", (unsigned long long)c->bytes, (unsigned long long)c->data_at);
+    text_add(t, " = constant, %llu bytes at byte %llu\n", (unsigned long long)c->bytes,
+             (unsigned long long)c->data_at);
     return;
   }
   text_add(t, " = %s", e->layout->name);
@@ -96,7 +103,8 @@ static void list_entry(text *t, const mlxfn *f, const signature *s, const file_e
 
 static void list_signature(text *t, const mlxfn *f, int32_t index) {
   const signature *s = &f->signatures[index];
-  text_add(t, "signature %d at byte %llu: %d operations\n", index, (unsigned long long)s->at, count_operations(s));
+  text_add(t, "signature %d at byte %llu: %d operations\n", index, (unsigned long long)s->at,
+           count_operations(s));
   for (int32_t i = 0; i < s->n_in; i++) {
     text_add(t, "  v%d %s = input %d", i, type_text(&s->values[i]), i);
     if (key_of(s, i)) text_add(t, ", keyword %s", key_of(s, i));
@@ -109,15 +117,17 @@ static void list_signature(text *t, const mlxfn *f, int32_t index) {
 }
 
 static void show_text(text *t, const mlxfn *f) {
-  text_add(t, "written by MLX %s or for it; %d signature%s%s; %d constants of %llu bytes; %llu bytes in all\n",
-           f->release_name, f->n_signatures, f->n_signatures == 1 ? "" : "s", f->shapeless ? ", shapeless" : "",
-           f->n_constants, (unsigned long long)constant_bytes(f), (unsigned long long)f->size);
+  text_add(
+      t, "written by MLX %s or for it; %d signature%s%s; %d constants of %llu bytes; %llu bytes in all\n",
+      f->release_name, f->n_signatures, f->n_signatures == 1 ? "" : "s", f->shapeless ? ", shapeless" : "",
+      f->n_constants, (unsigned long long)constant_bytes(f), (unsigned long long)f->size);
   if (*f->metadata) {
     text_add(t, "metadata ");
     text_add_json(t, f->metadata);
     text_add(t, "\n");
   }
-  if (f->trailing) text_add(t, "%llu bytes behind the last signature are not read\n", (unsigned long long)f->trailing);
+  if (f->trailing)
+    text_add(t, "%llu bytes behind the last signature are not read\n", (unsigned long long)f->trailing);
   for (int32_t i = 0; i < f->n_signatures; i++) list_signature(t, f, i);
 }
 
@@ -135,12 +145,14 @@ static void json_entry(text *t, const mlxfn *f, const signature *s, const file_e
     const file_array *a = &s->values[e->out[0]];
     text_add(t, "\"kind\": \"constant\", \"value\": %d, ", e->out[0]);
     json_type(t, a);
-    text_add(t, ", \"data_at\": %llu, \"bytes\": %llu}", (unsigned long long)f->constants[a->constant].data_at,
+    text_add(t, ", \"data_at\": %llu, \"bytes\": %llu}",
+             (unsigned long long)f->constants[a->constant].data_at,
              (unsigned long long)f->constants[a->constant].bytes);
     return;
   }
-  text_add(t, "\"kind\": \"operation\", \"primitive\": \"%s\", \"known\": %s, \"device\": \"%s\", \"operands\": [",
-           e->layout->name, e->prim ? "true" : "false", device_of(e));
+  text_add(
+      t, "\"kind\": \"operation\", \"primitive\": \"%s\", \"known\": %s, \"device\": \"%s\", \"operands\": [",
+      e->layout->name, e->prim ? "true" : "false", device_of(e));
   for (int32_t i = 0; i < e->n_in; i++) text_add(t, i ? ", %d" : "%d", e->in[i]);
   text_add(t, "], \"state\": {");
   for (int i = 0; i < e->n_state; i++) {
@@ -185,8 +197,8 @@ static void show_json(text *t, const mlxfn *f) {
   text_add_json(t, f->release_name);
   text_add(t, ", \"shapeless\": %s, \"metadata\": ", f->shapeless ? "true" : "false");
   text_add_json(t, f->metadata);
-  text_add(t, ", \"bytes\": %llu, \"constants\": %d, \"constant_bytes\": %llu,\n \"signatures\": [", (unsigned long long)f->size,
-           f->n_constants, (unsigned long long)constant_bytes(f));
+  text_add(t, ", \"bytes\": %llu, \"constants\": %d, \"constant_bytes\": %llu,\n \"signatures\": [",
+           (unsigned long long)f->size, f->n_constants, (unsigned long long)constant_bytes(f));
   for (int32_t i = 0; i < f->n_signatures; i++) {
     text_add(t, i ? ",\n  " : "\n  ");
     json_signature(t, f, &f->signatures[i]);
@@ -199,11 +211,13 @@ static void show_json(text *t, const mlxfn *f) {
 static void dot_entry(text *t, const signature *s, const file_entry *e, int32_t function, int32_t index) {
   if (e->kind == ENTRY_INPUT) return;
   if (e->kind == ENTRY_CONSTANT) {
-    text_add(t, "    f%dv%d [shape=box, style=dashed, label=\"%s\"];\n", function, e->out[0], type_text(&s->values[e->out[0]]));
+    text_add(t, "    f%dv%d [shape=box, style=dashed, label=\"%s\"];\n", function, e->out[0],
+             type_text(&s->values[e->out[0]]));
     return;
   }
   text_add(t, "    f%de%d [label=\"%s\"];\n", function, index, e->layout->name);
-  for (int32_t i = 0; i < e->n_in; i++) text_add(t, "    f%dv%d -> f%de%d;\n", function, e->in[i], function, index);
+  for (int32_t i = 0; i < e->n_in; i++)
+    text_add(t, "    f%dv%d -> f%de%d;\n", function, e->in[i], function, index);
   for (int32_t i = 0; i < e->n_out; i++)
     text_add(t, "    f%dv%d [shape=plaintext, label=\"%s\"];\n    f%de%d -> f%dv%d;\n", function, e->out[i],
              type_text(&s->values[e->out[i]]), function, index, function, e->out[i]);
@@ -218,7 +232,8 @@ static void show_dot(text *t, const mlxfn *f) {
       text_add(t, "    f%dv%d [shape=box, label=\"input %d\\n%s\"];\n", k, i, i, type_text(&s->values[i]));
     for (int32_t i = 0; i < s->n_entries; i++) dot_entry(t, s, &s->entries[i], k, i);
     for (int32_t i = 0; i < s->n_out; i++)
-      text_add(t, "    f%do%d [shape=box, label=\"output %d\"];\n    f%dv%d -> f%do%d;\n", k, i, i, k, s->out[i], k, i);
+      text_add(t, "    f%do%d [shape=box, label=\"output %d\"];\n    f%dv%d -> f%do%d;\n", k, i, i, k,
+               s->out[i], k, i);
     text_add(t, "  }\n");
   }
   text_add(t, "}\n");

@@ -1,4 +1,4 @@
-/* pool.c: memory that is freed at once, for what is read from a file. Uses export.h. */
+/* file_pool.c: memory that is freed at once, for what is read from a file. Uses export.h. */
 #include "export/export.h"
 
 struct pool_block {
