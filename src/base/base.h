@@ -123,6 +123,11 @@ int64_t map_get(const map *m, const void *key, int64_t otherwise);
 void map_free(map *m);
 uint64_t hash_bytes(const void *bytes, size_t count, uint64_t seed);
 
+/* ---- random words (threefry.c) ---- */
+
+/* The two words of the counter (first, second) under a key: Threefry-2x32, 20 rounds. */
+void threefry(const uint32_t key[2], uint32_t first, uint32_t second, uint32_t out[2]);
+
 /* ---- threads (threads.c): one pool that shares the pieces of a loop ---- */
 
 /* Calls body(context, i) for i = 0 .. pieces-1, on this thread and the pool's; returns when all are done. How work is cut into

@@ -1,0 +1,241 @@
+/* conv.c: Convolution, channels last: cross-correlation with stride, padding, dilation of kernel and input, groups.
+
+   Along a spatial axis of size n, kernel size k, output element o reads position o * stride + j * kernel_dilation - pad_lo of the
+   input spread out by input_dilation, for j = 0 .. k-1. Both gradients are convolutions again. Uses base/, graph/. */
+#include "ops/ops.h"
+
+enum { LARGEST = 1 << 30 }; /* of a parameter: sums and products of a few stay in int64 */
+
+/* Size of an axis of n elements with `dilation - 1` places between neighbours. */
+static int64_t spread(int64_t n, int64_t dilation) { return n > 0 ? (n - 1) * dilation + 1 : 0; }
+
+static error *conv_params_check(const conv_params *p, const node *x, const node *w) {
+  const int n = x->ndim - 2;
+  if (x->ndim < 3 || w->ndim != x->ndim)
+    return fail("conv", "x %s and weight %s must both be (N, spatial..., channels)", node_text(x), node_text(w));
+  const ints *const lists[] = {&p->stride, &p->pad_lo, &p->pad_hi, &p->kernel_dilation, &p->input_dilation};
+  for (int k = 0; k < 5; k++) {
+    if (lists[k]->n != n) return fail("conv", "%d values for %d spatial axes", lists[k]->n, n);
+    const bool pads = k == 1 || k == 2;
+    for (int i = 0; i < n; i++)
+      if (lists[k]->at[i] < (pads ? 0 : 1) || lists[k]->at[i] > LARGEST)
+        return fail("conv", "%s of %lld along spatial axis %d", pads ? "padding" : k == 0 ? "stride" : "dilation",
+                    (long long)lists[k]->at[i], i);
+  }
+  if (p->groups < 1 || w->shape[0] % p->groups || x->shape[n + 1] % p->groups || x->shape[n + 1] / p->groups != w->shape[n + 1])
+    return fail("conv", "channels of x %s and weight %s do not fit %d groups", node_text(x), node_text(w), p->groups);
+  if (x->dtype != w->dtype || dtype_kind_of(dtype_of(x)) != KIND_FLOAT)
+    return fail("conv", "x and weight must be of one float dtype: %s and %s", node_text(x), node_text(w));
+  return NULL;
+}
+
+static error *conv_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  const conv_params *p = params;
+  error *e = check_count("conv", n_in, 2);
+  if (!e) e = conv_params_check(p, in[0], in[1]);
+  if (e) return e;
+  const node *x = in[0], *w = in[1];
+  shape s = node_shape(x);
+  for (int i = 0; i + 2 < x->ndim; i++) {
+    if (x->shape[i + 1] > LARGEST || w->shape[i + 1] > LARGEST) return fail("conv", "a spatial axis of %s is too long", node_text(x));
+    const int64_t inside = spread(x->shape[i + 1], p->input_dilation.at[i]) + p->pad_lo.at[i] + p->pad_hi.at[i];
+    const int64_t reach = spread(w->shape[i + 1], p->kernel_dilation.at[i]);
+    if (reach == 0 || inside < reach)
+      return fail("conv", "the kernel of %s reaches over %lld of %lld places along spatial axis %d of %s", node_text(w),
+                  (long long)reach, (long long)inside, i, node_text(x));
+    s.dims[i + 1] = (inside - reach) / p->stride.at[i] + 1;
+  }
+  s.dims[s.n - 1] = w->shape[0];
+  return spec_set("conv", out, dtype_of(x), s.n, s.dims);
+}
+
+static pons_array conv(const conv_params *p, pons_array x, pons_array w) {
+  return node_make(&prim_convolution, p, 2, (pons_array[]){x, w});
+}
+
+/* ---- gradients ---- */
+
+typedef struct conv_lists {
+  int64_t stride[PONS_MAX_NDIM], low[PONS_MAX_NDIM], high[PONS_MAX_NDIM], kernel[PONS_MAX_NDIM], input[PONS_MAX_NDIM];
+} conv_lists;
+
+static conv_params params_of(const conv_lists *l, int n, int groups, bool flip) {
+  return (conv_params){{n, l->stride}, {n, l->low}, {n, l->high}, {n, l->kernel}, {n, l->input}, groups, flip};
+}
+
+/* The convolution for lists whose padding may be negative: then x is cropped. NULL where nothing of x is left. */
+static pons_array conv_cropped(conv_lists *l, int groups, bool flip, pons_array x, pons_array w) {
+  if (node_failed(x) || node_failed(w)) return node_failed(x) ? x : w;
+  const int n = x->ndim - 2;
+  int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM];
+  for (int i = 0; i < x->ndim; i++) stop[i] = x->shape[i];
+  for (int i = 0; i < n; i++) {
+    const int64_t d = l->input[i];
+    if (l->low[i] < 0) { /* so many places of the spread input go: those of the first elements, and some before the next one */
+      const int64_t first = (-l->low[i] + d - 1) / d;
+      l->low[i] += first * d;
+      start[i + 1] = first;
+    }
+    if (l->high[i] < 0) {
+      const int64_t last = (-l->high[i] + d - 1) / d;
+      l->high[i] += last * d;
+      stop[i + 1] -= last;
+    }
+    if (start[i + 1] >= stop[i + 1]) return NULL;
+  }
+  const conv_params p = params_of(l, n, groups, flip);
+  return conv(&p, pons_slice(x, (pons_shape){n + 2, start}, (pons_shape){n + 2, stop}, PONS_SCALAR), w);
+}
+
+/* (g * a, spatial..., b) to (b * g, spatial..., a) with the groups kept apart: group k's a and b change places. */
+static pons_array swap_channels(pons_array w, int groups) {
+  const int n = w->ndim;
+  pons_array apart = pons_unflatten(w, 0, PONS_SHAPE(groups, w->shape[0] / groups));
+  if (node_failed(apart)) return apart;
+  pons_array swapped = pons_swapaxes(apart, 1, n);
+  return pons_flatten(swapped, 0, 1);
+}
+
+/* The cotangent, spread by the stride, meets the kernel reversed. */
+static pons_array input_gradient(const conv_params *p, const node *x, pons_array w, pons_array ct) {
+  const int n = x->ndim - 2;
+  conv_lists l;
+  for (int i = 0; i < n; i++) {
+    const int64_t size = spread(x->shape[i + 1], p->input_dilation.at[i]);
+    const int64_t reach = spread(w->shape[i + 1], p->kernel_dilation.at[i]);
+    l.stride[i] = p->input_dilation.at[i];
+    l.kernel[i] = p->kernel_dilation.at[i];
+    l.input[i] = p->stride.at[i];
+    l.low[i] = reach - 1 - p->pad_lo.at[i];
+    /* so that the result has the input's size */
+    l.high[i] = size - spread(ct->shape[i + 1], p->stride.at[i]) + p->pad_lo.at[i];
+  }
+  pons_array g = conv_cropped(&l, p->groups, !p->flip, ct, swap_channels(w, p->groups));
+  return g ? g : zeros_of(x);
+}
+
+/* Batch and channels change places: x is (C, spatial..., N), the cotangent the kernel (O, spatial..., N). Groups, which then
+   stand in the batch of x, become channels again. */
+static pons_array weight_gradient(const conv_params *p, pons_array x, const node *w, pons_array ct) {
+  const int n = x->ndim - 2, groups = p->groups;
+  const int64_t channels = x->shape[n + 1] / groups;
+  conv_lists l;
+  for (int i = 0; i < n; i++) {
+    const int64_t size = spread(x->shape[i + 1], p->input_dilation.at[i]);
+    const int64_t reach = spread(w->shape[i + 1], p->kernel_dilation.at[i]);
+    l.stride[i] = p->kernel_dilation.at[i];
+    l.kernel[i] = p->stride.at[i];
+    l.input[i] = p->input_dilation.at[i];
+    l.low[i] = p->pad_lo.at[i];
+    l.high[i] = spread(ct->shape[i + 1], p->stride.at[i]) + reach - 1 - size - p->pad_lo.at[i];
+  }
+  /* x: (N, spatial, g C) to (C, spatial, g N) */
+  int order[PONS_MAX_NDIM];
+  pons_array apart = pons_unflatten(x, n + 1, PONS_SHAPE(groups, channels)); /* (N, spatial, g, C) */
+  order[0] = n + 2;
+  for (int i = 1; i <= n; i++) order[i] = i;
+  order[n + 1] = n + 1;
+  order[n + 2] = 0;
+  pons_array x2 = pons_flatten(pons_transpose(apart, .axes = {n + 3, order}), n + 1, n + 2);
+  pons_array ct2 = pons_swapaxes(ct, 0, n + 1); /* (O, spatial, N) */
+  pons_array g = conv_cropped(&l, groups, false, x2, ct2); /* (C, kernel, O) */
+  if (!g) return zeros_of(w);
+  g = pons_swapaxes(g, 0, n + 1); /* (O, kernel, C) */
+  if (!p->flip || node_failed(g)) return g;
+  int64_t start[PONS_MAX_NDIM], stop[PONS_MAX_NDIM], step[PONS_MAX_NDIM];
+  for (int i = 0; i < n + 2; i++) {
+    const bool reversed = i > 0 && i <= n;
+    start[i] = reversed ? g->shape[i] - 1 : 0;
+    stop[i] = reversed ? -(g->shape[i] + 1) : g->shape[i];
+    step[i] = reversed ? -1 : 1;
+  }
+  return pons_slice(g, (pons_shape){n + 2, start}, (pons_shape){n + 2, stop}, (pons_shape){n + 2, step});
+}
+
+static void conv_vjp(const vjp_call *c) {
+  pons_array x = c->in[0], w = c->in[1], ct = c->cotangents[0];
+  if (x->size == 0 || w->size == 0 || ct->size == 0) { /* nothing was read */
+    for (int i = 0; i < 2; i++)
+      if (c->wanted[i]) c->grads[i] = zeros_of(c->in[i]);
+    return;
+  }
+  if (c->wanted[0]) c->grads[0] = input_gradient(c->params, x, w, ct);
+  if (c->wanted[1]) c->grads[1] = weight_gradient(c->params, x, w, ct);
+}
+
+static void conv_jvp(const jvp_call *c) {
+  pons_array a = c->tangents[0] ? conv(c->params, c->tangents[0], c->in[1]) : NULL;
+  pons_array b = c->tangents[1] ? conv(c->params, c->in[0], c->tangents[1]) : NULL;
+  c->out_tangents[0] = !a ? b : !b ? a : pons_add(a, b);
+}
+
+/* ---- vmap: a batch of inputs joins N, a batch of kernels joins the channels, both join the groups ---- */
+
+static void conv_vmap(const vmap_call *c) {
+  const conv_params *p = c->params;
+  const int last = batch_slice_shape(c, 0).n - 1;
+  const int64_t size = c->size;
+  pons_array y;
+  if (c->axes[1] < 0) {
+    const int64_t n = batch_slice_shape(c, 0).dims[0];
+    y = pons_unflatten(conv(p, pons_flatten(batch_first(c, 0), 0, 1), c->in[1]), 0, PONS_SHAPE(size, n));
+    c->out[0] = y;
+    c->out_axes[0] = 0;
+    return;
+  }
+  if (c->axes[0] < 0 && p->groups == 1) {
+    const int64_t o = batch_slice_shape(c, 1).dims[0];
+    y = conv(p, c->in[0], pons_flatten(batch_first(c, 1), 0, 1));
+    c->out[0] = pons_unflatten(y, last, PONS_SHAPE(size, o));
+    c->out_axes[0] = last;
+    return;
+  }
+  /* (N, spatial, B, C): each batch a run of groups of its own */
+  pons_array x = pons_flatten(pons_moveaxis(batch_first(c, 0), 0, last), last, last + 1);
+  const int64_t o = batch_slice_shape(c, 1).dims[0];
+  conv_params wide = *p;
+  if ((int64_t)p->groups * size > LARGEST) return;
+  wide.groups = (int)(p->groups * size);
+  y = conv(&wide, x, pons_flatten(batch_first(c, 1), 0, 1));
+  c->out[0] = pons_unflatten(y, last, PONS_SHAPE(size, o));
+  c->out_axes[0] = last;
+}
+
+const prim prim_convolution = {.name = "Convolution",
+                               .params_size = sizeof(conv_params),
+                               .fields = {FIELD(INTS, conv_params, stride), FIELD(INTS, conv_params, pad_lo),
+                                          FIELD(INTS, conv_params, pad_hi), FIELD(INTS, conv_params, kernel_dilation),
+                                          FIELD(INTS, conv_params, input_dilation), FIELD(INT, conv_params, groups),
+                                          FIELD(BOOL, conv_params, flip)},
+                               .infer = conv_infer,
+                               .vjp = conv_vjp,
+                               .jvp = conv_jvp,
+                               .vmap = conv_vmap};
+
+/* One value per spatial axis from a list of one, or of all, or none. */
+static error *fill_list(const char *what, pons_axes given, int n, int64_t otherwise, int64_t *out) {
+  if (given.at && given.count != 1 && given.count != n)
+    return fail("conv", "%d values of %s for %d spatial axes", given.count, what, n);
+  for (int i = 0; i < n; i++) out[i] = !given.at ? otherwise : given.at[given.count == 1 ? 0 : i];
+  return NULL;
+}
+
+pons_array pons_conv_with(struct pons_conv_args args) {
+  pons_array in[2] = {args.x, args.weight}, bad = operand_fault("conv", 2, in);
+  if (bad) return bad;
+  if (args.x->ndim < 3)
+    return node_fail("conv", "x must be (N, spatial..., channels), not %s", node_text(args.x));
+  const int n = args.x->ndim - 2;
+  conv_lists l;
+  error *e = fill_list("stride", args.stride, n, 1, l.stride);
+  if (!e) e = fill_list("padding", args.padding, n, 0, l.low);
+  if (!e) e = fill_list("padding", args.padding_high.at ? args.padding_high : args.padding, n, 0, l.high);
+  if (!e) e = fill_list("dilation", args.dilation, n, 1, l.kernel);
+  if (!e) e = fill_list("input dilation", args.input_dilation, n, 1, l.input);
+  for (int i = 0; i < n && !e; i++)
+    if (l.low[i] < 0 || l.high[i] < 0) e = fail("conv", "negative padding along spatial axis %d", i);
+  if (e) return node_error(e);
+  const pons_dtype dtype = dtype_at_least_float(pons_promote(dtype_of(args.x), dtype_of(args.weight)));
+  const conv_params params = params_of(&l, n, args.groups ? args.groups : 1, args.flip);
+  return conv(&params, as_dtype(args.x, dtype), as_dtype(args.weight, dtype));
+}

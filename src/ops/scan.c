@@ -1,0 +1,101 @@
+/* scan.c: running sums, products, maxima and minima along an axis: Scan. Uses base/, graph/. */
+#include "ops/ops.h"
+
+static const char *const kind_names[SCAN_KINDS] = {"cummax", "cummin", "cumsum", "cumprod", "logcumsumexp"};
+
+static error *scan_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  const scan_params *p = params;
+  if (p->kind < 0 || p->kind >= SCAN_KINDS) return fail("scan", "%d is no kind of scan", p->kind);
+  const char *op = kind_names[p->kind];
+  error *e = check_count(op, n_in, 1);
+  if (!e) e = axis_check(op, in[0], p->axis);
+  if (!e && p->kind == SCAN_LOGADDEXP && !dtype_is_inexact(dtype_of(in[0])))
+    e = fail(op, "not defined for %s", pons_dtype_name(dtype_of(in[0])));
+  if (e) return e;
+  *out = spec_of(in[0]);
+  if (p->kind == SCAN_SUM && in[0]->dtype == PONS_BOOL) out->dtype = PONS_INT32;
+  return NULL;
+}
+
+static pons_array scan(int kind, pons_array x, int axis, bool reverse, bool inclusive) {
+  const scan_params params = {kind, axis, reverse, inclusive};
+  return node_make(&prim_scan, &params, 1, &x);
+}
+
+/* ---- gradients ---- */
+
+/* x with everything moved one place along the axis in the direction of the scan (or against it); zero comes in. */
+static pons_array moved_on(pons_array x, int axis, bool towards_end) {
+  const int64_t n = x->shape[axis];
+  if (n == 0) return x;
+  int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM], low[PONS_MAX_NDIM] = {0}, high[PONS_MAX_NDIM] = {0};
+  for (int i = 0; i < x->ndim; i++) stop[i] = x->shape[i];
+  if (towards_end)
+    stop[axis] = n - 1, low[axis] = 1;
+  else
+    start[axis] = 1, high[axis] = 1;
+  const int d = x->ndim;
+  return pons_pad(pons_slice(x, (pons_shape){d, start}, (pons_shape){d, stop}, PONS_SCALAR), (pons_shape){d, low},
+                  (pons_shape){d, high}, NULL);
+}
+
+/* Each cotangent goes to the place its extreme was first met at: the running maximum of the places where the scan changed. */
+static pons_array extreme_vjp(const scan_params *p, pons_array x, pons_array ct) {
+  const int64_t n = x->shape[p->axis];
+  if (x->size == 0) return ct;
+  pons_array y = scan(p->kind, x, p->axis, p->reverse, true);
+  int64_t dims[PONS_MAX_NDIM];
+  for (int i = 0; i < x->ndim; i++) dims[i] = i == p->axis ? n : 1;
+  pons_array place = pons_reshape(pons_arange(0, (double)n, 1, PONS_INT64), (pons_shape){x->ndim, dims});
+  pons_array first = pons_array_from(&(int64_t){p->reverse ? n - 1 : 0}, PONS_SCALAR, PONS_INT64);
+  pons_array before = moved_on(y, p->axis, !p->reverse);
+  pons_array changed = pons_logical_and(pons_not_equal(y, before), pons_not_equal(place, first));
+  pons_array met = scan(p->reverse ? SCAN_MIN : SCAN_MAX, pons_where(changed, place, first), p->axis, p->reverse, true);
+  if (!p->inclusive) ct = moved_on(ct, p->axis, p->reverse);
+  return pons_scatter_add_axis(zeros_of(x), met, ct, p->axis);
+}
+
+static void scan_vjp(const vjp_call *c) {
+  const scan_params *p = c->params;
+  pons_array x = c->in[0], y = c->out[0], ct = c->cotangents[0];
+  switch (p->kind) {
+    case SCAN_SUM: c->grads[0] = as_dtype(scan(SCAN_SUM, ct, p->axis, !p->reverse, p->inclusive), dtype_of(x)); return;
+    case SCAN_PROD: /* as MLX: no gradient where x is 0 */
+      c->grads[0] = pons_divide(scan(SCAN_SUM, pons_multiply(ct, y), p->axis, !p->reverse, p->inclusive), x);
+      return;
+    case SCAN_LOGADDEXP: /* sum over the later ones of ct exp(x - y) */
+      if (!p->inclusive) ct = moved_on(ct, p->axis, p->reverse);
+      y = p->inclusive ? y : scan(SCAN_LOGADDEXP, x, p->axis, p->reverse, true);
+      c->grads[0] = pons_multiply(pons_exp(x), scan(SCAN_SUM, pons_multiply(ct, pons_exp(pons_negative(y))), p->axis,
+                                                    !p->reverse, true));
+      return;
+    default: c->grads[0] = extreme_vjp(p, x, ct);
+  }
+}
+
+static void scan_vmap(const vmap_call *c) {
+  const scan_params *p = c->params;
+  const scan_params shifted = {p->kind, p->axis + 1, p->reverse, p->inclusive};
+  batch_apply(c, &shifted);
+}
+
+const prim prim_scan = {.name = "Scan",
+                        .params_size = sizeof(scan_params),
+                        .fields = {FIELD_OF(scan_params, kind, SCAN_KINDS), FIELD(INT, scan_params, axis),
+                                   FIELD(BOOL, scan_params, reverse), FIELD(BOOL, scan_params, inclusive)},
+                        .infer = scan_infer,
+                        .vjp = scan_vjp,
+                        .vmap = scan_vmap};
+
+static pons_array checked(int kind, struct pons_scan_args args) {
+  pons_array bad = operand_fault(kind_names[kind], 1, &args.x);
+  if (bad) return bad;
+  error *e = NULL;
+  const int axis = axis_of(kind_names[kind], args.x, args.axis, &e);
+  return e ? node_error(e) : scan(kind, args.x, axis, args.reverse, !args.exclusive);
+}
+
+pons_array pons_cumsum_with(struct pons_scan_args args) { return checked(SCAN_SUM, args); }
+pons_array pons_cumprod_with(struct pons_scan_args args) { return checked(SCAN_PROD, args); }
+pons_array pons_cummax_with(struct pons_scan_args args) { return checked(SCAN_MAX, args); }
+pons_array pons_cummin_with(struct pons_scan_args args) { return checked(SCAN_MIN, args); }

@@ -1,0 +1,132 @@
+/* sort.c: Sort, ArgSort, Partition, ArgPartition, NaN last. Equal elements keep their order in Sort and ArgSort. Uses graph/. */
+#include "ops/ops.h"
+
+static error *along_axis_infer(const char *op, int axis, int n_in, const pons_array *in, bool places, spec *out) {
+  error *e = check_count(op, n_in, 1);
+  if (!e) e = axis_check(op, in[0], axis);
+  if (e) return e;
+  *out = spec_of(in[0]);
+  if (places) out->dtype = PONS_UINT32;
+  return NULL;
+}
+
+/* x's elements at sorted places, put back: places has each index once along the axis. */
+static pons_array put_back(const node *x, pons_array places, pons_array values, int axis) {
+  return pons_scatter_add_axis(zeros_of(x), places, values, axis);
+}
+
+/* ---- Sort, ArgSort ---- */
+
+static error *sort_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  return along_axis_infer("sort", ((const axis_params *)params)->axis, n_in, in, false, out);
+}
+
+static error *arg_sort_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  return along_axis_infer("argsort", ((const axis_params *)params)->axis, n_in, in, true, out);
+}
+
+static void sort_vjp(const vjp_call *c) {
+  const int axis = ((const axis_params *)c->params)->axis;
+  c->grads[0] = put_back(c->in[0], pons_argsort(c->in[0], axis), c->cotangents[0], axis);
+}
+
+static void sort_jvp(const jvp_call *c) {
+  const int axis = ((const axis_params *)c->params)->axis;
+  c->out_tangents[0] = pons_take_along_axis(c->tangents[0], pons_argsort(c->in[0], axis), axis);
+}
+
+static void sort_vmap(const vmap_call *c) {
+  const axis_params shifted = {((const axis_params *)c->params)->axis + 1};
+  batch_apply(c, &shifted);
+}
+
+const prim prim_sort = {.name = "Sort",
+                        .params_size = sizeof(axis_params),
+                        .fields = {FIELD(INT, axis_params, axis)},
+                        .infer = sort_infer,
+                        .vjp = sort_vjp,
+                        .jvp = sort_jvp,
+                        .vmap = sort_vmap};
+const prim prim_arg_sort = {.name = "ArgSort",
+                            .no_gradient = true,
+                            .params_size = sizeof(axis_params),
+                            .fields = {FIELD(INT, axis_params, axis)},
+                            .infer = arg_sort_infer,
+                            .vmap = sort_vmap};
+
+static pons_array sorted(const prim *p, const char *op, pons_array x, int axis) {
+  pons_array bad = operand_fault(op, 1, &x);
+  if (bad) return bad;
+  error *e = NULL;
+  const axis_params params = {axis_of(op, x, axis, &e)};
+  return e ? node_error(e) : node_make(p, &params, 1, &x);
+}
+
+pons_array pons_sort(pons_array x, int axis) { return sorted(&prim_sort, "sort", x, axis); }
+pons_array pons_argsort(pons_array x, int axis) { return sorted(&prim_arg_sort, "argsort", x, axis); }
+
+/* ---- Partition, ArgPartition ---- */
+
+static error *kth_check(const char *op, const partition_params *p, const pons_array *in) {
+  if (p->kth >= 0 && p->kth < in[0]->shape[p->axis]) return NULL;
+  return fail(op, "element %d along axis %d of %s does not exist", p->kth, p->axis, node_text(in[0]));
+}
+
+static error *partition_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  const partition_params *p = params;
+  error *e = along_axis_infer("partition", p->axis, n_in, in, false, out);
+  return e ? e : kth_check("partition", p, in);
+}
+
+static error *arg_partition_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  const partition_params *p = params;
+  error *e = along_axis_infer("argpartition", p->axis, n_in, in, true, out);
+  return e ? e : kth_check("argpartition", p, in);
+}
+
+/* The order inside the two parts is the implementation's: matched by sorting both operand and result. */
+static void partition_vjp(const vjp_call *c) {
+  const int axis = ((const partition_params *)c->params)->axis;
+  pons_array in_order = pons_take_along_axis(c->cotangents[0], pons_argsort(c->out[0], axis), axis);
+  c->grads[0] = put_back(c->in[0], pons_argsort(c->in[0], axis), in_order, axis);
+}
+
+static void partition_vmap(const vmap_call *c) {
+  const partition_params *p = c->params;
+  const partition_params shifted = {p->kth, p->axis + 1};
+  batch_apply(c, &shifted);
+}
+
+const prim prim_partition = {.name = "Partition",
+                             .params_size = sizeof(partition_params),
+                             .fields = {FIELD(INT, partition_params, kth), FIELD(INT, partition_params, axis)},
+                             .infer = partition_infer,
+                             .vjp = partition_vjp,
+                             .vmap = partition_vmap};
+const prim prim_arg_partition = {.name = "ArgPartition",
+                                 .no_gradient = true,
+                                 .params_size = sizeof(partition_params),
+                                 .fields = {FIELD(INT, partition_params, kth), FIELD(INT, partition_params, axis)},
+                                 .infer = arg_partition_infer,
+                                 .vmap = partition_vmap};
+
+static pons_array partitioned(const prim *p, const char *op, pons_array x, int kth, int axis) {
+  pons_array bad = operand_fault(op, 1, &x);
+  if (bad) return bad;
+  error *e = NULL;
+  const int normal = axis_of(op, x, axis, &e);
+  if (e) return node_error(e);
+  const int64_t n = x->shape[normal], from_start = kth < 0 ? kth + n : kth;
+  if (from_start < 0 || from_start >= n)
+    return node_fail(op, "element %d along axis %d of %s does not exist", kth, axis, node_text(x));
+  if (from_start > INT32_MAX) return node_fail(op, "element %lld is too far for an index of 32 bits", (long long)from_start);
+  const partition_params params = {(int)from_start, normal};
+  return node_make(p, &params, 1, &x);
+}
+
+pons_array pons_partition(pons_array x, int kth, int axis) {
+  return partitioned(&prim_partition, "partition", x, kth, axis);
+}
+pons_array pons_argpartition(pons_array x, int kth, int axis) {
+  return partitioned(&prim_arg_partition, "argpartition", x, kth, axis);
+}
