@@ -76,6 +76,10 @@ int stream_index(const stream *s);
 /* Runs job(context) after all earlier jobs of the stream: on this thread at once if the stream has nothing to do and `inline_ok`,
    else on the stream's thread. False: no memory; then the job has not run and will not. */
 bool stream_run(stream *s, bool inline_ok, void (*job)(void *context), void *context);
+/* In two steps, for callers that must have their place among the stream's jobs before they can run: claims the stream if it has
+   nothing to do. Then the caller runs its job on this thread and calls stream_end; until then other jobs wait. */
+bool stream_claim(stream *s);
+void stream_end(stream *s);
 
 /* Set once. */
 typedef struct event event;

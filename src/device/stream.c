@@ -108,7 +108,7 @@ struct pons_stream_s {
   pthread_cond_t work, idle;
   job *head, *tail;
   atomic_int queued; /* length of the queue, for spinning */
-  bool busy;         /* a job runs, on thread `runner` */
+  int busy;          /* jobs that run, one inside the other, on thread `runner` */
   pthread_t runner;
   bool has_thread;
   stream *next; /* all streams */
@@ -139,7 +139,8 @@ static void forget_threads(void) {
     pthread_cond_init(&s->idle, NULL);
     s->head = s->tail = NULL;
     atomic_store(&s->queued, 0);
-    s->busy = s->has_thread = false;
+    s->busy = 0;
+    s->has_thread = false;
   }
 }
 
@@ -200,17 +201,17 @@ bool pons_set_device(const char *name) {
 
 /* The lock is held, here and in what follows. */
 static void begin_job(stream *s) {
-  s->busy = true;
+  s->busy++;
   s->runner = pthread_self();
 }
 
 static void end_job(stream *s) {
-  s->busy = false;
+  if (--s->busy > 0) return;
   if (s->head != NULL) pthread_cond_signal(&s->work);
   else pthread_cond_broadcast(&s->idle);
 }
 
-static bool is_runner(const stream *s) { return s->busy && pthread_equal(s->runner, pthread_self()); }
+static bool is_runner(const stream *s) { return s->busy > 0 && pthread_equal(s->runner, pthread_self()); }
 
 static void *work_off(void *of) {
   stream *s = of;
@@ -218,7 +219,7 @@ static void *work_off(void *of) {
     for (int64_t end = time_ns() + SPIN_NS; atomic_load_explicit(&s->queued, memory_order_relaxed) == 0 && time_ns() < end;)
       pause_briefly();
     pthread_mutex_lock(&s->lock);
-    while (s->head == NULL || s->busy) pthread_cond_wait(&s->work, &s->lock);
+    while (s->head == NULL || s->busy > 0) pthread_cond_wait(&s->work, &s->lock);
     job *j = s->head;
     s->head = j->next;
     if (s->head == NULL) s->tail = NULL;
@@ -254,25 +255,31 @@ static bool enqueue(stream *s, void (*run)(void *), void *context) {
   return taken;
 }
 
-bool stream_run(stream *s, bool inline_ok, void (*run)(void *context), void *context) {
-  if (!inline_ok) return enqueue(s, run, context);
+/* A job may run a job: for that one to wait until its own end would take for ever. */
+bool stream_claim(stream *s) {
   pthread_mutex_lock(&s->lock);
-  bool inside = is_runner(s); /* a job that runs a job: waiting for itself would never end */
-  bool here = inside || (!s->busy && s->head == NULL);
-  if (here && !inside) begin_job(s);
+  bool free = is_runner(s) || (s->busy == 0 && s->head == NULL);
+  if (free) begin_job(s);
   pthread_mutex_unlock(&s->lock);
-  if (!here) return enqueue(s, run, context);
-  run(context);
-  if (inside) return true;
+  return free;
+}
+
+void stream_end(stream *s) {
   pthread_mutex_lock(&s->lock);
   end_job(s);
   pthread_mutex_unlock(&s->lock);
+}
+
+bool stream_run(stream *s, bool inline_ok, void (*run)(void *context), void *context) {
+  if (!inline_ok || !stream_claim(s)) return enqueue(s, run, context);
+  run(context);
+  stream_end(s);
   return true;
 }
 
 static void synchronize(stream *s) {
   pthread_mutex_lock(&s->lock);
-  while (!is_runner(s) && (s->busy || s->head != NULL)) pthread_cond_wait(&s->idle, &s->lock);
+  while (!is_runner(s) && (s->busy > 0 || s->head != NULL)) pthread_cond_wait(&s->idle, &s->lock);
   pthread_mutex_unlock(&s->lock);
 }
 

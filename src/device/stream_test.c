@@ -101,6 +101,22 @@ static void job_may_run_a_job(void **state) {
   pons_synchronize(f.stream);
 }
 
+static void claimed_stream_waits(void **state) {
+  (void)state;
+  static record r;
+  entry e = {&r, 7};
+  stream *s = pons_stream_new("here");
+  assert_true(stream_claim(s));
+  assert_true(stream_claim(s)); /* again, by the same thread: a job inside a job */
+  assert_true(stream_run(s, false, note, &e));
+  nanosleep(&(struct timespec){0, 5000000}, NULL);
+  stream_end(s);
+  assert_int_equal(r.count, 0);
+  stream_end(s);
+  pons_synchronize(s);
+  assert_int_equal(r.count, 1);
+}
+
 static void failed_queueing_runs_nothing(void **state) {
   (void)state;
   static record r;
@@ -190,7 +206,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(jobs_run_in_order),     cmocka_unit_test(idle_stream_runs_here),
       cmocka_unit_test(many_threads_feed_one_stream), cmocka_unit_test(job_may_run_a_job),
-      cmocka_unit_test(failed_queueing_runs_nothing), cmocka_unit_test(events_wake_everybody),
+      cmocka_unit_test(claimed_stream_waits),  cmocka_unit_test(failed_queueing_runs_nothing),
+      cmocka_unit_test(events_wake_everybody),
       cmocka_unit_test(events_order_streams),  cmocka_unit_test(streams_of_threads)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -378,24 +378,32 @@ static job *schedule(walk *w, group *g, error **why) {
   return j;
 }
 
-static void launch_job(const group *g, bool on_this_thread) {
+static void launch_job(const group *g) {
   job *j = g->job;
-  show_plan(j->plan);
-  if (stream_run(g->stream, on_this_thread, job_run, j)) return;
+  if (stream_run(g->stream, false, job_run, j)) return;
   job_fail(j, fail_no_memory("eval"));
   event_set(j->done);
   job_free(j);
 }
 
-/* Starts everything. With wait_here the caller will wait, so the last part may run on this thread. */
+/* Starts everything. With wait_here the caller will wait, so the last part may run on this thread. Jobs take their places on
+   the streams under the lock: were one to get there before a job scheduled earlier, both could wait for each other. */
 static error *start(walk *w, const pons_array *arrays, int count, bool wait_here) {
   graph_lock();
   error *why = prepare(w, arrays, count) ? NULL : fail_no_memory("eval");
-  size_t n = 0;
-  for (; !why && n < w->n_groups; n++)
-    if (!(w->groups[n].job = schedule(w, &w->groups[n], &why))) break;
+  const group *here = NULL;
+  for (size_t n = 0; !why && n < w->n_groups; n++) {
+    group *g = &w->groups[n];
+    if (!(g->job = schedule(w, g, &why))) break;
+    show_plan(g->job->plan);
+    if (wait_here && n + 1 == w->n_groups && stream_claim(g->stream)) here = g;
+    else launch_job(g);
+  }
   graph_unlock();
-  for (size_t i = 0; i < n; i++) launch_job(&w->groups[i], wait_here && i + 1 == n);
+  if (here) {
+    job_run(here->job);
+    stream_end(here->stream);
+  }
   return why;
 }
 
