@@ -1,5 +1,5 @@
-/* damaged_test.c: files that are unusual are read, files that are wrong give an error with the place, and nothing crashes on
-   files cut short or altered at any byte. */
+/* damaged_test.c: files that are unusual are read, files that are wrong give an error with the place, and
+   nothing crashes on files cut short or altered at any byte. */
 #include <pons/eval.h>
 #include <pons/io.h>
 #include <pons/ops.h>
@@ -73,7 +73,8 @@ static void assert_reads(const bytes *b, pons_dtype dtype, int count, const doub
 static void test_npy_in_other_words(void **state) {
   (void)state;
   const uint16_t little[6] = {1, 2, 3, 4, 5, 6};
-  const double plain[6] = {1, 2, 3, 4, 5, 6}, swapped[6] = {256, 512, 768, 1024, 1280, 1536}, fortran[6] = {1, 3, 5, 2, 4, 6};
+  const double plain[6] = {1, 2, 3, 4, 5, 6}, swapped[6] = {256, 512, 768, 1024, 1280, 1536},
+               fortran[6] = {1, 3, 5, 2, 4, 6};
   bytes b = npy(1, "{\"shape\":(2,3),\"descr\":\"<u2\",\"fortran_order\":False}", little, 12);
   assert_reads(&b, PONS_UINT16, 6, plain);
   b = npy(2, "{ 'fortran_order' : False ,\n'descr': '=u2', 'shape': (2L, 3L,) ,}  \n", little, 12);
@@ -101,7 +102,8 @@ static void test_wrong_npy(void **state) {
       {1, "['descr']", "load: file: byte 10: the header should have '{' here"},
       {1, "{'descr': '<f4', 'shape': (1,)}", "load: file: byte 10: the header lacks fortran_order"},
       {1, "{'descr': '<f4', 'descr': '<f4'}", "load: file: byte 27: the header has 'descr' twice"},
-      {1, "{'descr': '<c16', 'fortran_order': False, 'shape': ()}", "load: file: byte 20: dtype '<c16' is not supported"},
+      {1, "{'descr': '<c16', 'fortran_order': False, 'shape': ()}",
+       "load: file: byte 20: dtype '<c16' is not supported"},
       {1, "{'descr': [('a', '<f4')]}", "load: file: byte 20: structured dtypes are not supported"},
       {1, "{'shape': (-1,)}", "load: file: byte 21: the shape should have a size here"},
       {1, "{'shape': (99999999999999999999,)}", "load: file: byte 39: a size of the shape is beyond 64 bits"},
@@ -110,9 +112,11 @@ static void test_wrong_npy(void **state) {
       {1, "{'descr': '<f4", "load: file: byte 21: a quoted text of the header doesn't end"},
       {1, "{'other': 1}", "load: file: byte 11: the header has an unknown key 'other'"},
       {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904, 4)}",
-       "load: file: byte 10: a shape that starts with 4611686018427387904 and has 2 axes of float64 needs more than the 4 bytes "
+       "load: file: byte 10: a shape that starts with 4611686018427387904 and has 2 axes of float64 needs "
+       "more than the 4 bytes "
        "there are"},
-      {1, "{'descr': '<f8', 'fortran_order': False, 'shape': ()} x", "load: file: byte 64: something stands behind the header's '}'"},
+      {1, "{'descr': '<f8', 'fortran_order': False, 'shape': ()} x",
+       "load: file: byte 64: something stands behind the header's '}'"},
       {1, "{'descr': '<f8', 'fortran_order': False, 'shape': ()}",
        "load: file: byte 10: one float64 needs more than the 4 bytes there are"},
       {4, "", "load: file: byte 6: .npy version 4.0 is unknown"},
@@ -156,18 +160,23 @@ static void test_wrong_safetensors(void **state) {
        "load: file: byte 8: tensor \"a\": data_offsets [0, 9] don't fit the 8 bytes of data"},
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,8]}}", 8,
        "load: file: byte 62: tensor \"a\": shape and dtype need 4 bytes, data_offsets give 8"},
-      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"dtype\":\"F32\"}}", 8, "load: file: byte 8: tensor \"a\" has two dtype"},
-      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[6],\"data_offsets\":[2,8]}}",
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"dtype\":\"F32\"}}", 8,
+       "load: file: byte 8: tensor \"a\" has two dtype"},
+      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[6],"
+       "\"data_offsets\":[2,8]}}",
        8, "load: file: byte 117: tensor \"b\" overlaps the one before it"},
-      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[4,8]}}",
+      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"b\":{\"dtype\":\"U8\",\"shape\":[4],"
+       "\"data_offsets\":[4,8]}}",
        8, "load: file: byte 115: bytes before tensor \"b\" belong to none"},
       {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}", 8,
        "load: file: byte 63: the last 6 bytes belong to no tensor"},
-      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}",
+      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},\"a\":{\"dtype\":\"U8\",\"shape\":[0],"
+       "\"data_offsets\":[0,0]}}",
        0, "load: file: byte 8: there are two tensors \"a\""},
       {"{\"__metadata__\":{\"a\":1}}", 0, "load: file: byte 8: metadata \"a\" is no text"},
       {"{\"a\":{\"dtype\":\"U8\",\"shape\":[9007199254740992,9007199254740992],\"data_offsets\":[0,8]}}", 8,
-       "load: file: byte 93: a shape that starts with 9007199254740992 and has 2 axes of uint8 needs more than the 8 bytes there "
+       "load: file: byte 93: a shape that starts with 9007199254740992 and has 2 axes of uint8 needs more "
+       "than the 8 bytes there "
        "are"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -301,7 +310,8 @@ static void test_cut_or_altered_anywhere(void **state) {
     for (size_t end = 0; end < count; end++) assert_false(read_all(at, end));
     for (size_t k = 0; k < count; k++) {
       const unsigned char was = at[k];
-      const unsigned char values[] = {0, 255, (unsigned char)(was + 1), (unsigned char)(was - 1), (unsigned char)(was ^ 128)};
+      const unsigned char values[] = {0, 255, (unsigned char)(was + 1), (unsigned char)(was - 1),
+                                      (unsigned char)(was ^ 128)};
       for (size_t v = 0; v < sizeof values; v++) {
         at[k] = values[v];
         read_all(at, count);
@@ -315,8 +325,9 @@ static void test_cut_or_altered_anywhere(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_npy_in_other_words), cmocka_unit_test(test_wrong_npy), cmocka_unit_test(test_wrong_safetensors),
-      cmocka_unit_test(test_wrong_npz),          cmocka_unit_test(test_cut_or_altered_anywhere),
+      cmocka_unit_test(test_npy_in_other_words),      cmocka_unit_test(test_wrong_npy),
+      cmocka_unit_test(test_wrong_safetensors),       cmocka_unit_test(test_wrong_npz),
+      cmocka_unit_test(test_cut_or_altered_anywhere),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

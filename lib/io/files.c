@@ -1,4 +1,4 @@
-/* files.c: loading and saving by format, which first bytes or the path's ending tell. The formats are rows of formats.def. */
+/* files.c: loading and saving. The first bytes or the path's ending tell the format, a row of formats.def. */
 #include "formats.h"
 #include <pons/eval.h>
 #include <stdarg.h>
@@ -36,7 +36,8 @@ enum { FORMATS = sizeof formats / sizeof *formats };
 static const format *format_of_bytes(const source *s) {
   for (int i = 0; i < FORMATS; i++) {
     const size_t length = strlen(formats[i].first);
-    if (s->count >= formats[i].place + length && memcmp(s->bytes + formats[i].place, formats[i].first, length) == 0)
+    if (s->count >= formats[i].place + length &&
+        memcmp(s->bytes + formats[i].place, formats[i].first, length) == 0)
       return &formats[i];
   }
   source_wrong(s, 0, "neither .npy, .npz nor .safetensors starts like this");
@@ -119,7 +120,9 @@ static bool save(const char *path, pons_named named, options o) {
 
 bool pons_save(const char *path, pons_named arrays) { return save(path, arrays, (options){0}); }
 
-bool pons_save_compressed(const char *path, pons_named arrays) { return save(path, arrays, (options){.compress = true}); }
+bool pons_save_compressed(const char *path, pons_named arrays) {
+  return save(path, arrays, (options){.compress = true});
+}
 
 bool pons_save_array(const char *path, pons_array array) {
   pons_named named = pons_named_new();

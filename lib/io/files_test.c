@@ -1,4 +1,4 @@
-/* files_test.c: files are read as they were written, are mapped where they can be, and appear whole or not at all. */
+/* files_test.c: files are read as they were written, mapped where they can be, and appear whole or not at all. */
 #include <pons/eval.h>
 #include <pons/io.h>
 #include <pons/ops.h>
@@ -181,7 +181,8 @@ static void test_a_failed_save_changes_nothing(void **state) {
   const char *path = in_folder("kept.npz");
   const pons_scope scope = pons_scope_open();
   assert_true(pons_save_array(path, pons_scalar(1, PONS_INT32)));
-  pons_array wrong = pons_matmul(pons_zeros(PONS_SHAPE(2, 3), PONS_FLOAT32), pons_zeros(PONS_SHAPE(2, 4), PONS_FLOAT32));
+  pons_array wrong =
+      pons_matmul(pons_zeros(PONS_SHAPE(2, 3), PONS_FLOAT32), pons_zeros(PONS_SHAPE(2, 4), PONS_FLOAT32));
   assert_false(pons_save_array(path, wrong));
   pons_clear_error();
   assert_false(pons_save_array(in_folder("no/such/folder.npy"), pons_scalar(1, PONS_INT32)));
@@ -200,10 +201,14 @@ static void test_a_failed_save_changes_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_npz),        cmocka_unit_test(test_npz_compressed),
-      cmocka_unit_test(test_safetensors), cmocka_unit_test(test_npy),
-      cmocka_unit_test(test_metadata),   cmocka_unit_test(test_load_array),
-      cmocka_unit_test(test_elements_stay_in_the_file), cmocka_unit_test(test_a_failed_save_changes_nothing),
+      cmocka_unit_test(test_npz),
+      cmocka_unit_test(test_npz_compressed),
+      cmocka_unit_test(test_safetensors),
+      cmocka_unit_test(test_npy),
+      cmocka_unit_test(test_metadata),
+      cmocka_unit_test(test_load_array),
+      cmocka_unit_test(test_elements_stay_in_the_file),
+      cmocka_unit_test(test_a_failed_save_changes_nothing),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,5 +1,5 @@
-/* formats.h: what the file formats share: bytes that are read (source), a file that is written (sink), errors.
-   Uses the public interface alone. */
+/* formats.h: what the file formats share: bytes to read (source), a file to write (sink), errors. Uses the
+   public interface alone. */
 #ifndef FORMATS_H
 #define FORMATS_H
 #include <pons/io.h>
@@ -9,7 +9,7 @@ bool io_fail(const char *op, const char *format, ...) PONS_PRINTF(2, 3);
 
 /* ---- reading (source.c) ---- */
 
-/* Bytes of a mapped file, or of memory. Counted: every array that lies in them holds a reference. Immutable. */
+/* Bytes of a mapped file, or of memory. Counted: each array that lies in them holds a reference. Immutable. */
 typedef struct source {
   const unsigned char *bytes;
   size_t count;
@@ -22,16 +22,15 @@ source *source_keep(source *s);
 void source_release(source *s); /* NULL is fine */
 /* An error "load: NAME: byte OFFSET: ..."; false. */
 bool source_wrong(const source *s, uint64_t offset, const char *format, ...) PONS_PRINTF(3, 4);
-/* False and an error unless [offset, offset + count) lies inside; `what` is missing then. */
-bool source_has(const source *s, uint64_t offset, uint64_t count, const char *what);
 /* False and an error unless `shape` of `dtype` has a size that fits `room` bytes; *bytes is the size. */
-bool source_size(const source *s, uint64_t offset, pons_shape shape, pons_dtype dtype, uint64_t room, uint64_t *bytes);
-/* Little-endian values; the caller has asked source_has. */
+bool source_size(const source *s, uint64_t offset, pons_shape shape, pons_dtype dtype, uint64_t room,
+                 uint64_t *bytes);
+/* Little-endian values, which the caller knows to lie inside. */
 uint16_t source_u16(const source *s, uint64_t offset);
 uint32_t source_u32(const source *s, uint64_t offset);
 uint64_t source_u64(const source *s, uint64_t offset);
-/* The elements at `offset`, which are known to lie inside: in place if they are aligned. `swap`: they are big-endian. Scope-owned;
-   NULL and an error. */
+/* The elements at `offset`, which are known to lie inside: in place if they are aligned. `swap`: they are
+   big-endian. Scope-owned; NULL and an error. */
 pons_array source_array(source *s, uint64_t offset, pons_shape shape, pons_dtype dtype, bool swap);
 
 /* ---- writing (sink.c) ---- */
@@ -43,7 +42,8 @@ void sink_write(sink *k, const void *bytes, size_t count);
 uint64_t sink_at(const sink *k); /* bytes written so far */
 /* Writes over what is already written. */
 void sink_rewrite(sink *k, uint64_t offset, const void *bytes, size_t count);
-/* Ends the file: renamed if `good` and every write went well, else removed. False and an error if it went wrong here. */
+/* Ends the file: renamed if `good` and every write went well, else removed. False, with an error if it went
+   wrong here. */
 bool sink_end(sink *k, bool good);
 
 typedef struct options {
@@ -64,7 +64,7 @@ typedef struct options {
 /* npy.c, for npz too: */
 /* The array in [offset, end) of `s`; scope-owned. NULL and an error. */
 pons_array npy_read(source *s, uint64_t offset, uint64_t end);
-/* The header of `a`, padded so that the data behind it is aligned to 64 bytes if the header is. Its length. */
+/* The header of `a`, padded: the data behind it is aligned to 64 bytes if the header is. Gives its length. */
 enum { NPY_HEADER_ROOM = 1024 };
 size_t npy_header(pons_array a, char header[NPY_HEADER_ROOM]);
 #endif

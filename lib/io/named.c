@@ -1,6 +1,6 @@
 /* named.c: arrays under names, in order. A list of entries, and a table that finds them by hash:
 
-       table   [ 2 | . | 0 | . | . | 1 | . | . ]     place in the list + 1, 0 where empty; room is a power of two
+       table   [ 2 | . | 0 | . | . | 1 | . | . ]   place in the list + 1, 0 where empty; a power of two
        entries [ "w" | "b" | "x" ]
 
    Uses the public interface alone. */
@@ -34,7 +34,8 @@ static size_t hash(const char *key) {
 /* The place in the table where `key` is, or would be put. */
 static size_t list_slot(const list *l, const char *key) {
   size_t slot = hash(key) & (l->table_room - 1);
-  while (l->table[slot] && strcmp(l->at[l->table[slot] - 1].key, key) != 0) slot = (slot + 1) & (l->table_room - 1);
+  while (l->table[slot] && strcmp(l->at[l->table[slot] - 1].key, key) != 0)
+    slot = (slot + 1) & (l->table_room - 1);
   return slot;
 }
 

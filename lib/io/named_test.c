@@ -60,6 +60,7 @@ static void test_metadata(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_order_and_replacement), cmocka_unit_test(test_metadata)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_order_and_replacement),
+                                     cmocka_unit_test(test_metadata)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

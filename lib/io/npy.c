@@ -1,7 +1,8 @@
 /* npy.c: NumPy's file of one array.
 
-     \x93NUMPY  major minor  length (2 bytes in version 1, else 4)  a Python dict as text, padded  elements
-                                                                    {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }
+     \x93NUMPY | major, minor | length (2 bytes in version 1, else 4) | a Python dict as text, padded | elements
+
+     {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }
 
    The dict is read as the literal it is, in any order and spacing. bfloat16 is '<V2', as MLX writes it. */
 #include "formats.h"
@@ -15,9 +16,10 @@ static const struct {
   char kind;
   int width;
 } codes[PONS_DTYPE_COUNT] = {
-    [PONS_BOOL] = {'b', 1},    [PONS_UINT8] = {'u', 1},   [PONS_UINT16] = {'u', 2},   [PONS_UINT32] = {'u', 4},
-    [PONS_UINT64] = {'u', 8},  [PONS_INT8] = {'i', 1},    [PONS_INT16] = {'i', 2},    [PONS_INT32] = {'i', 4},
-    [PONS_INT64] = {'i', 8},   [PONS_FLOAT16] = {'f', 2}, [PONS_FLOAT32] = {'f', 4},  [PONS_FLOAT64] = {'f', 8},
+    [PONS_BOOL] = {'b', 1},     [PONS_UINT8] = {'u', 1},     [PONS_UINT16] = {'u', 2},
+    [PONS_UINT32] = {'u', 4},   [PONS_UINT64] = {'u', 8},    [PONS_INT8] = {'i', 1},
+    [PONS_INT16] = {'i', 2},    [PONS_INT32] = {'i', 4},     [PONS_INT64] = {'i', 8},
+    [PONS_FLOAT16] = {'f', 2},  [PONS_FLOAT32] = {'f', 4},   [PONS_FLOAT64] = {'f', 8},
     [PONS_BFLOAT16] = {'V', 2}, [PONS_COMPLEX64] = {'c', 8},
 };
 
@@ -58,14 +60,16 @@ static bool expect(reader *r, char c) {
 
 static bool read_string(reader *r, char *to, size_t room) {
   const char quote = peek(r);
-  if (quote != '\'' && quote != '"') return source_wrong(r->s, r->at, "the header should have a quoted text here");
+  if (quote != '\'' && quote != '"')
+    return source_wrong(r->s, r->at, "the header should have a quoted text here");
   const uint64_t start = ++r->at;
   size_t n = 0;
   for (;; r->at++) {
     if (r->at >= r->end) return source_wrong(r->s, start, "a quoted text of the header doesn't end");
     const char c = (char)r->s->bytes[r->at];
     if (c == quote) break;
-    if (c < ' ' || c == '\\' || n + 1 >= room) return source_wrong(r->s, r->at, "a text of the header that can't be understood");
+    if (c < ' ' || c == '\\' || n + 1 >= room)
+      return source_wrong(r->s, r->at, "a text of the header that can't be understood");
     to[n++] = c;
   }
   r->at++;
@@ -92,15 +96,18 @@ static bool read_shape(reader *r, int64_t *dims, int *count) {
   for (*count = 0; !take(r, ')');) {
     char c = peek(r);
     if (c < '0' || c > '9') return source_wrong(r->s, r->at, "the shape should have a size here");
-    if (*count == PONS_MAX_NDIM) return source_wrong(r->s, r->at, "the shape has more than %d axes", PONS_MAX_NDIM);
+    if (*count == PONS_MAX_NDIM)
+      return source_wrong(r->s, r->at, "the shape has more than %d axes", PONS_MAX_NDIM);
     int64_t size = 0;
     for (; r->at < r->end && (c = (char)r->s->bytes[r->at]) >= '0' && c <= '9'; r->at++) {
-      if (size > (INT64_MAX - (c - '0')) / 10) return source_wrong(r->s, r->at, "a size of the shape is beyond 64 bits");
+      if (size > (INT64_MAX - (c - '0')) / 10)
+        return source_wrong(r->s, r->at, "a size of the shape is beyond 64 bits");
       size = size * 10 + (c - '0');
     }
     read_word(r, "L"); /* Python 2 wrote 3L */
     dims[(*count)++] = size;
-    if (!take(r, ',') && peek(r) != ')') return source_wrong(r->s, r->at, "the shape should have ',' or ')' here");
+    if (!take(r, ',') && peek(r) != ')')
+      return source_wrong(r->s, r->at, "the shape should have ',' or ')' here");
   }
   return true;
 }
@@ -122,7 +129,8 @@ static bool read_entry(reader *r, header *h, unsigned *seen) {
     if (peek(r) == '[') return source_wrong(r->s, r->at, "structured dtypes are not supported");
     const uint64_t descr_at = r->at;
     if (!read_string(r, descr, sizeof descr)) return false;
-    if (!read_descr(descr, &h->dtype, &h->swap)) return source_wrong(r->s, descr_at, "dtype '%s' is not supported", descr);
+    if (!read_descr(descr, &h->dtype, &h->swap))
+      return source_wrong(r->s, descr_at, "dtype '%s' is not supported", descr);
   } else if (strcmp(key, "fortran_order") == 0) {
     which = 2;
     if (!read_flag(r, &h->fortran)) return false;
@@ -143,13 +151,15 @@ static bool read_header(reader *r, header *h) {
   if (!expect(r, '{')) return false;
   while (!take(r, '}')) {
     if (!read_entry(r, h, &seen)) return false;
-    if (!take(r, ',') && peek(r) != '}') return source_wrong(r->s, r->at, "the header should have ',' or '}' here");
+    if (!take(r, ',') && peek(r) != '}')
+      return source_wrong(r->s, r->at, "the header should have ',' or '}' here");
   }
   peek(r);
   if (r->at != r->end) return source_wrong(r->s, r->at, "something stands behind the header's '}'");
-  return seen == 7 || source_wrong(r->s, start, "the header lacks %s", !(seen & 1)   ? "descr"
-                                                                       : !(seen & 2) ? "fortran_order"
-                                                                                     : "shape");
+  return seen == 7 || source_wrong(r->s, start, "the header lacks %s",
+                                   !(seen & 1)   ? "descr"
+                                   : !(seen & 2) ? "fortran_order"
+                                                 : "shape");
 }
 
 /* ---- reading ---- */
@@ -171,8 +181,8 @@ pons_array npy_read(source *s, uint64_t offset, uint64_t end) {
   const uint64_t text = offset + (major == 1 ? 10 : 12);
   const uint64_t length = major == 1 ? source_u16(s, offset + 8) : source_u32(s, offset + 8);
   if (text > end || length > end - text) {
-    source_wrong(s, offset + 8, "the header's length of %llu goes beyond the end at byte %llu", (unsigned long long)length,
-                 (unsigned long long)end);
+    source_wrong(s, offset + 8, "the header's length of %llu goes beyond the end at byte %llu",
+                 (unsigned long long)length, (unsigned long long)end);
     return NULL;
   }
   header h = {0};
@@ -204,8 +214,8 @@ size_t npy_header(pons_array a, char header[NPY_HEADER_ROOM]) {
   const pons_shape shape = pons_shape_of(a);
   const char order = codes[dtype].width == 1 ? '|' : '<';
   char *at = header + 10, *const end = header + NPY_HEADER_ROOM;
-  at += snprintf(at, (size_t)(end - at), "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (", order, codes[dtype].kind,
-                 codes[dtype].width);
+  at += snprintf(at, (size_t)(end - at), "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (", order,
+                 codes[dtype].kind, codes[dtype].width);
   for (int i = 0; i < shape.count; i++) /* at most 32 axes of 21 characters */
     at += snprintf(at, (size_t)(end - at), "%s%lld%s", i ? " " : "", (long long)shape.at[i],
                    i + 1 < shape.count || shape.count == 1 ? "," : "");

@@ -5,9 +5,9 @@
      (zip64: end record, locator)
      end record                           where the directory is
 
-   Read from the end. Stored members are used where they lie, so their checksums are not looked at: that would read all of the
-   file; deflated ones are checked. Every size is held against the bytes there are before anything is allocated for it, and
-   members may not overlap. */
+   Read from the end. Stored members are used where they lie, so their checksums are not looked at: that would
+   read all of the file; deflated ones are checked. Every size is held against the bytes there are before
+   anything is allocated for it, and members may not overlap. */
 #include "formats.h"
 #include <limits.h>
 #include <stdio.h>
@@ -16,7 +16,8 @@
 #include <zlib.h>
 
 enum { END_SIZE = 22, LOCATOR_SIZE = 20, END64_SIZE = 56, ENTRY_SIZE = 46, LOCAL_SIZE = 30 };
-static const uint32_t END = 0x06054b50, LOCATOR = 0x07064b50, END64 = 0x06064b50, ENTRY = 0x02014b50, LOCAL = 0x04034b50;
+static const uint32_t END = 0x06054b50, LOCATOR = 0x07064b50, END64 = 0x06064b50, ENTRY = 0x02014b50,
+                      LOCAL = 0x04034b50;
 
 typedef struct directory {
   uint64_t offset, size, count;
@@ -38,8 +39,10 @@ static bool find_directory(const source *s, directory *d) {
   *d = (directory){source_u32(s, end + 16), source_u32(s, end + 12), source_u16(s, end + 10)};
   if (end >= LOCATOR_SIZE && source_u32(s, end - LOCATOR_SIZE) == LOCATOR) {
     const uint64_t end64 = source_u64(s, end - LOCATOR_SIZE + 8);
-    if (end64 > end - LOCATOR_SIZE || end - LOCATOR_SIZE - end64 < END64_SIZE || source_u32(s, end64) != END64)
-      return source_wrong(s, end - LOCATOR_SIZE + 8, "no zip64 end record at byte %llu", (unsigned long long)end64);
+    if (end64 > end - LOCATOR_SIZE || end - LOCATOR_SIZE - end64 < END64_SIZE ||
+        source_u32(s, end64) != END64)
+      return source_wrong(s, end - LOCATOR_SIZE + 8, "no zip64 end record at byte %llu",
+                          (unsigned long long)end64);
     *d = (directory){source_u64(s, end64 + 48), source_u64(s, end64 + 40), source_u64(s, end64 + 32)};
     end = end64;
   }
@@ -47,15 +50,16 @@ static bool find_directory(const source *s, directory *d) {
     return source_wrong(s, end, "the directory (byte %llu, %llu bytes) goes beyond its end record",
                         (unsigned long long)d->offset, (unsigned long long)d->size);
   if (d->count > d->size / ENTRY_SIZE)
-    return source_wrong(s, end, "%llu members don't fit a directory of %llu bytes", (unsigned long long)d->count,
-                        (unsigned long long)d->size);
+    return source_wrong(s, end, "%llu members don't fit a directory of %llu bytes",
+                        (unsigned long long)d->count, (unsigned long long)d->size);
   return true;
 }
 
 typedef struct member {
-  uint64_t local, data, packed, size; /* where it begins and its data begins; bytes in the file and unpacked */
-  uint64_t entry;                     /* place of its directory entry */
-  const char *name;                   /* not ended by 0 */
+  uint64_t local, data;  /* where its local header and its data begin */
+  uint64_t packed, size; /* bytes in the file and unpacked */
+  uint64_t entry;        /* place of its directory entry */
+  const char *name;      /* not ended by 0 */
   uint16_t name_length, method;
   uint32_t checksum;
 } member;
@@ -84,7 +88,8 @@ static bool read_zip64(const source *s, uint64_t extra, uint64_t extra_end, memb
 static bool read_entry(const source *s, const directory *d, uint64_t *at, member *m) {
   const uint64_t end = d->offset + d->size, e = *at;
   if (end - e < ENTRY_SIZE || source_u32(s, e) != ENTRY) return source_wrong(s, e, "no directory entry here");
-  const uint64_t name = e + ENTRY_SIZE, extra = name + source_u16(s, e + 28), comment = extra + source_u16(s, e + 30);
+  const uint64_t name = e + ENTRY_SIZE, extra = name + source_u16(s, e + 28),
+                 comment = extra + source_u16(s, e + 30);
   if (comment > end || source_u16(s, e + 32) > end - comment)
     return source_wrong(s, e + 28, "a directory entry goes beyond the directory's end");
   if (source_u16(s, e + 8) & 1) return source_wrong(s, e + 8, "encrypted members are not supported");
@@ -98,12 +103,15 @@ static bool read_entry(const source *s, const directory *d, uint64_t *at, member
                 .checksum = source_u32(s, e + 16)};
   if (!read_zip64(s, extra, comment, m)) return false;
   if (m->method != 0 && m->method != 8)
-    return source_wrong(s, e + 10, "compression method %d is not supported, only stored and deflate", m->method);
+    return source_wrong(s, e + 10, "compression method %d is not supported, only stored and deflate",
+                        m->method);
   if (m->local > d->offset || d->offset - m->local < LOCAL_SIZE || source_u32(s, m->local) != LOCAL)
-    return source_wrong(s, m->local < s->count ? m->local : e + 42, "no member begins where the directory says");
+    return source_wrong(s, m->local < s->count ? m->local : e + 42,
+                        "no member begins where the directory says");
   m->data = m->local + LOCAL_SIZE + source_u16(s, m->local + 26) + source_u16(s, m->local + 28);
   if (m->data > d->offset || m->packed > d->offset - m->data)
-    return source_wrong(s, e + 20, "a member's %llu bytes don't fit before the directory", (unsigned long long)m->packed);
+    return source_wrong(s, e + 20, "a member's %llu bytes don't fit before the directory",
+                        (unsigned long long)m->packed);
   if (m->method == 0 && m->packed != m->size) return source_wrong(s, e + 20, "a stored member has two sizes");
   /* Deflate makes at most 258 bytes of 2 bits. */
   if (m->method == 8 && m->size / 1032 > m->packed)
@@ -127,7 +135,8 @@ static bool check_overlap(const source *s, const member *members, size_t count) 
   bool good = true;
   for (size_t i = 1; i < count && good; i++)
     if (sorted[i].local < sorted[i - 1].data + sorted[i - 1].packed)
-      good = source_wrong(s, sorted[i].entry + 42, "two members overlap at byte %llu", (unsigned long long)sorted[i].local);
+      good = source_wrong(s, sorted[i].entry + 42, "two members overlap at byte %llu",
+                          (unsigned long long)sorted[i].local);
   free(sorted);
   return good;
 }
@@ -158,9 +167,11 @@ static bool inflate_member(const source *s, const member *m, unsigned char *to) 
   }
   inflateEnd(&z);
   if (status != Z_STREAM_END || to_left || from_left)
-    return source_wrong(s, (uint64_t)(from - s->bytes), "damaged deflate data%s%s", z.msg ? ": " : "", z.msg ? z.msg : "");
-  return checksum == m->checksum || source_wrong(s, m->entry + 16, "the member's checksum is %08lx, the directory says %08lx",
-                                                 (unsigned long)checksum, (unsigned long)m->checksum);
+    return source_wrong(s, (uint64_t)(from - s->bytes), "damaged deflate data%s%s", z.msg ? ": " : "",
+                        z.msg ? z.msg : "");
+  return checksum == m->checksum ||
+         source_wrong(s, m->entry + 16, "the member's checksum is %08lx, the directory says %08lx",
+                      (unsigned long)checksum, (unsigned long)m->checksum);
 }
 
 /* The unpacked member as a source of its own; NULL and an error. */
@@ -187,7 +198,8 @@ static bool load_member(source *s, const member *m, pons_named into) {
   if (length < 4 || memcmp(m->name + length - 4, ".npy", 4) != 0)
     return source_wrong(s, m->entry + ENTRY_SIZE, "member \"%.*s\" is no .npy file", (int)length, m->name);
   length -= 4;
-  if (memchr(m->name, '\0', length)) return source_wrong(s, m->entry + ENTRY_SIZE, "a member's name has a zero byte");
+  if (memchr(m->name, '\0', length))
+    return source_wrong(s, m->entry + ENTRY_SIZE, "a member's name has a zero byte");
   char *key = strndup(m->name, length);
   if (!key) return source_wrong(s, m->entry, "out of memory");
   pons_array a = NULL;
@@ -208,13 +220,14 @@ static bool load_member(source *s, const member *m, pons_named into) {
 bool npz_load(source *s, pons_named into) {
   directory d = {0};
   if (!find_directory(s, &d)) return false;
-  member *members = malloc((d.count ? d.count : 1) * sizeof *members); /* count was held against the directory's size */
-  if (!members) return source_wrong(s, d.offset, "out of memory for %llu members", (unsigned long long)d.count);
+  member *members = malloc((d.count ? d.count : 1) * sizeof *members); /* count fits the directory's size */
+  if (!members)
+    return source_wrong(s, d.offset, "out of memory for %llu members", (unsigned long long)d.count);
   uint64_t at = d.offset;
   bool good = true;
   for (uint64_t i = 0; i < d.count && good; i++) good = read_entry(s, &d, &at, &members[i]);
-  if (good && at != d.offset + d.size) good = source_wrong(s, at, "the directory has more than its %llu entries",
-                                                           (unsigned long long)d.count);
+  if (good && at != d.offset + d.size)
+    good = source_wrong(s, at, "the directory has more than its %llu entries", (unsigned long long)d.count);
   good = good && check_overlap(s, members, (size_t)d.count);
   for (uint64_t i = 0; i < d.count && good; i++) good = load_member(s, &members[i], into);
   free(members);

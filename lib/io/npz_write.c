@@ -1,7 +1,7 @@
 /* npz_write.c: .npz, a zip archive of .npy files, stored or deflated.
 
-   A stored member's elements are aligned to 64 bytes, so that they can be mapped: the space goes into an extra field of the local
-   header. Sizes beyond 32 bits are written the zip64 way, as NumPy and Python read them. */
+   A stored member's elements are aligned to 64 bytes, so that they can be mapped: the space goes into an extra
+   field of the local header. Sizes beyond 32 bits are written the zip64 way, as NumPy and Python read them. */
 #include "formats.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -116,7 +116,8 @@ static bool write_member(sink *to, pons_array a, bool compress, member *m) {
   }
   const uint64_t begin = sink_at(to);
   packer p = {.to = to, .deflate = compress, .checksum = crc32(0, NULL, 0)};
-  if (compress && deflateInit2(&p.z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+  if (compress &&
+      deflateInit2(&p.z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
     io_fail("save", "out of memory to compress");
     return false;
   }

@@ -1,10 +1,11 @@
 /* safetensors.c: the format of safetensors.
 
      n (8 bytes) | n bytes of JSON, padded with spaces | data
-                   {"__metadata__": {text: text}, NAME: {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, ...}
 
-   Offsets count from the start of the data, which the tensors fill without holes or overlap. Beyond the public list of dtypes: F64
-   and C64; 8-bit floats are read as uint8. JSON is cJSON's. */
+     {"__metadata__": {TEXT: TEXT}, NAME: {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, ...}
+
+   Offsets count from the start of the data, which the tensors fill without holes or overlap. Beyond the public
+   list of dtypes: C64, as MLX has it; 8-bit floats are read as uint8. JSON is cJSON's. */
 #include "formats.h"
 #include <cJSON.h>
 #include <stdio.h>
@@ -16,11 +17,12 @@ static const uint64_t LONGEST_HEADER = 100000000; /* what the format's own reade
 static const struct {
   const char *name;
   pons_dtype dtype;
-} dtypes[] = {{"BOOL", PONS_BOOL},    {"U8", PONS_UINT8},      {"U16", PONS_UINT16},  {"U32", PONS_UINT32},
-              {"U64", PONS_UINT64},   {"I8", PONS_INT8},       {"I16", PONS_INT16},   {"I32", PONS_INT32},
-              {"I64", PONS_INT64},    {"F16", PONS_FLOAT16},   {"F32", PONS_FLOAT32}, {"F64", PONS_FLOAT64},
-              {"BF16", PONS_BFLOAT16}, {"C64", PONS_COMPLEX64}, {"F8_E4M3", PONS_UINT8}, {"F8_E5M2", PONS_UINT8},
-              {"F8_E8M0", PONS_UINT8}};
+} dtypes[] = {{"BOOL", PONS_BOOL},     {"U8", PONS_UINT8},      {"U16", PONS_UINT16},
+              {"U32", PONS_UINT32},    {"U64", PONS_UINT64},    {"I8", PONS_INT8},
+              {"I16", PONS_INT16},     {"I32", PONS_INT32},     {"I64", PONS_INT64},
+              {"F16", PONS_FLOAT16},   {"F32", PONS_FLOAT32},   {"F64", PONS_FLOAT64},
+              {"BF16", PONS_BFLOAT16}, {"C64", PONS_COMPLEX64}, {"F8_E4M3", PONS_UINT8},
+              {"F8_E5M2", PONS_UINT8}, {"F8_E8M0", PONS_UINT8}};
 enum { DTYPES = sizeof dtypes / sizeof *dtypes };
 
 /* ---- reading ---- */
@@ -35,7 +37,8 @@ typedef struct tensor {
 
 /* A JSON number that is a size. cJSON holds doubles: exact up to 2^53. */
 static bool is_size(const cJSON *number, uint64_t *size) {
-  if (!cJSON_IsNumber(number) || !(number->valuedouble >= 0 && number->valuedouble <= 9007199254740992.0)) return false;
+  if (!cJSON_IsNumber(number) || !(number->valuedouble >= 0 && number->valuedouble <= 9007199254740992.0))
+    return false;
   *size = (uint64_t)number->valuedouble;
   return (double)*size == number->valuedouble;
 }
@@ -54,7 +57,8 @@ static bool read_shape(const source *s, const cJSON *list, tensor *t) {
   const cJSON *number;
   cJSON_ArrayForEach(number, list) {
     uint64_t size;
-    if (!is_size(number, &size)) return source_wrong(s, 8, "tensor \"%s\": a size of its shape is none", t->name);
+    if (!is_size(number, &size))
+      return source_wrong(s, 8, "tensor \"%s\": a size of its shape is none", t->name);
     if (t->shape.count == PONS_MAX_NDIM)
       return source_wrong(s, 8, "tensor \"%s\" has more than %d axes", t->name, PONS_MAX_NDIM);
     t->dims[t->shape.count++] = (int64_t)size;
@@ -81,11 +85,13 @@ static bool read_tensor(const source *s, const cJSON *entry, uint64_t data, tens
     return source_wrong(s, 8, "tensor \"%s\": data_offsets are not two sizes", t->name);
   uint64_t bytes;
   if (t->begin > t->end || t->end > s->count - data)
-    return source_wrong(s, 8, "tensor \"%s\": data_offsets [%llu, %llu] don't fit the %llu bytes of data", t->name,
-                        (unsigned long long)t->begin, (unsigned long long)t->end, (unsigned long long)(s->count - data));
+    return source_wrong(s, 8, "tensor \"%s\": data_offsets [%llu, %llu] don't fit the %llu bytes of data",
+                        t->name, (unsigned long long)t->begin, (unsigned long long)t->end,
+                        (unsigned long long)(s->count - data));
   if (!source_size(s, data + t->begin, t->shape, t->dtype, t->end - t->begin, &bytes)) return false;
   if (bytes != t->end - t->begin)
-    return source_wrong(s, data + t->begin, "tensor \"%s\": shape and dtype need %llu bytes, data_offsets give %llu", t->name,
+    return source_wrong(s, data + t->begin,
+                        "tensor \"%s\": shape and dtype need %llu bytes, data_offsets give %llu", t->name,
                         (unsigned long long)bytes, (unsigned long long)(t->end - t->begin));
   return true;
 }
@@ -102,8 +108,9 @@ static bool check_places(const source *s, uint64_t data, tensor *tensors, size_t
   uint64_t at = 0;
   for (size_t i = 0; i < count; at = tensors[i++].end)
     if (tensors[i].begin != at)
-      return source_wrong(s, data + at, tensors[i].begin < at ? "tensor \"%s\" overlaps the one before it"
-                                                              : "bytes before tensor \"%s\" belong to none",
+      return source_wrong(s, data + at,
+                          tensors[i].begin < at ? "tensor \"%s\" overlaps the one before it"
+                                                : "bytes before tensor \"%s\" belong to none",
                           tensors[i].name);
   return at == s->count - data || source_wrong(s, data + at, "the last %llu bytes belong to no tensor",
                                                (unsigned long long)(s->count - data - at));
@@ -115,14 +122,16 @@ static bool read_metadata(const source *s, const cJSON *entry, pons_named into) 
   const cJSON *item;
   cJSON_ArrayForEach(item, entry) {
     if (!cJSON_IsString(item)) return source_wrong(s, 8, "metadata \"%s\" is no text", item->string);
-    if (pons_named_metadata(into, item->string)) return source_wrong(s, 8, "there are two metadata \"%s\"", item->string);
+    if (pons_named_metadata(into, item->string))
+      return source_wrong(s, 8, "there are two metadata \"%s\"", item->string);
     if (!pons_named_set_metadata(into, item->string, item->valuestring)) return false;
   }
   return true;
 }
 
 /* Fills tensors[*count] from the JSON, in its order, and metadata into `into`. */
-static bool read_entries(source *s, const cJSON *json, uint64_t data, tensor *tensors, size_t *count, pons_named into) {
+static bool read_entries(source *s, const cJSON *json, uint64_t data, tensor *tensors, size_t *count,
+                         pons_named into) {
   const cJSON *entry;
   bool metadata = false;
   cJSON_ArrayForEach(entry, json) {
@@ -134,7 +143,8 @@ static bool read_entries(source *s, const cJSON *json, uint64_t data, tensor *te
     }
     tensor *t = &tensors[(*count)++];
     if (!read_tensor(s, entry, data, t)) return false;
-    if (pons_named_find(into, t->name) >= 0) return source_wrong(s, 8, "there are two tensors \"%s\"", t->name);
+    if (pons_named_find(into, t->name) >= 0)
+      return source_wrong(s, 8, "there are two tensors \"%s\"", t->name);
     pons_array a = source_array(s, data + t->begin, t->shape, t->dtype, false);
     if (!a || !pons_named_set(into, t->name, a)) return false;
   }
@@ -145,7 +155,8 @@ static cJSON *parse(const source *s, uint64_t n) {
   const char *text = (const char *)s->bytes + 8, *end = text;
   cJSON *json = cJSON_ParseWithLengthOpts(text, (size_t)n, &end, false);
   if (!json) {
-    source_wrong(s, (uint64_t)((const unsigned char *)end - s->bytes), "the header is not sound JSON, or memory ran out");
+    source_wrong(s, (uint64_t)((const unsigned char *)end - s->bytes),
+                 "the header is not sound JSON, or memory ran out");
     return NULL;
   }
   while (end < text + n && strchr(" \t\r\n", *end) && *end) end++;
@@ -158,10 +169,10 @@ static cJSON *parse(const source *s, uint64_t n) {
 }
 
 bool safetensors_load(source *s, pons_named into) {
-  if (!source_has(s, 0, 8, "the header's length")) return false;
-  const uint64_t n = source_u64(s, 0);
+  const uint64_t n = source_u64(s, 0); /* the format was told by byte 8 */
   if (n == 0 || n > LONGEST_HEADER || n > s->count - 8)
-    return source_wrong(s, 0, "a header of %llu bytes doesn't fit the file of %zu bytes", (unsigned long long)n, s->count);
+    return source_wrong(s, 0, "a header of %llu bytes doesn't fit the file of %zu bytes",
+                        (unsigned long long)n, s->count);
   cJSON *json = parse(s, n);
   if (!json) return false;
   const size_t entries = (size_t)cJSON_GetArraySize(json);
@@ -169,7 +180,8 @@ bool safetensors_load(source *s, pons_named into) {
   size_t count = 0;
   bool good = tensors != NULL;
   if (!good) source_wrong(s, 8, "out of memory for %zu tensors", entries);
-  good = good && read_entries(s, json, 8 + n, tensors, &count, into) && check_places(s, 8 + n, tensors, count);
+  good =
+      good && read_entries(s, json, 8 + n, tensors, &count, into) && check_places(s, 8 + n, tensors, count);
   free(tensors);
   cJSON_Delete(json);
   return good;
@@ -213,8 +225,8 @@ static bool add_tensor(cJSON *to, pons_array a, const placed *p) {
   const int64_t offsets[2] = {(int64_t)p->begin, (int64_t)(p->begin + p->bytes)};
   const pons_shape shape = pons_shape_of(a);
   cJSON *entry = cJSON_AddObjectToObject(to, p->name);
-  return entry && cJSON_AddStringToObject(entry, "dtype", dtype) && add_sizes(entry, "shape", shape.at, shape.count) &&
-         add_sizes(entry, "data_offsets", offsets, 2);
+  return entry && cJSON_AddStringToObject(entry, "dtype", dtype) &&
+         add_sizes(entry, "shape", shape.at, shape.count) && add_sizes(entry, "data_offsets", offsets, 2);
 }
 
 /* The header's text, to be freed with cJSON_free; NULL: no memory. */
@@ -235,7 +247,8 @@ static char *header_text(pons_named arrays, const placed *places, int64_t count)
 }
 
 static bool write_header(sink *to, const char *text) {
-  const size_t length = strlen(text), padded = (8 + length + 63) / 64 * 64 - 8; /* data begins at a multiple of 64 */
+  const size_t length = strlen(text),
+               padded = (8 + length + 63) / 64 * 64 - 8; /* data begins at a multiple of 64 */
   if (padded > LONGEST_HEADER) {
     io_fail("save", "a header of %zu bytes is longer than safetensors allows", padded);
     return false;

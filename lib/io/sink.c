@@ -1,4 +1,4 @@
-/* sink.c: a file that is written beside its place and renamed, so that nobody ever sees half of it. Uses the system. */
+/* sink.c: a file written beside its place and renamed, so that nobody ever sees half of it. Uses the system. */
 #include "formats.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,8 @@ sink *sink_open(const char *path) {
   static atomic_uint counter;
   sink *k = calloc(1, sizeof *k);
   const size_t room = strlen(path) + 48;
-  if (!k || !(k->path = strdup(path)) || !(k->beside = malloc(room))) return give_up(k, path, "out of memory");
+  if (!k || !(k->path = strdup(path)) || !(k->beside = malloc(room)))
+    return give_up(k, path, "out of memory");
   int file = -1;
   for (int tries = 0; file < 0 && tries < 100; tries++) {
     snprintf(k->beside, room, "%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&counter, 1));

@@ -1,6 +1,6 @@
 /* source.c: bytes to read from: a file mapped into memory, or memory. Arrays lie in them without a copy.
 
-   A mapped page is read from disk when it is first touched, so arrays nobody uses cost nothing. Uses the system. */
+   A mapped page is read from disk when it is first touched: arrays nobody uses cost nothing. Uses the system. */
 #include "formats.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -98,12 +98,6 @@ bool source_wrong(const source *s, uint64_t offset, const char *format, ...) {
   return false;
 }
 
-bool source_has(const source *s, uint64_t offset, uint64_t count, const char *what) {
-  if (offset <= s->count && count <= s->count - offset) return true;
-  return source_wrong(s, offset < s->count ? offset : s->count, "%s needs %llu bytes, but the file ends at byte %zu",
-                      what, (unsigned long long)count, s->count);
-}
-
 uint16_t source_u16(const source *s, uint64_t offset) {
   const unsigned char *p = s->bytes + offset;
   return (uint16_t)(p[0] | p[1] << 8);
@@ -117,14 +111,17 @@ uint64_t source_u64(const source *s, uint64_t offset) {
   return source_u32(s, offset) | (uint64_t)source_u32(s, offset + 4) << 32;
 }
 
-bool source_size(const source *s, uint64_t offset, pons_shape shape, pons_dtype dtype, uint64_t room, uint64_t *bytes) {
+bool source_size(const source *s, uint64_t offset, pons_shape shape, pons_dtype dtype, uint64_t room,
+                 uint64_t *bytes) {
   uint64_t size = pons_dtype_size(dtype);
   for (int i = 0; i < shape.count; i++) /* an empty array may have other axes of any size */
     if (shape.at[i] == 0) size = 0;
   for (int i = 0; i < shape.count && size; i++) {
     if ((uint64_t)shape.at[i] > room / size)
-      return source_wrong(s, offset, "a shape that starts with %lld and has %d axes of %s needs more than the %llu bytes there are",
-                          (long long)shape.at[0], shape.count, pons_dtype_name(dtype), (unsigned long long)room);
+      return source_wrong(
+          s, offset,
+          "a shape that starts with %lld and has %d axes of %s needs more than the %llu bytes there are",
+          (long long)shape.at[0], shape.count, pons_dtype_name(dtype), (unsigned long long)room);
     size *= (uint64_t)shape.at[i];
   }
   if (size > room)
