@@ -1,5 +1,6 @@
-/* allocation_failure_test.c: makes every allocation fail in turn, through building, evaluating, gradients, compiling,
-   exporting, importing and training. Each time there is an error, or the right result in spite of it; nothing is lost. */
+/* allocation_failure_test.c: makes every allocation fail in turn, through building, evaluating, gradients,
+   compiling, exporting, importing and training. Each time there is an error, or the right result in spite of
+   it; nothing is lost. */
 #include "base/base.h"
 #include <math.h>
 #include <pons/pons.h>
@@ -22,7 +23,8 @@ static pons_array pattern(int64_t rows, int64_t columns) {
 /* in: x (4, 6), w (6, 3), b (3) */
 static pons_array two_layers(const pons_array *in) {
   pons_array hidden = pons_tanh(pons_add(pons_matmul(in[0], in[1]), in[2]));
-  pons_array parts[2] = {pons_transpose(hidden), pons_slice(pons_transpose(in[0]), PONS_SHAPE(0, 0), PONS_SHAPE(3, 4), PONS_SCALAR)};
+  pons_array parts[2] = {pons_transpose(hidden),
+                         pons_slice(pons_transpose(in[0]), PONS_SHAPE(0, 0), PONS_SHAPE(3, 4), PONS_SCALAR)};
   pons_array joined = pons_softmax(pons_concatenate(parts, 2, 0));
   return pons_take(joined, pons_astype(pons_arange(0, 3, 1, PONS_INT32), PONS_UINT32), 0);
 }
@@ -144,9 +146,11 @@ static double train(void) {
   pons_named p = pons_named_new(), state = pons_named_new();
   pons_array keys = pons_random_split(pons_random_key(3), 2);
   bool fine = p && state &&
-              pons_conv_init(p, .prefix = "conv", .in = 1, .out = 2, .size = PONS_SHAPE(3, 3), .key = pons_index(keys, 0, 0)) &&
+              pons_conv_init(p, .prefix = "conv", .in = 1, .out = 2, .size = PONS_SHAPE(3, 3),
+                             .key = pons_index(keys, 0, 0)) &&
               pons_linear_init(p, "out", 2 * 2 * 2, 3, true, pons_index(keys, 1, 0));
-  pons_trainer t = fine ? pons_trainer_new(small_net, NULL, p, state, pons_adam(.learning_rate = 0.1), 1.0) : NULL;
+  pons_trainer t =
+      fine ? pons_trainer_new(small_net, NULL, p, state, pons_adam(.learning_rate = 0.1), 1.0) : NULL;
   pons_array in[2] = {pons_reshape(pattern(8, 4), PONS_SHAPE(2, 4, 4, 1)), pons_arange(0, 2, 1, PONS_INT32)};
   double value = 0;
   for (int i = 0; i < 2 && t && !isnan(value); i++) {
@@ -185,16 +189,19 @@ static void fail_each_allocation(double (*work)(void)) {
       assert_false(pons_ok());
       failed++;
     } else {
-      if (value != expected) print_error("allocation %lld: %g instead of %g\n", (long long)n, value, expected);
+      if (value != expected)
+        print_error("allocation %lld: %g instead of %g\n", (long long)n, value, expected);
       assert_true(value == expected);
       unnoticed += made >= n;
     }
-    if (isnan(value) && made < n) print_error("allocation %lld did not fail, but: %s\n", (long long)n, pons_error());
+    if (isnan(value) && made < n)
+      print_error("allocation %lld did not fail, but: %s\n", (long long)n, pons_error());
     assert_false(isnan(value) && made < n);
     pons_clear_error();
     pons_synchronize(NULL);
     if (pons_live_arrays() != live || pons_active_memory() != active)
-      print_error("allocation %lld: %lld arrays and %lld bytes lost\n", (long long)n, (long long)(pons_live_arrays() - live),
+      print_error("allocation %lld: %lld arrays and %lld bytes lost\n", (long long)n,
+                  (long long)(pons_live_arrays() - live),
                   (long long)pons_active_memory() - (long long)active);
     assert_int_equal(pons_live_arrays(), live);
     assert_int_equal(pons_active_memory(), active);

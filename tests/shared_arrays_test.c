@@ -1,4 +1,5 @@
-/* shared_arrays_test.c: arrays, functions and streams used by many threads at once. The thread sanitizer looks on. */
+/* shared_arrays_test.c: arrays, functions and streams used by many threads at once. The thread sanitizer
+   looks on. */
 #include <pons/pons.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -177,7 +178,8 @@ static void *use_failed(void *shared) {
 static void errors_travel(void **state) {
   (void)state;
   pons_scope s = pons_scope_open();
-  pons_array bad = pons_matmul(pons_zeros(PONS_SHAPE(2, 3), PONS_FLOAT32), pons_zeros(PONS_SHAPE(2, 3), PONS_FLOAT32));
+  pons_array bad =
+      pons_matmul(pons_zeros(PONS_SHAPE(2, 3), PONS_FLOAT32), pons_zeros(PONS_SHAPE(2, 3), PONS_FLOAT32));
   assert_false(pons_ok());
   pons_clear_error();
   on_threads(use_failed, bad);

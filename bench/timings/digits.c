@@ -1,4 +1,5 @@
-/* digits.c: the network of examples/digits on made-up images of the same shape: a training step, and the trained function.
+/* digits.c: the network of examples/digits on made-up images of the same shape: a training step, and the
+   trained function.
 
        (64, 8, 8, 1) - conv 3x3 - relu - conv 3x3 - relu - max pool 2x2 - linear - relu - linear - (64, 10) */
 #include "timings.h"
@@ -29,8 +30,10 @@ static bool prepare(void) {
   bool fine = pons_conv_init(parameters, .prefix = "conv1", .in = 1, .out = FIRST, .size = size) &&
               pons_conv_init(parameters, .prefix = "conv2", .in = FIRST, .out = SECOND, .size = size) &&
               pons_linear_init(parameters, "hidden", SIDE / 2 * SIDE / 2 * SECOND, HIDDEN, true, NULL) &&
-              pons_linear_init(parameters, "out", HIDDEN, CLASSES, true, NULL) && pons_eval_named(parameters, NULL);
-  remember(0, pons_random_uniform(pons_float(0), pons_float(1), PONS_SHAPE(BATCH, SIDE, SIDE, 1), PONS_FLOAT32, NULL));
+              pons_linear_init(parameters, "out", HIDDEN, CLASSES, true, NULL) &&
+              pons_eval_named(parameters, NULL);
+  remember(0, pons_random_uniform(pons_float(0), pons_float(1), PONS_SHAPE(BATCH, SIDE, SIDE, 1),
+                                  PONS_FLOAT32, NULL));
   remember(1, pons_random_randint(0, CLASSES, PONS_SHAPE(BATCH), PONS_INT32, NULL));
   return fine && pons_ok();
 }

@@ -1,4 +1,5 @@
-/* large.c: throughput. A fused chain stands beside a plain copy of the same bytes: both read and write each byte once. */
+/* large.c: throughput. A fused chain stands beside a plain copy of the same bytes: both read and write each
+   byte once. */
 #include "timings.h"
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,8 @@ static void light_chain(void *payload, const pons_array *in, int n_in, pons_arra
 
 static void heavy_chain(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
   (void)payload, (void)n_in, (void)n_out;
-  *out = pons_multiply(pons_tanh(pons_add(pons_multiply(in[0], pons_float(2)), pons_float(1))), pons_exp(in[0]));
+  *out =
+      pons_multiply(pons_tanh(pons_add(pons_multiply(in[0], pons_float(2)), pons_float(1))), pons_exp(in[0]));
 }
 
 static void total(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
@@ -120,13 +122,18 @@ static bool prepare_convolution(void) {
 #define GFLOP_OF_CONVOLUTION (2e-9 * IMAGES * PIXELS * PIXELS * OUT * 9 * IN)
 
 const timing large_timings[] = {
-    {"memcpy of 1e7 floats, one thread", "GB/s", 2e-9 * COUNT * sizeof(float), true, prepare_copy, copy, finish_copy},
-    {"fused chain on 1e7 floats, compiled", "GB/s", 2e-9 * COUNT * sizeof(float), true, prepare_light, call_one, NULL},
-    {"fused chain on 1e7 floats, eval", "GB/s", 2e-9 * COUNT * sizeof(float), true, prepare_light, light_eval, NULL},
-    {"tanh and exp on 1e7 floats, compiled", "GB/s", 2e-9 * COUNT * sizeof(float), true, prepare_heavy, call_one, NULL},
-    {"sum of 1e7 floats", "GB/s", 1e-9 * COUNT * sizeof(float), true, prepare_total, call_one, NULL},
-    {"softmax of (4096, 1024) float32", "GB/s", 2e-9 * 4096 * 1024 * sizeof(float), true, prepare_rows, call_one, NULL},
-    {"matmul 1024 float32", "GFLOP/s", 2e-9 * SIDE * SIDE * SIDE, true, prepare_product, call_two, NULL},
-    {"conv2d (16, 32, 32, 32) with (64, 3, 3, 32)", "GFLOP/s", GFLOP_OF_CONVOLUTION, true, prepare_convolution, call_two,
+    {"memcpy of 1e7 floats, one thread", "GB/s", 2e-9 * COUNT * sizeof(float), true, prepare_copy, copy,
+     finish_copy},
+    {"fused chain on 1e7 floats, compiled", "GB/s", 2e-9 * COUNT * sizeof(float), true, prepare_light,
+     call_one, NULL},
+    {"fused chain on 1e7 floats, eval", "GB/s", 2e-9 * COUNT * sizeof(float), true, prepare_light, light_eval,
      NULL},
+    {"tanh and exp on 1e7 floats, compiled", "GB/s", 2e-9 * COUNT * sizeof(float), true, prepare_heavy,
+     call_one, NULL},
+    {"sum of 1e7 floats", "GB/s", 1e-9 * COUNT * sizeof(float), true, prepare_total, call_one, NULL},
+    {"softmax of (4096, 1024) float32", "GB/s", 2e-9 * 4096 * 1024 * sizeof(float), true, prepare_rows,
+     call_one, NULL},
+    {"matmul 1024 float32", "GFLOP/s", 2e-9 * SIDE * SIDE * SIDE, true, prepare_product, call_two, NULL},
+    {"conv2d (16, 32, 32, 32) with (64, 3, 3, 32)", "GFLOP/s", GFLOP_OF_CONVOLUTION, true,
+     prepare_convolution, call_two, NULL},
     {0}};

@@ -103,10 +103,11 @@ static result measure(const timing *t, const options *o) {
 
 static void print_row(const timing *t, const result *r, bool json, bool first) {
   if (json && r->fine)
-    printf("%s\n  {\"case\": \"%s\", \"unit\": \"%s\", \"median\": %.6g, \"low\": %.6g, \"high\": %.6g}", first ? "" : ",",
-           t->name, t->unit, r->median, r->low, r->high);
+    printf("%s\n  {\"case\": \"%s\", \"unit\": \"%s\", \"median\": %.6g, \"low\": %.6g, \"high\": %.6g}",
+           first ? "" : ",", t->name, t->unit, r->median, r->low, r->high);
   else if (json)
-    printf("%s\n  {\"case\": \"%s\", \"unit\": \"%s\", \"median\": null}", first ? "" : ",", t->name, t->unit);
+    printf("%s\n  {\"case\": \"%s\", \"unit\": \"%s\", \"median\": null}", first ? "" : ",", t->name,
+           t->unit);
   else if (r->fine)
     printf("%-44s %10.4g %-9s %10.4g .. %.4g\n", t->name, r->median, t->unit, r->low, r->high);
   if (!r->fine) fprintf(stderr, "timings: %s: %s\n", t->name, pons_error() ? pons_error() : "unknown reason");
@@ -132,8 +133,9 @@ static bool run_list(const timing *list, const options *o, bool *first) {
 static void usage(FILE *to) {
   fputs("usage: timings [--rounds N] [--seconds S] [--only TEXT] [--device NAME] [--json]\n"
         "\n"
-        "Measures the library: overhead of nodes and plans, throughput of kernels, a training step. Prints for each case\n"
-        "the median and the quartiles of N rounds; a round repeats the work until it has taken about S seconds.\n"
+        "Measures the library: overhead of nodes and plans, throughput of kernels, a training step. Prints for\n"
+        "each case the median and the quartiles of N rounds; a round repeats the work until it has taken\n"
+        "about S seconds.\n"
         "\n"
         "  --rounds N     rounds per case, 1 to 1000 (15)\n"
         "  --seconds S    length of a round, 0.001 to 10 (0.05)\n"
@@ -153,8 +155,10 @@ static int parse(int n, char **words, options *o) {
       continue;
     }
     bool fine = *next != 0;
-    if (strcmp(word, "--rounds") == 0) fine = fine && (o->rounds = atoi(next)) >= 1 && o->rounds <= MOST_ROUNDS;
-    else if (strcmp(word, "--seconds") == 0) fine = fine && (o->seconds = atof(next)) >= 0.001 && o->seconds <= 10;
+    if (strcmp(word, "--rounds") == 0)
+      fine = fine && (o->rounds = atoi(next)) >= 1 && o->rounds <= MOST_ROUNDS;
+    else if (strcmp(word, "--seconds") == 0)
+      fine = fine && (o->seconds = atof(next)) >= 0.001 && o->seconds <= 10;
     else if (strcmp(word, "--only") == 0) o->only = next;
     else if (strcmp(word, "--device") == 0) o->device = next;
     else fine = false;
@@ -178,7 +182,9 @@ int main(int n, char **words) {
   }
   bool first = true;
   if (o.json) printf("[");
-  else printf("Pons %s, %d threads\n\n%-44s %10s %-9s %s\n", pons_version(), pons_threads(), "case", "median", "", "quartiles");
+  else
+    printf("Pons %s, %d threads\n\n%-44s %10s %-9s %s\n", pons_version(), pons_threads(), "case", "median",
+           "", "quartiles");
   bool fine = run_list(small_timings, &o, &first);
   fine = run_list(large_timings, &o, &first) && fine;
   fine = run_list(digits_timings, &o, &first) && fine;

@@ -1,10 +1,12 @@
-/* small.c: what the library itself costs, beside the work: nodes, plans, calls. Arrays are tiny, so that nothing else counts. */
+/* small.c: what the library itself costs, beside the work: nodes, plans, calls. Arrays are tiny, so that
+   nothing else counts. */
 #include "timings.h"
 
 enum { NODES = 10000, STEPS = 200 };
 
 static bool tiny_matrix(void) {
-  remember(0, pons_random_uniform(pons_float(-0.5), pons_float(0.5), PONS_SHAPE(4, 4), PONS_FLOAT32, pons_random_key(1)));
+  remember(0, pons_random_uniform(pons_float(-0.5), pons_float(0.5), PONS_SHAPE(4, 4), PONS_FLOAT32,
+                                  pons_random_key(1)));
   return pons_ok();
 }
 
@@ -99,6 +101,7 @@ const timing small_timings[] = {
     {"eval, 10,000 elementwise nodes", "ms", 1e3, false, tiny_matrix, eval_waves, NULL},
     {"eval, 10,000 products (4, 4)", "ms", 1e3, false, tiny_matrix, eval_products, NULL},
     {"plan replay, null device, per call", "ns", 1e9 / STEPS, false, prepare_products, replay_nothing, NULL},
-    {"plan replay, null device, per kernel or call", "ns", 1e9 / STEPS, false, prepare_mixed, replay_nothing, NULL},
+    {"plan replay, null device, per kernel or call", "ns", 1e9 / STEPS, false, prepare_mixed, replay_nothing,
+     NULL},
     {"plan replay, (4, 4), per kernel or call", "ns", 1e9 / STEPS, false, prepare_mixed, replay, NULL},
     {0}};

@@ -5,8 +5,8 @@
        large.c     cases of throughput: memory, products, convolution
        digits.c    the training step of the digits network
 
-   A case prepares its arrays, then runs round after round; each round says how many seconds counted. Uses the public
-   interface alone. */
+   A case prepares its arrays, then runs round after round; each round says how many seconds counted. Uses the
+   public interface alone. */
 #ifndef TIMINGS_H
 #define TIMINGS_H
 #include <pons/pons.h>
@@ -29,7 +29,8 @@ void remember(int slot, pons_array a); /* evaluated and kept */
 void remember_function(pons_function f); /* taken over */
 pons_function remembered_function(void);
 void forget(void);
-/* Seconds that `runs` calls of the function in memory on the arrays in slots 0 .. n_in-1 take, each evaluated. */
+/* Seconds that `runs` calls of the function in memory on the arrays in slots 0 .. n_in-1 take, each
+   evaluated. */
 double time_calls(int n_in, int runs);
 /* pons_function_new of a callback with one result and no payload, compiled. */
 pons_function compiled(pons_callback callback);

@@ -45,7 +45,7 @@ bool dtype_from_npy(const char *text, pons_dtype *out) {
   return false;
 }
 
-/* ---- promotion -------------------------------------------------------------------------------------------- */
+/* ---- promotion ----------------------------------------------------------------------------------------- */
 
 enum {
   B = PONS_BOOL,
@@ -99,7 +99,7 @@ pons_dtype dtype_promote_weak(pons_dtype a, bool a_weak, pons_dtype b, bool b_we
   return pons_promote(a, b);
 }
 
-/* ---- single elements -------------------------------------------------------------------------------------- */
+/* ---- single elements ----------------------------------------------------------------------------------- */
 
 #define LOAD(type, p) (*(type *)memcpy(&(type){0}, p, sizeof(type)))
 

@@ -1,4 +1,5 @@
-/* dtype_test.c: promotion against a table printed by MLX 0.32.4; single elements at the edges of their types. */
+/* dtype_test.c: promotion against a table printed by MLX 0.32.4; single elements at the edges of their
+   types. */
 #include "base/base.h"
 #include <float.h>
 #include <math.h>
@@ -6,7 +7,8 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-/* A row per dtype of an array; columns: an array of each dtype, then a Python bool, int, float and complex. */
+/* A row per dtype of an array; columns: an array of each dtype, then a Python bool, int, float and
+   complex. */
 static const char *const mlx_says[PONS_DTYPE_COUNT] = {
     "bool       b u1 u2 u4 u8 i1 i2 i4 i8 f2 f4 f8 bf c8 | b i4 f4 c8",
     "uint8      u1 u1 u2 u4 u8 i2 i2 i4 i8 f2 f4 f8 bf c8 | u1 u1 f4 c8",
@@ -124,6 +126,7 @@ static void elements_by_integer(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(promotion_is_mlx_s), cmocka_unit_test(names_and_sizes),
-                                     cmocka_unit_test(elements_by_double), cmocka_unit_test(elements_by_integer)};
+                                     cmocka_unit_test(elements_by_double),
+                                     cmocka_unit_test(elements_by_integer)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

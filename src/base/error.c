@@ -1,7 +1,8 @@
 /* error.c: errors as counted immutable texts; what each thread has met; the handler.
 
-   Every error of the library is made by fail() or fail_no_memory(): a breakpoint there sees them all. Those for want of
-   memory live in a static table, one per op, so that making one allocates nothing. Uses pthread. */
+   Every error of the library is made by fail() or fail_no_memory(): a breakpoint there sees them all. Those
+   for want of memory live in a static table, one per op, so that making one allocates nothing. Uses
+   pthread. */
 #include "base/base.h"
 #include <pthread.h>
 
@@ -11,7 +12,7 @@ struct error {
   char *text; /* lies behind the struct, or is one of no_memory_texts */
 };
 
-/* ---- what a thread has met -------------------------------------------------------------------------------- */
+/* ---- what a thread has met ----------------------------------------------------------------------------- */
 
 static _Thread_local error *first; /* a reference; let go when the thread ends */
 static pthread_key_t thread_end;
@@ -41,7 +42,7 @@ void pons_clear_error(void) {
   error_release(e);
 }
 
-/* ---- the handler ------------------------------------------------------------------------------------------ */
+/* ---- the handler --------------------------------------------------------------------------------------- */
 
 static pthread_mutex_t handler_lock = PTHREAD_MUTEX_INITIALIZER;
 static void (*handler)(const char *text, void *payload);
@@ -64,7 +65,7 @@ static error *announce(error *e) {
   return e;
 }
 
-/* ---- making ----------------------------------------------------------------------------------------------- */
+/* ---- making -------------------------------------------------------------------------------------------- */
 
 error *fail(const char *op, const char *format, ...) {
   va_list list, again;
@@ -118,7 +119,7 @@ error *fail_no_memory(const char *op) {
   return announce(e);
 }
 
-/* ---- counting --------------------------------------------------------------------------------------------- */
+/* ---- counting ------------------------------------------------------------------------------------------ */
 
 error *error_keep(error *e) {
   if (e != NULL && !e->is_static) atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);

@@ -1,4 +1,5 @@
-/* error_test.c: errors stick to the thread that met them, live as long as somebody holds them, and need no memory to be made. */
+/* error_test.c: errors stick to the thread that met them, live as long as somebody holds them, and need no
+   memory to be made. */
 #include "base/base.h"
 #include <pthread.h>
 #include <setjmp.h>
@@ -17,7 +18,8 @@ static void first_error_of_thread_stays(void **state) {
   error_release(a);
   error_release(b);
   assert_false(pons_ok());
-  assert_string_equal(pons_error(), "matmul: inner dimensions differ: (2, 3) and (2, 4)"); /* the thread holds it */
+  assert_string_equal(pons_error(),
+                      "matmul: inner dimensions differ: (2, 3) and (2, 4)"); /* the thread holds it */
   pons_clear_error();
   assert_true(pons_ok());
   pons_clear_error();

@@ -1,4 +1,5 @@
-/* half.c: float16 (1 sign, 5 exponent, 10 fraction bits) and bfloat16 (the upper half of a float32) to and from float32.
+/* half.c: float16 (1 sign, 5 exponent, 10 fraction bits) and bfloat16 (the upper half of a float32) to and
+   from float32.
 
    To nearest, ties to even; a NaN stays one and keeps its upper fraction bits. Uses the C library alone. */
 #include "base/base.h"
@@ -25,8 +26,10 @@ float half_to_float(uint16_t h) {
 
 uint16_t half_from_float(float f) {
   uint32_t u = bits_of(f), sign = u >> 16 & 0x8000, magnitude = u & 0x7fffffff;
-  if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 1023)); /* NaN, made quiet */
-  if (magnitude >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* from 65520, half way to what would follow 65504 */
+  if (magnitude > 0x7f800000)
+    return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 1023)); /* NaN, made quiet */
+  if (magnitude >= 0x477ff000)
+    return (uint16_t)(sign | 0x7c00); /* from 65520, half way to what would follow 65504 */
   if (magnitude >= 0x38800000) { /* normal: from 2^-14 */
     uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
     return (uint16_t)(sign | ((rounded - (112u << 23)) >> 13));

@@ -1,5 +1,5 @@
-/* half_test.c: every float16 and bfloat16 pattern, and the float32 values around every place where rounding changes. What a
-   pattern means is computed here from its fields by ldexp. */
+/* half_test.c: every float16 and bfloat16 pattern, and the float32 values around every place where rounding
+   changes. What a pattern means is computed here from its fields by ldexp. */
 #include "base/base.h"
 #include <math.h>
 #include <setjmp.h>
@@ -18,7 +18,8 @@ static double meaning(const format *f, unsigned pattern) {
   unsigned fraction = pattern & ((1u << f->fraction_bits) - 1);
   int top = (1 << f->exponent_bits) - 1, exponent = (int)(pattern >> f->fraction_bits) & top, bias = top / 2;
   double magnitude = exponent == top ? (fraction ? NAN : INFINITY)
-                     : exponent > 0  ? ldexp((double)((1u << f->fraction_bits) + fraction), exponent - bias - f->fraction_bits)
+                     : exponent > 0  ? ldexp((double)((1u << f->fraction_bits) + fraction),
+                                             exponent - bias - f->fraction_bits)
                                      : ldexp((double)fraction, 1 - bias - f->fraction_bits);
   return pattern & 0x8000 ? -magnitude : magnitude;
 }
@@ -35,14 +36,16 @@ static void check_read(const format *f) {
   }
 }
 
-/* Between neighbours low and high: up to the middle it is low, from there high; the middle itself goes to the even pattern. */
+/* Between neighbours low and high: up to the middle it is low, from there high; the middle itself goes to the
+   even pattern. */
 static void check_between(const format *f, unsigned sign) {
   unsigned infinite = (unsigned)((1 << f->exponent_bits) - 1) << f->fraction_bits;
   for (unsigned p = 0; p < infinite; p++) {
     double low = meaning(f, p), high = p + 1 == infinite ? 2 * low - meaning(f, p - 1) : meaning(f, p + 1);
     float middle = (float)((low + high) / 2); /* exact but where a bfloat16 denormal's is no float32 */
     float s = sign ? -1.0f : 1.0f;
-    if ((double)middle == (low + high) / 2) assert_int_equal(f->write(s * middle), sign | (p & 1 ? p + 1 : p));
+    if ((double)middle == (low + high) / 2)
+      assert_int_equal(f->write(s * middle), sign | (p & 1 ? p + 1 : p));
     assert_int_equal(f->write(s * nextafterf(middle, 0)), sign | p);
     assert_int_equal(f->write(s * nextafterf(middle, INFINITY)), sign | (p + 1));
   }

@@ -1,7 +1,7 @@
 /* map.c: pointers to integers by open addressing, and a hash of bytes.
 
-   room is 0 or a power of two, and at least twice count, so that a search ends soon. NULL is no key: it marks a free place.
-   Uses memory.c. */
+   room is 0 or a power of two, and at least twice count, so that a search ends soon. NULL is no key: it marks
+   a free place. Uses memory.c. */
 #include "base/base.h"
 #include <assert.h>
 

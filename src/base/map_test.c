@@ -50,7 +50,8 @@ static void hashes_differ(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(what_was_set_is_found), cmocka_unit_test(failed_growth_keeps_the_map),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(what_was_set_is_found),
+                                     cmocka_unit_test(failed_growth_keeps_the_map),
                                      cmocka_unit_test(hashes_differ)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

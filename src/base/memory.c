@@ -1,10 +1,13 @@
-/* memory.c: small memory for the library's own structures, and the hook by which a test makes each allocation fail in turn.
+/* memory.c: small memory for the library's own structures, and the hook by which a test makes each allocation
+   fail in turn.
 
-   Large data (elements of arrays) comes from device/buffer.c, which asks the same hook. Uses the C library alone. */
+   Large data (elements of arrays) comes from device/buffer.c, which asks the same hook. Uses the C library
+   alone. */
 #include "base/base.h"
 #include <stdlib.h>
 
-/* Counting costs an atomic addition on a shared line, so it happens only between mem_fail_at(n) and mem_fail_at(0). */
+/* Counting costs an atomic addition on a shared line, so it happens only between mem_fail_at(n) and
+   mem_fail_at(0). */
 static atomic_bool hook_is_on;
 static _Atomic int64_t made;     /* allocations since the hook was set */
 static _Atomic int64_t fails_at; /* the one that fails */

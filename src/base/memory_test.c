@@ -1,4 +1,5 @@
-/* memory_test.c: the hook fails the allocation it was told to, once, whichever thread makes it; lists grow. */
+/* memory_test.c: the hook fails the allocation it was told to, once, whichever thread makes it; lists
+   grow. */
 #include "base/base.h"
 #include <pthread.h>
 #include <setjmp.h>
@@ -48,7 +49,8 @@ static void all_threads_are_counted(void **state) {
   atomic_int failures = 0;
   pthread_t threads[4];
   mem_fail_at(2500);
-  for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, allocate_often, &failures), 0);
+  for (int i = 0; i < 4; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, allocate_often, &failures), 0);
   for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
   assert_int_equal(mem_fail_at(0), 4000);
   assert_int_equal(failures, 1);

@@ -1,7 +1,7 @@
 /* shape.c: sizes, broadcasting and strides of lists of dimensions.
 
-   Sizes are checked where they come in (shape_from, shape_size_checked); what works on checked ones does not check again.
-   Uses the C library alone. */
+   Sizes are checked where they come in (shape_from, shape_size_checked); what works on checked ones does not
+   check again. Uses the C library alone. */
 #include "base/base.h"
 
 /* So many elements of 8 bytes still have a size in bytes that an int64 counts. */
@@ -82,7 +82,8 @@ const char *shape_text(int n, const int64_t *dims) {
   char *text = texts[turn++ % TEXTS];
   int length = snprintf(text, ROOM, "(");
   for (int i = 0; i < n && i < PONS_MAX_NDIM; i++)
-    length += snprintf(text + length, (size_t)(ROOM - length), "%s%lld", i > 0 ? ", " : "", (long long)dims[i]);
+    length +=
+        snprintf(text + length, (size_t)(ROOM - length), "%s%lld", i > 0 ? ", " : "", (long long)dims[i]);
   snprintf(text + length, (size_t)(ROOM - length), ")");
   return text;
 }

@@ -28,7 +28,8 @@ static void sizes_are_checked(void **state) {
 static void check_broadcast(pons_shape a, pons_shape b, const char *expected) {
   shape s;
   for (int turn = 0; turn < 2; turn++) {
-    bool fits = turn == 0 ? shape_broadcast(a.count, a.at, b.count, b.at, &s) : shape_broadcast(b.count, b.at, a.count, a.at, &s);
+    bool fits = turn == 0 ? shape_broadcast(a.count, a.at, b.count, b.at, &s)
+                          : shape_broadcast(b.count, b.at, a.count, a.at, &s);
     assert_string_equal(fits ? shape_text(s.n, s.dims) : "no", expected);
   }
 }
@@ -64,7 +65,8 @@ static void row_major(void **state) {
   assert_string_equal(shape_text(3, strides), "(12, 4, 1)");
   assert_true(shape_is_row_major(3, (int64_t[]){2, 3, 4}, strides));
   assert_false(shape_is_row_major(3, (int64_t[]){2, 3, 4}, (int64_t[]){12, 1, 3}));
-  assert_true(shape_is_row_major(3, (int64_t[]){2, 1, 4}, (int64_t[]){4, 99, 1})); /* an axis of 1 is never stepped along */
+  assert_true(shape_is_row_major(3, (int64_t[]){2, 1, 4},
+                                 (int64_t[]){4, 99, 1})); /* an axis of 1 is never stepped along */
   assert_true(shape_is_row_major(2, (int64_t[]){0, 5}, (int64_t[]){7, 7}));
   assert_false(shape_is_row_major(1, (int64_t[]){5}, (int64_t[]){0}));
 }
@@ -132,8 +134,9 @@ static void contiguous_becomes_one_axis(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(sizes_are_checked), cmocka_unit_test(broadcasting),      cmocka_unit_test(axes_and_equality),
-      cmocka_unit_test(row_major),         cmocka_unit_test(longest_text_fits), cmocka_unit_test(collapsing_keeps_the_walk),
+      cmocka_unit_test(sizes_are_checked),          cmocka_unit_test(broadcasting),
+      cmocka_unit_test(axes_and_equality),          cmocka_unit_test(row_major),
+      cmocka_unit_test(longest_text_fits),          cmocka_unit_test(collapsing_keeps_the_walk),
       cmocka_unit_test(contiguous_becomes_one_axis)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,14 +57,17 @@ void text_add_json(text *t, const char *string) {
   const unsigned char *s = (const unsigned char *)string;
   while (*s != 0) {
     size_t plain = 0, length = 0; /* a run that needs no escape goes in at once */
-    while (s[plain] >= 0x20 && s[plain] != '"' && s[plain] != '\\' && (length = utf8_length(s + plain)) > 0) plain += length;
+    while (s[plain] >= 0x20 && s[plain] != '"' && s[plain] != '\\' && (length = utf8_length(s + plain)) > 0)
+      plain += length;
     if (plain > 0) text_add_bytes(t, s, plain);
     s += plain;
     if (*s == 0) break;
     if (*s == '"' || *s == '\\') text_add(t, "\\%c", *s);
     else if (*s == '\n') text_add(t, "\\n");
     else if (*s == '\t') text_add(t, "\\t");
-    else text_add(t, "\\u%04x", *s < 0x20 ? *s : 0xfffd); /* what is no UTF-8 becomes the replacement character */
+    else
+      text_add(t, "\\u%04x",
+               *s < 0x20 ? *s : 0xfffd); /* what is no UTF-8 becomes the replacement character */
     s++;
   }
   text_add_bytes(t, "\"", 1);

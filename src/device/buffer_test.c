@@ -1,4 +1,5 @@
-/* buffer_test.c: counts and owners of buffers; the cache's reuse, limits and errors; memory goes back after a spike. */
+/* buffer_test.c: counts and owners of buffers; the cache's reuse, limits and errors; memory goes back after a
+   spike. */
 #include "device/device.h"
 #include <pthread.h>
 #include <setjmp.h>
@@ -80,7 +81,8 @@ static void destructor_is_called_once(void **state) {
   assert_ptr_equal(buffer_data(b), data);
   assert_false(buffer_is_sole(b)); /* not ours to overwrite */
   pthread_t threads[4];
-  for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, keep_and_release, buffer_keep(b)), 0);
+  for (int i = 0; i < 4; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, keep_and_release, buffer_keep(b)), 0);
   for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
   assert_int_equal(calls, 0);
   buffer_release(b);
@@ -200,7 +202,8 @@ static void many_threads_share_the_cache(void **state) {
   size_t before = pons_set_cache_limit(4 * MiB);
   pthread_t threads[4];
   unsigned seeds[4] = {1, 2, 3, 4};
-  for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, take_and_release, &seeds[i]), 0);
+  for (int i = 0; i < 4; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, take_and_release, &seeds[i]), 0);
   for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
   assert_int_equal(pons_active_memory(), active);
   pons_set_cache_limit(before);
@@ -232,7 +235,8 @@ static void spike_goes_back_to_the_system(void **state) {
   buffer_release(large);
   for (int i = 0; i < 1024; i++) buffer_release(small[i]);
   assert_true(pons_cache_memory() >= 150 * MiB); /* kept at first */
-  for (int turn = 0; turn < 100 && pons_cache_memory() > MiB; turn++) nanosleep(&(struct timespec){0, 100000000}, NULL);
+  for (int turn = 0; turn < 100 && pons_cache_memory() > MiB; turn++)
+    nanosleep(&(struct timespec){0, 100000000}, NULL);
   assert_in_range(pons_cache_memory(), 0, MiB);
   nanosleep(&(struct timespec){0, 300000000}, NULL); /* counted as given back a moment before it is */
 #ifndef SANITIZED /* their heaps keep what is freed */

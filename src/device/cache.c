@@ -1,12 +1,15 @@
-/* cache.c: where the memory of buffers comes from and goes to: size classes of freed blocks over the system's memory.
+/* cache.c: where the memory of buffers comes from and goes to: size classes of freed blocks over the system's
+   memory.
 
-   First touch of fresh pages runs at 2.8 GB/s on a usual machine, of huge pages at 21, of pages used before at 40 and more.
-   So freed blocks are kept, by class and in the order of use; classes are an eighth of a power of two apart:
+   First touch of fresh pages runs at 2.8 GB/s on a usual machine, of huge pages at 21, of pages used before
+   at 40 and more. So freed blocks are kept, by class and in the order of use; classes are an eighth of a
+   power of two apart:
 
        taken ◄── class lists (newest first) ◄── put back
                     │  one list over all, oldest at its end
-                    └── given to the system: when the sum exceeds the limit, when memory is short, and by the
-                        keeper, a thread that lives while there is something to give back, after a second without use
+                    └── given to the system: when the sum exceeds the limit, when memory is short, and,
+                        after a second without use, by the keeper: a thread that lives while there is
+                        something to give back
 
    One lock guards lists and counters; held for some ten nanoseconds. Uses base/, machine.c. */
 #include "device/parts.h"
@@ -227,7 +230,8 @@ static buffer *take_cached(int c) {
   return NULL;
 }
 
-/* From the system, not beyond the limit; old blocks make room. The lock is held, but not while the system is asked. */
+/* From the system, not beyond the limit; old blocks make room. The lock is held, but not while the system is
+   asked. */
 static buffer *take_fresh(int c, size_t bytes) {
   if (cache.active > cache.memory_limit || bytes > cache.memory_limit - cache.active) return NULL;
   buffer *old = take_oldest(cache.memory_limit - cache.active - bytes);
@@ -343,6 +347,6 @@ void cache_add_json(text *json) {
   cache_numbers(&active, &cached, &limit);
   text_add(json, "{\"machine\": %zu, ", machine_memory());
   if (available != SIZE_MAX) text_add(json, "\"available\": %zu, ", available);
-  text_add(json, "\"active\": %zu, \"peak\": %zu, \"cached\": %zu, \"limit\": %zu, \"cache_limit\": %zu}", active,
-           pons_peak_memory(), cached, limit, read_counter(&cache.cache_limit));
+  text_add(json, "\"active\": %zu, \"peak\": %zu, \"cached\": %zu, \"limit\": %zu, \"cache_limit\": %zu}",
+           active, pons_peak_memory(), cached, limit, read_counter(&cache.cache_limit));
 }

@@ -1,7 +1,7 @@
 /* device.h: the door of device/: buffers, streams, events, and what a backend must do.
 
-   A backend is a `driver`: a name, how many devices it found, a list of implementations per primitive and one function that runs
-   kernels. It never sees a node. Uses base/, kernel/. */
+   A backend is a `driver`: a name, how many devices it found, a list of implementations per primitive and one
+   function that runs kernels. It never sees a node. Uses base/, kernel/. */
 #ifndef DEVICE_H
 #define DEVICE_H
 #include "kernel/kernel.h"
@@ -9,11 +9,11 @@
 
 /* ---- buffers (buffer.c, cache.c) ---- */
 
-/* One logical memory, 64-byte aligned, counted. Whoever holds a reference may read it; it is written only by the step that makes
-   it, or by its only holder. */
+/* One logical memory, 64-byte aligned, counted. Whoever holds a reference may read it; it is written only by
+   the step that makes it, or by its only holder. */
 typedef struct buffer buffer;
-/* Uninitialised memory from the cache or the system; after one trim and retry an error that tells bytes asked, used, cached and
-   free, and `op`. bytes = 0 is fine. */
+/* Uninitialised memory from the cache or the system; after one trim and retry an error that tells bytes
+   asked, used, cached and free, and `op`. bytes = 0 is fine. */
 buffer *buffer_new(size_t bytes, const char *op, error **why);
 /* Somebody else's memory; `destroy(owner)` when the last reference goes (also when this fails). */
 buffer *buffer_wrap(void *data, size_t bytes, void (*destroy)(void *), void *owner, error **why);
@@ -46,7 +46,7 @@ typedef struct launch {
 typedef struct driver {
   const char *name; /* "cpu" */
   int (*count)(void);                      /* devices found; opens libraries at the first call */
-  void (*report)(text *json);              /* one JSON object: what was found, where, what is missing and why */
+  void (*report)(text *json); /* one JSON object: what was found, where, what is missing and why */
   const implementation *implementations;
   int n_implementations;
   error *(*run_kernel)(const kernel *k, const operand *in, const operand *out);
@@ -62,7 +62,8 @@ extern const driver *const pons_drivers[];
 device *device_default(void);
 device *device_named(const char *name); /* NULL: no such device */
 
-/* pick.c: the first implementation of `prim` on `d` that does not refuse `l`, or NULL. With `why`, each refusal is told. */
+/* pick.c: the first implementation of `prim` on `d` that does not refuse `l`, or NULL. With `why`, each
+   refusal is told. */
 const implementation *device_pick(const device *d, const char *prim, const launch *l, text *why);
 /* Does the device list any implementation of `prim`? Fast: asked for every node. */
 bool device_knows(const device *d, const char *prim);
@@ -73,11 +74,13 @@ typedef struct pons_stream_s stream;
 stream *stream_current(void); /* of this thread: pons_set_stream, or the default one of the default device */
 device *stream_device(const stream *s);
 int stream_index(const stream *s);
-/* Runs job(context) after all earlier jobs of the stream: on this thread at once if the stream has nothing to do and `inline_ok`,
-   else on the stream's thread. False: no memory; then the job has not run and will not. */
+/* Runs job(context) after all earlier jobs of the stream: on this thread at once if the stream has nothing to
+   do and `inline_ok`, else on the stream's thread. False: no memory; then the job has not run and will
+   not. */
 bool stream_run(stream *s, bool inline_ok, void (*job)(void *context), void *context);
-/* In two steps, for callers that must have their place among the stream's jobs before they can run: claims the stream if it has
-   nothing to do. Then the caller runs its job on this thread and calls stream_end; until then other jobs wait. */
+/* In two steps, for callers that must have their place among the stream's jobs before they can run: claims
+   the stream if it has nothing to do. Then the caller runs its job on this thread and calls stream_end; until
+   then other jobs wait. */
 bool stream_claim(stream *s);
 void stream_end(stream *s);
 

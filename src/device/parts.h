@@ -27,7 +27,8 @@ device *device_at(int index); /* pick.c; 0 .. pons_device_count() - 1, once that
 
 /* ---- cache.c ---- */
 
-/* A block of at least `bytes`, used before or new; NULL if there is none, after giving back what lay unused. */
+/* A block of at least `bytes`, used before or new; NULL if there is none, after giving back what lay
+   unused. */
 buffer *cache_take(size_t bytes);
 void cache_put(buffer *b);
 void cache_add_json(text *json); /* an object with the counters and limits */
@@ -35,7 +36,7 @@ void cache_numbers(size_t *active, size_t *cached, size_t *limit);
 
 /* ---- machine.c ---- */
 
-size_t machine_memory(void);           /* bytes this process may have at most: the machine's, or its control group's */
+size_t machine_memory(void); /* bytes this process may have at most: the machine's, or its control group's */
 size_t machine_available_memory(void); /* bytes that could be had now; SIZE_MAX if unknown */
 /* A detached thread that gets no signals: those are the program's. False if there can't be one more. */
 bool machine_thread(void *(*body)(void *), void *context);

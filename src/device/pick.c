@@ -1,7 +1,8 @@
 /* pick.c: the devices that the drivers found, and which implementation computes a primitive on one.
 
-   Both are fixed at first use and live in static tables: a list of devices, and a hash of (driver, primitive) to the first of
-   its implementations, each of which knows the next of the same primitive. Uses base/, cache.c. */
+   Both are fixed at first use and live in static tables: a list of devices, and a hash of (driver, primitive)
+   to the first of its implementations, each of which knows the next of the same primitive. Uses base/,
+   cache.c. */
 #include "device/parts.h"
 #include <assert.h>
 #include <pthread.h>
@@ -23,7 +24,8 @@ static struct place {
 
 static struct place *place_of(const driver *v, const char *prim) {
   size_t i = (size_t)hash_bytes(prim, strlen(prim), (uint64_t)(uintptr_t)v) % PLACES;
-  while (places[i].prim != NULL && (places[i].driver != v || strcmp(places[i].prim, prim) != 0)) i = (i + 1) % PLACES;
+  while (places[i].prim != NULL && (places[i].driver != v || strcmp(places[i].prim, prim) != 0))
+    i = (i + 1) % PLACES;
   return &places[i];
 }
 
@@ -71,7 +73,8 @@ device *device_named(const char *name) {
   for (int i = 0; i < device_count; i++) {
     char full[32];
     snprintf(full, sizeof full, "%s:%d", devices[i].driver->name, devices[i].index);
-    if (strcmp(name, full) == 0 || (devices[i].index == 0 && strcmp(name, devices[i].driver->name) == 0)) return &devices[i];
+    if (strcmp(name, full) == 0 || (devices[i].index == 0 && strcmp(name, devices[i].driver->name) == 0))
+      return &devices[i];
   }
   return NULL;
 }
@@ -89,7 +92,7 @@ const implementation *device_pick(const device *d, const char *prim, const launc
   return NULL;
 }
 
-/* ---- what users ask --------------------------------------------------------------------------------------- */
+/* ---- what users ask ------------------------------------------------------------------------------------ */
 
 int pons_device_count(void) {
   know_devices();

@@ -15,7 +15,8 @@ static int one(void) { return 1; }
 static int two(void) { return 2; }
 static int none(void) { return 0; }
 static void report(text *json) { text_add(json, "{\"isa\": \"avx2\"}"); }
-static const driver first = {.name = "one", .count = one, .report = report, .implementations = one_s, .n_implementations = 3};
+static const driver first = {
+    .name = "one", .count = one, .report = report, .implementations = one_s, .n_implementations = 3};
 static const driver second = {.name = "two", .count = two, .implementations = two_s, .n_implementations = 1};
 static const driver third = {.name = "three", .count = none};
 const driver *const pons_drivers[] = {&first, &second, &third, NULL};
@@ -79,7 +80,8 @@ static void report_fails_well(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(devices_have_names), cmocka_unit_test(first_that_does_not_refuse),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(devices_have_names),
+                                     cmocka_unit_test(first_that_does_not_refuse),
                                      cmocka_unit_test(report_is_json), cmocka_unit_test(report_fails_well)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,14 @@
 /* stream.c: jobs in order, on the caller's thread or the stream's own; events.
 
-   A stream runs one job at a time. A caller whose stream has nothing to do may run its job itself, holding the stream busy; else
-   the job joins the queue, which the stream's thread (made at the first such job) works off:
+   A stream runs one job at a time. A caller whose stream has nothing to do may run its job itself, holding
+   the stream busy; else the job joins the queue, which the stream's thread (made at the first such job) works
+   off:
 
        stream_run ──► idle and inline_ok: run here
                  └──► queue ──► thread: wait until not busy, run, next
 
-   Events hold no lock of their own: who has to sleep does so at one of a few shared places. Uses base/, machine.c, pick.c. */
+   Events hold no lock of their own: who has to sleep does so at one of a few shared places. Uses base/,
+   machine.c, pick.c. */
 #include "device/parts.h"
 #include <pthread.h>
 
@@ -20,7 +22,7 @@ static inline void pause_briefly(void) {
 #endif
 }
 
-/* ---- events ----------------------------------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------------------------------------- */
 
 struct event {
   atomic_int refs;
@@ -93,7 +95,7 @@ void event_wait(event *e) {
   atomic_fetch_sub(&e->sleepers, 1);
 }
 
-/* ---- streams ---------------------------------------------------------------------------------------------- */
+/* ---- streams ------------------------------------------------------------------------------------------- */
 
 typedef struct job {
   struct job *next;
@@ -162,7 +164,8 @@ static device *device_or_error(const char *op, const char *name) {
   device *d = name == NULL ? NULL : device_named(name);
   if (d != NULL) return d;
   text known = {0};
-  for (int i = 0; i < pons_device_count(); i++) text_add(&known, "%s%s", i > 0 ? ", " : "", pons_device_name(i));
+  for (int i = 0; i < pons_device_count(); i++)
+    text_add(&known, "%s%s", i > 0 ? ", " : "", pons_device_name(i));
   error_release(fail(op, "no such device: '%s'\nhint: there are %s", name == NULL ? "(null)" : name,
                      known.at == NULL ? "none" : known.at));
   text_free(&known);
@@ -216,7 +219,8 @@ static bool is_runner(const stream *s) { return s->busy > 0 && pthread_equal(s->
 static void *work_off(void *of) {
   stream *s = of;
   for (;;) {
-    for (int64_t end = time_ns() + SPIN_NS; atomic_load_explicit(&s->queued, memory_order_relaxed) == 0 && time_ns() < end;)
+    for (int64_t end = time_ns() + SPIN_NS;
+         atomic_load_explicit(&s->queued, memory_order_relaxed) == 0 && time_ns() < end;)
       pause_briefly();
     pthread_mutex_lock(&s->lock);
     while (s->head == NULL || s->busy > 0) pthread_cond_wait(&s->work, &s->lock);

@@ -1,4 +1,5 @@
-/* stream_test.c: jobs of a stream run in order and one at a time, whoever runs them; events wake everybody. */
+/* stream_test.c: jobs of a stream run in order and one at a time, whoever runs them; events wake
+   everybody. */
 #include "device/device.h"
 #include <pthread.h>
 #include <setjmp.h>
