@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const command *const commands[] = {&command_info, &command_run, &command_verify, &command_record,
-                                          &command_show};
+static const command *const commands[] = {&command_info,   &command_run,  &command_verify,
+                                          &command_record, &command_show, &command_convert};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void usage(FILE *to) {
