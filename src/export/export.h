@@ -89,12 +89,12 @@ bool cursor_read_at(cursor *c, uint64_t at, void *out, uint64_t count);
 /* ---- a file, read and checked (mlxfn_read.c) ---- */
 
 /* Memory that is freed at once with the file. */
-typedef struct pool {
-  struct pool_block *last;
+typedef struct file_pool {
+  struct file_pool_block *last;
   size_t used;
-} pool;
-void *pool_alloc(pool *p, size_t bytes); /* zeroed; NULL: no memory */
-void pool_free(pool *p);
+} file_pool;
+void *file_pool_alloc(file_pool *p, size_t bytes); /* zeroed; NULL: no memory */
+void file_pool_free(file_pool *p);
 
 typedef struct file_array { /* dtype and shape of a value */
   uint64_t id;
@@ -152,7 +152,7 @@ typedef struct mlxfn {
   file_constant *constants;
   size_t constants_room;
   uint64_t size, trailing;
-  pool pool;
+  file_pool pool;
 } mlxfn;
 /* Reads and checks all but the constants' data. NULL and an error with the byte at fault. */
 mlxfn *mlxfn_read(cursor *c);
@@ -183,7 +183,7 @@ const layout *target_layout(const target *t, const node *a, const char **why);
 /* The outputs again, made of what the target has: what it lacks is taken apart, what changes no value is left
    out. False and an error that names the primitive and the release if that can't be. Results belong to the
    scope. */
-bool lower(const target *t, const pons_array *out, int n_out, pons_array *lowered);
+bool target_lower(const target *t, const pons_array *out, int n_out, pons_array *lowered);
 
 /* ---- bytes out (mlxfn_write.c) ---- */
 

@@ -68,7 +68,7 @@ static bool write_signature(writer *w, const target *t, const signature_out *s) 
   pons_array *lowered = mem_alloc((size_t)(trace.n_out + 1) * sizeof *lowered);
   bool fine = lowered != NULL;
   if (!fine) error_release(fail_no_memory("export"));
-  fine = fine && lower(t, trace.out, trace.n_out, lowered) &&
+  fine = fine && target_lower(t, trace.out, trace.n_out, lowered) &&
          writer_function(w, trace.in, trace.n_in, s->keys, s->args->n_keywords, lowered, trace.n_out);
   mem_free(lowered);
   pons_scope_close(scope);

@@ -216,7 +216,7 @@ static bool run_pass(pass *s, const pons_array *out, int n_out, pons_array *lowe
   return fine;
 }
 
-bool lower(const target *t, const pons_array *out, int n_out, pons_array *lowered) {
+bool target_lower(const target *t, const pons_array *out, int n_out, pons_array *lowered) {
   for (int i = 0; i < n_out; i++) lowered[i] = out[i];
   for (int turn = 0; turn < 32; turn++) {
     pass s = {.t = t};

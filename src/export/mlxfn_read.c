@@ -75,7 +75,7 @@ typedef struct reader {
 } reader;
 
 static void *take(reader *r, size_t count, size_t size) {
-  void *p = r->c->failed ? NULL : pool_alloc(&r->f->pool, count * size);
+  void *p = r->c->failed ? NULL : file_pool_alloc(&r->f->pool, count * size);
   if (!p && !r->c->failed) {
     r->c->no_memory = true;
     cursor_fail(r->c, r->c->at, "out of memory");
@@ -433,7 +433,7 @@ void mlxfn_free(mlxfn *f) {
   for (int32_t i = 0; i < f->n_constants; i++)
     if (f->constants[i].array) pons_release(f->constants[i].array);
   mem_free(f->constants);
-  pool_free(&f->pool);
+  file_pool_free(&f->pool);
   mem_free(f);
 }
 
