@@ -17,7 +17,7 @@ typedef struct draft_value {
   bool plain;   /* all of the root, row-major from its first element on */
   uint8_t dtype, ndim;
   int16_t local;  /* write.c: its number in the kernel of */
-  int32_t group;  /* this group */
+  int32_t group;  /* this group; below -1: fuse.c's marks */
   int32_t memory; /* write.c: of a root */
   int64_t offset; /* from the root's first element, in elements */
   int64_t size;
@@ -73,10 +73,11 @@ typedef struct draft_result {
   const int64_t *shape; /* lasts as long as the pool; NULL: there was no memory for it */
 } draft_result;
 
+/* The lists are kept from one draft to the next: fresh memory costs more than what is done with it. */
 typedef struct draft {
   const plan_request *request;
   plan *plan; /* being filled */
-  uint64_t epoch;
+  uint32_t epoch;
   draft_value *values;
   size_t n_values, values_room;
   draft_op *ops;
@@ -95,6 +96,7 @@ typedef struct draft {
   size_t n_tuple_values, tuple_values_room;
   struct same_entry *same; /* simplify.c: nodes already made, open addressing */
   size_t same_room, same_count;
+  int32_t stamp; /* the last of fuse.c's marks */
   error *why;
 } draft;
 
@@ -110,9 +112,10 @@ bool draft_walk(draft *d);
 /* simplify.c: the entry of an equal node met before, or a new one, whose value (-1) the caller sets before the next call. NULL: no
    memory. */
 typedef struct same_entry {
-  uint64_t hash; /* 0: free */
+  uint64_t hash;
   const node *node;
   int32_t value;
+  uint32_t epoch; /* free if it is not the draft's */
 } same_entry;
 same_entry *draft_same(draft *d, const node *n, int n_in); /* n_in: how many of its inputs count */
 same_entry *draft_same_scalar(draft *d, const node *leaf); /* ready, without axes, and no result of a primitive */
@@ -120,7 +123,9 @@ same_entry *draft_same_scalar(draft *d, const node *leaf); /* ready, without axe
 static inline int32_t draft_value_of(const draft *d, const node *n) {
   return n->mark >> 32 == d->epoch ? (int32_t)(n->mark & UINT32_MAX) : -1;
 }
-static inline void draft_mark(const draft *d, node *n, int32_t value) { n->mark = d->epoch << 32 | (uint32_t)value; }
+static inline void draft_mark(const draft *d, node *n, int32_t value) {
+  n->mark = (uint64_t)d->epoch << 32 | (uint32_t)value;
+}
 
 bool draft_fuse(draft *d);
 bool draft_write(draft *d);

@@ -13,23 +13,23 @@
 
 static bool is_elementwise(const draft_op *op) { return op->kind != OP_CALL; }
 
-/* Different values that the operations read from outside; stops one beyond the limit. */
-static int count_inputs(const draft *d, const draft_member *members) {
-  int32_t seen[KERNEL_MAX_INPUTS + 1];
+/* How many different values the operations read from outside. */
+static int count_inputs(draft *d, const draft_member *members) {
+  const int32_t stamp = --d->stamp;
   int n = 0;
-  for (const draft_member *m = members; m; m = m->next)
-    for (int i = 0; i < d->ops[m->op].n_in; i++) {
-      const int32_t v = d->ops[m->op].in[i];
-      bool known = false;
-      for (int k = 0; k < n && !known; k++) known = seen[k] == v;
-      for (const draft_member *o = members; o && !known; o = o->next) known = d->ops[o->op].out == v;
-      if (!known) seen[n++] = v;
-      if (n > KERNEL_MAX_INPUTS) return n;
+  for (const draft_member *m = members; m; m = m->next) { /* what is made is made before it is read */
+    const draft_op *op = &d->ops[m->op];
+    for (int i = 0; i < op->n_in; i++) {
+      int32_t *mark = &d->values[op->in[i]].group;
+      n += *mark != stamp;
+      *mark = stamp;
     }
+    d->values[op->out].group = stamp;
+  }
   return n;
 }
 
-static bool fits(const draft *d, int32_t group, int32_t op, bool stored) {
+static bool fits(draft *d, int32_t group, int32_t op, bool stored) {
   const draft_group *g = &d->groups[group];
   if (g->is_call) return false;
   if (g->n_code + (d->ops[op].kind == OP_ROW) > KERNEL_MAX_CODE || g->n_out + stored > KERNEL_MAX_OUTPUTS) return false;

@@ -26,9 +26,10 @@ static void print_result(text *t, const plan *p, const plan_step *s, int k) {
   text_add(t, "%s %s ", pons_dtype_name(o->dtype), shape_text(o->ndim, o->shape));
   print_operand(t, p, s, k);
   if (m->kind == MEMORY_ARENA) text_add(t, " at %lld", (long long)m->offset);
-  if (m->donor >= 0) {
-    text_add(t, " over ");
-    print_memory(t, p, m->donor);
+  for (int i = 0, n = 0; i < s->n_in; i++) {
+    if (!(s->donors >> i & 1)) continue;
+    text_add(t, n++ ? " or " : " over ");
+    print_memory(t, p, s->memories[i]);
   }
 }
 

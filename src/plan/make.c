@@ -86,37 +86,53 @@ static bool part_from_whole(draft *d) {
   return true;
 }
 
-static void draft_free(draft *d) {
-  mem_free(d->values);
-  mem_free(d->ops);
-  mem_free(d->groups);
-  mem_free(d->leaf_values);
-  mem_free(d->outputs);
-  mem_free(d->tuples);
-  mem_free(d->tuple_values);
-  mem_free(d->same);
-  mem_free(d->leaves);
+/* Empties the draft; lists longer than most graphs are given back. */
+static void draft_end(draft *d) {
+  enum { KEPT_ENTRIES = 1 << 15 };
+  if (d->values_room > KEPT_ENTRIES || d->same_room > 4 * KEPT_ENTRIES || d->tuple_values_room > KEPT_ENTRIES) {
+    mem_free(d->values);
+    mem_free(d->ops);
+    mem_free(d->groups);
+    mem_free(d->leaf_values);
+    mem_free(d->outputs);
+    mem_free(d->tuples);
+    mem_free(d->tuple_values);
+    mem_free(d->same);
+    mem_free(d->leaves);
+    *d = (draft){0};
+  }
+  d->n_values = d->n_ops = d->n_groups = d->n_leaves = d->n_outputs = d->n_tuples = d->n_tuple_values = d->same_count = 0;
+  d->why = NULL;
+  d->request = NULL;
 }
 
+static draft kept; /* graph_lock is held */
+
+bool plan_is_under_way(void) { return kept.request; }
+
 plan *plan_make(const plan_request *request, plan_leaf **leaves, error **why) {
+  draft *d = &kept;
   plan *p = mem_zalloc(sizeof *p);
   if (!p) {
     *why = fail_no_memory("eval");
     return NULL;
   }
   p->device = request->device;
-  draft d = {.request = request, .plan = p, .epoch = walk_epoch()};
-  const bool fine = draft_walk(&d) && part_from_whole(&d) && draft_fuse(&d) && draft_write(&d) &&
-                    (plan_place(p) || draft_no_memory(&d));
-  *leaves = fine ? pool_copy(&p->pool, d.leaves, d.n_leaves * sizeof *d.leaves) : NULL;
+  d->request = request;
+  d->plan = p;
+  d->epoch = (uint32_t)walk_epoch();
+  d->stamp = -1;
+  const bool fine = draft_walk(d) && part_from_whole(d) && draft_fuse(d) && draft_write(d) &&
+                    (plan_place(p) || draft_no_memory(d));
+  *leaves = fine ? pool_copy(&p->pool, d->leaves, d->n_leaves * sizeof *d->leaves) : NULL;
   if (!*leaves) {
-    if (!d.why) draft_no_memory(&d);
-    for (size_t i = 0; i < d.n_leaves; i++) pons_release(d.leaves[i].node);
+    if (!d->why) draft_no_memory(d);
+    for (size_t i = 0; i < d->n_leaves; i++) pons_release(d->leaves[i].node);
     plan_free(p);
     p = NULL;
-    *why = d.why;
+    *why = d->why;
   }
-  draft_free(&d);
+  draft_end(d);
   return p;
 }
 

@@ -91,14 +91,18 @@ static bool may_be_overwritten(const placing *g, const plan_step *s, int k) {
   return true;
 }
 
-/* The memory whose place step i's result takes over, or -1. */
-static int32_t find_donor(const placing *g, int32_t i) {
-  const plan_step *s = &g->plan->steps[i];
+/* Sets which operands step i's result may be written over: temporaries if it is one, inputs if it has a buffer of its own. The
+   memory whose place a temporary takes over, or -1. */
+static int32_t find_donors(const placing *g, int32_t i) {
+  plan_step *s = &g->plan->steps[i];
   if (!s->kernel || s->n_out != 1) return -1;
-  const memory_kind kind = g->plan->memories[s->memories[s->n_in]].kind == MEMORY_ARENA ? MEMORY_ARENA : MEMORY_INPUT;
+  const bool temporary = g->plan->memories[s->memories[s->n_in]].kind == MEMORY_ARENA;
   for (int k = 0; k < s->n_in; k++) {
     const int32_t m = s->memories[k];
-    if (g->plan->memories[m].kind == kind && g->last[m] == i && may_be_overwritten(g, s, k)) return m;
+    if (g->plan->memories[m].kind != (temporary ? MEMORY_ARENA : MEMORY_INPUT) || g->last[m] != i) continue;
+    if (!may_be_overwritten(g, s, k)) continue;
+    s->donors |= (uint32_t)1 << k;
+    if (temporary) return m;
   }
   return -1;
 }
@@ -106,10 +110,9 @@ static int32_t find_donor(const placing *g, int32_t i) {
 static bool place_step(placing *g, int32_t i) {
   plan_memory *memories = g->plan->memories;
   const plan_step *s = &g->plan->steps[i];
-  const int32_t donor = find_donor(g, i);
+  const int32_t donor = find_donors(g, i);
   for (int k = 0; k < s->n_out; k++) {
     plan_memory *m = &memories[s->memories[s->n_in + k]];
-    if (donor >= 0) m->donor = donor;
     if (m->kind == MEMORY_ARENA) m->offset = donor >= 0 ? memories[donor].offset : arena_take(&g->arena, rounded(m->bytes));
   }
   for (int k = 0; k < s->n_in + s->n_out; k++) {

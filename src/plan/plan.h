@@ -29,7 +29,6 @@ typedef enum memory_kind { MEMORY_INPUT, MEMORY_OUTPUT, MEMORY_ARENA } memory_ki
 typedef struct plan_memory {
   memory_kind kind;
   int32_t index;  /* in0, out0, t0, ...: counted for each kind */
-  int32_t donor;  /* not of an input: the input memory that this one may take the place of, if its holder agrees; -1: none */
   int64_t offset; /* arena: in bytes */
   int64_t bytes;
 } plan_memory;
@@ -59,6 +58,7 @@ typedef struct plan_step {
   const void *params;
   const prim *prim; /* of the parameters, for printing */
   int n_in, n_out;
+  uint32_t donors; /* bit k: the result may be written over operand k, which ends here; an input's holder has to agree */
   const operand *operands; /* n_in, then n_out; data is NULL */
   const int32_t *memories; /* one per operand */
   const int64_t *offsets;  /* one per operand, in bytes */
@@ -99,6 +99,8 @@ typedef struct plan_request {
 /* Under graph_lock. The plan, and in *leaves (one per input, in the plan's pool, each with a reference that is the caller's) what
    its inputs are. NULL and *why if something has no value, or neither an implementation nor a decomposition, or if there is no memory. */
 plan *plan_make(const plan_request *request, plan_leaf **leaves, error **why);
+/* Under graph_lock: does a plan_make ask this, through a decomposition? Nothing can be evaluated then. */
+bool plan_is_under_way(void);
 void plan_free(plan *p); /* NULL is fine */
 void plan_print(text *t, const plan *p);
 /* "kernel add tanh", "Matmul": what a step does. */

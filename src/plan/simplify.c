@@ -13,7 +13,7 @@ static uint64_t node_hash(const draft *d, const node *n, int n_in) {
   uint64_t h = mix(0, (uintptr_t)n->prim);
   for (int i = 0; i < n_in; i++) h = mix(h, (uint32_t)draft_value_of(d, n->in[i]));
   if (has_fields(n)) h = mix(h, params_hash(n->prim, n->params));
-  return h | 1;
+  return h;
 }
 
 static bool node_equal(const draft *d, const node *a, const node *b, int n_in) {
@@ -31,9 +31,9 @@ static bool make_room(draft *d) {
   same_entry *table = mem_zalloc(room * sizeof *table);
   if (!table) return draft_no_memory(d);
   for (size_t i = 0; i < d->same_room; i++) {
-    if (!d->same[i].hash) continue;
-    size_t k = d->same[i].hash >> 1 & (room - 1);
-    while (table[k].hash) k = (k + 1) & (room - 1);
+    if (d->same[i].epoch != d->epoch) continue;
+    size_t k = d->same[i].hash & (room - 1);
+    while (table[k].epoch) k = (k + 1) & (room - 1);
     table[k] = d->same[i];
   }
   mem_free(d->same);
@@ -45,11 +45,11 @@ static bool make_room(draft *d) {
 same_entry *draft_same(draft *d, const node *n, int n_in) {
   if (!make_room(d)) return NULL;
   const uint64_t hash = node_hash(d, n, n_in);
-  size_t k = hash >> 1 & (d->same_room - 1);
-  for (; d->same[k].hash; k = (k + 1) & (d->same_room - 1))
+  size_t k = hash & (d->same_room - 1);
+  for (; d->same[k].epoch == d->epoch; k = (k + 1) & (d->same_room - 1))
     if (d->same[k].hash == hash && d->same[k].node->prim && node_equal(d, d->same[k].node, n, n_in)) return &d->same[k];
   d->same_count++;
-  d->same[k] = (same_entry){hash, n, -1};
+  d->same[k] = (same_entry){hash, n, -1, d->epoch};
   return &d->same[k];
 }
 
@@ -58,15 +58,15 @@ same_entry *draft_same_scalar(draft *d, const node *leaf) {
   const size_t bytes = pons_dtype_size((pons_dtype)leaf->dtype);
   uint64_t bits = 0;
   memcpy(&bits, node_data(leaf), bytes);
-  const uint64_t hash = mix(mix(0, bits), leaf->dtype) | 1;
-  size_t k = hash >> 1 & (d->same_room - 1);
-  for (; d->same[k].hash; k = (k + 1) & (d->same_room - 1)) {
+  const uint64_t hash = mix(mix(0, bits), leaf->dtype);
+  size_t k = hash & (d->same_room - 1);
+  for (; d->same[k].epoch == d->epoch; k = (k + 1) & (d->same_room - 1)) {
     const node *other = d->same[k].node;
     if (d->same[k].hash == hash && !other->prim && other->dtype == leaf->dtype &&
         memcmp(node_data(other), node_data(leaf), bytes) == 0)
       return &d->same[k];
   }
   d->same_count++;
-  d->same[k] = (same_entry){hash, leaf, -1};
+  d->same[k] = (same_entry){hash, leaf, -1, d->epoch};
   return &d->same[k];
 }

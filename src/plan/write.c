@@ -11,7 +11,7 @@ static int32_t new_memory(draft *d, size_t *room, memory_kind kind, int32_t inde
     p->memories = list;
     *room = more;
   }
-  p->memories[p->n_memories] = (plan_memory){kind, index, -1, 0, bytes};
+  p->memories[p->n_memories] = (plan_memory){kind, index, 0, bytes};
   return p->n_memories++;
 }
 

@@ -9,7 +9,7 @@
        level 1   stream a: log     matmul  (waits for the event of b)
 
    Uses plan/, graph/, device/. */
-#include "run/run.h"
+#include "run/job.h"
 #include <stdlib.h>
 
 /* A pending node that is needed. */
@@ -31,48 +31,62 @@ typedef struct group {
   stream *stream;
   node **wanted; /* each with a reference */
   size_t n_wanted, room;
-  struct job *job;
 } group;
+
+/* Lists of a walk, kept from one to the next: fresh memory costs more than what is done with it. */
+typedef struct lists {
+  visit *visits; /* operands before users */
+  size_t visits_room;
+  way *stack;
+  size_t stack_room;
+} lists;
+static lists kept; /* graph_lock is held */
 
 typedef struct walk {
   uint64_t epoch;
-  visit *visits; /* operands before users */
-  size_t n_visits, visits_room;
-  way *stack;
-  size_t depth, stack_room;
+  size_t n_visits, depth;
   group *groups;
   size_t n_groups, groups_room;
   event **events; /* to wait for */
   size_t n_events, events_room;
 } walk;
 
+static void release_wanted(group *g) {
+  for (size_t i = 0; i < g->n_wanted; i++) pons_release(g->wanted[i]);
+  mem_free(g->wanted);
+  *g = (group){.level = g->level, .stream = g->stream};
+}
+
 static void walk_free(walk *w) {
-  for (size_t i = 0; i < w->n_groups; i++) {
-    for (size_t k = 0; k < w->groups[i].n_wanted; k++) pons_release(w->groups[i].wanted[k]);
-    mem_free(w->groups[i].wanted);
-  }
+  for (size_t i = 0; i < w->n_groups; i++) release_wanted(&w->groups[i]);
   for (size_t i = 0; i < w->n_events; i++) event_release(w->events[i]);
-  mem_free(w->visits);
-  mem_free(w->stack);
   mem_free(w->groups);
   mem_free(w->events);
+}
+
+static void give_back_long_lists(void) {
+  enum { KEPT_ENTRIES = 1 << 15 };
+  if (kept.visits_room <= KEPT_ENTRIES && kept.stack_room <= KEPT_ENTRIES) return;
+  mem_free(kept.visits);
+  mem_free(kept.stack);
+  kept = (lists){0};
 }
 
 /* ---- walking ---- */
 
 static visit *visit_of(const walk *w, const node *n) {
-  return n->mark >> 32 == w->epoch ? &w->visits[n->mark & UINT32_MAX] : NULL;
+  return n->mark >> 32 == w->epoch ? &kept.visits[n->mark & UINT32_MAX] : NULL;
 }
 
 static bool push(walk *w, node *n) {
-  if (!mem_room(&w->stack, &w->stack_room, w->depth + 1, sizeof *w->stack)) return false;
-  w->stack[w->depth++] = (way){n, 0};
+  if (!mem_room(&kept.stack, &kept.stack_room, w->depth + 1, sizeof *kept.stack)) return false;
+  kept.stack[w->depth++] = (way){n, 0};
   return true;
 }
 
 /* All operands have been visited: the node's level and error follow from theirs. */
 static bool visit_node(walk *w, node *n) {
-  if (w->n_visits >= INT32_MAX || !mem_room(&w->visits, &w->visits_room, w->n_visits + 1, sizeof *w->visits)) return false;
+  if (w->n_visits >= INT32_MAX || !mem_room(&kept.visits, &kept.visits_room, w->n_visits + 1, sizeof *kept.visits)) return false;
   visit v = {.node = n};
   const int n_in = plan_operands_of(n);
   for (int i = 0; i < n_in; i++) {
@@ -90,7 +104,7 @@ static bool visit_node(walk *w, node *n) {
     if (from && (from->level != v.level || from->node->stream != n->stream)) from->wanted = true;
   }
   n->mark = w->epoch << 32 | w->n_visits;
-  w->visits[w->n_visits++] = v;
+  kept.visits[w->n_visits++] = v;
   return true;
 }
 
@@ -98,7 +112,7 @@ static bool walk_from(walk *w, node *root) {
   if (node_state_of(root) != NODE_PENDING || visit_of(w, root)) return true;
   if (!push(w, root)) return false;
   while (w->depth) {
-    way *top = &w->stack[w->depth - 1];
+    way *top = &kept.stack[w->depth - 1];
     if (top->next < plan_operands_of(top->node)) {
       node *child = top->node->in[top->next++];
       if (node_state_of(child) == NODE_PENDING && !visit_of(w, child) && !push(w, child)) return false;
@@ -114,16 +128,16 @@ static bool walk_from(walk *w, node *root) {
 /* Nodes that someone besides this walk and the scopes holds get their value too. */
 static void want_what_is_held(walk *w) {
   for (size_t i = 0; i < w->n_visits; i++) {
-    node *n = w->visits[i].node;
+    node *n = kept.visits[i].node;
     for (int k = 0; k < n->n_in; k++) {
       visit *from = visit_of(w, n->in[k]);
       if (from) from->edges++;
     }
   }
   for (size_t i = 0; i < w->n_visits; i++) {
-    const node *n = w->visits[i].node;
+    const node *n = kept.visits[i].node;
     const int outside = atomic_load(&((node *)n)->refs) - atomic_load(&((node *)n)->scope_refs);
-    if (outside > w->visits[i].edges && n->prim != &prim_input) w->visits[i].wanted = true;
+    if (outside > kept.visits[i].edges && n->prim != &prim_input) kept.visits[i].wanted = true;
   }
 }
 
@@ -143,202 +157,16 @@ static int by_level(const void *a, const void *b) {
 /* What is wanted goes to its group, lower levels first; what has failed gets its error. */
 static bool make_groups(walk *w) {
   for (size_t i = 0; i < w->n_visits; i++) {
-    const visit *v = &w->visits[i];
+    const visit *v = &kept.visits[i];
     if (!v->wanted || v->failed) continue;
     group *g = group_for(w, v);
     if (!g || !mem_room(&g->wanted, &g->room, g->n_wanted + 1, sizeof *g->wanted)) return false;
     g->wanted[g->n_wanted++] = pons_keep(v->node);
   }
   for (size_t i = 0; i < w->n_visits; i++)
-    if (w->visits[i].wanted && w->visits[i].failed) node_publish_error(w->visits[i].node, (error *)w->visits[i].failed);
+    if (kept.visits[i].wanted && kept.visits[i].failed) node_publish_error(kept.visits[i].node, (error *)kept.visits[i].failed);
   if (w->n_groups > 1) qsort(w->groups, w->n_groups, sizeof *w->groups, by_level);
   return true;
-}
-
-/* ---- a group's job ---- */
-
-typedef struct job {
-  plan *plan;
-  plan_leaf *leaves;
-  workspace *workspace;
-  run_input *in;
-  run_output *out;
-  node **wanted;
-  int n_wanted;
-  event *done;
-} job;
-
-static void release_inputs(job *j) {
-  for (int i = 0; i < j->plan->n_inputs; i++) {
-    buffer_release(j->in[i].buffer);
-    j->in[i].buffer = NULL;
-    pons_release(j->leaves[i].node);
-    j->leaves[i].node = NULL;
-  }
-  workspace_free(j->workspace);
-  j->workspace = NULL;
-}
-
-static void job_free(job *j) {
-  release_inputs(j);
-  for (int i = 0; i < j->n_wanted; i++) pons_release(j->wanted[i]);
-  plan_free(j->plan);
-  event_release(j->done);
-  mem_free(j);
-}
-
-/* Waits until the input has its value, and tells its error. */
-static error *wait_for(const plan_leaf *leaf) {
-  graph_lock();
-  event *done = node_state_of(leaf->node) == NODE_SCHEDULED ? event_keep(leaf->node->done) : NULL;
-  graph_unlock();
-  if (done) event_wait(done);
-  event_release(done);
-  return node_failed(leaf->node) ? error_keep(leaf->node->error) : NULL;
-}
-
-/* Under graph_lock: binds an input that has its value. */
-static void bind_ready(const job *j, int i) {
-  const plan_leaf *leaf = &j->leaves[i];
-  const node *n = leaf->node;
-  if (node_state_of(n) != NODE_READY) return;
-  buffer *b = leaf->result >= 0 ? n->results[leaf->result] : n->buffer;
-  j->in[i] = (run_input){buffer_keep(b), leaf->result >= 0 ? buffer_data(b) : node_data(n), false};
-}
-
-/* Binds an input that was not there when the plan was made: then it is expected in row-major order. */
-static error *bind_late(const job *j, int i) {
-  const plan_leaf *leaf = &j->leaves[i];
-  node *n = leaf->node;
-  error *why = NULL;
-  graph_lock();
-  if (leaf->result >= 0 || shape_is_row_major(n->ndim, n->shape, n->strides)) {
-    bind_ready(j, i);
-  } else {
-    const operand x = {node_data(n), (pons_dtype)n->dtype, n->ndim, n->shape, n->strides};
-    buffer *b = run_row_major(j->plan->device, &x, &why);
-    if (b) j->in[i] = (run_input){b, buffer_data(b), false};
-  }
-  graph_unlock();
-  return why;
-}
-
-/* Waits for every input that was not there yet, and binds it. */
-static error *bind_inputs(const job *j) {
-  error *why = NULL;
-  for (int i = 0; i < j->plan->n_inputs; i++) {
-    if (j->in[i].buffer) continue;
-    error *e = wait_for(&j->leaves[i]);
-    if (!e) e = bind_late(j, i);
-    if (!why) why = e;
-    else error_release(e);
-  }
-  return why;
-}
-
-/* Nobody can come to hold a node that only this job holds, so its buffer may be overwritten. */
-static void allow_taking(const job *j) {
-  for (int i = 0; i < j->plan->n_inputs; i++) {
-    node *n = j->leaves[i].node;
-    if (j->leaves[i].result >= 0 || j->in[i].buffer != n->buffer) continue;
-    if (atomic_load(&n->refs) != 1) continue;
-    pons_release(n);
-    j->leaves[i].node = NULL;
-    j->in[i].may_take = buffer_is_sole(j->in[i].buffer);
-  }
-}
-
-static bool keeps_history(const node *n) { return n->traced && trace_is_open(); }
-
-static void publish_results(node *n, run_output *out) {
-  buffer **results = mem_alloc((size_t)n->n_out * sizeof *results);
-  error *why = results ? NULL : fail_no_memory("eval");
-  for (int i = 0; i < n->n_out; i++)
-    if (out[i].failed && !why) why = error_keep(out[i].failed);
-  for (int i = 0; i < n->n_out; i++) {
-    if (why) buffer_release(out[i].buffer);
-    else results[i] = out[i].buffer;
-    error_release(out[i].failed);
-  }
-  if (why) {
-    mem_free(results);
-    node_publish_error(n, why);
-    error_release(why);
-  } else {
-    node_publish_many(n, results, keeps_history(n));
-  }
-}
-
-static void publish(node *n, const plan_output *o, run_output *out) {
-  if (out->buffer) {
-    node_publish(n, out->buffer, out->offset, o->strides, keeps_history(n));
-  } else {
-    node_publish_error(n, out->failed);
-    error_release(out->failed);
-  }
-}
-
-static void publish_all(const job *j) {
-  graph_lock();
-  int at = 0;
-  for (int i = 0; i < j->n_wanted; i++) {
-    node *n = j->wanted[i];
-    if (n->n_out > 1) publish_results(n, &j->out[at]);
-    else publish(n, &j->plan->outputs[at], &j->out[at]);
-    at += n->n_out;
-  }
-  graph_unlock();
-}
-
-/* Takes the reference to `why`. */
-static void job_fail(const job *j, error *why) {
-  graph_lock();
-  for (int i = 0; i < j->n_wanted; i++) node_publish_error(j->wanted[i], why);
-  graph_unlock();
-  error_release(why);
-}
-
-static void job_run(void *context) {
-  job *j = context;
-  error *why = bind_inputs(j);
-  if (why) {
-    job_fail(j, why);
-  } else {
-    allow_taking(j);
-    plan_execute(j->plan, j->workspace, j->in, j->out);
-    publish_all(j);
-  }
-  release_inputs(j); /* before the event: who waits may ask what memory is in use */
-  event_set(j->done);
-  job_free(j);
-}
-
-/* Room for everything the job will need, so that nothing but buffers can fail later. */
-static job *job_new(const group *g, error **why) {
-  const plan_request request = {.device = stream_device(g->stream), .wanted = g->wanted, .n_wanted = (int)g->n_wanted};
-  plan_leaf *leaves;
-  plan *p = plan_make(&request, &leaves, why);
-  if (!p) return NULL;
-  const size_t n_in = (size_t)p->n_inputs, n_out = (size_t)p->n_outputs;
-  job *j = mem_zalloc(sizeof *j + n_in * sizeof *j->in + n_out * sizeof *j->out + g->n_wanted * sizeof *j->wanted);
-  if (!j) {
-    for (size_t i = 0; i < n_in; i++) pons_release(leaves[i].node);
-    plan_free(p);
-    *why = fail_no_memory("eval");
-    return NULL;
-  }
-  j->plan = p;
-  j->leaves = leaves;
-  j->in = (run_input *)(j + 1);
-  j->out = (run_output *)(j->in + n_in);
-  j->wanted = (node **)(j->out + n_out);
-  j->workspace = workspace_new(p);
-  j->done = event_new();
-  for (int i = 0; i < p->n_inputs; i++) bind_ready(j, i);
-  if (j->workspace && j->done) return j;
-  job_free(j);
-  *why = fail_no_memory("eval");
-  return NULL;
 }
 
 /* ---- eval ---- */
@@ -362,48 +190,63 @@ static bool prepare(walk *w, const pons_array *arrays, int count) {
   return make_groups(w);
 }
 
-/* Plans the group and makes its nodes scheduled: from then on they are inputs for others. */
-static job *schedule(walk *w, group *g, error **why) {
-  job *j = job_new(g, why);
-  if (!j) return NULL;
-  if (!add_event(w, j->done)) {
-    job_free(j);
-    *why = fail_no_memory("eval");
-    return NULL;
+/* The plan goes with the job. */
+static void end_job(job *j) {
+  plan *p = (plan *)j->plan;
+  job_free(j);
+  plan_free(p);
+}
+
+static job *job_for(const group *g, error **why) {
+  const plan_request request = {.device = stream_device(g->stream), .wanted = g->wanted, .n_wanted = (int)g->n_wanted};
+  plan_leaf *leaves;
+  plan *p = plan_make(&request, &leaves, why);
+  if (!p) return NULL;
+  job *j = job_new(p, (int)g->n_wanted, why);
+  for (int i = 0; i < p->n_inputs; i++) {
+    if (j) job_bind(j, i, leaves[i]);
+    pons_release(leaves[i].node);
   }
-  for (size_t i = 0; i < g->n_wanted; i++) j->wanted[i] = g->wanted[i];
-  j->n_wanted = (int)g->n_wanted;
-  g->n_wanted = 0;
-  for (int i = 0; i < j->n_wanted; i++) node_schedule(j->wanted[i], j->done, keeps_history(j->wanted[i]));
+  if (j) j->end = end_job;
+  else plan_free(p);
   return j;
 }
 
-static void launch_job(const group *g) {
-  job *j = g->job;
-  if (stream_run(g->stream, false, job_run, j)) return;
-  job_fail(j, fail_no_memory("eval"));
-  event_set(j->done);
-  job_free(j);
+/* Plans the group and makes its nodes scheduled: from then on they are inputs for others. */
+static job *schedule(walk *w, group *g, error **why) {
+  job *j = job_for(g, why);
+  if (!j) return NULL;
+  const bool fine = mem_room(&w->events, &w->events_room, w->n_events + 1, sizeof *w->events) && job_begin(j, g->wanted);
+  if (!fine) {
+    end_job(j);
+    *why = fail_no_memory("eval");
+    return NULL;
+  }
+  add_event(w, j->done);
+  release_wanted(g); /* the job holds them */
+  return j;
 }
 
 /* Starts everything. With wait_here the caller will wait, so the last part may run on this thread. Jobs take their places on
    the streams under the lock: were one to get there before a job scheduled earlier, both could wait for each other. */
 static error *start(walk *w, const pons_array *arrays, int count, bool wait_here) {
   graph_lock();
+  if (plan_is_under_way()) {
+    graph_unlock();
+    return fail("eval", "a decomposition asks for values while it is planned");
+  }
   error *why = prepare(w, arrays, count) ? NULL : fail_no_memory("eval");
-  const group *here = NULL;
-  for (size_t n = 0; !why && n < w->n_groups; n++) {
-    group *g = &w->groups[n];
-    if (!(g->job = schedule(w, g, &why))) break;
-    show_plan(g->job->plan);
-    if (wait_here && n + 1 == w->n_groups && stream_claim(g->stream)) here = g;
-    else launch_job(g);
+  give_back_long_lists();
+  job *here = NULL;
+  for (size_t i = 0; !why && i < w->n_groups; i++) {
+    group *g = &w->groups[i];
+    job *j = schedule(w, g, &why);
+    if (!j) break;
+    show_plan(j->plan);
+    if (job_take_place(j, g->stream, wait_here && i + 1 == w->n_groups)) here = j;
   }
   graph_unlock();
-  if (here) {
-    job_run(here->job);
-    stream_end(here->stream);
-  }
+  if (here) job_run_here(here);
   return why;
 }
 

@@ -44,17 +44,24 @@ static error *bind(const plan *p, workspace *w, const run_input *in) {
   return why;
 }
 
-/* The buffer of an output, taken over from an input where that is allowed. */
-static error *make_output(const plan *p, workspace *w, run_input *in, int32_t memory, const char *op) {
-  const plan_memory *m = &p->memories[memory];
-  if (m->donor >= 0 && in[m->donor].may_take) {
-    w->held[memory] = in[m->donor].buffer;
-    w->base[memory] = in[m->donor].data;
-    in[m->donor].buffer = NULL;
+/* The operand whose buffer the step's result takes over, or -1. */
+static int find_donor(const plan_step *s, const run_input *in) {
+  for (int k = 0; s->donors >> k; k++)
+    if (s->donors >> k & 1 && in[s->memories[k]].may_take) return k;
+  return -1;
+}
+
+static error *make_output(const plan *p, workspace *w, run_input *in, const plan_step *s, int32_t memory) {
+  const int donor = find_donor(s, in);
+  if (donor >= 0) {
+    run_input *from = &in[s->memories[donor]];
+    w->held[memory] = from->buffer;
+    w->base[memory] = from->data;
+    from->buffer = NULL;
     return NULL;
   }
   error *why = NULL;
-  w->held[memory] = buffer_new((size_t)m->bytes, op, &why);
+  w->held[memory] = buffer_new((size_t)p->memories[memory].bytes, s->name, &why);
   if (!w->held[memory]) return why;
   w->base[memory] = buffer_data(w->held[memory]);
   return NULL;
@@ -63,7 +70,7 @@ static error *make_output(const plan *p, workspace *w, run_input *in, int32_t me
 static error *run_step(const plan *p, workspace *w, run_input *in, const plan_step *s) {
   for (int i = s->n_in; i < s->n_in + s->n_out; i++) {
     if (p->memories[s->memories[i]].kind != MEMORY_OUTPUT) continue;
-    error *why = make_output(p, w, in, s->memories[i], s->name);
+    error *why = make_output(p, w, in, s, s->memories[i]);
     if (why) return why;
   }
   operand *o = w->operands;
