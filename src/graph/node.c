@@ -16,7 +16,10 @@ int64_t pons_live_arrays(void) { return atomic_load(&live); }
 static node out_of_memory = {.refs = 1, .state = NODE_FAILED, .dtype = PONS_FLOAT32, .n_out = 1, .size = 1};
 
 pons_array node_no_memory(void) {
-  if (!out_of_memory.error) out_of_memory.error = fail_no_memory("array");
+  error *e = fail_no_memory("array"); /* each time: every thread that meets it is told */
+  graph_lock();
+  if (!out_of_memory.error) out_of_memory.error = e;
+  graph_unlock();
   return &out_of_memory;
 }
 
