@@ -38,12 +38,30 @@ void job_free(job *j) {
   mem_free(j);
 }
 
+/* Is the value there, and its elements where the plan expects them? */
+static bool is_as_expected(const plan_input *expected, const node *n) {
+  if (node_state_of(n) != NODE_READY) return false;
+  if (memcmp(n->strides, expected->strides, n->ndim * sizeof *n->strides) == 0) return true;
+  return shape_is_row_major(n->ndim, n->shape, n->strides) &&
+         shape_is_row_major(n->ndim, n->shape, expected->strides);
+}
+
+/* Under graph_lock: binds the input if that needs no work. */
+static void bind_if_ready(job *j, int i) {
+  const plan_leaf leaf = j->leaves[i];
+  const node *n = leaf.node;
+  if (leaf.result >= 0 && node_state_of(n) == NODE_READY) {
+    buffer *b = n->results[leaf.result];
+    j->in[i] = (run_input){buffer_keep(b), buffer_data(b), false};
+  } else if (leaf.result < 0 && is_as_expected(&j->plan->inputs[i], n)) {
+    j->in[i] = (run_input){buffer_keep(n->buffer), node_data(n), false};
+  }
+}
+
 void job_bind(job *j, int input, plan_leaf leaf) {
-  const node *n = pons_keep(leaf.node);
+  pons_keep(leaf.node);
   j->leaves[input] = leaf;
-  if (node_state_of(n) != NODE_READY) return;
-  buffer *b = leaf.result >= 0 ? n->results[leaf.result] : n->buffer;
-  j->in[input] = (run_input){buffer_keep(b), leaf.result >= 0 ? buffer_data(b) : node_data(n), false};
+  bind_if_ready(j, input);
 }
 
 static bool keeps_history(const node *n) { return n->traced && trace_is_open(); }
@@ -70,13 +88,9 @@ static error *wait_for(node *n) {
 
 /* Under graph_lock: binds an input that was not there when the plan was made: then it is expected in row-major order. */
 static error *bind_late(job *j, int i) {
-  const plan_leaf leaf = j->leaves[i];
-  const node *n = leaf.node;
-  if (leaf.result >= 0 || shape_is_row_major(n->ndim, n->shape, n->strides)) {
-    job_bind(j, i, leaf);
-    pons_release(leaf.node); /* one reference is enough */
-    return NULL;
-  }
+  bind_if_ready(j, i);
+  if (j->in[i].buffer) return NULL;
+  const node *n = j->leaves[i].node;
   error *why = NULL;
   const operand x = {node_data(n), (pons_dtype)n->dtype, n->ndim, n->shape, n->strides};
   buffer *b = run_row_major(j->plan->device, &x, &why);

@@ -1,0 +1,367 @@
+/* compile.c: functions with kept plans. For each signature (dtypes and shapes of the inputs, and the device) the function is called
+   once on placeholders, and what comes out is planned; later calls run the plan on buffers:
+
+       compiled ── variants, the latest first ── plan ── job, idle or in use
+
+   What does not depend on the inputs is computed when the function is traced and bound for good. Inside another trace (a gradient, a
+   batch, an export) the function itself is called, so that the trace sees what it does. Uses job.c, plan/, graph/. */
+#include "run/job.h"
+#include <pthread.h>
+
+enum { MAX_VARIANTS = 64 };
+
+/* Where a result comes from. */
+typedef struct origin {
+  enum { FROM_PLAN, FROM_INPUT, FROM_CONSTANT } kind;
+  int index;      /* of the plan's output or of the input */
+  node *constant; /* with a reference */
+} origin;
+
+/* One signature. */
+typedef struct variant {
+  atomic_int refs;
+  struct variant *next;
+  device *device;
+  int n_in, n_out, n_results; /* n_results: outputs of the plan */
+  spec *in;
+  origin *out;
+  spec *results;
+  plan *plan;
+  plan_leaf *constants; /* the plan's inputs behind the first n_in */
+  _Atomic(job *) idle;
+} variant;
+
+typedef struct compiled {
+  function head;
+  function *f;
+  pthread_mutex_t lock;
+  variant *variants;
+} compiled;
+
+/* Stands for a result until the plan has run. */
+static const prim prim_compiled = {.name = "Compiled", .opaque = true};
+
+/* ---- variants ---- */
+
+static void variant_release(variant *v) {
+  if (!v || atomic_fetch_sub(&v->refs, 1) != 1) return;
+  job *idle = atomic_load(&v->idle);
+  if (idle) job_free(idle);
+  for (int i = 0; v->plan && i < v->plan->n_inputs - v->n_in; i++) pons_release(v->constants[i].node);
+  for (int i = 0; v->out && i < v->n_out; i++) pons_release(v->out[i].constant);
+  plan_free(v->plan);
+  mem_free(v->in);
+  mem_free(v->out);
+  mem_free(v->results);
+  mem_free(v);
+}
+
+static variant *variant_new(int n_in, int n_out) {
+  variant *v = mem_zalloc(sizeof *v);
+  if (!v) return NULL;
+  atomic_init(&v->refs, 1);
+  v->device = stream_device(stream_current());
+  v->n_in = n_in;
+  v->n_out = n_out;
+  v->in = mem_alloc((size_t)(n_in + 1) * sizeof *v->in);
+  v->out = mem_zalloc((size_t)(n_out + 1) * sizeof *v->out);
+  v->results = mem_alloc((size_t)(n_out + 1) * sizeof *v->results);
+  if (v->in && v->out && v->results) return v;
+  variant_release(v);
+  return NULL;
+}
+
+static bool fits(const variant *v, const device *d, const pons_array *in, int n_in) {
+  if (v->n_in != n_in || v->device != d) return false;
+  for (int i = 0; i < n_in; i++)
+    if ((int)v->in[i].dtype != in[i]->dtype ||
+        !shape_equal(v->in[i].shape.n, v->in[i].shape.dims, in[i]->ndim, in[i]->shape))
+      return false;
+  return true;
+}
+
+/* The variant that fits, with a reference; it becomes the first. NULL: none. */
+static variant *find(compiled *c, const pons_array *in, int n_in) {
+  const device *d = stream_device(stream_current());
+  pthread_mutex_lock(&c->lock);
+  variant **at = &c->variants;
+  while (*at && !fits(*at, d, in, n_in)) at = &(*at)->next;
+  variant *v = *at;
+  if (v) {
+    *at = v->next;
+    v->next = c->variants;
+    c->variants = v;
+    atomic_fetch_add(&v->refs, 1);
+  }
+  pthread_mutex_unlock(&c->lock);
+  return v;
+}
+
+/* Adds it as the first; the one that was used longest ago goes if there are too many. */
+static void add(compiled *c, variant *v) {
+  pthread_mutex_lock(&c->lock);
+  atomic_fetch_add(&v->refs, 1);
+  v->next = c->variants;
+  c->variants = v;
+  variant **at = &v->next;
+  for (int n = 1; n < MAX_VARIANTS && *at; n++) at = &(*at)->next;
+  variant *oldest = *at;
+  *at = NULL;
+  pthread_mutex_unlock(&c->lock);
+  variant_release(oldest);
+}
+
+/* ---- tracing ---- */
+
+static bool is_computed(const node *n) { return node_state_of(n) != NODE_PENDING; }
+
+static int place_in(node *const *list, int n, const node *a) {
+  for (int i = 0; i < n; i++)
+    if (list[i] == a) return i;
+  return -1;
+}
+
+/* Values that do not depend on the placeholders, as far down as they are asked for, are computed now. */
+static bool compute_constants(const traced *t, const tape *walked) {
+  node **found = mem_alloc((size_t)(walked->count + 1) * sizeof *found);
+  if (!found) {
+    error_release(fail_no_memory("compile"));
+    return false;
+  }
+  int n = 0;
+  graph_lock();
+  const uint64_t epoch = walk_epoch();
+  for (int64_t i = 0; i < walked->count + t->n_out; i++) { /* what traced nodes read, and the results */
+    const bool result = i >= walked->count;
+    const tape_item *item = result ? NULL : &walked->at[i];
+    node *const *from = result ? &t->out[i - walked->count] : item->in;
+    const int count = result ? 1 : item->node->traced ? item->n_in : 0;
+    for (int k = 0; k < count; k++) {
+      if (from[k]->traced || is_computed(from[k]) || from[k]->mark >> 32 == epoch) continue;
+      from[k]->mark = epoch << 32;
+      found[n++] = from[k];
+    }
+  }
+  graph_unlock();
+  const bool fine = pons_eval_many(found, n);
+  mem_free(found);
+  return fine;
+}
+
+/* Does it depend on another trace than ours? Then its gradient must pass, which a plan does not let. */
+static bool is_part_of_other_trace(const traced *t, const tape *walked) {
+  for (int64_t i = 0; i < walked->count; i++) {
+    const tape_item *item = &walked->at[i];
+    if (!item->node->traced || place_in(t->in, t->n_in, item->node) >= 0) continue;
+    bool from_traced = false;
+    for (int k = 0; k < item->n_in; k++) from_traced |= item->in[k]->traced;
+    if (!from_traced) return true;
+  }
+  return false;
+}
+
+static void keep_origins(variant *v, const traced *t, node **wanted) {
+  for (int i = 0; i < v->n_out; i++) {
+    node *y = t->out[i];
+    const int input = place_in(t->in, t->n_in, y);
+    if (input >= 0) {
+      v->out[i] = (origin){FROM_INPUT, input, NULL};
+    } else if (is_computed(y)) {
+      v->out[i] = (origin){FROM_CONSTANT, 0, pons_keep(y)};
+    } else {
+      int at = place_in(wanted, v->n_results, y);
+      if (at < 0) {
+        at = v->n_results++;
+        wanted[at] = y;
+        v->results[at] = (spec){(pons_dtype)y->dtype, node_shape(y)};
+      }
+      v->out[i] = (origin){FROM_PLAN, at, NULL};
+    }
+  }
+}
+
+static bool make_plan(variant *v, const traced *t, node **wanted) {
+  graph_lock();
+  keep_origins(v, t, wanted);
+  const plan_request request = {.device = v->device,
+                                .wanted = wanted,
+                                .n_wanted = v->n_results,
+                                .placeholders = t->in,
+                                .n_placeholders = t->n_in};
+  error *why = NULL;
+  plan_leaf *leaves;
+  v->plan = plan_make(&request, &leaves, &why);
+  graph_unlock();
+  error_release(why);
+  if (!v->plan) return false;
+  for (int i = 0; i < t->n_in; i++) pons_release(leaves[i].node);
+  v->constants = leaves + t->n_in;
+  show_plan(v->plan);
+  return true;
+}
+
+static bool fill(variant *v, const traced *t, const tape *walked) {
+  for (int i = 0; i < t->n_in; i++) v->in[i] = (spec){(pons_dtype)t->in[i]->dtype, node_shape(t->in[i])};
+  if (!compute_constants(t, walked)) return false;
+  node **wanted = mem_alloc((size_t)(t->n_out + 1) * sizeof *wanted);
+  if (!wanted) error_release(fail_no_memory("compile"));
+  const bool fine = wanted && make_plan(v, t, wanted);
+  mem_free(wanted);
+  return fine;
+}
+
+/* A new variant, with a reference. NULL and an error; or NULL and *call_it: the function must be called itself. */
+static variant *trace(compiled *c, const pons_array *in, int n_in, bool *call_it) {
+  const bool inside = trace_is_open();
+  *call_it = false;
+  traced t;
+  tape walked = {0};
+  if (!function_trace(c->f, in, n_in, &t)) return NULL;
+  show_graph(t.out, t.n_out);
+  variant *v = variant_new(n_in, t.n_out);
+  bool fine = v && tape_walk(&walked, t.out, t.n_out, t.in, t.n_in);
+  if (!fine) error_release(fail_no_memory("compile"));
+  if (fine && inside && is_part_of_other_trace(&t, &walked)) *call_it = true;
+  fine = fine && !*call_it && fill(v, &t, &walked);
+  tape_free(&walked);
+  traced_free(&t);
+  if (fine) return v;
+  variant_release(v);
+  return NULL;
+}
+
+/* ---- running ---- */
+
+/* After a run: the job waits for the next, unless another does. */
+static void job_rest(job *j) {
+  variant *v = j->owner;
+  job *none = NULL;
+  if (!atomic_compare_exchange_strong(&v->idle, &none, j)) job_free(j);
+  variant_release(v);
+}
+
+static job *job_for(variant *v) {
+  job *j = atomic_exchange(&v->idle, NULL);
+  if (j) return j;
+  error *why = NULL;
+  j = job_new(v->plan, v->n_results, &why);
+  error_release(why);
+  if (!j) return NULL;
+  graph_lock();
+  j->n_lasting = v->plan->n_inputs - v->n_in;
+  for (int i = 0; i < j->n_lasting; i++) job_bind(j, v->n_in + i, v->constants[i]);
+  graph_unlock();
+  j->end = job_rest;
+  j->owner = v;
+  return j;
+}
+
+/* Starts the plan for `results`, which are pending. False: no memory. */
+static bool start(variant *v, const pons_array *in, pons_array *results) {
+  job *j = job_for(v);
+  if (!j) return false;
+  graph_lock();
+  const bool fine = job_begin(j, results);
+  bool here = false;
+  if (fine) {
+    atomic_fetch_add(&v->refs, 1);
+    for (int i = 0; i < v->n_in; i++) job_bind(j, i, (plan_leaf){in[i], -1});
+    here = job_take_place(j, stream_current(), true);
+  }
+  graph_unlock();
+  if (!fine) {
+    job_free(j);
+    error_release(fail_no_memory("compile"));
+  }
+  if (here) job_run_here(j);
+  return fine;
+}
+
+/* The array as a result: it belongs to the innermost scope. */
+static pons_array owned(pons_array a) { return pons_scope_return(pons_scope_open(), a); }
+
+static void replay(variant *v, const pons_array *in, pons_array *out) {
+  pons_array few[16], *results = v->n_results <= 16 ? few : mem_alloc((size_t)v->n_results * sizeof *results);
+  bool fine = results != NULL;
+  if (!fine) error_release(fail_no_memory("compile"));
+  for (int i = 0; fine && i < v->n_results; i++) {
+    const spec *s = &v->results[i];
+    results[i] = node_make_as(&prim_compiled, NULL, 0, NULL, s->dtype, s->shape.n, s->shape.dims);
+    fine = !node_failed(results[i]);
+  }
+  fine = fine && (v->n_results == 0 || start(v, in, results));
+  for (int i = 0; i < v->n_out; i++) {
+    const origin *o = &v->out[i];
+    if (!fine) out[i] = node_error(fail_no_memory("compile"));
+    else if (o->kind == FROM_PLAN) out[i] = results[o->index];
+    else out[i] = owned(o->kind == FROM_INPUT ? in[o->index] : o->constant);
+  }
+  if (results != few) mem_free(results);
+}
+
+/* Does a trace that is open now depend on it? */
+static bool is_under_trace(const node *n) { return n->traced && (!is_computed(n) || n->in); }
+
+/* Inputs that are not being computed yet are computed first. */
+static bool compute_inputs(const pons_array *in, int n_in) {
+  for (int i = 0; i < n_in; i++)
+    if (!is_computed(in[i])) return pons_eval_many(in, n_in);
+  return true;
+}
+
+static void fail_all(pons_array *out, int n_out, const char *text) {
+  for (int i = 0; i < n_out; i++) out[i] = node_fail("compile", "the function can't be traced: %s", text);
+}
+
+static void compiled_call(function *self, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  compiled *c = (compiled *)self;
+  for (int i = 0; i < n_in; i++) {
+    if (!node_failed(in[i]) && !is_under_trace(in[i])) continue;
+    pons_call(c->f, in, n_in, out, n_out);
+    return;
+  }
+  variant *v = find(c, in, n_in);
+  bool call_it = false;
+  if (!v && (v = trace(c, in, n_in, &call_it))) add(c, v);
+  if (call_it) {
+    pons_call(c->f, in, n_in, out, n_out);
+  } else if (!v) {
+    fail_all(out, n_out, pons_error() ? pons_error() : "no memory");
+  } else if (v->n_out != n_out) {
+    fail_all(out, n_out, "it has another number of results now");
+  } else if (compute_inputs(in, n_in)) {
+    replay(v, in, out);
+  } else {
+    for (int i = 0; i < n_out; i++) out[i] = node_fail("compile", "an input can't be computed: %s", pons_error());
+  }
+  variant_release(v);
+}
+
+static int compiled_outputs(function *self, const pons_array *in, int n_in) {
+  return pons_function_outputs(((compiled *)self)->f, in, n_in);
+}
+
+static void compiled_destroy(function *self) {
+  compiled *c = (compiled *)self;
+  while (c->variants) {
+    variant *v = c->variants;
+    c->variants = v->next;
+    variant_release(v);
+  }
+  pthread_mutex_destroy(&c->lock);
+  pons_function_release(c->f);
+  mem_free(c);
+}
+
+pons_function pons_compile(pons_function f) {
+  if (!f) {
+    error_release(fail("compile", "the function is NULL"));
+    return NULL;
+  }
+  compiled *c = function_new(sizeof *c, "compile", f->n_out, compiled_call, compiled_destroy);
+  if (!c) return NULL;
+  c->head.outputs = compiled_outputs;
+  c->f = pons_function_keep(f);
+  pthread_mutex_init(&c->lock, NULL);
+  return &c->head;
+}
