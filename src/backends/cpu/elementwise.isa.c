@@ -1,0 +1,264 @@
+/* elementwise.isa.c: the rows of elementwise.def as loops over packed elements, for each dtype; built once per instruction set, of which
+   ISA is the name. The compiler makes vector code of them: the loops are declared independent, and what they call has no
+   branches (scalar_float.h). Halves are converted in blocks and computed in float32, by the caller. Uses kernel/. */
+#include "backends/cpu/loops.h"
+#include "kernel/scalar.h"
+
+#define PASTE_(a, b) a##b
+#define PASTE(a, b) PASTE_(a, b)
+#define ISA_NAME(name) PASTE(name##_, ISA)
+#define LOOP_(name, suffix) loop_##name##_##suffix
+#define LOOP(name, suffix) LOOP_(name, suffix)
+#define LOOP_HEAD(name, suffix) \
+  static void LOOP(name, suffix)(void *out, const void *p, const void *q, const void *r, int64_t n)
+#define CAST_FROM(suffix) PASTE(from_, suffix)
+#define IF_0(...)
+#define IF_1(...) __VA_ARGS__
+#define IF(condition, ...) PASTE(IF_, condition)(__VA_ARGS__)
+#define COMPUTES_SAME 1
+#define COMPUTES_BOOL 1
+#define COMPUTES_REAL 1
+#define COMPUTES_CAST 0
+#ifdef __clang__
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+/* ---- bool and integers ---- */
+
+#define IN_ANY 1
+#define IN_REALS 1
+#define IN_BITS 1
+#define IN_NUMERIC 0
+#define IN_BOOLS 1
+#define IN_INTEGERS 0
+#define IN_FLOATS 0
+#define IN_FLOATING 0
+#define IN_COMPLEX 0
+#define TO_I32(x) (int32_t)(x)
+#define TO_U32(x) (uint32_t)(x)
+#define TO_I64(x) (int64_t)(x)
+#define TO_U64(x) (uint64_t)(x)
+#define TO_REAL(x) (x)
+#define TO_COMPLEX(x) (k_complex)(float)(x)
+#define SUFFIX b
+#define ELEMENT uint8_t
+#define VALUE bool
+#define REAL_ELEMENT uint8_t
+#include "backends/cpu/row_loops.def"
+#undef IN_NUMERIC
+#undef IN_BOOLS
+#undef IN_INTEGERS
+#define IN_NUMERIC 1
+#define IN_BOOLS 0
+#define IN_INTEGERS 1
+#define SUFFIX u8
+#define ELEMENT uint8_t
+#define VALUE uint8_t
+#define REAL_ELEMENT uint8_t
+#include "backends/cpu/row_loops.def"
+#define SUFFIX u16
+#define ELEMENT uint16_t
+#define VALUE uint16_t
+#define REAL_ELEMENT uint16_t
+#include "backends/cpu/row_loops.def"
+#define SUFFIX u32
+#define ELEMENT uint32_t
+#define VALUE uint32_t
+#define REAL_ELEMENT uint32_t
+#include "backends/cpu/row_loops.def"
+#define SUFFIX u64
+#define ELEMENT uint64_t
+#define VALUE uint64_t
+#define REAL_ELEMENT uint64_t
+#include "backends/cpu/row_loops.def"
+#define SUFFIX i8
+#define ELEMENT int8_t
+#define VALUE int8_t
+#define REAL_ELEMENT int8_t
+#include "backends/cpu/row_loops.def"
+#define SUFFIX i16
+#define ELEMENT int16_t
+#define VALUE int16_t
+#define REAL_ELEMENT int16_t
+#include "backends/cpu/row_loops.def"
+#define SUFFIX i32
+#define ELEMENT int32_t
+#define VALUE int32_t
+#define REAL_ELEMENT int32_t
+#include "backends/cpu/row_loops.def"
+#define SUFFIX i64
+#define ELEMENT int64_t
+#define VALUE int64_t
+#define REAL_ELEMENT int64_t
+#include "backends/cpu/row_loops.def"
+
+/* ---- floats ---- */
+
+#undef IN_BITS
+#undef IN_INTEGERS
+#undef IN_FLOATS
+#undef IN_FLOATING
+#undef TO_I32
+#undef TO_U32
+#undef TO_I64
+#undef TO_U64
+#define IN_BITS 0
+#define IN_INTEGERS 0
+#define IN_FLOATS 1
+#define IN_FLOATING 1
+#define TO_I32(x) PASTE(k_i32_from_, SUFFIX)(x)
+#define TO_U32(x) PASTE(k_u32_from_, SUFFIX)(x)
+#define TO_I64(x) PASTE(k_i64_from_, SUFFIX)(x)
+#define TO_U64(x) PASTE(k_u64_from_, SUFFIX)(x)
+
+/* Angles: the loops below are right for operands that are not huge; what they call for are the three that follow them. */
+#define loop_sin_f32 small_sin
+#define loop_cos_f32 small_cos
+#define loop_tan_f32 small_tan
+#undef k_sin
+#undef k_cos
+#undef k_tan
+#define k_sin(x) k_sin_small_f32(x)
+#define k_cos(x) k_cos_small_f32(x)
+#define k_tan(x) k_tan_small_f32(x)
+#define SUFFIX f32
+#define ELEMENT float
+#define VALUE float
+#define REAL_ELEMENT float
+#include "backends/cpu/row_loops.def"
+#undef loop_sin_f32
+#undef loop_cos_f32
+#undef loop_tan_f32
+#undef k_sin
+#undef k_cos
+#undef k_tan
+#define k_sin(x) K(sin)(x)
+#define k_cos(x) K(cos)(x)
+#define k_tan(x) K(tan)(x)
+
+static void with_huge_angles(float *ys, const float *xs, int64_t n, loop *small, float (*any)(float)) {
+  enum { BLOCK = 512 };
+  float kept[BLOCK];
+  for (int64_t at = 0; at < n; at += BLOCK) {
+    int64_t count = n - at < BLOCK ? n - at : BLOCK;
+    int huge = 0;
+    for (int64_t i = 0; i < count; i++) huge |= !(k_abs_f32(xs[at + i]) < K_ANGLE_LIMIT);
+    if (huge) memcpy(kept, xs + at, (size_t)count * sizeof *kept); /* ys may be xs */
+    small(ys + at, xs + at, NULL, NULL, count);
+    for (int64_t i = 0; huge && i < count; i++)
+      if (!(k_abs_f32(kept[i]) < K_ANGLE_LIMIT)) ys[at + i] = any(kept[i]);
+  }
+}
+LOOP_HEAD(sin, f32) { (void)q, (void)r, with_huge_angles(out, p, n, small_sin, sinf); }
+LOOP_HEAD(cos, f32) { (void)q, (void)r, with_huge_angles(out, p, n, small_cos, cosf); }
+LOOP_HEAD(tan, f32) { (void)q, (void)r, with_huge_angles(out, p, n, small_tan, tanf); }
+
+#define SUFFIX f64
+#define ELEMENT double
+#define VALUE double
+#define REAL_ELEMENT double
+#include "backends/cpu/row_loops.def"
+
+/* ---- complex ---- */
+
+#undef IN_REALS
+#undef IN_FLOATS
+#undef IN_COMPLEX
+#undef TO_I32
+#undef TO_U32
+#undef TO_I64
+#undef TO_U64
+#undef TO_REAL
+#undef TO_COMPLEX
+#define IN_REALS 0
+#define IN_FLOATS 0
+#define IN_COMPLEX 1
+#define TO_I32(x) k_i32_from_f32(crealf(x))
+#define TO_U32(x) k_u32_from_f32(crealf(x))
+#define TO_I64(x) k_i64_from_f32(crealf(x))
+#define TO_U64(x) k_u64_from_f32(crealf(x))
+#define TO_REAL(x) crealf(x)
+#define TO_COMPLEX(x) (x)
+#define SUFFIX c64
+#define ELEMENT k_complex
+#define VALUE k_complex
+#define REAL_ELEMENT float
+#include "backends/cpu/row_loops.def"
+
+/* ---- halves to and from float32 ---- */
+
+LOOP_HEAD(from_f16, f32) {
+  const uint16_t *xs = p;
+  float *ys = out;
+  (void)q, (void)r;
+  for (int64_t i = 0; i < n; i++) ys[i] = k_float_from_half(xs[i]);
+}
+LOOP_HEAD(from_f32, f16) {
+  const float *xs = p;
+  uint16_t *ys = out;
+  (void)q, (void)r;
+  for (int64_t i = 0; i < n; i++) ys[i] = k_half_from_float(xs[i]);
+}
+LOOP_HEAD(from_bf16, f32) {
+  const uint16_t *xs = p;
+  float *ys = out;
+  (void)q, (void)r;
+  for (int64_t i = 0; i < n; i++) ys[i] = k_float_from_bfloat(xs[i]);
+}
+LOOP_HEAD(from_f32, bf16) {
+  const float *xs = p;
+  uint16_t *ys = out;
+  (void)q, (void)r;
+  for (int64_t i = 0; i < n; i++) ys[i] = k_bfloat_from_float(xs[i]);
+}
+
+/* ---- the table ---- */
+
+#define BOOL_LOOPS(name) [PONS_BOOL] = LOOP(name, b)
+#define INTEGER_LOOPS(name)                                                                                  \
+  [PONS_UINT8] = LOOP(name, u8), [PONS_UINT16] = LOOP(name, u16), [PONS_UINT32] = LOOP(name, u32),        \
+  [PONS_UINT64] = LOOP(name, u64), [PONS_INT8] = LOOP(name, i8), [PONS_INT16] = LOOP(name, i16),          \
+  [PONS_INT32] = LOOP(name, i32), [PONS_INT64] = LOOP(name, i64)
+#define FLOAT_LOOPS(name) [PONS_FLOAT32] = LOOP(name, f32), [PONS_FLOAT64] = LOOP(name, f64)
+#define COMPLEX_LOOPS(name) [PONS_COMPLEX64] = LOOP(name, c64)
+#define LOOPS_ANY(name) {BOOL_LOOPS(name), INTEGER_LOOPS(name), FLOAT_LOOPS(name), COMPLEX_LOOPS(name)},
+#define LOOPS_NUMERIC(name) {INTEGER_LOOPS(name), FLOAT_LOOPS(name), COMPLEX_LOOPS(name)},
+#define LOOPS_REALS(name) {BOOL_LOOPS(name), INTEGER_LOOPS(name), FLOAT_LOOPS(name)},
+#define LOOPS_FLOATING(name) {FLOAT_LOOPS(name), COMPLEX_LOOPS(name)},
+#define LOOPS_FLOATS(name) {FLOAT_LOOPS(name)},
+#define LOOPS_BITS(name) {BOOL_LOOPS(name), INTEGER_LOOPS(name)},
+#define LOOPS_INTEGERS(name) {INTEGER_LOOPS(name)},
+#define LOOPS_BOOLS(name) {BOOL_LOOPS(name)},
+#define LOOPS_COMPLEX(name) {COMPLEX_LOOPS(name)},
+#define ROW_LOOPS(name, types, result) [ROW_##name] = PASTE(ROW_LOOPS_, COMPUTES_##result)(name, types)
+#define ROW_LOOPS_1(name, types) LOOPS_##types(name)
+#define ROW_LOOPS_0(name, types) {NULL}, /* `cast` has a table of its own */
+#define CASTS_OF(suffix) LOOPS_ANY(from_##suffix)
+#define UNARY(name, file, variant, types, result, ...) ROW_LOOPS(name, types, result)
+#define BINARY(name, file, variant, types, result, ...) ROW_LOOPS(name, types, result)
+#define TERNARY(name, file, variant, types, result, ...) ROW_LOOPS(name, types, result)
+
+const loops ISA_NAME(loops) = {
+    .row = {
+#include "kernel/elementwise.def"
+    },
+    .cast = {
+        [PONS_BOOL] = CASTS_OF(b)
+        [PONS_UINT8] = CASTS_OF(u8)
+        [PONS_UINT16] = CASTS_OF(u16)
+        [PONS_UINT32] = CASTS_OF(u32)
+        [PONS_UINT64] = CASTS_OF(u64)
+        [PONS_INT8] = CASTS_OF(i8)
+        [PONS_INT16] = CASTS_OF(i16)
+        [PONS_INT32] = CASTS_OF(i32)
+        [PONS_INT64] = CASTS_OF(i64)
+        [PONS_FLOAT16] = {[PONS_FLOAT32] = LOOP(from_f16, f32)},
+        [PONS_BFLOAT16] = {[PONS_FLOAT32] = LOOP(from_bf16, f32)},
+        [PONS_FLOAT32] = {BOOL_LOOPS(from_f32), INTEGER_LOOPS(from_f32), FLOAT_LOOPS(from_f32), COMPLEX_LOOPS(from_f32),
+                          [PONS_FLOAT16] = LOOP(from_f32, f16), [PONS_BFLOAT16] = LOOP(from_f32, bf16)},
+        [PONS_FLOAT64] = CASTS_OF(f64)
+        [PONS_COMPLEX64] = CASTS_OF(c64)
+    },
+};

@@ -1,0 +1,270 @@
+/* fused.c: runs kernels on the CPU, tile by tile.
+
+   The elements of the outputs are cut into pieces of fixed size, which the threads share, and pieces into tiles so small that
+   whatever lives between two instructions stays in the L1 cache. Packed operands are used where they lie; the rest is copied to the tile:
+
+       in 0 (packed) ────────────┐
+       in 1 (repeats) ─ filled ──┼─ add ─ slot ─ tanh ─ out 0 (written in place)
+       in 2 (strided) ─ copied ──┘        
+
+   A tile is a run of consecutive elements, or, where an operand is transposed against the output, a block of rows and columns: read
+   along one axis, written along the other. Uses base/, kernel/. */
+#include "backends/cpu/program.h"
+
+enum {
+  TILE = 1024,         /* elements at most */
+  ARENA = 48 * 1024,   /* bytes of all slots */
+  PIECE = 32 * 1024,   /* elements that one thread takes at a time */
+  SIDE = 32,           /* of a block */
+  WORTH_BLOCKS = 2048  /* elements from which transposing by blocks pays */
+};
+
+typedef struct work {
+  const kernel *kernel;
+  const operand *in, *out;
+  reach reach[KERNEL_MAX_INPUTS];
+  int64_t size; /* elements of an output */
+  int64_t tile; /* elements a slot holds */
+  /* Axes, joined where every operand allows it, and strides of the inputs along them; only if an input is neither packed nor repeated. */
+  int n;
+  int64_t dims[PONS_MAX_NDIM];
+  int64_t *strides[KERNEL_MAX_INPUTS];
+  /* Blocks: rows along axis `row`, columns along the last; row = -1: runs. */
+  int row;
+  int64_t rows, columns, row_blocks, column_blocks;
+  program program;
+} work;
+
+/* ---- what both kinds of tiles do ---- */
+
+static void place_slots(const work *w, char *arena, char **at, int64_t count) {
+  const program *p = &w->program;
+  for (int r = 0; r < p->n_registers; r++)
+    if (p->slot[r] >= 0) at[r] = arena + (size_t)p->slot[r] * (size_t)w->tile * p->item_size;
+  for (int i = 0; i < w->kernel->n_in; i++)
+    if (w->reach[i] == REACH_REPEAT) tile_copy(at[i], w->in[i].data, 0, count, p->size[i]);
+}
+
+static void run_ops(const program *p, char **at, int64_t count) {
+  for (int i = 0; i < p->n_ops; i++) {
+    const op *o = &p->ops[i];
+    o->run(at[o->out], at[o->arg[0]], o->arg[1] < 0 ? NULL : at[o->arg[1]], o->arg[2] < 0 ? NULL : at[o->arg[2]], count);
+  }
+}
+
+/* ---- runs ---- */
+
+/* `count` elements of input i from element `from` of the output on: where they lie, or copied to `slot`. */
+static char *reach_run(const work *w, int i, int64_t from, int64_t count, char *slot) {
+  const int64_t *strides = w->strides[i];
+  size_t size = w->program.size[i];
+  int last = w->n - 1;
+  int64_t index[PONS_MAX_NDIM], offset = 0, rest = from;
+  for (int d = last; d >= 0; d--) {
+    index[d] = rest % w->dims[d];
+    rest /= w->dims[d];
+    offset += index[d] * strides[d];
+  }
+  const char *data = w->in[i].data;
+  if (strides[last] == 1 && w->dims[last] - index[last] >= count) return (char *)data + offset * (int64_t)size;
+  for (char *to = slot; count > 0;) {
+    int64_t run = w->dims[last] - index[last];
+    if (run > count) run = count;
+    tile_copy(to, data + offset * (int64_t)size, strides[last], run, size);
+    to += run * (int64_t)size;
+    count -= run;
+    offset -= index[last] * strides[last]; /* to the start of the next row */
+    index[last] = 0;
+    for (int d = last - 1; d >= 0; d--) {
+      offset += strides[d];
+      if (++index[d] < w->dims[d]) break;
+      offset -= index[d] * strides[d];
+      index[d] = 0;
+    }
+  }
+  return slot;
+}
+
+static void store_run(const program *p, const kernel *k, char **at, int64_t count, bool from_inputs) {
+  for (int o = 0; o < k->n_out; o++) {
+    int r = p->result[o], to = p->first_output + o;
+    if (r != to && (r < k->n_in) == from_inputs && at[r] != at[to]) memcpy(at[to], at[r], (size_t)count * p->size[to]);
+  }
+}
+
+static void run_runs(const work *w, int64_t from, int64_t end) {
+  _Alignas(64) char arena[ARENA];
+  char *at[MAX_REGISTERS];
+  const program *p = &w->program;
+  const kernel *k = w->kernel;
+  char *slots[KERNEL_MAX_INPUTS];
+  place_slots(w, arena, at, end - from < w->tile ? end - from : w->tile);
+  for (int i = 0; i < k->n_in; i++) slots[i] = at[i];
+  for (; from < end; from += w->tile) {
+    int64_t count = end - from < w->tile ? end - from : w->tile;
+    for (int i = 0; i < k->n_in; i++) {
+      if (w->reach[i] == REACH_PACKED) at[i] = (char *)w->in[i].data + from * p->size[i];
+      if (w->reach[i] == REACH_GATHER) at[i] = reach_run(w, i, from, count, slots[i]);
+    }
+    for (int o = 0; o < k->n_out; o++)
+      at[p->first_output + o] = (char *)w->out[o].data + from * p->size[p->first_output + o];
+    run_ops(p, at, count);
+    store_run(p, k, at, count, true); /* an input that is itself a result, before its memory is written as another's */
+    store_run(p, k, at, count, false);
+  }
+}
+
+static void run_piece_of_runs(void *context, int64_t piece) {
+  const work *w = context;
+  int64_t from = piece * PIECE;
+  run_runs(w, from, from + PIECE < w->size ? from + PIECE : w->size);
+}
+
+/* ---- blocks ---- */
+
+static void copy_block_in(const work *w, int i, const int64_t *index, int64_t rows, int64_t columns, void *to,
+                          int64_t to_stride) {
+  int64_t offset = 0;
+  for (int d = 0; d < w->n; d++) offset += index[d] * w->strides[i][d];
+  block b = {rows, columns, w->strides[i][w->row], w->strides[i][w->n - 1]};
+  tile_copy_block(to, to_stride, (const char *)w->in[i].data + offset * w->program.size[i], &b, w->program.size[i]);
+}
+
+static void run_block(const work *w, const int64_t *index, int64_t rows, int64_t columns, char **at) {
+  const program *p = &w->program;
+  const kernel *k = w->kernel;
+  int64_t offset = 0, step = 1, row_step = 1;
+  for (int d = w->n - 1; d >= 0; d--) {
+    if (d == w->row) row_step = step;
+    offset += index[d] * step;
+    step *= w->dims[d];
+  }
+  if (p->n_ops == 0 && k->n_out == 1 && w->reach[p->result[0]] == REACH_GATHER) { /* a copy needs no tile */
+    char *to = (char *)w->out[0].data + offset * p->size[p->first_output];
+    copy_block_in(w, p->result[0], index, rows, columns, to, row_step);
+    return;
+  }
+  for (int i = 0; i < k->n_in; i++)
+    if (w->reach[i] == REACH_GATHER) copy_block_in(w, i, index, rows, columns, at[i], columns);
+  run_ops(p, at, rows * columns);
+  for (int o = 0; o < k->n_out; o++) {
+    block b = {rows, columns, columns, 1};
+    size_t size = p->size[p->first_output + o];
+    tile_copy_block((char *)w->out[o].data + offset * (int64_t)size, row_step, at[p->result[o]], &b, size);
+  }
+}
+
+static void run_piece_of_blocks(void *context, int64_t piece) {
+  _Alignas(64) char arena[ARENA];
+  char *at[MAX_REGISTERS];
+  const work *w = context;
+  int64_t per_piece = PIECE / (w->rows * w->columns), blocks = w->row_blocks * w->column_blocks, index[PONS_MAX_NDIM];
+  for (int d = 0; d < w->n; d++)
+    if (d != w->row && d != w->n - 1) blocks *= w->dims[d];
+  place_slots(w, arena, at, w->rows * w->columns);
+  for (int64_t b = piece * per_piece; b < (piece + 1) * per_piece && b < blocks; b++) {
+    int64_t rest = b / w->column_blocks;
+    index[w->n - 1] = b % w->column_blocks * w->columns;
+    index[w->row] = rest % w->row_blocks * w->rows;
+    rest /= w->row_blocks;
+    for (int d = w->n - 2; d >= 0; d--) {
+      if (d == w->row) continue;
+      index[d] = rest % w->dims[d];
+      rest /= w->dims[d];
+    }
+    int64_t rows = w->dims[w->row] - index[w->row], columns = w->dims[w->n - 1] - index[w->n - 1];
+    run_block(w, index, rows < w->rows ? rows : w->rows, columns < w->columns ? columns : w->columns, at);
+  }
+}
+
+/* The axis along which an input that is strided along the last axis lies together; -1: there is none, or it does not pay. */
+static int find_row_axis(const work *w) {
+  int last = w->n - 1, best = -1;
+  if (w->size < WORTH_BLOCKS) return -1;
+  for (int i = 0; i < w->kernel->n_in && best < 0; i++) {
+    if (w->reach[i] != REACH_GATHER) continue;
+    int64_t least = w->strides[i][last] < 0 ? -w->strides[i][last] : w->strides[i][last];
+    for (int d = 0; d < last && least > 1; d++) {
+      int64_t stride = w->strides[i][d] < 0 ? -w->strides[i][d] : w->strides[i][d];
+      if (stride == 0 || stride >= least || w->dims[d] < 4 || w->dims[last] < 4) continue;
+      least = stride;
+      best = d;
+    }
+  }
+  return best;
+}
+
+static void run_blocks(work *w) {
+  int64_t blocks, last = w->dims[w->n - 1];
+  w->columns = last < SIDE ? last : SIDE;
+  w->rows = w->tile / w->columns;
+  if (last >= SIDE && w->rows > SIDE) w->rows = SIDE;
+  if (w->rows > w->dims[w->row]) {
+    w->rows = w->dims[w->row];
+    w->columns = w->tile / w->rows < last ? w->tile / w->rows : last;
+  }
+  w->row_blocks = (w->dims[w->row] + w->rows - 1) / w->rows;
+  w->column_blocks = (last + w->columns - 1) / w->columns;
+  blocks = w->size / (last * w->dims[w->row]) * w->row_blocks * w->column_blocks;
+  int64_t per_piece = PIECE / (w->rows * w->columns);
+  parallel_for((blocks + per_piece - 1) / per_piece, run_piece_of_blocks, w);
+}
+
+/* ---- the whole ---- */
+
+static void fit_tile(work *w) {
+  int64_t room = w->program.n_slots ? ARENA / (int64_t)(w->program.item_size * (size_t)w->program.n_slots) : TILE;
+  w->tile = room < TILE ? room & ~(int64_t)7 : TILE;
+}
+
+/* Strides of what has to be copied, along as few axes as will do. */
+static void join_axes(work *w, int64_t (*strides)[PONS_MAX_NDIM]) {
+  int64_t *lists[KERNEL_MAX_INPUTS];
+  int count = 0;
+  w->n = w->out[0].ndim;
+  memcpy(w->dims, w->out[0].shape, (size_t)w->n * sizeof *w->dims);
+  for (int i = 0; i < w->kernel->n_in; i++) {
+    w->strides[i] = strides[i];
+    if (w->reach[i] != REACH_GATHER) continue;
+    memcpy(strides[i], w->in[i].strides, (size_t)w->n * sizeof **strides);
+    lists[count++] = strides[i];
+  }
+  w->n = shape_collapse(w->n, w->dims, count, lists);
+}
+
+error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
+  work w;
+  bool gathers = false;
+  int n = out[0].ndim;
+  const int64_t *dims = out[0].shape;
+  w.kernel = k;
+  w.in = in;
+  w.out = out;
+  w.row = -1;
+  w.size = shape_size(n, dims);
+  if (w.size == 0) return NULL;
+  for (int i = 0; i < k->n_in; i++) {
+    bool repeats = true;
+    for (int d = 0; d < n && repeats; d++) repeats = dims[d] == 1 || in[i].strides[d] == 0;
+    w.reach[i] = shape_is_row_major(n, dims, in[i].strides) ? REACH_PACKED : repeats ? REACH_REPEAT : REACH_GATHER;
+    gathers |= w.reach[i] == REACH_GATHER;
+  }
+  int64_t strides[KERNEL_MAX_INPUTS][PONS_MAX_NDIM];
+  if (gathers) {
+    join_axes(&w, strides);
+    w.row = find_row_axis(&w);
+  }
+  if (w.row >= 0) { /* in blocks everything that does not repeat is copied; packed operands have the strides of the output */
+    for (int i = 0; i < k->n_in; i++) {
+      if (w.reach[i] != REACH_PACKED) continue;
+      w.reach[i] = REACH_GATHER;
+      shape_row_major(w.n, w.dims, strides[i]);
+    }
+  }
+  program_make(&w.program, k, w.reach, in, out, w.row < 0);
+  fit_tile(&w);
+  if (w.row >= 0) run_blocks(&w);
+  else if (w.size < 2 * PIECE) run_runs(&w, 0, w.size);
+  else parallel_for((w.size + PIECE - 1) / PIECE, run_piece_of_runs, &w);
+  return NULL;
+}

@@ -1,0 +1,147 @@
+/* program.c: makes the ops of a kernel: casts around halves, then slots for what lives between ops.
+
+       v2 = add v0 v1 float16        r3 = f32(r0)   r4 = f32(r1)   r5 = add r3 r4   r6 = f16(r5)
+
+   A half that was widened once is not widened again. Uses kernel/. */
+#include "backends/cpu/program.h"
+
+/* While a program is made: where each value of the kernel is. */
+typedef struct maker {
+  program *p;
+  const loops *loops;
+  int16_t home[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];  /* register of a value */
+  int16_t wide[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];  /* of the same in float32, if it is a half; -1: not made yet */
+  uint8_t dtype[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];
+  int16_t made_by[MAX_REGISTERS]; /* op; -1: an input */
+} maker;
+
+static bool is_half(int dtype) { return dtype == PONS_FLOAT16 || dtype == PONS_BFLOAT16; }
+
+static int16_t new_register(maker *m, int dtype) {
+  program *p = m->p;
+  size_t size = pons_dtype_size((pons_dtype)dtype);
+  if (size > p->item_size) p->item_size = size;
+  p->size[p->n_registers] = (uint8_t)size;
+  return (int16_t)p->n_registers++;
+}
+
+static int16_t add_op(maker *m, loop *run, int16_t a, int16_t b, int16_t c, int dtype) {
+  int16_t out = new_register(m, dtype);
+  m->made_by[out] = (int16_t)m->p->n_ops;
+  m->p->ops[m->p->n_ops++] = (op){run, out, {a, b, c}};
+  return out;
+}
+
+static int16_t widened(maker *m, int value) {
+  if (!is_half(m->dtype[value])) return m->home[value];
+  if (m->wide[value] < 0)
+    m->wide[value] = add_op(m, m->loops->cast[m->dtype[value]][PONS_FLOAT32], m->home[value], -1, -1, PONS_FLOAT32);
+  return m->wide[value];
+}
+
+static void add_cast(maker *m, const instruction *i, int value) {
+  int from = m->dtype[i->arg[0]], to = i->result;
+  int16_t x = m->home[i->arg[0]];
+  if (from != to) {
+    x = widened(m, i->arg[0]);
+    if (is_half(from)) from = PONS_FLOAT32;
+    if (is_half(to) && from != PONS_FLOAT32) x = add_op(m, m->loops->cast[from][PONS_FLOAT32], x, -1, -1, PONS_FLOAT32);
+    if (is_half(to)) from = PONS_FLOAT32;
+    if (from != to) x = add_op(m, m->loops->cast[from][to], x, -1, -1, to);
+  }
+  m->home[value] = x; /* a cast to what it is: another name for the register */
+}
+
+static void add_instruction(maker *m, const instruction *i, int value) {
+  int arity = row_table[i->row].arity;
+  int16_t arg[3] = {-1, -1, -1};
+  m->dtype[value] = i->result;
+  m->wide[value] = -1;
+  if (i->row == ROW_cast) {
+    add_cast(m, i, value);
+    return;
+  }
+  for (int a = 0; a < arity; a++) arg[a] = widened(m, i->arg[a]);
+  int operand = is_half(i->operand) ? PONS_FLOAT32 : i->operand;
+  int result = is_half(i->result) ? PONS_FLOAT32 : i->result;
+  int16_t x = add_op(m, m->loops->row[i->row][operand], arg[0], arg[1], arg[2], result);
+  m->home[value] = is_half(i->result) ? add_op(m, m->loops->cast[PONS_FLOAT32][i->result], x, -1, -1, i->result) : x;
+}
+
+/* The last op that reads each register; n_ops if the outputs are stored from it at the end. */
+static void find_last_uses(const program *p, int n_out, int16_t *last) {
+  for (int r = 0; r < p->n_registers; r++) last[r] = -1;
+  for (int i = 0; i < p->n_ops; i++)
+    for (int a = 0; a < 3; a++)
+      if (p->ops[i].arg[a] >= 0) last[p->ops[i].arg[a]] = (int16_t)i;
+  for (int i = 0; i < n_out; i++) last[p->result[i]] = (int16_t)p->n_ops;
+}
+
+/* May op `made` write straight into the memory of `out`? Not if that is an input which is read later. */
+static bool may_write(const kernel *k, const operand *in, const operand *out, const int16_t *last, int made) {
+  for (int i = 0; i < k->n_in; i++)
+    if (in[i].data == out->data && last[i] > made) return false;
+  return true;
+}
+
+static void write_outputs_in_place(maker *m, const kernel *k, const operand *in, const operand *out, int16_t *last) {
+  program *p = m->p;
+  for (int o = 0; o < k->n_out; o++) {
+    int16_t from = p->result[o], to = (int16_t)(p->first_output + o);
+    int made = from < k->n_in || from >= p->first_output ? -1 : m->made_by[from];
+    if (made < 0 || !may_write(k, in, &out[o], last, made)) continue;
+    p->ops[made].out = to;
+    for (int i = made + 1; i < p->n_ops; i++)
+      for (int a = 0; a < 3; a++)
+        if (p->ops[i].arg[a] == from) p->ops[i].arg[a] = to;
+    for (int other = 0; other < k->n_out; other++)
+      if (p->result[other] == from) p->result[other] = to;
+  }
+}
+
+static void give_slots(program *p, const kernel *k, const reach *reach, const int16_t *last) {
+  int16_t freed[MAX_REGISTERS];
+  int n_freed = 0;
+  p->n_slots = 0;
+  for (int r = 0; r < p->n_registers; r++) p->slot[r] = -1;
+  for (int i = 0; i < k->n_in; i++)
+    if (reach[i] != REACH_PACKED) p->slot[i] = (int16_t)p->n_slots++;
+  for (int i = 0; i < p->n_ops; i++) {
+    const op *o = &p->ops[i];
+    if (o->out < p->first_output) p->slot[o->out] = n_freed ? freed[--n_freed] : (int16_t)p->n_slots++;
+    for (int a = 0; a < 3; a++) {
+      int16_t r = o->arg[a];
+      bool again = r < 0 || (a > 0 && r == o->arg[0]) || (a > 1 && r == o->arg[1]);
+      if (again || r >= p->first_output || last[r] != i || p->slot[r] < 0) continue;
+      if (r < k->n_in && reach[r] == REACH_REPEAT) continue; /* filled once for all tiles */
+      freed[n_freed++] = p->slot[r];
+    }
+  }
+}
+
+void program_make(program *p, const kernel *k, const reach *reach, const operand *in, const operand *out, bool in_place) {
+  maker m;
+  int16_t last[MAX_REGISTERS];
+  m.p = p;
+  m.loops = loops_now();
+  p->n_ops = p->n_registers = 0;
+  p->item_size = 1;
+  for (int i = 0; i < k->n_in; i++) {
+    m.home[i] = new_register(&m, k->in[i]);
+    m.wide[i] = -1;
+    m.dtype[i] = k->in[i];
+    m.made_by[i] = -1;
+  }
+  for (int i = 0; i < k->n_code; i++) add_instruction(&m, &k->code[i], k->n_in + i);
+  p->first_output = p->n_registers;
+  for (int i = 0; i < k->n_out; i++) {
+    p->result[i] = m.home[k->out[i]];
+    new_register(&m, m.dtype[k->out[i]]);
+  }
+  find_last_uses(p, k->n_out, last);
+  if (in_place) {
+    write_outputs_in_place(&m, k, in, out, last);
+    find_last_uses(p, k->n_out, last);
+  }
+  give_slots(p, k, reach, last);
+}
