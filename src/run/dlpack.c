@@ -3,7 +3,7 @@
 #include "run/run.h"
 
 static const struct code {
-  pons_dtype dtype;
+  pons_dtype dtype = PONS_BOOL;
   DLDataType as;
 } codes[] = {{PONS_BOOL, {kDLBool, 8, 1}},       {PONS_UINT8, {kDLUInt, 8, 1}},       {PONS_UINT16, {kDLUInt, 16, 1}},
              {PONS_UINT32, {kDLUInt, 32, 1}},    {PONS_UINT64, {kDLUInt, 64, 1}},     {PONS_INT8, {kDLInt, 8, 1}},
@@ -102,7 +102,7 @@ static size_t extent(const shape *s, const int64_t *strides, size_t element) {
 pons_array pons_from_dlpack(struct DLManagedTensor *tensor) {
   if (!tensor) return node_fail("from_dlpack", "the tensor is NULL");
   const DLTensor *t = &tensor->dl_tensor;
-  pons_dtype dtype;
+  pons_dtype dtype = PONS_BOOL;
   shape s;
   error *why = read_tensor(t, &dtype, &s);
   if (why) {
