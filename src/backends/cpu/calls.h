@@ -1,0 +1,61 @@
+/* calls.h: what the CPU's implementations of primitives share, and their names.
+
+   Each takes a launch (device/device.h): inputs with any strides, outputs row-major. Loops are cut into pieces whose size
+   depends on shapes alone, so that results have the same bits for any number of threads. Uses device/, ops/params.h. */
+#ifndef CPU_CALLS_H
+#define CPU_CALLS_H
+#include "device/device.h"
+#include "ops/params.h"
+
+/* ---- copies (copy.c) ---- */
+
+/* Copies elements of `size` bytes between two operands of one shape; strides in elements. */
+void cpu_copy(void *to, const int64_t *to_strides, const void *from, const int64_t *from_strides, int n,
+              const int64_t *shape, size_t size);
+/* `x` row-major in memory at `to`. */
+void cpu_copy_packed(void *to, const operand *x);
+/* The elements of x, contiguous: its own memory if they are, else a copy in *held, which the caller releases (NULL is fine).
+   NULL and *why if there is no memory. */
+const void *cpu_packed(const operand *x, const char *op, buffer **held, error **why);
+static inline int64_t operand_size(const operand *x) { return shape_size(x->ndim, x->shape); }
+
+/* Pieces of a loop of `count` equal turns, each of which costs about `cost` elements: how many turns a piece has. */
+static inline int64_t turns_per_piece(int64_t count, int64_t cost) {
+  int64_t turns = (1 << 15) / (cost > 0 ? cost : 1);
+  return turns < 1 ? 1 : turns > count ? count : turns;
+}
+
+/* ---- implementations, by primitive ---- */
+
+error *cpu_reduce(const launch *l);
+error *cpu_arg_reduce(const launch *l);
+error *cpu_softmax(const launch *l);
+error *cpu_log_sum_exp(const launch *l);
+error *cpu_scan(const launch *l);
+error *cpu_sort(const launch *l);
+error *cpu_arg_sort(const launch *l);
+error *cpu_partition(const launch *l);
+error *cpu_arg_partition(const launch *l);
+error *cpu_matmul_blas(const launch *l);
+error *cpu_matmul_portable(const launch *l);
+error *cpu_addmm_blas(const launch *l);
+error *cpu_addmm_portable(const launch *l);
+const char *cpu_refuses_without_blas(const launch *l);
+error *cpu_convolution(const launch *l);
+error *cpu_gather(const launch *l);
+error *cpu_gather_axis(const launch *l);
+error *cpu_scatter(const launch *l);
+error *cpu_scatter_axis(const launch *l);
+error *cpu_masked_scatter(const launch *l);
+error *cpu_slice_update(const launch *l);
+error *cpu_dynamic_slice(const launch *l);
+error *cpu_dynamic_slice_update(const launch *l);
+error *cpu_concatenate(const launch *l);
+error *cpu_pad(const launch *l);
+error *cpu_arange(const launch *l);
+error *cpu_full(const launch *l);
+error *cpu_view(const launch *l);
+error *cpu_number_of_elements(const launch *l);
+error *cpu_random_bits(const launch *l);
+error *cpu_divmod(const launch *l);
+#endif

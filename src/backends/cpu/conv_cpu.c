@@ -1,0 +1,192 @@
+/* conv_cpu.c: "Convolution", channels last, any number of spatial axes.
+
+   What the kernel covers at one place of the result is a row of a matrix, and so the whole is a matrix product:
+
+       patches (places, kernel positions x channels)  x  weight (out channels, kernel positions x channels), transposed
+
+   Patches are written a piece of places at a time, few enough to stay in the cache. A weight gradient comes as a convolution
+   whose kernel is an image and whose channels are the batch: long rows, few places; it needs no path of its own.
+   Uses cpu/gemm.h. */
+#include "backends/cpu/calls.h"
+#include "backends/cpu/gemm.h"
+#include <stdlib.h>
+
+enum { PATCH_BYTES = 1 << 20, MOST_PLACES = 1024, LEAST_PLACES = 64 };
+
+/* One spatial axis. */
+typedef struct conv_axis {
+  int64_t in, out, kernel; /* sizes */
+  int64_t stride, low, kernel_dilation, input_dilation;
+  int64_t x_stride;
+  int64_t block; /* elements of a patch per position of the kernel along this axis */
+} conv_axis;
+
+typedef struct conv_job {
+  int n;
+  conv_axis axes[PONS_MAX_NDIM];
+  bool flip;
+  lane lane;
+  int64_t size; /* of a lane */
+  const char *x, *w;
+  char *out;
+  int64_t batch_stride;
+  int64_t channels, out_channels, groups; /* of x and the result, all groups together */
+  int64_t row;    /* length of a patch */
+  int64_t places; /* batch and spatial axes */
+  int64_t places_per_piece;
+  bool in_place;  /* x is its own patches */
+  error *_Atomic why;
+} conv_job;
+
+/* The element of x under position `j` of the kernel at `place`, or -1: padding, or between elements. */
+static int64_t under(const conv_axis *a, bool flip, int64_t place, int64_t j) {
+  int64_t at = place * a->stride + (flip ? a->kernel - 1 - j : j) * a->kernel_dilation - a->low;
+  if (at < 0 || a->input_dilation > 1) {
+    if (at < 0 || at % a->input_dilation) return -1;
+    at /= a->input_dilation;
+  }
+  return at < a->in ? at : -1;
+}
+
+/* Along the last axis positions of the kernel lie over neighbours, which are one run of memory; the rest is padding. */
+static void write_run(const conv_job *j, const conv_axis *a, int64_t place, const char *x, char *patch) {
+  int64_t first = place * a->stride - a->low, step = a->x_stride * j->size;
+  int64_t from = first < 0 ? -first : 0, to = a->in - first < a->kernel ? a->in - first : a->kernel;
+  if (from > a->kernel) from = a->kernel;
+  if (to < from) to = from;
+  memset(patch, 0, (size_t)(from * step));
+  if (to > from) memcpy(patch + from * step, x + (first + from) * step, (size_t)((to - from) * step));
+  memset(patch + to * step, 0, (size_t)((a->kernel - to) * step));
+}
+
+static void write_patch(const conv_job *j, int axis, const int64_t *place, const char *x, char *patch) {
+  const conv_axis *a = &j->axes[axis];
+  bool last = axis == j->n - 1;
+  if (last && a->kernel_dilation == 1 && a->input_dilation == 1 && !j->flip && a->x_stride == a->block) {
+    write_run(j, a, place[axis], x, patch);
+    return;
+  }
+  size_t bytes = (size_t)(a->block * j->size);
+  for (int64_t k = 0; k < a->kernel; k++, patch += bytes) {
+    int64_t at = under(a, j->flip, place[axis], k);
+    if (at < 0) memset(patch, 0, bytes);
+    else if (last) memcpy(patch, x + at * a->x_stride * j->size, bytes);
+    else write_patch(j, axis + 1, place, x + at * a->x_stride * j->size, patch);
+  }
+}
+
+static void write_patches(const conv_job *j, int64_t first, int64_t count, int64_t channel, char *patches) {
+  for (int64_t p = first; p < first + count; p++, patches += j->row * j->size) {
+    int64_t place[PONS_MAX_NDIM], rest = p;
+    for (int d = j->n - 1; d >= 0; d--) {
+      place[d] = rest % j->axes[d].out;
+      rest /= j->axes[d].out;
+    }
+    write_patch(j, 0, place, j->x + (rest * j->batch_stride + channel) * j->size, patches);
+  }
+}
+
+static void conv_places(const conv_job *j, int64_t first, int64_t count, char *patches) {
+  int64_t group_out = j->out_channels / j->groups, group_in = j->channels / j->groups;
+  for (int64_t g = 0; g < j->groups; g++) {
+    if (!j->in_place) write_patches(j, first, count, g * group_in, patches);
+    gemm product = {.lane = j->lane, .m = count, .n = group_out, .k = j->row, .alpha = 1};
+    product.a = j->in_place ? j->x + first * j->row * j->size : patches;
+    product.a_row = j->row, product.a_col = 1;
+    product.b = j->w + g * group_out * j->row * j->size;
+    product.b_row = 1, product.b_col = j->row;
+    product.c = j->out + (first * j->out_channels + g * group_out) * j->size;
+    product.c_row = j->out_channels;
+    cpu_gemm(&product);
+  }
+}
+
+static void conv_piece(void *context, int64_t piece) {
+  conv_job *j = context;
+  int64_t first = piece * j->places_per_piece;
+  int64_t count = j->places - first < j->places_per_piece ? j->places - first : j->places_per_piece;
+  if (j->in_place) {
+    conv_places(j, first, count, NULL);
+    return;
+  }
+  error *why = NULL, *none = NULL;
+  buffer *patches = buffer_new((size_t)(count * j->row * j->size), "conv", &why);
+  if (patches) conv_places(j, first, count, buffer_data(patches));
+  else if (!atomic_compare_exchange_strong(&j->why, &none, why)) error_release(why);
+  buffer_release(patches);
+}
+
+static void lay_out(conv_job *j, const launch *l, const int64_t *x_strides) {
+  const conv_params *p = l->params;
+  const operand *x = &l->in[0], *w = &l->in[1], *out = l->out;
+  j->n = x->ndim - 2;
+  j->flip = p->flip;
+  j->groups = p->groups;
+  j->channels = x->shape[j->n + 1];
+  j->out_channels = w->shape[0];
+  j->row = w->shape[j->n + 1];
+  j->batch_stride = x_strides[0];
+  j->places = out->shape[0];
+  bool plain = p->groups == 1;
+  for (int d = j->n - 1; d >= 0; d--) {
+    conv_axis *a = &j->axes[d];
+    *a = (conv_axis){.in = x->shape[d + 1], .out = out->shape[d + 1], .kernel = w->shape[d + 1], .stride = p->stride.at[d]};
+    a->low = p->pad_lo.at[d];
+    a->kernel_dilation = p->kernel_dilation.at[d];
+    a->input_dilation = p->input_dilation.at[d];
+    a->x_stride = x_strides[d + 1];
+    a->block = j->row;
+    j->row *= a->kernel;
+    j->places *= a->out;
+    plain = plain && a->kernel == 1 && a->stride == 1 && a->low == 0 && p->pad_hi.at[d] == 0 && a->input_dilation == 1;
+  }
+  j->in_place = plain && shape_is_row_major(x->ndim, x->shape, x_strides);
+  j->places_per_piece = PATCH_BYTES / (j->row * j->size + 1);
+  if (j->places_per_piece < LEAST_PLACES) j->places_per_piece = LEAST_PLACES;
+  if (j->places_per_piece > MOST_PLACES) j->places_per_piece = MOST_PLACES;
+}
+
+/* Lanes of x with neighbouring channels: x itself, or packed. */
+static error *lanes_of(const operand *x, bool packed, const char **lanes, int64_t *strides, buffer **held) {
+  error *why = NULL;
+  *held = NULL;
+  if (lane_is_direct(x->dtype) && (packed ? shape_is_row_major(x->ndim, x->shape, x->strides) : x->strides[x->ndim - 1] == 1)) {
+    *lanes = x->data;
+    memcpy(strides, x->strides, (size_t)x->ndim * sizeof *strides);
+    return NULL;
+  }
+  *held = buffer_new((size_t)operand_size(x) * lane_size(lane_of(x->dtype)), "conv", &why);
+  if (!*held) return why;
+  cpu_to_lanes(buffer_data(*held), x->dtype, x->data, x->ndim, x->shape, x->strides);
+  *lanes = buffer_data(*held);
+  shape_row_major(x->ndim, x->shape, strides);
+  return NULL;
+}
+
+static error *convolve(conv_job *j, const launch *l, const int64_t *x_strides, buffer *result) {
+  const operand *out = l->out;
+  bool direct = lane_is_direct(out->dtype);
+  j->out = direct ? out->data : buffer_data(result);
+  lay_out(j, l, x_strides);
+  if (j->row == 0) memset(j->out, 0, (size_t)(operand_size(out) * j->size));
+  else parallel_for((j->places + j->places_per_piece - 1) / j->places_per_piece, conv_piece, j);
+  error *why = atomic_load(&j->why);
+  if (!direct && !why) cpu_from_lanes(out->dtype, out->data, j->out, operand_size(out));
+  return why;
+}
+
+error *cpu_convolution(const launch *l) {
+  const operand *out = l->out;
+  int64_t count = operand_size(out), x_strides[PONS_MAX_NDIM], w_strides[PONS_MAX_NDIM];
+  buffer *x = NULL, *w = NULL, *result = NULL;
+  if (!count) return NULL;
+  conv_job j = {.lane = lane_of(out->dtype), .size = (int64_t)lane_size(lane_of(out->dtype))};
+  error *why = lanes_of(&l->in[0], false, &j.x, x_strides, &x);
+  if (!why) why = lanes_of(&l->in[1], true, &j.w, w_strides, &w);
+  if (!why && !lane_is_direct(out->dtype)) result = buffer_new((size_t)(count * j.size), "conv", &why);
+  if (!why) why = convolve(&j, l, x_strides, result);
+  buffer_release(x);
+  buffer_release(w);
+  buffer_release(result);
+  return why;
+}

@@ -1,0 +1,114 @@
+/* conv_cpu_test.c: "Convolution" in one to three dimensions against the definition, in double. */
+#include "backends/cpu/operands_for_tests.h"
+
+typedef struct conv_case {
+  int n;
+  int64_t x[5], w[5], out[5];
+  int64_t stride[3], low[3], high[3], kernel_dilation[3], input_dilation[3];
+  int groups;
+  bool flip;
+} conv_case;
+
+static double place_value(const conv_case *c, const made *x, const made *w, const int64_t *at) {
+  int64_t positions = 1, group_in = c->w[c->n + 1], channel = at[c->n + 1];
+  double sum = 0;
+  for (int d = 0; d < c->n; d++) positions *= c->w[d + 1];
+  for (int64_t k = 0; k < positions; k++) {
+    int64_t x_at[5] = {at[0]}, w_at[5] = {channel}, rest = k;
+    bool inside = true;
+    for (int d = c->n - 1; d >= 0; d--) {
+      int64_t j = rest % c->w[d + 1];
+      rest /= c->w[d + 1];
+      w_at[d + 1] = c->flip ? c->w[d + 1] - 1 - j : j;
+      int64_t spread = at[d + 1] * c->stride[d] + j * c->kernel_dilation[d] - c->low[d];
+      inside = inside && spread >= 0 && spread % c->input_dilation[d] == 0 && spread / c->input_dilation[d] < c->x[d + 1];
+      x_at[d + 1] = spread / c->input_dilation[d];
+    }
+    for (int64_t ch = 0; inside && ch < group_in; ch++) {
+      x_at[c->n + 1] = channel / (c->w[0] / c->groups) * group_in + ch;
+      w_at[c->n + 1] = ch;
+      sum += dtype_read(x->op.dtype, made_at(x, x_at)) * dtype_read(w->op.dtype, made_at(w, w_at));
+    }
+  }
+  return sum;
+}
+
+static bool sizes_of_result(conv_case *c) {
+  c->out[0] = c->x[0];
+  c->out[c->n + 1] = c->w[0];
+  for (int d = 0; d < c->n; d++) {
+    int64_t inside = (c->x[d + 1] ? (c->x[d + 1] - 1) * c->input_dilation[d] + 1 : 0) + c->low[d] + c->high[d];
+    int64_t reach = (c->w[d + 1] - 1) * c->kernel_dilation[d] + 1;
+    if (inside < reach) return false;
+    c->out[d + 1] = (inside - reach) / c->stride[d] + 1;
+  }
+  return true;
+}
+
+static void check_case(conv_case *c, pons_dtype d, bool any_layout) {
+  made x, w, y;
+  if (!sizes_of_result(c)) return;
+  make(&x, d, c->n + 2, c->x, any_layout);
+  make(&w, d, c->n + 2, c->w, any_layout);
+  make_out(&y, d, c->n + 2, c->out);
+  conv_params p = {{c->n, c->stride}, {c->n, c->low}, {c->n, c->high}, {c->n, c->kernel_dilation}, {c->n, c->input_dilation},
+                   c->groups, c->flip};
+  operand in[] = {x.op, w.op};
+  run_well(cpu_convolution, &(launch){&p, 2, 1, in, &y.op});
+  double terms = 4;
+  for (int k = 1; k < c->n + 2; k++) terms *= (double)c->w[k];
+  for (int64_t i = 0; i < operand_size(&y.op); i++) {
+    int64_t at[5], rest = i;
+    for (int k = c->n + 1; k >= 0; k--) at[k] = rest % c->out[k], rest /= c->out[k];
+    check_near(made_value(&y, i), place_value(c, &x, &w, at), precision_of(d) * (1 + terms), pons_dtype_name(d));
+  }
+  unmake(&x);
+  unmake(&w);
+  unmake(&y);
+}
+
+static void random_case(conv_case *c) {
+  int64_t group_in = random_int(1, 4), group_out = random_int(1, 4);
+  bool plain = random_int(0, 1);
+  *c = (conv_case){.n = (int)random_int(1, 3), .groups = random_int(0, 2) ? 1 : (int)random_int(1, 3), .flip = random_int(0, 3) == 0};
+  c->x[0] = random_int(0, 8) ? random_int(1, 3) : 0;
+  c->w[0] = group_out * c->groups;
+  c->x[c->n + 1] = group_in * c->groups;
+  c->w[c->n + 1] = group_in;
+  for (int d = 0; d < c->n; d++) {
+    c->x[d + 1] = random_int(1, 8);
+    c->w[d + 1] = random_int(1, 4);
+    c->low[d] = random_int(0, 2);
+    c->high[d] = random_int(0, 5);
+    c->stride[d] = plain ? 1 : random_int(1, 3);
+    c->kernel_dilation[d] = plain ? 1 : random_int(1, 2);
+    c->input_dilation[d] = plain ? 1 : random_int(1, 3);
+  }
+}
+
+static void agrees_with_the_definition(void **state) {
+  (void)state;
+  const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_FLOAT16, PONS_BFLOAT16};
+  for (int turn = 0; turn < 400; turn++) {
+    conv_case c;
+    random_case(&c);
+    check_case(&c, dtypes[turn % 4], turn / 4 % 2);
+  }
+}
+
+#define PLAIN .stride = {1, 1, 1}, .kernel_dilation = {1, 1, 1}, .input_dilation = {1, 1, 1}
+static void sizes_of_training(void **state) {
+  (void)state;
+  conv_case forward = {2, {8, 8, 8, 1}, {16, 3, 3, 1}, .low = {1, 1}, .high = {1, 1}, PLAIN, .groups = 1};
+  conv_case wide = {2, {40, 8, 8, 6}, {5, 3, 3, 6}, .low = {1, 1}, .high = {1, 1}, PLAIN, .groups = 1};
+  conv_case weights = {2, {5, 8, 8, 70}, {9, 8, 8, 70}, .low = {1, 1}, .high = {1, 1}, PLAIN, .groups = 1};
+  conv_case pointwise = {2, {3, 9, 9, 20}, {30, 1, 1, 20}, PLAIN, .groups = 1};
+  conv_case depthwise = {1, {2, 300, 6}, {6, 5, 1}, .low = {2}, .high = {2}, PLAIN, .groups = 6};
+  conv_case *cases[] = {&forward, &wide, &weights, &pointwise, &depthwise};
+  for (int i = 0; i < 5; i++) check_case(cases[i], PONS_FLOAT32, i == 2);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_the_definition), cmocka_unit_test(sizes_of_training)};
+  return cmocka_run_group_tests(tests, choose_seed, NULL);
+}

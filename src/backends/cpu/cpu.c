@@ -1,0 +1,63 @@
+/* cpu.c: the CPU's driver: the ordered list of its implementations, and what it found on this machine.
+   Uses cpu/cpu.h, cpu/calls.h, cpu/gemm.h. */
+#include "backends/cpu/cpu.h"
+#include "backends/cpu/calls.h"
+#include "backends/cpu/gemm.h"
+
+static const implementation implementations[] = {
+    {"Arange", "loops", NULL, cpu_arange},
+    {"Full", "copy", NULL, cpu_full},
+    {"Contiguous", "copy", NULL, cpu_full},
+    {"View", "copy", NULL, cpu_view},
+    {"NumberOfElements", "shape", NULL, cpu_number_of_elements},
+    {"Concatenate", "copy", NULL, cpu_concatenate},
+    {"Pad", "copy", NULL, cpu_pad},
+    {"Reduce", "loops", NULL, cpu_reduce},
+    {"ArgReduce", "loops", NULL, cpu_arg_reduce},
+    {"Scan", "loops", NULL, cpu_scan},
+    {"Sort", "radix", NULL, cpu_sort},
+    {"ArgSort", "radix", NULL, cpu_arg_sort},
+    {"Partition", "radix", NULL, cpu_partition},
+    {"ArgPartition", "radix", NULL, cpu_arg_partition},
+    {"Softmax", "loops", NULL, cpu_softmax},
+    {"LogSumExp", "loops", NULL, cpu_log_sum_exp},
+    {"Matmul", "blas", cpu_refuses_without_blas, cpu_matmul_blas},
+    {"Matmul", "portable", NULL, cpu_matmul_portable},
+    {"AddMM", "blas", cpu_refuses_without_blas, cpu_addmm_blas},
+    {"AddMM", "portable", NULL, cpu_addmm_portable},
+    {"Convolution", "patches", NULL, cpu_convolution},
+    {"Gather", "loops", NULL, cpu_gather},
+    {"GatherAxis", "loops", NULL, cpu_gather_axis},
+    {"Scatter", "loops", NULL, cpu_scatter},
+    {"ScatterAxis", "loops", NULL, cpu_scatter_axis},
+    {"MaskedScatter", "loops", NULL, cpu_masked_scatter},
+    {"SliceUpdate", "loops", NULL, cpu_slice_update},
+    {"DynamicSlice", "copy", NULL, cpu_dynamic_slice},
+    {"DynamicSliceUpdate", "copy", NULL, cpu_dynamic_slice_update},
+    {"RandomBits", "threefry", NULL, cpu_random_bits},
+    {"DivMod", "loops", NULL, cpu_divmod},
+};
+
+static int count(void) { return 1; }
+
+static void report(text *json) {
+  text_add(json, "{\"instruction_set\": ");
+  text_add_json(json, cpu_isa());
+  text_add(json, ", \"instruction_sets_found\": [");
+  for (const char *const *name = cpu_isas(); *name; name++) {
+    if (name != cpu_isas()) text_add(json, ", ");
+    text_add_json(json, *name);
+  }
+  text_add(json, "], \"threads\": %d, \"blas\": ", parallel_threads());
+  blas_report(json);
+  text_add(json, "}");
+}
+
+const driver driver_cpu = {
+    .name = "cpu",
+    .count = count,
+    .report = report,
+    .implementations = implementations,
+    .n_implementations = sizeof implementations / sizeof *implementations,
+    .run_kernel = cpu_run_kernel,
+};

@@ -1,0 +1,50 @@
+/* gemm.c: matrix products by our own loops, in panels that fit the cache. Uses cpu/gemm.h. */
+#include "backends/cpu/gemm.h"
+
+enum { PANEL_K = 64, PANEL_N = 128 };
+
+static void scale_rows(const gemm *g) {
+  size_t size = lane_size(g->lane);
+  for (int64_t i = 0; i < g->m; i++) {
+    char *row = (char *)g->c + (size_t)(i * g->c_row) * size;
+    if (g->beta == 0) {
+      memset(row, 0, (size_t)g->n * size);
+      continue;
+    }
+    for (int64_t j = 0; j < g->n; j++) {
+      lane_value *x = (lane_value *)(row + (size_t)j * size);
+      switch (g->lane) {
+        case LANE_FLOAT: *(float *)x *= g->beta; break;
+        case LANE_DOUBLE: *(double *)x *= (double)g->beta; break;
+        case LANE_INT:
+        case LANE_UINT: *(uint64_t *)x *= (uint64_t)g->beta; break;
+        default: *(complex64 *)x = (complex64){((complex64 *)x)->re * g->beta, ((complex64 *)x)->im * g->beta};
+      }
+    }
+  }
+}
+
+void portable_gemm(const gemm *g) {
+  lane_value panel[PANEL_K * PANEL_N];
+  size_t size = lane_size(g->lane);
+  if (g->beta != 1) scale_rows(g);
+  for (int64_t p = 0; p < g->k; p += PANEL_K)
+    for (int64_t j = 0; j < g->n; j += PANEL_N) {
+      int64_t k = g->k - p < PANEL_K ? g->k - p : PANEL_K, n = g->n - j < PANEL_N ? g->n - j : PANEL_N;
+      const char *b = (const char *)g->b + (p * g->b_row + j * g->b_col) * (int64_t)size;
+      pons_dtype element_type = size == sizeof(float) ? PONS_FLOAT32 : PONS_COMPLEX64; /* any of that size: a move */
+      for (int64_t r = 0; r < k; r++)
+        cpu_lanes()->load[element_type](b + r * g->b_row * (int64_t)size, g->b_col, n, (char *)panel + (size_t)(r * n) * size);
+      cpu_gemm_loops()->add[g->lane](g->m, n, k, g->alpha, (const char *)g->a + p * g->a_col * (int64_t)size, g->a_row, g->a_col,
+                                     panel, (char *)g->c + j * (int64_t)size, g->c_row);
+    }
+}
+
+void cpu_gemm(const gemm *g) {
+  bool real_or_complex = g->lane != LANE_INT && g->lane != LANE_UINT;
+  if (real_or_complex && blas_found() && blas_takes(g->m, g->k, g->a_row, g->a_col) &&
+      blas_takes(g->k, g->n, g->b_row, g->b_col) && g->c_row <= INT32_MAX)
+    blas_gemm(g);
+  else
+    portable_gemm(g);
+}

@@ -1,0 +1,125 @@
+/* lanes.c: what lanes are, and the loops over them of the instruction set in use. Uses cpu/lanes.h, cpu/cpu.h. */
+#include "backends/cpu/lanes.h"
+#include "backends/cpu/calls.h"
+#include "backends/cpu/cpu.h"
+#include "backends/cpu/cursor.h"
+#include "backends/cpu/gemm.h"
+#include <math.h>
+
+static int isa_index(void) {
+  const char *name = cpu_isa();
+  return strcmp(name, "avx512") == 0 ? 2 : strcmp(name, "avx2") == 0 ? 1 : 0;
+}
+
+#ifdef PONS_HAVE_AVX2
+#define AVX2(x) &x##_avx2
+#else
+#define AVX2(x) NULL
+#endif
+#ifdef PONS_HAVE_AVX512
+#define AVX512(x) &x##_avx512
+#else
+#define AVX512(x) NULL
+#endif
+#define CHOOSE(type, function)                                                        \
+  const type *function(void) {                                                        \
+    static const type *const loops[] = {&type##_baseline, AVX2(type), AVX512(type)};  \
+    return loops[isa_index()];                                                        \
+  }
+CHOOSE(lane_loops, cpu_lanes)
+CHOOSE(reduce_loops, cpu_reduce_loops)
+CHOOSE(softmax_loops, cpu_softmax_loops)
+CHOOSE(gemm_loops, cpu_gemm_loops)
+
+lane lane_of(pons_dtype d) {
+  switch (dtype_kind_of(d)) {
+    case KIND_BOOL:
+    case KIND_UNSIGNED: return LANE_UINT;
+    case KIND_SIGNED: return LANE_INT;
+    case KIND_FLOAT: return d == PONS_FLOAT64 ? LANE_DOUBLE : LANE_FLOAT;
+    case KIND_COMPLEX: break;
+  }
+  return LANE_COMPLEX;
+}
+
+bool lane_is_direct(pons_dtype d) {
+  return d == PONS_FLOAT32 || d == PONS_FLOAT64 || d == PONS_INT64 || d == PONS_UINT64 || d == PONS_COMPLEX64;
+}
+
+size_t lane_size(lane k) { return k == LANE_FLOAT ? sizeof(float) : sizeof(double); }
+
+static lane_value extreme(pons_dtype d, bool greatest) {
+  int bits = d == PONS_BOOL ? 1 : 8 * (int)pons_dtype_size(d);
+  float infinity = greatest ? INFINITY : -INFINITY;
+  switch (lane_of(d)) {
+    case LANE_FLOAT: return (lane_value){.f = infinity};
+    case LANE_DOUBLE: return (lane_value){.d = (double)infinity};
+    case LANE_INT: return (lane_value){.i = greatest ? INT64_MAX >> (64 - bits) : INT64_MIN >> (64 - bits)};
+    case LANE_UINT: return (lane_value){.u = greatest ? UINT64_MAX >> (64 - bits) : 0};
+    default: return (lane_value){.c = {infinity, infinity}};
+  }
+}
+
+lane_value lane_identity(int reduce_kind, pons_dtype d) {
+  bool one = reduce_kind == REDUCE_PROD;
+  switch (reduce_kind) {
+    case REDUCE_MIN: return extreme(d, true);
+    case REDUCE_MAX: return extreme(d, false);
+    case REDUCE_AND: return (lane_value){.u = 1};
+    case REDUCE_OR: return (lane_value){.u = 0};
+  }
+  switch (lane_of(d)) {
+    case LANE_FLOAT: return (lane_value){.f = one};
+    case LANE_DOUBLE: return (lane_value){.d = one};
+    case LANE_INT: return (lane_value){.i = one};
+    case LANE_UINT: return (lane_value){.u = one};
+    default: return (lane_value){.c = {one, 0}};
+  }
+}
+
+/* ---- whole operands ---- */
+
+typedef struct lanes_job {
+  pons_dtype dtype;
+  char *elements; /* one side */
+  char *lanes;    /* the other, packed */
+  cursor rows;
+  int64_t n, stride; /* of a row */
+  int64_t count, rows_per_piece;
+} lanes_job;
+
+static void load_rows(void *context, int64_t piece) {
+  const lanes_job *j = context;
+  cursor rows = j->rows;
+  int64_t row = piece * j->rows_per_piece, end = row + j->rows_per_piece < j->count ? row + j->rows_per_piece : j->count;
+  int64_t row_size = j->n * (int64_t)lane_size(lane_of(j->dtype));
+  cursor_to(&rows, row);
+  for (; row < end; row++, cursor_next(&rows))
+    cpu_lanes()->load[j->dtype](element(j->elements, j->dtype, rows.offset[0]), j->stride, j->n, j->lanes + row * row_size);
+}
+
+void cpu_to_lanes(void *lanes, pons_dtype d, const void *data, int n, const int64_t *shape, const int64_t *strides) {
+  int64_t packed[PONS_MAX_NDIM];
+  if (lane_is_direct(d)) {
+    shape_row_major(n, shape, packed);
+    cpu_copy(lanes, packed, data, strides, n, shape, pons_dtype_size(d));
+    return;
+  }
+  lanes_job j = {.dtype = d, .elements = (char *)data, .lanes = lanes, .rows = cursor_new(n, shape, 1, strides)};
+  j.n = cursor_take_last(&j.rows, &j.stride);
+  j.count = cursor_size(&j.rows);
+  if (!j.count) return;
+  j.rows_per_piece = turns_per_piece(j.count, j.n);
+  parallel_for((j.count + j.rows_per_piece - 1) / j.rows_per_piece, load_rows, &j);
+}
+
+static void store_tiles(void *context, int64_t piece) {
+  const lanes_job *j = context;
+  int64_t at = piece * j->n, n = j->count - at < j->n ? j->count - at : j->n;
+  cpu_lanes()->store[j->dtype](j->lanes + at * (int64_t)lane_size(lane_of(j->dtype)), n, element(j->elements, j->dtype, at), 1);
+}
+
+void cpu_from_lanes(pons_dtype d, void *data, const void *lanes, int64_t count) {
+  lanes_job j = {.dtype = d, .elements = data, .lanes = (char *)lanes, .n = 32 * TILE, .count = count};
+  parallel_for((count + j.n - 1) / j.n, store_tiles, &j);
+}

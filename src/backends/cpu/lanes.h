@@ -1,0 +1,83 @@
+/* lanes.h: elements of any dtype as what they are computed in, so that fourteen dtypes need five sorts of loop.
+
+       float16, bfloat16, float32 -> float     bool, uint8 .. uint64 -> uint64_t     complex64 -> pair of floats
+       float64 -> double                       int8 .. int64 -> int64_t
+
+   A lane takes at most 8 bytes. Tiles of TILE lanes live on the stack. The loops are built once per instruction set.
+   Uses device/, ops/params.h. */
+#ifndef CPU_LANES_H
+#define CPU_LANES_H
+#include "device/device.h"
+#include "ops/params.h"
+
+typedef enum lane { LANE_FLOAT, LANE_DOUBLE, LANE_INT, LANE_UINT, LANE_COMPLEX, LANE_KINDS } lane;
+typedef struct complex64 {
+  float re, im;
+} complex64;
+typedef union lane_value {
+  float f;
+  double d;
+  int64_t i;
+  uint64_t u;
+  complex64 c;
+} lane_value;
+
+enum { TILE = 1024 };
+
+typedef struct lane_loops {
+  /* n elements from `from`, `stride` elements apart, to lanes, and back. Integers wrap; bool is "not zero". */
+  void (*load[PONS_DTYPE_COUNT])(const void *from, int64_t stride, int64_t n, void *lanes);
+  void (*store[PONS_DTYPE_COUNT])(const void *lanes, int64_t n, void *to, int64_t stride);
+  void (*truth[LANE_KINDS])(const void *lanes, int64_t n, uint64_t *truth); /* 0 or 1; other memory */
+} lane_loops;
+
+typedef struct reduce_loops { /* kinds from REDUCE_SUM on; AND and OR are MIN and MAX of truths */
+  /* *result = op over lanes[0 .. n), n <= TILE, starting from the identity */
+  void (*fold[REDUCE_KINDS][LANE_KINDS])(const void *lanes, int64_t n, void *result);
+  /* into[j] = op(into[j], lanes[r * row_stride + j]) for each row r in order */
+  void (*columns[REDUCE_KINDS][LANE_KINDS])(const void *lanes, int64_t row_stride, int64_t rows, int64_t n, void *into);
+} reduce_loops;
+
+typedef struct softmax_loops { /* float lanes, n <= TILE */
+  /* exps[i] = exp(x[i] - shift), and their sum */
+  float (*exp_float)(const float *x, int64_t n, float shift, float *exps);
+  double (*exp_double)(const double *x, int64_t n, double shift, double *exps);
+  void (*scale_float)(float *x, int64_t n, float factor);
+  void (*scale_double)(double *x, int64_t n, double factor);
+} softmax_loops;
+
+/* x_baseline, x_avx2, ...: -DISA tells which in an .isa.c file. */
+#define ISA_JOIN_NAMES(x, isa) x##_##isa
+#define ISA_JOIN(x, isa) ISA_JOIN_NAMES(x, isa)
+#define ISA_NAME(x) ISA_JOIN(x, ISA)
+#define DECLARE_LOOPS(type) extern const type type##_baseline, type##_avx2, type##_avx512;
+DECLARE_LOOPS(lane_loops)
+DECLARE_LOOPS(reduce_loops)
+DECLARE_LOOPS(softmax_loops)
+#undef DECLARE_LOOPS
+
+/* Those of the instruction set in use. */
+const lane_loops *cpu_lanes(void);
+const reduce_loops *cpu_reduce_loops(void);
+const softmax_loops *cpu_softmax_loops(void);
+
+lane lane_of(pons_dtype d);
+/* Are lanes of d the same bytes as its elements, so that contiguous ones need no load? */
+bool lane_is_direct(pons_dtype d);
+size_t lane_size(lane k);
+/* `n` elements as lanes: where they are if that will do, else loaded into `tile`. */
+static inline const void *lanes_at(pons_dtype d, const void *from, int64_t stride, int64_t n, void *tile) {
+  if (stride == 1 && lane_is_direct(d)) return from;
+  cpu_lanes()->load[d](from, stride, n, tile);
+  return tile;
+}
+/* What a reduction of elements of d starts from; REDUCE_AND and REDUCE_OR: that of truths. */
+lane_value lane_identity(int reduce_kind, pons_dtype d);
+/* A strided operand as packed lanes, and `count` packed lanes as elements; shared by the threads. */
+void cpu_to_lanes(void *lanes, pons_dtype d, const void *data, int n, const int64_t *shape, const int64_t *strides);
+void cpu_from_lanes(pons_dtype d, void *data, const void *lanes, int64_t count);
+/* Element `index` of memory of dtype d, with its size */
+static inline void *element(const void *data, pons_dtype d, int64_t index) {
+  return (char *)data + index * (int64_t)pons_dtype_size(d);
+}
+#endif

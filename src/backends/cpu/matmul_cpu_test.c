@@ -1,0 +1,115 @@
+/* matmul_cpu_test.c: "Matmul" and "AddMM", by BLAS and by our own loops, against loops in double. */
+#include "backends/cpu/gemm.h"
+#include "backends/cpu/operands_for_tests.h"
+#include <complex.h>
+
+static double complex complex_value(const made *m, int64_t linear) {
+  double re = made_value(m, linear);
+  return m->op.dtype == PONS_COMPLEX64 ? re + (double)((const float *)(const void *)made_element(m, linear))[1] * I : re;
+}
+
+/* shape: batch..., m, k, n */
+static void check_case(pons_dtype d, int n_batch, const int64_t *batch, int64_t m, int64_t k, int64_t n, bool portable, bool add) {
+  made in[3], y;
+  int rank = n_batch + 2;
+  int64_t a[8], b[8], c[8], batches = 1;
+  for (int i = 0; i < n_batch; i++) a[i] = b[i] = c[i] = batch[i], batches *= batch[i];
+  a[rank - 2] = m, a[rank - 1] = k, b[rank - 2] = k, b[rank - 1] = n, c[rank - 2] = m, c[rank - 1] = n;
+  make(&in[0], d, rank, a, random_int(0, 1));
+  make(&in[1], d, rank, b, random_int(0, 1));
+  make(&in[2], d, rank, c, random_int(0, 1));
+  make_out(&y, d, rank, c);
+  addmm_params params = {0.5f, random_int(0, 1) ? 2.0f : 0.0f};
+  operand operands[] = {in[0].op, in[1].op, in[2].op};
+  launch l = {&params, add ? 3 : 2, 1, operands, &y.op};
+  run_well(add ? portable ? cpu_addmm_portable : cpu_addmm_blas : portable ? cpu_matmul_portable : cpu_matmul_blas, &l);
+  for (int64_t g = 0; g < batches; g++)
+    for (int64_t i = 0; i < m; i++)
+      for (int64_t j = 0; j < n; j++) {
+        double complex sum = 0;
+        double size = 0;
+        for (int64_t p = 0; p < k; p++) {
+          double complex term = complex_value(&in[0], (g * m + i) * k + p) * complex_value(&in[1], (g * k + p) * n + j);
+          sum += term;
+          size += cabs(term);
+        }
+        int64_t at = (g * m + i) * n + j;
+        if (add) sum = (double)params.alpha * sum + (double)params.beta * complex_value(&in[2], at);
+        double complex got = complex_value(&y, at);
+        double tolerance = precision_of(d) * (1 + size);
+        check_near(creal(got), creal(sum), tolerance, pons_dtype_name(d));
+        check_near(cimag(got), cimag(sum), tolerance, pons_dtype_name(d));
+      }
+  for (int i = 0; i < 3; i++) unmake(&in[i]);
+  unmake(&y);
+}
+
+static void agrees_with_loops(void **state) {
+  (void)state;
+  const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_FLOAT16, PONS_BFLOAT16, PONS_COMPLEX64};
+  for (int turn = 0; turn < 300; turn++) {
+    int64_t batch[] = {random_int(0, 6) ? random_int(1, 4) : 0, random_int(1, 3)};
+    int64_t sizes[3];
+    for (int i = 0; i < 3; i++) sizes[i] = random_int(0, 3) ? random_int(1, 20) : random_int(0, 1) ? 1 : random_int(0, 70);
+    check_case(dtypes[random_int(0, 4)], (int)random_int(0, 2), batch, sizes[0], sizes[1], sizes[2], turn % 2, turn / 2 % 2);
+  }
+}
+
+static void large_ones_in_blocks(void **state) {
+  (void)state;
+  const int64_t batch[] = {3};
+  check_case(PONS_FLOAT32, 0, NULL, 300, 100, 530, false, false);
+  check_case(PONS_FLOAT32, 0, NULL, 300, 100, 330, true, true);
+  check_case(PONS_FLOAT16, 1, batch, 130, 200, 70, false, true);
+  check_case(PONS_FLOAT64, 1, batch, 130, 90, 170, true, false);
+  check_case(PONS_FLOAT32, 0, NULL, 1, 700, 900, false, false);
+  check_case(PONS_FLOAT32, 0, NULL, 900, 700, 1, false, true);
+}
+
+/* A weight shared by the batch: (3, 4, 5, 6) x (6, 7) broadcast. */
+static void one_matrix_for_the_batch(void **state) {
+  (void)state;
+  made a, y;
+  int64_t a_shape[] = {3, 4, 5, 6}, b_shape[] = {3, 4, 6, 7}, y_shape[] = {3, 4, 5, 7}, strides[] = {0, 0, 7, 1};
+  float weight[42];
+  for (int i = 0; i < 42; i++) weight[i] = (float)random_value(PONS_FLOAT32);
+  make(&a, PONS_FLOAT32, 4, a_shape, false);
+  make_out(&y, PONS_FLOAT32, 4, y_shape);
+  operand operands[] = {a.op, {weight, PONS_FLOAT32, 4, b_shape, strides}};
+  run_well(cpu_matmul_blas, &(launch){NULL, 2, 1, operands, &y.op});
+  for (int64_t i = 0; i < 60; i++)
+    for (int64_t j = 0; j < 7; j++) {
+      double sum = 0;
+      for (int64_t p = 0; p < 6; p++) sum += made_value(&a, i * 6 + p) * (double)weight[p * 7 + j];
+      check_near(made_value(&y, i * 7 + j), sum, 1e-5, "shared matrix");
+    }
+  unmake(&a);
+  unmake(&y);
+}
+
+static void integers_by_our_own_loops(void **state) {
+  (void)state;
+  check_case(PONS_INT32, 0, NULL, 5, 6, 7, true, false);
+  check_case(PONS_UINT8, 0, NULL, 2, 3, 2, true, false);
+  made x;
+  make(&x, PONS_INT32, 2, (int64_t[]){2, 2}, false);
+  assert_non_null(cpu_refuses_without_blas(&(launch){NULL, 2, 1, &x.op, &x.op}));
+  unmake(&x);
+}
+
+static void report_is_json(void **state) {
+  (void)state;
+  text json = {0};
+  blas_report(&json);
+  print_message("%s\n", json.at);
+  assert_non_null(strstr(json.at, "\"found\": "));
+  text_free(&json);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(agrees_with_loops),        cmocka_unit_test(large_ones_in_blocks), cmocka_unit_test(one_matrix_for_the_batch),
+      cmocka_unit_test(integers_by_our_own_loops), cmocka_unit_test(report_is_json),
+  };
+  return cmocka_run_group_tests(tests, choose_seed, NULL);
+}

@@ -1,0 +1,147 @@
+/* operands_for_tests.h: operands of random layout, and runs of an implementation with several numbers of threads.
+   For the tests of this folder. Uses cpu/calls.h, cmocka. */
+#ifndef CPU_OPERANDS_FOR_TESTS_H
+#define CPU_OPERANDS_FOR_TESTS_H
+#include "backends/cpu/calls.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <time.h>
+#include <cmocka.h>
+
+static uint64_t test_seed;
+
+/* PONS_TEST_SEED repeats a run. */
+__attribute__((unused)) static int choose_seed(void **state) {
+  (void)state;
+  const char *given = getenv("PONS_TEST_SEED");
+  test_seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+  print_message("seed %llu\n", (unsigned long long)test_seed);
+  return 0;
+}
+__attribute__((unused)) static uint64_t random_bits(void) {
+  test_seed += 0x9e3779b97f4a7c15u;
+  uint64_t z = test_seed;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return z ^ z >> 31;
+}
+__attribute__((unused)) static int64_t random_int(int64_t low, int64_t high) { /* both included */
+  return low + (int64_t)(random_bits() % (uint64_t)(high - low + 1));
+}
+
+/* An operand with memory of its own, all of which is written (`guard` bytes around the elements). */
+typedef struct made {
+  operand op;
+  int64_t shape[PONS_MAX_NDIM], strides[PONS_MAX_NDIM];
+  char *memory;
+  size_t bytes;
+} made;
+
+/* Numbers whose sums and products stay small; halves of integers, so that little is lost in float16. */
+__attribute__((unused)) static double random_value(pons_dtype d) {
+  switch (dtype_kind_of(d)) {
+    case KIND_BOOL: return (double)random_int(0, 1);
+    case KIND_UNSIGNED: return (double)random_int(0, 9);
+    case KIND_SIGNED: return (double)random_int(-9, 9);
+    default: return (double)random_int(-16, 16) / 8;
+  }
+}
+static inline char *made_at(const made *m, const int64_t *index) {
+  int64_t offset = 0;
+  for (int d = 0; d < m->op.ndim; d++) offset += index[d] * m->strides[d];
+  return (char *)m->op.data + offset * (int64_t)pons_dtype_size(m->op.dtype);
+}
+static inline char *made_element(const made *m, int64_t linear) {
+  int64_t index[PONS_MAX_NDIM];
+  for (int d = m->op.ndim - 1; d >= 0; d--) {
+    index[d] = linear % m->shape[d];
+    linear /= m->shape[d];
+  }
+  return made_at(m, index);
+}
+static inline double made_value(const made *m, int64_t linear) { return dtype_read(m->op.dtype, made_element(m, linear)); }
+
+/* `any_layout`: axes in random order in memory, gaps, reversed axes, repeated ones; else row-major. */
+__attribute__((unused)) static void make(made *m, pons_dtype d, int n, const int64_t *shape, bool any_layout) {
+  int order[PONS_MAX_NDIM];
+  int64_t span = 1, first = 0, size = (int64_t)pons_dtype_size(d);
+  for (int i = 0; i < n; i++) order[i] = i, m->shape[i] = shape[i];
+  for (int i = n - 1; i > 0 && any_layout && random_int(0, 1); i--) {
+    int k = (int)random_int(0, i), t = order[i];
+    order[i] = order[k];
+    order[k] = t;
+  }
+  for (int i = n - 1; i >= 0; i--) {
+    int axis = order[i];
+    int64_t step = any_layout && random_int(0, 3) == 0 ? random_int(0, 3) : 1;
+    m->strides[axis] = step * span;
+    if (step && shape[axis]) span += m->strides[axis] * (shape[axis] - 1) + (step - 1) * span;
+    if (any_layout && random_int(0, 4) == 0) {
+      first += m->strides[axis] * (shape[axis] ? shape[axis] - 1 : 0);
+      m->strides[axis] = -m->strides[axis];
+    }
+  }
+  m->bytes = (size_t)((span + 1) * size);
+  m->memory = malloc(m->bytes);
+  assert_non_null(m->memory);
+  for (int64_t i = 0; i <= span; i++) {
+    dtype_write(d, m->memory + i * size, random_value(d));
+    if (d == PONS_COMPLEX64) ((float *)(void *)m->memory)[2 * i + 1] = (float)random_value(d);
+  }
+  m->op = (operand){m->memory + first * size, d, n, m->shape, m->strides};
+}
+/* For a result: row-major, full of rubbish, with a guard after it. */
+__attribute__((unused)) static void make_out(made *m, pons_dtype d, int n, const int64_t *shape) {
+  make(m, d, n, shape, false);
+  memset(m->memory, 0xa5, m->bytes);
+}
+__attribute__((unused)) static void unmake(made *m) { free(m->memory); }
+
+/* Runs with 1, 2 and 3 threads; the results must be the same bytes, and nothing after them written. */
+__attribute__((unused)) static error *run_with_threads(error *(*run)(const launch *), const launch *l) {
+  char *first[4] = {NULL};
+  error *why = NULL;
+  int before = parallel_threads();
+  for (int threads = 1; threads <= 3 && !why; threads++) {
+    parallel_set_threads(threads);
+    why = run(l);
+    for (int i = 0; i < l->n_out; i++) {
+      size_t bytes = (size_t)operand_size(&l->out[i]) * pons_dtype_size(l->out[i].dtype);
+      if (threads == 1) {
+        first[i] = malloc(bytes + 1);
+        memcpy(first[i], l->out[i].data, bytes);
+      } else if (!why) {
+        assert_memory_equal(first[i], l->out[i].data, bytes);
+      }
+      assert_int_equal(((unsigned char *)l->out[i].data)[bytes], 0xa5);
+      if (threads < 3) memset(l->out[i].data, 0xa5, bytes);
+    }
+  }
+  for (int i = 0; i < l->n_out; i++) free(first[i]);
+  parallel_set_threads(before);
+  return why;
+}
+__attribute__((unused)) static void run_well(error *(*run)(const launch *), const launch *l) {
+  error *why = run_with_threads(run, l);
+  if (why) fail_msg("%s", error_text(why));
+}
+
+/* Relative precision to which results of d can be compared. */
+__attribute__((unused)) static double precision_of(pons_dtype d) {
+  switch (d) {
+    case PONS_FLOAT16: return 1e-3;
+    case PONS_BFLOAT16: return 8e-3;
+    case PONS_FLOAT64: return 1e-13;
+    case PONS_FLOAT32:
+    case PONS_COMPLEX64: return 2e-6;
+    default: return 0;
+  }
+}
+__attribute__((unused)) static void check_near(double got, double wanted, double tolerance, const char *what) {
+  if (isnan(wanted) ? isnan(got) : got == wanted || fabs(got - wanted) <= tolerance * (1 + fabs(wanted))) return;
+  fail_msg("%s: %.9g, should be %.9g", what, got, wanted);
+}
+#endif

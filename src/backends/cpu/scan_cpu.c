@@ -1,0 +1,140 @@
+/* scan_cpu.c: "Scan": running sums, products, greatest, least, logaddexp along an axis, from either end, with or without the
+   element itself. Halves run in float, and are rounded as they are stored. Uses cpu/lanes.h, cpu/cursor.h. */
+#include "backends/cpu/calls.h"
+#include "backends/cpu/cursor.h"
+#include "backends/cpu/lanes.h"
+#include <complex.h>
+#include <math.h>
+
+/* Goes on from *carry; with `exclusive` each result is what was before its element. In place. */
+typedef void scan_loop(void *lanes, int64_t n, bool exclusive, void *carry);
+
+#define ADD(a, b) ((a) + (b))
+#define MULTIPLY(a, b) ((a) * (b))
+#define LEAST(a, b) ((b) < (a) || (b) != (b) ? (b) : (a))
+#define GREATEST(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))
+#define SCAN(name, type, OP)                                                           \
+  static void scan_##name(void *lanes, int64_t n, bool exclusive, void *carry) {       \
+    type *x = lanes, so_far = *(type *)carry;                                          \
+    for (int64_t i = 0; i < n; i++) {                                                  \
+      type before = so_far;                                                            \
+      so_far = OP(so_far, x[i]);                                                       \
+      x[i] = exclusive ? before : so_far;                                              \
+    }                                                                                  \
+    *(type *)carry = so_far;                                                           \
+  }
+
+/* log(exp(a) + exp(b)): of two infinities of one sign that one, and NaN of a NaN. */
+static double log_add_exp(double a, double b) {
+  double high = fmax(a, b), low = fmin(a, b);
+  if (isnan(a) || isnan(b)) return a + b;
+  return isinf(high) || isinf(low) ? high : high + log1p(exp(low - high));
+}
+static float log_add_exp_float(float a, float b) { return (float)log_add_exp((double)a, (double)b); }
+
+SCAN(sum_float, float, ADD)
+SCAN(sum_double, double, ADD)
+SCAN(sum_uint, uint64_t, ADD)
+SCAN(prod_float, float, MULTIPLY)
+SCAN(prod_double, double, MULTIPLY)
+SCAN(prod_uint, uint64_t, MULTIPLY)
+SCAN(min_float, float, LEAST)
+SCAN(min_double, double, LEAST)
+SCAN(min_int, int64_t, LEAST)
+SCAN(min_uint, uint64_t, LEAST)
+SCAN(max_float, float, GREATEST)
+SCAN(max_double, double, GREATEST)
+SCAN(max_int, int64_t, GREATEST)
+SCAN(max_uint, uint64_t, GREATEST)
+SCAN(logaddexp_float, float, log_add_exp_float)
+SCAN(logaddexp_double, double, log_add_exp)
+
+/* The scalar form of a reduction serves complex numbers. */
+static void scan_complex(int reduce_kind, complex64 *x, int64_t n, bool exclusive, complex64 *carry) {
+  for (int64_t i = 0; i < n; i++) {
+    complex64 before = *carry;
+    cpu_reduce_loops()->columns[reduce_kind][LANE_COMPLEX](&x[i], 0, 1, 1, carry);
+    x[i] = exclusive ? before : *carry;
+  }
+}
+static void scan_sum_complex(void *x, int64_t n, bool e, void *carry) { scan_complex(REDUCE_SUM, x, n, e, carry); }
+static void scan_prod_complex(void *x, int64_t n, bool e, void *carry) { scan_complex(REDUCE_PROD, x, n, e, carry); }
+static void scan_min_complex(void *x, int64_t n, bool e, void *carry) { scan_complex(REDUCE_MIN, x, n, e, carry); }
+static void scan_max_complex(void *x, int64_t n, bool e, void *carry) { scan_complex(REDUCE_MAX, x, n, e, carry); }
+
+static double complex from_parts(complex64 z) {
+  double parts[2] = {(double)z.re, (double)z.im};
+  double complex result;
+  memcpy(&result, parts, sizeof result);
+  return result;
+}
+static void scan_logaddexp_complex(void *lanes, int64_t n, bool exclusive, void *carry) {
+  complex64 *x = lanes, *so_far = carry;
+  for (int64_t i = 0; i < n; i++) {
+    complex64 before = *so_far;
+    complex64 high = x[i].re > before.re ? x[i] : before, low = x[i].re > before.re ? before : x[i];
+    double complex sum = from_parts(high);
+    if (isfinite(low.re)) sum += clog(1 + cexp(from_parts(low) - from_parts(high)));
+    *so_far = (complex64){(float)creal(sum), (float)cimag(sum)};
+    x[i] = exclusive ? before : *so_far;
+  }
+}
+
+static scan_loop *const loops[SCAN_KINDS][LANE_KINDS] = {
+    [SCAN_MAX] = {scan_max_float, scan_max_double, scan_max_int, scan_max_uint, scan_max_complex},
+    [SCAN_MIN] = {scan_min_float, scan_min_double, scan_min_int, scan_min_uint, scan_min_complex},
+    [SCAN_SUM] = {scan_sum_float, scan_sum_double, scan_sum_uint, scan_sum_uint, scan_sum_complex},
+    [SCAN_PROD] = {scan_prod_float, scan_prod_double, scan_prod_uint, scan_prod_uint, scan_prod_complex},
+    [SCAN_LOGADDEXP] = {scan_logaddexp_float, scan_logaddexp_double, NULL, NULL, scan_logaddexp_complex},
+};
+/* Nothing adds to minus infinity what it adds to zero. */
+static const int starts_like[SCAN_KINDS] = {[SCAN_MAX] = REDUCE_MAX, [SCAN_MIN] = REDUCE_MIN, [SCAN_SUM] = REDUCE_SUM,
+                                            [SCAN_PROD] = REDUCE_PROD, [SCAN_LOGADDEXP] = REDUCE_MAX};
+
+typedef struct scan_job {
+  const scan_params *params;
+  const operand *x, *out;
+  scan_loop *loop;
+  cursor lines; /* offsets of x and out */
+  int64_t n, stride, out_stride; /* of a line; negative if scanned from the end */
+  int64_t count, lines_per_piece;
+} scan_job;
+
+static void scan_piece(void *context, int64_t piece) {
+  const scan_job *j = context;
+  pons_dtype from = j->x->dtype, to = j->out->dtype;
+  cursor lines = j->lines;
+  int64_t line = piece * j->lines_per_piece, end = line + j->lines_per_piece < j->count ? line + j->lines_per_piece : j->count;
+  int64_t first = j->params->reverse ? j->n - 1 : 0, sign = j->params->reverse ? -1 : 1;
+  cursor_to(&lines, line);
+  for (; line < end; line++, cursor_next(&lines)) {
+    lane_value tile[TILE], carry = lane_identity(starts_like[j->params->kind], to);
+    if (j->params->kind == SCAN_LOGADDEXP && lane_of(to) == LANE_COMPLEX) carry.c.im = 0;
+    for (int64_t at = 0; at < j->n; at += TILE) {
+      int64_t n = j->n - at < TILE ? j->n - at : TILE, place = first + sign * at;
+      cpu_lanes()->load[from](element(j->x->data, from, lines.offset[0] + place * j->stride), sign * j->stride, n, tile);
+      j->loop(tile, n, !j->params->inclusive, &carry);
+      cpu_lanes()->store[to](tile, n, element(j->out->data, to, lines.offset[1] + place * j->out_stride), sign * j->out_stride);
+    }
+  }
+}
+
+error *cpu_scan(const launch *l) {
+  const scan_params *p = l->params;
+  const operand *x = l->in, *out = l->out;
+  int64_t dims[PONS_MAX_NDIM], strides[PONS_MAX_NDIM];
+  if (!operand_size(out)) return NULL;
+  scan_job j = {.params = p, .x = x, .out = out, .loop = loops[p->kind][lane_of(x->dtype)]};
+  if (!j.loop) return fail("logcumsumexp", "takes floats, not %s", pons_dtype_name(x->dtype));
+  memcpy(dims, x->shape, (size_t)x->ndim * sizeof *dims);
+  dims[p->axis] = 1;
+  shape_row_major(out->ndim, out->shape, strides);
+  j.n = x->shape[p->axis];
+  j.stride = x->strides[p->axis];
+  j.out_stride = strides[p->axis];
+  j.lines = cursor_new(x->ndim, dims, 2, x->strides, strides);
+  j.count = cursor_size(&j.lines);
+  j.lines_per_piece = turns_per_piece(j.count, j.n);
+  parallel_for((j.count + j.lines_per_piece - 1) / j.lines_per_piece, scan_piece, &j);
+  return NULL;
+}

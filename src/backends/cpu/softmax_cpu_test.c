@@ -1,0 +1,73 @@
+/* softmax_cpu_test.c: "Softmax" and "LogSumExp" against loops in double. */
+#include "backends/cpu/operands_for_tests.h"
+
+static void check_case(pons_dtype d, int n, const int64_t *shape, bool any_layout, double scale) {
+  made x, y, z;
+  int64_t ones[PONS_MAX_NDIM], length = shape[n - 1];
+  memcpy(ones, shape, sizeof(int64_t) * (size_t)n);
+  ones[n - 1] = 1;
+  make(&x, d, n, shape, any_layout);
+  for (int64_t i = 0; i < operand_size(&x.op) && scale != 1; i++)
+    dtype_write(d, made_element(&x, i), scale * made_value(&x, i));
+  make_out(&y, d, n, shape);
+  make_out(&z, d, n, ones);
+  run_well(cpu_softmax, &(launch){&(softmax_params){true}, 1, 1, &x.op, &y.op});
+  run_well(cpu_log_sum_exp, &(launch){NULL, 1, 1, &x.op, &z.op});
+  double tolerance = d == PONS_FLOAT64 ? 1e-12 : 3 * precision_of(d);
+  for (int64_t r = 0; r < operand_size(&z.op); r++) {
+    double greatest = -INFINITY, sum = 0;
+    for (int64_t i = 0; i < length; i++) greatest = fmax(greatest, made_value(&x, r * length + i));
+    for (int64_t i = 0; i < length; i++) sum += exp(made_value(&x, r * length + i) - greatest);
+    check_near(made_value(&z, r), length ? log(sum) + greatest : -INFINITY, tolerance, "logsumexp");
+    for (int64_t i = 0; i < length; i++)
+      check_near(made_value(&y, r * length + i), exp(made_value(&x, r * length + i) - greatest) / sum, tolerance, "softmax");
+  }
+  unmake(&x);
+  unmake(&y);
+  unmake(&z);
+}
+
+static void agrees_with_loops(void **state) {
+  (void)state;
+  const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_FLOAT16, PONS_BFLOAT16};
+  for (int turn = 0; turn < 120; turn++) {
+    int64_t shape[3];
+    int n = (int)random_int(1, 3);
+    for (int i = 0; i < n; i++) shape[i] = random_int(0, 15) ? random_int(1, 40) : 0;
+    bool any_layout = turn / 4 % 2; /* memory may be shared: to be scaled once */
+    check_case(dtypes[turn % 4], n, shape, any_layout, any_layout || turn % 3 ? 1 : 40);
+  }
+  check_case(PONS_FLOAT32, 2, (int64_t[]){3, 5000}, false, 1);
+  check_case(PONS_FLOAT16, 2, (int64_t[]){3, 3000}, false, 1);
+  check_case(PONS_FLOAT64, 2, (int64_t[]){2, 2049}, true, 1);
+}
+
+static void infinities(void **state) {
+  (void)state;
+  float x[] = {-INFINITY, -INFINITY, 1, INFINITY, 1, -INFINITY}, y[3], z[6];
+  int64_t shape[] = {3, 2}, strides[] = {2, 1}, one[] = {3, 1};
+  operand in = {x, PONS_FLOAT32, 2, shape, strides}, sums = {y, PONS_FLOAT32, 2, one, one}, out = {z, PONS_FLOAT32, 2, shape, strides};
+  assert_null(cpu_log_sum_exp(&(launch){NULL, 1, 1, &in, &sums}));
+  assert_true(y[0] == -INFINITY && y[1] == INFINITY && y[2] == 1);
+  assert_null(cpu_softmax(&(launch){&(softmax_params){true}, 1, 1, &in, &out}));
+  assert_true(isnan(z[0]) && isnan(z[3]) && z[4] == 1 && z[5] == 0);
+}
+
+/* What MLX gives for [1+2j, 1+3j, 9j]. */
+static void takes_complex(void **state) {
+  (void)state;
+  float x[] = {1, 2, 1, 3, 0, 9}, y[6], z[2];
+  const float wanted[] = {0.405989f, -0.241935f, 0.422938f, 0.21091f, 0.171073f, 0.0310248f}, sum[] = {1.74949f, 2.53741f};
+  int64_t shape[] = {3}, stride[] = {1}, one[] = {1};
+  operand in = {x, PONS_COMPLEX64, 1, shape, stride}, out = {y, PONS_COMPLEX64, 1, shape, stride}, s = {z, PONS_COMPLEX64, 1, one, stride};
+  assert_null(cpu_softmax(&(launch){&(softmax_params){true}, 1, 1, &in, &out}));
+  assert_null(cpu_log_sum_exp(&(launch){NULL, 1, 1, &in, &s}));
+  for (int i = 0; i < 6; i++) check_near((double)y[i], (double)wanted[i], 1e-5, "complex softmax");
+  for (int i = 0; i < 2; i++) check_near((double)z[i], (double)sum[i], 1e-5, "complex logsumexp");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_loops), cmocka_unit_test(infinities),
+                                     cmocka_unit_test(takes_complex)};
+  return cmocka_run_group_tests(tests, choose_seed, NULL);
+}

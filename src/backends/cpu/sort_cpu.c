@@ -1,0 +1,148 @@
+/* sort_cpu.c: "Sort", "ArgSort", "Partition", "ArgPartition" along an axis. Stable, NaN last.
+
+   Elements become 64-bit keys that sort as unsigned integers, which are distributed by one byte after another, the lowest first;
+   bytes that all keys share cost nothing. A partition is a sort: sorted order is one of those it may give.
+   Uses cpu/lanes.h, cpu/cursor.h. */
+#include "backends/cpu/calls.h"
+#include "backends/cpu/cursor.h"
+#include "backends/cpu/lanes.h"
+
+typedef struct entry {
+  uint64_t key;
+  uint64_t index;
+} entry;
+
+/* ---- keys: greater elements have greater keys; -0 and 0 have one, and all NaN the greatest ---- */
+
+static uint64_t key_of_float(float f) {
+  uint32_t u;
+  if (f != f) return UINT32_MAX;
+  f += 0.0f; /* -0 becomes 0 */
+  memcpy(&u, &f, sizeof u);
+  return u >> 31 ? ~u : u | 0x80000000u;
+}
+
+static uint64_t key_of_double(double d) {
+  uint64_t u;
+  if (d != d) return UINT64_MAX;
+  d += 0.0;
+  memcpy(&u, &d, sizeof u);
+  return u >> 63 ? ~u : u | (uint64_t)1 << 63;
+}
+
+static uint64_t key_of(lane k, const void *lanes, int64_t i) {
+  switch (k) {
+    case LANE_FLOAT: return key_of_float(((const float *)lanes)[i]);
+    case LANE_DOUBLE: return key_of_double(((const double *)lanes)[i]);
+    case LANE_INT: return (uint64_t)((const int64_t *)lanes)[i] ^ (uint64_t)1 << 63;
+    case LANE_UINT: return ((const uint64_t *)lanes)[i];
+    default: break;
+  }
+  complex64 z = ((const complex64 *)lanes)[i];
+  if (z.re != z.re || z.im != z.im) return UINT64_MAX;
+  return key_of_float(z.re) << 32 | key_of_float(z.im);
+}
+
+/* ---- sorting entries ---- */
+
+static void insert(entry *x, int64_t n) {
+  for (int64_t i = 1; i < n; i++) {
+    entry e = x[i];
+    int64_t at = i;
+    for (; at > 0 && x[at - 1].key > e.key; at--) x[at] = x[at - 1];
+    x[at] = e;
+  }
+}
+
+/* The sorted entries: in x or in spare. */
+static entry *sort_entries(entry *x, entry *spare, int64_t n) {
+  if (n <= 48) {
+    insert(x, n);
+    return x;
+  }
+  uint64_t all = UINT64_MAX, any = 0;
+  for (int64_t i = 0; i < n; i++) all &= x[i].key, any |= x[i].key;
+  for (int shift = 0; shift < 64; shift += 8) {
+    if (!((all ^ any) >> shift & 255)) continue;
+    int64_t place[256] = {0}, sum = 0;
+    for (int64_t i = 0; i < n; i++) place[x[i].key >> shift & 255]++;
+    for (int b = 0; b < 256; b++) {
+      int64_t count = place[b];
+      place[b] = sum;
+      sum += count;
+    }
+    for (int64_t i = 0; i < n; i++) spare[place[x[i].key >> shift & 255]++] = x[i];
+    entry *t = x;
+    x = spare;
+    spare = t;
+  }
+  return x;
+}
+
+/* ---- lines ---- */
+
+typedef struct sort_job {
+  const operand *x, *out;
+  bool indices;  /* give places, else elements */
+  cursor lines;  /* offsets of x and out */
+  int64_t n, stride, out_stride;
+  int64_t count, lines_per_piece;
+  buffer *memory; /* entries, two lists of n for each piece */
+} sort_job;
+
+static void sort_line(const sort_job *j, const char *from, char *to, entry *entries) {
+  lane_value tile[TILE];
+  pons_dtype d = j->x->dtype;
+  lane k = lane_of(d);
+  int64_t size = (int64_t)pons_dtype_size(d);
+  for (int64_t at = 0; at < j->n; at += TILE) {
+    int64_t n = j->n - at < TILE ? j->n - at : TILE;
+    cpu_lanes()->load[d](from + at * j->stride * size, j->stride, n, tile);
+    for (int64_t i = 0; i < n; i++) entries[at + i] = (entry){key_of(k, tile, i), (uint64_t)(at + i)};
+  }
+  const entry *sorted = sort_entries(entries, entries + j->n, j->n);
+  for (int64_t i = 0; i < j->n; i++) {
+    uint32_t index = (uint32_t)sorted[i].index;
+    if (j->indices) memcpy(to + i * j->out_stride * (int64_t)sizeof index, &index, sizeof index);
+    else memcpy(to + i * j->out_stride * size, from + (int64_t)sorted[i].index * j->stride * size, (size_t)size);
+  }
+}
+
+static void sort_piece(void *context, int64_t piece) {
+  const sort_job *j = context;
+  entry *entries = (entry *)buffer_data(j->memory) + piece * 2 * j->n;
+  cursor lines = j->lines;
+  int64_t line = piece * j->lines_per_piece, end = line + j->lines_per_piece < j->count ? line + j->lines_per_piece : j->count;
+  cursor_to(&lines, line);
+  for (; line < end; line++, cursor_next(&lines))
+    sort_line(j, element(j->x->data, j->x->dtype, lines.offset[0]), element(j->out->data, j->out->dtype, lines.offset[1]), entries);
+}
+
+static error *run(const launch *l, int axis, const char *op, bool indices) {
+  const operand *x = l->in, *out = l->out;
+  int64_t dims[PONS_MAX_NDIM], strides[PONS_MAX_NDIM];
+  if (!operand_size(out)) return NULL;
+  error *why = NULL;
+  sort_job j = {.x = x, .out = out, .indices = indices};
+  memcpy(dims, x->shape, (size_t)x->ndim * sizeof *dims);
+  if (x->ndim) dims[axis] = 1;
+  shape_row_major(out->ndim, out->shape, strides);
+  j.n = x->ndim ? x->shape[axis] : 1;
+  j.stride = x->ndim ? x->strides[axis] : 1;
+  j.out_stride = x->ndim ? strides[axis] : 1;
+  j.lines = cursor_new(x->ndim, dims, 2, x->strides, strides);
+  j.count = cursor_size(&j.lines);
+  j.lines_per_piece = turns_per_piece(j.count, 16 * j.n);
+  if (j.lines_per_piece * 64 < j.count) j.lines_per_piece = (j.count + 63) / 64; /* at most 64 lists of entries */
+  int64_t pieces = (j.count + j.lines_per_piece - 1) / j.lines_per_piece;
+  j.memory = buffer_new((size_t)(pieces * 2 * j.n) * sizeof(entry), op, &why);
+  if (!j.memory) return why;
+  parallel_for(pieces, sort_piece, &j);
+  buffer_release(j.memory);
+  return NULL;
+}
+
+error *cpu_sort(const launch *l) { return run(l, ((const axis_params *)l->params)->axis, "sort", false); }
+error *cpu_arg_sort(const launch *l) { return run(l, ((const axis_params *)l->params)->axis, "argsort", true); }
+error *cpu_partition(const launch *l) { return run(l, ((const partition_params *)l->params)->axis, "partition", false); }
+error *cpu_arg_partition(const launch *l) { return run(l, ((const partition_params *)l->params)->axis, "argpartition", true); }

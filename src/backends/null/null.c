@@ -1,0 +1,47 @@
+/* null.c: a device that takes everything and computes nothing, so that what remains to be measured is the rest: building,
+   planning, launching. Results are whatever the memory held. Present only where PONS_NULL_DEVICE is set, lest somebody takes its
+   results for results. Uses device/. */
+#include "device/device.h"
+#include <stdlib.h>
+
+static error *nothing(const launch *l) {
+  (void)l;
+  return NULL;
+}
+
+static error *no_kernel(const kernel *k, const operand *in, const operand *out) {
+  (void)k, (void)in, (void)out;
+  return NULL;
+}
+
+#define TAKES(name) {name, "nothing", NULL, nothing}
+static const implementation implementations[] = {
+    TAKES("Arange"),        TAKES("ArgPartition"), TAKES("ArgReduce"),     TAKES("ArgSort"),
+    TAKES("Concatenate"),   TAKES("Convolution"),  TAKES("DivMod"),        TAKES("DynamicSlice"),
+    TAKES("DynamicSliceUpdate"), TAKES("Full"),    TAKES("Gather"),        TAKES("GatherAxis"),
+    TAKES("LayerNorm"),     TAKES("LayerNormVJP"), TAKES("LogSumExp"),     TAKES("MaskedScatter"),
+    TAKES("Matmul"),        TAKES("AddMM"),        TAKES("NumberOfElements"), TAKES("Pad"),
+    TAKES("Partition"),     TAKES("RMSNorm"),      TAKES("RMSNormVJP"),    TAKES("RandomBits"),
+    TAKES("Reduce"),        TAKES("RoPE"),         TAKES("ScaledDotProductAttention"), TAKES("Scan"),
+    TAKES("Scatter"),       TAKES("ScatterAxis"),  TAKES("SliceUpdate"),   TAKES("Softmax"),
+    TAKES("Sort"),          TAKES("View"),
+};
+
+static int count(void) {
+  const char *wanted = getenv("PONS_NULL_DEVICE");
+  return wanted && *wanted && strcmp(wanted, "0") != 0;
+}
+
+static void report(text *json) {
+  text_add(json, count() ? "{\"what\": \"takes everything, computes nothing\"}"
+                         : "{\"missing\": \"on request alone: it computes nothing; set PONS_NULL_DEVICE=1\"}");
+}
+
+const driver driver_null = {
+    .name = "null",
+    .count = count,
+    .report = report,
+    .implementations = implementations,
+    .n_implementations = sizeof implementations / sizeof *implementations,
+    .run_kernel = no_kernel,
+};

@@ -1,0 +1,28 @@
+/* load.c: libraries opened at run time, with reasons in words when they are not there. Uses the C library alone. */
+#include "base/base.h"
+#include <dlfcn.h>
+
+void *library_open(const char *const *names, char **why) {
+  text reasons = {0};
+  for (; *names; names++) {
+    void *library = dlopen(*names, RTLD_NOW | RTLD_LOCAL);
+    if (library) {
+      text_free(&reasons);
+      if (why) *why = NULL;
+      return library;
+    }
+    const char *reason = dlerror();
+    text_add(&reasons, "%s%s", reasons.length ? "; " : "", reason ? reason : *names);
+  }
+  if (why) *why = text_take(&reasons);
+  else text_free(&reasons);
+  return NULL;
+}
+
+void *library_symbol(void *library, const char *name) { return dlsym(library, name); }
+
+const char *library_path(void *library, const char *symbol) {
+  Dl_info info;
+  void *address = dlsym(library, symbol);
+  return address && dladdr(address, &info) ? info.dli_fname : NULL;
+}
