@@ -87,6 +87,7 @@ static error *run_watched(const plan *p, workspace *w, run_input *in, const plan
   const int64_t start = time_ns();
   error *why = run_step(p, w, in, s);
   const int64_t end = time_ns();
+  if (profile_is_on()) profile_step(p->device, s, start, end);
   if (show_is_on(SHOW_LAUNCH)) show_launch(s, end - start);
   return why;
 }
@@ -123,7 +124,7 @@ static void hand_out(const plan *p, workspace *w, const run_input *in, const pla
 
 void plan_execute(const plan *p, workspace *w, run_input *in, run_output *out) {
   error *why = bind(p, w, in);
-  const bool watched = show_is_on(SHOW_LAUNCH);
+  const bool watched = profile_is_on() || show_is_on(SHOW_LAUNCH);
   for (int i = 0; i < p->n_steps; i++) {
     const plan_step *s = &p->steps[i];
     error *e = why ? error_keep(why) : w->any_failed ? failed_operand(w, s) : NULL;

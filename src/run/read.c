@@ -27,7 +27,8 @@ const void *pons_data(pons_array a) {
   if (!computed(a)) return NULL;
   error *why = put_in_order(a);
   error_release(why);
-  return why ? NULL : node_data(a);
+  static const char nothing = 0; /* an empty array may have no memory, but it has data */
+  return why ? NULL : a->size ? node_data(a) : &nothing;
 }
 
 bool pons_copy_out(pons_array a, void *destination) {

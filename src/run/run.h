@@ -35,4 +35,9 @@ bool show_is_on(int what);
 void show_plan(const plan *p);
 void show_graph(const pons_array *roots, int n_roots);
 void show_launch(const plan_step *s, int64_t ns);
+
+/* ---- profile.c ---- */
+
+bool profile_is_on(void); /* reads PONS_PROFILE at the first call */
+void profile_step(const device *d, const plan_step *s, int64_t start_ns, int64_t end_ns);
 #endif
