@@ -45,7 +45,7 @@ if(isa_sources)
     # loops are not bearable otherwise.
     target_compile_options(pons_objects_${isa} PRIVATE $<IF:$<CONFIG:Debug>,-O2,-O3> -fno-math-errno -fno-trapping-math
                                                        $<$<C_COMPILER_ID:Clang,AppleClang>:-Wno-pass-failed>
-                                                       ${isa_${isa}})
+                                                       ${isa_${isa}} $<$<C_COMPILER_ID:Clang,AppleClang>:-Wno-pass-failed>)
     target_compile_definitions(pons_objects_${isa} PRIVATE ISA=${isa})
     list(APPEND objects $<TARGET_OBJECTS:pons_objects_${isa}>)
   endforeach()
