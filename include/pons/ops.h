@@ -82,6 +82,7 @@ PONS_API pons_array pons_minimum(pons_array a, pons_array b);
 PONS_API pons_array pons_arctan2(pons_array a, pons_array b);
 PONS_API pons_array pons_logaddexp(pons_array a, pons_array b);
 PONS_API pons_array pons_equal(pons_array a, pons_array b);
+PONS_API pons_array pons_equal_nan(pons_array a, pons_array b); /* NaN equals NaN */
 PONS_API pons_array pons_not_equal(pons_array a, pons_array b);
 PONS_API pons_array pons_less(pons_array a, pons_array b);
 PONS_API pons_array pons_less_equal(pons_array a, pons_array b);
