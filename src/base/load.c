@@ -1,4 +1,5 @@
-/* load.c: libraries opened at run time, with reasons in words when they are not there. Uses the C library alone. */
+/* load.c: libraries opened at run time, with reasons in words when they are not there. Uses the C library
+   alone. */
 #include "base/base.h"
 #include <dlfcn.h>
 

@@ -1,6 +1,8 @@
-/* arg_reduce_cpu.c: "ArgReduce": where the first of the greatest or least along an axis stands. A NaN wins over any number.
+/* arg_reduce_cpu.c: "ArgReduce": where the first of the greatest or least along an axis stands. A NaN wins
+   over any number.
 
-   A tile's winner is found by the vector loops, then its place by looking for it. Uses cpu/lanes.h, cpu/cursor.h. */
+   A tile's winner is found by the vector loops, then its place by looking for it. Uses cpu/lanes.h,
+   cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
@@ -29,15 +31,15 @@ FIND(double, double, EQUAL)
 FIND(int, int64_t, EQUAL)
 FIND(uint, uint64_t, EQUAL)
 FIND(complex, complex64, EQUAL_COMPLEX)
-static int64_t (*const find[LANE_KINDS])(const void *, int64_t, const lane_value *) = {find_float, find_double, find_int, find_uint,
-                                                                                      find_complex};
+static int64_t (*const find[LANE_KINDS])(const void *, int64_t, const lane_value *) = {
+    find_float, find_double, find_int, find_uint, find_complex};
 
 static int64_t winner(const arg_job *j, const char *line) {
   const reduce_loops *loops = cpu_reduce_loops();
   lane_value tile[TILE], best, candidate, both;
   int64_t at_best = 0, size = (int64_t)pons_dtype_size(j->x->dtype);
   for (int64_t at = 0; at < j->n; at += TILE) {
-    int64_t n = j->n - at < TILE ? j->n - at : TILE;
+    int64_t n = smaller(j->n - at, TILE);
     const void *lanes = lanes_at(j->x->dtype, line + at * j->stride * size, j->stride, n, tile);
     loops->fold[j->kind][j->lane](lanes, n, &candidate);
     both = best;
@@ -52,7 +54,7 @@ static int64_t winner(const arg_job *j, const char *line) {
 static void arg_piece(void *context, int64_t piece) {
   const arg_job *j = context;
   cursor lines = j->lines;
-  int64_t line = piece * j->lines_per_piece, end = line + j->lines_per_piece < j->count ? line + j->lines_per_piece : j->count;
+  int64_t line = piece * j->lines_per_piece, end = smaller(line + j->lines_per_piece, j->count);
   cursor_to(&lines, line);
   for (; line < end; line++, cursor_next(&lines))
     j->out[line] = (uint32_t)winner(j, element(j->x->data, j->x->dtype, lines.offset[0]));
@@ -63,7 +65,10 @@ error *cpu_arg_reduce(const launch *l) {
   const operand *x = l->in;
   int64_t dims[PONS_MAX_NDIM], count = operand_size(l->out);
   if (!count) return NULL;
-  arg_job j = {.x = x, .kind = p->kind == ARG_MIN ? REDUCE_MIN : REDUCE_MAX, .lane = lane_of(x->dtype), .out = l->out->data};
+  arg_job j = {.x = x,
+               .kind = p->kind == ARG_MIN ? REDUCE_MIN : REDUCE_MAX,
+               .lane = lane_of(x->dtype),
+               .out = l->out->data};
   memcpy(dims, x->shape, (size_t)x->ndim * sizeof *dims);
   dims[p->axis] = 1;
   j.lines = cursor_new(x->ndim, dims, 1, x->strides);
@@ -71,6 +76,6 @@ error *cpu_arg_reduce(const launch *l) {
   j.stride = x->strides[p->axis];
   j.count = count;
   j.lines_per_piece = turns_per_piece(count, j.n);
-  parallel_for((count + j.lines_per_piece - 1) / j.lines_per_piece, arg_piece, &j);
+  parallel_for(pieces_of(count, j.lines_per_piece), arg_piece, &j);
   return NULL;
 }

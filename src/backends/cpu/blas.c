@@ -1,21 +1,21 @@
 /* blas.c: a BLAS library, looked for at run time: OpenBLAS first, then whatever the system calls libblas.
 
-   It is told to use one thread: what threads share is cut by us, in pieces that do not depend on their number.
-   Uses cpu/gemm.h, base/. */
+   It is told to use one thread: what threads share is cut by us, in pieces that do not depend on their
+   number. Uses cpu/gemm.h, base/. */
 #include "backends/cpu/gemm.h"
 #include <pthread.h>
 #include <stdlib.h>
 
 /* The C interface of BLAS, with its constants; sizes are 32-bit integers. */
 enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 };
-typedef void sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,
-                   float beta, float *c, int ldc);
-typedef void dgemm(int order, int ta, int tb, int m, int n, int k, double alpha, const double *a, int lda, const double *b, int ldb,
-                   double beta, double *c, int ldc);
-typedef void cgemm(int order, int ta, int tb, int m, int n, int k, const void *alpha, const void *a, int lda, const void *b, int ldb,
-                   const void *beta, void *c, int ldc);
-typedef void sgemv(int order, int ta, int m, int n, float alpha, const float *a, int lda, const float *x, int incx, float beta,
-                   float *y, int incy);
+typedef void sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda,
+                   const float *b, int ldb, float beta, float *c, int ldc);
+typedef void dgemm(int order, int ta, int tb, int m, int n, int k, double alpha, const double *a, int lda,
+                   const double *b, int ldb, double beta, double *c, int ldc);
+typedef void cgemm(int order, int ta, int tb, int m, int n, int k, const void *alpha, const void *a, int lda,
+                   const void *b, int ldb, const void *beta, void *c, int ldc);
+typedef void sgemv(int order, int ta, int m, int n, float alpha, const float *a, int lda, const float *x,
+                   int incx, float beta, float *y, int incy);
 
 static struct {
   void *library;
@@ -27,10 +27,12 @@ static struct {
 } blas;
 static pthread_once_t opened = PTHREAD_ONCE_INIT;
 
-/* OpenBLAS takes processors it does not know for older ones; half the speed is lost where it misses AVX-512. */
+/* OpenBLAS takes processors it does not know for older ones; where it misses AVX-512 half the speed
+   is lost. */
 static bool name_the_processor(void) {
 #if defined(__x86_64__)
-  if (!getenv("OPENBLAS_CORETYPE") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+  if (!getenv("OPENBLAS_CORETYPE") && __builtin_cpu_supports("avx512f") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl"))
     return setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) == 0;
 #endif
@@ -64,7 +66,8 @@ static void open_library(void) {
   if (set_threads) set_threads(1);
 }
 
-static const char incomplete[] = "a BLAS library was found, but without the C interface (cblas_sgemm and others)";
+static const char incomplete[] =
+    "a BLAS library was found, but without the C interface (cblas_sgemm and others)";
 
 const char *blas_missing(void) {
   pthread_once(&opened, open_library);
@@ -80,8 +83,8 @@ void blas_report(text *json) {
   if (missing) {
     text_add(json, ", \"why\": ");
     text_add_json(json, missing);
-    text_add(json, ", \"instead\": \"matrix products by our own loops, several times slower; to change that install OpenBLAS (libopenblas0, "
-                   "openblas)\"}");
+    text_add(json, ", \"instead\": \"matrix products by our own loops, several times slower\", \"remedy\": "
+                   "\"install OpenBLAS: libopenblas0 (Debian, Ubuntu), openblas (Fedora, Homebrew)\"}");
     return;
   }
   const char *path = library_path(blas.library, "cblas_sgemm");
@@ -113,16 +116,18 @@ typedef struct side {
 
 /* Axes of size 1 have whatever stride suits. */
 static side side_of(int64_t rows, int64_t cols, int64_t row, int64_t col) {
-  if ((col == 1 || cols == 1) && (rows == 1 || row >= cols)) return (side){PLAIN, (int)(rows == 1 ? cols : row)};
+  if ((col == 1 || cols == 1) && (rows == 1 || row >= cols))
+    return (side){PLAIN, (int)(rows == 1 ? cols : row)};
   return (side){TRANSPOSED, (int)(cols == 1 ? rows : col)};
 }
 
 /* y = alpha matrix x + beta y; vectors with strides. */
-static void matrix_times_vector(const gemm *g, const float *matrix, int64_t rows, int64_t cols, int64_t row, int64_t col,
-                                const float *x, int64_t x_stride, int64_t y_stride) {
+static void matrix_times_vector(const gemm *g, const float *matrix, int64_t rows, int64_t cols, int64_t row,
+                                int64_t col, const float *x, int64_t x_stride, int64_t y_stride) {
   side s = side_of(rows, cols, row, col);
   int m = (int)(s.transposed == PLAIN ? rows : cols), n = (int)(s.transposed == PLAIN ? cols : rows);
-  blas.sgemv(ROW_MAJOR, s.transposed, m, n, g->alpha, matrix, s.leading, x, (int)x_stride, g->beta, g->c, (int)y_stride);
+  blas.sgemv(ROW_MAJOR, s.transposed, m, n, g->alpha, matrix, s.leading, x, (int)x_stride, g->beta, g->c,
+             (int)y_stride);
 }
 
 void blas_gemm(const gemm *g) {
@@ -133,7 +138,8 @@ void blas_gemm(const gemm *g) {
   }
   bool is_float = g->lane == LANE_FLOAT;
   if (is_float && g->n == 1 && g->b_row > 0) {
-    matrix_times_vector(g, g->a, g->m, g->k, g->a_row, g->a_col, g->b, g->k == 1 ? 1 : g->b_row, g->m == 1 ? 1 : g->c_row);
+    matrix_times_vector(g, g->a, g->m, g->k, g->a_row, g->a_col, g->b, g->k == 1 ? 1 : g->b_row,
+                        g->m == 1 ? 1 : g->c_row);
     return;
   }
   if (is_float && g->m == 1 && g->a_col > 0) {
@@ -145,13 +151,15 @@ void blas_gemm(const gemm *g) {
   complex64 alpha = {g->alpha, 0}, beta = {g->beta, 0};
   switch (g->lane) {
     case LANE_FLOAT:
-      blas.sgemm(ROW_MAJOR, a.transposed, b.transposed, m, n, k, g->alpha, g->a, a.leading, g->b, b.leading, g->beta, g->c, ldc);
+      blas.sgemm(ROW_MAJOR, a.transposed, b.transposed, m, n, k, g->alpha, g->a, a.leading, g->b, b.leading,
+                 g->beta, g->c, ldc);
       break;
     case LANE_DOUBLE:
-      blas.dgemm(ROW_MAJOR, a.transposed, b.transposed, m, n, k, (double)g->alpha, g->a, a.leading, g->b, b.leading,
-                 (double)g->beta, g->c, ldc);
+      blas.dgemm(ROW_MAJOR, a.transposed, b.transposed, m, n, k, (double)g->alpha, g->a, a.leading, g->b,
+                 b.leading, (double)g->beta, g->c, ldc);
       break;
     default:
-      blas.cgemm(ROW_MAJOR, a.transposed, b.transposed, m, n, k, &alpha, g->a, a.leading, g->b, b.leading, &beta, g->c, ldc);
+      blas.cgemm(ROW_MAJOR, a.transposed, b.transposed, m, n, k, &alpha, g->a, a.leading, g->b, b.leading,
+                 &beta, g->c, ldc);
   }
 }

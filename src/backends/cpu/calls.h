@@ -1,7 +1,8 @@
 /* calls.h: what the CPU's implementations of primitives share, and their names.
 
-   Each takes a launch (device/device.h): inputs with any strides, outputs row-major. Loops are cut into pieces whose size
-   depends on shapes alone, so that results have the same bits for any number of threads. Uses device/, ops/params.h. */
+   Each takes a launch (device/device.h): inputs with any strides, outputs row-major. Loops are cut into
+   pieces whose size depends on shapes alone, so that results have the same bits for any number of threads.
+   Uses device/, ops/params.h. */
 #ifndef CPU_CALLS_H
 #define CPU_CALLS_H
 #include "device/device.h"
@@ -14,16 +15,18 @@ void cpu_copy(void *to, const int64_t *to_strides, const void *from, const int64
               const int64_t *shape, size_t size);
 /* `x` row-major in memory at `to`. */
 void cpu_copy_packed(void *to, const operand *x);
-/* The elements of x, contiguous: its own memory if they are, else a copy in *held, which the caller releases (NULL is fine).
-   NULL and *why if there is no memory. */
+/* The elements of x, contiguous: its own memory if they are, else a copy in *held, which the caller releases
+   (NULL is fine). NULL and *why if there is no memory. */
 const void *cpu_packed(const operand *x, const char *op, buffer **held, error **why);
+static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t operand_size(const operand *x) { return shape_size(x->ndim, x->shape); }
 
-/* Pieces of a loop of `count` equal turns, each of which costs about `cost` elements: how many turns a piece has. */
+/* Pieces of a loop of `count` equal turns, each of which costs about `cost` elements: turns in a piece. */
 static inline int64_t turns_per_piece(int64_t count, int64_t cost) {
   int64_t turns = (1 << 15) / (cost > 0 ? cost : 1);
-  return turns < 1 ? 1 : turns > count ? count : turns;
+  return turns < 1 ? 1 : smaller(turns, count);
 }
+static inline int64_t pieces_of(int64_t count, int64_t turns) { return (count + turns - 1) / turns; }
 
 /* ---- implementations, by primitive ---- */
 

@@ -1,12 +1,12 @@
 /* conv_cpu.c: "Convolution", channels last, any number of spatial axes.
 
-   What the kernel covers at one place of the result is a row of a matrix, and so the whole is a matrix product:
+   What the kernel covers at one place of the result is a row of a matrix, and so the whole is a product:
 
-       patches (places, kernel positions x channels)  x  weight (out channels, kernel positions x channels), transposed
+       patches (places, kernel positions x channels)  x  transposed weight (out channels, the same)
 
-   Patches are written a piece of places at a time, few enough to stay in the cache. A weight gradient comes as a convolution
-   whose kernel is an image and whose channels are the batch: long rows, few places; it needs no path of its own.
-   Uses cpu/gemm.h. */
+   Patches are written a piece of places at a time, few enough to stay in the cache. A weight gradient comes
+   as a convolution whose kernel is an image and whose channels are the batch: long rows, few places; it needs
+   no path of its own. Uses cpu/gemm.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/gemm.h"
 #include <stdlib.h>
@@ -48,10 +48,11 @@ static int64_t under(const conv_axis *a, bool flip, int64_t place, int64_t j) {
   return at < a->in ? at : -1;
 }
 
-/* Along the last axis positions of the kernel lie over neighbours, which are one run of memory; the rest is padding. */
+/* Along the last axis positions of the kernel lie over neighbours, which are one run of memory; the rest is
+   padding. */
 static void write_run(const conv_job *j, const conv_axis *a, int64_t place, const char *x, char *patch) {
   int64_t first = place * a->stride - a->low, step = a->x_stride * j->size;
-  int64_t from = first < 0 ? -first : 0, to = a->in - first < a->kernel ? a->in - first : a->kernel;
+  int64_t from = first < 0 ? -first : 0, to = smaller(a->in - first, a->kernel);
   if (from > a->kernel) from = a->kernel;
   if (to < from) to = from;
   memset(patch, 0, (size_t)(from * step));
@@ -104,7 +105,7 @@ static void conv_places(const conv_job *j, int64_t first, int64_t count, char *p
 static void conv_piece(void *context, int64_t piece) {
   conv_job *j = context;
   int64_t first = piece * j->places_per_piece;
-  int64_t count = j->places - first < j->places_per_piece ? j->places - first : j->places_per_piece;
+  int64_t count = smaller(j->places - first, j->places_per_piece);
   if (j->in_place) {
     conv_places(j, first, count, NULL);
     return;
@@ -130,7 +131,10 @@ static void lay_out(conv_job *j, const launch *l, const int64_t *x_strides) {
   bool plain = p->groups == 1;
   for (int d = j->n - 1; d >= 0; d--) {
     conv_axis *a = &j->axes[d];
-    *a = (conv_axis){.in = x->shape[d + 1], .out = out->shape[d + 1], .kernel = w->shape[d + 1], .stride = p->stride.at[d]};
+    *a = (conv_axis){.in = x->shape[d + 1],
+                     .out = out->shape[d + 1],
+                     .kernel = w->shape[d + 1],
+                     .stride = p->stride.at[d]};
     a->low = p->pad_lo.at[d];
     a->kernel_dilation = p->kernel_dilation.at[d];
     a->input_dilation = p->input_dilation.at[d];
@@ -138,7 +142,8 @@ static void lay_out(conv_job *j, const launch *l, const int64_t *x_strides) {
     a->block = j->row;
     j->row *= a->kernel;
     j->places *= a->out;
-    plain = plain && a->kernel == 1 && a->stride == 1 && a->low == 0 && p->pad_hi.at[d] == 0 && a->input_dilation == 1;
+    plain = plain && a->kernel == 1 && a->stride == 1 && a->low == 0 && p->pad_hi.at[d] == 0 &&
+            a->input_dilation == 1;
   }
   j->in_place = plain && shape_is_row_major(x->ndim, x->shape, x_strides);
   j->places_per_piece = PATCH_BYTES / (j->row * j->size + 1);
@@ -150,7 +155,8 @@ static void lay_out(conv_job *j, const launch *l, const int64_t *x_strides) {
 static error *lanes_of(const operand *x, bool packed, const char **lanes, int64_t *strides, buffer **held) {
   error *why = NULL;
   *held = NULL;
-  if (lane_is_direct(x->dtype) && (packed ? shape_is_row_major(x->ndim, x->shape, x->strides) : x->strides[x->ndim - 1] == 1)) {
+  if (lane_is_direct(x->dtype) &&
+      (packed ? shape_is_row_major(x->ndim, x->shape, x->strides) : x->strides[x->ndim - 1] == 1)) {
     *lanes = x->data;
     memcpy(strides, x->strides, (size_t)x->ndim * sizeof *strides);
     return NULL;
@@ -169,7 +175,7 @@ static error *convolve(conv_job *j, const launch *l, const int64_t *x_strides, b
   j->out = direct ? out->data : buffer_data(result);
   lay_out(j, l, x_strides);
   if (j->row == 0) memset(j->out, 0, (size_t)(operand_size(out) * j->size));
-  else parallel_for((j->places + j->places_per_piece - 1) / j->places_per_piece, conv_piece, j);
+  else parallel_for(pieces_of(j->places, j->places_per_piece), conv_piece, j);
   error *why = atomic_load(&j->why);
   if (!direct && !why) cpu_from_lanes(out->dtype, out->data, j->out, operand_size(out));
   return why;

@@ -21,7 +21,8 @@ static double place_value(const conv_case *c, const made *x, const made *w, cons
       rest /= c->w[d + 1];
       w_at[d + 1] = c->flip ? c->w[d + 1] - 1 - j : j;
       int64_t spread = at[d + 1] * c->stride[d] + j * c->kernel_dilation[d] - c->low[d];
-      inside = inside && spread >= 0 && spread % c->input_dilation[d] == 0 && spread / c->input_dilation[d] < c->x[d + 1];
+      inside = inside && spread >= 0 && spread % c->input_dilation[d] == 0 &&
+               spread / c->input_dilation[d] < c->x[d + 1];
       x_at[d + 1] = spread / c->input_dilation[d];
     }
     for (int64_t ch = 0; inside && ch < group_in; ch++) {
@@ -37,7 +38,8 @@ static bool sizes_of_result(conv_case *c) {
   c->out[0] = c->x[0];
   c->out[c->n + 1] = c->w[0];
   for (int d = 0; d < c->n; d++) {
-    int64_t inside = (c->x[d + 1] ? (c->x[d + 1] - 1) * c->input_dilation[d] + 1 : 0) + c->low[d] + c->high[d];
+    int64_t inside =
+        (c->x[d + 1] ? (c->x[d + 1] - 1) * c->input_dilation[d] + 1 : 0) + c->low[d] + c->high[d];
     int64_t reach = (c->w[d + 1] - 1) * c->kernel_dilation[d] + 1;
     if (inside < reach) return false;
     c->out[d + 1] = (inside - reach) / c->stride[d] + 1;
@@ -51,8 +53,8 @@ static void check_case(conv_case *c, pons_dtype d, bool any_layout) {
   make(&x, d, c->n + 2, c->x, any_layout);
   make(&w, d, c->n + 2, c->w, any_layout);
   make_out(&y, d, c->n + 2, c->out);
-  conv_params p = {{c->n, c->stride}, {c->n, c->low}, {c->n, c->high}, {c->n, c->kernel_dilation}, {c->n, c->input_dilation},
-                   c->groups, c->flip};
+  conv_params p = {{c->n, c->stride},         {c->n, c->low}, {c->n, c->high}, {c->n, c->kernel_dilation},
+                   {c->n, c->input_dilation}, c->groups,      c->flip};
   operand in[] = {x.op, w.op};
   run_well(cpu_convolution, &(launch){&p, 2, 1, in, &y.op});
   double terms = 4;
@@ -60,7 +62,8 @@ static void check_case(conv_case *c, pons_dtype d, bool any_layout) {
   for (int64_t i = 0; i < operand_size(&y.op); i++) {
     int64_t at[5], rest = i;
     for (int k = c->n + 1; k >= 0; k--) at[k] = rest % c->out[k], rest /= c->out[k];
-    check_near(made_value(&y, i), place_value(c, &x, &w, at), precision_of(d) * (1 + terms), pons_dtype_name(d));
+    check_near(made_value(&y, i), place_value(c, &x, &w, at), precision_of(d) * (1 + terms),
+               pons_dtype_name(d));
   }
   unmake(&x);
   unmake(&w);
@@ -70,7 +73,9 @@ static void check_case(conv_case *c, pons_dtype d, bool any_layout) {
 static void random_case(conv_case *c) {
   int64_t group_in = random_int(1, 4), group_out = random_int(1, 4);
   bool plain = random_int(0, 1);
-  *c = (conv_case){.n = (int)random_int(1, 3), .groups = random_int(0, 2) ? 1 : (int)random_int(1, 3), .flip = random_int(0, 3) == 0};
+  *c = (conv_case){.n = (int)random_int(1, 3),
+                   .groups = random_int(0, 2) ? 1 : (int)random_int(1, 3),
+                   .flip = random_int(0, 3) == 0};
   c->x[0] = random_int(0, 8) ? random_int(1, 3) : 0;
   c->w[0] = group_out * c->groups;
   c->x[c->n + 1] = group_in * c->groups;
@@ -109,6 +114,7 @@ static void sizes_of_training(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_the_definition), cmocka_unit_test(sizes_of_training)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_the_definition),
+                                     cmocka_unit_test(sizes_of_training)};
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }

@@ -1,14 +1,16 @@
 /* copy.c: copies between strided memories.
 
-   Rows along the last axis go in one memcpy where both sides are contiguous. Where only the source's neighbours lie along
-   another axis (a transpose), square blocks keep both sides in the cache. Uses cpu/cursor.h. */
+   Rows along the last axis go in one memcpy where both sides are contiguous. Where only the source's
+   neighbours lie along another axis (a transpose), square blocks keep both sides in the cache. Uses
+   cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 
 enum { SIDE = 32 }; /* of a block of a transpose, in elements */
 
 /* One line of n elements. */
-static void copy_line(char *to, int64_t to_stride, const char *from, int64_t from_stride, int64_t n, size_t size) {
+static void copy_line(char *to, int64_t to_stride, const char *from, int64_t from_stride, int64_t n,
+                      size_t size) {
   if (to_stride == 1 && from_stride == 1) {
     memcpy(to, from, (size_t)n * size);
     return;
@@ -27,7 +29,8 @@ static void copy_line(char *to, int64_t to_stride, const char *from, int64_t fro
   }
 }
 
-/* All outer axes are walked by `outer`; the last one or two form a plane. List 0 is the target, list 1 the source. */
+/* All outer axes are walked by `outer`; the last one or two form a plane. List 0 is the target, list 1 the
+   source. */
 typedef struct copy_job {
   char *to;
   const char *from;
@@ -46,12 +49,13 @@ static void copy_rows(const copy_job *j, char *to, const char *from, int64_t fir
   int64_t size = (int64_t)j->size;
   if (!j->transposed) {
     for (int64_t r = first; r < last; r++)
-      copy_line(to + r * j->row[0] * size, j->step[0], from + r * j->row[1] * size, j->step[1], j->line, j->size);
+      copy_line(to + r * j->row[0] * size, j->step[0], from + r * j->row[1] * size, j->step[1], j->line,
+                j->size);
     return;
   }
   for (int64_t r = first; r < last; r += SIDE)
     for (int64_t c = 0; c < j->line; c += SIDE) {
-      int64_t width = j->line - c < SIDE ? j->line - c : SIDE;
+      int64_t width = smaller(j->line - c, SIDE);
       for (int64_t i = r; i < last && i < r + SIDE; i++)
         copy_line(to + (i * j->row[0] + c * j->step[0]) * size, j->step[0],
                   from + (i * j->row[1] + c * j->step[1]) * size, j->step[1], width, j->size);
@@ -61,12 +65,13 @@ static void copy_rows(const copy_job *j, char *to, const char *from, int64_t fir
 static void copy_piece(void *context, int64_t piece) {
   const copy_job *j = context;
   int64_t band = piece % j->bands, plane = piece / j->bands * j->planes_per_piece;
-  int64_t end = plane + j->planes_per_piece < j->planes ? plane + j->planes_per_piece : j->planes;
-  int64_t first = band * j->band, last = first + j->band < j->rows ? first + j->band : j->rows;
+  int64_t end = smaller(plane + j->planes_per_piece, j->planes);
+  int64_t first = band * j->band, last = smaller(first + j->band, j->rows);
   cursor c = j->outer;
   cursor_to(&c, plane);
   for (; plane < end; plane++, cursor_next(&c))
-    copy_rows(j, j->to + c.offset[0] * (int64_t)j->size, j->from + c.offset[1] * (int64_t)j->size, first, last);
+    copy_rows(j, j->to + c.offset[0] * (int64_t)j->size, j->from + c.offset[1] * (int64_t)j->size, first,
+              last);
 }
 
 static int64_t magnitude(int64_t stride) { return stride < 0 ? -stride : stride; }
@@ -75,7 +80,9 @@ static int64_t magnitude(int64_t stride) { return stride < 0 ? -stride : stride;
 static void choose_plane(cursor *c) {
   int last = c->n - 1, best = last - 1;
   for (int d = 0; d < last; d++)
-    if (c->strides[1][d] && (!c->strides[1][best] || magnitude(c->strides[1][d]) < magnitude(c->strides[1][best]))) best = d;
+    if (c->strides[1][d] &&
+        (!c->strides[1][best] || magnitude(c->strides[1][d]) < magnitude(c->strides[1][best])))
+      best = d;
   if (best == last - 1) return;
   int64_t dim = c->dims[best];
   c->dims[best] = c->dims[last - 1];
@@ -90,7 +97,8 @@ static void choose_plane(cursor *c) {
 void cpu_copy(void *to, const int64_t *to_strides, const void *from, const int64_t *from_strides, int n,
               const int64_t *shape, size_t size) {
   if (!shape_size(n, shape)) return;
-  copy_job j = {.to = to, .from = from, .size = size, .outer = cursor_new(n, shape, 2, to_strides, from_strides)};
+  copy_job j = {
+      .to = to, .from = from, .size = size, .outer = cursor_new(n, shape, 2, to_strides, from_strides)};
   bool strided = j.outer.n >= 2 && magnitude(j.outer.strides[1][j.outer.n - 1]) > 1;
   if (strided) choose_plane(&j.outer);
   j.line = cursor_take_last(&j.outer, j.step);
@@ -99,16 +107,17 @@ void cpu_copy(void *to, const int64_t *to_strides, const void *from, const int64
   j.planes = cursor_size(&j.outer);
   if (j.outer.n == 0 && j.rows == 1) { /* one line: cut it, the odd end first */
     int64_t cut = turns_per_piece(j.line, 1), end = j.line % cut, whole = j.line - end;
-    copy_line(j.to + whole * j.step[0] * (int64_t)size, j.step[0], j.from + whole * j.step[1] * (int64_t)size, j.step[1], end, size);
+    copy_line(j.to + whole * j.step[0] * (int64_t)size, j.step[0], j.from + whole * j.step[1] * (int64_t)size,
+              j.step[1], end, size);
     j.rows = whole / cut;
     for (int k = 0; k < 2; k++) j.row[k] = j.step[k] * cut;
     j.line = cut;
   }
   j.band = turns_per_piece(j.rows, j.line);
-  if (j.transposed && j.band < j.rows) j.band = (j.band + SIDE - 1) / SIDE * SIDE;
-  j.bands = (j.rows + j.band - 1) / j.band;
+  if (j.transposed && j.band < j.rows) j.band = pieces_of(j.band, SIDE) * SIDE;
+  j.bands = pieces_of(j.rows, j.band);
   j.planes_per_piece = j.bands > 1 ? 1 : turns_per_piece(j.planes, j.rows * j.line);
-  parallel_for((j.planes + j.planes_per_piece - 1) / j.planes_per_piece * j.bands, copy_piece, &j);
+  parallel_for(pieces_of(j.planes, j.planes_per_piece) * j.bands, copy_piece, &j);
 }
 
 void cpu_copy_packed(void *to, const operand *x) {

@@ -1,4 +1,5 @@
-/* copy_test.c: copies between any two layouts, and what is put together from them: "Concatenate", "Pad", "Full", "View". */
+/* copy_test.c: copies between any two layouts, and what is put together from them: "Concatenate", "Pad",
+   "Full", "View". */
 #include "backends/cpu/operands_for_tests.h"
 
 static void check_same(const made *x, const made *y) {
@@ -96,10 +97,12 @@ static void pads(void **state) {
     int64_t before[3];
     for (int i = 0; i < 3; i++) before[axes[i]] = low[i];
     for (int64_t i = 0; i < operand_size(&y.op); i++) {
-      int64_t at[3] = {i / whole[2] / whole[1] - before[0], i / whole[2] % whole[1] - before[1], i % whole[2] - before[2]};
+      int64_t at[3] = {i / whole[2] / whole[1] - before[0], i / whole[2] % whole[1] - before[1],
+                       i % whole[2] - before[2]};
       bool inside = true;
       for (int k = 0; k < 3; k++) inside = inside && at[k] >= 0 && at[k] < shape[k];
-      assert_memory_equal(made_element(&y, i), inside ? made_at(&x, at) : (char *)value.op.data, sizeof(double));
+      assert_memory_equal(made_element(&y, i), inside ? made_at(&x, at) : (char *)value.op.data,
+                          sizeof(double));
     }
     unmake(&x);
     unmake(&value);
@@ -123,8 +126,9 @@ static void views_keep_bytes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(between_any_layouts), cmocka_unit_test(large_transposes_and_lines), cmocka_unit_test(concatenates),
-      cmocka_unit_test(pads),                cmocka_unit_test(views_keep_bytes),
+      cmocka_unit_test(between_any_layouts), cmocka_unit_test(large_transposes_and_lines),
+      cmocka_unit_test(concatenates),        cmocka_unit_test(pads),
+      cmocka_unit_test(views_keep_bytes),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }

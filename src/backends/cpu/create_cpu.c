@@ -3,13 +3,14 @@
 #include "backends/cpu/calls.h"
 #include "backends/cpu/lanes.h"
 
-/* Element i is start + i * step in the lane of the dtype, start and start + step being rounded to the dtype before. */
+/* Element i is start + i * step in the lane of the dtype, start and start + step being rounded to the dtype
+   before. */
 #define ARANGE(name, type)                                                                               \
   static void arange_##name(pons_dtype d, int64_t n, const void *ends, void *out) {                      \
     const type *end = ends;                                                                              \
     type start = end[0], step = end[1] - end[0], tile[TILE];                                             \
     for (int64_t at = 0; at < n; at += TILE) {                                                           \
-      int64_t count = n - at < TILE ? n - at : TILE;                                                     \
+      int64_t count = smaller(n - at, TILE);                                                           \
       for (int64_t i = 0; i < count; i++) tile[i] = start + (type)(at + i) * step;                       \
       cpu_lanes()->store[d](tile, count, element(out, d, at), 1);                                        \
     }                                                                                                    \

@@ -6,7 +6,8 @@ static void check_arange(pons_dtype d, double start, double step, int64_t n, dou
   make_out(&y, d, 1, &n);
   arange_params params = {start, start + step * (double)n, step, d};
   run_well(cpu_arange, &(launch){&params, 0, 1, NULL, &y.op});
-  for (int64_t i = 0; i < n; i++) check_near(made_value(&y, i), start + step * (double)i, tolerance, pons_dtype_name(d));
+  for (int64_t i = 0; i < n; i++)
+    check_near(made_value(&y, i), start + step * (double)i, tolerance, pons_dtype_name(d));
   unmake(&y);
 }
 

@@ -1,5 +1,5 @@
-/* divmod_cpu.c: "DivMod": the floored quotient and the remainder, which has the divisor's sign. An integer divided by zero gives
-   zero and zero. Uses cpu/lanes.h, cpu/cursor.h. */
+/* divmod_cpu.c: "DivMod": the floored quotient and the remainder, which has the divisor's sign. An integer
+   divided by zero gives zero and zero. Uses cpu/lanes.h, cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
@@ -25,7 +25,8 @@ static void divide_int(int64_t a, int64_t b, int64_t *quotient, int64_t *remaind
   *remainder = down ? r + b : r;
 }
 
-static void divide(lane k, int64_t n, const lane_value *a, const lane_value *b, lane_value *quotients, lane_value *remainders) {
+static void divide(lane k, int64_t n, const lane_value *a, const lane_value *b, lane_value *quotients,
+                   lane_value *remainders) {
   for (int64_t i = 0; i < n; i++) {
     double q, r;
     switch (k) {
@@ -56,11 +57,11 @@ static void divmod_piece(void *context, int64_t piece) {
   pons_dtype d = in[0].dtype;
   lane_value a[TILE], b[TILE], quotients[TILE], remainders[TILE];
   cursor rows = j->rows;
-  int64_t row = piece * j->rows_per_piece, end = row + j->rows_per_piece < j->count ? row + j->rows_per_piece : j->count;
+  int64_t row = piece * j->rows_per_piece, end = smaller(row + j->rows_per_piece, j->count);
   cursor_to(&rows, row);
   for (; row < end; row++, cursor_next(&rows))
     for (int64_t at = 0; at < j->n; at += TILE) {
-      int64_t n = j->n - at < TILE ? j->n - at : TILE, to = row * j->n + at;
+      int64_t n = smaller(j->n - at, TILE), to = row * j->n + at;
       cpu_lanes()->load[d](element(in[0].data, d, rows.offset[0] + at * j->strides[0]), j->strides[0], n, a);
       cpu_lanes()->load[d](element(in[1].data, d, rows.offset[1] + at * j->strides[1]), j->strides[1], n, b);
       divide(lane_of(d), n, a, b, quotients, remainders);
@@ -70,12 +71,13 @@ static void divmod_piece(void *context, int64_t piece) {
 }
 
 error *cpu_divmod(const launch *l) {
-  divmod_job j = {.l = l, .rows = cursor_new(l->out->ndim, l->out->shape, 2, l->in[0].strides, l->in[1].strides)};
+  divmod_job j = {.l = l,
+                  .rows = cursor_new(l->out->ndim, l->out->shape, 2, l->in[0].strides, l->in[1].strides)};
   if (!operand_size(l->out)) return NULL;
   if (lane_of(l->in[0].dtype) == LANE_COMPLEX) return fail("divmod", "takes no complex numbers");
   j.n = cursor_take_last(&j.rows, j.strides);
   j.count = cursor_size(&j.rows);
   j.rows_per_piece = turns_per_piece(j.count, j.n);
-  parallel_for((j.count + j.rows_per_piece - 1) / j.rows_per_piece, divmod_piece, &j);
+  parallel_for(pieces_of(j.count, j.rows_per_piece), divmod_piece, &j);
   return NULL;
 }

@@ -1,5 +1,5 @@
-/* gather_cpu.c: "Gather" (slices that begin where index arrays say) and "GatherAxis" (an index for each element of the result).
-   Uses cpu/indices.h. */
+/* gather_cpu.c: "Gather" (slices that begin where index arrays say) and "GatherAxis" (an index for each
+   element of the result). Uses cpu/indices.h. */
 #include "backends/cpu/indices.h"
 
 /* ---- Gather ---- */
@@ -18,13 +18,14 @@ typedef struct gather_job {
 static void gather_row(const gather_job *j, const char *from, char *to) {
   if (j->stride == 1) memcpy(to, from, (size_t)j->n * j->size);
   else
-    for (int64_t i = 0; i < j->n; i++) memcpy(to + i * (int64_t)j->size, from + i * j->stride * (int64_t)j->size, j->size);
+    for (int64_t i = 0; i < j->n; i++)
+      memcpy(to + i * (int64_t)j->size, from + i * j->stride * (int64_t)j->size, j->size);
 }
 
 static void gather_piece(void *context, int64_t piece) {
   const gather_job *j = context;
   cursor rows = j->rows;
-  int64_t at = piece * j->slices_per_piece, end = at + j->slices_per_piece < j->count ? at + j->slices_per_piece : j->count;
+  int64_t at = piece * j->slices_per_piece, end = smaller(at + j->slices_per_piece, j->count);
   int64_t row_bytes = j->n * (int64_t)j->size;
   char *to = j->to + at * j->row_count * row_bytes;
   for (; at < end; at++) {
@@ -48,7 +49,10 @@ error *cpu_gather(const launch *l) {
   error *why = NULL;
   buffer *offsets = indices_offsets("take", l->in + 1, p->axes.n, axes, strides, &why);
   if (!offsets) return why;
-  gather_job j = {.from = x->data, .to = l->out->data, .size = pons_dtype_size(x->dtype), .offsets = buffer_data(offsets)};
+  gather_job j = {.from = x->data,
+                  .to = l->out->data,
+                  .size = pons_dtype_size(x->dtype),
+                  .offsets = buffer_data(offsets)};
   j.rows = cursor_new(x->ndim, p->slice_sizes.at, 1, x->strides);
   int64_t slice = cursor_size(&j.rows);
   j.n = cursor_take_last(&j.rows, &j.stride);
@@ -56,7 +60,7 @@ error *cpu_gather(const launch *l) {
   j.count = slice ? operand_size(l->out) / slice : 0;
   if (j.count) {
     j.slices_per_piece = turns_per_piece(j.count, slice);
-    parallel_for((j.count + j.slices_per_piece - 1) / j.slices_per_piece, gather_piece, &j);
+    parallel_for(pieces_of(j.count, j.slices_per_piece), gather_piece, &j);
   }
   buffer_release(offsets);
   return NULL;
@@ -75,8 +79,9 @@ typedef struct gather_axis_job {
 static void gather_line(const gather_axis_job *j, const char *from, const char *indices, char *to) {
   int64_t tile[TILE], size = (int64_t)pons_dtype_size(j->x->dtype);
   for (int64_t at = 0; at < j->n; at += TILE) {
-    int64_t n = j->n - at < TILE ? j->n - at : TILE;
-    indices_load(j->indices->dtype, element(indices, j->indices->dtype, at * j->index_stride), j->index_stride, n, &j->axis, tile);
+    int64_t n = smaller(j->n - at, TILE);
+    indices_load(j->indices->dtype, element(indices, j->indices->dtype, at * j->index_stride),
+                 j->index_stride, n, &j->axis, tile);
     for (int64_t i = 0; i < n; i++)
       memcpy(to + (at + i) * j->out_stride * size, from + tile[i] * j->x_stride * size, (size_t)size);
   }
@@ -85,10 +90,11 @@ static void gather_line(const gather_axis_job *j, const char *from, const char *
 static void gather_axis_piece(void *context, int64_t piece) {
   const gather_axis_job *j = context;
   cursor lines = j->lines;
-  int64_t line = piece * j->lines_per_piece, end = line + j->lines_per_piece < j->count ? line + j->lines_per_piece : j->count;
+  int64_t line = piece * j->lines_per_piece, end = smaller(line + j->lines_per_piece, j->count);
   cursor_to(&lines, line);
   for (; line < end; line++, cursor_next(&lines))
-    gather_line(j, element(j->x->data, j->x->dtype, lines.offset[0]), element(j->indices->data, j->indices->dtype, lines.offset[1]),
+    gather_line(j, element(j->x->data, j->x->dtype, lines.offset[0]),
+                element(j->indices->data, j->indices->dtype, lines.offset[1]),
                 element(j->out->data, j->out->dtype, lines.offset[2]));
 }
 
@@ -109,6 +115,6 @@ error *cpu_gather_axis(const launch *l) {
   j.x_stride = x->strides[axis], j.index_stride = indices->strides[axis], j.out_stride = strides[axis];
   j.count = cursor_size(&j.lines);
   j.lines_per_piece = turns_per_piece(j.count, j.n);
-  parallel_for((j.count + j.lines_per_piece - 1) / j.lines_per_piece, gather_axis_piece, &j);
+  parallel_for(pieces_of(j.count, j.lines_per_piece), gather_axis_piece, &j);
   return NULL;
 }

@@ -1,5 +1,6 @@
 /* gemm.c: matrix products by our own loops, in panels that fit the cache. Uses cpu/gemm.h. */
 #include "backends/cpu/gemm.h"
+#include "backends/cpu/calls.h"
 
 enum { PANEL_K = 64, PANEL_N = 128 };
 
@@ -18,7 +19,8 @@ static void scale_rows(const gemm *g) {
         case LANE_DOUBLE: *(double *)x *= (double)g->beta; break;
         case LANE_INT:
         case LANE_UINT: *(uint64_t *)x *= (uint64_t)g->beta; break;
-        default: *(complex64 *)x = (complex64){((complex64 *)x)->re * g->beta, ((complex64 *)x)->im * g->beta};
+        default:
+          *(complex64 *)x = (complex64){((complex64 *)x)->re * g->beta, ((complex64 *)x)->im * g->beta};
       }
     }
   }
@@ -30,13 +32,14 @@ void portable_gemm(const gemm *g) {
   if (g->beta != 1) scale_rows(g);
   for (int64_t p = 0; p < g->k; p += PANEL_K)
     for (int64_t j = 0; j < g->n; j += PANEL_N) {
-      int64_t k = g->k - p < PANEL_K ? g->k - p : PANEL_K, n = g->n - j < PANEL_N ? g->n - j : PANEL_N;
+      int64_t k = smaller(g->k - p, PANEL_K), n = smaller(g->n - j, PANEL_N);
       const char *b = (const char *)g->b + (p * g->b_row + j * g->b_col) * (int64_t)size;
-      pons_dtype element_type = size == sizeof(float) ? PONS_FLOAT32 : PONS_COMPLEX64; /* any of that size: a move */
+      pons_dtype any = size == sizeof(float) ? PONS_FLOAT32 : PONS_COMPLEX64; /* of that size: it only moves */
       for (int64_t r = 0; r < k; r++)
-        cpu_lanes()->load[element_type](b + r * g->b_row * (int64_t)size, g->b_col, n, (char *)panel + (size_t)(r * n) * size);
-      cpu_gemm_loops()->add[g->lane](g->m, n, k, g->alpha, (const char *)g->a + p * g->a_col * (int64_t)size, g->a_row, g->a_col,
-                                     panel, (char *)g->c + j * (int64_t)size, g->c_row);
+        cpu_lanes()->load[any](b + r * g->b_row * (int64_t)size, g->b_col, n,
+                                        (char *)panel + (size_t)(r * n) * size);
+      cpu_gemm_loops()->add[g->lane](g->m, n, k, g->alpha, (const char *)g->a + p * g->a_col * (int64_t)size,
+                                     g->a_row, g->a_col, panel, (char *)g->c + j * (int64_t)size, g->c_row);
     }
 }
 

@@ -1,11 +1,11 @@
-/* gemm.h: products of two matrices in memory of lanes, by a BLAS library found at run time or by loops of our own.
-   Uses cpu/lanes.h. */
+/* gemm.h: products of two matrices in memory of lanes, by a BLAS library found at run time or by loops of our
+   own. Uses cpu/lanes.h. */
 #ifndef CPU_GEMM_H
 #define CPU_GEMM_H
 #include "backends/cpu/lanes.h"
 
-/* c (m, n) = alpha a (m, k) b (k, n) + beta c; with beta 0, c is not read. Elements are lanes of one kind; strides in lanes; the
-   columns of c are neighbours. */
+/* c (m, n) = alpha a (m, k) b (k, n) + beta c; with beta 0, c is not read. Elements are lanes of one kind;
+   strides in lanes; the columns of c are neighbours. */
 typedef struct gemm {
   lane lane;
   int64_t m, n, k;
@@ -31,8 +31,8 @@ void blas_report(text *json); /* an object */
 
 typedef struct gemm_loops {
   /* c[i * c_row + j] += alpha * a[i * a_row + p * a_col] * b[p * n + j], for i < m, j < n, p < k */
-  void (*add[LANE_KINDS])(int64_t m, int64_t n, int64_t k, float alpha, const void *a, int64_t a_row, int64_t a_col, const void *b,
-                          void *c, int64_t c_row);
+  void (*add[LANE_KINDS])(int64_t m, int64_t n, int64_t k, float alpha, const void *a, int64_t a_row,
+                          int64_t a_col, const void *b, void *c, int64_t c_row);
 } gemm_loops;
 extern const gemm_loops gemm_loops_baseline, gemm_loops_avx2, gemm_loops_avx512;
 const gemm_loops *cpu_gemm_loops(void);

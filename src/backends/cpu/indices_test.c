@@ -1,9 +1,10 @@
-/* indices_test.c: reading and writing at computed places: "Gather", "GatherAxis", "Scatter", "ScatterAxis", "MaskedScatter",
-   "SliceUpdate", "DynamicSlice", "DynamicSliceUpdate"; wrong indices. */
+/* indices_test.c: reading and writing at computed places: "Gather", "GatherAxis", "Scatter", "ScatterAxis",
+   "MaskedScatter", "SliceUpdate", "DynamicSlice", "DynamicSliceUpdate"; wrong indices. */
 #include "backends/cpu/operands_for_tests.h"
 #include <pons/ops.h>
 
-static const pons_dtype index_dtypes[] = {PONS_INT32, PONS_UINT32, PONS_INT64, PONS_UINT8, PONS_INT8, PONS_UINT64, PONS_INT16};
+static const pons_dtype index_dtypes[] = {PONS_INT32, PONS_UINT32, PONS_INT64, PONS_UINT8,
+                                          PONS_INT8,  PONS_UINT64, PONS_INT16};
 
 /* Indices 0 .. size - slice, some of which count from the end. */
 static void make_indices(made *x, int n, const int64_t *shape, int64_t size, int64_t slice, bool any_layout) {
@@ -77,7 +78,8 @@ static void place_in_x(const slices *s, const int64_t *at, int64_t *x_at) {
   int64_t place = 0;
   for (int i = 0; i < s->places; i++) place = place * s->place_shape[i] + at[i];
   for (int i = 0; i < s->n; i++) x_at[i] = at[s->places + i];
-  for (int k = 0; k < s->n_axes; k++) x_at[s->axes[k]] += index_value(&s->indices[k], place, s->shape[s->axes[k]]);
+  for (int k = 0; k < s->n_axes; k++)
+    x_at[s->axes[k]] += index_value(&s->indices[k], place, s->shape[s->axes[k]]);
 }
 
 static void gathers(void **state) {
@@ -171,7 +173,8 @@ static void along_an_axis(void **state) {
       at[axis] = index_value(&indices, i, shape[axis]);
       assert_memory_equal(made_element(&y, i), made_at(&x, at), pons_dtype_size(d));
       char *target = made_at(&wanted, at);
-      double update = made_value(&updates, i), v = kind == SCATTER_AXIS_SUM ? update + dtype_read(d, target) : update;
+      double update = made_value(&updates, i),
+             v = kind == SCATTER_AXIS_SUM ? update + dtype_read(d, target) : update;
       v = rounded(d, v);
       if (dtype_is_inexact(d)) dtype_write(d, target, v);
       else dtype_write_int(d, target, (int64_t)v);
@@ -211,7 +214,8 @@ static void slice_updates(void **state) {
       bool inside = true;
       for (int k = 0; k < n; k++) {
         int64_t distance = at[k] - start[k];
-        inside = inside && distance % steps[k] == 0 && distance / steps[k] >= 0 && distance / steps[k] < sizes[k];
+        inside =
+            inside && distance % steps[k] == 0 && distance / steps[k] >= 0 && distance / steps[k] < sizes[k];
         from[k] = distance / steps[k];
       }
       double v = made_value(&x, i);
@@ -260,7 +264,9 @@ static void masked(void **state) {
   uint8_t mask[] = {0, 1, 1, 1, 0, 0};
   const float wanted[] = {1, 10, 20, 40, 5, 6};
   int64_t shape[] = {2, 3}, strides[] = {3, 1};
-  operand in[] = {{x, PONS_FLOAT32, 2, shape, strides}, {mask, PONS_BOOL, 2, shape, strides}, {source, PONS_FLOAT32, 2, shape, strides}};
+  operand in[] = {{x, PONS_FLOAT32, 2, shape, strides},
+                  {mask, PONS_BOOL, 2, shape, strides},
+                  {source, PONS_FLOAT32, 2, shape, strides}};
   operand out = {y, PONS_FLOAT32, 2, shape, strides};
   assert_null(cpu_masked_scatter(&(launch){NULL, 3, 1, in, &out}));
   assert_memory_equal(y, wanted, sizeof y);
@@ -268,7 +274,9 @@ static void masked(void **state) {
   in[2].shape = short_shape;
   error *why = cpu_masked_scatter(&(launch){NULL, 3, 1, in, &out});
   assert_non_null(why);
-  assert_string_equal(error_text(why), "masked_scatter: the mask has more than 1 true places, the source (2, 1) has only so many elements");
+  assert_string_equal(
+      error_text(why),
+      "masked_scatter: the mask has more than 1 true places, the source (2, 1) has only so many elements");
   error_release(why);
 }
 
@@ -287,13 +295,16 @@ static void wrong_indices_are_errors(void **state) {
   int64_t shape[] = {3}, stride[] = {1}, one[] = {1}, axis[] = {0}, places[] = {3, 1}, strides[] = {1, 1};
   int32_t seven[] = {0, 7, 9}, low[] = {0, -4, 0};
   uint64_t huge[] = {0, UINT64_MAX, 0};
-  operand in[] = {{x, PONS_FLOAT32, 1, shape, stride}, {seven, PONS_INT32, 1, shape, stride}, {updates, PONS_FLOAT32, 2, places, strides}};
+  operand in[] = {{x, PONS_FLOAT32, 1, shape, stride},
+                  {seven, PONS_INT32, 1, shape, stride},
+                  {updates, PONS_FLOAT32, 2, places, strides}};
   operand out = {y, PONS_FLOAT32, 1, shape, stride};
   gather_params g = {{1, axis}, {1, one}};
   launch take = {&g, 2, 1, in, &out};
   check_wrong(cpu_gather, &take, "take: index 7 is out of range for axis 0 of size 3");
   scatter_params s = {PONS_SCATTER_SUM, {1, axis}};
-  check_wrong(cpu_scatter, &(launch){&s, 3, 1, in, &out}, "scatter: index 7 is out of range for axis 0 of size 3");
+  check_wrong(cpu_scatter, &(launch){&s, 3, 1, in, &out},
+              "scatter: index 7 is out of range for axis 0 of size 3");
   launch along = {&(axis_params){0}, 2, 1, in, &out};
   check_wrong(cpu_gather_axis, &along, "take_along_axis: index 7 is out of range for axis 0 of size 3");
   in[1].data = low;
@@ -306,7 +317,8 @@ static void wrong_indices_are_errors(void **state) {
   check_wrong(cpu_scatter_axis, &put, "put_along_axis: index 7 is out of range for axis 0 of size 3");
   int32_t two = 2;
   int64_t pair[] = {2};
-  operand slice_in[] = {in[0], {&two, PONS_INT32, 1, one, one}}, slice_out = {y, PONS_FLOAT32, 1, pair, stride};
+  operand slice_in[] = {in[0], {&two, PONS_INT32, 1, one, one}},
+          slice_out = {y, PONS_FLOAT32, 1, pair, stride};
   dynamic_slice_params d = {{1, axis}, {1, pair}};
   check_wrong(cpu_dynamic_slice, &(launch){&d, 2, 1, slice_in, &slice_out},
               "slice: index 2, with slices of 2, is out of range for axis 0 of size 3");

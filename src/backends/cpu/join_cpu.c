@@ -9,13 +9,15 @@ error *cpu_concatenate(const launch *l) {
   shape_row_major(out->ndim, out->shape, strides);
   for (int i = 0; i < l->n_in; i++) {
     const operand *x = &l->in[i];
-    cpu_copy(element(out->data, out->dtype, at), strides, x->data, x->strides, x->ndim, x->shape, pons_dtype_size(x->dtype));
+    cpu_copy(element(out->data, out->dtype, at), strides, x->data, x->strides, x->ndim, x->shape,
+             pons_dtype_size(x->dtype));
     at += x->shape[axis] * strides[axis];
   }
   return NULL;
 }
 
-/* The padding is written with the rest: what is under x is written twice, which costs less than finding it. */
+/* The padding is written with the rest: what is under x is written twice, which costs less than finding it.
+   */
 error *cpu_pad(const launch *l) {
   const pad_params *p = l->params;
   const operand *x = &l->in[0], *value = &l->in[1], *out = l->out;
@@ -23,6 +25,7 @@ error *cpu_pad(const launch *l) {
   shape_row_major(out->ndim, out->shape, strides);
   cpu_copy(out->data, strides, value->data, none, out->ndim, out->shape, pons_dtype_size(out->dtype));
   for (int i = 0; i < p->axes.n; i++) at += p->low.at[i] * strides[p->axes.at[i]];
-  cpu_copy(element(out->data, out->dtype, at), strides, x->data, x->strides, x->ndim, x->shape, pons_dtype_size(x->dtype));
+  cpu_copy(element(out->data, out->dtype, at), strides, x->data, x->strides, x->ndim, x->shape,
+           pons_dtype_size(x->dtype));
   return NULL;
 }

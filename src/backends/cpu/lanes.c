@@ -1,4 +1,5 @@
-/* lanes.c: what lanes are, and the loops over them of the instruction set in use. Uses cpu/lanes.h, cpu/cpu.h. */
+/* lanes.c: what lanes are, and the loops over them of the instruction set in use. Uses cpu/lanes.h,
+   cpu/cpu.h. */
 #include "backends/cpu/lanes.h"
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cpu.h"
@@ -91,35 +92,39 @@ typedef struct lanes_job {
 static void load_rows(void *context, int64_t piece) {
   const lanes_job *j = context;
   cursor rows = j->rows;
-  int64_t row = piece * j->rows_per_piece, end = row + j->rows_per_piece < j->count ? row + j->rows_per_piece : j->count;
+  int64_t row = piece * j->rows_per_piece, end = smaller(row + j->rows_per_piece, j->count);
   int64_t row_size = j->n * (int64_t)lane_size(lane_of(j->dtype));
   cursor_to(&rows, row);
   for (; row < end; row++, cursor_next(&rows))
-    cpu_lanes()->load[j->dtype](element(j->elements, j->dtype, rows.offset[0]), j->stride, j->n, j->lanes + row * row_size);
+    cpu_lanes()->load[j->dtype](element(j->elements, j->dtype, rows.offset[0]), j->stride, j->n,
+                                j->lanes + row * row_size);
 }
 
-void cpu_to_lanes(void *lanes, pons_dtype d, const void *data, int n, const int64_t *shape, const int64_t *strides) {
+void cpu_to_lanes(void *lanes, pons_dtype d, const void *data, int n, const int64_t *shape,
+                  const int64_t *strides) {
   int64_t packed[PONS_MAX_NDIM];
   if (lane_is_direct(d)) {
     shape_row_major(n, shape, packed);
     cpu_copy(lanes, packed, data, strides, n, shape, pons_dtype_size(d));
     return;
   }
-  lanes_job j = {.dtype = d, .elements = (char *)data, .lanes = lanes, .rows = cursor_new(n, shape, 1, strides)};
+  lanes_job j = {
+      .dtype = d, .elements = (char *)data, .lanes = lanes, .rows = cursor_new(n, shape, 1, strides)};
   j.n = cursor_take_last(&j.rows, &j.stride);
   j.count = cursor_size(&j.rows);
   if (!j.count) return;
   j.rows_per_piece = turns_per_piece(j.count, j.n);
-  parallel_for((j.count + j.rows_per_piece - 1) / j.rows_per_piece, load_rows, &j);
+  parallel_for(pieces_of(j.count, j.rows_per_piece), load_rows, &j);
 }
 
 static void store_tiles(void *context, int64_t piece) {
   const lanes_job *j = context;
-  int64_t at = piece * j->n, n = j->count - at < j->n ? j->count - at : j->n;
-  cpu_lanes()->store[j->dtype](j->lanes + at * (int64_t)lane_size(lane_of(j->dtype)), n, element(j->elements, j->dtype, at), 1);
+  int64_t at = piece * j->n, n = smaller(j->count - at, j->n);
+  cpu_lanes()->store[j->dtype](j->lanes + at * (int64_t)lane_size(lane_of(j->dtype)), n,
+                               element(j->elements, j->dtype, at), 1);
 }
 
 void cpu_from_lanes(pons_dtype d, void *data, const void *lanes, int64_t count) {
   lanes_job j = {.dtype = d, .elements = data, .lanes = (char *)lanes, .n = 32 * TILE, .count = count};
-  parallel_for((count + j.n - 1) / j.n, store_tiles, &j);
+  parallel_for(pieces_of(count, j.n), store_tiles, &j);
 }

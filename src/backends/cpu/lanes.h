@@ -1,10 +1,12 @@
-/* lanes.h: elements of any dtype as what they are computed in, so that fourteen dtypes need five sorts of loop.
+/* lanes.h: elements of any dtype as what they are computed in, so that fourteen dtypes need five sorts of
+   loop.
 
-       float16, bfloat16, float32 -> float     bool, uint8 .. uint64 -> uint64_t     complex64 -> pair of floats
+       float16, bfloat16, float32 -> float     bool, uint8 .. uint64 -> uint64_t     complex64 -> pair of
+   floats
        float64 -> double                       int8 .. int64 -> int64_t
 
-   A lane takes at most 8 bytes. Tiles of TILE lanes live on the stack. The loops are built once per instruction set.
-   Uses device/, ops/params.h. */
+   A lane takes at most 8 bytes. Tiles of TILE lanes live on the stack. The loops are built once per
+   instruction set. Uses device/, ops/params.h. */
 #ifndef CPU_LANES_H
 #define CPU_LANES_H
 #include "device/device.h"
@@ -25,7 +27,7 @@ typedef union lane_value {
 enum { TILE = 1024 };
 
 typedef struct lane_loops {
-  /* n elements from `from`, `stride` elements apart, to lanes, and back. Integers wrap; bool is "not zero". */
+  /* n elements from `from`, `stride` elements apart, to lanes and back. Integers wrap; bool is "not zero". */
   void (*load[PONS_DTYPE_COUNT])(const void *from, int64_t stride, int64_t n, void *lanes);
   void (*store[PONS_DTYPE_COUNT])(const void *lanes, int64_t n, void *to, int64_t stride);
   void (*truth[LANE_KINDS])(const void *lanes, int64_t n, uint64_t *truth); /* 0 or 1; other memory */
@@ -35,7 +37,8 @@ typedef struct reduce_loops { /* kinds from REDUCE_SUM on; AND and OR are MIN an
   /* *result = op over lanes[0 .. n), n <= TILE, starting from the identity */
   void (*fold[REDUCE_KINDS][LANE_KINDS])(const void *lanes, int64_t n, void *result);
   /* into[j] = op(into[j], lanes[r * row_stride + j]) for each row r in order */
-  void (*columns[REDUCE_KINDS][LANE_KINDS])(const void *lanes, int64_t row_stride, int64_t rows, int64_t n, void *into);
+  void (*columns[REDUCE_KINDS][LANE_KINDS])(const void *lanes, int64_t row_stride, int64_t rows, int64_t n,
+                                            void *into);
 } reduce_loops;
 
 typedef struct softmax_loops { /* float lanes, n <= TILE */
@@ -74,7 +77,8 @@ static inline const void *lanes_at(pons_dtype d, const void *from, int64_t strid
 /* What a reduction of elements of d starts from; REDUCE_AND and REDUCE_OR: that of truths. */
 lane_value lane_identity(int reduce_kind, pons_dtype d);
 /* A strided operand as packed lanes, and `count` packed lanes as elements; shared by the threads. */
-void cpu_to_lanes(void *lanes, pons_dtype d, const void *data, int n, const int64_t *shape, const int64_t *strides);
+void cpu_to_lanes(void *lanes, pons_dtype d, const void *data, int n, const int64_t *shape,
+                  const int64_t *strides);
 void cpu_from_lanes(pons_dtype d, void *data, const void *lanes, int64_t count);
 /* Element `index` of memory of dtype d, with its size */
 static inline void *element(const void *data, pons_dtype d, int64_t index) {

@@ -1,4 +1,5 @@
-/* lines_cpu_test.c: what goes along lines of an axis: "ArgReduce", "Scan", "Sort", "ArgSort", "Partition", "ArgPartition". */
+/* lines_cpu_test.c: what goes along lines of an axis: "ArgReduce", "Scan", "Sort", "ArgSort", "Partition",
+   "ArgPartition". */
 #include "backends/cpu/operands_for_tests.h"
 
 /* ---- a line of x or of a result, along `axis` ---- */
@@ -100,7 +101,8 @@ static void check_scan(const made *x, int axis, scan_params p) {
         if (fabs(wanted) >= 9e15) break;
         wanted = dtype_read(to, wrapped);
       }
-      check_near(line_value(&y, axis, line, i), wanted, 20 * precision_of(to) * (1 + size), pons_dtype_name(to));
+      check_near(line_value(&y, axis, line, i), wanted, 20 * precision_of(to) * (1 + size),
+                 pons_dtype_name(to));
     }
   }
   unmake(&y);
@@ -112,7 +114,8 @@ static void scans(void **state) {
     int axis;
     int64_t shape[4];
     pons_dtype d = (pons_dtype)(turn % PONS_COMPLEX64);
-    scan_params p = {(int)random_int(0, dtype_is_inexact(d) ? SCAN_LOGADDEXP : SCAN_PROD), 0, random_int(0, 1), random_int(0, 1)};
+    scan_params p = {(int)random_int(0, dtype_is_inexact(d) ? SCAN_LOGADDEXP : SCAN_PROD), 0,
+                     random_int(0, 1), random_int(0, 1)};
     int n = random_shape(shape, &axis, p.kind == SCAN_PROD ? 6 : turn % 5 ? 20 : 2500);
     made x;
     make(&x, d, n, shape, turn % 2);
@@ -158,7 +161,8 @@ static void check_sort(const made *x, int axis) {
       int64_t from = (int64_t)line_value(&order, axis, line, i);
       assert_true(from < n && !seen[from]);
       seen[from] = true;
-      assert_memory_equal(line_element(x, axis, line, from), line_element(&sorted, axis, line, i), pons_dtype_size(x->op.dtype));
+      assert_memory_equal(line_element(x, axis, line, from), line_element(&sorted, axis, line, i),
+                          pons_dtype_size(x->op.dtype));
       if (i == 0) continue;
       double a = line_value(&sorted, axis, line, i - 1), b = line_value(&sorted, axis, line, i);
       assert_false(comes_before(b, a));
@@ -212,8 +216,11 @@ static void sorts_the_largest_integers(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(first_of_the_greatest), cmocka_unit_test(scans), cmocka_unit_test(exclusive_scans_start_at_the_identity),
-      cmocka_unit_test(sorts),                 cmocka_unit_test(sorts_the_largest_integers),
+      cmocka_unit_test(first_of_the_greatest),
+      cmocka_unit_test(scans),
+      cmocka_unit_test(exclusive_scans_start_at_the_identity),
+      cmocka_unit_test(sorts),
+      cmocka_unit_test(sorts_the_largest_integers),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }

@@ -1,8 +1,9 @@
 /* matmul_cpu.c: "Matmul" and "AddMM": batches of matrix products.
 
-   Operands are used where they lie if their lanes are their elements and BLAS can read their strides, else packed first (halves to
-   float). A batch that multiplies one matrix from the right is one tall product. The result is cut into blocks whose size
-   depends on shapes alone: these are what threads share. Uses cpu/gemm.h, cpu/cursor.h. */
+   Operands are used where they lie if their lanes are their elements and BLAS can read their strides, else
+   packed first (halves to float). A batch that multiplies one matrix from the right is one tall product. The
+   result is cut into blocks whose size depends on shapes alone: these are what threads share. Uses
+   cpu/gemm.h, cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/gemm.h"
@@ -44,7 +45,8 @@ static error *side_of(const operand *x, const char *op, bool any_strides, side *
   int n = x->ndim;
   s->held = NULL;
   if (!lane_is_direct(x->dtype)) return pack(x, op, s);
-  if (!any_strides && !blas_takes(x->shape[n - 2], x->shape[n - 1], x->strides[n - 2], x->strides[n - 1])) return pack(x, op, s);
+  if (!any_strides && !blas_takes(x->shape[n - 2], x->shape[n - 1], x->strides[n - 2], x->strides[n - 1]))
+    return pack(x, op, s);
   s->data = x->data;
   memcpy(s->strides, x->strides, (size_t)n * sizeof *s->strides);
   return NULL;
@@ -57,8 +59,8 @@ static void multiply_block(const matmul_job *j, const cursor *batch, int64_t ind
   g.a = (const char *)g.a + (batch->offset[0] + row * g.a_row) * size;
   g.b = (const char *)g.b + (batch->offset[1] + column * g.b_col) * size;
   g.c = (char *)g.c + (index * g.m * g.n + row * g.c_row + column) * size;
-  g.m = g.m - row < j->height ? g.m - row : j->height;
-  g.n = g.n - column < j->width ? g.n - column : j->width;
+  g.m = smaller(g.m - row, j->height);
+  g.n = smaller(g.n - column, j->width);
   j->multiply(&g);
 }
 
@@ -77,11 +79,11 @@ static void matmul_piece(void *context, int64_t piece) {
 static void choose_blocks(matmul_job *j) {
   const gemm *g = &j->product;
   double work = (double)g->m * (double)g->n * (double)g->k;
-  j->height = g->m < 256 ? g->m : 256;
-  j->width = g->n < 512 ? g->n : 512;
+  j->height = smaller(g->m, 256);
+  j->width = smaller(g->n, 512);
   for (;;) {
-    j->down = (g->m + j->height - 1) / j->height;
-    j->across = (g->n + j->width - 1) / j->width;
+    j->down = pieces_of(g->m, j->height);
+    j->across = pieces_of(g->n, j->width);
     int64_t blocks = j->down * j->across * j->batches;
     if (blocks >= 16 || work / (double)(j->down * j->across) < (1 << 18)) break;
     if (j->width >= j->height && j->width > 64) j->width = (j->width / 2 + 15) / 16 * 16;
@@ -112,7 +114,8 @@ static void lay_out(matmul_job *j, const launch *l, const side *a, const side *b
   j->batch = cursor_new(n - 2, x->shape, 2, a->strides, b->strides);
   cursor rows = cursor_new(n - 1, x->shape, 1, a->strides);
   int64_t m = cursor_size(&rows), row = rows.n ? rows.strides[0][rows.n - 1] : g->a_row;
-  if (j->batch.n && m && join_batch(j, &rows) && (j->multiply == portable_gemm || blas_takes(m, g->k, row, g->a_col))) {
+  if (j->batch.n && m && join_batch(j, &rows) &&
+      (j->multiply == portable_gemm || blas_takes(m, g->k, row, g->a_col))) {
     g->m = m;
     g->a_row = row;
     j->batch = cursor_new(0, NULL, 2, a->strides, b->strides);
@@ -122,7 +125,8 @@ static void lay_out(matmul_job *j, const launch *l, const side *a, const side *b
 }
 
 /* alpha a b + beta c; c is NULL for Matmul. */
-static error *run(const launch *l, const char *op, void (*multiply)(const gemm *), float alpha, float beta, const operand *c) {
+static error *run(const launch *l, const char *op, void (*multiply)(const gemm *), float alpha, float beta,
+                  const operand *c) {
   const operand *out = l->out;
   bool in_place = lane_is_direct(out->dtype);
   int64_t count = operand_size(out);
@@ -139,7 +143,8 @@ static error *run(const launch *l, const char *op, void (*multiply)(const gemm *
     lay_out(&j, l, &a, &b);
     choose_blocks(&j);
     if (beta != 0) cpu_to_lanes(j.product.c, c->dtype, c->data, c->ndim, c->shape, c->strides);
-    parallel_for((j.down * j.across * j.batches + j.blocks_per_piece - 1) / j.blocks_per_piece, matmul_piece, &j);
+    parallel_for(pieces_of(j.down * j.across * j.batches, j.blocks_per_piece), matmul_piece,
+                 &j);
     if (!in_place) cpu_from_lanes(out->dtype, out->data, j.product.c, count);
   }
   buffer_release(a.held);

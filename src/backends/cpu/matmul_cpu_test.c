@@ -5,11 +5,14 @@
 
 static double complex complex_value(const made *m, int64_t linear) {
   double re = made_value(m, linear);
-  return m->op.dtype == PONS_COMPLEX64 ? re + (double)((const float *)(const void *)made_element(m, linear))[1] * I : re;
+  return m->op.dtype == PONS_COMPLEX64
+             ? re + (double)((const float *)(const void *)made_element(m, linear))[1] * I
+             : re;
 }
 
 /* shape: batch..., m, k, n */
-static void check_case(pons_dtype d, int n_batch, const int64_t *batch, int64_t m, int64_t k, int64_t n, bool portable, bool add) {
+static void check_case(pons_dtype d, int n_batch, const int64_t *batch, int64_t m, int64_t k, int64_t n,
+                       bool portable, bool add) {
   made in[3], y;
   int rank = n_batch + 2;
   int64_t a[8], b[8], c[8], batches = 1;
@@ -22,14 +25,18 @@ static void check_case(pons_dtype d, int n_batch, const int64_t *batch, int64_t 
   addmm_params params = {0.5f, random_int(0, 1) ? 2.0f : 0.0f};
   operand operands[] = {in[0].op, in[1].op, in[2].op};
   launch l = {&params, add ? 3 : 2, 1, operands, &y.op};
-  run_well(add ? portable ? cpu_addmm_portable : cpu_addmm_blas : portable ? cpu_matmul_portable : cpu_matmul_blas, &l);
+  run_well(add        ? portable ? cpu_addmm_portable : cpu_addmm_blas
+           : portable ? cpu_matmul_portable
+                      : cpu_matmul_blas,
+           &l);
   for (int64_t g = 0; g < batches; g++)
     for (int64_t i = 0; i < m; i++)
       for (int64_t j = 0; j < n; j++) {
         double complex sum = 0;
         double size = 0;
         for (int64_t p = 0; p < k; p++) {
-          double complex term = complex_value(&in[0], (g * m + i) * k + p) * complex_value(&in[1], (g * k + p) * n + j);
+          double complex term =
+              complex_value(&in[0], (g * m + i) * k + p) * complex_value(&in[1], (g * k + p) * n + j);
           sum += term;
           size += cabs(term);
         }
@@ -50,8 +57,10 @@ static void agrees_with_loops(void **state) {
   for (int turn = 0; turn < 300; turn++) {
     int64_t batch[] = {random_int(0, 6) ? random_int(1, 4) : 0, random_int(1, 3)};
     int64_t sizes[3];
-    for (int i = 0; i < 3; i++) sizes[i] = random_int(0, 3) ? random_int(1, 20) : random_int(0, 1) ? 1 : random_int(0, 70);
-    check_case(dtypes[random_int(0, 4)], (int)random_int(0, 2), batch, sizes[0], sizes[1], sizes[2], turn % 2, turn / 2 % 2);
+    for (int i = 0; i < 3; i++)
+      sizes[i] = random_int(0, 3) ? random_int(1, 20) : random_int(0, 1) ? 1 : random_int(0, 70);
+    check_case(dtypes[random_int(0, 4)], (int)random_int(0, 2), batch, sizes[0], sizes[1], sizes[2], turn % 2,
+               turn / 2 % 2);
   }
 }
 
@@ -70,7 +79,8 @@ static void large_ones_in_blocks(void **state) {
 static void one_matrix_for_the_batch(void **state) {
   (void)state;
   made a, y;
-  int64_t a_shape[] = {3, 4, 5, 6}, b_shape[] = {3, 4, 6, 7}, y_shape[] = {3, 4, 5, 7}, strides[] = {0, 0, 7, 1};
+  int64_t a_shape[] = {3, 4, 5, 6}, b_shape[] = {3, 4, 6, 7}, y_shape[] = {3, 4, 5, 7},
+          strides[] = {0, 0, 7, 1};
   float weight[42];
   for (int i = 0; i < 42; i++) weight[i] = (float)random_value(PONS_FLOAT32);
   make(&a, PONS_FLOAT32, 4, a_shape, false);
@@ -108,8 +118,9 @@ static void report_is_json(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(agrees_with_loops),        cmocka_unit_test(large_ones_in_blocks), cmocka_unit_test(one_matrix_for_the_batch),
-      cmocka_unit_test(integers_by_our_own_loops), cmocka_unit_test(report_is_json),
+      cmocka_unit_test(agrees_with_loops),        cmocka_unit_test(large_ones_in_blocks),
+      cmocka_unit_test(one_matrix_for_the_batch), cmocka_unit_test(integers_by_our_own_loops),
+      cmocka_unit_test(report_is_json),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }

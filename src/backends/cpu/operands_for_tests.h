@@ -1,5 +1,5 @@
-/* operands_for_tests.h: operands of random layout, and runs of an implementation with several numbers of threads.
-   For the tests of this folder. Uses cpu/calls.h, cmocka. */
+/* operands_for_tests.h: operands of random layout, and runs of an implementation with several numbers of
+   threads. For the tests of this folder. Uses cpu/calls.h, cmocka. */
 #ifndef CPU_OPERANDS_FOR_TESTS_H
 #define CPU_OPERANDS_FOR_TESTS_H
 #include "backends/cpu/calls.h"
@@ -62,10 +62,13 @@ static inline char *made_element(const made *m, int64_t linear) {
   }
   return made_at(m, index);
 }
-static inline double made_value(const made *m, int64_t linear) { return dtype_read(m->op.dtype, made_element(m, linear)); }
+static inline double made_value(const made *m, int64_t linear) {
+  return dtype_read(m->op.dtype, made_element(m, linear));
+}
 
 /* `any_layout`: axes in random order in memory, gaps, reversed axes, repeated ones; else row-major. */
-__attribute__((unused)) static void make(made *m, pons_dtype d, int n, const int64_t *shape, bool any_layout) {
+__attribute__((unused)) static void make(made *m, pons_dtype d, int n, const int64_t *shape,
+                                         bool any_layout) {
   int order[PONS_MAX_NDIM];
   int64_t span = 1, first = 0, size = (int64_t)pons_dtype_size(d);
   for (int i = 0; i < n; i++) order[i] = i, m->shape[i] = shape[i];
@@ -140,8 +143,10 @@ __attribute__((unused)) static double precision_of(pons_dtype d) {
     default: return 0;
   }
 }
-__attribute__((unused)) static void check_near(double got, double wanted, double tolerance, const char *what) {
-  if (isnan(wanted) ? isnan(got) : got == wanted || fabs(got - wanted) <= tolerance * (1 + fabs(wanted))) return;
+__attribute__((unused)) static void check_near(double got, double wanted, double tolerance,
+                                               const char *what) {
+  if (isnan(wanted) ? isnan(got) : got == wanted || fabs(got - wanted) <= tolerance * (1 + fabs(wanted)))
+    return;
   fail_msg("%s: %.9g, should be %.9g", what, got, wanted);
 }
 #endif

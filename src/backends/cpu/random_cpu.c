@@ -1,8 +1,8 @@
 /* random_cpu.c: "RandomBits": words of Threefry, the same bits as MLX.
 
-   A key fills its part of the result, of W words: word i of the first half and word i of the second half are the two words of
-   counter (i, i + W - half). If W is odd, the word between the halves is the first of counter (half, 0). The result
-   is the bytes of the words, cut at its end. Uses base/, cpu/cursor.h. */
+   A key fills its part of the result, of W words: word i of the first half and word i of the second half are
+   the two words of counter (i, i + W - half). If W is odd, the word between the halves is the first of
+   counter (half, 0). The result is the bytes of the words, cut at its end. Uses base/, cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 
@@ -18,7 +18,8 @@ typedef struct random_job {
 enum { PAIRS = 4096 };
 
 static void put(const random_job *j, unsigned char *to, int64_t index, uint32_t word) {
-  unsigned char little[4] = {(unsigned char)word, (unsigned char)(word >> 8), (unsigned char)(word >> 16), (unsigned char)(word >> 24)};
+  unsigned char little[4] = {(unsigned char)word, (unsigned char)(word >> 8), (unsigned char)(word >> 16),
+                             (unsigned char)(word >> 24)};
   int64_t left = j->bytes - 4 * index;
   if (left >= 4) memcpy(to + 4 * index, little, 4);
   else memcpy(to + 4 * index, little, (size_t)left);
@@ -27,7 +28,7 @@ static void put(const random_job *j, unsigned char *to, int64_t index, uint32_t 
 static void random_piece(void *context, int64_t piece) {
   const random_job *j = context;
   int64_t row = piece / j->pieces_per_key, half = j->words / 2, odd = j->words % 2;
-  int64_t first = piece % j->pieces_per_key * PAIRS, last = first + PAIRS < half ? first + PAIRS : half;
+  int64_t first = piece % j->pieces_per_key * PAIRS, last = smaller(first + PAIRS, half);
   cursor rows = j->rows;
   cursor_to(&rows, row);
   const uint32_t *x = (const uint32_t *)j->keys->data + rows.offset[0];
@@ -53,7 +54,7 @@ error *cpu_random_bits(const launch *l) {
   if (!count || !bytes) return NULL;
   j.bytes = bytes / count;
   j.words = (j.bytes + 3) / 4;
-  j.pieces_per_key = (j.words / 2 + PAIRS - 1) / PAIRS;
+  j.pieces_per_key = pieces_of(j.words / 2, PAIRS);
   if (!j.pieces_per_key) j.pieces_per_key = 1;
   parallel_for(count * j.pieces_per_key, random_piece, &j);
   return NULL;

@@ -49,7 +49,8 @@ static void keys_fill_parts(void **state) {
 
 static void divides_down(void **state) {
   (void)state;
-  const pons_dtype dtypes[] = {PONS_INT8, PONS_INT32, PONS_INT64, PONS_UINT8, PONS_UINT64, PONS_FLOAT32, PONS_FLOAT64, PONS_FLOAT16};
+  const pons_dtype dtypes[] = {PONS_INT8,   PONS_INT32,   PONS_INT64,   PONS_UINT8,
+                               PONS_UINT64, PONS_FLOAT32, PONS_FLOAT64, PONS_FLOAT16};
   for (int turn = 0; turn < 64; turn++) {
     pons_dtype d = dtypes[turn % 8];
     int64_t shape[] = {random_int(1, 5), random_int(0, 30)};

@@ -1,7 +1,7 @@
 /* reduce.isa.c: sums, products, least and greatest of lanes. Built once per instruction set.
 
-   A fold keeps WIDE partial results, which vectorise, and joins them in a fixed order: the result has the same bits on every
-   instruction set. Uses cpu/lanes.h. */
+   A fold keeps WIDE partial results, which vectorise, and joins them in a fixed order: the result has the
+   same bits on every instruction set. Uses cpu/lanes.h. */
 #include "backends/cpu/lanes.h"
 #include <math.h>
 
@@ -13,13 +13,17 @@ enum { WIDE = 32 };
 #define LEAST(a, b) ((b) < (a) || (b) != (b) ? (b) : (a))
 #define GREATEST(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))
 
-static inline complex64 add_complex(complex64 a, complex64 b) { return (complex64){a.re + b.re, a.im + b.im}; }
+static inline complex64 add_complex(complex64 a, complex64 b) {
+  return (complex64){a.re + b.re, a.im + b.im};
+}
 static inline complex64 multiply_complex(complex64 a, complex64 b) {
   return (complex64){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
 }
 static inline bool is_nan_complex(complex64 a) { return isnan(a.re) || isnan(a.im); }
 /* By real part, then by imaginary part. */
-static inline bool less_complex(complex64 a, complex64 b) { return a.re < b.re || (a.re == b.re && a.im < b.im); }
+static inline bool less_complex(complex64 a, complex64 b) {
+  return a.re < b.re || (a.re == b.re && a.im < b.im);
+}
 static inline complex64 least_complex(complex64 a, complex64 b) {
   return is_nan_complex(a) ? a : is_nan_complex(b) || less_complex(b, a) ? b : a;
 }
@@ -27,24 +31,24 @@ static inline complex64 greatest_complex(complex64 a, complex64 b) {
   return is_nan_complex(a) ? a : is_nan_complex(b) || less_complex(a, b) ? b : a;
 }
 
-#define FOLDS(name, type, OP, ...)                                                                            \
-  static void fold_##name(const void *lanes, int64_t n, void *result) {                                       \
-    const type *x = lanes;                                                                                    \
-    type part[WIDE];                                                                                          \
-    for (int j = 0; j < WIDE; j++) part[j] = (type)__VA_ARGS__;                                               \
-    int64_t i = 0;                                                                                            \
-    for (; i + WIDE <= n; i += WIDE)                                                                          \
-      for (int j = 0; j < WIDE; j++) part[j] = OP(part[j], x[i + j]);                                         \
-    for (int j = 0; i < n; i++, j++) part[j] = OP(part[j], x[i]);                                             \
-    for (int half = WIDE / 2; half; half /= 2)                                                                \
-      for (int j = 0; j < half; j++) part[j] = OP(part[j], part[j + half]);                                   \
-    *(type *)result = part[0];                                                                                \
-  }                                                                                                           \
-  static void columns_##name(const void *lanes, int64_t row_stride, int64_t rows, int64_t n, void *into) {    \
-    const type *x = lanes;                                                                                    \
-    type *restrict y = into;                                                                                  \
-    for (int64_t r = 0; r < rows; r++, x += row_stride)                                                       \
-      for (int64_t j = 0; j < n; j++) y[j] = OP(y[j], x[j]);                                                  \
+#define FOLDS(name, type, OP, ...)                                                                         \
+  static void fold_##name(const void *lanes, int64_t n, void *result) {                                    \
+    const type *x = lanes;                                                                                 \
+    type part[WIDE];                                                                                       \
+    for (int j = 0; j < WIDE; j++) part[j] = (type)__VA_ARGS__;                                            \
+    int64_t i = 0;                                                                                         \
+    for (; i + WIDE <= n; i += WIDE)                                                                       \
+      for (int j = 0; j < WIDE; j++) part[j] = OP(part[j], x[i + j]);                                      \
+    for (int j = 0; i < n; i++, j++) part[j] = OP(part[j], x[i]);                                          \
+    for (int half = WIDE / 2; half; half /= 2)                                                             \
+      for (int j = 0; j < half; j++) part[j] = OP(part[j], part[j + half]);                                \
+    *(type *)result = part[0];                                                                             \
+  }                                                                                                        \
+  static void columns_##name(const void *lanes, int64_t row_stride, int64_t rows, int64_t n, void *into) { \
+    const type *x = lanes;                                                                                 \
+    type *restrict y = into;                                                                               \
+    for (int64_t r = 0; r < rows; r++, x += row_stride)                                                    \
+      for (int64_t j = 0; j < n; j++) y[j] = OP(y[j], x[j]);                                               \
   }
 
 FOLDS(sum_float, float, ADD, 0)
@@ -67,8 +71,11 @@ FOLDS(max_uint, uint64_t, GREATEST, 0)
 FOLDS(max_complex, complex64, greatest_complex, {-INFINITY, -INFINITY})
 
 /* Signed sums and products wrap, as unsigned ones do, with the same bits. */
-#define BY_LANE(f, kind, signed_kind) \
-  {f##_##kind##_float, f##_##kind##_double, f##_##kind##_##signed_kind, f##_##kind##_uint, f##_##kind##_complex}
+#define BY_LANE(f, kind, signed_kind)                                                       \
+  {                                                                                         \
+    f##_##kind##_float, f##_##kind##_double, f##_##kind##_##signed_kind, f##_##kind##_uint, \
+        f##_##kind##_complex                                                                \
+  }
 #define KINDS(f)                                                                                     \
   {[REDUCE_SUM] = BY_LANE(f, sum, uint), [REDUCE_PROD] = BY_LANE(f, prod, uint),                     \
    [REDUCE_MIN] = BY_LANE(f, min, int), [REDUCE_MAX] = BY_LANE(f, max, int)}

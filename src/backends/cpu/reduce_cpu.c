@@ -1,13 +1,15 @@
 /* reduce_cpu.c: "Reduce": sums, products, least, greatest, all, any, over any axes of any strides.
 
-   The order of additions depends on shape and strides alone. The elements that one result takes in, in the order of memory, are
-   cut into segments; a segment is cut into tiles, whose results are joined in pairs, so that rounding errors grow with the logarithm
-   of the count:
+   The order of additions depends on shape and strides alone. The elements that one result takes in, in the
+   order of memory, are cut into segments; a segment is cut into tiles, whose results are joined in pairs, so
+   that rounding errors grow with the logarithm of the count:
 
        by rows       one result, elements along the last reduced axis:    tile = TILE elements
-       by columns    results side by side, added up row by row:           tile = ROWS rows of up to WIDTH results
+       by columns    results side by side, added up row by row:           tile = ROWS rows of up to WIDTH
+   results
 
-   Segments are what threads share; their partial results are joined in pairs too. Uses cpu/lanes.h, cpu/cursor.h. */
+   Segments are what threads share; their partial results are joined in pairs too. Uses cpu/lanes.h,
+   cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
@@ -26,7 +28,7 @@ typedef struct reduction {
   int64_t count;                  /* elements per result */
   int64_t segment, segments;      /* elements of a segment, segments per result */
   int64_t results;                /* all of them */
-  char *to;                       /* lanes [segments][results] if there are several segments, else elements [results] */
+  char *to; /* lanes [segments][results] if there are several segments, else elements [results] */
   int64_t tasks, tasks_per_piece; /* a task: a segment of one result or strip */
 } reduction;
 
@@ -80,7 +82,8 @@ static const void *lanes_of(const reduction *r, int64_t offset, int64_t stride, 
 
 /* ---- by rows ---- */
 
-/* Takes the next elements of the reduced axes, at most `n` and at most a row's rest. Returns how many; the first is at *offset. */
+/* Takes the next elements of the reduced axes, at most `n` and at most a row's rest. Returns how many; the
+   first is at *offset. */
 static int64_t next_run(cursor *c, int64_t n, int64_t *offset, int64_t *stride) {
   int last = c->n - 1;
   *offset = c->offset[0];
@@ -111,7 +114,8 @@ static void fold_tile(const reduction *r, cursor *c, int64_t base, int64_t n, la
   while (filled < n) {
     lane_value more[TILE];
     int64_t run = next_run(c, n - filled, &offset, &stride);
-    memcpy((char *)tile + (size_t)filled * size, lanes_of(r, base + offset, stride, run, more), (size_t)run * size);
+    memcpy((char *)tile + (size_t)filled * size, lanes_of(r, base + offset, stride, run, more),
+           (size_t)run * size);
     filled += run;
   }
   cpu_reduce_loops()->fold[r->loops][r->lane](lanes, n, result);
@@ -124,7 +128,7 @@ static const void *reduce_row(const reduction *r, cursor *reduced, int64_t base,
     return p->level[0];
   }
   for (int64_t done = 0; done < count; done += TILE) {
-    fold_tile(r, reduced, base, count - done < TILE ? count - done : TILE, &result);
+    fold_tile(r, reduced, base, smaller(count - done, TILE), &result);
     pairs_add(r, p, &result);
   }
   return pairs_result(r, p);
@@ -135,8 +139,10 @@ static const void *reduce_row(const reduction *r, cursor *reduced, int64_t base,
 /* Takes `rows` reduced elements into into[0 .. p->width). */
 static void add_rows(const reduction *r, cursor *c, int64_t base, int64_t rows, int64_t width, void *into) {
   lane_value tile[WIDTH];
-  void (*columns)(const void *, int64_t, int64_t, int64_t, void *) = cpu_reduce_loops()->columns[r->loops][r->lane];
-  bool in_place = lane_is_direct(r->in) && r->column_stride == 1 && r->kind != REDUCE_AND && r->kind != REDUCE_OR;
+  void (*columns)(const void *, int64_t, int64_t, int64_t, void *) =
+      cpu_reduce_loops()->columns[r->loops][r->lane];
+  bool in_place =
+      lane_is_direct(r->in) && r->column_stride == 1 && r->kind != REDUCE_AND && r->kind != REDUCE_OR;
   while (rows > 0) {
     int64_t offset, stride, run = next_run(c, rows, &offset, &stride);
     rows -= run;
@@ -149,11 +155,12 @@ static void add_rows(const reduction *r, cursor *c, int64_t base, int64_t rows, 
   }
 }
 
-static const void *reduce_columns(const reduction *r, cursor *reduced, int64_t base, int64_t count, pairs *p) {
+static const void *reduce_columns(const reduction *r, cursor *reduced, int64_t base, int64_t count,
+                                  pairs *p) {
   lane_value into[WIDTH];
   for (int64_t done = 0; done < count; done += ROWS) {
     fill_identity(r, into, p->width);
-    add_rows(r, reduced, base, count - done < ROWS ? count - done : ROWS, p->width, into);
+    add_rows(r, reduced, base, smaller(count - done, ROWS), p->width, into);
     pairs_add(r, p, into);
   }
   return pairs_result(r, p);
@@ -162,8 +169,9 @@ static const void *reduce_columns(const reduction *r, cursor *reduced, int64_t b
 /* ---- tasks ---- */
 
 static void reduce_task(const reduction *r, int64_t task, cursor *kept, cursor *reduced, pairs *p) {
-  int64_t segment = task % r->segments, strip = task / r->segments % r->strips, result = task / r->segments / r->strips;
-  int64_t first = segment * r->segment, count = r->count - first < r->segment ? r->count - first : r->segment;
+  int64_t segment = task % r->segments, strip = task / r->segments % r->strips,
+          result = task / r->segments / r->strips;
+  int64_t first = segment * r->segment, count = smaller(r->count - first, r->segment);
   cursor_to(kept, result);
   cursor_to(reduced, first);
   p->count = 0;
@@ -173,7 +181,7 @@ static void reduce_task(const reduction *r, int64_t task, cursor *kept, cursor *
   if (r->columns) {
     result = result * r->columns + strip * WIDTH;
     base += strip * WIDTH * r->column_stride;
-    p->width = r->columns - strip * WIDTH < WIDTH ? r->columns - strip * WIDTH : WIDTH;
+    p->width = smaller(r->columns - strip * WIDTH, WIDTH);
     lanes = reduce_columns(r, reduced, base, count, p);
   } else {
     lanes = reduce_row(r, reduced, base, count, p);
@@ -190,12 +198,12 @@ static void reduce_piece(void *context, int64_t piece) {
   const reduction *r = context;
   cursor kept = r->kept, reduced = r->reduced;
   pairs p;
-  int64_t task = piece * r->tasks_per_piece, end = task + r->tasks_per_piece < r->tasks ? task + r->tasks_per_piece : r->tasks;
+  int64_t task = piece * r->tasks_per_piece, end = smaller(task + r->tasks_per_piece, r->tasks);
   for (; task < end; task++) reduce_task(r, task, &kept, &reduced, &p);
 }
 
 static void run_tasks(reduction *r) {
-  parallel_for((r->tasks + r->tasks_per_piece - 1) / r->tasks_per_piece, reduce_piece, r);
+  parallel_for(pieces_of(r->tasks, r->tasks_per_piece), reduce_piece, r);
 }
 
 /* Joins segments 2^k apart, then 2^(k+1): the result is in the first. */
@@ -237,7 +245,8 @@ static void split_axes(reduction *r, const operand *x, ints axes) {
   r->reduced = cursor_new(n[1], dims[1], 1, strides[1]);
 }
 
-/* By columns if neighbouring results lie nearer to each other than the elements of one, or if those are few. */
+/* By columns if neighbouring results lie nearer to each other than the elements of one, or if those are few.
+   */
 static void choose_columns(reduction *r) {
   int last = r->kept.n - 1, inner = r->reduced.n - 1;
   r->columns = 0;
@@ -246,7 +255,7 @@ static void choose_columns(reduction *r) {
   bool nearer = magnitude(r->kept.strides[0][last]) < magnitude(r->reduced.strides[0][inner]);
   if (!nearer && r->count >= 16) return;
   r->columns = cursor_take_last(&r->kept, &r->column_stride);
-  r->strips = (r->columns + WIDTH - 1) / WIDTH;
+  r->strips = pieces_of(r->columns, WIDTH);
 }
 
 error *cpu_reduce(const launch *l) {
@@ -262,15 +271,16 @@ error *cpu_reduce(const launch *l) {
   r.count = cursor_size(&r.reduced);
   if (!r.count) {
     lane_value identity = lane_identity(r.kind, r.in);
-    for (int64_t i = 0; i < r.results; i++) cpu_lanes()->store[r.out](&identity, 1, element(out->data, r.out, i), 1);
+    for (int64_t i = 0; i < r.results; i++)
+      cpu_lanes()->store[r.out](&identity, 1, element(out->data, r.out, i), 1);
     return NULL;
   }
   choose_columns(&r);
   r.segment = r.columns ? TILES * ROWS : TILES * TILE;
-  r.segments = (r.count + r.segment - 1) / r.segment;
+  r.segments = pieces_of(r.count, r.segment);
   r.tasks = r.results / (r.columns ? r.columns : 1) * r.strips * r.segments;
-  int64_t width = r.columns ? r.columns < WIDTH ? r.columns : WIDTH : 1;
-  r.tasks_per_piece = turns_per_piece(r.tasks, width * (r.count < r.segment ? r.count : r.segment));
+  int64_t width = r.columns ? smaller(r.columns, WIDTH) : 1;
+  r.tasks_per_piece = turns_per_piece(r.tasks, width * smaller(r.count, r.segment));
   if (r.segments > 1) return run_in_segments(&r, out->data);
   run_tasks(&r);
   return NULL;

@@ -29,7 +29,8 @@ static double wrapped(pons_dtype d, double x) {
   return dtype_read(d, memory);
 }
 
-static void check_case(int kind, pons_dtype d, int n, const int64_t *shape, int n_axes, const int64_t *axes, bool any_layout) {
+static void check_case(int kind, pons_dtype d, int n, const int64_t *shape, int n_axes, const int64_t *axes,
+                       bool any_layout) {
   made x, y;
   int64_t out_shape[PONS_MAX_NDIM];
   memcpy(out_shape, shape, sizeof(int64_t) * (size_t)n);
@@ -40,7 +41,8 @@ static void check_case(int kind, pons_dtype d, int n, const int64_t *shape, int 
   reduce_params params = {kind, {n_axes, axes}};
   run_well(cpu_reduce, &(launch){&params, 1, 1, &x.op, &y.op});
   int64_t results = operand_size(&y.op), count = operand_size(&x.op);
-  double *wanted = malloc(sizeof(double) * (size_t)(results + 1)), *size = calloc((size_t)results + 1, sizeof(double));
+  double *wanted = malloc(sizeof(double) * (size_t)(results + 1)),
+         *size = calloc((size_t)results + 1, sizeof(double));
   for (int64_t i = 0; i < results; i++) wanted[i] = identities[kind];
   for (int64_t i = 0; i < count; i++) {
     int64_t index[PONS_MAX_NDIM], rest = i, to_index = 0;
@@ -141,8 +143,9 @@ static void takes_complex(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(agrees_with_loops), cmocka_unit_test(takes_long_rows_and_columns), cmocka_unit_test(keeps_accuracy),
-      cmocka_unit_test(nan_wins),          cmocka_unit_test(takes_complex),
+      cmocka_unit_test(agrees_with_loops), cmocka_unit_test(takes_long_rows_and_columns),
+      cmocka_unit_test(keeps_accuracy),    cmocka_unit_test(nan_wins),
+      cmocka_unit_test(takes_complex),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }

@@ -1,5 +1,6 @@
-/* scan_cpu.c: "Scan": running sums, products, greatest, least, logaddexp along an axis, from either end, with or without the
-   element itself. Halves run in float, and are rounded as they are stored. Uses cpu/lanes.h, cpu/cursor.h. */
+/* scan_cpu.c: "Scan": running sums, products, greatest, least, logaddexp along an axis, from either end, with
+   or without the element itself. Halves run in float, and are rounded as they are stored. Uses cpu/lanes.h,
+   cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
@@ -57,10 +58,18 @@ static void scan_complex(int reduce_kind, complex64 *x, int64_t n, bool exclusiv
     x[i] = exclusive ? before : *carry;
   }
 }
-static void scan_sum_complex(void *x, int64_t n, bool e, void *carry) { scan_complex(REDUCE_SUM, x, n, e, carry); }
-static void scan_prod_complex(void *x, int64_t n, bool e, void *carry) { scan_complex(REDUCE_PROD, x, n, e, carry); }
-static void scan_min_complex(void *x, int64_t n, bool e, void *carry) { scan_complex(REDUCE_MIN, x, n, e, carry); }
-static void scan_max_complex(void *x, int64_t n, bool e, void *carry) { scan_complex(REDUCE_MAX, x, n, e, carry); }
+static void scan_sum_complex(void *x, int64_t n, bool e, void *carry) {
+  scan_complex(REDUCE_SUM, x, n, e, carry);
+}
+static void scan_prod_complex(void *x, int64_t n, bool e, void *carry) {
+  scan_complex(REDUCE_PROD, x, n, e, carry);
+}
+static void scan_min_complex(void *x, int64_t n, bool e, void *carry) {
+  scan_complex(REDUCE_MIN, x, n, e, carry);
+}
+static void scan_max_complex(void *x, int64_t n, bool e, void *carry) {
+  scan_complex(REDUCE_MAX, x, n, e, carry);
+}
 
 static double complex from_parts(complex64 z) {
   double parts[2] = {(double)z.re, (double)z.im};
@@ -88,8 +97,11 @@ static scan_loop *const loops[SCAN_KINDS][LANE_KINDS] = {
     [SCAN_LOGADDEXP] = {scan_logaddexp_float, scan_logaddexp_double, NULL, NULL, scan_logaddexp_complex},
 };
 /* Nothing adds to minus infinity what it adds to zero. */
-static const int starts_like[SCAN_KINDS] = {[SCAN_MAX] = REDUCE_MAX, [SCAN_MIN] = REDUCE_MIN, [SCAN_SUM] = REDUCE_SUM,
-                                            [SCAN_PROD] = REDUCE_PROD, [SCAN_LOGADDEXP] = REDUCE_MAX};
+static const int starts_like[SCAN_KINDS] = {[SCAN_MAX] = REDUCE_MAX,
+                                            [SCAN_MIN] = REDUCE_MIN,
+                                            [SCAN_SUM] = REDUCE_SUM,
+                                            [SCAN_PROD] = REDUCE_PROD,
+                                            [SCAN_LOGADDEXP] = REDUCE_MAX};
 
 typedef struct scan_job {
   const scan_params *params;
@@ -104,17 +116,19 @@ static void scan_piece(void *context, int64_t piece) {
   const scan_job *j = context;
   pons_dtype from = j->x->dtype, to = j->out->dtype;
   cursor lines = j->lines;
-  int64_t line = piece * j->lines_per_piece, end = line + j->lines_per_piece < j->count ? line + j->lines_per_piece : j->count;
+  int64_t line = piece * j->lines_per_piece, end = smaller(line + j->lines_per_piece, j->count);
   int64_t first = j->params->reverse ? j->n - 1 : 0, sign = j->params->reverse ? -1 : 1;
   cursor_to(&lines, line);
   for (; line < end; line++, cursor_next(&lines)) {
     lane_value tile[TILE], carry = lane_identity(starts_like[j->params->kind], to);
     if (j->params->kind == SCAN_LOGADDEXP && lane_of(to) == LANE_COMPLEX) carry.c.im = 0;
     for (int64_t at = 0; at < j->n; at += TILE) {
-      int64_t n = j->n - at < TILE ? j->n - at : TILE, place = first + sign * at;
-      cpu_lanes()->load[from](element(j->x->data, from, lines.offset[0] + place * j->stride), sign * j->stride, n, tile);
+      int64_t n = smaller(j->n - at, TILE), place = first + sign * at;
+      cpu_lanes()->load[from](element(j->x->data, from, lines.offset[0] + place * j->stride),
+                              sign * j->stride, n, tile);
       j->loop(tile, n, !j->params->inclusive, &carry);
-      cpu_lanes()->store[to](tile, n, element(j->out->data, to, lines.offset[1] + place * j->out_stride), sign * j->out_stride);
+      cpu_lanes()->store[to](tile, n, element(j->out->data, to, lines.offset[1] + place * j->out_stride),
+                             sign * j->out_stride);
     }
   }
 }
@@ -135,6 +149,6 @@ error *cpu_scan(const launch *l) {
   j.lines = cursor_new(x->ndim, dims, 2, x->strides, strides);
   j.count = cursor_size(&j.lines);
   j.lines_per_piece = turns_per_piece(j.count, j.n);
-  parallel_for((j.count + j.lines_per_piece - 1) / j.lines_per_piece, scan_piece, &j);
+  parallel_for(pieces_of(j.count, j.lines_per_piece), scan_piece, &j);
   return NULL;
 }

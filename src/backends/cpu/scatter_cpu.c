@@ -1,7 +1,8 @@
-/* scatter_cpu.c: "Scatter" (slices combined in where index arrays say), "ScatterAxis" (an index for each update) and
-   "MaskedScatter".
+/* scatter_cpu.c: "Scatter" (slices combined in where index arrays say), "ScatterAxis" (an index for each
+   update) and "MaskedScatter".
 
-   Updates of one place happen in the order of the indices: the last of several replacements stays. Uses cpu/indices.h. */
+   Updates of one place happen in the order of the indices: the last of several replacements stays. Uses
+   cpu/indices.h. */
 #include "backends/cpu/indices.h"
 
 /* ---- Scatter ---- */
@@ -62,17 +63,19 @@ static void scatter_line(const scatter_axis_job *j, char *to, const char *indice
   int64_t tile[TILE];
   pons_dtype d = j->out->dtype;
   for (int64_t at = 0; at < j->n; at += TILE) {
-    int64_t n = j->n - at < TILE ? j->n - at : TILE;
-    indices_load(j->indices->dtype, element(indices, j->indices->dtype, at * j->index_stride), j->index_stride, n, &j->axis, tile);
+    int64_t n = smaller(j->n - at, TILE);
+    indices_load(j->indices->dtype, element(indices, j->indices->dtype, at * j->index_stride),
+                 j->index_stride, n, &j->axis, tile);
     for (int64_t i = 0; i < n; i++)
-      update_line(j->mode, d, element(to, d, tile[i] * j->out_stride), 1, element(updates, d, (at + i) * j->update_stride), 1, 1);
+      update_line(j->mode, d, element(to, d, tile[i] * j->out_stride), 1,
+                  element(updates, d, (at + i) * j->update_stride), 1, 1);
   }
 }
 
 static void scatter_axis_piece(void *context, int64_t piece) {
   const scatter_axis_job *j = context;
   cursor lines = j->lines;
-  int64_t line = piece * j->lines_per_piece, end = line + j->lines_per_piece < j->count ? line + j->lines_per_piece : j->count;
+  int64_t line = piece * j->lines_per_piece, end = smaller(line + j->lines_per_piece, j->count);
   cursor_to(&lines, line);
   for (; line < end; line++, cursor_next(&lines))
     scatter_line(j, element(j->out->data, j->out->dtype, lines.offset[0]),
@@ -83,8 +86,10 @@ static void scatter_axis_piece(void *context, int64_t piece) {
 error *cpu_scatter_axis(const launch *l) {
   const scatter_axis_params *p = l->params;
   const operand *indices = &l->in[1], *updates = &l->in[2], *out = l->out;
-  scatter_axis_job j = {.indices = indices, .updates = updates, .out = out, .axis = {p->axis, out->shape[p->axis], 1}};
-  error *why = indices_check(p->kind == SCATTER_AXIS_SUM ? "scatter_add_axis" : "put_along_axis", indices, &j.axis);
+  scatter_axis_job j = {
+      .indices = indices, .updates = updates, .out = out, .axis = {p->axis, out->shape[p->axis], 1}};
+  error *why =
+      indices_check(p->kind == SCATTER_AXIS_SUM ? "scatter_add_axis" : "put_along_axis", indices, &j.axis);
   if (why) return why;
   cpu_copy_packed(out->data, &l->in[0]);
   int64_t dims[PONS_MAX_NDIM], strides[PONS_MAX_NDIM], update_strides[PONS_MAX_NDIM];
@@ -96,18 +101,20 @@ error *cpu_scatter_axis(const launch *l) {
   j.mode = p->kind == SCATTER_AXIS_SUM ? PONS_SCATTER_SUM : PONS_SCATTER_NONE;
   j.lines = cursor_new(out->ndim, dims, 3, strides, indices->strides, update_strides);
   j.n = indices->shape[p->axis];
-  j.out_stride = strides[p->axis], j.index_stride = indices->strides[p->axis], j.update_stride = update_strides[p->axis];
+  j.out_stride = strides[p->axis], j.index_stride = indices->strides[p->axis],
+  j.update_stride = update_strides[p->axis];
   j.count = cursor_size(&j.lines);
   if (!j.count || !j.n) return NULL;
   j.lines_per_piece = turns_per_piece(j.count, 8 * j.n);
-  parallel_for((j.count + j.lines_per_piece - 1) / j.lines_per_piece, scatter_axis_piece, &j);
+  parallel_for(pieces_of(j.count, j.lines_per_piece), scatter_axis_piece, &j);
   return NULL;
 }
 
 /* ---- MaskedScatter ---- */
 
 /* The k-th true of a batch entry's mask takes the k-th element of its source. */
-static error *scatter_masked(const operand *mask, const operand *source, int64_t entry, char *to, size_t size) {
+static error *scatter_masked(const operand *mask, const operand *source, int64_t entry, char *to,
+                             size_t size) {
   int64_t first = entry * mask->strides[0], last = entry * source->strides[0], used = 0;
   cursor m = cursor_new(mask->ndim - 1, mask->shape + 1, 1, mask->strides + 1);
   cursor s = cursor_new(source->ndim - 1, source->shape + 1, 1, source->strides + 1);
@@ -117,8 +124,9 @@ static error *scatter_masked(const operand *mask, const operand *source, int64_t
   for (int64_t i = 0; i < count; i++, cursor_next(&m)) {
     if (!((const char *)mask->data)[first + m.offset[0]]) continue;
     if (used++ == given)
-      return fail("masked_scatter", "the mask has more than %lld true places, the source %s has only so many elements", (long long)given,
-                  shape_text(source->ndim, source->shape));
+      return fail("masked_scatter",
+                  "the mask has more than %lld true places, the source %s has only so many elements",
+                  (long long)given, shape_text(source->ndim, source->shape));
     memcpy(to + (size_t)i * size, (const char *)source->data + (last + s.offset[0]) * (int64_t)size, size);
     cursor_next(&s);
   }
@@ -132,7 +140,8 @@ error *cpu_masked_scatter(const launch *l) {
   cpu_copy_packed(out->data, &l->in[0]);
   size_t entry_bytes = (size_t)(operand_size(out) / out->shape[0]) * size;
   for (int64_t entry = 0; entry < out->shape[0]; entry++) {
-    error *why = scatter_masked(&l->in[1], &l->in[2], entry, (char *)out->data + (size_t)entry * entry_bytes, size);
+    error *why =
+        scatter_masked(&l->in[1], &l->in[2], entry, (char *)out->data + (size_t)entry * entry_bytes, size);
     if (why) return why;
   }
   return NULL;

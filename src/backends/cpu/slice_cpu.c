@@ -1,5 +1,5 @@
-/* slice_cpu.c: "SliceUpdate", and slices that begin where an array says: "DynamicSlice", "DynamicSliceUpdate".
-   Uses cpu/indices.h. */
+/* slice_cpu.c: "SliceUpdate", and slices that begin where an array says: "DynamicSlice",
+   "DynamicSliceUpdate". Uses cpu/indices.h. */
 #include "backends/cpu/indices.h"
 
 error *cpu_slice_update(const launch *l) {
@@ -13,14 +13,14 @@ error *cpu_slice_update(const launch *l) {
     first += p->start.at[d] * strides[d];
     strides[d] *= p->strides.at[d];
   }
-  update_all(p->kind, out->dtype, element(out->data, out->dtype, first), strides, update->data, update->strides, out->ndim,
-             update->shape);
+  update_all(p->kind, out->dtype, element(out->data, out->dtype, first), strides, update->data,
+             update->strides, out->ndim, update->shape);
   return NULL;
 }
 
 /* Where the slice of `sizes` begins in x, in elements. */
-static error *slice_begin(const char *op, const operand *start, ints axes, const operand *x, const int64_t *strides,
-                          const int64_t *sizes, int64_t *begin) {
+static error *slice_begin(const char *op, const operand *start, ints axes, const operand *x,
+                          const int64_t *strides, const int64_t *sizes, int64_t *begin) {
   *begin = 0;
   for (int k = 0; k < axes.n; k++) {
     int axis = (int)axes.at[k];
@@ -56,7 +56,7 @@ error *cpu_dynamic_slice_update(const launch *l) {
   error *why = slice_begin("slice_update", &l->in[2], p->axes, out, strides, update->shape, &begin);
   if (why) return why;
   cpu_copy_packed(out->data, &l->in[0]);
-  cpu_copy(element(out->data, out->dtype, begin), strides, update->data, update->strides, update->ndim, update->shape,
-           pons_dtype_size(out->dtype));
+  cpu_copy(element(out->data, out->dtype, begin), strides, update->data, update->strides, update->ndim,
+           update->shape, pons_dtype_size(out->dtype));
   return NULL;
 }

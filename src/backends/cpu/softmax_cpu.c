@@ -1,7 +1,7 @@
 /* softmax_cpu.c: "Softmax" and "LogSumExp" along the last axis, less the greatest so that nothing overflows.
 
-   A row is taken tile by tile: greatest, then sum of exponentials, then (Softmax) each over the sum. Halves are computed in
-   float, `precise` or not. Uses cpu/lanes.h, cpu/cursor.h. */
+   A row is taken tile by tile: greatest, then sum of exponentials, then (Softmax) each over the sum. Halves
+   are computed in float, `precise` or not. Uses cpu/lanes.h, cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
@@ -18,41 +18,43 @@ typedef struct softmax_job {
 } softmax_job;
 
 static const void *row_tile(const softmax_job *j, int64_t row_offset, int64_t at, int64_t n, void *tile) {
-  return lanes_at(j->x->dtype, element(j->x->data, j->x->dtype, row_offset + at * j->stride), j->stride, n, tile);
+  return lanes_at(j->x->dtype, element(j->x->data, j->x->dtype, row_offset + at * j->stride), j->stride, n,
+                  tile);
 }
 
-static int64_t tile_length(int64_t n, int64_t at) { return n - at < TILE ? n - at : TILE; }
+static int64_t tile_length(int64_t n, int64_t at) { return smaller(n - at, TILE); }
 
-/* One row in `type`. The exponentials of a row that fits a tile are kept; else they are computed again to be divided. */
-#define ROW(name, type, lane_kind, LOG)                                                                       \
-  static void row_##name(const softmax_job *j, int64_t row_offset, void *out) {                               \
-    const softmax_loops *loops = cpu_softmax_loops();                                                         \
-    pons_dtype dtype = j->out->dtype;                                                                         \
-    type tile[TILE], exps[TILE], greatest = -(type)INFINITY, sum = 0, part;                                   \
-    for (int64_t at = 0; at < j->n; at += TILE) {                                                             \
-      int64_t n = tile_length(j->n, at);                                                                      \
-      cpu_reduce_loops()->fold[REDUCE_MAX][lane_kind](row_tile(j, row_offset, at, n, tile), n, &part);        \
-      if (part > greatest || part != part) greatest = part;                                                   \
-    }                                                                                                         \
-    if (j->log_sum && isinf(greatest)) { /* all -inf, or one inf: the sum would be of NaNs */                 \
-      cpu_lanes()->store[dtype](&greatest, 1, out, 1);                                                        \
-      return;                                                                                                 \
-    }                                                                                                         \
-    for (int64_t at = 0; at < j->n; at += TILE) {                                                             \
-      int64_t n = tile_length(j->n, at);                                                                      \
-      sum += loops->exp_##name(row_tile(j, row_offset, at, n, tile), n, greatest, exps);                      \
-    }                                                                                                         \
-    if (j->log_sum) {                                                                                         \
-      type result = LOG(sum) + greatest;                                                                      \
-      cpu_lanes()->store[dtype](&result, 1, out, 1);                                                          \
-      return;                                                                                                 \
-    }                                                                                                         \
-    for (int64_t at = 0; at < j->n; at += TILE) {                                                             \
-      int64_t n = tile_length(j->n, at);                                                                      \
-      if (j->n > TILE) loops->exp_##name(row_tile(j, row_offset, at, n, tile), n, greatest, exps);            \
-      loops->scale_##name(exps, n, 1 / sum);                                                                  \
-      cpu_lanes()->store[dtype](exps, n, element(out, dtype, at), 1);                                         \
-    }                                                                                                         \
+/* One row in `type`. The exponentials of a row that fits a tile are kept; else they are computed again to be
+   divided. */
+#define ROW(name, type, lane_kind, LOG)                                                                \
+  static void row_##name(const softmax_job *j, int64_t row_offset, void *out) {                        \
+    const softmax_loops *loops = cpu_softmax_loops();                                                  \
+    pons_dtype dtype = j->out->dtype;                                                                  \
+    type tile[TILE], exps[TILE], greatest = -(type)INFINITY, sum = 0, part;                            \
+    for (int64_t at = 0; at < j->n; at += TILE) {                                                      \
+      int64_t n = tile_length(j->n, at);                                                               \
+      cpu_reduce_loops()->fold[REDUCE_MAX][lane_kind](row_tile(j, row_offset, at, n, tile), n, &part); \
+      if (part > greatest || part != part) greatest = part;                                            \
+    }                                                                                                  \
+    if (j->log_sum && isinf(greatest)) { /* all -inf, or one inf: the sum would be of NaNs */          \
+      cpu_lanes()->store[dtype](&greatest, 1, out, 1);                                                 \
+      return;                                                                                          \
+    }                                                                                                  \
+    for (int64_t at = 0; at < j->n; at += TILE) {                                                      \
+      int64_t n = tile_length(j->n, at);                                                               \
+      sum += loops->exp_##name(row_tile(j, row_offset, at, n, tile), n, greatest, exps);               \
+    }                                                                                                  \
+    if (j->log_sum) {                                                                                  \
+      type result = LOG(sum) + greatest;                                                               \
+      cpu_lanes()->store[dtype](&result, 1, out, 1);                                                   \
+      return;                                                                                          \
+    }                                                                                                  \
+    for (int64_t at = 0; at < j->n; at += TILE) {                                                      \
+      int64_t n = tile_length(j->n, at);                                                               \
+      if (j->n > TILE) loops->exp_##name(row_tile(j, row_offset, at, n, tile), n, greatest, exps);     \
+      loops->scale_##name(exps, n, 1 / sum);                                                           \
+      cpu_lanes()->store[dtype](exps, n, element(out, dtype, at), 1);                                  \
+    }                                                                                                  \
   }
 ROW(float, float, LANE_FLOAT, logf)
 ROW(double, double, LANE_DOUBLE, log)
@@ -86,7 +88,7 @@ static void row_complex(const softmax_job *j, int64_t row_offset, void *out) {
 static void softmax_piece(void *context, int64_t piece) {
   const softmax_job *j = context;
   cursor rows = j->rows;
-  int64_t row = piece * j->rows_per_piece, end = row + j->rows_per_piece < j->count ? row + j->rows_per_piece : j->count;
+  int64_t row = piece * j->rows_per_piece, end = smaller(row + j->rows_per_piece, j->count);
   lane kind = lane_of(j->x->dtype);
   cursor_to(&rows, row);
   for (; row < end; row++, cursor_next(&rows)) {
@@ -107,7 +109,7 @@ static error *run(const launch *l, bool log_sum) {
   j.count = cursor_size(&j.rows);
   if (!j.count || (!j.n && !log_sum)) return NULL;
   j.rows_per_piece = turns_per_piece(j.count, 4 * j.n);
-  parallel_for((j.count + j.rows_per_piece - 1) / j.rows_per_piece, softmax_piece, &j);
+  parallel_for(pieces_of(j.count, j.rows_per_piece), softmax_piece, &j);
   return NULL;
 }
 

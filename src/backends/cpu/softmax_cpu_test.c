@@ -20,7 +20,8 @@ static void check_case(pons_dtype d, int n, const int64_t *shape, bool any_layou
     for (int64_t i = 0; i < length; i++) sum += exp(made_value(&x, r * length + i) - greatest);
     check_near(made_value(&z, r), length ? log(sum) + greatest : -INFINITY, tolerance, "logsumexp");
     for (int64_t i = 0; i < length; i++)
-      check_near(made_value(&y, r * length + i), exp(made_value(&x, r * length + i) - greatest) / sum, tolerance, "softmax");
+      check_near(made_value(&y, r * length + i), exp(made_value(&x, r * length + i) - greatest) / sum,
+                 tolerance, "softmax");
   }
   unmake(&x);
   unmake(&y);
@@ -46,7 +47,8 @@ static void infinities(void **state) {
   (void)state;
   float x[] = {-INFINITY, -INFINITY, 1, INFINITY, 1, -INFINITY}, y[3], z[6];
   int64_t shape[] = {3, 2}, strides[] = {2, 1}, one[] = {3, 1};
-  operand in = {x, PONS_FLOAT32, 2, shape, strides}, sums = {y, PONS_FLOAT32, 2, one, one}, out = {z, PONS_FLOAT32, 2, shape, strides};
+  operand in = {x, PONS_FLOAT32, 2, shape, strides}, sums = {y, PONS_FLOAT32, 2, one, one},
+          out = {z, PONS_FLOAT32, 2, shape, strides};
   assert_null(cpu_log_sum_exp(&(launch){NULL, 1, 1, &in, &sums}));
   assert_true(y[0] == -INFINITY && y[1] == INFINITY && y[2] == 1);
   assert_null(cpu_softmax(&(launch){&(softmax_params){true}, 1, 1, &in, &out}));
@@ -57,9 +59,11 @@ static void infinities(void **state) {
 static void takes_complex(void **state) {
   (void)state;
   float x[] = {1, 2, 1, 3, 0, 9}, y[6], z[2];
-  const float wanted[] = {0.405989f, -0.241935f, 0.422938f, 0.21091f, 0.171073f, 0.0310248f}, sum[] = {1.74949f, 2.53741f};
+  const float wanted[] = {0.405989f, -0.241935f, 0.422938f, 0.21091f, 0.171073f, 0.0310248f},
+              sum[] = {1.74949f, 2.53741f};
   int64_t shape[] = {3}, stride[] = {1}, one[] = {1};
-  operand in = {x, PONS_COMPLEX64, 1, shape, stride}, out = {y, PONS_COMPLEX64, 1, shape, stride}, s = {z, PONS_COMPLEX64, 1, one, stride};
+  operand in = {x, PONS_COMPLEX64, 1, shape, stride}, out = {y, PONS_COMPLEX64, 1, shape, stride},
+          s = {z, PONS_COMPLEX64, 1, one, stride};
   assert_null(cpu_softmax(&(launch){&(softmax_params){true}, 1, 1, &in, &out}));
   assert_null(cpu_log_sum_exp(&(launch){NULL, 1, 1, &in, &s}));
   for (int i = 0; i < 6; i++) check_near((double)y[i], (double)wanted[i], 1e-5, "complex softmax");

@@ -1,8 +1,8 @@
 /* sort_cpu.c: "Sort", "ArgSort", "Partition", "ArgPartition" along an axis. Stable, NaN last.
 
-   Elements become 64-bit keys that sort as unsigned integers, which are distributed by one byte after another, the lowest first;
-   bytes that all keys share cost nothing. A partition is a sort: sorted order is one of those it may give.
-   Uses cpu/lanes.h, cpu/cursor.h. */
+   Elements become 64-bit keys that sort as unsigned integers, which are distributed by one byte after
+   another, the lowest first; bytes that all keys share cost nothing. A partition is a sort: sorted order is
+   one of those it may give. Uses cpu/lanes.h, cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
@@ -96,7 +96,7 @@ static void sort_line(const sort_job *j, const char *from, char *to, entry *entr
   lane k = lane_of(d);
   int64_t size = (int64_t)pons_dtype_size(d);
   for (int64_t at = 0; at < j->n; at += TILE) {
-    int64_t n = j->n - at < TILE ? j->n - at : TILE;
+    int64_t n = smaller(j->n - at, TILE);
     cpu_lanes()->load[d](from + at * j->stride * size, j->stride, n, tile);
     for (int64_t i = 0; i < n; i++) entries[at + i] = (entry){key_of(k, tile, i), (uint64_t)(at + i)};
   }
@@ -104,7 +104,8 @@ static void sort_line(const sort_job *j, const char *from, char *to, entry *entr
   for (int64_t i = 0; i < j->n; i++) {
     uint32_t index = (uint32_t)sorted[i].index;
     if (j->indices) memcpy(to + i * j->out_stride * (int64_t)sizeof index, &index, sizeof index);
-    else memcpy(to + i * j->out_stride * size, from + (int64_t)sorted[i].index * j->stride * size, (size_t)size);
+    else
+      memcpy(to + i * j->out_stride * size, from + (int64_t)sorted[i].index * j->stride * size, (size_t)size);
   }
 }
 
@@ -112,10 +113,11 @@ static void sort_piece(void *context, int64_t piece) {
   const sort_job *j = context;
   entry *entries = (entry *)buffer_data(j->memory) + piece * 2 * j->n;
   cursor lines = j->lines;
-  int64_t line = piece * j->lines_per_piece, end = line + j->lines_per_piece < j->count ? line + j->lines_per_piece : j->count;
+  int64_t line = piece * j->lines_per_piece, end = smaller(line + j->lines_per_piece, j->count);
   cursor_to(&lines, line);
   for (; line < end; line++, cursor_next(&lines))
-    sort_line(j, element(j->x->data, j->x->dtype, lines.offset[0]), element(j->out->data, j->out->dtype, lines.offset[1]), entries);
+    sort_line(j, element(j->x->data, j->x->dtype, lines.offset[0]),
+              element(j->out->data, j->out->dtype, lines.offset[1]), entries);
 }
 
 static error *run(const launch *l, int axis, const char *op, bool indices) {
@@ -133,8 +135,9 @@ static error *run(const launch *l, int axis, const char *op, bool indices) {
   j.lines = cursor_new(x->ndim, dims, 2, x->strides, strides);
   j.count = cursor_size(&j.lines);
   j.lines_per_piece = turns_per_piece(j.count, 16 * j.n);
-  if (j.lines_per_piece * 64 < j.count) j.lines_per_piece = (j.count + 63) / 64; /* at most 64 lists of entries */
-  int64_t pieces = (j.count + j.lines_per_piece - 1) / j.lines_per_piece;
+  if (j.lines_per_piece * 64 < j.count)
+    j.lines_per_piece = (j.count + 63) / 64; /* at most 64 lists of entries */
+  int64_t pieces = pieces_of(j.count, j.lines_per_piece);
   j.memory = buffer_new((size_t)(pieces * 2 * j.n) * sizeof(entry), op, &why);
   if (!j.memory) return why;
   parallel_for(pieces, sort_piece, &j);
@@ -143,6 +146,12 @@ static error *run(const launch *l, int axis, const char *op, bool indices) {
 }
 
 error *cpu_sort(const launch *l) { return run(l, ((const axis_params *)l->params)->axis, "sort", false); }
-error *cpu_arg_sort(const launch *l) { return run(l, ((const axis_params *)l->params)->axis, "argsort", true); }
-error *cpu_partition(const launch *l) { return run(l, ((const partition_params *)l->params)->axis, "partition", false); }
-error *cpu_arg_partition(const launch *l) { return run(l, ((const partition_params *)l->params)->axis, "argpartition", true); }
+error *cpu_arg_sort(const launch *l) {
+  return run(l, ((const axis_params *)l->params)->axis, "argsort", true);
+}
+error *cpu_partition(const launch *l) {
+  return run(l, ((const partition_params *)l->params)->axis, "partition", false);
+}
+error *cpu_arg_partition(const launch *l) {
+  return run(l, ((const partition_params *)l->params)->axis, "argpartition", true);
+}

@@ -1,6 +1,6 @@
-/* null.c: a device that takes everything and computes nothing, so that what remains to be measured is the rest: building,
-   planning, launching. Results are whatever the memory held. Present only where PONS_NULL_DEVICE is set, lest somebody takes its
-   results for results. Uses device/. */
+/* null.c: a device that takes everything and computes nothing, so that what remains to be measured is the
+   rest: building, planning, launching. Results are whatever the memory held. Present only where
+   PONS_NULL_DEVICE is set, lest somebody takes its results for results. Uses device/. */
 #include "device/device.h"
 #include <stdlib.h>
 
@@ -33,8 +33,9 @@ static int count(void) {
 }
 
 static void report(text *json) {
-  text_add(json, count() ? "{\"what\": \"takes everything, computes nothing\"}"
-                         : "{\"missing\": \"on request alone: it computes nothing; set PONS_NULL_DEVICE=1\"}");
+  text_add(json, count()
+                     ? "{\"what\": \"takes everything, computes nothing\"}"
+                     : "{\"missing\": \"on request alone: it computes nothing; set PONS_NULL_DEVICE=1\"}");
 }
 
 const driver driver_null = {
