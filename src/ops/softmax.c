@@ -56,7 +56,8 @@ const prim prim_softmax = {.name = "Softmax",
 pons_array pons_softmax_with(struct pons_softmax_args args) {
   pons_array bad = operand_fault("softmax", 1, &args.x);
   if (bad) return bad;
-  if (!args.axes.at) args.axes = PONS_AXES(-1);
+  const int last = -1;
+  if (!args.axes.at) args.axes = (pons_axes){1, &last};
   int64_t axes[PONS_MAX_NDIM];
   int n = 0;
   error *e = axes_normal("softmax", args.x, args.axes, axes, &n);
