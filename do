@@ -228,7 +228,7 @@ fuzz() {
     corpus=build/fuzz/corpus/$(basename "$fuzzer")
     mkdir -p "$corpus"
     say "==== $fuzzer"
-    "$fuzzer" -max_total_time="${PONS_FUZZ_SECONDS:-60}" -rss_limit_mb=2048 -print_final_stats=1 "$corpus"
+    "$fuzzer" -max_total_time="${PONS_FUZZ_SECONDS:-60}" -rss_limit_mb=2048 -print_final_stats=1 "$corpus" tests/fixtures
   done
 }
 

@@ -41,9 +41,10 @@ static void one_array_many_readers(void **state) {
     for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, read_sum, x), 0);
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], (void **)&values[i]);
     for (int i = 0; i < THREADS; i++) {
+      if (*values[i] != *values[0]) print_error("turn %d: %.9g and %.9g\n", turn, *values[i], *values[0]);
       assert_true(*values[i] == *values[0]);
-      free(values[i]);
     }
+    for (int i = 0; i < THREADS; i++) free(values[i]);
     pons_scope_close(s);
   }
   assert_int_equal(pons_live_arrays(), live);
