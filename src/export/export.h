@@ -1,6 +1,6 @@
 /* export.h: the door of export/: functions in MLX's .mlxfn files.
 
-     file ─ cursor.c ─ mlxfn_read.c ─► mlxfn: checked, no arrays ─ mlxfn_build.c ─► nodes ─ imported.c
+     file ─ file_cursor.c ─ mlxfn_read.c ─► mlxfn: checked, no arrays ─ mlxfn_build.c ─► nodes ─ imported.c
                            │                  └─ show.c: listings
                        layouts.c: what each primitive stores, per release
                            │
@@ -57,7 +57,7 @@ bool layout_next(const char **state, layout_field *out);
 /* The name of enum value `i`; its length in *length. */
 const char *layout_enum_name(const layout_field *f, int64_t i, int *length);
 
-/* ---- bytes in (cursor.c) ---- */
+/* ---- bytes in (file_cursor.c) ---- */
 
 /* Reads forward through a file or memory. The first fault sticks: from then on every read gives zeros. */
 typedef struct cursor {

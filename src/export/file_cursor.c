@@ -1,4 +1,4 @@
-/* cursor.c: reads little-endian numbers forward from a file or from memory, never beyond its end.
+/* file_cursor.c: reads little-endian numbers forward from a file or from memory, never beyond its end.
 
    A file is read through a window, not mapped: a mapped file that somebody else cuts short kills the reader.
    Uses export.h. */

@@ -1,0 +1,76 @@
+"""MLX runs what Pons wrote: every file of tests/fixtures that Pons can run, written again, gives the recorded outputs."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import interpreter
+import reader
+
+try:
+    import mlx.core as mx
+except ImportError:
+    print("skipped: no mlx in this Python (./do deps makes one)")
+    sys.exit(77)
+
+FIXTURES = os.path.join(os.environ["PONS_SOURCE_DIR"], "tests", "fixtures")
+PONS = os.environ["PONS_COMMAND"]
+
+
+
+def convert(name, folder):
+    path = os.path.join(folder, name + ".mlxfn")
+    done = subprocess.run([PONS, "convert", os.path.join(FIXTURES, name + ".mlxfn"), path], capture_output=True, text=True)
+    return path if done.returncode == 0 else None, done.stderr.strip()
+
+
+def as_value(a):
+    name = str(a.dtype).split(".")[-1]
+    if name == "bool_":
+        name = "bool"
+    if name == "bfloat16":
+        a = a.astype(mx.float32)
+    import numpy as np
+    return np.array(a), name
+
+
+def check(entry, path):
+    wrong = reader.check(reader.load(path))
+    data = mx.load(os.path.join(FIXTURES, entry["data"]))
+    recorded = interpreter.load_npz(os.path.join(FIXTURES, entry["data"]))
+    f = mx.import_function(path)
+    for k, c in enumerate(entry["calls"]):
+        got = f(*[data[a] for a in c["args"]], **{n: data[a] for n, a in c["kwargs"].items()})
+        for j, (g, key) in enumerate(zip(got, c["outputs"], strict=True)):
+            d = interpreter.difference(as_value(g), recorded[key], c["rtol"], c["atol"])
+            if d:
+                wrong.append(f"call {k} output {j}: {d}")
+    return wrong
+
+
+def main():
+    mx.set_default_device(mx.cpu)
+    entries = json.load(open(os.path.join(FIXTURES, "manifest.json"), encoding="utf-8"))
+    agree = failed = left_out = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for entry in entries:
+            name = entry["name"]
+            path, why = convert(name, folder)
+            if not path:
+                if "this version of Pons has no such primitive" not in why:
+                    print(f"{name}: {why}")
+                    failed += 1
+                left_out += 1
+                continue
+            wrong = check(entry, path)
+            agree += not wrong
+            failed += bool(wrong)
+            for w in wrong[:4]:
+                print(f"{name}: {w}")
+    print(f"{agree} files written by Pons run in MLX {mx.__version__} and agree, {failed} do not, {left_out} left out")
+    return failed > 0 or agree < 45
+
+
+if __name__ == "__main__":
+    sys.exit(main())
