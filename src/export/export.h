@@ -183,6 +183,8 @@ const layout *target_layout(const target *t, const node *a, const char **why);
 /* The outputs again, made of what the target has: what it lacks is taken apart, what changes no value is left
    out. False and an error that names the primitive and the release if that can't be. Results belong to the
    scope. */
+/* A row of the elementwise table on operands of one dtype and shape. */
+pons_array row_node(row r, int n, const pons_array *in);
 bool target_lower(const target *t, const pons_array *out, int n_out, pons_array *lowered);
 
 /* ---- bytes out (mlxfn_write.c) ---- */

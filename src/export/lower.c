@@ -54,13 +54,13 @@ const layout *target_layout(const target *t, const node *a, const char **why) {
 
 /* ---- rows that some release lacks ---- */
 
-static pons_array apply(row r, int n, const pons_array *in) {
+pons_array row_node(row r, int n, const pons_array *in) {
   for (const prim *const *p = pons_prims; *p; p++)
     if ((*p)->row == (int)r + 1) return node_make(*p, NULL, n, in);
   return node_fail("export", "there is no primitive %s", row_table[r].name);
 }
 
-static pons_array both(row r, pons_array a, pons_array b) { return apply(r, 2, (pons_array[]){a, b}); }
+static pons_array both(row r, pons_array a, pons_array b) { return row_node(r, 2, (pons_array[]){a, b}); }
 
 /* `value` everywhere, of x's dtype and shape. */
 static pons_array filled_like(double value, pons_array x) {
@@ -69,7 +69,7 @@ static pons_array filled_like(double value, pons_array x) {
 
 /* ~x as x ^ (all bits set). */
 static pons_array invert(pons_array x) {
-  if (x->dtype == PONS_BOOL) return apply(ROW_logical_not, 1, &x);
+  if (x->dtype == PONS_BOOL) return row_node(ROW_logical_not, 1, &x);
   pons_array zeros = filled_like(0, x);
   pons_array ones = both(ROW_subtract, zeros, filled_like(1, x));
   return both(ROW_bitwise_xor, x, ones);
@@ -79,12 +79,12 @@ static pons_array invert(pons_array x) {
    sign. */
 static pons_array floor_divide(pons_array a, pons_array b) {
   pons_array quotient = both(ROW_divide, a, b);
-  if (dtype_is_inexact((pons_dtype)a->dtype)) return apply(ROW_floor, 1, &quotient);
+  if (dtype_is_inexact((pons_dtype)a->dtype)) return row_node(ROW_floor, 1, &quotient);
   if (dtype_kind_of((pons_dtype)a->dtype) != KIND_SIGNED) return quotient;
   pons_array zero = filled_like(0, a), rest = both(ROW_subtract, a, both(ROW_multiply, quotient, b));
   pons_array other_sign = both(ROW_not_equal, both(ROW_less, rest, zero), both(ROW_less, b, zero));
   pons_array less = both(ROW_logical_and, both(ROW_not_equal, rest, zero), other_sign);
-  return apply(ROW_select, 3,
+  return row_node(ROW_select, 3,
                (pons_array[]){less, both(ROW_subtract, quotient, filled_like(1, a)), quotient});
 }
 

@@ -109,6 +109,20 @@ static bool stand_in(const signature *s, const file_entry *e, pons_array *values
   return true;
 }
 
+/* DivMod before 0.32.2: the quotient towards zero. */
+static void truncating_divmod(const pons_array *in, pons_array *out) {
+  pons_array quotient = row_node(ROW_divide, 2, in);
+  if (dtype_is_inexact((pons_dtype)in[0]->dtype)) {
+    const pons_array up = row_node(ROW_ceil, 1, &quotient), down = row_node(ROW_floor, 1, &quotient);
+    const pons_array zero = row_node(ROW_subtract, 2, (pons_array[]){quotient, quotient});
+    const pons_array negative = row_node(ROW_less, 2, (pons_array[]){quotient, zero});
+    quotient = row_node(ROW_select, 3, (pons_array[]){negative, up, down});
+  }
+  const pons_array product = row_node(ROW_multiply, 2, (pons_array[]){quotient, in[1]});
+  out[0] = quotient;
+  out[1] = row_node(ROW_subtract, 2, (pons_array[]){in[0], product});
+}
+
 /* `in` and `out`: room for the operands and results of the entry. */
 static bool build_operation(const mlxfn *f, const signature *s, const file_entry *e, pons_array *values,
                             pons_array *in, pons_array *out, bool checking) {
@@ -126,7 +140,9 @@ static bool build_operation(const mlxfn *f, const signature *s, const file_entry
     blame(e, clean, NULL, "the file gives it another number of results");
     return false;
   }
-  if (e->prim == &prim_alias) out[0] = in[0];
+  const bool truncates = f->release < RELEASE(32, 2) && strcmp(e->layout->name, "DivMod") == 0;
+  if (truncates && e->n_out == 2) truncating_divmod(in, out);
+  else if (e->prim == &prim_alias) out[0] = in[0];
   else if (e->prim->outputs) node_make_many(e->prim, params, e->n_in, in, out, n_out);
   else out[0] = node_make(e->prim, params, e->n_in, in);
   for (int32_t i = 0; i < n_out; i++) {
