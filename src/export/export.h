@@ -178,8 +178,8 @@ typedef struct target {
   const char *release_name;
   bool gpu, shapeless;
 } target;
-/* What `a` is called in files; and where it is stored so, its layout, or NULL and why the target lacks it. */
-const layout *target_layout(const target *t, const node *a, const char **why);
+/* How `a`, made of `in`, is stored; NULL and why the target lacks it. */
+const layout *target_layout(const target *t, const node *a, node *const *in, const char **why);
 /* The outputs again, made of what the target has: what it lacks is taken apart, what changes no value is left
    out. False and an error that names the primitive and the release if that can't be. Results belong to the
    scope. */

@@ -38,7 +38,12 @@ static bool holds(const layout *l, const node *a) {
   return true;
 }
 
-const layout *target_layout(const target *t, const node *a, const char **why) {
+/* MLX's Abs of complex numbers gives complex ones; a cast follows. */
+static bool is_complex_abs(const node *a, node *const *in) {
+  return a->prim->row == ROW_abs + 1 && in[0]->dtype == PONS_COMPLEX64 && a->dtype != PONS_COMPLEX64;
+}
+
+const layout *target_layout(const target *t, const node *a, node *const *in, const char **why) {
   const char *name = file_name(a->prim);
   const layout *l = layout_find(name, t->release);
   *why = NULL;
@@ -47,6 +52,7 @@ const layout *target_layout(const target *t, const node *a, const char **why) {
                                              : "MLX has no such primitive in files";
   else if (l->gpu && !t->gpu) *why = "MLX can't run it on a CPU";
   else if (!holds(l, a)) *why = "that release doesn't know these parameters";
+  else if (is_complex_abs(a, in)) *why = "its result stays complex in MLX";
   else if (strcmp(name, "DivMod") == 0 && t->release < RELEASE(32, 2))
     *why = "that release truncates where later ones floor";
   return *why ? NULL : l;
@@ -54,11 +60,13 @@ const layout *target_layout(const target *t, const node *a, const char **why) {
 
 /* ---- rows that some release lacks ---- */
 
-pons_array row_node(row r, int n, const pons_array *in) {
-  for (const prim *const *p = pons_prims; *p; p++)
-    if ((*p)->row == (int)r + 1) return node_make(*p, NULL, n, in);
-  return node_fail("export", "there is no primitive %s", row_table[r].name);
+static const prim *prim_of(row r) {
+  const prim *const *p = pons_prims;
+  while ((*p)->row != (int)r + 1) p++;
+  return *p;
 }
+
+pons_array row_node(row r, int n, const pons_array *in) { return node_make(prim_of(r), NULL, n, in); }
 
 static pons_array both(row r, pons_array a, pons_array b) { return row_node(r, 2, (pons_array[]){a, b}); }
 
@@ -90,6 +98,10 @@ static pons_array floor_divide(pons_array a, pons_array b) {
 
 static pons_array decompose_row(row r, const pons_array *in) {
   if (r == ROW_bitwise_invert) return invert(in[0]);
+  if (r == ROW_abs) {
+    const pons_array x = in[0];
+    return pons_astype(node_make_as(prim_of(r), NULL, 1, in, PONS_COMPLEX64, x->ndim, x->shape), PONS_FLOAT32);
+  }
   if (r == ROW_floor_divide) return floor_divide(in[0], in[1]);
   return NULL;
 }
@@ -187,7 +199,7 @@ static bool visit(pass *s, int64_t i) {
   }
   lend_all_shapes(s, a, item->n_in, s->in);
   const char *why;
-  if (!target_layout(s->t, a, &why)) return take_apart(s, i, item->n_in, s->in, why);
+  if (!target_layout(s->t, a, s->in, &why)) return take_apart(s, i, item->n_in, s->in, why);
   bool changed = false;
   for (int k = 0; k < item->n_in; k++) changed |= s->in[k] != item->in[k];
   if (changed) s->made[i] = make_again(a, item->n_in, s->in);

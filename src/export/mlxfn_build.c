@@ -1,6 +1,7 @@
 /* mlxfn_build.c: nodes from the entries of a file. Each is made as its constructor would make it, so its
    dtype and shape are computed again; they must be those in the file. Uses export.h, graph/, the rows. */
 #include "export/export.h"
+#include <pons/ops.h>
 
 enum { PARAMS_MOST = 512 };
 typedef union params_room {
@@ -150,6 +151,8 @@ static bool build_operation(const mlxfn *f, const signature *s, const file_entry
       blame(e, clean, out[i], "failed");
       return false;
     }
+    if (e->prim->row == ROW_abs + 1 && s->values[e->out[i]].dtype == PONS_COMPLEX64) /* so it is in MLX */
+      out[i] = pons_astype(out[i], PONS_COMPLEX64);
     if (!agrees(f, s, e, i, out[i])) return false;
     values[e->out[i]] = out[i];
   }

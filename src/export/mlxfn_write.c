@@ -224,7 +224,7 @@ static void write_operation(writer *w, int64_t i) {
     return;
   }
   const char *why;
-  const layout *l = target_layout(w->t, a, &why);
+  const layout *l = target_layout(w->t, a, item->in, &why);
   if (!l) { /* target_lower() has seen to it that this is not so */
     w->failed = true;
     error_release(fail("export", "%s can't be written: %s", a->prim->name, why));
