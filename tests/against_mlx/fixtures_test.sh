@@ -8,7 +8,7 @@ quantized-matmul-4-8 QuantizedMatmul
 quantized-matmul-fp QuantizedMatmul
 quantize-dequantize-cpu Quantize
 quantized-linear-embedding QuantizedMatmul
-linalg-sign-free Cholesky
+linalg-sign-free QRF
 fft-family FFT
 shapeless-quantized QuantizedMatmul
 gpu-quantize Quantize
