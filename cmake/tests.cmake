@@ -32,6 +32,14 @@ function(pons_find_files variable pattern)
   set(${variable} ${found} PARENT_SCOPE)
 endfunction()
 
+# Further .c files of tests/ (the conformance cases) serve several tests.
+file(GLOB shared_test_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*.c)
+list(FILTER shared_test_files EXCLUDE REGEX "_(test|fuzz)\\.c$")
+add_library(pons_test_cases STATIC ${shared_test_files})
+target_include_directories(pons_test_cases PUBLIC ${PROJECT_SOURCE_DIR}/tests PRIVATE ${PROJECT_SOURCE_DIR}/src
+                                                  ${PROJECT_SOURCE_DIR}/include)
+target_compile_options(pons_test_cases PRIVATE ${warnings})
+
 pons_find_files(test_files *_test.c)
 foreach(file ${test_files})
   get_filename_component(name ${file} NAME_WE)
@@ -41,7 +49,7 @@ foreach(file ${test_files})
   target_compile_options(${name} PRIVATE ${warnings})
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE PONS_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                              PONS_BUILD_DIR="${CMAKE_CURRENT_BINARY_DIR}" ${isa_defines})
-  target_link_libraries(${name} PRIVATE pons_internal PkgConfig::CMOCKA PkgConfig::CJSON ZLIB::ZLIB)
+  target_link_libraries(${name} PRIVATE pons_test_cases pons_internal PkgConfig::CMOCKA PkgConfig::CJSON ZLIB::ZLIB)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
   pons_test_settings(${name} ${folder})

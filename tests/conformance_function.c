@@ -1,0 +1,88 @@
+/* conformance_function.c: cases of functions made of others, and of random numbers. */
+#include "conformance_cases.h"
+
+#define CASE(name) static void name(const pons_array *in, pons_array *out)
+
+CASE(reciprocal) { out[0] = pons_reciprocal(in[0]); }
+CASE(clip) {
+  out[0] = pons_clip(in[0], pons_float(-1), in[1]);
+  out[1] = pons_clip(in[0], NULL, pons_float(0.5));
+}
+CASE(is) {
+  pons_array odd = pons_divide(in[0], pons_subtract(in[0], in[0])); /* inf, nan */
+  out[0] = pons_isnan(odd);
+  out[1] = pons_isinf(odd);
+  out[2] = pons_isfinite(odd);
+}
+CASE(is_any_type) {
+  out[0] = pons_isnan(in[0]);
+  out[1] = pons_isinf(in[0]);
+  out[2] = pons_isfinite(in[0]);
+}
+CASE(close) {
+  out[0] = pons_isclose(in[0], in[1], 0.5, 0.1);
+  out[1] = pons_allclose(in[0], in[0], 1e-5, 1e-8);
+  out[2] = pons_array_equal(in[0], in[1]);
+  out[3] = pons_array_equal(in[0], pons_flatten(in[0], 0, -1));
+}
+const conformance_case *function_cases(int *count) {
+  static const conformance_case cases[] = {
+      {"reciprocal", reciprocal, TYPES_FLOAT, true, 1, 1, {INPUT_FROM(0.5, 3, TRANSPOSED, 2, 2, 3)}},
+      {"clip", clip, TYPES_FLOAT, true, 2, 2, {INPUT(PLAIN, 2, 2, 3), INPUT_FROM(0, 1, PLAIN, 1, 3)}},
+      {"isnan, isinf, isfinite", is, TYPES_FLOAT, false, 1, 3, {INPUT(PLAIN, 2, 2, 3)}},
+      {"isnan, isinf, isfinite: of any type", is_any_type, TYPES_ANY, false, 1, 3, {INPUT(PLAIN, 2, 2, 3)}},
+      {"isclose, allclose, array_equal", close, TYPES_REAL, false, 2, 4, {INPUT(PLAIN, 2, 2, 3), INPUT(TRANSPOSED, 2, 2, 3)}},
+  };
+  *count = sizeof cases / sizeof *cases;
+  return cases;
+}
+
+/* ---- random numbers: the same bits for the same key ---- */
+
+CASE(bits) {
+  out[0] = pons_random_bits(PONS_SHAPE(3, 5), 4, in[0]);
+  out[1] = pons_random_bits(PONS_SHAPE(7), 1, in[0]);
+  out[2] = pons_random_bits(PONS_SHAPE(3), 2, in[0]);
+}
+CASE(keys) {
+  out[0] = pons_random_split(in[0], 3);
+  out[1] = pons_random_key(0x123456789abcdef0u);
+}
+CASE(uniform) {
+  out[0] = pons_random_uniform(pons_float(-1), pons_float(2), PONS_SHAPE(3, 4), PONS_FLOAT32, in[0]);
+  out[1] = pons_random_uniform(pons_float(0), pons_float(1), PONS_SHAPE(5), PONS_FLOAT16, in[0]);
+  out[2] = pons_random_uniform(pons_float(0), pons_float(1), PONS_SHAPE(5), PONS_BFLOAT16, in[0]);
+}
+CASE(normal) {
+  out[0] = pons_random_normal(PONS_SHAPE(3, 4), PONS_FLOAT32, 0, 1, in[0]);
+  out[1] = pons_random_normal(PONS_SHAPE(3), PONS_FLOAT32, 1, 2, in[0]);
+  out[2] = pons_random_normal(PONS_SHAPE(3), PONS_BFLOAT16, 0, 1, in[0]);
+}
+CASE(bernoulli) { out[0] = pons_random_bernoulli(pons_float(0.3), PONS_SHAPE(20), in[0]); }
+CASE(randint) {
+  out[0] = pons_random_randint(-3, 9, PONS_SHAPE(20), PONS_INT32, in[0]);
+  out[1] = pons_random_randint(0, 200, PONS_SHAPE(20), PONS_UINT8, in[0]);
+}
+CASE(truncated) { out[0] = pons_random_truncated_normal(pons_float(-1), pons_float(2), PONS_SHAPE(8), PONS_FLOAT32, in[0]); }
+CASE(gumbel) { out[0] = pons_random_gumbel(PONS_SHAPE(8), PONS_FLOAT32, in[0]); }
+CASE(categorical) { out[0] = pons_random_categorical(in[1], 1, in[0]); }
+CASE(permutation) { out[0] = pons_random_permutation(9, in[0]); }
+
+#define KEY {PONS_UINT32, 1, {2}, 0, 4e9, LAYOUT_PLAIN}
+
+const conformance_case *random_cases(int *count) {
+  static const conformance_case cases[] = {
+      {"random: bits", bits, TYPES_ONE, false, 1, 3, {KEY}},
+      {"random: keys", keys, TYPES_ONE, false, 1, 2, {KEY}},
+      {"random: uniform", uniform, TYPES_ONE, false, 1, 3, {KEY}},
+      {"random: normal", normal, TYPES_ONE, false, 1, 3, {KEY}},
+      {"random: bernoulli", bernoulli, TYPES_ONE, false, 1, 1, {KEY}},
+      {"random: randint", randint, TYPES_ONE, false, 1, 2, {KEY}},
+      {"random: truncated normal", truncated, TYPES_ONE, false, 1, 1, {KEY}},
+      {"random: gumbel", gumbel, TYPES_ONE, false, 1, 1, {KEY}},
+      {"random: categorical", categorical, TYPES_FLOAT, false, 2, 1, {KEY, INPUT(PLAIN, 2, 3, 4)}},
+      {"random: permutation", permutation, TYPES_ONE, false, 1, 1, {KEY}},
+  };
+  *count = sizeof cases / sizeof *cases;
+  return cases;
+}
