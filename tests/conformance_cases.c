@@ -50,7 +50,8 @@ static bool is_unsigned(pons_dtype d) {
 
 /* A row-major array of numbers from low to below high. Numbers go through float64 or int64 and a cast, so that the library
    rounds them as it does. */
-static pons_array values(int ndim, const int64_t *dims, pons_dtype d, double low, double high, uint64_t *state) {
+static pons_array values(int ndim, const int64_t *dims, pons_dtype d, double low, double high,
+                         uint64_t *state) {
   int64_t size = 1;
   for (int i = 0; i < ndim; i++) size *= dims[i];
   double *real = malloc((size_t)(2 * size + 1) * sizeof *real);
@@ -92,7 +93,8 @@ static pons_array laid_out(const case_input *c, pons_dtype d, uint64_t *state) {
     const int64_t last = 2 * dims[n - 1];
     dims[n - 1] = last;
     start[n - 1] = last - 1, stop[n - 1] = -last - 1, step[n - 1] = -2;
-    a = pons_slice(values(n, dims, d, c->low, c->high, state), (pons_shape){n, start}, (pons_shape){n, stop}, (pons_shape){n, step});
+    a = pons_slice(values(n, dims, d, c->low, c->high, state), (pons_shape){n, start}, (pons_shape){n, stop},
+                   (pons_shape){n, step});
   } else if (c->layout == LAYOUT_REPEATED && n > 0 && dims[0] > 0) {
     dims[0] = 1;
     a = pons_broadcast_to(values(n, dims, d, c->low, c->high, state), (pons_shape){n, c->shape});
@@ -105,5 +107,6 @@ static pons_array laid_out(const case_input *c, pons_dtype d, uint64_t *state) {
 
 void conformance_inputs(const conformance_case *c, pons_dtype d, uint64_t seed, pons_array *in) {
   uint64_t state = seed;
-  for (int i = 0; i < c->n_in; i++) in[i] = laid_out(&c->in[i], c->in[i].dtype == CASE_TYPE ? d : c->in[i].dtype, &state);
+  for (int i = 0; i < c->n_in; i++)
+    in[i] = laid_out(&c->in[i], c->in[i].dtype == CASE_TYPE ? d : c->in[i].dtype, &state);
 }

@@ -23,7 +23,8 @@ enum { CASE_MAX_INPUTS = 5, CASE_MAX_OUTPUTS = 4, CASE_MAX_NDIM = 5 };
 #define CASE_TYPE ((pons_dtype)-1) /* the dtype the case is run with */
 
 typedef struct case_input {
-  pons_dtype dtype; /* CASE_TYPE, or this one whatever the case is run with: indices, masks, keys; these have no gradient */
+  pons_dtype
+      dtype; /* CASE_TYPE, or this one whatever the case is run with: indices, masks, keys; these have no gradient */
   int ndim;
   int64_t shape[CASE_MAX_NDIM];
   double low, high; /* values are drawn evenly from low to below high, whole numbers for integers */
@@ -33,8 +34,9 @@ typedef struct case_input {
 typedef struct conformance_case {
   const char *name; /* "sum: axes 0 and 2" */
   void (*build)(const pons_array *in, pons_array *out);
-  unsigned types;   /* bit per dtype for CASE_TYPE; 1 << PONS_FLOAT32 where no input is of it */
-  bool smooth;      /* derivatives of any order exist (almost) everywhere in the range: gradients may be held against differences */
+  unsigned types; /* bit per dtype for CASE_TYPE; 1 << PONS_FLOAT32 where no input is of it */
+  bool
+      smooth; /* derivatives of any order exist (almost) everywhere in the range: gradients may be held against differences */
   int n_in, n_out;
   case_input in[CASE_MAX_INPUTS];
 } conformance_case;
@@ -59,14 +61,19 @@ const conformance_case *random_cases(int *count);
 
 #define TYPE_BIT(d) (1u << (d))
 #define TYPES_ANY ((1u << PONS_DTYPE_COUNT) - 1)
-#define TYPES_FLOAT (TYPE_BIT(PONS_FLOAT16) | TYPE_BIT(PONS_FLOAT32) | TYPE_BIT(PONS_FLOAT64) | TYPE_BIT(PONS_BFLOAT16))
+#define TYPES_FLOAT \
+  (TYPE_BIT(PONS_FLOAT16) | TYPE_BIT(PONS_FLOAT32) | TYPE_BIT(PONS_FLOAT64) | TYPE_BIT(PONS_BFLOAT16))
 #define TYPES_INEXACT (TYPES_FLOAT | TYPE_BIT(PONS_COMPLEX64))
 #define TYPES_REAL (TYPES_ANY & ~TYPE_BIT(PONS_COMPLEX64))
 #define TYPES_ONE TYPE_BIT(PONS_FLOAT32) /* no input is of the case's type */
 /* The usual input: of the case's type, from -2 to 2, which is 0 and 1 for bool and 0 to 3 for unsigned ones. */
-#define INPUT(LAYOUT, ndim, ...) {CASE_TYPE, ndim, {__VA_ARGS__}, -2, 2, LAYOUT_##LAYOUT}
-#define INPUT_FROM(low, high, LAYOUT, ndim, ...) {CASE_TYPE, ndim, {__VA_ARGS__}, low, high, LAYOUT_##LAYOUT}
+#define INPUT(LAYOUT, ndim, ...) \
+  { CASE_TYPE, ndim, {__VA_ARGS__}, -2, 2, LAYOUT_##LAYOUT }
+#define INPUT_FROM(low, high, LAYOUT, ndim, ...) \
+  { CASE_TYPE, ndim, {__VA_ARGS__}, low, high, LAYOUT_##LAYOUT }
 /* Whole numbers of int32 from 0 to below `size`. */
-#define INDICES(size, ndim, ...) {PONS_INT32, ndim, {__VA_ARGS__}, 0, size, LAYOUT_PLAIN}
-#define MASK(ndim, ...) {PONS_BOOL, ndim, {__VA_ARGS__}, 0, 2, LAYOUT_PLAIN}
+#define INDICES(size, ndim, ...) \
+  { PONS_INT32, ndim, {__VA_ARGS__}, 0, size, LAYOUT_PLAIN }
+#define MASK(ndim, ...) \
+  { PONS_BOOL, ndim, {__VA_ARGS__}, 0, 2, LAYOUT_PLAIN }
 #endif

@@ -29,14 +29,17 @@ static bool has_slope(row r) {
     case ROW_ceil:
     case ROW_round:
     case ROW_floor_divide:
-    case ROW_cast: return false; /* to float32: differences of float64 see its rounding */
-    default: return row_result(r, PONS_FLOAT64) == PONS_FLOAT64 && row_takes(r, PONS_FLOAT64);
+    case ROW_cast:
+      return false; /* to float32: differences of float64 see its rounding */
+    default:
+      return row_result(r, PONS_FLOAT64) == PONS_FLOAT64 && row_takes(r, PONS_FLOAT64);
   }
 }
 
 static void fill(conformance_case *c, row r) {
   const row_info *info = &row_table[r];
-  *c = (conformance_case){.name = info->name, .build = builds[r], .types = info->types, .n_in = info->arity, .n_out = 1};
+  *c = (conformance_case){
+      .name = info->name, .build = builds[r], .types = info->types, .n_in = info->arity, .n_out = 1};
   c->smooth = r == ROW_cast ? false : has_slope(r);
   static const input_layout layouts[3] = {LAYOUT_PLAIN, LAYOUT_TRANSPOSED, LAYOUT_STRIDED};
   for (int i = 0; i < info->arity; i++) {
@@ -66,26 +69,53 @@ static void astype_int(const pons_array *in, pons_array *out) {
   out[1] = pons_astype(in[0], PONS_BOOL);
   out[2] = pons_astype(in[0], PONS_COMPLEX64);
 }
-static void astype_double(const pons_array *in, pons_array *out) { out[0] = pons_square(pons_astype(in[0], PONS_FLOAT64)); }
+static void astype_double(const pons_array *in, pons_array *out) {
+  out[0] = pons_square(pons_astype(in[0], PONS_FLOAT64));
+}
 static void divmod(const pons_array *in, pons_array *out) { pons_divmod(in[0], in[1], out); }
 static void divmod_remainder(const pons_array *in, pons_array *out) {
   pons_array both[2];
   pons_divmod(in[0], in[1], both);
   out[0] = both[1];
 }
-static void where_scalar(const pons_array *in, pons_array *out) { out[0] = pons_where(in[0], in[1], pons_float(0)); }
+static void where_scalar(const pons_array *in, pons_array *out) {
+  out[0] = pons_where(in[0], in[1], pons_float(0));
+}
 
 static const conformance_case mixtures[] = {
     {"add: with C scalars", add_weak, TYPES_ANY, false, 1, 3, {INPUT(PLAIN, 2, 2, 3)}},
     {"add: empty", add_row, TYPES_ANY, false, 2, 1, {INPUT(PLAIN, 2, 0, 3), INPUT(PLAIN, 1, 3)}},
     {"multiply: scalars", multiply_row, TYPES_ANY, true, 2, 1, {INPUT(PLAIN, 0, 0), INPUT(PLAIN, 0, 0)}},
-    {"multiply: both broadcast", multiply_row, TYPES_ANY, true, 2, 1, {INPUT(PLAIN, 3, 2, 1, 3), INPUT(REPEATED, 2, 4, 1)}},
-    {"add and less: with int32", mixed_dtypes, TYPES_ANY, false, 2, 2, {INPUT(PLAIN, 2, 2, 3), INDICES(5, 2, 2, 3)}},
+    {"multiply: both broadcast",
+     multiply_row,
+     TYPES_ANY,
+     true,
+     2,
+     1,
+     {INPUT(PLAIN, 3, 2, 1, 3), INPUT(REPEATED, 2, 4, 1)}},
+    {"add and less: with int32",
+     mixed_dtypes,
+     TYPES_ANY,
+     false,
+     2,
+     2,
+     {INPUT(PLAIN, 2, 2, 3), INDICES(5, 2, 2, 3)}},
     {"chain", chain, TYPES_FLOAT, true, 2, 1, {INPUT(PLAIN, 3, 2, 3, 4), INPUT(TRANSPOSED, 2, 3, 4)}},
     {"astype: to int, bool, complex", astype_int, TYPES_REAL, false, 1, 3, {INPUT(PLAIN, 2, 2, 3)}},
     {"astype: to float64", astype_double, TYPES_REAL, true, 1, 1, {INPUT(STRIDED, 2, 2, 3)}},
-    {"divmod", divmod, TYPES_REAL & ~TYPE_BIT(PONS_BOOL), false, 2, 2, {INPUT_FROM(1, 9, PLAIN, 2, 2, 3), INPUT_FROM(1, 4, PLAIN, 1, 3)}},
-    {"divmod: the remainder", divmod_remainder, TYPES_FLOAT, true, 2, 1,
+    {"divmod",
+     divmod,
+     TYPES_REAL & ~TYPE_BIT(PONS_BOOL),
+     false,
+     2,
+     2,
+     {INPUT_FROM(1, 9, PLAIN, 2, 2, 3), INPUT_FROM(1, 4, PLAIN, 1, 3)}},
+    {"divmod: the remainder",
+     divmod_remainder,
+     TYPES_FLOAT,
+     true,
+     2,
+     1,
      {INPUT_FROM(1, 9, PLAIN, 2, 2, 3), INPUT_FROM(1, 4, PLAIN, 1, 3)}},
     {"where: with a C scalar", where_scalar, TYPES_FLOAT, true, 2, 1, {MASK(1, 3), INPUT(PLAIN, 2, 2, 3)}},
 };

@@ -31,7 +31,13 @@ const conformance_case *function_cases(int *count) {
       {"clip", clip, TYPES_FLOAT, true, 2, 2, {INPUT(PLAIN, 2, 2, 3), INPUT_FROM(0, 1, PLAIN, 1, 3)}},
       {"isnan, isinf, isfinite", is, TYPES_FLOAT, false, 1, 3, {INPUT(PLAIN, 2, 2, 3)}},
       {"isnan, isinf, isfinite: of any type", is_any_type, TYPES_ANY, false, 1, 3, {INPUT(PLAIN, 2, 2, 3)}},
-      {"isclose, allclose, array_equal", close, TYPES_REAL, false, 2, 4, {INPUT(PLAIN, 2, 2, 3), INPUT(TRANSPOSED, 2, 2, 3)}},
+      {"isclose, allclose, array_equal",
+       close,
+       TYPES_REAL,
+       false,
+       2,
+       4,
+       {INPUT(PLAIN, 2, 2, 3), INPUT(TRANSPOSED, 2, 2, 3)}},
   };
   *count = sizeof cases / sizeof *cases;
   return cases;
@@ -63,12 +69,15 @@ CASE(randint) {
   out[0] = pons_random_randint(-3, 9, PONS_SHAPE(20), PONS_INT32, in[0]);
   out[1] = pons_random_randint(0, 200, PONS_SHAPE(20), PONS_UINT8, in[0]);
 }
-CASE(truncated) { out[0] = pons_random_truncated_normal(pons_float(-1), pons_float(2), PONS_SHAPE(8), PONS_FLOAT32, in[0]); }
+CASE(truncated) {
+  out[0] = pons_random_truncated_normal(pons_float(-1), pons_float(2), PONS_SHAPE(8), PONS_FLOAT32, in[0]);
+}
 CASE(gumbel) { out[0] = pons_random_gumbel(PONS_SHAPE(8), PONS_FLOAT32, in[0]); }
 CASE(categorical) { out[0] = pons_random_categorical(in[1], 1, in[0]); }
 CASE(permutation) { out[0] = pons_random_permutation(9, in[0]); }
 
-#define KEY {PONS_UINT32, 1, {2}, 0, 4e9, LAYOUT_PLAIN}
+#define KEY \
+  { PONS_UINT32, 1, {2}, 0, 4e9, LAYOUT_PLAIN }
 
 const conformance_case *random_cases(int *count) {
   static const conformance_case cases[] = {

@@ -50,7 +50,8 @@ CASE(cumextremes) {
 }
 CASE(cumextremes_exclusive) {
   out[0] = pons_cummax(pons_slice(in[0], PONS_SHAPE(0, 0), PONS_SHAPE(3, 3), PONS_SCALAR), .axis = 0);
-  out[1] = pons_slice(pons_cummax(in[0], .axis = 1, .exclusive = true), PONS_SHAPE(0, 1), PONS_SHAPE(3, 4), PONS_SCALAR);
+  out[1] = pons_slice(pons_cummax(in[0], .axis = 1, .exclusive = true), PONS_SHAPE(0, 1), PONS_SHAPE(3, 4),
+                      PONS_SCALAR);
 }
 CASE(sort) {
   out[0] = pons_sort(in[0], 1);

@@ -22,9 +22,11 @@ static error *attention_infer(const void *params, int n_in, const pons_array *in
   if (q->ndim != 4 || k->ndim != 4 || v->ndim != 4)
     return fail(op, "q, k and v must have 4 axes: %s, %s, %s", node_text(q), node_text(k), node_text(v));
   if (q->dtype != k->dtype || q->dtype != v->dtype || dtype_kind_of(dtype_of(q)) != KIND_FLOAT)
-    return fail(op, "q, k and v must be of one float dtype: %s, %s, %s", node_text(q), node_text(k), node_text(v));
-  if (k->shape[0] != q->shape[0] || v->shape[0] != q->shape[0] || k->shape[3] != q->shape[3] || k->shape[1] != v->shape[1] ||
-      k->shape[2] != v->shape[2] || k->shape[1] == 0 || q->shape[1] % k->shape[1])
+    return fail(op, "q, k and v must be of one float dtype: %s, %s, %s", node_text(q), node_text(k),
+                node_text(v));
+  if (k->shape[0] != q->shape[0] || v->shape[0] != q->shape[0] || k->shape[3] != q->shape[3] ||
+      k->shape[1] != v->shape[1] || k->shape[2] != v->shape[2] || k->shape[1] == 0 ||
+      q->shape[1] % k->shape[1])
     return fail(op, "q, k and v do not fit: %s, %s, %s", node_text(q), node_text(k), node_text(v));
   const int64_t scores[4] = {q->shape[0], q->shape[1], q->shape[2], k->shape[2]};
   if (has_mask(p, n_in)) {
@@ -32,9 +34,11 @@ static error *attention_infer(const void *params, int n_in, const pons_array *in
     shape s;
     if (!shape_broadcast(4, scores, mask->ndim, mask->shape, &s) || !shape_equal(4, scores, s.n, s.dims) ||
         (mask->dtype != PONS_BOOL && mask->dtype != q->dtype))
-      return fail(op, "mask %s does not fit scores of %s %s", node_text(mask), shape_text(4, scores), pons_dtype_name(dtype_of(q)));
+      return fail(op, "mask %s does not fit scores of %s %s", node_text(mask), shape_text(4, scores),
+                  pons_dtype_name(dtype_of(q)));
   }
-  if (p->has_sinks && (in[n_in - 1]->ndim != 1 || in[n_in - 1]->shape[0] != q->shape[1] || in[n_in - 1]->dtype != q->dtype))
+  if (p->has_sinks &&
+      (in[n_in - 1]->ndim != 1 || in[n_in - 1]->shape[0] != q->shape[1] || in[n_in - 1]->dtype != q->dtype))
     return fail(op, "sinks %s do not fit %s", node_text(in[n_in - 1]), node_text(q));
   const int64_t result[4] = {q->shape[0], q->shape[1], q->shape[2], v->shape[3]};
   error *e = spec_set(op, out, dtype_of(q), 4, result);
@@ -45,10 +49,14 @@ static error *attention_infer(const void *params, int n_in, const pons_array *in
 
 static double least_of(pons_dtype d) {
   switch (d) {
-    case PONS_FLOAT16: return -65504;
-    case PONS_BFLOAT16: return -0x1.fep127;
-    case PONS_FLOAT64: return -DBL_MAX;
-    default: return (double)-FLT_MAX;
+    case PONS_FLOAT16:
+      return -65504;
+    case PONS_BFLOAT16:
+      return -0x1.fep127;
+    case PONS_FLOAT64:
+      return -DBL_MAX;
+    default:
+      return (double)-FLT_MAX;
   }
 }
 
@@ -58,7 +66,8 @@ static pons_array group_heads(pons_array x, int64_t kv_heads, int64_t per) {
 }
 
 static pons_array causal_mask(int64_t l, int64_t s) {
-  pons_array rows = pons_arange((double)(s - l), (double)s, 1, PONS_INT32), columns = pons_arange(0, (double)s, 1, PONS_INT32);
+  pons_array rows = pons_arange((double)(s - l), (double)s, 1, PONS_INT32),
+             columns = pons_arange(0, (double)s, 1, PONS_INT32);
   return pons_greater_equal(pons_expand_dims(rows, PONS_AXES(1)), pons_expand_dims(columns, PONS_AXES(0)));
 }
 
@@ -122,7 +131,8 @@ pons_array pons_fast_attention_with(struct pons_attention_args args) {
   if (!bad && args.mask) bad = operand_fault(op, 1, &args.mask);
   if (!bad && args.sinks) bad = operand_fault(op, 1, &args.sinks);
   if (bad) return bad;
-  if (args.q->ndim != 4) return node_fail(op, "q must be (batch, heads, length, dim), not %s", node_text(args.q));
+  if (args.q->ndim != 4)
+    return node_fail(op, "q must be (batch, heads, length, dim), not %s", node_text(args.q));
   if (args.causal && args.mask) return node_fail(op, "either a mask or causal");
   const pons_dtype dtype = pons_promote(pons_promote(dtype_of(args.q), dtype_of(args.k)), dtype_of(args.v));
   for (int i = 0; i < 3; i++) in[i] = as_dtype(in[i], dtype);

@@ -18,11 +18,13 @@ static error *broadcast_infer(const void *params, int n_in, const pons_array *in
   shape both;
   if (!shape_broadcast(in[0]->ndim, in[0]->shape, out->shape.n, out->shape.dims, &both) ||
       !shape_equal(both.n, both.dims, out->shape.n, out->shape.dims))
-    return fail("broadcast_to", "%s does not broadcast to %s", node_text(in[0]), shape_text(out->shape.n, out->shape.dims));
+    return fail("broadcast_to", "%s does not broadcast to %s", node_text(in[0]),
+                shape_text(out->shape.n, out->shape.dims));
   return NULL;
 }
 
-static bool broadcast_view(const void *params, const node *in, const view *in_view, const shape *s, view *out) {
+static bool broadcast_view(const void *params, const node *in, const view *in_view, const shape *s,
+                           view *out) {
   (void)params;
   out->offset = in_view->offset;
   const int lead = s->n - in->ndim;
@@ -43,7 +45,8 @@ static pons_array sum_to(pons_array x, int n, const int64_t *dims) {
 
 static void broadcast_vjp(const vjp_call *c) {
   /* the sum of small integers is wider than they are */
-  if (c->wanted[0]) c->grads[0] = as_dtype(sum_to(c->cotangents[0], c->in[0]->ndim, c->in[0]->shape), dtype_of(c->in[0]));
+  if (c->wanted[0])
+    c->grads[0] = as_dtype(sum_to(c->cotangents[0], c->in[0]->ndim, c->in[0]->shape), dtype_of(c->in[0]));
 }
 
 static void broadcast_jvp(const jvp_call *c) {
@@ -133,11 +136,13 @@ static error *number_of_elements_infer(const void *params, int n_in, const pons_
   error *e = check_count("number_of_elements", n_in, 1);
   for (int i = 0; !e && i < p->axes.n; i++)
     if (p->axes.at[i] < -in[0]->ndim || p->axes.at[i] >= in[0]->ndim)
-      e = fail("number_of_elements", "axis %lld is out of range for %s", (long long)p->axes.at[i], node_text(in[0]));
+      e = fail("number_of_elements", "axis %lld is out of range for %s", (long long)p->axes.at[i],
+               node_text(in[0]));
   return e ? e : spec_set("number_of_elements", out, p->dtype, 0, NULL);
 }
 
-static void number_of_elements_decompose(const void *params, int n_in, const pons_array *in, pons_array *out) {
+static void number_of_elements_decompose(const void *params, int n_in, const pons_array *in,
+                                         pons_array *out) {
   (void)n_in;
   const number_of_elements_params *p = params;
   double count = 1;
@@ -152,7 +157,8 @@ static void number_of_elements_vmap(const vmap_call *c) {
   const number_of_elements_params *p = c->params;
   int64_t room[PONS_MAX_NDIM];
   if (p->axes.n > PONS_MAX_NDIM) return;
-  for (int i = 0; i < p->axes.n; i++) /* counted from the end they stay where they are, the batch being first */
+  for (int i = 0; i < p->axes.n;
+       i++) /* counted from the end they stay where they are, the batch being first */
     room[i] = p->axes.at[i] < 0 ? p->axes.at[i] : p->axes.at[i] + 1;
   const number_of_elements_params shifted = {{p->axes.n, room}, p->inverted, p->dtype};
   pons_array x = batch_first(c, 0);

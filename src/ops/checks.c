@@ -8,7 +8,8 @@
 pons_array operand_fault(const char *op, int n, const pons_array *in) {
   for (int i = 0; i < n; i++) {
     if (!in[i]) return node_fail(op, "operand %d of %d is NULL", i + 1, n);
-    if (node_failed(in[i])) return node_make_as(&prim_alias, NULL, 1, in + i, PONS_FLOAT32, 0, NULL); /* hands the error on */
+    if (node_failed(in[i]))
+      return node_make_as(&prim_alias, NULL, 1, in + i, PONS_FLOAT32, 0, NULL); /* hands the error on */
   }
   return NULL;
 }
@@ -22,7 +23,9 @@ error *check_count(const char *op, int n_in, int want) {
 
 /* ---- axes ---- */
 
-static error *seen_twice(const char *op, int64_t axis) { return fail(op, "axis %lld is given twice", (long long)axis); }
+static error *seen_twice(const char *op, int64_t axis) {
+  return fail(op, "axis %lld is given twice", (long long)axis);
+}
 
 error *axes_normal(const char *op, const node *x, pons_axes axes, int64_t *out, int *count) {
   const int n = x->ndim;
@@ -78,7 +81,8 @@ int axis_of(const char *op, const node *x, int axis, error **why) {
 /* ---- results ---- */
 
 error *spec_set(const char *op, spec *out, pons_dtype dtype, int n, const int64_t *dims) {
-  if (n < 0 || n > PONS_MAX_NDIM) return fail(op, "the result would have %d axes, at most %d are possible", n, PONS_MAX_NDIM);
+  if (n < 0 || n > PONS_MAX_NDIM)
+    return fail(op, "the result would have %d axes, at most %d are possible", n, PONS_MAX_NDIM);
   for (int i = 0; i < n; i++)
     if (dims[i] < 0) return fail(op, "negative size in shape %s", shape_text(n, dims));
   if (!shape_from((pons_shape){n, dims}, &out->shape))

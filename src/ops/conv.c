@@ -12,18 +12,24 @@ static int64_t spread(int64_t n, int64_t dilation) { return n > 0 ? (n - 1) * di
 static error *conv_params_check(const conv_params *p, const node *x, const node *w) {
   const int n = x->ndim - 2;
   if (x->ndim < 3 || w->ndim != x->ndim)
-    return fail("conv", "x %s and weight %s must both be (N, spatial..., channels)", node_text(x), node_text(w));
+    return fail("conv", "x %s and weight %s must both be (N, spatial..., channels)", node_text(x),
+                node_text(w));
   const ints *const lists[] = {&p->stride, &p->pad_lo, &p->pad_hi, &p->kernel_dilation, &p->input_dilation};
   for (int k = 0; k < 5; k++) {
     if (lists[k]->n != n) return fail("conv", "%d values for %d spatial axes", lists[k]->n, n);
     const bool pads = k == 1 || k == 2;
     for (int i = 0; i < n; i++)
       if (lists[k]->at[i] < (pads ? 0 : 1) || lists[k]->at[i] > LARGEST)
-        return fail("conv", "%s of %lld along spatial axis %d", pads ? "padding" : k == 0 ? "stride" : "dilation",
+        return fail("conv", "%s of %lld along spatial axis %d",
+                    pads     ? "padding"
+                    : k == 0 ? "stride"
+                             : "dilation",
                     (long long)lists[k]->at[i], i);
   }
-  if (p->groups < 1 || w->shape[0] % p->groups || x->shape[n + 1] % p->groups || x->shape[n + 1] / p->groups != w->shape[n + 1])
-    return fail("conv", "channels of x %s and weight %s do not fit %d groups", node_text(x), node_text(w), p->groups);
+  if (p->groups < 1 || w->shape[0] % p->groups || x->shape[n + 1] % p->groups ||
+      x->shape[n + 1] / p->groups != w->shape[n + 1])
+    return fail("conv", "channels of x %s and weight %s do not fit %d groups", node_text(x), node_text(w),
+                p->groups);
   if (x->dtype != w->dtype || dtype_kind_of(dtype_of(x)) != KIND_FLOAT)
     return fail("conv", "x and weight must be of one float dtype: %s and %s", node_text(x), node_text(w));
   return NULL;
@@ -37,12 +43,14 @@ static error *conv_infer(const void *params, int n_in, const pons_array *in, spe
   const node *x = in[0], *w = in[1];
   shape s = node_shape(x);
   for (int i = 0; i + 2 < x->ndim; i++) {
-    if (x->shape[i + 1] > LARGEST || w->shape[i + 1] > LARGEST) return fail("conv", "a spatial axis of %s is too long", node_text(x));
-    const int64_t inside = spread(x->shape[i + 1], p->input_dilation.at[i]) + p->pad_lo.at[i] + p->pad_hi.at[i];
+    if (x->shape[i + 1] > LARGEST || w->shape[i + 1] > LARGEST)
+      return fail("conv", "a spatial axis of %s is too long", node_text(x));
+    const int64_t inside =
+        spread(x->shape[i + 1], p->input_dilation.at[i]) + p->pad_lo.at[i] + p->pad_hi.at[i];
     const int64_t reach = spread(w->shape[i + 1], p->kernel_dilation.at[i]);
     if (reach == 0 || inside < reach)
-      return fail("conv", "the kernel of %s reaches over %lld of %lld places along spatial axis %d of %s", node_text(w),
-                  (long long)reach, (long long)inside, i, node_text(x));
+      return fail("conv", "the kernel of %s reaches over %lld of %lld places along spatial axis %d of %s",
+                  node_text(w), (long long)reach, (long long)inside, i, node_text(x));
     s.dims[i + 1] = (inside - reach) / p->stride.at[i] + 1;
   }
   s.dims[s.n - 1] = w->shape[0];
@@ -56,11 +64,13 @@ static pons_array conv(const conv_params *p, pons_array x, pons_array w) {
 /* ---- gradients ---- */
 
 typedef struct conv_lists {
-  int64_t stride[PONS_MAX_NDIM], low[PONS_MAX_NDIM], high[PONS_MAX_NDIM], kernel[PONS_MAX_NDIM], input[PONS_MAX_NDIM];
+  int64_t stride[PONS_MAX_NDIM], low[PONS_MAX_NDIM], high[PONS_MAX_NDIM], kernel[PONS_MAX_NDIM],
+      input[PONS_MAX_NDIM];
 } conv_lists;
 
 static conv_params params_of(const conv_lists *l, int n, int groups, bool flip) {
-  return (conv_params){{n, l->stride}, {n, l->low}, {n, l->high}, {n, l->kernel}, {n, l->input}, groups, flip};
+  return (conv_params){{n, l->stride}, {n, l->low}, {n, l->high}, {n, l->kernel},
+                       {n, l->input},  groups,      flip};
 }
 
 /* The convolution for lists whose padding may be negative: then x is cropped. NULL where nothing of x is left. */
@@ -71,7 +81,8 @@ static pons_array conv_cropped(conv_lists *l, int groups, bool flip, pons_array 
   for (int i = 0; i < x->ndim; i++) stop[i] = x->shape[i];
   for (int i = 0; i < n; i++) {
     const int64_t d = l->input[i];
-    if (l->low[i] < 0) { /* so many places of the spread input go: those of the first elements, and some before the next one */
+    if (l->low[i] <
+        0) { /* so many places of the spread input go: those of the first elements, and some before the next one */
       const int64_t first = (-l->low[i] + d - 1) / d;
       l->low[i] += first * d;
       start[i + 1] = first;
@@ -137,7 +148,7 @@ static pons_array weight_gradient(const conv_params *p, pons_array x, const node
   order[n + 1] = n + 1;
   order[n + 2] = 0;
   pons_array x2 = pons_flatten(pons_transpose(apart, .axes = {n + 3, order}), n + 1, n + 2);
-  pons_array ct2 = pons_swapaxes(ct, 0, n + 1); /* (O, spatial, N) */
+  pons_array ct2 = pons_swapaxes(ct, 0, n + 1);            /* (O, spatial, N) */
   pons_array g = conv_cropped(&l, groups, false, x2, ct2); /* (C, kernel, O) */
   if (!g) return zeros_of(w);
   g = pons_swapaxes(g, 0, n + 1); /* (O, kernel, C) */
@@ -201,16 +212,17 @@ static void conv_vmap(const vmap_call *c) {
   c->out_axes[0] = last;
 }
 
-const prim prim_convolution = {.name = "Convolution",
-                               .params_size = sizeof(conv_params),
-                               .fields = {FIELD(INTS, conv_params, stride), FIELD(INTS, conv_params, pad_lo),
-                                          FIELD(INTS, conv_params, pad_hi), FIELD(INTS, conv_params, kernel_dilation),
-                                          FIELD(INTS, conv_params, input_dilation), FIELD(INT, conv_params, groups),
-                                          FIELD(BOOL, conv_params, flip)},
-                               .infer = conv_infer,
-                               .vjp = conv_vjp,
-                               .jvp = conv_jvp,
-                               .vmap = conv_vmap};
+const prim prim_convolution = {
+    .name = "Convolution",
+    .params_size = sizeof(conv_params),
+    .fields = {FIELD(INTS, conv_params, stride), FIELD(INTS, conv_params, pad_lo),
+               FIELD(INTS, conv_params, pad_hi), FIELD(INTS, conv_params, kernel_dilation),
+               FIELD(INTS, conv_params, input_dilation), FIELD(INT, conv_params, groups),
+               FIELD(BOOL, conv_params, flip)},
+    .infer = conv_infer,
+    .vjp = conv_vjp,
+    .jvp = conv_jvp,
+    .vmap = conv_vmap};
 
 /* One value per spatial axis from a list of one, or of all, or none. */
 static error *fill_list(const char *what, pons_axes given, int n, int64_t otherwise, int64_t *out) {

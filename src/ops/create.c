@@ -43,19 +43,22 @@ static error *arange_infer(const void *params, int n_in, const pons_array *in, s
     return fail("arange", "start %g, stop %g and step %g must be finite", p->start, p->stop, p->step);
   if (p->step == 0) return fail("arange", "the step is 0");
   if (p->dtype == PONS_BOOL || p->dtype == PONS_COMPLEX64)
-    return fail("arange", "not defined for %s", dtype_is_valid((int)p->dtype) ? pons_dtype_name(p->dtype) : "this dtype");
+    return fail("arange", "not defined for %s",
+                dtype_is_valid((int)p->dtype) ? pons_dtype_name(p->dtype) : "this dtype");
   const double count = ceil((p->stop - p->start) / p->step);
-  if (count > 0x1p59) return fail("arange", "%g to %g by %g are too many elements", p->start, p->stop, p->step);
+  if (count > 0x1p59)
+    return fail("arange", "%g to %g by %g are too many elements", p->start, p->stop, p->step);
   const int64_t size = count > 0 ? (int64_t)count : 0;
   return spec_set("arange", out, p->dtype, 1, &size);
 }
 
-const prim prim_arange = {.name = "Arange",
-                          .no_gradient = true,
-                          .params_size = sizeof(arange_params),
-                          .fields = {FIELD(DOUBLE, arange_params, start), FIELD(DOUBLE, arange_params, stop),
-                                     FIELD(DOUBLE, arange_params, step), FIELD_UNSTORED(DTYPE, arange_params, dtype)},
-                          .infer = arange_infer};
+const prim prim_arange = {
+    .name = "Arange",
+    .no_gradient = true,
+    .params_size = sizeof(arange_params),
+    .fields = {FIELD(DOUBLE, arange_params, start), FIELD(DOUBLE, arange_params, stop),
+               FIELD(DOUBLE, arange_params, step), FIELD_UNSTORED(DTYPE, arange_params, dtype)},
+    .infer = arange_infer};
 
 pons_array pons_arange(double start, double stop, double step, pons_dtype dtype) {
   const arange_params params = {start, stop, step, dtype};

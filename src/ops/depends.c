@@ -82,7 +82,8 @@ const prim prim_depends = {.name = "Depends",
                            .vmap = depends_vmap,
                            .decompose = depends_decompose};
 
-void pons_depends(const pons_array *x, int n, const pons_array *dependencies, int n_dependencies, pons_array *out) {
+void pons_depends(const pons_array *x, int n, const pons_array *dependencies, int n_dependencies,
+                  pons_array *out) {
   if (n < 1) return;
   const int n_in = n + (n_dependencies > 0 ? n_dependencies : 0);
   pons_array *in = mem_alloc((size_t)n_in * sizeof *in);

@@ -39,7 +39,8 @@ static error *gather_infer(const void *params, int n_in, const pons_array *in, s
   e = spec_set("gather", out, dtype_of(x), s.n, s.dims);
   if (e || shape_size(s.n, s.dims) == 0) return e;
   for (int i = 0; i < p->axes.n; i++)
-    if (x->shape[p->axes.at[i]] == 0) return fail("gather", "%d indices into an axis of size 0 of %s", places, node_text(x));
+    if (x->shape[p->axes.at[i]] == 0)
+      return fail("gather", "%d indices into an axis of size 0 of %s", places, node_text(x));
   return NULL;
 }
 
@@ -48,7 +49,8 @@ static void gather_vjp(const vjp_call *c) {
   int axes[PONS_MAX_NDIM];
   for (int i = 0; i < p->axes.n; i++) axes[i] = (int)p->axes.at[i];
   if (c->wanted[0])
-    c->grads[0] = pons_scatter(zeros_of(c->in[0]), c->in + 1, c->cotangents[0], (pons_axes){p->axes.n, axes}, PONS_SCATTER_SUM);
+    c->grads[0] = pons_scatter(zeros_of(c->in[0]), c->in + 1, c->cotangents[0], (pons_axes){p->axes.n, axes},
+                               PONS_SCATTER_SUM);
 }
 
 static void gather_jvp(const jvp_call *c) {
@@ -76,7 +78,8 @@ static void gather_vmap(const vmap_call *c) {
   int64_t axes[PONS_MAX_NDIM + 1], sizes[PONS_MAX_NDIM + 1], shifted[PONS_MAX_NDIM];
   in[0] = batch_first(c, 0);
   if (!moving) { /* whole batches at each place */
-    const gather_params whole = {batch_shift(p->axes, shifted), batch_prepend(c->size, p->slice_sizes, sizes)};
+    const gather_params whole = {batch_shift(p->axes, shifted),
+                                 batch_prepend(c->size, p->slice_sizes, sizes)};
     for (int i = 1; i <= n; i++) in[i] = c->in[i];
     c->out[0] = node_make(&prim_gather, &whole, n + 1, in);
     c->out_axes[0] = c->in[1]->ndim;
@@ -86,22 +89,25 @@ static void gather_vmap(const vmap_call *c) {
   if (node_failed(in[2])) return;
   int64_t ones[PONS_MAX_NDIM];
   for (int i = 0; i < in[2]->ndim; i++) ones[i] = i ? 1 : c->size;
-  pons_array number = pons_reshape(pons_arange(0, (double)c->size, 1, PONS_INT64), (pons_shape){in[2]->ndim, ones});
+  pons_array number =
+      pons_reshape(pons_arange(0, (double)c->size, 1, PONS_INT64), (pons_shape){in[2]->ndim, ones});
   in[1] = as_shape(number, in[2]->ndim, in[2]->shape);
-  const gather_params each = {batch_prepend(0, batch_shift(p->axes, shifted), axes), batch_prepend(1, p->slice_sizes, sizes)};
+  const gather_params each = {batch_prepend(0, batch_shift(p->axes, shifted), axes),
+                              batch_prepend(1, p->slice_sizes, sizes)};
   pons_array y = node_make(&prim_gather, &each, n + 2, in);
   if (!node_failed(y)) y = pons_squeeze(y, PONS_AXES(in[2]->ndim));
   c->out[0] = y;
   c->out_axes[0] = 0;
 }
 
-const prim prim_gather = {.name = "Gather",
-                          .params_size = sizeof(gather_params),
-                          .fields = {FIELD(INTS, gather_params, axes), FIELD(INTS, gather_params, slice_sizes)},
-                          .infer = gather_infer,
-                          .vjp = gather_vjp,
-                          .jvp = gather_jvp,
-                          .vmap = gather_vmap};
+const prim prim_gather = {
+    .name = "Gather",
+    .params_size = sizeof(gather_params),
+    .fields = {FIELD(INTS, gather_params, axes), FIELD(INTS, gather_params, slice_sizes)},
+    .infer = gather_infer,
+    .vjp = gather_vjp,
+    .jvp = gather_jvp,
+    .vmap = gather_vmap};
 
 pons_array pons_gather(pons_array x, const pons_array *indices, pons_axes axes, pons_shape slice_sizes) {
   const int n = axes.at ? axes.count : 0;
@@ -116,7 +122,8 @@ pons_array pons_gather(pons_array x, const pons_array *indices, pons_axes axes, 
   for (int i = 0; i < count; i++) {
     const shape so_far = places;
     if (!shape_broadcast(so_far.n, so_far.dims, indices[i]->ndim, indices[i]->shape, &places))
-      return node_fail("gather", "indices do not broadcast: %s and %s", node_text(indices[0]), node_text(indices[i]));
+      return node_fail("gather", "indices do not broadcast: %s and %s", node_text(indices[0]),
+                       node_text(indices[i]));
   }
   pons_array in[PONS_MAX_NDIM + 1] = {x};
   for (int i = 0; i < count; i++) in[i + 1] = as_shape(indices[i], places.n, places.dims);
@@ -130,7 +137,8 @@ pons_array pons_take(pons_array x, pons_array indices, int axis) {
   error *e = NULL;
   const int at = axis_of("take", x, axis, &e);
   if (!e && x->shape[at] == 0 && indices->size)
-    e = fail("take", "%lld indices into axis %d of %s, which is empty", (long long)indices->size, axis, node_text(x));
+    e = fail("take", "%lld indices into axis %d of %s, which is empty", (long long)indices->size, axis,
+             node_text(x));
   if (!e && x->ndim + indices->ndim > PONS_MAX_NDIM)
     e = fail("take", "the result would have more than %d axes", PONS_MAX_NDIM);
   if (e) return node_error(e);
@@ -162,7 +170,8 @@ static error *gather_axis_infer(const void *params, int n_in, const pons_array *
   error *e = check_count(op, n_in, 2);
   if (!e) e = axis_check(op, in[0], p->axis);
   if (e) return e;
-  if (!dtype_is_integer(dtype_of(in[1]))) return fail(op, "indices must be integers, not %s", node_text(in[1]));
+  if (!dtype_is_integer(dtype_of(in[1])))
+    return fail(op, "indices must be integers, not %s", node_text(in[1]));
   bool fits = in[1]->ndim == in[0]->ndim;
   for (int i = 0; fits && i < in[0]->ndim; i++) fits = i == p->axis || in[1]->shape[i] == in[0]->shape[i];
   if (!fits || (in[1]->size > 0 && in[0]->shape[p->axis] == 0))
@@ -178,7 +187,8 @@ static void gather_axis_vjp(const vjp_call *c) {
 }
 
 static void gather_axis_jvp(const jvp_call *c) {
-  if (c->tangents[0]) c->out_tangents[0] = node_make(&prim_gather_axis, c->params, 2, (pons_array[]){c->tangents[0], c->in[1]});
+  if (c->tangents[0])
+    c->out_tangents[0] = node_make(&prim_gather_axis, c->params, 2, (pons_array[]){c->tangents[0], c->in[1]});
 }
 
 static void gather_axis_vmap(const vmap_call *c) {

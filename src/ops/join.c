@@ -13,8 +13,10 @@ static error *concatenate_infer(const void *params, int n_in, const pons_array *
     bool fits = in[i]->ndim == s.n && in[i]->dtype == in[0]->dtype;
     for (int k = 0; k < s.n && fits; k++) fits = k == p->axis || in[i]->shape[k] == s.dims[k];
     if (!fits)
-      return fail("concatenate", "%s and %s do not fit along axis %d", node_text(in[0]), node_text(in[i]), p->axis);
-    s.dims[p->axis] += in[i]->shape[p->axis]; /* fewer than 2^20 operands of at most 2^59: no overflow before the check */
+      return fail("concatenate", "%s and %s do not fit along axis %d", node_text(in[0]), node_text(in[i]),
+                  p->axis);
+    s.dims[p->axis] +=
+        in[i]->shape[p->axis]; /* fewer than 2^20 operands of at most 2^59: no overflow before the check */
     if (s.dims[p->axis] > (int64_t)1 << 59) break;
   }
   return spec_set("concatenate", out, dtype_of(in[0]), s.n, s.dims);
@@ -28,7 +30,8 @@ static void concatenate_vjp(const vjp_call *c) {
   for (int i = 0; i < c->n_in; i++) {
     stop[p->axis] = start[p->axis] + c->in[i]->shape[p->axis];
     if (c->wanted[i])
-      c->grads[i] = pons_slice(c->cotangents[0], (pons_shape){ct->ndim, start}, (pons_shape){ct->ndim, stop}, PONS_SCALAR);
+      c->grads[i] = pons_slice(c->cotangents[0], (pons_shape){ct->ndim, start}, (pons_shape){ct->ndim, stop},
+                               PONS_SCALAR);
     start[p->axis] = stop[p->axis];
   }
 }
@@ -119,8 +122,8 @@ static void split_vjp(const vjp_call *c) {
   pons_array sum = zeros_of(c->in[0]);
   for (int i = 0; i < c->n_out; i++) {
     piece(p, c->in[0]->shape[p->axis], i, start + p->axis, stop + p->axis);
-    sum = pons_add(sum, pons_slice_update(zeros_of(c->in[0]), c->cotangents[i], (pons_shape){n, start}, (pons_shape){n, stop},
-                                          PONS_SCALAR));
+    sum = pons_add(sum, pons_slice_update(zeros_of(c->in[0]), c->cotangents[i], (pons_shape){n, start},
+                                          (pons_shape){n, stop}, PONS_SCALAR));
   }
   c->grads[0] = sum;
 }
@@ -221,13 +224,14 @@ static error *pad_infer(const void *params, int n_in, const pons_array *in, spec
   if (p->low.n != p->axes.n || p->high.n != p->axes.n)
     return fail("pad", "%d low and %d high sizes for %d axes", p->low.n, p->high.n, p->axes.n);
   if (in[1]->size != 1 || in[1]->dtype != in[0]->dtype)
-    return fail("pad", "the value must be one element of the array's dtype: %s for %s", node_text(in[1]), node_text(in[0]));
+    return fail("pad", "the value must be one element of the array's dtype: %s for %s", node_text(in[1]),
+                node_text(in[0]));
   shape s = node_shape(in[0]);
   for (int i = 0; i < p->axes.n; i++) {
     const int64_t most = (int64_t)1 << 59;
     if (p->low.at[i] < 0 || p->high.at[i] < 0 || p->low.at[i] > most || p->high.at[i] > most)
-      return fail("pad", "sizes %lld and %lld along axis %lld", (long long)p->low.at[i], (long long)p->high.at[i],
-                  (long long)p->axes.at[i]);
+      return fail("pad", "sizes %lld and %lld along axis %lld", (long long)p->low.at[i],
+                  (long long)p->high.at[i], (long long)p->axes.at[i]);
     s.dims[p->axes.at[i]] += p->low.at[i] + p->high.at[i];
   }
   return spec_set("pad", out, dtype_of(in[0]), s.n, s.dims);
@@ -246,7 +250,8 @@ static void pad_vjp(const vjp_call *c) {
   int64_t start[PONS_MAX_NDIM], stop[PONS_MAX_NDIM];
   const int n = c->in[0]->ndim;
   inner(c->params, c->in[0], start, stop);
-  pons_array within = pons_slice(c->cotangents[0], (pons_shape){n, start}, (pons_shape){n, stop}, PONS_SCALAR);
+  pons_array within =
+      pons_slice(c->cotangents[0], (pons_shape){n, start}, (pons_shape){n, stop}, PONS_SCALAR);
   if (c->wanted[0]) c->grads[0] = within;
   if (!c->wanted[1]) return;
   pons_array around = pons_subtract(pons_sum(c->cotangents[0]), pons_sum(within));
@@ -273,24 +278,27 @@ static void pad_decompose(const void *params, int n_in, const pons_array *in, po
   int64_t start[PONS_MAX_NDIM], stop[PONS_MAX_NDIM];
   inner(params, in[0], start, stop);
   pons_array frame = pons_full(shape_public(&s.shape), pons_reshape(in[1], PONS_SCALAR));
-  out[0] = pons_slice_update(frame, in[0], (pons_shape){s.shape.n, start}, (pons_shape){s.shape.n, stop}, PONS_SCALAR);
+  out[0] = pons_slice_update(frame, in[0], (pons_shape){s.shape.n, start}, (pons_shape){s.shape.n, stop},
+                             PONS_SCALAR);
 }
 
-const prim prim_pad = {.name = "Pad",
-                       .linear = true,
-                       .params_size = sizeof(pad_params),
-                       .fields = {FIELD(INTS, pad_params, axes), FIELD(INTS, pad_params, low), FIELD(INTS, pad_params, high)},
-                       .infer = pad_infer,
-                       .vjp = pad_vjp,
-                       .vmap = pad_vmap,
-                       .decompose = pad_decompose};
+const prim prim_pad = {
+    .name = "Pad",
+    .linear = true,
+    .params_size = sizeof(pad_params),
+    .fields = {FIELD(INTS, pad_params, axes), FIELD(INTS, pad_params, low), FIELD(INTS, pad_params, high)},
+    .infer = pad_infer,
+    .vjp = pad_vjp,
+    .vmap = pad_vmap,
+    .decompose = pad_decompose};
 
 pons_array pons_pad(pons_array x, pons_shape low, pons_shape high, pons_array value) {
   pons_array bad = operand_fault("pad", value ? 2 : 1, (pons_array[]){x, value});
   if (bad) return bad;
   if (low.count != x->ndim || high.count != x->ndim)
     return node_fail("pad", "%d low and %d high sizes for %s", low.count, high.count, node_text(x));
-  if (value && value->ndim != 0) return node_fail("pad", "the value must be a scalar, not %s", node_text(value));
+  if (value && value->ndim != 0)
+    return node_fail("pad", "the value must be a scalar, not %s", node_text(value));
   int64_t axes[PONS_MAX_NDIM];
   for (int i = 0; i < x->ndim; i++) axes[i] = i;
   const pad_params params = {{x->ndim, axes}, {low.count, low.at}, {high.count, high.at}};

@@ -23,7 +23,9 @@ static pons_array adjoint(pons_array x) {
   return x->dtype == PONS_COMPLEX64 ? transposed(pons_conjugate(x)) : transposed(x);
 }
 
-static pons_array product(pons_array a, pons_array b) { return node_make(&prim_matmul, NULL, 2, (pons_array[]){a, b}); }
+static pons_array product(pons_array a, pons_array b) {
+  return node_make(&prim_matmul, NULL, 2, (pons_array[]){a, b});
+}
 
 /* ---- Matmul ---- */
 
@@ -84,7 +86,8 @@ static error *as_matrices(const char *op, pons_array *a, pons_array *b) {
   }
   const pons_dtype dtype = pons_promote(dtype_of(*a), dtype_of(*b));
   if (!dtype_is_inexact(dtype))
-    return fail(op, "only floats and complex numbers can be multiplied so: %s and %s", node_text(*a), node_text(*b));
+    return fail(op, "only floats and complex numbers can be multiplied so: %s and %s", node_text(*a),
+                node_text(*b));
   if ((*a)->ndim == 1) *a = pons_expand_dims(*a, PONS_AXES(0));
   if ((*b)->ndim == 1) *b = pons_expand_dims(*b, PONS_AXES(1));
   *a = as_dtype(*a, dtype);
@@ -130,7 +133,9 @@ static error *addmm_infer(const void *params, int n_in, const pons_array *in, sp
   return NULL;
 }
 
-static pons_array scaled(pons_array x, float by) { return by == 1 ? x : pons_multiply(x, constant_like((double)by, x)); }
+static pons_array scaled(pons_array x, float by) {
+  return by == 1 ? x : pons_multiply(x, constant_like((double)by, x));
+}
 
 static void addmm_vjp(const vjp_call *c) {
   const addmm_params *p = c->params;
@@ -177,7 +182,8 @@ pons_array pons_addmm(pons_array c, pons_array a, pons_array b, float alpha, flo
   if (bad) return bad;
 
   shape lead = node_shape(a); /* of the result, as matrices */
-  const bool fold = a->ndim > 2 && b->ndim == 2 && c->ndim <= (column ? 0 : 1); /* the addend is the same for all rows */
+  const bool fold =
+      a->ndim > 2 && b->ndim == 2 && c->ndim <= (column ? 0 : 1); /* the addend is the same for all rows */
   if (fold)
     a = pons_flatten(a, 0, a->ndim - 2);
   else if (a->ndim > 2 || b->ndim > 2)

@@ -5,8 +5,7 @@ static error *transpose_infer(const void *params, int n_in, const pons_array *in
   const axes_params *p = params;
   error *e = check_count("transpose", n_in, 1);
   if (e) return e;
-  if (p->axes.n != in[0]->ndim)
-    return fail("transpose", "%d axes given for %s", p->axes.n, node_text(in[0]));
+  if (p->axes.n != in[0]->ndim) return fail("transpose", "%d axes given for %s", p->axes.n, node_text(in[0]));
   e = axes_check("transpose", in[0]->ndim, p->axes);
   if (e) return e;
   int64_t dims[PONS_MAX_NDIM];
@@ -14,7 +13,8 @@ static error *transpose_infer(const void *params, int n_in, const pons_array *in
   return spec_set("transpose", out, dtype_of(in[0]), p->axes.n, dims);
 }
 
-static bool transpose_view(const void *params, const node *in, const view *in_view, const shape *s, view *out) {
+static bool transpose_view(const void *params, const node *in, const view *in_view, const shape *s,
+                           view *out) {
   (void)in;
   const axes_params *p = params;
   out->offset = in_view->offset;

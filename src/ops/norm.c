@@ -5,7 +5,8 @@
 /* ---- what the four share ---- */
 
 /* Checks in[0 .. n_weights]: x, then weights and biases, each of the last axis' length or one element that stands for none. */
-static error *norm_check(const char *op, int n_in, int want, int n_weights, const pons_array *in, pons_dtype *dtype) {
+static error *norm_check(const char *op, int n_in, int want, int n_weights, const pons_array *in,
+                         pons_dtype *dtype) {
   error *e = check_count(op, n_in, want);
   if (e) return e;
   const node *x = in[0];
@@ -68,7 +69,8 @@ const prim prim_rms_norm = {.name = "RMSNorm",
 pons_array pons_fast_rms_norm(pons_array x, pons_array weight, float eps) {
   pons_array in[2] = {x, weight}, bad = operand_fault("rms_norm", weight ? 2 : 1, in);
   if (bad) return bad;
-  if (!dtype_is_inexact(dtype_of(x))) return node_fail("rms_norm", "not defined for %s", pons_dtype_name(dtype_of(x)));
+  if (!dtype_is_inexact(dtype_of(x)))
+    return node_fail("rms_norm", "not defined for %s", pons_dtype_name(dtype_of(x)));
   const pons_dtype dtype = weight ? pons_promote(dtype_of(x), dtype_of(weight)) : dtype_of(x);
   in[0] = as_dtype(x, dtype);
   in[1] = weight ? as_dtype(weight, dtype) : pons_scalar(1, dtype);
@@ -110,7 +112,8 @@ pons_array pons_fast_layer_norm(pons_array x, pons_array weight, pons_array bias
     pons_array bad = i == 0 || in[i] ? operand_fault("layer_norm", 1, in + i) : NULL;
     if (bad) return bad;
   }
-  if (!dtype_is_inexact(dtype_of(x))) return node_fail("layer_norm", "not defined for %s", pons_dtype_name(dtype_of(x)));
+  if (!dtype_is_inexact(dtype_of(x)))
+    return node_fail("layer_norm", "not defined for %s", pons_dtype_name(dtype_of(x)));
   pons_dtype dtype = dtype_of(x);
   if (weight) dtype = pons_promote(dtype, dtype_of(weight));
   if (bias) dtype = pons_promote(dtype, dtype_of(bias));
@@ -154,7 +157,8 @@ static void rms_norm_vjp_decompose(const void *params, int n_in, const pons_arra
   const norm_params *p = params;
   const pons_dtype wide = wide_dtype(dtype_of(in[0]));
   pons_array x = as_dtype(in[0], wide), w = as_dtype(in[1], wide), g = as_dtype(in[2], wide);
-  pons_array r = inverse_root(mean_last(pons_square(x)), p->eps), normal = pons_multiply(x, r), gw = pons_multiply(g, w);
+  pons_array r = inverse_root(mean_last(pons_square(x)), p->eps), normal = pons_multiply(x, r),
+             gw = pons_multiply(g, w);
   pons_array along = pons_multiply(normal, mean_last(pons_multiply(gw, normal)));
   out[0] = as_dtype(pons_multiply(r, pons_subtract(gw, along)), dtype_of(in[0]));
   out[1] = weight_gradient(pons_multiply(g, normal), in[1]);
@@ -183,7 +187,8 @@ static void layer_norm_vjp_decompose(const void *params, int n_in, const pons_ar
   pons_array centred = pons_subtract(x, mean_last(x));
   pons_array r = inverse_root(mean_last(pons_square(centred)), p->eps), normal = pons_multiply(centred, r);
   pons_array gw = pons_multiply(g, w), along = pons_multiply(normal, mean_last(pons_multiply(gw, normal)));
-  out[0] = as_dtype(pons_multiply(r, pons_subtract(pons_subtract(gw, mean_last(gw)), along)), dtype_of(in[0]));
+  out[0] =
+      as_dtype(pons_multiply(r, pons_subtract(pons_subtract(gw, mean_last(gw)), along)), dtype_of(in[0]));
   out[1] = weight_gradient(pons_multiply(g, normal), in[1]);
   out[2] = weight_gradient(g, in[2]);
 }

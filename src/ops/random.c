@@ -5,21 +5,25 @@
 
 /* ---- RandomBits: in[0] holds keys (..., 2); each fills its equal share of the result ---- */
 
-static pons_dtype bits_dtype(int width) { return width == 1 ? PONS_UINT8 : width == 2 ? PONS_UINT16 : PONS_UINT32; }
+static pons_dtype bits_dtype(int width) {
+  return width == 1 ? PONS_UINT8 : width == 2 ? PONS_UINT16 : PONS_UINT32;
+}
 
 static error *random_bits_infer(const void *params, int n_in, const pons_array *in, spec *out) {
   const random_bits_params *p = params;
   error *e = check_count("random_bits", n_in, 1);
   if (e) return e;
   const node *keys = in[0];
-  if (p->width != 1 && p->width != 2 && p->width != 4) return fail("random_bits", "a width of %d bytes, not 1, 2 or 4", p->width);
+  if (p->width != 1 && p->width != 2 && p->width != 4)
+    return fail("random_bits", "a width of %d bytes, not 1, 2 or 4", p->width);
   if (keys->dtype != PONS_UINT32 || keys->ndim < 1 || keys->shape[keys->ndim - 1] != 2)
     return fail("random_bits", "keys must be (..., 2) uint32, not %s", node_text(keys));
   e = spec_set("random_bits", out, bits_dtype(p->width), p->shape.n, p->shape.at);
   if (e) return e;
   const int64_t count = keys->size / 2, size = shape_size(p->shape.n, p->shape.at);
   if (count == 0 ? size != 0 : size % count != 0)
-    return fail("random_bits", "%lld keys do not share shape %s", (long long)count, shape_text(p->shape.n, p->shape.at));
+    return fail("random_bits", "%lld keys do not share shape %s", (long long)count,
+                shape_text(p->shape.n, p->shape.at));
   return NULL;
 }
 
@@ -30,12 +34,13 @@ static void random_bits_vmap(const vmap_call *c) {
   batch_apply(c, &shifted);
 }
 
-const prim prim_random_bits = {.name = "RandomBits",
-                               .no_gradient = true,
-                               .params_size = sizeof(random_bits_params),
-                               .fields = {FIELD(INTS, random_bits_params, shape), FIELD(INT, random_bits_params, width)},
-                               .infer = random_bits_infer,
-                               .vmap = random_bits_vmap};
+const prim prim_random_bits = {
+    .name = "RandomBits",
+    .no_gradient = true,
+    .params_size = sizeof(random_bits_params),
+    .fields = {FIELD(INTS, random_bits_params, shape), FIELD(INT, random_bits_params, width)},
+    .infer = random_bits_infer,
+    .vmap = random_bits_vmap};
 
 /* ---- keys ---- */
 
@@ -80,4 +85,6 @@ pons_array pons_random_bits(pons_shape shape, int width, pons_array key) {
   return node_make(&prim_random_bits, &params, 1, &key);
 }
 
-pons_array pons_random_split(pons_array key, int count) { return pons_random_bits(PONS_SHAPE(count, 2), 4, key); }
+pons_array pons_random_split(pons_array key, int count) {
+  return pons_random_bits(PONS_SHAPE(count, 2), 4, key);
+}

@@ -11,10 +11,13 @@ static pons_dtype reduced_dtype(int kind, pons_dtype d) {
   switch (d) {
     case PONS_BOOL:
     case PONS_INT8:
-    case PONS_INT16: return PONS_INT32;
+    case PONS_INT16:
+      return PONS_INT32;
     case PONS_UINT8:
-    case PONS_UINT16: return PONS_UINT32;
-    default: return d;
+    case PONS_UINT16:
+      return PONS_UINT32;
+    default:
+      return d;
   }
 }
 
@@ -64,17 +67,25 @@ static void reduce_vjp(const vjp_call *c) {
   pons_array x = c->in[0];
   pons_array ct = as_shape(as_dtype(c->cotangents[0], dtype_of(x)), x->ndim, x->shape);
   switch (p->kind) {
-    case REDUCE_SUM: c->grads[0] = ct; return;
-    case REDUCE_PROD: c->grads[0] = p->axes.n ? pons_multiply(ct, others_product(x, p->axes)) : ct; return;
+    case REDUCE_SUM:
+      c->grads[0] = ct;
+      return;
+    case REDUCE_PROD:
+      c->grads[0] = p->axes.n ? pons_multiply(ct, others_product(x, p->axes)) : ct;
+      return;
     case REDUCE_MIN:
-    case REDUCE_MAX: break;
-    default: return; /* all and any: no gradient */
+    case REDUCE_MAX:
+      break;
+    default:
+      return; /* all and any: no gradient */
   }
   /* shared by all that reach the extreme */
   int axes[PONS_MAX_NDIM];
   for (int i = 0; i < p->axes.n; i++) axes[i] = (int)p->axes.at[i];
   pons_array reached = as_dtype(pons_equal(x, as_shape(c->out[0], x->ndim, x->shape)), dtype_of(x));
-  pons_array share = p->axes.n ? pons_divide(reached, pons_sum(reached, .axes = {p->axes.n, axes}, .keepdims = true)) : reached;
+  pons_array share =
+      p->axes.n ? pons_divide(reached, pons_sum(reached, .axes = {p->axes.n, axes}, .keepdims = true))
+                : reached;
   c->grads[0] = pons_multiply(as_dtype(share, dtype_of(x)), ct);
 }
 
@@ -85,12 +96,13 @@ static void reduce_vmap(const vmap_call *c) {
   batch_apply(c, &shifted);
 }
 
-const prim prim_reduce = {.name = "Reduce",
-                          .params_size = sizeof(reduce_params),
-                          .fields = {FIELD_OF(reduce_params, kind, REDUCE_KINDS), FIELD(INTS, reduce_params, axes)},
-                          .infer = reduce_infer,
-                          .vjp = reduce_vjp,
-                          .vmap = reduce_vmap};
+const prim prim_reduce = {
+    .name = "Reduce",
+    .params_size = sizeof(reduce_params),
+    .fields = {FIELD_OF(reduce_params, kind, REDUCE_KINDS), FIELD(INTS, reduce_params, axes)},
+    .infer = reduce_infer,
+    .vjp = reduce_vjp,
+    .vmap = reduce_vmap};
 
 static pons_array reduce(int kind, struct pons_reduce_args args) {
   pons_array x = args.x, bad = operand_fault(kind_names[kind], 1, &x);
@@ -108,7 +120,8 @@ static pons_array reduce(int kind, struct pons_reduce_args args) {
     y = node_make(&prim_reduce, &params, 1, &x);
   } else { /* each element is its own sum */
     const pons_dtype dtype = reduced_dtype(kind, dtype_of(x));
-    if (n == 0 && args.axes.at && kind != REDUCE_AND && kind != REDUCE_OR) return same_array(x); /* as MLX: not even widened */
+    if (n == 0 && args.axes.at && kind != REDUCE_AND && kind != REDUCE_OR)
+      return same_array(x); /* as MLX: not even widened */
     y = x->dtype == dtype ? x : pons_astype(x, dtype);
   }
   if (args.keepdims || n == 0) return y == x ? same_array(x) : y;
@@ -130,11 +143,13 @@ static error *arg_reduce_infer(const void *params, int n_in, const pons_array *i
   const arg_reduce_params *p = params;
   const char *op = p->kind == ARG_MIN ? "argmin" : "argmax";
   error *e = check_count(op, n_in, 1);
-  if (!e && p->kind != ARG_MIN && p->kind != ARG_MAX) e = fail("arg_reduce", "%d is no kind of reduction", p->kind);
+  if (!e && p->kind != ARG_MIN && p->kind != ARG_MAX)
+    e = fail("arg_reduce", "%d is no kind of reduction", p->kind);
   if (!e) e = axis_check(op, in[0], p->axis);
   if (e) return e;
   shape s = node_shape(in[0]);
-  if (s.dims[p->axis] == 0) return fail(op, "axis %d of %s has no element to choose from", p->axis, node_text(in[0]));
+  if (s.dims[p->axis] == 0)
+    return fail(op, "axis %d of %s has no element to choose from", p->axis, node_text(in[0]));
   s.dims[p->axis] = 1;
   return spec_set(op, out, PONS_UINT32, s.n, s.dims);
 }
@@ -145,12 +160,13 @@ static void arg_reduce_vmap(const vmap_call *c) {
   batch_apply(c, &shifted);
 }
 
-const prim prim_arg_reduce = {.name = "ArgReduce",
-                              .no_gradient = true,
-                              .params_size = sizeof(arg_reduce_params),
-                              .fields = {FIELD_OF(arg_reduce_params, kind, ARG_MAX + 1), FIELD(INT, arg_reduce_params, axis)},
-                              .infer = arg_reduce_infer,
-                              .vmap = arg_reduce_vmap};
+const prim prim_arg_reduce = {
+    .name = "ArgReduce",
+    .no_gradient = true,
+    .params_size = sizeof(arg_reduce_params),
+    .fields = {FIELD_OF(arg_reduce_params, kind, ARG_MAX + 1), FIELD(INT, arg_reduce_params, axis)},
+    .infer = arg_reduce_infer,
+    .vmap = arg_reduce_vmap};
 
 static pons_array arg_reduce(int kind, pons_array x, int axis, bool keepdims) {
   const char *op = kind == ARG_MIN ? "argmin" : "argmax";
@@ -163,5 +179,9 @@ static pons_array arg_reduce(int kind, pons_array x, int axis, bool keepdims) {
   return keepdims ? y : pons_squeeze(y, PONS_AXES(params.axis));
 }
 
-pons_array pons_argmin(pons_array x, int axis, bool keepdims) { return arg_reduce(ARG_MIN, x, axis, keepdims); }
-pons_array pons_argmax(pons_array x, int axis, bool keepdims) { return arg_reduce(ARG_MAX, x, axis, keepdims); }
+pons_array pons_argmin(pons_array x, int axis, bool keepdims) {
+  return arg_reduce(ARG_MIN, x, axis, keepdims);
+}
+pons_array pons_argmax(pons_array x, int axis, bool keepdims) {
+  return arg_reduce(ARG_MAX, x, axis, keepdims);
+}

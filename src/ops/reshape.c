@@ -7,7 +7,8 @@
 
 /* Strides for `to` (m sizes) over the elements of `from` (n sizes with strides `steps`); false if a copy is needed. Axes are
    taken in groups of equal product; each group of `from` must be walkable as one axis. Neither shape is empty. */
-static bool regroup(int n, const int64_t *from, const int64_t *steps, int m, const int64_t *to, int64_t *out) {
+static bool regroup(int n, const int64_t *from, const int64_t *steps, int m, const int64_t *to,
+                    int64_t *out) {
   int i = 0, k = 0;
   while (i < n || k < m) {
     const int first = i, first_out = k;
@@ -121,12 +122,14 @@ static error *flatten_infer(const void *params, int n_in, const pons_array *in, 
   error *e = check_count("flatten", n_in, 1);
   if (e) return e;
   if (p->start_axis < 0 || p->end_axis < p->start_axis || p->end_axis >= in[0]->ndim)
-    return fail("flatten", "axes %d to %d are no range of axes of %s", p->start_axis, p->end_axis, node_text(in[0]));
+    return fail("flatten", "axes %d to %d are no range of axes of %s", p->start_axis, p->end_axis,
+                node_text(in[0]));
   int64_t dims[PONS_MAX_NDIM], joined = 1;
   int n = 0;
   for (int i = 0; i < p->start_axis; i++) dims[n++] = in[0]->shape[i];
   if (!shape_size_checked(p->end_axis - p->start_axis + 1, in[0]->shape + p->start_axis, &joined))
-    return fail("flatten", "too many elements in axes %d to %d of %s", p->start_axis, p->end_axis, node_text(in[0]));
+    return fail("flatten", "too many elements in axes %d to %d of %s", p->start_axis, p->end_axis,
+                node_text(in[0]));
   dims[n++] = joined;
   for (int i = p->end_axis + 1; i < in[0]->ndim; i++) dims[n++] = in[0]->shape[i];
   return spec_set("flatten", out, dtype_of(in[0]), n, dims);
@@ -138,14 +141,15 @@ static void flatten_vmap(const vmap_call *c) {
   batch_apply(c, &shifted);
 }
 
-const prim prim_flatten = {.name = "Flatten",
-                           .linear = true,
-                           .params_size = sizeof(flatten_params),
-                           .fields = {FIELD(INT, flatten_params, start_axis), FIELD(INT, flatten_params, end_axis)},
-                           .infer = flatten_infer,
-                           .view = reshape_view,
-                           .vjp = reshape_vjp,
-                           .vmap = flatten_vmap};
+const prim prim_flatten = {
+    .name = "Flatten",
+    .linear = true,
+    .params_size = sizeof(flatten_params),
+    .fields = {FIELD(INT, flatten_params, start_axis), FIELD(INT, flatten_params, end_axis)},
+    .infer = flatten_infer,
+    .view = reshape_view,
+    .vjp = reshape_vjp,
+    .vmap = flatten_vmap};
 
 pons_array pons_flatten(pons_array x, int start_axis, int end_axis) {
   pons_array bad = operand_fault("flatten", 1, &x);
@@ -154,8 +158,7 @@ pons_array pons_flatten(pons_array x, int start_axis, int end_axis) {
   error *e = NULL;
   const int start = axis_of("flatten", x, start_axis, &e), end = e ? -1 : axis_of("flatten", x, end_axis, &e);
   if (e) return node_error(e);
-  if (end < start)
-    return node_fail("flatten", "start axis %d lies behind end axis %d", start_axis, end_axis);
+  if (end < start) return node_fail("flatten", "start axis %d lies behind end axis %d", start_axis, end_axis);
   if (start == end) return same_array(x);
   const flatten_params params = {start, end};
   return node_make(&prim_flatten, &params, 1, &x);
@@ -187,14 +190,15 @@ static void unflatten_vmap(const vmap_call *c) {
   batch_apply(c, &shifted);
 }
 
-const prim prim_unflatten = {.name = "Unflatten",
-                             .linear = true,
-                             .params_size = sizeof(unflatten_params),
-                             .fields = {FIELD(INT, unflatten_params, axis), FIELD(INTS, unflatten_params, shape)},
-                             .infer = unflatten_infer,
-                             .view = reshape_view,
-                             .vjp = reshape_vjp,
-                             .vmap = unflatten_vmap};
+const prim prim_unflatten = {
+    .name = "Unflatten",
+    .linear = true,
+    .params_size = sizeof(unflatten_params),
+    .fields = {FIELD(INT, unflatten_params, axis), FIELD(INTS, unflatten_params, shape)},
+    .infer = unflatten_infer,
+    .view = reshape_view,
+    .vjp = reshape_vjp,
+    .vmap = unflatten_vmap};
 
 pons_array pons_unflatten(pons_array x, int axis, pons_shape shape) {
   pons_array bad = operand_fault("unflatten", 1, &x);
@@ -303,7 +307,8 @@ pons_array pons_expand_dims(pons_array x, pons_axes axes) {
   const int n = x->ndim + axes.count;
   for (int i = 0; i < axes.count; i++) {
     at[i] = axis_normal(axes.at[i], n);
-    if (at[i] < 0) return node_fail("expand_dims", "axis %d is out of range for a result of %d axes", axes.at[i], n);
+    if (at[i] < 0)
+      return node_fail("expand_dims", "axis %d is out of range for a result of %d axes", axes.at[i], n);
   }
   axes_sort(at, axes.count);
   const axes_params params = {{axes.count, at}};

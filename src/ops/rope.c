@@ -13,9 +13,12 @@ static error *rope_infer(const void *params, int n_in, const pons_array *in, spe
     return fail("rope", "x must be floats (batch, ..., length, dim), not %s", node_text(x));
   if (p->dims < 2 || p->dims % 2 || p->dims > x->shape[x->ndim - 1])
     return fail("rope", "%d dims of %s cannot be turned in pairs", p->dims, node_text(x));
-  if (!dtype_is_integer(dtype_of(offset)) || offset->ndim > 1 || (offset->ndim == 1 && offset->shape[0] != 1 && offset->shape[0] != x->shape[0]))
-    return fail("rope", "offset must be one integer, or one per batch of %s, not %s", node_text(x), node_text(offset));
-  if (n_in == 3 && (in[2]->ndim != 1 || in[2]->shape[0] != p->dims / 2 || dtype_kind_of(dtype_of(in[2])) != KIND_FLOAT))
+  if (!dtype_is_integer(dtype_of(offset)) || offset->ndim > 1 ||
+      (offset->ndim == 1 && offset->shape[0] != 1 && offset->shape[0] != x->shape[0]))
+    return fail("rope", "offset must be one integer, or one per batch of %s, not %s", node_text(x),
+                node_text(offset));
+  if (n_in == 3 &&
+      (in[2]->ndim != 1 || in[2]->shape[0] != p->dims / 2 || dtype_kind_of(dtype_of(in[2])) != KIND_FLOAT))
     return fail("rope", "freqs must be (%d), not %s", p->dims / 2, node_text(in[2]));
   if (n_in == 2 && !(p->base > 0)) return fail("rope", "the base %g is not positive", (double)p->base);
   *out = spec_of(x);
@@ -23,7 +26,8 @@ static error *rope_infer(const void *params, int n_in, const pons_array *in, spe
 }
 
 /* Angles (length, dims/2), or (batch, 1, length, dims/2) with an offset per batch. */
-static pons_array angles(const rope_params *p, const node *x, pons_array offset, pons_array freqs, pons_dtype dtype) {
+static pons_array angles(const rope_params *p, const node *x, pons_array offset, pons_array freqs,
+                         pons_dtype dtype) {
   const int half = p->dims / 2;
   pons_array t = pons_arange(0, (double)x->shape[x->ndim - 2], 1, dtype);
   if (offset->ndim == 1) offset = pons_expand_dims(offset, PONS_AXES(1, 2));
@@ -67,8 +71,10 @@ static void rope_decompose(const void *params, int n_in, const pons_array *in, p
                           pons_add(pons_multiply(a, sin), pons_multiply(b, cos)), NULL};
   int count = 2;
   if (p->traditional) {
-    pons_array pairs[2] = {pons_expand_dims(turned[0], PONS_AXES(4)), pons_expand_dims(turned[1], PONS_AXES(4))};
-    turned[0] = pons_reshape(pons_concatenate(pairs, 2, 4), PONS_SHAPE(x->shape[0], x->shape[1], x->shape[2], p->dims));
+    pons_array pairs[2] = {pons_expand_dims(turned[0], PONS_AXES(4)),
+                           pons_expand_dims(turned[1], PONS_AXES(4))};
+    turned[0] = pons_reshape(pons_concatenate(pairs, 2, 4),
+                             PONS_SHAPE(x->shape[0], x->shape[1], x->shape[2], p->dims));
     count = 1;
   }
   if (p->dims < dim) turned[count++] = features(x, p->dims, dim, 1);
@@ -92,7 +98,9 @@ pons_array pons_fast_rope_with(struct pons_rope_args args) {
   if (!in[1]) in[1] = pons_scalar(0, PONS_INT32);
   const rope_params params = {.dims = args.dims,
                               .traditional = args.traditional,
-                              .base = args.freqs ? 1 : args.base != 0 ? args.base : 10000,
+                              .base = args.freqs       ? 1
+                                      : args.base != 0 ? args.base
+                                                       : 10000,
                               .scale = args.scale != 0 ? args.scale : 1,
                               .forward = true};
   return node_make(&prim_rope, &params, args.freqs ? 3 : 2, in);

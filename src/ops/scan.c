@@ -28,15 +28,16 @@ static pons_array scan(int kind, pons_array x, int axis, bool reverse, bool incl
 static pons_array moved_on(pons_array x, int axis, bool towards_end) {
   const int64_t n = x->shape[axis];
   if (n == 0) return x;
-  int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM], low[PONS_MAX_NDIM] = {0}, high[PONS_MAX_NDIM] = {0};
+  int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM], low[PONS_MAX_NDIM] = {0},
+          high[PONS_MAX_NDIM] = {0};
   for (int i = 0; i < x->ndim; i++) stop[i] = x->shape[i];
   if (towards_end)
     stop[axis] = n - 1, low[axis] = 1;
   else
     start[axis] = 1, high[axis] = 1;
   const int d = x->ndim;
-  return pons_pad(pons_slice(x, (pons_shape){d, start}, (pons_shape){d, stop}, PONS_SCALAR), (pons_shape){d, low},
-                  (pons_shape){d, high}, NULL);
+  return pons_pad(pons_slice(x, (pons_shape){d, start}, (pons_shape){d, stop}, PONS_SCALAR),
+                  (pons_shape){d, low}, (pons_shape){d, high}, NULL);
 }
 
 /* Each cotangent goes to the place its extreme was first met at: the running maximum of the places where the scan changed. */
@@ -50,7 +51,8 @@ static pons_array extreme_vjp(const scan_params *p, pons_array x, pons_array ct)
   pons_array first = pons_array_from(&(int64_t){p->reverse ? n - 1 : 0}, PONS_SCALAR, PONS_INT64);
   pons_array before = moved_on(y, p->axis, !p->reverse);
   pons_array changed = pons_logical_and(pons_not_equal(y, before), pons_not_equal(place, first));
-  pons_array met = scan(p->reverse ? SCAN_MIN : SCAN_MAX, pons_where(changed, place, first), p->axis, p->reverse, true);
+  pons_array met =
+      scan(p->reverse ? SCAN_MIN : SCAN_MAX, pons_where(changed, place, first), p->axis, p->reverse, true);
   if (!p->inclusive) ct = moved_on(ct, p->axis, p->reverse);
   return pons_scatter_add_axis(zeros_of(x), met, ct, p->axis);
 }
@@ -59,17 +61,20 @@ static void scan_vjp(const vjp_call *c) {
   const scan_params *p = c->params;
   pons_array x = c->in[0], y = c->out[0], ct = c->cotangents[0];
   switch (p->kind) {
-    case SCAN_SUM: c->grads[0] = as_dtype(scan(SCAN_SUM, ct, p->axis, !p->reverse, p->inclusive), dtype_of(x)); return;
+    case SCAN_SUM:
+      c->grads[0] = as_dtype(scan(SCAN_SUM, ct, p->axis, !p->reverse, p->inclusive), dtype_of(x));
+      return;
     case SCAN_PROD: /* as MLX: no gradient where x is 0 */
       c->grads[0] = pons_divide(scan(SCAN_SUM, pons_multiply(ct, y), p->axis, !p->reverse, p->inclusive), x);
       return;
     case SCAN_LOGADDEXP: /* sum over the later ones of ct exp(x - y) */
       if (!p->inclusive) ct = moved_on(ct, p->axis, p->reverse);
       y = p->inclusive ? y : scan(SCAN_LOGADDEXP, x, p->axis, p->reverse, true);
-      c->grads[0] = pons_multiply(pons_exp(x), scan(SCAN_SUM, pons_multiply(ct, pons_exp(pons_negative(y))), p->axis,
-                                                    !p->reverse, true));
+      c->grads[0] = pons_multiply(pons_exp(x), scan(SCAN_SUM, pons_multiply(ct, pons_exp(pons_negative(y))),
+                                                    p->axis, !p->reverse, true));
       return;
-    default: c->grads[0] = extreme_vjp(p, x, ct);
+    default:
+      c->grads[0] = extreme_vjp(p, x, ct);
   }
 }
 

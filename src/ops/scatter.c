@@ -6,7 +6,8 @@
 
 static error *scatter_infer(const void *params, int n_in, const pons_array *in, spec *out) {
   const scatter_params *p = params;
-  if (p->kind < PONS_SCATTER_MAX || p->kind > PONS_SCATTER_NONE) return fail("scatter", "%d is no mode", p->kind);
+  if (p->kind < PONS_SCATTER_MAX || p->kind > PONS_SCATTER_NONE)
+    return fail("scatter", "%d is no mode", p->kind);
   if (n_in < 2 || n_in != p->axes.n + 2)
     return fail("scatter", "%d index arrays for %d axes", n_in > 1 ? n_in - 2 : 0, p->axes.n);
   const node *x = in[0], *updates = in[n_in - 1];
@@ -16,21 +17,22 @@ static error *scatter_infer(const void *params, int n_in, const pons_array *in, 
   bool fits = updates->dtype == x->dtype && updates->ndim == places + x->ndim;
   for (int i = 0; i < p->axes.n; i++) {
     const node *index = in[i + 1];
-    if (!dtype_is_integer(dtype_of(index))) return fail("scatter", "indices must be integers, not %s", node_text(index));
+    if (!dtype_is_integer(dtype_of(index)))
+      return fail("scatter", "indices must be integers, not %s", node_text(index));
     if (!shape_equal(index->ndim, index->shape, in[1]->ndim, in[1]->shape))
       return fail("scatter", "indices differ in shape: %s and %s", node_text(in[1]), node_text(index));
     fits = fits && shape_equal(places, index->shape, places, updates->shape);
   }
-  for (int i = 0; i < x->ndim && fits; i++)
-    fits = updates->shape[places + i] <= x->shape[i];
+  for (int i = 0; i < x->ndim && fits; i++) fits = updates->shape[places + i] <= x->shape[i];
   if (!fits)
-    return fail("scatter", "updates %s do not fit %s with indices of shape %s", node_text(updates), node_text(x),
-                p->axes.n ? shape_text(in[1]->ndim, in[1]->shape) : "()");
+    return fail("scatter", "updates %s do not fit %s with indices of shape %s", node_text(updates),
+                node_text(x), p->axes.n ? shape_text(in[1]->ndim, in[1]->shape) : "()");
   *out = spec_of(x);
   return NULL;
 }
 
-static pons_array scatter(const scatter_params *p, pons_array x, const pons_array *indices, pons_array updates) {
+static pons_array scatter(const scatter_params *p, pons_array x, const pons_array *indices,
+                          pons_array updates) {
   pons_array in[PONS_MAX_NDIM + 2] = {x};
   for (int i = 0; i < p->axes.n; i++) in[i + 1] = indices[i];
   in[p->axes.n + 1] = updates;
@@ -38,7 +40,8 @@ static pons_array scatter(const scatter_params *p, pons_array x, const pons_arra
 }
 
 /* What stands in `x` at the places of the updates. */
-static pons_array at_places(const scatter_params *p, pons_array x, const pons_array *indices, const node *updates) {
+static pons_array at_places(const scatter_params *p, pons_array x, const pons_array *indices,
+                            const node *updates) {
   const int places = p->axes.n ? indices[0]->ndim : 0;
   const gather_params params = {p->axes, {updates->ndim - places, updates->shape + places}};
   pons_array in[PONS_MAX_NDIM + 1] = {x};
@@ -63,7 +66,8 @@ static void scatter_vjp(const vjp_call *c) {
     case PONS_SCATTER_PROD: { /* not where an update is 0 */
       pons_array ones = pons_ones(pons_shape_of(x), dtype_of(x));
       if (want_x) by_x = pons_multiply(ct, scatter(p, ones, indices, updates));
-      if (want_updates) by_updates = pons_divide(at_places(p, pons_multiply(ct, c->out[0]), indices, updates), updates);
+      if (want_updates)
+        by_updates = pons_divide(at_places(p, pons_multiply(ct, c->out[0]), indices, updates), updates);
       break;
     }
     default: /* to those that reached the extreme */
@@ -87,7 +91,8 @@ static void scatter_vmap(const vmap_call *c) {
   if (node_failed(updates) || node_failed(places)) return;
   int64_t ones[PONS_MAX_NDIM], axes[PONS_MAX_NDIM + 1], shifted[PONS_MAX_NDIM];
   for (int i = 0; i < places->ndim; i++) ones[i] = i ? 1 : c->size;
-  pons_array number = pons_reshape(pons_arange(0, (double)c->size, 1, PONS_INT64), (pons_shape){places->ndim, ones});
+  pons_array number =
+      pons_reshape(pons_arange(0, (double)c->size, 1, PONS_INT64), (pons_shape){places->ndim, ones});
   in[1] = as_shape(number, places->ndim, places->shape);
   in[n + 2] = pons_expand_dims(updates, PONS_AXES(places->ndim));
   const scatter_params each = {p->kind, batch_prepend(0, batch_shift(p->axes, shifted), axes)};
@@ -95,14 +100,16 @@ static void scatter_vmap(const vmap_call *c) {
   c->out_axes[0] = 0;
 }
 
-const prim prim_scatter = {.name = "Scatter",
-                           .params_size = sizeof(scatter_params),
-                           .fields = {FIELD_OF(scatter_params, kind, PONS_SCATTER_NONE + 1), FIELD(INTS, scatter_params, axes)},
-                           .infer = scatter_infer,
-                           .vjp = scatter_vjp,
-                           .vmap = scatter_vmap};
+const prim prim_scatter = {
+    .name = "Scatter",
+    .params_size = sizeof(scatter_params),
+    .fields = {FIELD_OF(scatter_params, kind, PONS_SCATTER_NONE + 1), FIELD(INTS, scatter_params, axes)},
+    .infer = scatter_infer,
+    .vjp = scatter_vjp,
+    .vmap = scatter_vmap};
 
-pons_array pons_scatter(pons_array x, const pons_array *indices, pons_array updates, pons_axes axes, pons_scatter_mode mode) {
+pons_array pons_scatter(pons_array x, const pons_array *indices, pons_array updates, pons_axes axes,
+                        pons_scatter_mode mode) {
   const int n = axes.at ? axes.count : 0;
   pons_array bad = operand_fault("scatter", 2, (pons_array[]){x, updates});
   if (!bad) bad = operand_fault("scatter", n, indices);
@@ -115,7 +122,8 @@ pons_array pons_scatter(pons_array x, const pons_array *indices, pons_array upda
   for (int i = 0; i < count; i++) {
     const shape so_far = places;
     if (!shape_broadcast(so_far.n, so_far.dims, indices[i]->ndim, indices[i]->shape, &places))
-      return node_fail("scatter", "indices do not broadcast: %s and %s", node_text(indices[0]), node_text(indices[i]));
+      return node_fail("scatter", "indices do not broadcast: %s and %s", node_text(indices[0]),
+                       node_text(indices[i]));
   }
   pons_array wide[PONS_MAX_NDIM];
   for (int i = 0; i < count; i++) wide[i] = as_shape(indices[i], places.n, places.dims);
@@ -129,17 +137,19 @@ static error *scatter_axis_infer(const void *params, int n_in, const pons_array 
   const scatter_axis_params *p = params;
   const char *op = p->kind == SCATTER_AXIS_SUM ? "scatter_add_axis" : "put_along_axis";
   error *e = check_count(op, n_in, 3);
-  if (!e && p->kind != SCATTER_AXIS_SUM && p->kind != SCATTER_AXIS_NONE) e = fail("scatter_axis", "%d is no mode", p->kind);
+  if (!e && p->kind != SCATTER_AXIS_SUM && p->kind != SCATTER_AXIS_NONE)
+    e = fail("scatter_axis", "%d is no mode", p->kind);
   if (!e) e = axis_check(op, in[0], p->axis);
   if (e) return e;
   const node *x = in[0], *index = in[1], *values = in[2];
-  if (!dtype_is_integer(dtype_of(index))) return fail(op, "indices must be integers, not %s", node_text(index));
+  if (!dtype_is_integer(dtype_of(index)))
+    return fail(op, "indices must be integers, not %s", node_text(index));
   bool fits = index->ndim == x->ndim && values->dtype == x->dtype &&
               shape_equal(index->ndim, index->shape, values->ndim, values->shape);
   for (int i = 0; fits && i < x->ndim; i++) fits = i == p->axis || index->shape[i] == x->shape[i];
   if (!fits || (index->size > 0 && x->shape[p->axis] == 0))
-    return fail(op, "indices %s and values %s do not fit %s along axis %d", node_text(index), node_text(values), node_text(x),
-                p->axis);
+    return fail(op, "indices %s and values %s do not fit %s along axis %d", node_text(index),
+                node_text(values), node_text(x), p->axis);
   *out = spec_of(x);
   return NULL;
 }
@@ -153,14 +163,16 @@ static void scatter_axis_vjp(const vjp_call *c) {
   const scatter_axis_params *p = c->params;
   pons_array ct = c->cotangents[0], indices = c->in[1];
   if (c->wanted[0])
-    c->grads[0] = p->kind == SCATTER_AXIS_SUM ? ct : scatter_axis(SCATTER_AXIS_NONE, p->axis, ct, indices, zeros_of(c->in[2]));
+    c->grads[0] = p->kind == SCATTER_AXIS_SUM
+                      ? ct
+                      : scatter_axis(SCATTER_AXIS_NONE, p->axis, ct, indices, zeros_of(c->in[2]));
   if (c->wanted[2]) c->grads[2] = pons_take_along_axis(ct, indices, p->axis);
 }
 
 static void scatter_axis_jvp(const jvp_call *c) {
   const scatter_axis_params *p = c->params;
-  c->out_tangents[0] = scatter_axis(p->kind, p->axis, c->tangents[0] ? c->tangents[0] : zeros_of(c->in[0]), c->in[1],
-                                    c->tangents[2] ? c->tangents[2] : zeros_of(c->in[2]));
+  c->out_tangents[0] = scatter_axis(p->kind, p->axis, c->tangents[0] ? c->tangents[0] : zeros_of(c->in[0]),
+                                    c->in[1], c->tangents[2] ? c->tangents[2] : zeros_of(c->in[2]));
 }
 
 static void scatter_axis_vmap(const vmap_call *c) {
@@ -179,7 +191,8 @@ const prim prim_scatter_axis = {.name = "ScatterAxis",
                                 .vmap = scatter_axis_vmap};
 
 /* Indices broadcast to x but for the axis, values to the indices. */
-static pons_array along_axis(const char *op, int kind, pons_array x, pons_array indices, pons_array values, int axis) {
+static pons_array along_axis(const char *op, int kind, pons_array x, pons_array indices, pons_array values,
+                             int axis) {
   pons_array bad = operand_fault(op, 3, (pons_array[]){x, indices, values});
   if (bad) return bad;
   error *e = NULL;
@@ -189,7 +202,8 @@ static pons_array along_axis(const char *op, int kind, pons_array x, pons_array 
     return node_fail(op, "indices %s must have as many axes as %s", node_text(indices), node_text(x));
   shape s = node_shape(x);
   s.dims[at] = indices->shape[at];
-  return scatter_axis(kind, at, x, as_shape(indices, s.n, s.dims), as_shape(as_dtype(values, dtype_of(x)), s.n, s.dims));
+  return scatter_axis(kind, at, x, as_shape(indices, s.n, s.dims),
+                      as_shape(as_dtype(values, dtype_of(x)), s.n, s.dims));
 }
 
 pons_array pons_put_along_axis(pons_array x, pons_array indices, pons_array values, int axis) {
@@ -206,17 +220,20 @@ static error *masked_scatter_infer(const void *params, int n_in, const pons_arra
   error *e = check_count("masked_scatter", n_in, 3);
   if (e) return e;
   const node *x = in[0], *mask = in[1], *source = in[2];
-  const bool fits = x->ndim > 0 && mask->dtype == PONS_BOOL && shape_equal(x->ndim, x->shape, mask->ndim, mask->shape) &&
-                    source->ndim > 0 && source->shape[0] == x->shape[0] && source->dtype == x->dtype;
+  const bool fits = x->ndim > 0 && mask->dtype == PONS_BOOL &&
+                    shape_equal(x->ndim, x->shape, mask->ndim, mask->shape) && source->ndim > 0 &&
+                    source->shape[0] == x->shape[0] && source->dtype == x->dtype;
   if (!fits)
-    return fail("masked_scatter", "%s, mask %s and source %s do not fit", node_text(x), node_text(mask), node_text(source));
+    return fail("masked_scatter", "%s, mask %s and source %s do not fit", node_text(x), node_text(mask),
+                node_text(source));
   *out = spec_of(x);
   return NULL;
 }
 
 /* Per batch, the number of true places before each: where in the source its element is. */
 static pons_array source_places(pons_array mask) {
-  pons_array flat = pons_reshape(mask, PONS_SHAPE(mask->shape[0], mask->shape[0] ? mask->size / mask->shape[0] : 0));
+  pons_array flat =
+      pons_reshape(mask, PONS_SHAPE(mask->shape[0], mask->shape[0] ? mask->size / mask->shape[0] : 0));
   return pons_cumsum(pons_astype(flat, PONS_INT32), .axis = 1, .exclusive = true);
 }
 
@@ -227,7 +244,8 @@ static void masked_scatter_vjp(const vjp_call *c) {
   if (!c->wanted[2]) return;
   if (source->size == 0) return;
   const int64_t batch = source->shape[0], per = source->size / batch;
-  pons_array there = pons_reshape(pons_where(mask, ct, zeros_of(c->in[0])), PONS_SHAPE(batch, c->in[0]->size / batch));
+  pons_array there =
+      pons_reshape(pons_where(mask, ct, zeros_of(c->in[0])), PONS_SHAPE(batch, c->in[0]->size / batch));
   /* behind the last true place the counts run beyond the source; nothing is added there */
   pons_array places = pons_minimum(source_places(mask), pons_int(per - 1));
   pons_array flat = pons_zeros(PONS_SHAPE(batch, per), dtype_of(source));

@@ -4,7 +4,8 @@
    Uses base/, graph/. */
 #include "ops/ops.h"
 
-typedef struct bounds { /* normalised: element i of the result along an axis is start + i * step of the operand */
+typedef struct
+    bounds { /* normalised: element i of the result along an axis is start + i * step of the operand */
   int64_t start[PONS_MAX_NDIM], stop[PONS_MAX_NDIM], step[PONS_MAX_NDIM];
   shape size;
 } bounds;
@@ -20,7 +21,8 @@ static error *bounds_of(const char *op, const node *x, ints start, ints stop, in
   for (int i = 0; i < x->ndim; i++) {
     const int64_t n = x->shape[i], k = step.n ? step.at[i] : 1;
     if (k == 0 || k == INT64_MIN) return fail(op, "the step along axis %d is %lld", i, (long long)k);
-    int64_t from = start.at[i] < 0 ? start.at[i] + n : start.at[i], to = stop.at[i] < 0 ? stop.at[i] + n : stop.at[i];
+    int64_t from = start.at[i] < 0 ? start.at[i] + n : start.at[i],
+            to = stop.at[i] < 0 ? stop.at[i] + n : stop.at[i];
     if (k < 0) {
       from = at_least(at_most(from, n - 1), -1);
       to = at_most(at_least(to, -1), from);
@@ -76,8 +78,8 @@ static pons_shape as_shape_of(ints list) { return (pons_shape){list.n, list.at};
 
 static void slice_vjp(const vjp_call *c) {
   const slice_params *p = c->params;
-  c->grads[0] = pons_slice_update(zeros_of(c->in[0]), c->cotangents[0], as_shape_of(p->start), as_shape_of(p->end),
-                                  as_shape_of(p->strides));
+  c->grads[0] = pons_slice_update(zeros_of(c->in[0]), c->cotangents[0], as_shape_of(p->start),
+                                  as_shape_of(p->end), as_shape_of(p->strides));
 }
 
 static void slice_vmap(const vmap_call *c) {
@@ -119,7 +121,8 @@ pons_array pons_index(pons_array x, int64_t i, int axis) {
   if (e) return node_error(e);
   const int64_t n = x->shape[normal];
   if (i < -n || i >= n)
-    return node_fail("index", "index %lld is out of range for axis %d of size %lld", (long long)i, normal, (long long)n);
+    return node_fail("index", "index %lld is out of range for axis %d of size %lld", (long long)i, normal,
+                     (long long)n);
   int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM];
   for (int k = 0; k < x->ndim; k++) stop[k] = x->shape[k];
   start[normal] = i < 0 ? i + n : i;
@@ -137,10 +140,11 @@ static error *slice_update_infer(const void *params, int n_in, const pons_array 
   bounds b;
   e = bounds_of("slice_update", in[0], p->start, p->end, p->strides, &b);
   if (e) return e;
-  if (p->kind < PONS_SCATTER_MAX || p->kind > PONS_SCATTER_NONE) return fail("slice_update", "%d is no mode", p->kind);
+  if (p->kind < PONS_SCATTER_MAX || p->kind > PONS_SCATTER_NONE)
+    return fail("slice_update", "%d is no mode", p->kind);
   if (in[1]->dtype != in[0]->dtype || !shape_equal(in[1]->ndim, in[1]->shape, b.size.n, b.size.dims))
-    return fail("slice_update", "the update is %s, the slice %s %s", node_text(in[1]), shape_text(b.size.n, b.size.dims),
-                pons_dtype_name(dtype_of(in[0])));
+    return fail("slice_update", "the update is %s, the slice %s %s", node_text(in[1]),
+                shape_text(b.size.n, b.size.dims), pons_dtype_name(dtype_of(in[0])));
   *out = spec_of(in[0]);
   return NULL;
 }
@@ -155,7 +159,8 @@ static void slice_update_vjp(const vjp_call *c) {
   const pons_shape start = as_shape_of(p->start), stop = as_shape_of(p->end), step = as_shape_of(p->strides);
   pons_array ct = c->cotangents[0], ct_there = pons_slice(ct, start, stop, step);
   if (p->kind == PONS_SCATTER_SUM || p->kind == PONS_SCATTER_NONE) {
-    if (c->wanted[0]) c->grads[0] = p->kind == PONS_SCATTER_SUM ? ct : slice_update(ct, zeros_of(c->in[1]), &none);
+    if (c->wanted[0])
+      c->grads[0] = p->kind == PONS_SCATTER_SUM ? ct : slice_update(ct, zeros_of(c->in[1]), &none);
     if (c->wanted[1]) c->grads[1] = ct_there;
     return;
   }
@@ -164,7 +169,8 @@ static void slice_update_vjp(const vjp_call *c) {
     by_old = pons_multiply(ct_there, update);
     by_update = pons_multiply(ct_there, old);
   } else { /* the gradient goes to the one that is there now; to the old one where both are */
-    pons_array kept = p->kind == PONS_SCATTER_MAX ? pons_greater_equal(old, update) : pons_less_equal(old, update);
+    pons_array kept =
+        p->kind == PONS_SCATTER_MAX ? pons_greater_equal(old, update) : pons_less_equal(old, update);
     by_old = pons_where(kept, ct_there, zeros_of(update));
     by_update = pons_where(kept, zeros_of(update), ct_there);
   }
@@ -175,21 +181,24 @@ static void slice_update_vjp(const vjp_call *c) {
 static void slice_update_vmap(const vmap_call *c) {
   const slice_update_params *p = c->params;
   int64_t start[PONS_MAX_NDIM + 1], end[PONS_MAX_NDIM + 1], strides[PONS_MAX_NDIM + 1];
-  const slice_update_params shifted = {p->kind, batch_prepend(0, p->start, start), batch_prepend(c->size, p->end, end),
+  const slice_update_params shifted = {p->kind, batch_prepend(0, p->start, start),
+                                       batch_prepend(c->size, p->end, end),
                                        batch_prepend(1, p->strides, strides)};
   batch_apply(c, &shifted);
 }
 
-const prim prim_slice_update = {.name = "SliceUpdate",
-                                .params_size = sizeof(slice_update_params),
-                                .fields = {FIELD_OF(slice_update_params, kind, PONS_SCATTER_NONE + 1),
-                                           FIELD(INTS, slice_update_params, start), FIELD(INTS, slice_update_params, end),
-                                           FIELD(INTS, slice_update_params, strides)},
-                                .infer = slice_update_infer,
-                                .vjp = slice_update_vjp,
-                                .vmap = slice_update_vmap};
+const prim prim_slice_update = {
+    .name = "SliceUpdate",
+    .params_size = sizeof(slice_update_params),
+    .fields = {FIELD_OF(slice_update_params, kind, PONS_SCATTER_NONE + 1),
+               FIELD(INTS, slice_update_params, start), FIELD(INTS, slice_update_params, end),
+               FIELD(INTS, slice_update_params, strides)},
+    .infer = slice_update_infer,
+    .vjp = slice_update_vjp,
+    .vmap = slice_update_vmap};
 
-pons_array pons_slice_update(pons_array x, pons_array update, pons_shape start, pons_shape stop, pons_shape steps) {
+pons_array pons_slice_update(pons_array x, pons_array update, pons_shape start, pons_shape stop,
+                             pons_shape steps) {
   pons_array bad = operand_fault("slice_update", 2, (pons_array[]){x, update});
   if (bad) return bad;
   bounds b;
@@ -215,10 +224,12 @@ static error *dynamic_slice_infer(const void *params, int n_in, const pons_array
   if (!e) e = start_check("dynamic_slice", in[0], in[1], p->axes);
   if (e) return e;
   bool fits = p->slice_size.n == in[0]->ndim;
-  for (int i = 0; fits && i < in[0]->ndim; i++) fits = p->slice_size.at[i] >= 0 && p->slice_size.at[i] <= in[0]->shape[i];
+  for (int i = 0; fits && i < in[0]->ndim; i++)
+    fits = p->slice_size.at[i] >= 0 && p->slice_size.at[i] <= in[0]->shape[i];
   if (!fits)
     return fail("dynamic_slice", "a slice of %s does not fit into %s",
-                shape_text(p->slice_size.n > PONS_MAX_NDIM ? 0 : p->slice_size.n, p->slice_size.at), node_text(in[0]));
+                shape_text(p->slice_size.n > PONS_MAX_NDIM ? 0 : p->slice_size.n, p->slice_size.at),
+                node_text(in[0]));
   return spec_set("dynamic_slice", out, dtype_of(in[0]), p->slice_size.n, p->slice_size.at);
 }
 
@@ -231,25 +242,29 @@ static void dynamic_slice_vjp(const vjp_call *c) {
 }
 
 static void dynamic_slice_jvp(const jvp_call *c) {
-  if (c->tangents[0]) c->out_tangents[0] = node_make(&prim_dynamic_slice, c->params, 2, (pons_array[]){c->tangents[0], c->in[1]});
+  if (c->tangents[0])
+    c->out_tangents[0] =
+        node_make(&prim_dynamic_slice, c->params, 2, (pons_array[]){c->tangents[0], c->in[1]});
 }
 
 static void dynamic_slice_vmap(const vmap_call *c) {
   if (c->axes[1] >= 0) return; /* a start per slice: as without a rule */
   const dynamic_slice_params *p = c->params;
   int64_t axes[PONS_MAX_NDIM], size[PONS_MAX_NDIM + 1];
-  const dynamic_slice_params shifted = {batch_shift(p->axes, axes), batch_prepend(c->size, p->slice_size, size)};
+  const dynamic_slice_params shifted = {batch_shift(p->axes, axes),
+                                        batch_prepend(c->size, p->slice_size, size)};
   c->out[0] = node_make(c->prim, &shifted, 2, (pons_array[]){batch_first(c, 0), c->in[1]});
   c->out_axes[0] = 0;
 }
 
-const prim prim_dynamic_slice = {.name = "DynamicSlice",
-                                 .params_size = sizeof(dynamic_slice_params),
-                                 .fields = {FIELD(INTS, dynamic_slice_params, axes), FIELD(INTS, dynamic_slice_params, slice_size)},
-                                 .infer = dynamic_slice_infer,
-                                 .vjp = dynamic_slice_vjp,
-                                 .jvp = dynamic_slice_jvp,
-                                 .vmap = dynamic_slice_vmap};
+const prim prim_dynamic_slice = {
+    .name = "DynamicSlice",
+    .params_size = sizeof(dynamic_slice_params),
+    .fields = {FIELD(INTS, dynamic_slice_params, axes), FIELD(INTS, dynamic_slice_params, slice_size)},
+    .infer = dynamic_slice_infer,
+    .vjp = dynamic_slice_vjp,
+    .jvp = dynamic_slice_jvp,
+    .vmap = dynamic_slice_vmap};
 
 static error *dynamic_slice_update_infer(const void *params, int n_in, const pons_array *in, spec *out) {
   const axes_params *p = params;
@@ -258,12 +273,14 @@ static error *dynamic_slice_update_infer(const void *params, int n_in, const pon
   if (e) return e;
   bool fits = in[1]->ndim == in[0]->ndim && in[1]->dtype == in[0]->dtype;
   for (int i = 0; fits && i < in[0]->ndim; i++) fits = in[1]->shape[i] <= in[0]->shape[i];
-  if (!fits) return fail("dynamic_slice_update", "%s does not fit into %s", node_text(in[1]), node_text(in[0]));
+  if (!fits)
+    return fail("dynamic_slice_update", "%s does not fit into %s", node_text(in[1]), node_text(in[0]));
   *out = spec_of(in[0]);
   return NULL;
 }
 
-static pons_array dynamic_slice_update(const void *params, pons_array x, pons_array update, pons_array start) {
+static pons_array dynamic_slice_update(const void *params, pons_array x, pons_array update,
+                                       pons_array start) {
   return node_make(&prim_dynamic_slice_update, params, 3, (pons_array[]){x, update, start});
 }
 

@@ -6,7 +6,8 @@ static error *last_axis_infer(const char *op, int n_in, const pons_array *in, sp
   error *e = check_count(op, n_in, 1);
   if (e) return e;
   if (in[0]->ndim == 0) return fail(op, "a scalar has no axis");
-  if (dtype_kind_of(dtype_of(in[0])) != KIND_FLOAT) return fail(op, "not defined for %s", pons_dtype_name(dtype_of(in[0])));
+  if (dtype_kind_of(dtype_of(in[0])) != KIND_FLOAT)
+    return fail(op, "not defined for %s", pons_dtype_name(dtype_of(in[0])));
   *out = spec_of(in[0]);
   return NULL;
 }

@@ -1,7 +1,8 @@
 /* sort.c: Sort, ArgSort, Partition, ArgPartition, NaN last. Equal elements keep their order in Sort and ArgSort. Uses graph/. */
 #include "ops/ops.h"
 
-static error *along_axis_infer(const char *op, int axis, int n_in, const pons_array *in, bool places, spec *out) {
+static error *along_axis_infer(const char *op, int axis, int n_in, const pons_array *in, bool places,
+                               spec *out) {
   error *e = check_count(op, n_in, 1);
   if (!e) e = axis_check(op, in[0], axis);
   if (e) return e;
@@ -97,18 +98,20 @@ static void partition_vmap(const vmap_call *c) {
   batch_apply(c, &shifted);
 }
 
-const prim prim_partition = {.name = "Partition",
-                             .params_size = sizeof(partition_params),
-                             .fields = {FIELD(INT, partition_params, kth), FIELD(INT, partition_params, axis)},
-                             .infer = partition_infer,
-                             .vjp = partition_vjp,
-                             .vmap = partition_vmap};
-const prim prim_arg_partition = {.name = "ArgPartition",
-                                 .no_gradient = true,
-                                 .params_size = sizeof(partition_params),
-                                 .fields = {FIELD(INT, partition_params, kth), FIELD(INT, partition_params, axis)},
-                                 .infer = arg_partition_infer,
-                                 .vmap = partition_vmap};
+const prim prim_partition = {
+    .name = "Partition",
+    .params_size = sizeof(partition_params),
+    .fields = {FIELD(INT, partition_params, kth), FIELD(INT, partition_params, axis)},
+    .infer = partition_infer,
+    .vjp = partition_vjp,
+    .vmap = partition_vmap};
+const prim prim_arg_partition = {
+    .name = "ArgPartition",
+    .no_gradient = true,
+    .params_size = sizeof(partition_params),
+    .fields = {FIELD(INT, partition_params, kth), FIELD(INT, partition_params, axis)},
+    .infer = arg_partition_infer,
+    .vmap = partition_vmap};
 
 static pons_array partitioned(const prim *p, const char *op, pons_array x, int kth, int axis) {
   pons_array bad = operand_fault(op, 1, &x);
@@ -119,7 +122,8 @@ static pons_array partitioned(const prim *p, const char *op, pons_array x, int k
   const int64_t n = x->shape[normal], from_start = kth < 0 ? kth + n : kth;
   if (from_start < 0 || from_start >= n)
     return node_fail(op, "element %d along axis %d of %s does not exist", kth, axis, node_text(x));
-  if (from_start > INT32_MAX) return node_fail(op, "element %lld is too far for an index of 32 bits", (long long)from_start);
+  if (from_start > INT32_MAX)
+    return node_fail(op, "element %lld is too far for an index of 32 bits", (long long)from_start);
   const partition_params params = {(int)from_start, normal};
   return node_make(p, &params, 1, &x);
 }

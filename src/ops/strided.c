@@ -7,7 +7,8 @@ static error *as_strided_infer(const void *params, int n_in, const pons_array *i
   const as_strided_params *p = params;
   error *e = check_count("as_strided", n_in, 1);
   if (e) return e;
-  if (p->shape.n != p->strides.n) return fail("as_strided", "%d sizes and %d strides", p->shape.n, p->strides.n);
+  if (p->shape.n != p->strides.n)
+    return fail("as_strided", "%d sizes and %d strides", p->shape.n, p->strides.n);
   e = spec_set("as_strided", out, dtype_of(in[0]), p->shape.n, p->shape.at);
   if (e || shape_size(p->shape.n, p->shape.at) == 0) return e;
   const int64_t size = in[0]->size;
@@ -21,12 +22,14 @@ static error *as_strided_infer(const void *params, int n_in, const pons_array *i
     inside = inside && least >= 0 && most < size;
   }
   if (!inside)
-    return fail("as_strided", "shape %s, strides %s and offset %lld reach beyond %s", shape_text(p->shape.n, p->shape.at),
-                shape_text(p->strides.n, p->strides.at), (long long)p->offset, node_text(in[0]));
+    return fail("as_strided", "shape %s, strides %s and offset %lld reach beyond %s",
+                shape_text(p->shape.n, p->shape.at), shape_text(p->strides.n, p->strides.at),
+                (long long)p->offset, node_text(in[0]));
   return NULL;
 }
 
-static bool as_strided_view(const void *params, const node *in, const view *in_view, const shape *s, view *out) {
+static bool as_strided_view(const void *params, const node *in, const view *in_view, const shape *s,
+                            view *out) {
   const as_strided_params *p = params;
   if (!shape_is_row_major(in->ndim, in->shape, in_view->strides)) return false;
   const bool empty = shape_size(s->n, s->dims) == 0;
@@ -56,14 +59,15 @@ static void as_strided_vjp(const vjp_call *c) {
   c->grads[0] = pons_reshape(sum, pons_shape_of(c->in[0]));
 }
 
-const prim prim_as_strided = {.name = "AsStrided",
-                              .linear = true,
-                              .params_size = sizeof(as_strided_params),
-                              .fields = {FIELD(INTS, as_strided_params, shape), FIELD(STRIDES, as_strided_params, strides),
-                                         FIELD(INT64, as_strided_params, offset)},
-                              .infer = as_strided_infer,
-                              .view = as_strided_view,
-                              .vjp = as_strided_vjp};
+const prim prim_as_strided = {
+    .name = "AsStrided",
+    .linear = true,
+    .params_size = sizeof(as_strided_params),
+    .fields = {FIELD(INTS, as_strided_params, shape), FIELD(STRIDES, as_strided_params, strides),
+               FIELD(INT64, as_strided_params, offset)},
+    .infer = as_strided_infer,
+    .view = as_strided_view,
+    .vjp = as_strided_vjp};
 
 pons_array pons_as_strided(pons_array x, pons_shape shape, pons_shape strides, int64_t offset) {
   pons_array bad = operand_fault("as_strided", 1, &x);
@@ -83,7 +87,8 @@ static error *contiguous_infer(const void *params, int n_in, const pons_array *i
   return e;
 }
 
-static bool contiguous_view(const void *params, const node *in, const view *in_view, const shape *s, view *out) {
+static bool contiguous_view(const void *params, const node *in, const view *in_view, const shape *s,
+                            view *out) {
   (void)params, (void)s;
   *out = *in_view;
   return shape_is_row_major(in->ndim, in->shape, in_view->strides);
@@ -115,7 +120,8 @@ static error *view_infer(const void *params, int n_in, const pons_array *in, spe
   if (from == to) return NULL;
   shape s = out->shape;
   if (s.n == 0 || s.dims[s.n - 1] * from % to)
-    return fail("view", "%s does not divide into elements of %s", node_text(in[0]), pons_dtype_name(p->dtype));
+    return fail("view", "%s does not divide into elements of %s", node_text(in[0]),
+                pons_dtype_name(p->dtype));
   s.dims[s.n - 1] = s.dims[s.n - 1] * from / to;
   return spec_set("view", out, p->dtype, s.n, s.dims);
 }
