@@ -1,14 +1,14 @@
 /* lower.c: a graph in the primitives that a file for a given MLX release and device may hold.
 
    What the target lacks is replaced by its decomposition, again and again until nothing is left to replace.
-   Copy, StopGradient and Contiguous change no value and are left out, as MLX does. In shapeless files a
-   broadcast operand gets the operands beside it as further inputs, so that its size follows theirs. Uses
-   export.h, graph/. */
+   Copy and Contiguous change nothing and are left out. StopGradient stays, which MLX leaves out: gradients
+   through the file are those of the function. In shapeless files a broadcast operand gets the operands beside
+   it as further inputs, so that its size follows theirs. Uses export.h, graph/. */
 #include "export/export.h"
 #include <pons/ops.h>
 
 static bool is_no_op(const prim *p) {
-  return p == &prim_alias || strcmp(p->name, "StopGradient") == 0 || strcmp(p->name, "Contiguous") == 0;
+  return p == &prim_alias || strcmp(p->name, "Contiguous") == 0;
 }
 
 static const char *file_name(const prim *p) { return p->row ? row_table[p->row - 1].file_name : p->name; }
