@@ -99,7 +99,7 @@ static void values_gradients_batches_and_plans_go_through_the_file(void **state)
   pons_function vg = pons_vmap(g, PONS_AXES(0, PONS_NOT_MAPPED), (pons_axes){0});
   pons_array batch[] = {pons_stack((pons_array[]){in[0], floats(4, 3, 0.7)}, 2, 0), in[1]};
   assert_true(pons_call(vf, batch, 2, out, 2));
-  assert_true(pons_call(vg, batch, 2, again, 2));
+  if (!pons_call(vg, batch, 2, again, 2)) fail_msg("%s", pons_error());
   check_equal(again[0], out[0]);
   check_equal(again[1], out[1]);
   pons_function all[] = {f, g, df, dg, cg, vf, vg};

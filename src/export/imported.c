@@ -283,6 +283,13 @@ static void imported_destroy(function *f) {
   mem_free(f);
 }
 
+/* The number of results if all signatures have the same, or -1: then the inputs tell. */
+static int common_outputs(const mlxfn *f) {
+  for (int32_t i = 1; i < f->n_signatures; i++)
+    if (f->signatures[i].n_out != f->signatures[0].n_out) return -1;
+  return f->n_signatures ? f->signatures[0].n_out : -1;
+}
+
 pons_function pons_imported_function(pons_imported file) {
   if (!file) {
     error_release(fail("import", "the file is NULL"));
@@ -290,7 +297,8 @@ pons_function pons_imported_function(pons_imported file) {
   }
   imported_function *f = function_new(sizeof *f, "imported", -1, imported_call, imported_destroy);
   if (!f) return NULL;
-  f->head.outputs = imported_outputs;
+  f->head.n_out = common_outputs(file->file);
+  if (f->head.n_out < 0) f->head.outputs = imported_outputs;
   f->file = keep(file);
   return &f->head;
 }
