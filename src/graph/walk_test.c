@@ -20,10 +20,10 @@ static void operands_stand_before_users_and_once(void **state) {
   pons_scope s = pons_scope_open();
   pons_array x = node_placeholder(PONS_FLOAT32, 1, two);
   pons_array y = pons_exp(x);
-  shows(pons_add(pons_multiply(y, y), x), "v0 float32 (2,) = Input\n"
-                                          "v1 float32 (2,) = Exp v0\n"
-                                          "v2 float32 (2,) = Multiply v1 v1\n"
-                                          "v3 float32 (2,) = Add v2 v0\n"
+  shows(pons_add(pons_multiply(y, y), x), "v0 float32 (2) = Input\n"
+                                          "v1 float32 (2) = Exp v0\n"
+                                          "v2 float32 (2) = Multiply v1 v1\n"
+                                          "v3 float32 (2) = Add v2 v0\n"
                                           "return v3\n");
   pons_scope_close(s);
 }
@@ -37,11 +37,11 @@ static void replacing_makes_only_what_depends_on_it(void **state) {
   assert_true(graph_replace(&y, 1, &x, &z, 1, &out));
   assert_ptr_not_equal(out, y);
   assert_ptr_equal(out->in[1], shared);
-  shows(out, "v0 float32 (2,) = array\n"
-             "v1 float32 (2,) = Negative v0\n"
-             "v2 float32 (2,) = Input\n"
-             "v3 float32 (2,) = Exp v2\n"
-             "v4 float32 (2,) = Add v1 v3\n"
+  shows(out, "v0 float32 (2) = array\n"
+             "v1 float32 (2) = Negative v0\n"
+             "v2 float32 (2) = Input\n"
+             "v3 float32 (2) = Exp v2\n"
+             "v4 float32 (2) = Add v1 v3\n"
              "return v4\n");
   pons_scope_close(s);
 }
