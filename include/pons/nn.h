@@ -20,7 +20,7 @@ extern "C" {
 PONS_API bool pons_linear_init(pons_named p, const char *prefix, int64_t in, int64_t out, bool bias, pons_array key);
 PONS_API pons_array pons_linear(pons_named p, const char *prefix, pons_array x);
 
-/* weight (out, size..., in / groups) and bias (out), uniform in +-1/sqrt(in / groups * prod(size)) */
+/* weight (out, size..., in / groups) uniform in +-1/sqrt(in / groups * prod(size)), bias (out) zeros */
 struct pons_conv_init_args {
   pons_named p;
   const char *prefix;

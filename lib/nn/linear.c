@@ -6,7 +6,7 @@ static pons_array uniform(pons_shape shape, double bound, pons_array key) {
   return pons_init_uniform(shape, -bound, bound, key);
 }
 
-/* Weight and bias, uniform in +-bound, each from a key of its own. */
+/* Weight and bias of a linear layer, uniform in +-bound, each from a key of its own. */
 static bool add_both(pons_named p, const char *prefix, pons_shape weight, bool bias, double bound, pons_array key) {
   pons_scope s = pons_scope_open();
   pons_array keys[2] = {NULL, NULL}, pair = key ? pons_random_split(key, 2) : NULL;
@@ -45,7 +45,12 @@ bool pons_conv_init_with(struct pons_conv_init_args a) {
     fan *= (double)a.size.at[i];
   }
   shape[1 + a.size.count] = a.in / groups;
-  return add_both(a.p, a.prefix, (pons_shape){a.size.count + 2, shape}, !a.no_bias, 1 / sqrt(fan), a.key);
+  pons_scope s = pons_scope_open();
+  pons_array weight = uniform((pons_shape){a.size.count + 2, shape}, 1 / sqrt(fan), a.key);
+  const bool fine = parameter_add(a.p, a.prefix, "weight", weight) &&
+                    (a.no_bias || parameter_add(a.p, a.prefix, "bias", pons_zeros(PONS_SHAPE(a.out), PONS_FLOAT32)));
+  pons_scope_close(s);
+  return fine;
 }
 
 pons_array pons_conv_layer_with(pons_named p, const char *prefix, struct pons_conv_args args) {
