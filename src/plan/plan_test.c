@@ -1,0 +1,309 @@
+/* Tests of planning: what is merged, expanded, fused and placed, as text. Nothing is run. */
+#include "plan/plan.h"
+#include <pons/ops.h>
+#include <setjmp.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* The plan that computes the arrays, as text; the caller frees it. */
+static char *planned(const pons_array *wanted, int count) {
+  const plan_request request = {.device = device_named("null"), .wanted = wanted, .n_wanted = count};
+  plan_leaf *leaves;
+  error *why = NULL;
+  graph_lock();
+  plan *p = plan_make(&request, &leaves, &why);
+  graph_unlock();
+  if (!p) {
+    char *told = mem_text(error_text(why));
+    error_release(why);
+    return told;
+  }
+  for (int i = 0; i < p->n_inputs; i++) pons_release(leaves[i].node);
+  text t = {0};
+  plan_print(&t, p);
+  plan_free(p);
+  return text_take(&t);
+}
+
+static void check_many(const pons_array *wanted, int count, const char *expected) {
+  char *is = planned(wanted, count);
+  assert_string_equal(is, expected);
+  mem_free(is);
+}
+static void check(pons_array wanted, const char *expected) { check_many(&wanted, 1, expected); }
+
+static pons_array array(pons_dtype dtype, int64_t rows, int64_t columns) {
+  static const char zeros[4096];
+  assert_true(rows * columns * (int64_t)pons_dtype_size(dtype) <= (int64_t)sizeof zeros);
+  return pons_array_from(zeros, PONS_SHAPE(rows, columns), dtype);
+}
+
+static void chains_become_one_kernel(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), b = array(PONS_FLOAT32, 2, 3);
+  check(pons_tanh(pons_add(a, b)),
+        "float32 (2, 3) in0\n"
+        "float32 (2, 3) in1\n"
+        "float32 (2, 3) out0 over in0 or in1 = kernel in0 in1: in 0: float32; in 1: float32; v2 = add v0 v1 float32; "
+        "v3 = tanh v2 float32; out: v3\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+}
+
+static void broadcasts_become_strides_of_zero(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), row = array(PONS_FLOAT32, 1, 3);
+  check(pons_multiply(a, row),
+        "float32 (2, 3) in0\n"
+        "float32 (1, 3) in1\n"
+        "float32 (2, 3) out0 over in0 = kernel in0 in1{0 1}: in 0: float32; in 1: float32; v2 = multiply v0 v1 float32; "
+        "out: v2\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+}
+
+static void casts_become_instructions_even_when_broadcast(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), row = array(PONS_FLOAT16, 1, 3);
+  check(pons_multiply(a, row),
+        "float32 (2, 3) in0\n"
+        "float16 (1, 3) in1\n"
+        "float32 (2, 3) out0 over in0 = kernel in1{0 1} in0: in 0: float16; in 1: float32; v2 = cast v0 float32; "
+        "v3 = multiply v1 v2 float32; out: v3\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+}
+
+static void equal_nodes_are_computed_once(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3);
+  check(pons_add(pons_exp(a), pons_exp(a)),
+        "float32 (2, 3) in0\n"
+        "float32 (2, 3) out0 over in0 = kernel in0: in 0: float32; v1 = exp v0 float32; v2 = add v1 v1 float32; out: v2\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+}
+
+static void equal_scalars_are_one_input(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3);
+  check(pons_add(pons_multiply(a, pons_float(2)), pons_float(2)),
+        "float32 (2, 3) in0\n"
+        "float32 () in1\n"
+        "float32 (2, 3) out0 over in0 = kernel in0 in1{0 0}: in 0: float32; in 1: float32; "
+        "v2 = multiply v0 v1 float32; v3 = add v2 v1 float32; out: v3\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+}
+
+static void views_are_no_steps(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3);
+  check(pons_exp(pons_transpose(a)),
+        "float32 (2, 3) in0\n"
+        "float32 (3, 2) out0 = kernel in0{1 3}: in 0: float32; v1 = exp v0 float32; out: v1\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+  check(pons_transpose(a),
+        "float32 (2, 3) in0\n"
+        "return in0{1 3}\n"
+        "arena 0 bytes on null\n");
+}
+
+static void a_view_of_a_result_needs_its_memory(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3);
+  check(pons_exp(pons_transpose(pons_exp(a))),
+        "float32 (2, 3) in0\n"
+        "float32 (2, 3) t0 at 0 = kernel in0: in 0: float32; v1 = exp v0 float32; out: v1\n"
+        "float32 (3, 2) out0 = kernel t0{1 3}: in 0: float32; v1 = exp v0 float32; out: v1\n"
+        "return out0\n"
+        "arena 64 bytes on null\n");
+}
+
+static void what_no_view_can_show_is_copied_first(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3);
+  check(pons_reshape(pons_transpose(a), PONS_SHAPE(6)),
+        "float32 (2, 3) in0\n"
+        "float32 (3, 2) out0 = kernel in0{1 3}: in 0: float32; out: v0\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+}
+
+static void a_result_read_elsewhere_too_is_stored_on_the_way(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), y = pons_exp(a);
+  pons_array both[] = {pons_add(y, a), y};
+  check_many(both, 2,
+             "float32 (2, 3) in0\n"
+             "float32 (2, 3) out0, float32 (2, 3) out1 = kernel in0: in 0: float32; v1 = exp v0 float32; "
+             "v2 = add v1 v0 float32; out: v1 v2\n"
+             "return out1 out0\n"
+             "arena 0 bytes on null\n");
+}
+
+static void a_reader_in_between_keeps_kernels_apart(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), y = pons_exp(a);
+  check(pons_add(y, pons_sum(y)), /* the sum must be there before the addition, and y before the sum */
+        "float32 (2, 3) in0\n"
+        "float32 (2, 3) t0 at 0 = kernel in0: in 0: float32; v1 = exp v0 float32; out: v1\n"
+        "float32 (1, 1) t1 at 64 = Reduce t0 {kind=2, axes=[0, 1]}: nothing\n"
+        "float32 (2, 3) out0 = kernel t0 t1{0 0}: in 0: float32; in 1: float32; v2 = add v0 v1 float32; out: v2\n"
+        "return out0\n"
+        "arena 128 bytes on null\n");
+}
+
+static void temporaries_share_memory_by_lifetime(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 16, 16), x = a;
+  for (int i = 0; i < 3; i++) x = pons_exp(pons_transpose(x));
+  check(x,
+        "float32 (16, 16) in0\n"
+        "float32 (16, 16) t0 at 0 = kernel in0{1 16}: in 0: float32; v1 = exp v0 float32; out: v1\n"
+        "float32 (16, 16) t1 at 1024 = kernel t0{1 16}: in 0: float32; v1 = exp v0 float32; out: v1\n"
+        "float32 (16, 16) out0 = kernel t1{1 16}: in 0: float32; v1 = exp v0 float32; out: v1\n"
+        "return out0\n"
+        "arena 2048 bytes on null\n");
+}
+
+static void long_chains_are_cut_at_the_limit(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), x = a;
+  for (int i = 0; i < KERNEL_MAX_CODE + 1; i++) x = pons_exp(x);
+  char *is = planned(&x, 1);
+  assert_non_null(strstr(is, "t0 at 0 = kernel in0: in 0: float32; v1 = exp v0 float32; out: v1\n"));
+  assert_null(strstr(is, "t1"));
+  mem_free(is);
+}
+
+static void no_kernel_has_too_many_inputs(void **state) {
+  (void)state;
+  pons_array x = array(PONS_FLOAT32, 2, 3);
+  for (int i = 0; i < KERNEL_MAX_INPUTS + 4; i++) x = pons_add(x, array(PONS_FLOAT32, 2, 3));
+  char *is = planned(&x, 1);
+  assert_non_null(strstr(is, "in 23: float32"));
+  assert_null(strstr(is, "in 24: float32"));
+  mem_free(is);
+}
+
+static void a_small_part_does_not_keep_the_whole(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 4, 16);
+  pons_array part = pons_slice(pons_sort(a, -1), PONS_SHAPE(0, 0), PONS_SHAPE(1, 16), PONS_SCALAR);
+  char *is = planned(&part, 1);
+  assert_non_null(strstr(is, "float32 (1, 16) out0 = kernel t0: in 0: float32; out: v0\n"));
+  mem_free(is);
+}
+
+static void a_placeholder_has_no_value(void **state) {
+  (void)state;
+  const int64_t dims[] = {2, 3};
+  check(pons_exp(node_placeholder(PONS_FLOAT32, 2, dims)),
+        "eval: a placeholder has no value: (2, 3) float32\nhint: a function that is traced must not read values");
+  pons_clear_error();
+}
+
+static error *odd_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  (void)params, (void)n_in;
+  *out = (spec){(pons_dtype)in[0]->dtype, node_shape(in[0])};
+  return NULL;
+}
+static void odd_decompose(const void *params, int n_in, const pons_array *in, pons_array *out) {
+  (void)params, (void)n_in;
+  out[0] = pons_add(pons_exp(in[0]), in[0]);
+}
+
+static void what_the_device_lacks_is_taken_apart(void **state) {
+  (void)state;
+  static const prim odd = {.name = "Odd", .infer = odd_infer, .decompose = odd_decompose};
+  static const prim odder = {.name = "Odder", .infer = odd_infer};
+  pons_array a = array(PONS_FLOAT32, 2, 3);
+  check(pons_tanh(node_make(&odd, NULL, 1, &a)),
+        "float32 (2, 3) in0\n"
+        "float32 (2, 3) out0 over in0 = kernel in0: in 0: float32; v1 = exp v0 float32; v2 = add v1 v0 float32; "
+        "v3 = tanh v2 float32; out: v3\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+  check(node_make(&odder, NULL, 1, &a),
+        "Odder: null has neither an implementation that takes (2, 3) float32 nor a decomposition");
+  pons_clear_error();
+}
+
+static void pieces_of_a_split_are_views(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 4, 3), pieces[2];
+  pons_split(a, 2, 0, pieces);
+  check(pons_add(pieces[0], pieces[1]),
+        "float32 (4, 3) in0\n"
+        "float32 (2, 3) out0 = kernel in0 in0+6: in 0: float32; in 1: float32; v2 = add v0 v1 float32; out: v2\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+}
+
+static void empty_results_need_no_step(void **state) {
+  (void)state;
+  check(pons_exp(array(PONS_FLOAT32, 0, 3)), "float32 (0, 3) in0\n"
+                                             "return out0\n"
+                                             "arena 0 bytes on null\n");
+}
+
+/* Whatever allocation fails: an error, nothing lost, and the next attempt works. */
+static void every_allocation_may_fail(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), pieces[2];
+  pons_split(pons_exp(pons_reshape(pons_transpose(a), PONS_SHAPE(2, 3))), 2, 0, pieces);
+  pons_array y = pons_add(pieces[0], pons_sum(pieces[1]));
+  const int64_t before = pons_live_arrays();
+  for (int64_t n = 1;; n++) {
+    assert_true(n < 1000);
+    mem_fail_at(n);
+    char *is = planned(&y, 1);
+    const bool reached = mem_fail_at(0) >= n;
+    if (!reached) assert_non_null(strstr(is, "return out0"));
+    mem_free(is);
+    pons_clear_error();
+    assert_int_equal(pons_live_arrays(), before);
+    if (!reached) break;
+  }
+}
+
+static int open_scope(void **state) {
+  static pons_scope scope;
+  scope = pons_scope_open();
+  *state = &scope;
+  return 0;
+}
+static int close_scope(void **state) {
+  pons_scope_close(*(pons_scope *)*state);
+  return pons_ok() ? 0 : 1;
+}
+
+int main(void) {
+  setenv("PONS_NULL_DEVICE", "1", 1);
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_scope, close_scope)
+  const struct CMUnitTest tests[] = {
+      TEST(chains_become_one_kernel),
+      TEST(broadcasts_become_strides_of_zero),
+      TEST(casts_become_instructions_even_when_broadcast),
+      TEST(equal_nodes_are_computed_once),
+      TEST(equal_scalars_are_one_input),
+      TEST(views_are_no_steps),
+      TEST(a_view_of_a_result_needs_its_memory),
+      TEST(what_no_view_can_show_is_copied_first),
+      TEST(a_result_read_elsewhere_too_is_stored_on_the_way),
+      TEST(a_reader_in_between_keeps_kernels_apart),
+      TEST(temporaries_share_memory_by_lifetime),
+      TEST(long_chains_are_cut_at_the_limit),
+      TEST(no_kernel_has_too_many_inputs),
+      TEST(a_small_part_does_not_keep_the_whole),
+      TEST(a_placeholder_has_no_value),
+      TEST(what_the_device_lacks_is_taken_apart),
+      TEST(pieces_of_a_split_are_views),
+      TEST(empty_results_need_no_step),
+      TEST(every_allocation_may_fail),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
