@@ -42,9 +42,11 @@ static bool load(mlxfn *f, cursor *c) {
 
 static pons_imported import_from(cursor *c) {
   mlxfn *f = mlxfn_read(c);
-  pons_imported file = f && load(f, c) ? mem_zalloc(sizeof *file) : NULL;
+  const bool sound = f && load(f, c);
+  pons_imported file = sound ? mem_zalloc(sizeof *file) : NULL;
   mem_free(c->window);
   if (!file) {
+    if (sound) error_release(fail_no_memory("import"));
     mlxfn_free(f);
     return NULL;
   }
