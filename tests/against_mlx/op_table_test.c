@@ -2,7 +2,7 @@
    it and a manifest over all. op_table_values_test.py runs the files through the interpreter and through MLX.
 
    usage: op_table_test [FOLDER] */
-#include "tests/conformance_cases.h"
+#include "conformance_cases.h"
 #include <cJSON.h>
 #include <errno.h>
 #include <stdio.h>
