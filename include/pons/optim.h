@@ -35,6 +35,7 @@ PONS_API pons_array pons_clip_grad_norm(pons_named gradients, double max_norm);
 PONS_API bool pons_eval_named(pons_named a, pons_named b);
 
 /* ---- schedules: the learning rate at a step, as mlx.optimizers has them -------------------------------------- */
+/* Joined, they are C: step < 100 ? pons_linear_schedule(0, 1e-3, 100, step) : pons_cosine_decay(1e-3, 900, 0, step - 100) */
 
 PONS_API double pons_exponential_decay(double start, double decay, int64_t step);
 PONS_API double pons_step_decay(double start, double decay, int64_t step_size, int64_t step);

@@ -22,7 +22,7 @@ static inline void check_values(pons_array a, const float *expected, int64_t n, 
   _assert_true(at != NULL, "the array can be read", file, line);
   _assert_int_equal((uintmax_t)pons_size(a), (uintmax_t)n, file, line);
   for (int64_t i = 0; i < n; i++) {
-    const bool close = fabsf(at[i] - expected[i]) <= 1e-5f * (1 + fabsf(expected[i]));
+    const bool close = fabsf(at[i] - expected[i]) <= 2e-5f * (1 + fabsf(expected[i]));
     if (!close) print_error("element %d is %g, expected %g\n", (int)i, (double)at[i], (double)expected[i]);
     _assert_true(close, "values agree", file, line);
   }

@@ -250,6 +250,51 @@ static void an_error_inside_is_carried_out(void **state) {
   pons_function_release(f);
 }
 
+/* Of complex numbers: the values are MLX's, which conjugates slopes on the way back. */
+FUNCTION(real_of_square) {
+  UNUSED;
+  out[0] = pons_sum(pons_real(pons_multiply(in[0], in[0])));
+}
+FUNCTION(sum_of_magnitudes) {
+  UNUSED;
+  out[0] = pons_sum(pons_abs(in[0]));
+}
+FUNCTION(imaginary_of_sine) {
+  UNUSED;
+  out[0] = pons_sum(pons_imag(pons_sin(in[0])));
+}
+FUNCTION(real_of_quotient) {
+  UNUSED;
+  out[0] = pons_sum(pons_real(pons_divide(in[0], pons_add(pons_float(2), in[0]))));
+}
+FUNCTION(squared_magnitude) {
+  UNUSED;
+  out[0] = pons_sum(pons_real(pons_multiply(pons_conjugate(in[0]), in[0])));
+}
+
+static void gradients_of_complex_numbers(void **state) {
+  (void)state;
+  const struct {
+    pons_callback f;
+    float re[2], im[2];
+  } cases[] = {
+      {real_of_square, {2, -1}, {-4, -0.5f}},
+      {sum_of_magnitudes, {0.447214f, -0.894427f}, {0.894427f, 0.447214f}},
+      {imaginary_of_sine, {-3.0519f, 0.121109f}, {2.03272f, 0.90515f}},
+      {real_of_quotient, {0.0591716f, 0.818115f}, {0.142012f, 0.280497f}},
+      {squared_magnitude, {2, -1}, {4, 0.5f}},
+  };
+  pons_array z = pons_array_from((float[]){1, 2, -0.5f, 0.25f}, PONS_SHAPE(2), PONS_COMPLEX64);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    pons_function f = function_of(cases[i].f, 1), g = pons_grad(f, ALL);
+    pons_array y = pons_apply(g, z);
+    check_values(pons_real(y), cases[i].re, 2, __FILE__, __LINE__);
+    check_values(pons_imag(y), cases[i].im, 2, __FILE__, __LINE__);
+    pons_function_release(g);
+    pons_function_release(f);
+  }
+}
+
 /* ---- primitives of the test's own ---- */
 
 static error *infer_same(const void *params, int n_in, const pons_array *in, spec *out) {
@@ -354,6 +399,7 @@ int main(void) {
       CASE(wrong_cotangents_are_refused),
       CASE(wrong_calls_of_grad_are_refused),
       CASE(an_error_inside_is_carried_out),
+      CASE(gradients_of_complex_numbers),
       CASE(a_primitive_without_rules_is_named),
       CASE(rules_follow_from_the_decomposition),
       CASE(a_loop_that_reads_inside_holds_no_history),
