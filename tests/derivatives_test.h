@@ -135,23 +135,32 @@ static inline void weigh(void *payload, const pons_array *in, int n_in, pons_arr
   out[0] = sum;
 }
 
-/* The gradient as a subject: both its own gradient (back over back) and its tangent (forward over back). */
-static inline void judge_second(const subject *s, uint64_t *seed) {
-  weighed w = {.s = s};
+/* x -> gradient of <u, f(x)>, as a subject. *w must live as long, and the caller releases the function. False: no input varies. */
+static inline bool gradient_of(const subject *s, uint64_t *seed, weighed *w, subject *gradient) {
+  *w = (weighed){.s = s};
   pons_array y[MOST_RESULTS];
   must(s, "value", pons_call(s->f, s->in, s->n_in, y, s->n_out), y);
-  for (int k = 0; k < s->n_out; k++) w.u[k] = draw_array(seed, pons_shape_of(y[k]), -1, 1);
+  for (int k = 0; k < s->n_out; k++) w->u[k] = draw_array(seed, pons_shape_of(y[k]), -1, 1);
   int argnums[MOST_INPUTS], count = 0;
   for (int i = 0; i < s->n_in; i++)
     if (!s->fixed[i] && count < MOST_RESULTS) argnums[count++] = i;
-  pons_function f = pons_function_new(weigh, 1, &w, NULL), g = pons_grad(f, (pons_axes){count, argnums});
-  subject second = *s;
-  second.f = g;
-  second.n_out = count;
-  second.tolerance = s->tolerance > 0 ? s->tolerance * 10 : 1e-4;
-  judge_first(&second, seed);
-  pons_function_release(g);
+  *gradient = *s;
+  if (!count) return false;
+  pons_function f = pons_function_new(weigh, 1, w, NULL);
+  gradient->f = pons_grad(f, (pons_axes){count, argnums});
   pons_function_release(f);
+  gradient->n_out = count;
+  return true;
+}
+
+/* The gradient as a subject: both its own gradient (back over back) and its tangent (forward over back). */
+static inline void judge_second(const subject *s, uint64_t *seed) {
+  weighed w;
+  subject gradient;
+  if (!gradient_of(s, seed, &w, &gradient)) return;
+  gradient.tolerance = s->tolerance > 0 ? s->tolerance * 10 : 1e-4;
+  judge_first(&gradient, seed);
+  pons_function_release(gradient.f);
 }
 
 /* vmap over `mask` (bit i: input i is mapped) of three slices, the batch along the last axis of odd inputs. */
@@ -178,5 +187,13 @@ static inline void judge_batch(const subject *s, uint64_t *seed, unsigned mask) 
   must(s, "batch", pons_call(m, stacked, s->n_in, y, s->n_out), y);
   for (int k = 0; k < s->n_out; k++) agree_arrays(s, "batch", y[k], pons_stack(expected[k], SIZE, 0), 1e-10);
   pons_function_release(m);
+}
+
+static inline void judge_batch_of_gradient(const subject *s, uint64_t *seed) {
+  weighed w;
+  subject gradient;
+  if (!gradient_of(s, seed, &w, &gradient)) return;
+  judge_batch(&gradient, seed, (1u << s->n_in) - 1);
+  pons_function_release(gradient.f);
 }
 #endif

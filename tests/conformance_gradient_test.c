@@ -1,0 +1,60 @@
+/* conformance_gradient_test.c: derivatives of every case of conformance_cases.h: gradient and tangent against differences in
+   float64, and, for every third case, those of the gradient too. PONS_SEED sets the seed; it is printed. */
+#include "derivatives_test.h"
+#include "conformance_cases.h"
+
+static uint64_t seed;
+
+static void build(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)n_in, (void)n_out;
+  ((const conformance_case *)payload)->build(in, out);
+}
+
+/* False: nothing of it has a gradient. */
+static bool subject_of(const conformance_case *c, subject *s) {
+  if (!c->smooth || !conformance_takes(c, PONS_FLOAT64)) return false;
+  *s = (subject){.name = c->name, .n_in = c->n_in, .n_out = c->n_out};
+  conformance_inputs(c, PONS_FLOAT64, (uint64_t)draw(&seed, 0, 1e9), s->in);
+  bool varied = false;
+  for (int i = 0; i < c->n_in; i++) {
+    s->fixed[i] = c->in[i].dtype != CASE_TYPE;
+    varied |= !s->fixed[i];
+  }
+  pons_array out[CASE_MAX_OUTPUTS];
+  c->build(s->in, out);
+  for (int k = 0; k < c->n_out; k++) varied &= pons_dtype_of(out[k]) == PONS_FLOAT64;
+  if (!varied) return false;
+  s->f = pons_function_new(build, c->n_out, (void *)c, NULL);
+  return true;
+}
+
+static void judge_case(const conformance_case *c, void (*judge)(const subject *, uint64_t *)) {
+  const pons_scope scope = pons_scope_open();
+  subject s;
+  if (subject_of(c, &s)) {
+    judge(&s, &seed);
+    pons_function_release(s.f);
+  }
+  pons_scope_close(scope);
+}
+
+static void derivatives_agree_with_differences(void **state) {
+  (void)state;
+  for (int i = 0; i < conformance_count(); i++) judge_case(conformance_at(i), judge_first);
+}
+
+static void derivatives_of_gradients_agree_with_differences(void **state) {
+  (void)state;
+  for (int i = 0; i < conformance_count(); i += 3) judge_case(conformance_at(i), judge_second);
+}
+
+int main(void) {
+  const char *given = getenv("PONS_SEED");
+  seed = given ? strtoull(given, NULL, 10) : 20260131;
+  print_message("PONS_SEED=%llu\n", (unsigned long long)seed);
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(derivatives_agree_with_differences),
+      cmocka_unit_test(derivatives_of_gradients_agree_with_differences),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
