@@ -26,6 +26,8 @@ static subject subject_of(const prim *p) {
     const double margin = (r->high - r->low) * 1e-3;
     s.in[i] = draw_array(&seed, shape, r->low + margin, r->high - margin);
   }
+  const bool jumps = p->row - 1 == ROW_remainder || p->row - 1 == ROW_floor_divide;
+  if (jumps) s.in[1] = draw_array(&seed, shape, 1, r->high); /* dividing by nearly 0 jumps at every step */
   if (p->row - 1 == ROW_select) {
     s.fixed[0] = true;
     s.in[0] = pons_greater(s.in[0], pons_scalar(0, PONS_FLOAT64));

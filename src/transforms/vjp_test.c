@@ -342,7 +342,7 @@ static void reads_then_trains(pons_function g, pons_array *w) {
   pons_array out[2];
   assert_true(pons_call(g, w, 1, out, 2));
   (void)pons_item(out[0]);
-  pons_set(w, pons_subtract(*w, pons_multiply(out[1], pons_float(1e-3))));
+  pons_set(w, pons_subtract(*w, pons_multiply(out[1], pons_float(1e-5))));
   pons_scope_close(s);
 }
 
