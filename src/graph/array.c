@@ -5,8 +5,10 @@ static pons_array fresh(pons_dtype dtype, const shape *s, const char *op, void *
   error *why = NULL;
   buffer *b = buffer_new((size_t)shape_size(s->n, s->dims) * pons_dtype_size(dtype), op, &why);
   if (!b) return node_error(why);
-  *data = buffer_data(b);
-  return node_constant(b, dtype, s->n, s->dims, NULL, 0);
+  void *at = buffer_data(b);
+  pons_array a = node_constant(b, dtype, s->n, s->dims, NULL, 0);
+  if (!node_failed(a)) *data = at;
+  return a;
 }
 
 static error *check(const char *op, const void *data, pons_shape in, pons_dtype dtype, shape *s) {
