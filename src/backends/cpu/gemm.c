@@ -26,20 +26,28 @@ static void scale_rows(const gemm *g) {
   }
 }
 
+/* b's rows p .. p + k, columns j .. j + n, as strips; what the last strip lacks is zero. */
+static void fill_panel(const gemm *g, int64_t p, int64_t k, int64_t j, int64_t n, char *panel) {
+  int64_t size = (int64_t)lane_size(g->lane);
+  pons_dtype any = size == sizeof(float) ? PONS_FLOAT32 : PONS_COMPLEX64; /* of that size: it only moves */
+  for (int64_t end = j + n; j < end; j += GEMM_STRIP)
+    for (int64_t r = p; r < p + k; r++, panel += GEMM_STRIP * size) {
+      int64_t width = smaller(end - j, GEMM_STRIP);
+      cpu_lanes()->load[any]((const char *)g->b + (r * g->b_row + j * g->b_col) * size, g->b_col, width, panel);
+      memset(panel + width * size, 0, (size_t)((GEMM_STRIP - width) * size));
+    }
+}
+
 void portable_gemm(const gemm *g) {
   lane_value panel[PANEL_K * PANEL_N];
-  size_t size = lane_size(g->lane);
+  int64_t size = (int64_t)lane_size(g->lane);
   if (g->beta != 1) scale_rows(g);
   for (int64_t p = 0; p < g->k; p += PANEL_K)
     for (int64_t j = 0; j < g->n; j += PANEL_N) {
       int64_t k = smaller(g->k - p, PANEL_K), n = smaller(g->n - j, PANEL_N);
-      const char *b = (const char *)g->b + (p * g->b_row + j * g->b_col) * (int64_t)size;
-      pons_dtype any = size == sizeof(float) ? PONS_FLOAT32 : PONS_COMPLEX64; /* of that size: it only moves */
-      for (int64_t r = 0; r < k; r++)
-        cpu_lanes()->load[any](b + r * g->b_row * (int64_t)size, g->b_col, n,
-                                        (char *)panel + (size_t)(r * n) * size);
-      cpu_gemm_loops()->add[g->lane](g->m, n, k, g->alpha, (const char *)g->a + p * g->a_col * (int64_t)size,
-                                     g->a_row, g->a_col, panel, (char *)g->c + j * (int64_t)size, g->c_row);
+      fill_panel(g, p, k, j, n, (char *)panel);
+      cpu_gemm_loops()->add[g->lane](g->m, n, k, g->alpha, (const char *)g->a + p * g->a_col * size, g->a_row,
+                                     g->a_col, panel, (char *)g->c + j * size, g->c_row);
     }
 }
 

@@ -29,10 +29,12 @@ const char *blas_missing(void);
 bool blas_found(void);
 void blas_report(text *json); /* an object */
 
+enum { GEMM_STRIP = 16 }; /* columns of b that lie together in a panel */
 typedef struct gemm_loops {
-  /* c[i * c_row + j] += alpha * a[i * a_row + p * a_col] * b[p * n + j], for i < m, j < n, p < k */
+  /* c[i * c_row + j] += alpha * sum over p < k of a[i * a_row + p * a_col] * b(p, j), for i < m, j < n. The panel
+     holds b strip by strip: (n / GEMM_STRIP rounded up, k, GEMM_STRIP). */
   void (*add[LANE_KINDS])(int64_t m, int64_t n, int64_t k, float alpha, const void *a, int64_t a_row,
-                          int64_t a_col, const void *b, void *c, int64_t c_row);
+                          int64_t a_col, const void *panel, void *c, int64_t c_row);
 } gemm_loops;
 extern const gemm_loops gemm_loops_baseline, gemm_loops_avx2, gemm_loops_avx512;
 const gemm_loops *cpu_gemm_loops(void);

@@ -30,6 +30,7 @@ static int isa_index(void) {
 CHOOSE(lane_loops, cpu_lanes)
 CHOOSE(reduce_loops, cpu_reduce_loops)
 CHOOSE(softmax_loops, cpu_softmax_loops)
+CHOOSE(random_loops, cpu_random_loops)
 CHOOSE(gemm_loops, cpu_gemm_loops)
 
 lane lane_of(pons_dtype d) {

@@ -49,6 +49,12 @@ typedef struct softmax_loops { /* float lanes, n <= TILE */
   void (*scale_double)(double *x, int64_t n, double factor);
 } softmax_loops;
 
+typedef struct random_loops {
+  /* The words of the counters (first + i, second + i), i < n */
+  void (*threefry)(const uint32_t key[2], uint32_t first, uint32_t second, int64_t n, uint32_t *firsts,
+                   uint32_t *seconds);
+} random_loops;
+
 /* x_baseline, x_avx2, ...: -DISA tells which in an .isa.c file. */
 #define ISA_JOIN_NAMES(x, isa) x##_##isa
 #define ISA_JOIN(x, isa) ISA_JOIN_NAMES(x, isa)
@@ -57,12 +63,14 @@ typedef struct softmax_loops { /* float lanes, n <= TILE */
 DECLARE_LOOPS(lane_loops)
 DECLARE_LOOPS(reduce_loops)
 DECLARE_LOOPS(softmax_loops)
+DECLARE_LOOPS(random_loops)
 #undef DECLARE_LOOPS
 
 /* Those of the instruction set in use. */
 const lane_loops *cpu_lanes(void);
 const reduce_loops *cpu_reduce_loops(void);
 const softmax_loops *cpu_softmax_loops(void);
+const random_loops *cpu_random_loops(void);
 
 lane lane_of(pons_dtype d);
 /* Are lanes of d the same bytes as its elements, so that contiguous ones need no load? */

@@ -2,9 +2,11 @@
 
    A key fills its part of the result, of W words: word i of the first half and word i of the second half are
    the two words of counter (i, i + W - half). If W is odd, the word between the halves is the first of
-   counter (half, 0). The result is the bytes of the words, cut at its end. Uses base/, cpu/cursor.h. */
+   counter (half, 0). The result is the bytes of the words, cut at its end. Uses cpu/lanes.h,
+   cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
+#include "backends/cpu/lanes.h"
 
 typedef struct random_job {
   const operand *keys;
@@ -15,14 +17,11 @@ typedef struct random_job {
   int64_t pieces_per_key; /* each PAIRS counters */
 } random_job;
 
-enum { PAIRS = 4096 };
+enum { PAIRS = 8 * TILE };
 
-static void put(const random_job *j, unsigned char *to, int64_t index, uint32_t word) {
-  unsigned char little[4] = {(unsigned char)word, (unsigned char)(word >> 8), (unsigned char)(word >> 16),
-                             (unsigned char)(word >> 24)};
-  int64_t left = j->bytes - 4 * index;
-  if (left >= 4) memcpy(to + 4 * index, little, 4);
-  else memcpy(to + 4 * index, little, (size_t)left);
+/* n words from word `index` on; the last word may be cut. In the order of a little-endian machine, as all are. */
+static void put(const random_job *j, unsigned char *to, int64_t index, const uint32_t *words, int64_t n) {
+  memcpy(to + 4 * index, words, (size_t)smaller(4 * n, j->bytes - 4 * index));
 }
 
 static void random_piece(void *context, int64_t piece) {
@@ -33,16 +32,17 @@ static void random_piece(void *context, int64_t piece) {
   cursor_to(&rows, row);
   const uint32_t *x = (const uint32_t *)j->keys->data + rows.offset[0];
   const uint32_t key[2] = {x[0], x[j->key_stride]};
-  uint32_t words[2];
+  uint32_t firsts[TILE], seconds[TILE];
   unsigned char *to = j->out + row * j->bytes;
-  for (int64_t i = first; i < last; i++) {
-    threefry(key, (uint32_t)i, (uint32_t)(i + half + odd), words);
-    put(j, to, i, words[0]);
-    put(j, to, i + half + odd, words[1]);
+  for (int64_t i = first; i < last; i += TILE) {
+    int64_t n = smaller(last - i, TILE);
+    cpu_random_loops()->threefry(key, (uint32_t)i, (uint32_t)(i + half + odd), n, firsts, seconds);
+    put(j, to, i, firsts, n);
+    put(j, to, i + half + odd, seconds, n);
   }
   if (!odd || first > 0) return;
-  threefry(key, (uint32_t)half, 0, words);
-  put(j, to, half, words[0]);
+  cpu_random_loops()->threefry(key, (uint32_t)half, 0, 1, firsts, seconds);
+  put(j, to, half, firsts, 1);
 }
 
 error *cpu_random_bits(const launch *l) {
