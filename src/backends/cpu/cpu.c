@@ -3,6 +3,7 @@
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/calls.h"
 #include "backends/cpu/gemm.h"
+#include <unistd.h>
 
 static const implementation implementations[] = {
     {"Arange", "loops", NULL, cpu_arange},
@@ -48,7 +49,8 @@ static void report(text *json) {
     if (name != cpu_isas()) text_add(json, ", ");
     text_add_json(json, *name);
   }
-  text_add(json, "], \"threads\": %d, \"blas\": ", parallel_threads());
+  text_add(json, "], \"cores\": %ld, \"threads\": %d, \"blas\": ", sysconf(_SC_NPROCESSORS_ONLN),
+           parallel_threads());
   blas_report(json);
   text_add(json, "}");
 }

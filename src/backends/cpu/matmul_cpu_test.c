@@ -107,6 +107,30 @@ static void integers_by_our_own_loops(void **state) {
   unmake(&x);
 }
 
+/* Halves and strides that BLAS does not take need memory of their own. */
+static void no_memory_is_an_error(void **state) {
+  (void)state;
+  made a, b, y;
+  int64_t shape[] = {40, 40};
+  make(&a, PONS_FLOAT16, 2, shape, false);
+  make(&b, PONS_FLOAT16, 2, shape, false);
+  make_out(&y, PONS_FLOAT16, 2, shape);
+  operand in[] = {a.op, b.op};
+  launch l = {NULL, 2, 1, in, &y.op};
+  assert_null(cpu_matmul_blas(&l));
+  int failures = 0;
+  for (int64_t n = 1;; n++) {
+    mem_fail_at(n);
+    error *why = cpu_matmul_blas(&l);
+    int64_t made_since = mem_fail_at(0);
+    failures += why != NULL;
+    error_release(why);
+    if (made_since < n) break;
+  }
+  assert_true(failures >= 3);
+  unmake(&a), unmake(&b), unmake(&y);
+}
+
 static void report_is_json(void **state) {
   (void)state;
   text json = {0};
@@ -120,7 +144,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(agrees_with_loops),        cmocka_unit_test(large_ones_in_blocks),
       cmocka_unit_test(one_matrix_for_the_batch), cmocka_unit_test(integers_by_our_own_loops),
-      cmocka_unit_test(report_is_json),
+      cmocka_unit_test(no_memory_is_an_error), cmocka_unit_test(report_is_json),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }

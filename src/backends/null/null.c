@@ -16,15 +16,24 @@ static error *no_kernel(const kernel *k, const operand *in, const operand *out) 
 
 #define TAKES(name) {name, "nothing", NULL, nothing}
 static const implementation implementations[] = {
-    TAKES("Arange"),        TAKES("ArgPartition"), TAKES("ArgReduce"),     TAKES("ArgSort"),
-    TAKES("Concatenate"),   TAKES("Convolution"),  TAKES("DivMod"),        TAKES("DynamicSlice"),
-    TAKES("DynamicSliceUpdate"), TAKES("Full"),    TAKES("Gather"),        TAKES("GatherAxis"),
-    TAKES("LayerNorm"),     TAKES("LayerNormVJP"), TAKES("LogSumExp"),     TAKES("MaskedScatter"),
-    TAKES("Matmul"),        TAKES("AddMM"),        TAKES("NumberOfElements"), TAKES("Pad"),
-    TAKES("Partition"),     TAKES("RMSNorm"),      TAKES("RMSNormVJP"),    TAKES("RandomBits"),
-    TAKES("Reduce"),        TAKES("RoPE"),         TAKES("ScaledDotProductAttention"), TAKES("Scan"),
-    TAKES("Scatter"),       TAKES("ScatterAxis"),  TAKES("SliceUpdate"),   TAKES("Softmax"),
-    TAKES("Sort"),          TAKES("View"),
+    TAKES("Arange"),        TAKES("ArgPartition"),
+    TAKES("ArgReduce"),     TAKES("ArgSort"),
+    TAKES("Concatenate"),   TAKES("Contiguous"),
+    TAKES("Convolution"),   TAKES("DivMod"),
+    TAKES("DynamicSlice"),  TAKES("DynamicSliceUpdate"),
+    TAKES("Full"),          TAKES("Gather"),
+    TAKES("GatherAxis"),    TAKES("LayerNorm"),
+    TAKES("LayerNormVJP"),  TAKES("LogSumExp"),
+    TAKES("MaskedScatter"), TAKES("Matmul"),
+    TAKES("AddMM"),         TAKES("NumberOfElements"),
+    TAKES("Pad"),           TAKES("Partition"),
+    TAKES("RMSNorm"),       TAKES("RMSNormVJP"),
+    TAKES("RandomBits"),    TAKES("Reduce"),
+    TAKES("RoPE"),          TAKES("ScaledDotProductAttention"),
+    TAKES("Scan"),          TAKES("Scatter"),
+    TAKES("ScatterAxis"),   TAKES("SliceUpdate"),
+    TAKES("Softmax"),       TAKES("Sort"),
+    TAKES("View"),
 };
 
 static int count(void) {
