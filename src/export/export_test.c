@@ -386,6 +386,32 @@ static void stored_shapes_are_computed_again(void **state) {
   pons_function_release(f);
 }
 
+static void endless(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  const pons_shape shape = PONS_SHAPE(1 << 30, 1 << 26);
+  out[0] = pons_exp(pons_broadcast_to(in[0], shape));
+  out[1] = pons_full(shape, in[0]);
+  out[2] = pons_random_bits(shape, 4, pons_random_key(1));
+}
+
+/* A small file may speak of huge arrays: importing makes none, computing them is an error. */
+static void huge_arrays_fail_when_computed(void **state) {
+  (void)state;
+  pons_function f = pons_function_new(endless, 3, NULL, NULL);
+  pons_array x = pons_scalar(1, PONS_FLOAT32), out[3];
+  if (!pons_export(path, .function = f, .inputs = &x, .n_inputs = 1)) fail_msg("%s", pons_error());
+  const size_t before = pons_peak_memory();
+  pons_function g = imported_function();
+  assert_true(pons_call(g, &x, 1, out, 3));
+  for (int i = 0; i < 3; i++) {
+    assert_false(pons_eval(out[i]));
+    pons_clear_error();
+  }
+  assert_true(pons_peak_memory() < before + (1 << 24));
+  pons_function_release(f);
+  pons_function_release(g);
+}
+
 static void nothing_is_left_behind(void **state) {
   (void)state;
   const int64_t before = pons_live_arrays();
@@ -420,6 +446,7 @@ int main(void) {
       TEST(integer_operations_that_a_release_lacks_are_written_in_others),
       TEST(a_failed_export_leaves_the_file_as_it_was),
       TEST(stored_shapes_are_computed_again),
+      TEST(huge_arrays_fail_when_computed),
       TEST(nothing_is_left_behind),
   };
   const int failed = cmocka_run_group_tests(tests, NULL, NULL);
