@@ -163,7 +163,8 @@ static void captured_arrays_are_stored_row_major(void **state) {
   }
 }
 
-static void same_scalar_three_times(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+static void same_scalar_three_times(void *payload, const pons_array *in, int n_in, pons_array *out,
+                                    int n_out) {
   (void)payload, (void)n_in, (void)n_out;
   pons_array a = pons_add(in[0], pons_float(2)), b = pons_multiply(in[0], pons_float(2));
   out[0] = pons_add(pons_add(a, b), pons_add(in[0], pons_float(2)));
@@ -207,8 +208,9 @@ static void keywords_may_come_in_any_order(void **state) {
   check_equal(got, want);
   const char *const wrong[] = {"scale", "shaft"};
   assert_int_equal(pons_imported_call(file, (pons_array[]){x, scale, shift}, 3, wrong, 2, &got, 1), -1);
-  check_error("import: no signature takes ((2, 2) float32, scale=(2, 2) float32, shaft=(2, 2) float32); the file "
-              "has ((2, 2) float32, scale=(2, 2) float32, shift=(2, 2) float32)");
+  check_error(
+      "import: no signature takes ((2, 2) float32, scale=(2, 2) float32, shaft=(2, 2) float32); the file "
+      "has ((2, 2) float32, scale=(2, 2) float32, shift=(2, 2) float32)");
   pons_imported_release(file);
   pons_function_release(f);
 }
@@ -248,7 +250,8 @@ static void centred(void *payload, const pons_array *in, int n_in, pons_array *o
 static void sizes_of_a_shapeless_file_may_differ(void **state) {
   (void)state;
   pons_function f = pons_function_new(centred, 1, NULL, NULL);
-  pons_array in[] = {floats(2, 3, 0), floats(1, 3, 1)}, other[] = {floats(5, 4, 0), floats(1, 4, 1)}, want, got;
+  pons_array in[] = {floats(2, 3, 0), floats(1, 3, 1)}, other[] = {floats(5, 4, 0), floats(1, 4, 1)}, want,
+             got;
   if (!pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .shapeless = true))
     fail_msg("%s", pons_error());
   pons_function g = imported_function();
@@ -283,7 +286,8 @@ static void what_a_cpu_lacks_is_taken_apart(void **state) {
   pons_array in[] = {floats(2, 4, 0.3), pons_reshape(floats(1, 4, 1), PONS_SHAPE(4))}, want, got;
   assert_true(pons_call(f, in, 2, &want, 1));
   for (int gpu = 0; gpu < 2; gpu++) {
-    if (!pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .gpu = gpu)) fail_msg("%s", pons_error());
+    if (!pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .gpu = gpu))
+      fail_msg("%s", pons_error());
     assert_int_equal(names("RMSNorm"), gpu);
     pons_function g = imported_function();
     assert_true(pons_call(g, in, 2, &got, 1));
@@ -298,7 +302,8 @@ static void every_release_has_its_layout(void **state) {
   pons_function f = pons_function_new(network, 2, NULL, NULL);
   pons_array in[] = {floats(4, 3, 0.1), floats(3, 5, -0.4)}, want[2], got[2];
   assert_true(pons_call(f, in, 2, want, 2));
-  const char *const releases[] = {"0.22.0", "0.23.2", "0.25.1", "0.26.5", "0.29.4", "0.31.2", "0.32.0", "0.32.3"};
+  const char *const releases[] = {"0.22.0", "0.23.2", "0.25.1", "0.26.5",
+                                  "0.29.4", "0.31.2", "0.32.0", "0.32.3"};
   for (size_t i = 0; i < sizeof releases / sizeof *releases; i++) {
     if (!pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .release = releases[i]))
       fail_msg("%s: %s", releases[i], pons_error());
@@ -312,7 +317,8 @@ static void every_release_has_its_layout(void **state) {
   }
   assert_false(pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .release = "0.99.0"));
   check_error("not for '0.99.0'");
-  assert_false(pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .release = "0.32.0", .metadata = "m"));
+  assert_false(
+      pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .release = "0.32.0", .metadata = "m"));
   check_error("files for MLX 0.32.0 hold no metadata");
   pons_function_release(f);
 }
@@ -326,7 +332,8 @@ static void integers(void *payload, const pons_array *in, int n_in, pons_array *
 static void integer_operations_that_a_release_lacks_are_written_in_others(void **state) {
   (void)state;
   const int32_t a[] = {7, -7, 7, -7, 6, -6, 0, 1}, b[] = {2, 2, -2, -2, 3, 3, 5, -9};
-  pons_array in[] = {pons_array_from(a, PONS_SHAPE(8), PONS_INT32), pons_array_from(b, PONS_SHAPE(8), PONS_INT32)};
+  pons_array in[] = {pons_array_from(a, PONS_SHAPE(8), PONS_INT32),
+                     pons_array_from(b, PONS_SHAPE(8), PONS_INT32)};
   pons_function f = pons_function_new(integers, 2, NULL, NULL);
   pons_array want[2], got[2];
   assert_true(pons_call(f, in, 2, want, 2));

@@ -7,9 +7,7 @@
 #include "export/export.h"
 #include <pons/ops.h>
 
-static bool is_no_op(const prim *p) {
-  return p == &prim_alias || strcmp(p->name, "Contiguous") == 0;
-}
+static bool is_no_op(const prim *p) { return p == &prim_alias || strcmp(p->name, "Contiguous") == 0; }
 
 static const char *file_name(const prim *p) { return p->row ? row_table[p->row - 1].file_name : p->name; }
 
@@ -93,14 +91,15 @@ static pons_array floor_divide(pons_array a, pons_array b) {
   pons_array other_sign = both(ROW_not_equal, both(ROW_less, rest, zero), both(ROW_less, b, zero));
   pons_array less = both(ROW_logical_and, both(ROW_not_equal, rest, zero), other_sign);
   return row_node(ROW_select, 3,
-               (pons_array[]){less, both(ROW_subtract, quotient, filled_like(1, a)), quotient});
+                  (pons_array[]){less, both(ROW_subtract, quotient, filled_like(1, a)), quotient});
 }
 
 static pons_array decompose_row(row r, const pons_array *in) {
   if (r == ROW_bitwise_invert) return invert(in[0]);
   if (r == ROW_abs) {
     const pons_array x = in[0];
-    return pons_astype(node_make_as(prim_of(r), NULL, 1, in, PONS_COMPLEX64, x->ndim, x->shape), PONS_FLOAT32);
+    return pons_astype(node_make_as(prim_of(r), NULL, 1, in, PONS_COMPLEX64, x->ndim, x->shape),
+                       PONS_FLOAT32);
   }
   if (r == ROW_floor_divide) return floor_divide(in[0], in[1]);
   return NULL;

@@ -173,10 +173,6 @@ def conv(x, w, st):
     return out
 
 
-def nan_last_key(x):
-    return x
-
-
 def sdpa(ins, st, dts):
     q, k, v = (i.astype(np.float64) for i in ins[:3])
     rest = list(ins[3:])
@@ -286,9 +282,16 @@ def run_op(e, ins, dts, shapes):
         if dts[0] == "complex64":
             a = x.astype(np.complex128)
         return [UNARY[op](a)]
+    if op == "Sign" and dts[0] == "bool":
+        return [x]
     if op == "Sign":
         return [np.sign(wide[0]) if dts[0] != "complex64" else
                 np.where(x == 0, x, x / np.abs(x))]
+    if op == "Subtract" and dts[0] == "bool":
+        return [ins[0] ^ ins[1]]
+    if op == "Remainder" and isint:
+        zero = ins[1] == 0  # NumPy says 0
+        return [np.where(zero, ins[0], np.mod(*(i.astype(np.uint8) if dts[0] == "bool" else i for i in ins)))]
     if op in BINARY:
         a, b = (i.astype(np.complex128) if d == "complex64" else i for i, d in zip(wide, dts))
         r = BINARY[op](a, b)
@@ -299,6 +302,8 @@ def run_op(e, ins, dts, shapes):
         if isint:
             return [(wide[0] / wide[1])]
         return [np.true_divide(wide[0], wide[1])]
+    if op == "FloorDivide" and dts[0] == "complex64":
+        return [wide[0] / wide[1]]  # MLX floors no complex number
     if op == "FloorDivide":
         return [np.floor_divide(wide[0], wide[1])]
     if op == "DivMod":
@@ -306,6 +311,9 @@ def run_op(e, ins, dts, shapes):
         return [np.floor_divide(wide[0], wide[1]), np.mod(wide[0], wide[1])]
     if op == "Power":
         return [np.power(*wide)]
+    if op == "LogAddExp" and dts[0] == "complex64":
+        low, high = np.where(ins[0].real < ins[1].real, *ins), np.where(ins[0].real < ins[1].real, *ins[::-1])
+        return [high + np.log(1 + np.exp(low.astype(np.complex128) - high))]
     if op == "LogAddExp":
         return [np.logaddexp(*wide)]
     if op == "Select":

