@@ -28,19 +28,24 @@ static bool subject_of(const conformance_case *c, subject *s) {
   return true;
 }
 
-static void judge_case(const conformance_case *c, void (*judge)(const subject *, uint64_t *)) {
+static bool judge_case(const conformance_case *c, void (*judge)(const subject *, uint64_t *)) {
   const pons_scope scope = pons_scope_open();
   subject s;
-  if (subject_of(c, &s)) {
+  const bool judged = subject_of(c, &s);
+  if (judged) {
     judge(&s, &seed);
     pons_function_release(s.f);
   }
   pons_scope_close(scope);
+  return judged;
 }
 
 static void derivatives_agree_with_differences(void **state) {
   (void)state;
-  for (int i = 0; i < conformance_count(); i++) judge_case(conformance_at(i), judge_first);
+  int judged = 0;
+  for (int i = 0; i < conformance_count(); i++) judged += judge_case(conformance_at(i), judge_first);
+  print_message("%d of %d cases have derivatives\n", judged, conformance_count());
+  assert_true(judged > conformance_count() / 3);
 }
 
 static void derivatives_of_gradients_agree_with_differences(void **state) {
