@@ -216,7 +216,12 @@ static variant *trace(compiled *c, const pons_array *in, int n_in, bool *call_it
   *call_it = false;
   traced t;
   tape walked = {0};
+  const unsigned failures = eval_failures();
   if (!function_trace(c->f, in, n_in, &t)) return NULL;
+  if (eval_failures() != failures) { /* it read a value, and went on with what it was not */
+    traced_free(&t);
+    return NULL;
+  }
   show_graph(t.out, t.n_out);
   variant *v = variant_new(n_in, t.n_out);
   bool fine = v && tape_walk(&walked, t.out, t.n_out, t.in, t.n_in);

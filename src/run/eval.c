@@ -268,15 +268,20 @@ static bool eval(const pons_array *arrays, int count, bool wait_here) {
   error *why = start(&w, arrays, count, wait_here);
   for (size_t i = 0; wait_here && i < w.n_events; i++) event_wait(w.events[i]);
   walk_free(&w);
-  bool fine = !why;
+  for (int i = 0; !why && i < count; i++)
+    if (node_failed(arrays[i])) why = error_keep(arrays[i]->error);
+  error_meet(why);
   error_release(why);
-  for (int i = 0; fine && i < count; i++) {
-    if (!node_failed(arrays[i])) continue;
-    error_meet(arrays[i]->error);
-    fine = false;
-  }
+  return !why;
+}
+
+static _Thread_local unsigned failures;
+unsigned eval_failures(void) { return failures; }
+
+static bool counted(bool fine) {
+  failures += !fine;
   return fine;
 }
 
-bool pons_eval_many(const pons_array *arrays, int count) { return eval(arrays, count, true); }
-bool pons_async_eval_many(const pons_array *arrays, int count) { return eval(arrays, count, false); }
+bool pons_eval_many(const pons_array *arrays, int count) { return counted(eval(arrays, count, true)); }
+bool pons_async_eval_many(const pons_array *arrays, int count) { return counted(eval(arrays, count, false)); }

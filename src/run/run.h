@@ -28,6 +28,11 @@ void plan_execute(const plan *p, workspace *w, run_input *in, run_output *out);
 /* The elements in row-major order in memory of their own. */
 buffer *run_row_major(const device *d, const operand *x, error **why);
 
+/* ---- eval.c ---- */
+
+/* How many evaluations have failed on this thread: a function that was traced while one did took a way it did not mean to. */
+unsigned eval_failures(void);
+
 /* ---- watch.c: PONS_SHOW=graph,plan,kernel,launch prints to stderr what is worked on ---- */
 
 enum { SHOW_GRAPH = 1, SHOW_PLAN = 2, SHOW_KERNEL = 4, SHOW_LAUNCH = 8 };

@@ -1,0 +1,271 @@
+/* Tests of compiled functions: one plan per signature, replayed; what is captured; gradients; threads. */
+#include "run/run.h"
+#include <pons/ops.h>
+#include <pthread.h>
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+static pons_array floats(int n, const float *values) {
+  return pons_array_from(values, PONS_SHAPE(n), PONS_FLOAT32);
+}
+#define FLOATS(...) floats((int)(sizeof((float[]){__VA_ARGS__}) / sizeof(float)), (float[]){__VA_ARGS__})
+
+static void check(pons_array a, int n, const float *expected) {
+  const float *data = pons_data(a);
+  assert_non_null(data);
+  assert_int_equal(pons_size(a), n);
+  for (int i = 0; i < n; i++) assert_true(data[i] == expected[i]);
+}
+#define CHECK(a, ...) check(a, (int)(sizeof((float[]){__VA_ARGS__}) / sizeof(float)), (float[]){__VA_ARGS__})
+
+static atomic_int calls;
+static void square_plus_one(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  calls++;
+  out[0] = pons_add(pons_multiply(in[0], in[0]), pons_float(1));
+}
+
+static pons_function compiled(pons_callback callback, int n_out, void *payload) {
+  pons_function f = pons_function_new(callback, n_out, payload, NULL), g = pons_compile(f);
+  pons_function_release(f);
+  assert_non_null(g);
+  calls = 0;
+  return g;
+}
+
+static void the_function_is_called_once_per_signature(void **state) {
+  (void)state;
+  pons_function f = compiled(square_plus_one, 1, NULL);
+  CHECK(pons_apply(f, FLOATS(1, 2)), 2, 5);
+  CHECK(pons_apply(f, FLOATS(3, 4)), 10, 17);
+  assert_int_equal(calls, 1);
+  CHECK(pons_apply(f, FLOATS(3, 4, 5)), 10, 17, 26);
+  assert_int_equal(calls, 2);
+  assert_true(pons_item(pons_apply(f, pons_scalar(3, PONS_INT32))) == 10);
+  assert_int_equal(calls, 3);
+  CHECK(pons_apply(f, FLOATS(5, 6)), 26, 37);
+  assert_int_equal(calls, 3);
+  pons_function_release(f);
+}
+
+static void inputs_may_be_lazy_and_strided(void **state) {
+  (void)state;
+  pons_function f = compiled(square_plus_one, 1, NULL);
+  pons_array x = pons_add(FLOATS(0, 1), pons_float(1));
+  CHECK(pons_apply(f, x), 2, 5);
+  pons_array m = pons_transpose(pons_reshape(FLOATS(1, 2, 3, 4), PONS_SHAPE(2, 2)));
+  CHECK(pons_apply(f, m), 2, 10, 5, 17);
+  pons_array row = pons_broadcast_to(pons_float(3), PONS_SHAPE(2));
+  CHECK(pons_apply(f, row), 10, 10);
+  assert_int_equal(calls, 2);
+  pons_function_release(f);
+}
+
+static void odd_results(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)n_in, (void)n_out;
+  calls++;
+  out[0] = in[1];
+  out[1] = pons_multiply(*(pons_array *)payload, pons_float(2)); /* does not depend on the inputs */
+  out[2] = pons_add(in[0], out[1]);
+  out[3] = out[2];
+  out[4] = pons_transpose(pons_reshape(out[2], PONS_SHAPE(1, 2)));
+}
+
+static void results_may_be_inputs_constants_views_and_equal(void **state) {
+  (void)state;
+  pons_array captured = FLOATS(10, 20), out[5];
+  pons_function f = compiled(odd_results, 5, &captured);
+  for (int i = 0; i < 3; i++) {
+    const pons_array in[] = {FLOATS(1, 2), FLOATS(3, 4)};
+    assert_true(pons_call(f, in, 2, out, 5));
+    CHECK(out[0], 3, 4);
+    CHECK(out[1], 20, 40);
+    CHECK(out[2], 21, 42);
+    CHECK(out[3], 21, 42);
+    CHECK(out[4], 21, 42);
+  }
+  assert_int_equal(calls, 1);
+  pons_function_release(f);
+  CHECK(out[1], 20, 40); /* results outlive the function */
+}
+
+static void gradients_go_through(void **state) {
+  (void)state;
+  pons_function f = compiled(square_plus_one, 1, NULL), g = pons_grad(f, (pons_axes){0});
+  pons_array x = pons_scalar(3, PONS_FLOAT32);
+  assert_true(pons_item(pons_apply(g, x)) == 6);
+  pons_function h = pons_compile(g); /* and the other way round */
+  calls = 0;
+  assert_true(pons_item(pons_apply(h, x)) == 6);
+  assert_true(pons_item(pons_apply(h, pons_scalar(4, PONS_FLOAT32))) == 8);
+  assert_int_equal(calls, 1);
+  pons_function_release(h);
+  pons_function_release(g);
+  pons_function_release(f);
+}
+
+static void times_captured(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)n_in, (void)n_out;
+  out[0] = pons_multiply(in[0], *(pons_array *)payload);
+}
+static void calls_compiled(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)n_in, (void)n_out;
+  pons_array captured = in[0];
+  pons_function f = compiled(times_captured, 1, &captured);
+  out[0] = pons_apply(f, *(pons_array *)payload); /* the input is not traced, what f captures is */
+  pons_function_release(f);
+}
+
+static void gradients_reach_what_is_captured(void **state) {
+  (void)state;
+  pons_array five = pons_scalar(5, PONS_FLOAT32);
+  pons_function f = pons_function_new(calls_compiled, 1, &five, NULL), g = pons_grad(f, (pons_axes){0});
+  assert_true(pons_item(pons_apply(g, pons_scalar(3, PONS_FLOAT32))) == 5);
+  pons_function_release(g);
+  pons_function_release(f);
+}
+
+static void reads(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_item(in[0]) > 0 ? in[0] : pons_negative(in[0]);
+}
+
+static void reading_a_value_inside_is_an_error(void **state) {
+  (void)state;
+  pons_function f = compiled(reads, 1, NULL);
+  pons_array y = pons_apply(f, pons_scalar(3, PONS_FLOAT32));
+  assert_non_null(pons_error_of(y));
+  assert_non_null(strstr(pons_error(), "a placeholder has no value"));
+  pons_clear_error();
+  pons_function_release(f);
+}
+
+static void many_signatures_are_bounded(void **state) {
+  (void)state;
+  pons_function f = compiled(square_plus_one, 1, NULL);
+  static const float values[200];
+  for (int n = 1; n <= 100; n++) assert_true(pons_item(pons_sum(pons_apply(f, floats(n, values)))) == n);
+  assert_int_equal(calls, 100);
+  assert_true(pons_item(pons_apply(f, floats(1, values))) == 1); /* was given up */
+  assert_int_equal(calls, 101);
+  assert_true(pons_item(pons_sum(pons_apply(f, floats(99, values)))) == 99);
+  assert_int_equal(calls, 101);
+  pons_function_release(f);
+}
+
+static void replaying_leaves_nothing_behind(void **state) {
+  (void)state;
+  pons_function f = compiled(square_plus_one, 1, NULL);
+  int64_t arrays = 0;
+  size_t bytes = 0;
+  for (int i = 0; i < 100; i++) {
+    pons_scope s = pons_scope_open();
+    CHECK(pons_apply(f, FLOATS(1, 2)), 2, 5);
+    pons_scope_close(s);
+    if (i == 10) arrays = pons_live_arrays(), bytes = pons_active_memory();
+  }
+  assert_int_equal(pons_live_arrays(), arrays);
+  assert_int_equal(pons_active_memory(), bytes);
+  pons_function_release(f);
+}
+
+static void its_own_results_may_be_its_inputs(void **state) {
+  (void)state;
+  pons_function f = compiled(square_plus_one, 1, NULL);
+  pons_array x = pons_keep(FLOATS(0, 1));
+  for (int i = 0; i < 4; i++) {
+    pons_scope s = pons_scope_open();
+    pons_set(&x, pons_apply(f, x));
+    pons_scope_close(s);
+  }
+  CHECK(x, 26, 677);
+  pons_release(x);
+  pons_function_release(f);
+}
+
+enum { THREADS = 4, TURNS = 100 };
+static pons_function together;
+static void *call_together(void *context) {
+  const int number = *(int *)context;
+  bool fine = true;
+  for (int i = 0; i < TURNS; i++) {
+    pons_scope s = pons_scope_open();
+    static const float zeros[8];
+    pons_array y = pons_apply(together, floats(1 + (i + number) % 8, zeros));
+    const float *data = pons_data(y);
+    fine &= data && data[0] == 1;
+    pons_scope_close(s);
+  }
+  return fine ? context : NULL;
+}
+
+static void threads_share_a_compiled_function(void **state) {
+  (void)state;
+  pthread_t threads[THREADS];
+  int numbers[THREADS];
+  together = compiled(square_plus_one, 1, NULL);
+  for (int i = 0; i < THREADS; i++) {
+    numbers[i] = i;
+    assert_int_equal(pthread_create(&threads[i], NULL, call_together, &numbers[i]), 0);
+  }
+  for (int i = 0; i < THREADS; i++) {
+    void *result;
+    pthread_join(threads[i], &result);
+    assert_ptr_equal(result, &numbers[i]);
+  }
+  pons_function_release(together);
+}
+
+static void every_allocation_may_fail(void **state) {
+  (void)state;
+  pons_array x = FLOATS(1, 2);
+  const int64_t before = pons_live_arrays();
+  for (int64_t n = 1;; n++) {
+    assert_true(n < 1000);
+    pons_scope s = pons_scope_open();
+    pons_function f = compiled(square_plus_one, 1, NULL);
+    mem_fail_at(n);
+    const float *data = pons_data(pons_apply(f, x));
+    const float *again = pons_data(pons_apply(f, x));
+    const bool reached = mem_fail_at(0) >= n;
+    assert_true(reached || (data && again));
+    assert_true((data && again) || !pons_ok());
+    assert_true(!data || data[1] == 5);
+    assert_true(!again || again[1] == 5);
+    pons_clear_error();
+    pons_scope_close(s);
+    pons_function_release(f);
+    assert_int_equal(pons_live_arrays(), before);
+    if (!reached) break;
+  }
+}
+
+static int open_scope(void **state) {
+  static pons_scope scope;
+  scope = pons_scope_open();
+  *state = &scope;
+  return 0;
+}
+static int close_scope(void **state) {
+  pons_scope_close(*(pons_scope *)*state);
+  return pons_ok() && pons_live_arrays() == 0 ? 0 : 1;
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_scope, close_scope)
+  const struct CMUnitTest tests[] = {
+      TEST(the_function_is_called_once_per_signature),
+      TEST(inputs_may_be_lazy_and_strided),
+      TEST(results_may_be_inputs_constants_views_and_equal),
+      TEST(gradients_go_through),
+      TEST(gradients_reach_what_is_captured),
+      TEST(reading_a_value_inside_is_an_error),
+      TEST(many_signatures_are_bounded),
+      TEST(replaying_leaves_nothing_behind),
+      TEST(its_own_results_may_be_its_inputs),
+      TEST(threads_share_a_compiled_function),
+      TEST(every_allocation_may_fail),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
