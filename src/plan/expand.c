@@ -159,7 +159,8 @@ static int32_t make_view_of(draft *d, const node *n, int32_t value, pons_dtype d
   before.offset = from.offset;
   for (int i = 0; i < from.ndim; i++) before.strides[i] = from.strides[i];
   if (!n->prim->view(n->params, n->in[0], &before, &s, &after)) return -1;
-  if (after.offset == from.offset && from.dtype == dtype && shape_equal(s.n, s.dims, from.ndim, from.shape) &&
+  if (!n->prim->opaque && after.offset == from.offset && from.dtype == dtype &&
+      shape_equal(s.n, s.dims, from.ndim, from.shape) &&
       memcmp(after.strides, from.strides, (size_t)s.n * sizeof *after.strides) == 0)
     return value;
   draft_value v = from;
