@@ -48,8 +48,8 @@ static bool is_unsigned(pons_dtype d) {
   return d == PONS_UINT8 || d == PONS_UINT16 || d == PONS_UINT32 || d == PONS_UINT64;
 }
 
-/* A row-major array of numbers from low to below high. Numbers go through float64 or int64 and a cast, so that the library
-   rounds them as it does. */
+/* A row-major array of numbers from low to below high. Numbers go through float64 or int64 and a cast, so
+   that the library rounds them as it does. */
 static pons_array values(int ndim, const int64_t *dims, pons_dtype d, double low, double high,
                          uint64_t *state) {
   int64_t size = 1;

@@ -1,5 +1,6 @@
-/* conformance_cases.h: small calls that together cover every primitive and every public op, for tests that hold something of all of
-   them: values against plain references, gradients against differences, vmap against a loop, a round trip through a file.
+/* conformance_cases.h: small calls that together cover every primitive and every public op, for tests that
+   hold something of all of them: values against plain references, gradients against differences, vmap against
+   a loop, a round trip through a file.
 
    A case is a function from inputs to results, and what the inputs look like. Its own element type is free within `types`:
        for (int i = 0; i < conformance_count(); i++) {

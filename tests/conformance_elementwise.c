@@ -1,4 +1,5 @@
-/* conformance_elementwise.c: a case per row of elementwise.def, in its test range, and mixtures of shapes, dtypes and C scalars. */
+/* conformance_elementwise.c: a case per row of elementwise.def, in its test range, and mixtures of shapes,
+   dtypes and C scalars. */
 #include "kernel/kernel.h"
 #include "conformance_cases.h"
 

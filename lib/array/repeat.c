@@ -29,7 +29,8 @@ pons_array pons_repeat(pons_array x, int repeats, int axis) {
   return pons_reshape(y, (pons_shape){n, dims});
 }
 
-/* The whole array reps[i] times along axis i; as in NumPy the shorter of shape and reps is filled up with ones in front. */
+/* The whole array reps[i] times along axis i; as in NumPy the shorter of shape and reps is filled up with
+   ones in front. */
 pons_array pons_tile(pons_array x, pons_shape reps) {
   const int n = pons_ndim(x), m = reps.count;
   const int count = n > m ? n : m;

@@ -1,5 +1,5 @@
-/* threefry.c: Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, 2011): two
-   random words from a key and a counter, in any order. */
+/* threefry.c: Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as
+   1, 2, 3, 2011): two random words from a key and a counter, in any order. */
 #include "base/base.h"
 
 static uint32_t rotate(uint32_t x, int by) { return x << by | x >> (32 - by); }

@@ -1,8 +1,8 @@
 /* attention.c: ScaledDotProductAttention, softmax(scale q kT + mask) v, a composite.
 
-   q (batch, heads, L, dim), k and v (batch, kv heads, S, ...); head h attends with kv head h * kv heads / heads. Then, as
-   parameters tell, a mask that broadcasts to (batch, heads, L, S), and sinks (heads), each a score without a value.
-   Uses graph/. */
+   q (batch, heads, L, dim), k and v (batch, kv heads, S, ...); head h attends with kv head h * kv heads /
+   heads. Then, as parameters tell, a mask that broadcasts to (batch, heads, L, S), and sinks (heads), each a
+   score without a value. Uses graph/. */
 #include "ops/ops.h"
 #include <float.h>
 #include <math.h>

@@ -1,5 +1,5 @@
-/* batch.c: what vmap rules share. A rule moves the batch of every operand to axis 0 and applies the primitive there, its axes one
-   further on; moving is a view. Uses graph/. */
+/* batch.c: what vmap rules share. A rule moves the batch of every operand to axis 0 and applies the primitive
+   there, its axes one further on; moving is a view. Uses graph/. */
 #include "ops/ops.h"
 
 shape batch_slice_shape(const vmap_call *c, int i) {

@@ -1,5 +1,5 @@
-/* broadcast.c: repeating without copying: Broadcast, BroadcastAxes, and NumberOfElements, which files written for any shape use
-   in the place of constants. Uses base/, graph/. */
+/* broadcast.c: repeating without copying: Broadcast, BroadcastAxes, and NumberOfElements, which files written
+   for any shape use in the place of constants. Uses base/, graph/. */
 #include "ops/ops.h"
 
 /* ---- Broadcast: to the stored shape; with several operands to the shape they broadcast to ---- */

@@ -1,6 +1,8 @@
-/* checks.c: what constructors and infer functions ask about their operands and parameters, and small steps many ops take.
+/* checks.c: what constructors and infer functions ask about their operands and parameters, and small steps
+   many ops take.
 
-   Infer functions see parameters from files too: nothing about them may be taken for granted. Uses base/, graph/. */
+   Infer functions see parameters from files too: nothing about them may be taken for granted. Uses base/,
+   graph/. */
 #include "ops/ops.h"
 
 /* ---- operands ---- */

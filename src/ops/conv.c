@@ -1,7 +1,9 @@
-/* conv.c: Convolution, channels last: cross-correlation with stride, padding, dilation of kernel and input, groups.
+/* conv.c: Convolution, channels last: cross-correlation with stride, padding, dilation of kernel and input,
+   groups.
 
-   Along a spatial axis of size n, kernel size k, output element o reads position o * stride + j * kernel_dilation - pad_lo of the
-   input spread out by input_dilation, for j = 0 .. k-1. Both gradients are convolutions again. Uses base/, graph/. */
+   Along a spatial axis of size n, kernel size k, output element o reads position o * stride + j *
+   kernel_dilation - pad_lo of the input spread out by input_dilation, for j = 0 .. k-1. Both gradients are
+   convolutions again. Uses base/, graph/. */
 #include "ops/ops.h"
 
 enum { LARGEST = 1 << 30 }; /* of a parameter: sums and products of a few stay in int64 */
@@ -73,7 +75,8 @@ static conv_params params_of(const conv_lists *l, int n, int groups, bool flip) 
                        {n, l->input},  groups,      flip};
 }
 
-/* The convolution for lists whose padding may be negative: then x is cropped. NULL where nothing of x is left. */
+/* The convolution for lists whose padding may be negative: then x is cropped. NULL where nothing of x is
+   left. */
 static pons_array conv_cropped(conv_lists *l, int groups, bool flip, pons_array x, pons_array w) {
   if (node_failed(x) || node_failed(w)) return node_failed(x) ? x : w;
   const int n = x->ndim - 2;
@@ -98,7 +101,8 @@ static pons_array conv_cropped(conv_lists *l, int groups, bool flip, pons_array 
   return conv(&p, pons_slice(x, (pons_shape){n + 2, start}, (pons_shape){n + 2, stop}, PONS_SCALAR), w);
 }
 
-/* (g * a, spatial..., b) to (b * g, spatial..., a) with the groups kept apart: group k's a and b change places. */
+/* (g * a, spatial..., b) to (b * g, spatial..., a) with the groups kept apart: group k's a and b change
+   places. */
 static pons_array swap_channels(pons_array w, int groups) {
   const int n = w->ndim;
   pons_array apart = pons_unflatten(w, 0, PONS_SHAPE(groups, w->shape[0] / groups));
@@ -125,8 +129,8 @@ static pons_array input_gradient(const conv_params *p, const node *x, pons_array
   return g ? g : zeros_of(x);
 }
 
-/* Batch and channels change places: x is (C, spatial..., N), the cotangent the kernel (O, spatial..., N). Groups, which then
-   stand in the batch of x, become channels again. */
+/* Batch and channels change places: x is (C, spatial..., N), the cotangent the kernel (O, spatial..., N).
+   Groups, which then stand in the batch of x, become channels again. */
 static pons_array weight_gradient(const conv_params *p, pons_array x, const node *w, pons_array ct) {
   const int n = x->ndim - 2, groups = p->groups;
   const int64_t channels = x->shape[n + 1] / groups;

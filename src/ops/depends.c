@@ -1,4 +1,5 @@
-/* depends.c: values passed on as they are: StopGradient, and Depends, which also waits for others. Uses graph/. */
+/* depends.c: values passed on as they are: StopGradient, and Depends, which also waits for others. Uses
+   graph/. */
 #include "ops/ops.h"
 
 static bool same_view(const void *params, const node *in, const view *in_view, const shape *s, view *out) {

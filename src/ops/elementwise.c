@@ -1,7 +1,8 @@
 /* elementwise.c: the constructors of the rows of kernel/elementwise.def.
 
-   Operands are brought to one dtype (base/ has the rules of promotion; then what the row asks for) and one shape by casts and
-   broadcasts, which are nodes of their own. Where nothing needs that, a call costs the node alone. Uses kernel/ (rows), graph/. */
+   Operands are brought to one dtype (base/ has the rules of promotion; then what the row asks for) and one
+   shape by casts and broadcasts, which are nodes of their own. Where nothing needs that, a call costs the
+   node alone. Uses kernel/ (rows), graph/. */
 #include "ops/ops.h"
 
 static const char *name_of(row r) { return r == ROW_select ? "where" : row_table[r].name; }

@@ -1,5 +1,6 @@
-/* gather.c: reading at computed places: Gather (slices at one index per axis), take, GatherAxis (take_along_axis). Negative
-   indices count from the end; that they are in range is seen when they are computed. Uses base/, graph/. */
+/* gather.c: reading at computed places: Gather (slices at one index per axis), take, GatherAxis
+   (take_along_axis). Negative indices count from the end; that they are in range is seen when they are
+   computed. Uses base/, graph/. */
 #include "ops/ops.h"
 
 /* ---- Gather: result is indices' shape + slice_sizes ---- */
@@ -60,7 +61,8 @@ static void gather_jvp(const jvp_call *c) {
   c->out_tangents[0] = node_make(&prim_gather, c->params, c->n_in, in);
 }
 
-/* A batch of indices alone makes more places; a batch of x becomes one more axis that is indexed, by the slice's number. */
+/* A batch of indices alone makes more places; a batch of x becomes one more axis that is indexed, by the
+   slice's number. */
 static void gather_vmap(const vmap_call *c) {
   const gather_params *p = c->params;
   const int n = p->axes.n;

@@ -1,10 +1,12 @@
-/* norm.c: RMSNorm, LayerNorm and their gradients as files from GPUs hold them, over the last axis. All are composites: computed in
-   float32 (float64 for float64), cast to the result's dtype, then weighted. Uses graph/. */
+/* norm.c: RMSNorm, LayerNorm and their gradients as files from GPUs hold them, over the last axis. All are
+   composites: computed in float32 (float64 for float64), cast to the result's dtype, then weighted. Uses
+   graph/. */
 #include "ops/ops.h"
 
 /* ---- what the four share ---- */
 
-/* Checks in[0 .. n_weights]: x, then weights and biases, each of the last axis' length or one element that stands for none. */
+/* Checks in[0 .. n_weights]: x, then weights and biases, each of the last axis' length or one element that
+   stands for none. */
 static error *norm_check(const char *op, int n_in, int want, int n_weights, const pons_array *in,
                          pons_dtype *dtype) {
   error *e = check_count(op, n_in, want);

@@ -1,4 +1,5 @@
-/* ops.c: the list of all primitives: the rows of elementwise.def and every record of this folder and of graph/. */
+/* ops.c: the list of all primitives: the rows of elementwise.def and every record of this folder and of
+   graph/. */
 #include "ops/ops.h"
 
 const prim *const pons_prims[] = {

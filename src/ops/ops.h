@@ -1,5 +1,6 @@
-/* ops.h: the door of ops/: the records of the primitives and what the files of this folder share. Constructors are public
-   (pons/ops.h); each record stands beside its constructor. Uses base/, kernel/ (rows), graph/. */
+/* ops.h: the door of ops/: the records of the primitives and what the files of this folder share.
+   Constructors are public (pons/ops.h); each record stands beside its constructor. Uses base/, kernel/
+   (rows), graph/. */
 #ifndef OPS_H
 #define OPS_H
 #include "graph/graph.h"
@@ -35,7 +36,8 @@ pons_array operand_fault(const char *op, int n, const pons_array *in);
 pons_array same_array(pons_array x);
 /* NULL, or the error that `op` takes `want` operands. */
 error *check_count(const char *op, int n_in, int want);
-/* `axes` as 0 .. ndim-1 in their order, into out[PONS_MAX_NDIM]; all of them, ascending, when left out. Error: out of range, twice. */
+/* `axes` as 0 .. ndim-1 in their order, into out[PONS_MAX_NDIM]; all of them, ascending, when left out.
+   Error: out of range, twice. */
 error *axes_normal(const char *op, const node *x, pons_axes axes, int64_t *out, int *count);
 void axes_sort(int64_t *axes, int count); /* ascending */
 /* Axes among parameters: each 0 .. ndim-1, none twice. */
@@ -51,7 +53,8 @@ bool dtype_is_integer(pons_dtype d); /* and not bool */
 
 /* ---- small steps many ops take ---- */
 
-/* pons_astype, but x itself if it has that dtype; then the result is not weak's business: dtypes are settled here. */
+/* pons_astype, but x itself if it has that dtype; then the result is not weak's business: dtypes are settled
+   here. */
 pons_array as_dtype(pons_array x, pons_dtype dtype);
 /* pons_broadcast_to, but x itself if it has that shape. */
 pons_array as_shape(pons_array x, int n, const int64_t *dims);

@@ -1,5 +1,5 @@
-/* random.c: RandomBits, and keys. Numbers come from Threefry 2x32 with 20 rounds (Salmon et al. 2011), the same bits as MLX's for
-   the same key; distributions made of them are in lib/array/random.c. Uses graph/. */
+/* random.c: RandomBits, and keys. Numbers come from Threefry 2x32 with 20 rounds (Salmon et al. 2011), the
+   same bits as MLX's for the same key; distributions made of them are in lib/array/random.c. Uses graph/. */
 #include "ops/ops.h"
 #include <stdatomic.h>
 
@@ -48,8 +48,8 @@ pons_array pons_random_key(uint64_t seed) {
   return pons_array_from((uint32_t[]){(uint32_t)(seed >> 32), (uint32_t)seed}, PONS_SHAPE(2), PONS_UINT32);
 }
 
-/* The thread's key is split at each use, as MLX does it: the first half stays, the second is used. That is done here and at once,
-   so that the key has no history. */
+/* The thread's key is split at each use, as MLX does it: the first half stays, the second is used. That is
+   done here and at once, so that the key has no history. */
 typedef struct key_sequence {
   bool seeded;
   uint32_t key[2];

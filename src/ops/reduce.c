@@ -1,5 +1,5 @@
-/* reduce.c: Reduce (sum, prod, min, max, all, any) and ArgReduce. The primitive leaves reduced axes as 1; without keepdims a
-   Squeeze follows. Uses base/, graph/. */
+/* reduce.c: Reduce (sum, prod, min, max, all, any) and ArgReduce. The primitive leaves reduced axes as 1;
+   without keepdims a Squeeze follows. Uses base/, graph/. */
 #include "ops/ops.h"
 
 static const char *const kind_names[REDUCE_KINDS] = {"all", "any", "sum", "prod", "min", "max"};
@@ -38,8 +38,8 @@ static error *reduce_infer(const void *params, int n_in, const pons_array *in, s
   return spec_set(op, out, reduced_dtype(p->kind, dtype_of(in[0])), s.n, s.dims);
 }
 
-/* d prod / d x_i is the product of the others: of those before times those behind, which divides by nothing. The reduced axes
-   are moved to the end and made one. */
+/* d prod / d x_i is the product of the others: of those before times those behind, which divides by nothing.
+   The reduced axes are moved to the end and made one. */
 static pons_array others_product(pons_array x, ints axes) {
   int order[PONS_MAX_NDIM], n = 0, back[PONS_MAX_NDIM];
   bool reduced[PONS_MAX_NDIM] = {false};
@@ -120,7 +120,7 @@ static pons_array reduce(int kind, struct pons_reduce_args args) {
     y = node_make(&prim_reduce, &params, 1, &x);
   } else { /* each element is its own sum */
     const pons_dtype dtype = reduced_dtype(kind, dtype_of(x));
-    if (n == 0 && args.axes.at && kind != REDUCE_AND && kind != REDUCE_OR)
+    if (n == 0 && kind != REDUCE_AND && kind != REDUCE_OR)
       return same_array(x); /* as MLX: not even widened */
     y = x->dtype == dtype ? x : pons_astype(x, dtype);
   }

@@ -1,12 +1,15 @@
-/* reshape.c: the same elements in the same order under other sizes: Reshape, Flatten, Unflatten, Squeeze, ExpandDims.
+/* reshape.c: the same elements in the same order under other sizes: Reshape, Flatten, Unflatten, Squeeze,
+   ExpandDims.
 
-   All are views where the strides allow it: runs of axes that can be walked as one are cut anew. Uses base/, graph/. */
+   All are views where the strides allow it: runs of axes that can be walked as one are cut anew. Uses base/,
+   graph/. */
 #include "ops/ops.h"
 
 /* ---- what the five share ---- */
 
-/* Strides for `to` (m sizes) over the elements of `from` (n sizes with strides `steps`); false if a copy is needed. Axes are
-   taken in groups of equal product; each group of `from` must be walkable as one axis. Neither shape is empty. */
+/* Strides for `to` (m sizes) over the elements of `from` (n sizes with strides `steps`); false if a copy is
+   needed. Axes are taken in groups of equal product; each group of `from` must be walkable as one axis.
+   Neither shape is empty. */
 static bool regroup(int n, const int64_t *from, const int64_t *steps, int m, const int64_t *to,
                     int64_t *out) {
   int i = 0, k = 0;

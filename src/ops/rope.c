@@ -1,7 +1,7 @@
 /* rope.c: RoPE, rotary positions (Su et al. 2021, arXiv:2104.09864), a composite.
 
-   Position t turns pair i of the first `dims` features by the angle (t + offset) scale base^(-2i / dims), or / freqs[i].
-   Pairs are (2i, 2i + 1) if traditional, else (i, i + dims/2). Uses graph/. */
+   Position t turns pair i of the first `dims` features by the angle (t + offset) scale base^(-2i / dims), or
+   / freqs[i]. Pairs are (2i, 2i + 1) if traditional, else (i, i + dims/2). Uses graph/. */
 #include "ops/ops.h"
 #include <math.h>
 

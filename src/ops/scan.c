@@ -24,7 +24,8 @@ static pons_array scan(int kind, pons_array x, int axis, bool reverse, bool incl
 
 /* ---- gradients ---- */
 
-/* x with everything moved one place along the axis in the direction of the scan (or against it); zero comes in. */
+/* x with everything moved one place along the axis in the direction of the scan (or against it); zero comes
+   in. */
 static pons_array moved_on(pons_array x, int axis, bool towards_end) {
   const int64_t n = x->shape[axis];
   if (n == 0) return x;
@@ -40,7 +41,8 @@ static pons_array moved_on(pons_array x, int axis, bool towards_end) {
                   (pons_shape){d, low}, (pons_shape){d, high}, NULL);
 }
 
-/* Each cotangent goes to the place its extreme was first met at: the running maximum of the places where the scan changed. */
+/* Each cotangent goes to the place its extreme was first met at: the running maximum of the places where the
+   scan changed. */
 static pons_array extreme_vjp(const scan_params *p, pons_array x, pons_array ct) {
   const int64_t n = x->shape[p->axis];
   if (x->size == 0) return ct;

@@ -1,5 +1,6 @@
-/* scatter.c: writing at computed places: Scatter (slices at one index per axis), ScatterAxis (put_along_axis and its sum),
-   MaskedScatter. Where indices repeat under mode NONE, which update stays is not said. Uses base/, graph/. */
+/* scatter.c: writing at computed places: Scatter (slices at one index per axis), ScatterAxis (put_along_axis
+   and its sum), MaskedScatter. Where indices repeat under mode NONE, which update stays is not said. Uses
+   base/, graph/. */
 #include "ops/ops.h"
 
 /* ---- Scatter: updates are indices' shape + slice shape, the slice of x's rank ---- */

@@ -1,7 +1,8 @@
-/* slice.c: parts of arrays at fixed places (Slice, SliceUpdate) and at computed ones (DynamicSlice, DynamicSliceUpdate).
+/* slice.c: parts of arrays at fixed places (Slice, SliceUpdate) and at computed ones (DynamicSlice,
+   DynamicSliceUpdate).
 
-   Starts, stops and steps mean what they mean in Python: negative ones count from the end, what lies outside is clipped.
-   Uses base/, graph/. */
+   Starts, stops and steps mean what they mean in Python: negative ones count from the end, what lies outside
+   is clipped. Uses base/, graph/. */
 #include "ops/ops.h"
 
 typedef struct
@@ -13,7 +14,8 @@ typedef struct
 static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* A stop before the first element, which a negative step needs, is kept as -(n + 1): normalising again leaves it there. */
+/* A stop before the first element, which a negative step needs, is kept as -(n + 1): normalising again leaves
+   it there. */
 static error *bounds_of(const char *op, const node *x, ints start, ints stop, ints step, bounds *b) {
   b->size.n = x->ndim;
   if (start.n != x->ndim || stop.n != x->ndim || (step.n && step.n != x->ndim))

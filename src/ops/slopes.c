@@ -5,8 +5,8 @@
        jvp   tangent of y  = sum over the operands of slope * tangent
        vjp   gradient of x = cotangent of y * conjugate of the slope
 
-   The rows marked OWN_RULE come first: complex parts and magnitudes, which have no complex slope, casts, and `select`.
-   Uses kernel/ (rows), graph/. */
+   The rows marked OWN_RULE come first: complex parts and magnitudes, which have no complex slope, casts, and
+   `select`. Uses kernel/ (rows), graph/. */
 #include "ops/ops.h"
 
 /* ---- slopes as values: an array or a number ---- */

@@ -1,4 +1,5 @@
-/* softmax.c: Softmax and LogSumExp over the last axis; over others they are made of simpler ops, as MLX does. Uses graph/. */
+/* softmax.c: Softmax and LogSumExp over the last axis; over others they are made of simpler ops, as MLX does.
+   Uses graph/. */
 #include "ops/ops.h"
 #include <math.h>
 

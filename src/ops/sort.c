@@ -1,4 +1,5 @@
-/* sort.c: Sort, ArgSort, Partition, ArgPartition, NaN last. Equal elements keep their order in Sort and ArgSort. Uses graph/. */
+/* sort.c: Sort, ArgSort, Partition, ArgPartition, NaN last. Equal elements keep their order in Sort and
+   ArgSort. Uses graph/. */
 #include "ops/ops.h"
 
 static error *along_axis_infer(const char *op, int axis, int n_in, const pons_array *in, bool places,

@@ -1,4 +1,5 @@
-/* strided.c: memory seen otherwise: AsStrided, Contiguous, View (the same bytes as another dtype). Uses base/, graph/. */
+/* strided.c: memory seen otherwise: AsStrided, Contiguous, View (the same bytes as another dtype). Uses
+   base/, graph/. */
 #include "ops/ops.h"
 
 /* ---- AsStrided: any offset and strides into the elements of in[0], taken in row-major order ---- */

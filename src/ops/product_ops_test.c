@@ -1,0 +1,99 @@
+/* product_ops_test.c: products, convolutions, softmax and composites, random keys: graphs as MLX writes them, messages. */
+#include "ops/ops_for_tests.h"
+#include <math.h>
+
+static void products(void **unused) {
+  (void)unused;
+  pons_array x = counted(PONS_SHAPE(2, 3));
+  check(pons_matmul(x, pons_transpose(x)), "[[5, 14], [14, 50]] float32");
+  check(pons_matmul(FLOATS(1, 2), FLOATS(3, 4)), "11 float32");
+  check(pons_matmul(pons_zeros(PONS_SHAPE(2, 0), PONS_FLOAT32), pons_zeros(PONS_SHAPE(0, 2), PONS_FLOAT32)),
+        "[[0, 0], [0, 0]] float32");
+  check(pons_addmm(FLOATS(1, 2), x, pons_transpose(x), 1, 10), "[[15, 34], [24, 70]] float32");
+  check(pons_inner(FLOATS(1, 2), FLOATS(3, 4)), "11 float32");
+  check(pons_outer(INTS(1, 2), INTS(3, 4)), "[[3, 4], [6, 8]] int32");
+  pons_array batch = symbol(PONS_SHAPE(2, 3, 4), PONS_FLOAT32),
+             matrix = symbol(PONS_SHAPE(4, 5), PONS_FLOAT32);
+  pons_array vector = symbol(PONS_SHAPE(4), PONS_FLOAT32);
+  check_graph(pons_matmul(batch, matrix), "Flatten Matmul Unflatten");
+  check_graph(pons_matmul(batch, vector), "Flatten ExpandDims Matmul Unflatten Squeeze");
+  check_graph(pons_matmul(vector, vector), "ExpandDims ExpandDims Matmul Squeeze");
+  check_graph(pons_matmul(batch, symbol(PONS_SHAPE(1, 4, 5), PONS_FLOAT32)), "Broadcast Matmul");
+  check_error(pons_matmul(x, x),
+              "matmul: inner dimensions differ: (2, 3) float32 and (2, 3) float32\n"
+              "hint: did you mean pons_matmul(a, pons_transpose(b))?");
+  check_error(pons_matmul(x, pons_float(2)),
+              "matmul: a scalar has no dimension to multiply over: (2, 3) float32 and () float32");
+  check_error(pons_matmul(INTS(1), INTS(1)),
+              "matmul: only floats and complex numbers can be multiplied so: (1) int32 and (1) int32");
+  check_error(
+      pons_matmul(symbol(PONS_SHAPE(2, 1, 4), PONS_FLOAT32), symbol(PONS_SHAPE(3, 4, 1), PONS_FLOAT32)),
+      "matmul: leading dimensions do not broadcast: (2, 1, 4) float32 and (3, 4, 1) float32");
+}
+
+static void convolutions(void **unused) {
+  (void)unused;
+  pons_array x = pons_reshape(FLOATS(1, 2, 3, 4), PONS_SHAPE(1, 4, 1)),
+             w = pons_reshape(FLOATS(1, 10), PONS_SHAPE(1, 2, 1));
+  check(pons_flatten(pons_conv1d(x, w), 0, -1), "[21, 32, 43] float32");
+  check(pons_flatten(pons_conv1d(x, w, .flip = true), 0, -1), "[12, 23, 34] float32");
+  check(pons_flatten(pons_conv1d(x, w, .stride = PONS_AXES(2), .padding = PONS_AXES(1)), 0, -1),
+        "[10, 32, 4] float32");
+  check(pons_flatten(pons_conv_general(x, w, .input_dilation = PONS_AXES(2)), 0, -1),
+        "[1, 20, 2, 30, 3, 40] float32");
+  check_error(pons_conv2d(x, w, .groups = 2),
+              "conv: channels of x (1, 4, 1) float32 and weight (1, 2, 1) float32 do not fit 2 groups");
+  check_error(pons_conv1d(x, w, .stride = PONS_AXES(0)), "conv: stride of 0 along spatial axis 0");
+  check_error(pons_conv1d(x, pons_zeros(PONS_SHAPE(1, 5, 1), PONS_FLOAT32)),
+              "conv: the kernel of (1, 5, 1) float32 reaches over 5 of 4 places along spatial axis 0 of (1, "
+              "4, 1) float32");
+}
+
+static void softmaxes(void **unused) {
+  (void)unused;
+  check(pons_softmax(FLOATS(0, 0)), "[0.5, 0.5] float32");
+  check(pons_softmax(FLOATS(1000, 1000)), "[0.5, 0.5] float32");
+  check(pons_softmax(INTS(1, 1)), "[0.5, 0.5] float32");
+  pons_array s = symbol(PONS_SHAPE(2, 3), PONS_FLOAT32);
+  check_graph(pons_softmax(s), "Softmax");
+  check_graph(pons_softmax(s, .axes = PONS_AXES(0)),
+              "Reduce StopGradient Broadcast Subtract Exp Reduce Broadcast Divide");
+  check_error(pons_softmax(s, .axes = PONS_AXES(2)), "softmax: axis 2 is out of range for (2, 3) float32");
+}
+
+static void composites(void **unused) {
+  (void)unused;
+  check(pons_fast_rms_norm(FLOATS(3, 3), NULL, 0), "[1, 1] float32");
+  check(pons_fast_layer_norm(FLOATS(1, 3), FLOATS(2, 2), FLOATS(0, 1), 0), "[-2, 3] float32");
+  check(pons_fast_rope(counted(PONS_SHAPE(1, 1, 2)), .dims = 2), "[[[0, 1]]] float32");
+  pons_array q = counted(PONS_SHAPE(1, 1, 2, 2)), k = pons_zeros(PONS_SHAPE(1, 1, 2, 2), PONS_FLOAT32);
+  check(pons_flatten(pons_fast_scaled_dot_product_attention(q, k, q, .causal = true), 0, -1),
+        "[0, 1, 1, 2] float32");
+  check_error(pons_fast_rms_norm(FLOATS(1, 2), FLOATS(1), 0),
+              "rms_norm: (1) float32 must be of the length of the last axis of (2) float32");
+  check_error(pons_fast_rope(counted(PONS_SHAPE(1, 2, 4)), .dims = 3),
+              "rope: 3 dims of (1, 2, 4) float32 cannot be turned in pairs");
+}
+
+/* The functions made of bits are held against MLX by op_results_test.py. */
+static void random_keys(void **unused) {
+  (void)unused;
+  check(pons_random_key(7), "[0, 7] uint32");
+  check(pons_random_bits(PONS_SHAPE(3), 4, pons_random_key(0)), "[4146024105, 1351547692, 2718843009] uint32");
+  /* as MLX after mx.random.seed(1234) */
+  pons_random_seed(1234);
+  check(pons_random_uniform(pons_float(0), pons_float(1), PONS_SHAPE(3), PONS_FLOAT32, NULL),
+        "[0.220595, 0.839185, 0.904439] float32");
+  check(pons_random_normal(PONS_SHAPE(3), PONS_FLOAT32, 0, 1, NULL),
+        "[-1.2221, 0.209282, -0.190036] float32");
+  check(pons_random_randint(0, 100, PONS_SHAPE(5), PONS_INT32, NULL), "[48, 32, 53, 65, 78] int32");
+  check_error(pons_random_bits(PONS_SHAPE(2), 4, INTS(1, 2)),
+              "random_bits: a key is (2) uint32, not (2) int32");
+  check_error(pons_random_bits(PONS_SHAPE(2), 3, NULL), "random_bits: a width of 3 bytes, not 1, 2 or 4");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {TEST(products), TEST(convolutions), TEST(softmaxes), TEST(composites),
+                                     TEST(random_keys)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

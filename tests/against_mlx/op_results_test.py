@@ -1,0 +1,229 @@
+"""What the ops mean: every conformance case in all its dtypes gives what MLX's op of that name gives, dtype and shape included.
+op_table_values_test.py holds that files with these graphs mean the same; this holds that the graphs are those of MLX's ops."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import interpreter
+from mlx_values import as_value, mx
+
+PROGRAM = os.path.join(os.environ["PONS_BUILD_DIR"], "tests", "op_table_test")
+SKIPPED = 77
+
+
+def cases():
+    """From the name of a case, as its file has it, to MLX's results."""
+    f, r = mx.fast, mx.random
+    f32, i32 = mx.float32, mx.int32
+
+    def extremes(mode):
+        return lambda x, i, u: getattr(x.at[i], mode)(u[:, 0])
+
+    def put(x, i, v):
+        return mx.put_along_axis(x, mx.argsort(i, axis=1), v, axis=1)
+
+    def set_rows(x, i, u):
+        y = mx.array(x)
+        y[mx.argsort(i, axis=0)] = u[:, 0]
+        return y
+
+    def sliced(x, u, *where):
+        y = mx.array(x)
+        y[where] = u
+        return y
+
+    def slice_sums(x, i, j, u):  # 2 x 2 blocks at (j, i)
+        y = mx.array(x)
+        for k in range(3):
+            a, b = j[k].item(), i[k].item()
+            block = mx.zeros_like(y)
+            block[a:a + 2, b:b + 2] = u[k]
+            y = y + block
+        return y
+
+    def gathered(x, i, j):
+        i, j = mx.broadcast_arrays(i, j)
+        rows = [x[a, :, b:b + 2][None] for a, b in zip(i.flatten().tolist(), j.flatten().tolist())]
+        return mx.stack(rows).reshape(*i.shape, 1, 3, 2)
+
+    def conv(**options):
+        return lambda x, w: mx.conv_general(x, w, **options)
+
+    def scan_rest(x):
+        return [mx.cummax(x[:, :3], axis=0), mx.cummax(x, axis=1, inclusive=False)[:, 1:4]]
+
+    def odd(x):
+        y = x / (x - x)
+        return [mx.isnan(y), mx.isinf(y), mx.isfinite(y)]
+
+    def fast(function, *fixed, **options):
+        return lambda *in_: function(*in_, *fixed, **options)
+
+    def attend(q, k, v, **options):
+        return f.scaled_dot_product_attention(q, k, v, scale=0.5, **options)
+
+    def partition_facts(x):
+        y = mx.sort(x, axis=1)
+        return [y[:, 2], y[:, :2]]
+
+    named = {
+        "equal-nan": mx.equal, "select": mx.where, "cast": lambda x: x.astype(f32), "bitwise-invert": mx.bitwise_invert,
+        "add-with-C-scalars": lambda x: [x + 3, 0.5 * x, x ** 2],
+        "add-empty": mx.add, "multiply-scalars": mx.multiply, "multiply-both-broadcast": mx.multiply,
+        "add-and-less-with-int32": lambda a, b: [a + b, b < a],
+        "chain": lambda a, b: mx.tanh(a + b) * mx.exp(-mx.square(a)),
+        "astype-to-int-bool-complex": lambda x: [x.astype(i32), x.astype(mx.bool_), x.astype(mx.complex64)],
+        "astype-to-float64": lambda x: mx.square(x.astype(mx.float64)),
+        "divmod": mx.divmod, "divmod-the-remainder": lambda a, b: mx.divmod(a, b)[1],
+        "where-with-a-C-scalar": lambda c, x: mx.where(c, x, 0.0),
+        "full": lambda x: mx.full((4, 2, 3), x),
+        "zeros-ones-full-of-nothing": lambda: [mx.zeros((2, 3), mx.bfloat16), mx.ones((), mx.int8), mx.full((2, 0), 3.0)],
+        "zeros-like-ones-like": lambda x: [mx.zeros_like(x), mx.ones_like(x)],
+        "arange": lambda: [mx.arange(0, 5, 1, i32), mx.arange(1, -2, -0.5, f32), mx.arange(3, 3, 1, mx.float16)],
+        "linspace": lambda: [mx.linspace(0, 1, 5), mx.linspace(-3, 3, 1)],
+        "eye-identity-tri": lambda: [mx.eye(3, 4, 1), mx.identity(3, i32), mx.tri(3, 4, -1), mx.eye(3, 4, 5)],
+        "tril": lambda x: mx.tril(x, 1), "triu": lambda x: mx.triu(x, 0),
+        "reshape": lambda x: mx.reshape(x, (-1, 4)), "reshape-scalar": lambda x: mx.reshape(x, (1, 1)),
+        "reshape-empty": lambda x: mx.reshape(x, (3, 0, 2)),
+        "flatten": lambda x: mx.flatten(x, 1, -1), "unflatten": lambda x: mx.unflatten(x, -1, (2, -1)),
+        "squeeze": lambda x: mx.squeeze(x, (1, -1)), "expand-dims": lambda x: mx.expand_dims(x, (0, -1)),
+        "transpose": lambda x: mx.transpose(x, (2, 0, 1)), "swapaxes": lambda x: mx.swapaxes(x, 0, -1),
+        "moveaxis": lambda x: mx.moveaxis(x, 0, 2), "broadcast-to": lambda x: mx.broadcast_to(x, (2, 4, 3)),
+        "contiguous": lambda x: x, "as-strided": lambda x: mx.as_strided(x, (3, 2), (2, 1), 1),
+        "as-strided-backwards-repeated-of-a-transpose": lambda x: mx.as_strided(mx.contiguous(x), (4, 3), (0, -1), 7),
+        "view": lambda x: [x.view(mx.uint8), x.view(i32)], "view-wider": lambda x: x.view(mx.uint64),
+        "stop-gradient": lambda x: x * x, "depends": lambda a, b: [mx.square(a), b],
+        "concatenate": lambda *in_: mx.concatenate(in_, 1), "concatenate-with-int32": lambda *in_: mx.concatenate(in_, 0),
+        "stack": lambda *in_: mx.stack(in_, 1), "split": lambda x: mx.split(x, 3, 1), "split-at": lambda x: mx.split(x, [1, 4], 1),
+        "repeat": lambda x: mx.repeat(x, 3, 1), "tile": lambda x: mx.tile(x, (2, 1, 2)),
+        "pad": lambda x, v: mx.pad(x, [(1, 2), (0, 1)], constant_values=v), "pad-with-zero": lambda x: mx.pad(x, [(0, 0), (2, 0)]),
+        "slice": lambda x: x[0:2, 1:-1], "slice-negative-steps": lambda x: x[-1::-1, 4:0:-2], "slice-empty": lambda x: x[1:9, 3:2],
+        "slice-update": lambda x, u: sliced(x, u, slice(0, 2), slice(1, 5, 2)),
+        "slice-update-reversed-broadcast": lambda x, u: sliced(x, u, slice(0, 2), slice(4, None, -2)),
+        "index": lambda x: [x[:, -1], x[0]], "take": lambda x, i: mx.take(x, i, 1), "take-first-axis": lambda x, i: mx.take(x, i, 0),
+        "take-one-index": lambda x, i: mx.take(x, i, 1), "take-none": lambda x, i: mx.take(x, i, 1),
+        "take-negative-indices": lambda x, i: mx.take(x, i - 5, -1),
+        "take-along-axis": lambda x, i: mx.take_along_axis(x, i, 1), "take-along-axis-broadcast": lambda x, i: mx.take_along_axis(x, i, 1),
+        "put-along-axis": put, "gather-two-axes": gathered, "scatter-sum-at-two-axes": slice_sums,
+        "scatter-sum": extremes("add"), "scatter-prod": extremes("multiply"), "scatter-none": set_rows,
+        "scatter-max-min": lambda *in_: [extremes("maximum")(*in_), extremes("minimum")(*in_)],
+        "sum": mx.sum, "sum-scalar": mx.sum, "sum-axes-0-and-2": lambda x: mx.sum(x, (0, -1)), "sum-axes-0-and-2-of-a-broadcast": lambda x: mx.sum(x, (0, -1)),
+        "sum-keepdims": lambda x: mx.sum(x, 1, keepdims=True), "sum-an-axis-of-1": lambda x: mx.sum(x, 1, keepdims=True),
+        "sum-long": lambda x: mx.sum(x, (0, -1)),
+        "prod": lambda x: mx.prod(x, 1), "prod-all": mx.prod, "max": lambda x: mx.max(x, 0), "max-all": mx.max,
+        "min": lambda x: mx.min(x, -1, keepdims=True), "all-any": lambda x: [mx.all(x, 0), mx.any(x, 1), mx.all(x)],
+        "reductions-empty": lambda x: [mx.sum(x, 1), mx.prod(x), mx.all(x), mx.max(x, 0)],
+        "mean": lambda x: mx.mean(x, (0, 2)), "variance": lambda x: [mx.var(x, 1), mx.var(x, ddof=1)],
+        "std": lambda x: mx.std(x, -1, keepdims=True),
+        "logsumexp": lambda x: mx.logsumexp(x, -1), "logsumexp-first-axis": lambda x: mx.logsumexp(x, 0, keepdims=True),
+        "logsumexp-all": mx.logsumexp,
+        "argmax-argmin": lambda x: [mx.argmax(x, 1), mx.argmin(x, 0, keepdims=True)],
+        "cumsum": lambda x: [mx.cumsum(x, axis=1), mx.cumsum(x, axis=0, reverse=True, inclusive=False)],
+        "cumprod": lambda x: [mx.cumprod(x, axis=-1), mx.cumprod(x, axis=0, inclusive=False), mx.cumprod(x, axis=1, reverse=True)],
+        "cummax-cummin": lambda x: [mx.cummax(x, axis=1), mx.cummin(x, axis=0, reverse=True)], "cummax-exclusive": scan_rest,
+        "sort": lambda x: [mx.sort(x, 1), mx.sort(x, 0)], "argsort": lambda x: mx.argsort(x, -1), "partition": partition_facts,
+        "argpartition": lambda x: mx.sort(x, 1)[:, -2], "topk": lambda x: mx.sort(mx.topk(x, 2, 0), 0),
+        "matmul": mx.matmul, "inner": mx.inner, "outer": mx.outer,
+        "addmm": lambda a, b, c: mx.addmm(c, a, b, 2, 0.5), "addmm-batch": lambda a, b, c: mx.addmm(c, a, b, 2, 0.5),
+        "conv-plain": conv(), "conv-transposed-operands": conv(), "conv-stride-and-padding": conv(stride=(2, 1), padding=1),
+        "conv-dilation": conv(kernel_dilation=2, padding=(2, 1)), "conv-groups": conv(groups=2, padding=1),
+        "conv-depthwise": conv(groups=4, stride=2), "conv-one-axis-stride-beyond-the-kernel": conv(stride=3, padding=2),
+        "conv-input-dilation-flipped": conv(padding=([2, 1], [3, 1]), input_dilation=2, flip=True),
+        "conv-more-padding-than-kernel": conv(padding=4, stride=2), "conv-three-axes": conv(padding=1, stride=(1, 2, 2)),
+        "softmax": lambda x: mx.softmax(x, -1), "softmax-precise": lambda x: mx.softmax(x, -1, precise=True),
+        "softmax-other-axes": lambda x: [mx.softmax(x, 0), mx.softmax(x, (0, 1), precise=True)], "softmax-empty": lambda x: mx.softmax(x, -1),
+        "rms-norm": fast(f.rms_norm, 1e-5), "rms-norm-no-weight": fast(f.rms_norm, None, 1e-5),
+        "layer-norm": fast(f.layer_norm, 1e-5), "layer-norm-no-weight": fast(f.layer_norm, None, None, 1e-5),
+        "rope": lambda x: f.rope(x, 4, traditional=False, base=10000.0, scale=1.0, offset=0),
+        "rope-traditional-offsets-per-batch": lambda x, o: f.rope(x, 2, traditional=True, base=10000.0, scale=0.5, offset=o),
+        "rope-freqs": lambda x, w: f.rope(x, 4, traditional=False, base=None, scale=1.0, offset=2, freqs=w.astype(f32)),
+        "attention": attend, "attention-causal-grouped-heads": lambda *in_: attend(*in_, mask="causal"),
+        "attention-mask": lambda *in_: attend(*in_[:3], mask=in_[3]),
+        "attention-added-mask-sinks-grouped-heads": lambda *in_: attend(*in_[:3], mask=in_[3], sinks=in_[4]),
+        "reciprocal": mx.reciprocal, "clip": lambda x, hi: [mx.clip(x, -1.0, hi), mx.clip(x, None, 0.5)],
+        "isnan-isinf-isfinite": odd, "isnan-isinf-isfinite-of-any-type": lambda x: [mx.isnan(x), mx.isinf(x), mx.isfinite(x)],
+        "isclose-allclose-array-equal": lambda a, b: [mx.isclose(a, b, 0.5, 0.1), mx.allclose(a, a), mx.array_equal(a, b),
+                                                      mx.array_equal(a, mx.flatten(a))],
+        "random-keys": lambda k: [r.split(k, 3), r.key(0x123456789ABCDEF0)],
+        "random-uniform": lambda k: [r.uniform(-1, 2, (3, 4), key=k), r.uniform(shape=(5,), dtype=mx.float16, key=k),
+                                     r.uniform(shape=(5,), dtype=mx.bfloat16, key=k)],
+        "random-normal": lambda k: [r.normal((3, 4), key=k), r.normal((3,), loc=1, scale=2, key=k),
+                                    r.normal((3,), dtype=mx.bfloat16, key=k)],
+        "random-bernoulli": lambda k: r.bernoulli(0.3, (20,), key=k),
+        "random-randint": lambda k: [r.randint(-3, 9, (20,), key=k), r.randint(0, 200, (20,), dtype=mx.uint8, key=k)],
+        "random-truncated-normal": lambda k: r.truncated_normal(-1, 2, (8,), key=k), "random-gumbel": lambda k: r.gumbel((8,), key=k),
+        "random-categorical": lambda k, x: r.categorical(x, 1, key=k), "random-permutation": lambda k: r.permutation(9, key=k),
+    }
+    return named
+
+
+# Not in MLX's Python; (float64) narrowed to float32 where Pons stays wide; the same bits.
+NOT_IN_MLX = {"random-bits", "scatter-add-axis"}
+EXACT = {"random-uniform", "random-keys"}
+WIDER_HERE = {"rms-norm", "rms-norm-no-weight", "layer-norm", "layer-norm-no-weight"}
+
+
+def beyond_mlx(plain, dtype):
+    """MLX has no grouped or dilated convolution of float64, and subtracts the greatest in a logsumexp before it widens."""
+    narrow = dtype == "bool" or dtype.startswith("uint")
+    return (plain.startswith("conv-") and dtype == "float64") or (plain.startswith("logsumexp-") and narrow)
+
+
+def lookup(named, name):
+    plain = name.split("-", 1)[1]
+    if plain in named:
+        return plain, named[plain]
+    if plain.startswith(("matmul-", "reshape-of", "slice-of", "view-of", "broadcast-to-", "softmax-empty")):
+        first = next(n for n in ("matmul", "reshape", "slice", "view", "broadcast-to") if plain.startswith(n))
+        return plain, named[first]
+    return plain, getattr(mx, plain.replace("-", "_"), None)
+
+
+def check(folder, entry, named):
+    plain, op = lookup(named, entry["name"])
+    if op is None:
+        return [] if plain in NOT_IN_MLX else [f"{entry['name']}: no op of MLX is named for it"]
+    path = os.path.join(folder, entry["data"])
+    recorded, arrays = interpreter.load_npz(path), mx.load(path)
+    wrong = []
+    for c in entry["calls"]:
+        if beyond_mlx(plain, c["dtype"]):
+            continue
+        if plain in EXACT:
+            c = dict(c, rtol=0, atol=0)
+        try:
+            got = op(*[arrays[a] for a in c["args"]])
+            got = list(got) if isinstance(got, (list, tuple)) else [got]
+            mx.eval(got)
+        except Exception as e:  # MLX refuses in many ways what Pons takes
+            wrong.append(f"{entry['name']} {c['dtype']}: MLX: {type(e).__name__}: {e}")
+            continue
+        loose = 1e-5 if plain in WIDER_HERE and c["dtype"] == "float64" else 0  # float32's rounding, amplified
+        for j, (g, key) in enumerate(zip(got, c["outputs"], strict=True)):
+            d = interpreter.difference(recorded[key], as_value(g), c["rtol"] + loose, c["atol"] + loose)
+            if arrays[key].dtype != g.dtype:
+                d = f"{arrays[key].dtype}, not {g.dtype}"
+            if d:
+                wrong.append(f"{entry['name']} {c['dtype']}: result {j}: {d}")
+    return wrong
+
+
+def main():
+    if mx is None:
+        print("MLX is not there")
+        return SKIPPED
+    named = cases()
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([PROGRAM, folder], check=True, stdout=subprocess.DEVNULL)
+        entries = json.load(open(os.path.join(folder, "manifest.json"), encoding="utf-8"))
+        wrong = [w for entry in entries for w in check(folder, entry, named)]
+    for w in wrong:
+        print(w)
+    print(f"{len(entries)} cases against MLX {mx.__version__}: {len(wrong)} differ")
+    return len(wrong) > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
