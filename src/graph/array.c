@@ -1,6 +1,7 @@
 /* array.c: arrays made from data, and what can be asked of them without computing. Uses device/ for their memory. */
 #include "graph/graph.h"
 
+/* *data stays as it is when this fails. */
 static pons_array fresh(pons_dtype dtype, const shape *s, const char *op, void **data) {
   error *why = NULL;
   buffer *b = buffer_new((size_t)shape_size(s->n, s->dims) * pons_dtype_size(dtype), op, &why);
