@@ -1,5 +1,5 @@
-/* Functions written to a file and read from it again: values, gradients, batches, keywords, several signatures,
-   sizes that differ, constants in any memory order, and what is told when something is wrong. */
+/* Functions written to a file and read from it again: values, gradients, batches, keywords, several
+   signatures, sizes that differ, constants in any memory order, and what is told when something is wrong. */
 #include "export/export.h"
 #include <pons/eval.h>
 #include <pons/ops.h>

@@ -284,7 +284,7 @@ static void seek_failed(writer *w) {
   w->failed = true;
 }
 
-/* The number of entries and the outputs' ids stand before the tape and are known behind it: two seeks back. */
+/* The number of entries and the outputs' ids stand before the tape and are known behind it: seeks. */
 static void write_tape(writer *w, const pons_array *out, int n_out) {
   const off_t outputs_at = ftello(w->file);
   put_u64(w, (uint64_t)n_out);

@@ -1,6 +1,7 @@
 #!/bin/sh
-# fixtures_test.sh: files that MLX wrote run and agree with what MLX recorded; converted to another release and back they
-# still do. Files that need a primitive which Pons hasn't yet are listed below, each with the primitive: no other may be left out.
+# fixtures_test.sh: files that MLX wrote run and agree with what MLX recorded; converted to another release they
+# still do. Files that need a primitive which Pons hasn't yet are listed below, each with the primitive: no other
+# may be left out.
 set -eu
 
 expected='gather-mm GatherMM
@@ -24,7 +25,8 @@ trap 'rm -rf "$work"' EXIT
 
 # left_out LOG: "name primitive" of the files that failed for want of a primitive; other failures as they are.
 left_out() {
-  sed -n 's/^FAILED //p' "$1" | sed 's/^\([^ ]*\) *import: byte [0-9]*: \([A-Za-z]*\): this version of Pons has no such primitive$/\1 \2/'
+  sed -n 's/^FAILED //p' "$1" |
+    sed 's/^\([^ ]*\) *import: byte [0-9]*: \([A-Za-z]*\): this version of Pons has no such primitive$/\1 \2/'
 }
 
 "$PONS_COMMAND" verify "$fixtures/manifest.json" >"$work/log" || true
@@ -38,6 +40,7 @@ fi
 echo "left out for want of a primitive:"
 cat "$work/left_out"
 
+omitted=" custom-metal-kernel $(cut -d' ' -f1 "$work/left_out" | tr '\n' ' ')"
 # Written again: for the newest release, for a GPU, and for an old release.
 names=$(sed -n 's/^ *"name": "\(.*\)",$/\1/p' "$fixtures/manifest.json")
 sed 's|"data": "|"data": "'"$fixtures"'/|' "$fixtures/manifest.json" >"$work/manifest.json"
@@ -45,12 +48,15 @@ for how in "" "--gpu" "--release 0.31.2 --no-metadata"; do
   rm -f "$work"/*.mlxfn
   again=
   for name in $names; do
-    case "custom-metal-kernel $(cut -d' ' -f1 "$work/left_out" | tr '\n' ' ') " in *"$name "*) continue ;; esac
+    case "$omitted" in *" $name "*) continue ;; esac
     # shellcheck disable=SC2086 # a list of words
     "$PONS_COMMAND" convert "$fixtures/$name.mlxfn" "$work/$name.mlxfn" $how
     again="$again $name"
   done
   # shellcheck disable=SC2086
-  "$PONS_COMMAND" verify "$work/manifest.json" $again >"$work/log" || { grep FAILED "$work/log"; exit 1; }
+  "$PONS_COMMAND" verify "$work/manifest.json" $again >"$work/log" || {
+    grep FAILED "$work/log"
+    exit 1
+  }
   echo "converted${how:+ }$how: $(tail -n 1 "$work/log")"
 done

@@ -1,4 +1,4 @@
-"""A slow interpreter of .mlxfn files in NumPy, with nothing of Pons: what the primitives mean, written a second time.
+"""A slow interpreter of .mlxfn files in NumPy, with nothing of Pons: what the primitives mean, a second time.
 
 call(doc, args, kwargs) runs a file that reader.py has read on lists of (value, dtype name).
 """
@@ -629,7 +629,8 @@ def infer(e, ins):
         return [a]
     if op == "Squeeze":
         return [[n for i, n in enumerate(a) if i not in st["axes"]]]
-    if op in ("AsStrided", "Full", "Arange", "Split", "DynamicSlice", "Gather", "Slice", "FFT", "Pad", "View"):
+    if op in ("AsStrided", "Full", "Arange", "Split", "DynamicSlice", "Gather", "Slice", "FFT", "Pad",
+              "View"):
         return e["shapes"]
     return None
 

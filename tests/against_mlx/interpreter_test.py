@@ -14,7 +14,8 @@ def check(entry):
     wrong = reader.check(doc)
     data = interpreter.load_npz(os.path.join(FIXTURES, entry["data"]))
     for c in entry["calls"]:
-        got = interpreter.call(doc, [data[k] for k in c["args"]], {n: data[k] for n, k in c["kwargs"].items()})
+        kwargs = {n: data[k] for n, k in c["kwargs"].items()}
+        got = interpreter.call(doc, [data[k] for k in c["args"]], kwargs)
         for j, (g, key) in enumerate(zip(got, c["outputs"], strict=True)):
             d = interpreter.difference(g, data[key], c["rtol"], c["atol"])
             if d:

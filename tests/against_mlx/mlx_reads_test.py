@@ -1,4 +1,5 @@
-"""MLX runs what Pons wrote: every file of tests/fixtures that Pons can run, written again, gives the recorded outputs."""
+"""MLX runs what Pons wrote: every file of tests/fixtures that Pons can run, written again, gives the recorded
+outputs."""
 import json
 import os
 import subprocess
@@ -17,7 +18,8 @@ PONS = os.environ["PONS_COMMAND"]
 
 def convert(name, folder):
     path = os.path.join(folder, name + ".mlxfn")
-    done = subprocess.run([PONS, "convert", os.path.join(FIXTURES, name + ".mlxfn"), path], capture_output=True, text=True)
+    words = [PONS, "convert", os.path.join(FIXTURES, name + ".mlxfn"), path]
+    done = subprocess.run(words, capture_output=True, text=True)
     return path if done.returncode == 0 else None, done.stderr.strip()
 
 
@@ -56,7 +58,8 @@ def main():
             failed += bool(wrong)
             for w in wrong[:4]:
                 print(f"{name}: {w}")
-    print(f"{agree} files written by Pons run in MLX {mx.__version__} and agree, {failed} do not, {left_out} left out")
+    print(f"{agree} files written by Pons run in MLX {mx.__version__} and agree, {failed} do not, "
+          f"{left_out} left out")
     return failed > 0 or agree < 45
 
 

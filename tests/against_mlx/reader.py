@@ -1,4 +1,4 @@
-"""Reads .mlxfn files in the layout of every MLX release since 0.22.0, with nothing of Pons: what Pons writes is held against it.
+"""Reads .mlxfn files in the layout of every MLX release since 0.22.0, with nothing of Pons.
 
 load(path) gives a dictionary; check(doc) the list of what is wrong with it.
 """

@@ -1,5 +1,5 @@
-/* mlxfn_fuzz.c: any bytes are a file or an error; a file can be shown, and called on zeros if what it computes is
-   small. */
+/* mlxfn_fuzz.c: any bytes are a file or an error; a file can be shown, and called on zeros if
+   what it computes is small. */
 #include "export/export.h"
 #include <pons/eval.h>
 #include <pons/ops.h>

@@ -1,5 +1,5 @@
-/* convert.c: `pons convert`: a file written again for another MLX release or device. Every signature of the file
-   is traced on inputs of its own shapes. */
+/* convert.c: `pons convert`: a file written again for another MLX release or device. Every signature of the
+   file is traced on inputs of its own shapes. */
 #include "command.h"
 #include <pons/ops.h>
 #include <stdio.h>
