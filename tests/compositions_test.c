@@ -1,4 +1,5 @@
-/* compositions_test.c: transforms of transforms: the same numbers in whatever order, and memory that checkpoints save. */
+/* compositions_test.c: transforms of transforms: the same numbers in whatever order, and memory that
+   checkpoints save. */
 #include "transforms/transforms_test.h"
 
 static void agree(pons_array got, pons_array want) {
@@ -137,6 +138,32 @@ static void tangents_of_gradients_of_whatever(void **state) {
   pons_function_release(f);
 }
 
+/* ---- files ---- */
+
+static void gradients_go_into_files_and_through_them(void **state) {
+  (void)state;
+  const char *path = PONS_BUILD_DIR "/compositions_test.mlxfn";
+  const pons_array in[2] = {floats(1, -2, 0.5f), weights()};
+  const pons_array expected = applied((transform[]){grad_w}, 1, in[0]);
+  const transform before[] = {custom, compiled, checkpointed};
+  for (int i = 0; i < 6; i++) {
+    const bool gradient_inside = i < 3;
+    pons_function f = before[i % 3](function_of(network, 1));
+    if (gradient_inside) f = grad_w(f);
+    if (!pons_export(path, .function = f, .inputs = in, .n_inputs = 2)) fail_msg("%s", pons_error());
+    pons_imported file = pons_import(path);
+    assert_non_null(file);
+    pons_function g = pons_imported_function(file);
+    if (!gradient_inside) g = grad_w(g);
+    pons_array y;
+    pons_call(g, in, 2, &y, 1);
+    agree(y, expected);
+    pons_function_release(g);
+    pons_imported_release(file);
+    pons_function_release(f);
+  }
+}
+
 /* ---- memory ---- */
 
 enum { LAYERS = 16, WIDTH = 1 << 16 };
@@ -182,11 +209,9 @@ static void checkpoints_save_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      CASE(any_order_gives_the_same_gradient),
-      CASE(any_order_gives_the_same_batch_of_gradients),
-      CASE(the_gradient_of_a_batch_is_the_sum_over_it),
-      CASE(tangents_of_gradients_of_whatever),
-      CASE(checkpoints_save_memory),
+      CASE(any_order_gives_the_same_gradient),          CASE(any_order_gives_the_same_batch_of_gradients),
+      CASE(the_gradient_of_a_batch_is_the_sum_over_it), CASE(tangents_of_gradients_of_whatever),
+      CASE(gradients_go_into_files_and_through_them),   CASE(checkpoints_save_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

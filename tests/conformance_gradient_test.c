@@ -1,5 +1,6 @@
-/* conformance_gradient_test.c: derivatives of every case of conformance_cases.h: gradient and tangent against differences in
-   float64, and, for every third case, those of the gradient too. PONS_SEED sets the seed; it is printed. */
+/* conformance_gradient_test.c: derivatives of every case of conformance_cases.h: gradient and tangent against
+   differences in float64, and, for every third case, those of the gradient too. PONS_SEED sets the seed; it
+   is printed. */
 #include "derivatives_test.h"
 #include "conformance_cases.h"
 

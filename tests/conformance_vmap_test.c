@@ -1,5 +1,6 @@
-/* conformance_vmap_test.c: vmap of every case of conformance_cases.h against a loop over slices, with one input mapped, another,
-   and all of them; and vmap of the gradient. PONS_SEED sets the seed; it is printed. */
+/* conformance_vmap_test.c: vmap of every case of conformance_cases.h against a loop over slices, with one
+   input mapped, another, and all of them; and vmap of the gradient. PONS_SEED sets the seed, which is
+   printed. */
 #include "derivatives_test.h"
 #include "conformance_cases.h"
 

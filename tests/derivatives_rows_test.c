@@ -1,5 +1,5 @@
-/* derivatives_rows_test.c: every elementwise row that takes float64: its slope by differences, its second derivative, and vmap
-   against a loop, for random shapes. PONS_SEED sets the seed; it is printed. */
+/* derivatives_rows_test.c: every elementwise row that takes float64: its slope by differences, its second
+   derivative, and vmap against a loop, for random shapes. PONS_SEED sets the seed; it is printed. */
 #include "derivatives_test.h"
 #include "graph/graph.h"
 

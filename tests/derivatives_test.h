@@ -1,4 +1,5 @@
-/* derivatives_test.h: judges the transforms of a function by differences, in float64, along random directions.
+/* derivatives_test.h: judges the transforms of a function by differences, in float64, along random
+   directions.
 
        gradient:   <u, (f(x + h v) - f(x - h v)) / 2h>  =  <vjp(u), v>
        tangent:                                        jvp(v) agrees with the difference, element by element
@@ -76,9 +77,11 @@ static inline void agree(const subject *s, const char *what, double got, double 
   fail_msg("%s of %s: %.10g, by differences %.10g", what, s->name, got, want);
 }
 
-static inline void agree_arrays(const subject *s, const char *what, pons_array got, pons_array want, double tolerance) {
+static inline void agree_arrays(const subject *s, const char *what, pons_array got, pons_array want,
+                                double tolerance) {
   if (pons_ndim(got) != pons_ndim(want) || pons_size(got) != pons_size(want))
-    fail_msg("%s of %s has another shape: %s, not %s", what, s->name, shape_text(pons_ndim(got), pons_shape_of(got).at),
+    fail_msg("%s of %s has another shape: %s, not %s", what, s->name,
+             shape_text(pons_ndim(got), pons_shape_of(got).at),
              shape_text(pons_ndim(want), pons_shape_of(want).at));
   got = pons_astype(got, PONS_FLOAT64), want = pons_astype(want, PONS_FLOAT64);
   const double *a = pons_data(got), *b = pons_data(want);
@@ -135,7 +138,8 @@ static inline void weigh(void *payload, const pons_array *in, int n_in, pons_arr
   out[0] = sum;
 }
 
-/* x -> gradient of <u, f(x)>, as a subject. *w must live as long, and the caller releases the function. False: no input varies. */
+/* x -> gradient of <u, f(x)>, as a subject. *w must live as long, and the caller releases the function.
+   False: no input varies. */
 static inline bool gradient_of(const subject *s, uint64_t *seed, weighed *w, subject *gradient) {
   *w = (weighed){.s = s};
   pons_array y[MOST_RESULTS];
@@ -163,7 +167,8 @@ static inline void judge_second(const subject *s, uint64_t *seed) {
   pons_function_release(gradient.f);
 }
 
-/* vmap over `mask` (bit i: input i is mapped) of three slices, the batch along the last axis of odd inputs. */
+/* vmap over `mask` (bit i: input i is mapped) of three slices, the batch along the last axis of odd
+   inputs. */
 static inline void judge_batch(const subject *s, uint64_t *seed, unsigned mask) {
   enum { SIZE = 3 };
   pons_array slices[SIZE][MOST_INPUTS], stacked[MOST_INPUTS], expected[MOST_RESULTS][SIZE], y[MOST_RESULTS];

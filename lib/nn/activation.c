@@ -37,8 +37,8 @@ pons_array pons_selu(pons_array x) {
 pons_array pons_celu(pons_array x, float alpha) {
   pons_scope s = pons_scope_open();
   pons_array negative = pons_minimum(pons_int(0), x);
-  pons_array low = pons_multiply(pons_float(alpha),
-                                 pons_subtract(pons_exp(pons_divide(negative, pons_float(alpha))), pons_int(1)));
+  pons_array low = pons_multiply(
+      pons_float(alpha), pons_subtract(pons_exp(pons_divide(negative, pons_float(alpha))), pons_int(1)));
   RETURN(pons_add(pons_maximum(x, pons_float(0)), low));
 }
 

@@ -26,7 +26,8 @@ bool pons_attention_init(pons_named p, const char *prefix, int64_t dims, pons_ar
 
 static pons_array project(pons_named p, const char *prefix, int part, pons_array x) {
   char name[512];
-  if (!part_name(name, sizeof name, prefix, part)) return pons_fail("attention", "the name \"%.40s...\" is too long", prefix);
+  if (!part_name(name, sizeof name, prefix, part))
+    return pons_fail("attention", "the name \"%.40s...\" is too long", prefix);
   return pons_linear(p, name, x);
 }
 
@@ -36,17 +37,17 @@ static pons_array to_heads(pons_array x, int heads) {
   return pons_transpose(split, .axes = PONS_AXES(0, 2, 1, 3));
 }
 
-pons_array pons_attention(pons_named p, const char *prefix, pons_array q, pons_array k, pons_array v, int heads,
-                          pons_array mask) {
+pons_array pons_attention(pons_named p, const char *prefix, pons_array q, pons_array k, pons_array v,
+                          int heads, pons_array mask) {
   if (pons_ndim(q) != 3 || heads < 1 || pons_dim(q, -1) % heads)
-    return pons_fail("attention", "%d heads do not divide the last of q's %d axes, %lld (3 axes are needed)", heads,
-                     pons_ndim(q), (long long)pons_dim(q, -1));
+    return pons_fail("attention", "%d heads do not divide the last of q's %d axes, %lld (3 axes are needed)",
+                     heads, pons_ndim(q), (long long)pons_dim(q, -1));
   pons_scope s = pons_scope_open();
   pons_array head_q = to_heads(project(p, prefix, 0, q), heads);
   const float scale = (float)(1 / sqrt((double)pons_dim(q, -1) / heads));
-  pons_array y = pons_fast_scaled_dot_product_attention(head_q, .k = to_heads(project(p, prefix, 1, k), heads),
-                                                        .v = to_heads(project(p, prefix, 2, v), heads), .scale = scale,
-                                                        .mask = mask);
+  pons_array y = pons_fast_scaled_dot_product_attention(
+      head_q, .k = to_heads(project(p, prefix, 1, k), heads), .v = to_heads(project(p, prefix, 2, v), heads),
+      .scale = scale, .mask = mask);
   y = pons_flatten(pons_transpose(y, .axes = PONS_AXES(0, 2, 1, 3)), 2, 3);
   return pons_scope_return(s, project(p, prefix, 3, y));
 }

@@ -26,7 +26,8 @@ static void call_loss(void *payload, const pons_array *in, int n_in, pons_array 
   const loss_payload *l = payload;
   const int count = (int)pons_named_count(l->like);
   pons_named p = renamed(l->like, in);
-  out[0] = p ? l->loss(l->payload, p, in + count, n_in - count) : pons_fail("value_and_grad", "out of memory");
+  out[0] =
+      p ? l->loss(l->payload, p, in + count, n_in - count) : pons_fail("value_and_grad", "out of memory");
   pons_named_free(p);
 }
 
@@ -40,7 +41,8 @@ static pons_array run_with_gradients(pons_function f, pons_named parameters, con
     for (int i = 0; i < count; i++) all[i] = pons_named_at(parameters, i);
     for (int i = 0; i < n_in; i++) all[count + i] = in[i];
     bool fine = pons_call(f, all, count + n_in, out, count + 1);
-    for (int i = 0; fine && i < count; i++) fine = pons_named_set(gradients, pons_named_key(parameters, i), out[1 + i]);
+    for (int i = 0; fine && i < count; i++)
+      fine = pons_named_set(gradients, pons_named_key(parameters, i), out[1 + i]);
     value = out[0];
   }
   free(all);
@@ -48,8 +50,8 @@ static pons_array run_with_gradients(pons_function f, pons_named parameters, con
   return value ? value : pons_fail("value_and_grad", "out of memory");
 }
 
-pons_array pons_nn_value_and_grad(pons_loss loss, void *payload, pons_named parameters, const pons_array *in, int n_in,
-                                  pons_named gradients) {
+pons_array pons_nn_value_and_grad(pons_loss loss, void *payload, pons_named parameters, const pons_array *in,
+                                  int n_in, pons_named gradients) {
   const int count = (int)pons_named_count(parameters);
   loss_payload l = {loss, payload, parameters};
   int *argnums = malloc((size_t)(count + 1) * sizeof *argnums);

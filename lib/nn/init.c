@@ -1,5 +1,5 @@
-/* init.c: initial values of parameters, with the fan counts of mlx.nn.init: the last axis counts inputs, the first outputs, what
-   lies between multiplies both. */
+/* init.c: initial values of parameters, with the fan counts of mlx.nn.init: the last axis counts inputs, the
+   first outputs, what lies between multiplies both. */
 #include <pons/nn.h>
 #include <math.h>
 
@@ -14,7 +14,8 @@ pons_array pons_init_normal(pons_shape shape, double mean, double std, pons_arra
 
 pons_array pons_init_uniform(pons_shape shape, double low, double high, pons_array key) {
   pons_scope s = pons_scope_open();
-  return pons_scope_return(s, pons_random_uniform(pons_float(low), pons_float(high), shape, PONS_FLOAT32, key));
+  return pons_scope_return(s,
+                           pons_random_uniform(pons_float(low), pons_float(high), shape, PONS_FLOAT32, key));
 }
 
 pons_array pons_init_identity(int64_t n) { return pons_eye(n, n, 0, PONS_FLOAT32); }

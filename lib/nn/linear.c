@@ -7,12 +7,14 @@ static pons_array uniform(pons_shape shape, double bound, pons_array key) {
 }
 
 /* Weight and bias of a linear layer, uniform in +-bound, each from a key of its own. */
-static bool add_both(pons_named p, const char *prefix, pons_shape weight, bool bias, double bound, pons_array key) {
+static bool add_both(pons_named p, const char *prefix, pons_shape weight, bool bias, double bound,
+                     pons_array key) {
   pons_scope s = pons_scope_open();
   pons_array keys[2] = {NULL, NULL}, pair = key ? pons_random_split(key, 2) : NULL;
   for (int i = 0; pair && i < 2; i++) keys[i] = pons_index(pair, i, 0);
   bool fine = parameter_add(p, prefix, "weight", uniform(weight, bound, keys[0]));
-  if (bias) fine = fine && parameter_add(p, prefix, "bias", uniform(PONS_SHAPE(weight.at[0]), bound, keys[1]));
+  if (bias)
+    fine = fine && parameter_add(p, prefix, "bias", uniform(PONS_SHAPE(weight.at[0]), bound, keys[1]));
   pons_scope_close(s);
   return fine;
 }
@@ -23,7 +25,8 @@ bool pons_linear_init(pons_named p, const char *prefix, int64_t in, int64_t out,
 
 pons_array pons_linear(pons_named p, const char *prefix, pons_array x) {
   pons_scope s = pons_scope_open();
-  pons_array weight = pons_transpose(parameter(p, prefix, "weight")), bias = parameter_if_any(p, prefix, "bias");
+  pons_array weight = pons_transpose(parameter(p, prefix, "weight")),
+             bias = parameter_if_any(p, prefix, "bias");
   return pons_scope_return(s, bias ? pons_addmm(bias, x, weight, 1, 1) : pons_matmul(x, weight));
 }
 
@@ -47,8 +50,9 @@ bool pons_conv_init_with(struct pons_conv_init_args a) {
   shape[1 + a.size.count] = a.in / groups;
   pons_scope s = pons_scope_open();
   pons_array weight = uniform((pons_shape){a.size.count + 2, shape}, 1 / sqrt(fan), a.key);
-  const bool fine = parameter_add(a.p, a.prefix, "weight", weight) &&
-                    (a.no_bias || parameter_add(a.p, a.prefix, "bias", pons_zeros(PONS_SHAPE(a.out), PONS_FLOAT32)));
+  const bool fine =
+      parameter_add(a.p, a.prefix, "weight", weight) &&
+      (a.no_bias || parameter_add(a.p, a.prefix, "bias", pons_zeros(PONS_SHAPE(a.out), PONS_FLOAT32)));
   pons_scope_close(s);
   return fine;
 }

@@ -3,9 +3,9 @@
 
 static pons_array reduced(pons_scope s, pons_array loss, pons_reduction reduction) {
   switch (reduction) {
-    case PONS_REDUCE_MEAN: return pons_scope_return(s, pons_mean(loss));
-    case PONS_REDUCE_SUM: return pons_scope_return(s, pons_sum(loss));
-    case PONS_REDUCE_NONE: break;
+  case PONS_REDUCE_MEAN: return pons_scope_return(s, pons_mean(loss));
+  case PONS_REDUCE_SUM: return pons_scope_return(s, pons_sum(loss));
+  case PONS_REDUCE_NONE: break;
   }
   return pons_scope_return(s, loss);
 }
@@ -17,7 +17,8 @@ static pons_array picked(pons_array x, pons_array targets, int axis, bool as_ind
   return pons_squeeze(at, PONS_AXES(axis));
 }
 
-static pons_array class_loss(pons_array logits, pons_array targets, int axis, bool as_indices, float smoothing) {
+static pons_array class_loss(pons_array logits, pons_array targets, int axis, bool as_indices,
+                             float smoothing) {
   pons_array normaliser = pons_logsumexp(logits, .axes = PONS_AXES(axis));
   pons_array score = picked(logits, targets, axis, as_indices);
   if (smoothing == 0) return pons_subtract(normaliser, score);
@@ -32,7 +33,8 @@ pons_array pons_cross_entropy_with(struct pons_cross_entropy_args a) {
     return pons_fail("cross_entropy", "label smoothing %g is not in [0, 1)", (double)a.label_smoothing);
   const bool as_indices = pons_ndim(a.targets) == ndim - 1;
   if (!as_indices && pons_ndim(a.targets) != ndim)
-    return pons_fail("cross_entropy", "targets have %d axes; logits of %d take %d (classes) or %d (probabilities)",
+    return pons_fail("cross_entropy",
+                     "targets have %d axes; logits of %d take %d (classes) or %d (probabilities)",
                      pons_ndim(a.targets), ndim, ndim - 1, ndim);
   pons_scope s = pons_scope_open();
   pons_array loss = class_loss(a.logits, a.targets, axis, as_indices, a.label_smoothing);
@@ -50,7 +52,8 @@ pons_array pons_l1_loss(pons_array predictions, pons_array targets, pons_reducti
   return reduced(s, pons_abs(pons_subtract(predictions, targets)), reduction);
 }
 
-pons_array pons_smooth_l1_loss(pons_array predictions, pons_array targets, float beta, pons_reduction reduction) {
+pons_array pons_smooth_l1_loss(pons_array predictions, pons_array targets, float beta,
+                               pons_reduction reduction) {
   if (!(beta > 0)) return pons_fail("smooth_l1_loss", "beta must be positive, got %g", (double)beta);
   pons_scope s = pons_scope_open();
   pons_array difference = pons_abs(pons_subtract(predictions, targets));
@@ -59,11 +62,13 @@ pons_array pons_smooth_l1_loss(pons_array predictions, pons_array targets, float
   return reduced(s, pons_where(pons_less(difference, pons_float(beta)), small, large), reduction);
 }
 
-pons_array pons_huber_loss(pons_array predictions, pons_array targets, float delta, pons_reduction reduction) {
+pons_array pons_huber_loss(pons_array predictions, pons_array targets, float delta,
+                           pons_reduction reduction) {
   pons_scope s = pons_scope_open();
   pons_array error = pons_abs(pons_subtract(predictions, targets));
   pons_array quadratic = pons_minimum(error, pons_float(delta)), linear = pons_subtract(error, quadratic);
-  pons_array loss = pons_add(pons_multiply(pons_float(0.5), pons_square(quadratic)), pons_multiply(pons_float(delta), linear));
+  pons_array loss = pons_add(pons_multiply(pons_float(0.5), pons_square(quadratic)),
+                             pons_multiply(pons_float(delta), linear));
   return reduced(s, loss, reduction);
 }
 
@@ -72,7 +77,8 @@ pons_array pons_nll_loss(pons_array log_probabilities, pons_array targets, pons_
   return reduced(s, pons_negative(picked(log_probabilities, targets, -1, true)), reduction);
 }
 
-pons_array pons_kl_div_loss(pons_array log_inputs, pons_array log_targets, int axis, pons_reduction reduction) {
+pons_array pons_kl_div_loss(pons_array log_inputs, pons_array log_targets, int axis,
+                            pons_reduction reduction) {
   pons_scope s = pons_scope_open();
   pons_array each = pons_multiply(pons_exp(log_targets), pons_subtract(log_targets, log_inputs));
   return reduced(s, pons_sum(each, .axes = PONS_AXES(axis)), reduction);

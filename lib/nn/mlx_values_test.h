@@ -1,5 +1,5 @@
-/* mlx_values_test.h: the inputs of mlx_values.h, made by the rule that wrote it, and comparing. For tests of lib/ alone;
-   mlx_values.h, of the folder, is included before. */
+/* mlx_values_test.h: the inputs of mlx_values.h, made by the rule that wrote it, and comparing. For tests of
+   lib/ alone; mlx_values.h, of the folder, is included before. */
 #ifndef MLX_VALUES_TEST_H
 #define MLX_VALUES_TEST_H
 #include <math.h>
@@ -37,7 +37,8 @@ static inline void agrees_from(const char *name, int from, pons_array a) {
   const float *got = pons_data(a);
   for (int64_t i = 0; i < pons_size(a); i++) {
     const float want = expected->at[from + i], off = fabsf(got[i] - want);
-    if (!(off <= 2e-5f * (1 + fabsf(want)))) fail_msg("%s, element %d: %.9g, MLX has %.9g", name, (int)i, (double)got[i], (double)want);
+    if (!(off <= 2e-5f * (1 + fabsf(want))))
+      fail_msg("%s, element %d: %.9g, MLX has %.9g", name, (int)i, (double)got[i], (double)want);
   }
 }
 static inline void agrees(const char *name, pons_array a) {

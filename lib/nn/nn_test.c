@@ -1,4 +1,5 @@
-/* nn_test.c: layers, activations, losses and initialisers against what mlx.nn computes from the same inputs. */
+/* nn_test.c: layers, activations, losses and initialisers against what mlx.nn computes from the same
+   inputs. */
 #include "mlx_values.h"
 #include "mlx_values_test.h"
 
@@ -35,7 +36,8 @@ static void losses(void **state) {
   agrees("cross_entropy_mean", pons_cross_entropy(logits, .targets = classes, .reduction = PONS_REDUCE_MEAN));
   agrees("cross_entropy_sum", pons_cross_entropy(logits, .targets = classes, .reduction = PONS_REDUCE_SUM));
   agrees("cross_entropy_smooth", pons_cross_entropy(logits, .targets = classes, .label_smoothing = 0.1f));
-  agrees("cross_entropy_shares", pons_cross_entropy(logits, .targets = pons_softmax(other), .label_smoothing = 0.2f));
+  agrees("cross_entropy_shares",
+         pons_cross_entropy(logits, .targets = pons_softmax(other), .label_smoothing = 0.2f));
   agrees("cross_entropy_weights",
          pons_cross_entropy(logits, .targets = classes, .weights = weights, .reduction = PONS_REDUCE_MEAN));
   agrees("cross_entropy_axis", pons_cross_entropy(logits, .targets = of_columns, .axis = -2));
@@ -44,7 +46,8 @@ static void losses(void **state) {
   agrees("smooth_l1", pons_smooth_l1_loss(logits, other, 0.5f, PONS_REDUCE_NONE));
   agrees("huber", pons_huber_loss(logits, other, 0.7f, PONS_REDUCE_NONE));
   agrees("nll", pons_nll_loss(pons_log_softmax(logits, -1), classes, PONS_REDUCE_NONE));
-  agrees("kl_div", pons_kl_div_loss(pons_log_softmax(logits, -1), pons_log_softmax(other, -1), -1, PONS_REDUCE_NONE));
+  agrees("kl_div",
+         pons_kl_div_loss(pons_log_softmax(logits, -1), pons_log_softmax(other, -1), -1, PONS_REDUCE_NONE));
   agrees("hinge", pons_hinge_loss(logits, pons_sign(other), PONS_REDUCE_NONE));
   agrees("binary_cross_entropy", pons_binary_cross_entropy(logits, pons_sigmoid(other), PONS_REDUCE_NONE));
 }
@@ -62,10 +65,12 @@ static void linear_and_convolutions(void **state) {
   agrees("linear", pons_linear(p, "it", ramp(0, 2, 4)));
   pons_named_free(p);
   p = with_parameters(ramp(1, 6, 3, 3, 2), ramp(2, 6));
-  agrees("conv2d", pons_conv_layer(p, "it", ramp(0, 2, 5, 4, 4), .stride = PONS_AXES(2), .padding = PONS_AXES(1), .groups = 2));
+  agrees("conv2d", pons_conv_layer(p, "it", ramp(0, 2, 5, 4, 4), .stride = PONS_AXES(2),
+                                   .padding = PONS_AXES(1), .groups = 2));
   pons_named_free(p);
   p = with_parameters(ramp(1, 2, 3, 3), ramp(2, 2));
-  agrees("conv1d", pons_conv_layer(p, "it", ramp(0, 2, 6, 3), .padding = PONS_AXES(1), .dilation = PONS_AXES(2)));
+  agrees("conv1d",
+         pons_conv_layer(p, "it", ramp(0, 2, 6, 3), .padding = PONS_AXES(1), .dilation = PONS_AXES(2)));
   pons_named_free(p);
 }
 
@@ -89,8 +94,10 @@ static void norms(void **state) {
 static void embedding_and_attention(void **state) {
   (void)state;
   pons_named p = with_parameters(ramp(1, 5, 3), NULL);
-  agrees("embedding", pons_embedding(p, "it", pons_array_from((int32_t[]){0, 4, 2, 2}, PONS_SHAPE(2, 2), PONS_INT32)));
-  const char *const names[] = {"a.query_proj.weight", "a.key_proj.weight", "a.value_proj.weight", "a.out_proj.weight"};
+  agrees("embedding",
+         pons_embedding(p, "it", pons_array_from((int32_t[]){0, 4, 2, 2}, PONS_SHAPE(2, 2), PONS_INT32)));
+  const char *const names[] = {"a.query_proj.weight", "a.key_proj.weight", "a.value_proj.weight",
+                               "a.out_proj.weight"};
   for (int i = 0; i < 4; i++) pons_named_set(p, names[i], ramp(i, 8, 8));
   pons_array mask = pons_tril(pons_ones(PONS_SHAPE(3, 3), PONS_BOOL), 0);
   agrees("attention", pons_attention(p, "a", ramp(0, 2, 3, 8), ramp(1, 2, 3, 8), ramp(2, 2, 3, 8), 2, mask));
@@ -146,7 +153,8 @@ static void layers_begin_as_those_of_mlx(void **state) {
 
 static void dropout_keeps_the_mean(void **state) {
   (void)state;
-  pons_array x = pons_ones(PONS_SHAPE(100, 100), PONS_FLOAT32), y = pons_dropout(x, 0.25f, pons_random_key(3));
+  pons_array x = pons_ones(PONS_SHAPE(100, 100), PONS_FLOAT32),
+             y = pons_dropout(x, 0.25f, pons_random_key(3));
   const float *at = pons_data(y);
   int zeros = 0;
   for (int i = 0; i < 10000; i++) {
@@ -154,16 +162,19 @@ static void dropout_keeps_the_mean(void **state) {
     zeros += at[i] == 0;
   }
   assert_in_range(zeros, 2300, 2700);
-  pons_array drawn = pons_index(pons_random_split(pons_random_key(7), 2), 1, 0); /* what MLX draws with, seeded by 7 */
+  pons_array drawn =
+      pons_index(pons_random_split(pons_random_key(7), 2), 1, 0); /* what MLX draws with, seeded by 7 */
   agrees("dropout", pons_dropout(ramp(0, 4, 5), 0.4f, drawn));
   assert_ptr_equal(pons_dropout(x, 0, NULL), x);
-  assert_string_equal(pons_error_of(pons_dropout(x, 1, pons_random_key(3))), "dropout: rate 1 is not in [0, 1)");
+  assert_string_equal(pons_error_of(pons_dropout(x, 1, pons_random_key(3))),
+                      "dropout: rate 1 is not in [0, 1)");
 }
 
 static void wrong_calls_say_what_is_missing(void **state) {
   (void)state;
   pons_named p = pons_named_new();
-  assert_string_equal(pons_error_of(pons_linear(p, "fc1", ramp(0, 2, 4))), "parameter: there is no \"fc1.weight\"");
+  assert_string_equal(pons_error_of(pons_linear(p, "fc1", ramp(0, 2, 4))),
+                      "parameter: there is no \"fc1.weight\"");
   assert_non_null(pons_error_of(pons_max_pool2d(ramp(0, 2, 4), 2, 0)));
   assert_non_null(pons_error_of(pons_cross_entropy(ramp(0, 2, 4), .targets = ramp(0, 2, 2, 2))));
   pons_named_free(p);
@@ -181,7 +192,8 @@ static void gradients_come_under_the_names_of_parameters(void **state) {
   pons_named p = pons_named_new(), g = pons_named_new();
   pons_named_set(p, "fc.weight", pons_array_from((float[]){1, 2}, PONS_SHAPE(1, 2), PONS_FLOAT32));
   pons_named_set(p, "fc.bias", pons_array_from((float[]){3}, PONS_SHAPE(1), PONS_FLOAT32));
-  const pons_array in[2] = {pons_array_from((float[]){1, 1}, PONS_SHAPE(1, 2), PONS_FLOAT32), pons_scalar(2, PONS_FLOAT32)};
+  const pons_array in[2] = {pons_array_from((float[]){1, 1}, PONS_SHAPE(1, 2), PONS_FLOAT32),
+                            pons_scalar(2, PONS_FLOAT32)};
   assert_float_equal(pons_item(pons_nn_value_and_grad(squared_error, NULL, p, in, 2, g)), 16, 1e-6);
   assert_int_equal(pons_named_count(g), 2);
   assert_float_equal(pons_item(pons_named_get(g, "fc.bias")), 8, 1e-6);
@@ -201,7 +213,8 @@ static void a_model_as_a_function_holds_its_parameters(void **state) {
   (void)state;
   pons_named p = with_parameters(ramp(1, 3, 4), ramp(2, 3));
   pons_function f = pons_nn_function(just_linear, NULL, p);
-  pons_named_set(p, "it.weight", pons_zeros(PONS_SHAPE(3, 4), PONS_FLOAT32)); /* later: f has those from before */
+  pons_named_set(p, "it.weight",
+                 pons_zeros(PONS_SHAPE(3, 4), PONS_FLOAT32)); /* later: f has those from before */
   agrees("linear", pons_apply(f, ramp(0, 2, 4)));
   pons_named_free(p);
   agrees("linear", pons_apply(f, ramp(0, 2, 4)));

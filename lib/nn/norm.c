@@ -14,10 +14,13 @@ bool pons_layer_norm_init(pons_named p, const char *prefix, int64_t n, bool bias
 }
 
 pons_array pons_layer_norm(pons_named p, const char *prefix, pons_array x, float eps) {
-  return pons_fast_layer_norm(x, parameter_if_any(p, prefix, "weight"), parameter_if_any(p, prefix, "bias"), eps);
+  return pons_fast_layer_norm(x, parameter_if_any(p, prefix, "weight"), parameter_if_any(p, prefix, "bias"),
+                              eps);
 }
 
-bool pons_rms_norm_init(pons_named p, const char *prefix, int64_t n) { return add_pair(p, prefix, n, "weight", NULL); }
+bool pons_rms_norm_init(pons_named p, const char *prefix, int64_t n) {
+  return add_pair(p, prefix, n, "weight", NULL);
+}
 
 pons_array pons_rms_norm(pons_named p, const char *prefix, pons_array x, float eps) {
   return pons_fast_rms_norm(x, parameter(p, prefix, "weight"), eps);
@@ -42,8 +45,8 @@ static pons_array affine(pons_named p, const char *prefix, pons_array x) {
 pons_array pons_group_norm(pons_named p, const char *prefix, pons_array x, int groups, float eps) {
   const int64_t batch = pons_dim(x, 0), channels = pons_dim(x, -1);
   if (pons_ndim(x) < 2 || groups < 1 || channels % groups)
-    return pons_fail("group_norm", "%d groups do not divide the %lld channels of %d axes", groups, (long long)channels,
-                     pons_ndim(x));
+    return pons_fail("group_norm", "%d groups do not divide the %lld channels of %d axes", groups,
+                     (long long)channels, pons_ndim(x));
   pons_scope s = pons_scope_open();
   /* MLX's order: channel c belongs to group c % groups */
   pons_array g = pons_reshape(x, PONS_SHAPE(batch, -1, groups));
@@ -58,14 +61,16 @@ bool pons_batch_norm_init(pons_named p, const char *prefix, int64_t n) {
 }
 
 /* (1 - momentum) running + momentum now */
-static bool move(pons_named p, pons_named moved, const char *prefix, const char *name, pons_array now, float momentum) {
+static bool move(pons_named p, pons_named moved, const char *prefix, const char *name, pons_array now,
+                 float momentum) {
   pons_array running = parameter(p, prefix, name);
-  pons_array next = pons_add(pons_multiply(pons_float(1 - momentum), running), pons_multiply(pons_float(momentum), now));
+  pons_array next =
+      pons_add(pons_multiply(pons_float(1 - momentum), running), pons_multiply(pons_float(momentum), now));
   return parameter_add(moved, prefix, name, next);
 }
 
-pons_array pons_batch_norm(pons_named p, const char *prefix, pons_array x, bool training, float momentum, float eps,
-                           pons_named moved) {
+pons_array pons_batch_norm(pons_named p, const char *prefix, pons_array x, bool training, float momentum,
+                           float eps, pons_named moved) {
   const int axes = pons_ndim(x) - 1;
   if (axes < 1) return pons_fail("batch_norm", "x needs at least 2 axes, has %d", axes + 1);
   pons_scope s = pons_scope_open();

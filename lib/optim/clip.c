@@ -13,7 +13,8 @@ pons_array pons_clip_grad_norm(pons_named gradients, double max_norm) {
   const int64_t count = pons_named_count(gradients);
   for (int64_t i = 0; i < count; i++) sum = pons_add(sum, squared_norm(pons_named_at(gradients, i)));
   pons_array norm = pons_sqrt(sum);
-  pons_array scale = pons_minimum(pons_divide(pons_float(max_norm), pons_add(norm, pons_float(1e-6))), pons_float(1));
+  pons_array scale =
+      pons_minimum(pons_divide(pons_float(max_norm), pons_add(norm, pons_float(1e-6))), pons_float(1));
   for (int64_t i = 0; i < count; i++) {
     pons_array g = pons_named_at(gradients, i);
     pons_array scaled = pons_astype(pons_multiply(g, scale), pons_dtype_of(g));

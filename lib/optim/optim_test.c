@@ -1,4 +1,5 @@
-/* optim_test.c: optimisers, clipping and schedules against mlx.optimizers; training that learns and leaves nothing behind. */
+/* optim_test.c: optimisers, clipping and schedules against mlx.optimizers; training that learns and leaves
+   nothing behind. */
 #include "mlx_values.h"
 #include "../nn/mlx_values_test.h"
 
@@ -29,10 +30,11 @@ static void optimisers_step_as_those_of_mlx(void **state) {
   four_steps("sgd", pons_sgd(.learning_rate = 0.1));
   four_steps("sgd_momentum", pons_sgd(.learning_rate = 0.1, .momentum = 0.9));
   four_steps("sgd_dampening", pons_sgd(.learning_rate = 0.1, .momentum = 0.9, .dampening = 0.2));
-  four_steps("sgd_nesterov", pons_sgd(.learning_rate = 0.1, .momentum = 0.9, .nesterov = true, .weight_decay = 0.05));
+  four_steps("sgd_nesterov",
+             pons_sgd(.learning_rate = 0.1, .momentum = 0.9, .nesterov = true, .weight_decay = 0.05));
   four_steps("adam", pons_adam(.learning_rate = 0.1));
-  four_steps("adam_corrected",
-             pons_adam(.learning_rate = 0.1, .beta1 = 0.8, .beta2 = 0.99, .eps = 1e-6, .bias_correction = true));
+  four_steps("adam_corrected", pons_adam(.learning_rate = 0.1, .beta1 = 0.8, .beta2 = 0.99, .eps = 1e-6,
+                                         .bias_correction = true));
   four_steps("adamw", pons_adamw(.learning_rate = 0.1));
   pons_optimizer decaying = pons_adamw(.learning_rate = 0.1, .bias_correction = true);
   decaying.weight_decay = 0.1;
@@ -77,7 +79,8 @@ static void a_wrong_setting_is_refused(void **state) {
 
 /* Is x0 x1 positive? */
 static pons_array examples(uint64_t seed) {
-  return pons_random_uniform(pons_float(-1), pons_float(1), PONS_SHAPE(32, 2), PONS_FLOAT32, pons_random_key(seed));
+  return pons_random_uniform(pons_float(-1), pons_float(1), PONS_SHAPE(32, 2), PONS_FLOAT32,
+                             pons_random_key(seed));
 }
 static pons_array answers(pons_array x) {
   pons_array product = pons_multiply(pons_index(x, 0, 1), pons_index(x, 1, 1));
@@ -133,7 +136,8 @@ static void a_thousand_steps_learn_and_leave_nothing(void **state) {
 static void a_trainer_takes_the_same_steps(void **state) {
   (void)state;
   const pons_optimizer o = pons_adam(.learning_rate = 0.01, .bias_correction = true);
-  pons_named by_hand = fresh_net(), by_trainer = fresh_net(), memory = pons_named_new(), other = pons_named_new();
+  pons_named by_hand = fresh_net(), by_trainer = fresh_net(), memory = pons_named_new(),
+             other = pons_named_new();
   pons_trainer t = pons_trainer_new(loss, NULL, by_trainer, other, o, 5);
   int64_t live = 0;
   for (int step = 1; step <= 100; step++) {

@@ -4,7 +4,9 @@
 
 static int64_t at_most(int64_t step, int64_t limit) { return step < limit ? step : limit; }
 
-double pons_exponential_decay(double start, double decay, int64_t step) { return start * pow(decay, (double)step); }
+double pons_exponential_decay(double start, double decay, int64_t step) {
+  return start * pow(decay, (double)step);
+}
 
 double pons_step_decay(double start, double decay, int64_t step_size, int64_t step) {
   return start * pow(decay, (double)(step / (step_size > 0 ? step_size : 1)));

@@ -17,7 +17,8 @@ struct pons_trainer_s {
 static pons_named unpack(pons_named like, const pons_array **at) {
   pons_named p = pons_named_new();
   bool fine = p;
-  for (int64_t i = 0; fine && i < pons_named_count(like); i++) fine = pons_named_set(p, pons_named_key(like, i), *(*at)++);
+  for (int64_t i = 0; fine && i < pons_named_count(like); i++)
+    fine = pons_named_set(p, pons_named_key(like, i), *(*at)++);
   if (fine) return p;
   pons_named_free(p);
   return NULL;
@@ -27,14 +28,15 @@ static void pack(pons_named from, pons_array **at) {
   for (int64_t i = 0; i < pons_named_count(from); i++) *(*at)++ = pons_named_at(from, i);
 }
 
-static bool loss_and_update(const struct pons_trainer_s *t, pons_named parameters, pons_named state, pons_array rate,
-                            const pons_array *in, int n_in, pons_array *out) {
+static bool loss_and_update(const struct pons_trainer_s *t, pons_named parameters, pons_named state,
+                            pons_array rate, const pons_array *in, int n_in, pons_array *out) {
   pons_named gradients = pons_named_new();
   if (!gradients) return false;
   pons_array *at = out;
   *at++ = pons_nn_value_and_grad(t->loss, t->payload, parameters, in, n_in, gradients);
   if (t->max_norm > 0) pons_clip_grad_norm(gradients, t->max_norm);
-  const bool fine = !pons_error_of(out[0]) && pons_optimizer_update(&t->optimizer, parameters, gradients, state, rate);
+  const bool fine =
+      !pons_error_of(out[0]) && pons_optimizer_update(&t->optimizer, parameters, gradients, state, rate);
   if (fine) {
     pack(parameters, &at);
     pack(state, &at);
@@ -57,12 +59,14 @@ static void step(void *payload, const pons_array *in, int n_in, pons_array *out,
   bool fine = state && loss_and_update(t, parameters, state, in[0], at, n_inputs, out);
   if (fine) own_results(out, n_out);
   for (int i = 0; !fine && i < n_out; i++)
-    if (!out[i] || i) out[i] = out[0] && pons_error_of(out[0]) ? out[0] : pons_fail("trainer", "the step could not be built");
+    if (!out[i] || i)
+      out[i] = out[0] && pons_error_of(out[0]) ? out[0] : pons_fail("trainer", "the step could not be built");
   pons_named_free(parameters);
   pons_named_free(state);
 }
 
-/* The state has all its entries once an update was made with it: one on copies, of which only the state's zeros are kept. */
+/* The state has all its entries once an update was made with it: one on copies, of which only the state's
+   zeros are kept. */
 static bool complete_state(pons_trainer t) {
   pons_named copy = pons_named_new(), none = pons_named_new();
   pons_scope s = pons_scope_open();
@@ -103,7 +107,8 @@ pons_trainer pons_trainer_new(pons_loss loss, void *payload, pons_named paramete
 
 static bool put_back(pons_named into, pons_array **at) {
   bool fine = true;
-  for (int64_t i = 0; fine && i < pons_named_count(into); i++) fine = pons_named_set(into, pons_named_key(into, i), *(*at)++);
+  for (int64_t i = 0; fine && i < pons_named_count(into); i++)
+    fine = pons_named_set(into, pons_named_key(into, i), *(*at)++);
   return fine;
 }
 
@@ -111,7 +116,8 @@ pons_array pons_trainer_step(pons_trainer t, const pons_array *in, int n_in, dou
   if (!prepare(t)) return pons_fail("trainer", "the first step could not be prepared");
   pons_scope s = pons_scope_open();
   const int64_t held = pons_named_count(t->parameters) + pons_named_count(t->state);
-  pons_array *all = malloc((size_t)(1 + held + n_in) * sizeof *all), *out = malloc((size_t)(1 + held) * sizeof *out);
+  pons_array *all = malloc((size_t)(1 + held + n_in) * sizeof *all),
+             *out = malloc((size_t)(1 + held) * sizeof *out);
   pons_array loss = NULL;
   if (all && out) {
     pons_array *at = all;

@@ -1,4 +1,5 @@
-/* update.c: one step of SGD, Adam or AdamW for each parameter, with the formulas of mlx.optimizers. Nothing is evaluated here. */
+/* update.c: one step of SGD, Adam or AdamW for each parameter, with the formulas of mlx.optimizers. Nothing
+   is evaluated here. */
 #include <pons/optim.h>
 #include <stdio.h>
 
@@ -25,12 +26,14 @@ static bool state_name(char *to, const char *key, const char *name) {
 /* Zeros where there is nothing yet. */
 static bool remember(const pons_optimizer *o, pons_named parameters, pons_named state) {
   const memory m = memory_of(o);
-  if (!pons_named_get(state, "step") && !pons_named_set(state, "step", pons_zeros(PONS_SCALAR, PONS_UINT64))) return false;
+  if (!pons_named_get(state, "step") && !pons_named_set(state, "step", pons_zeros(PONS_SCALAR, PONS_UINT64)))
+    return false;
   for (int64_t i = 0; i < pons_named_count(parameters); i++)
     for (int k = 0; k < m.count; k++) {
       char name[NAME_ROOM];
       if (!state_name(name, pons_named_key(parameters, i), m.names[k])) return false;
-      if (!pons_named_get(state, name) && !pons_named_set(state, name, pons_zeros_like(pons_named_at(parameters, i))))
+      if (!pons_named_get(state, name) &&
+          !pons_named_set(state, name, pons_zeros_like(pons_named_at(parameters, i))))
         return false;
     }
   return true;
@@ -85,7 +88,8 @@ static pons_array adam(const pons_optimizer *o, const char *key, pons_array p, p
 
 static bool check(const pons_optimizer *o) {
   if (o->nesterov && (o->momentum <= 0 || o->dampening != 0)) {
-    pons_fail("sgd", "Nesterov momentum needs a momentum and no dampening, got %g and %g", o->momentum, o->dampening);
+    pons_fail("sgd", "Nesterov momentum needs a momentum and no dampening, got %g and %g", o->momentum,
+              o->dampening);
     return false;
   }
   return true;
@@ -106,8 +110,8 @@ static bool update_all(const pons_optimizer *o, pons_named parameters, pons_name
   return true;
 }
 
-bool pons_optimizer_update(const pons_optimizer *o, pons_named parameters, pons_named gradients, pons_named state,
-                           pons_array rate) {
+bool pons_optimizer_update(const pons_optimizer *o, pons_named parameters, pons_named gradients,
+                           pons_named state, pons_array rate) {
   if (!check(o)) return false;
   pons_scope s = pons_scope_open();
   if (!rate) rate = pons_scalar(o->learning_rate, PONS_FLOAT32);
