@@ -44,6 +44,8 @@ error *cpu_matmul_portable(const launch *l);
 error *cpu_addmm_blas(const launch *l);
 error *cpu_addmm_portable(const launch *l);
 const char *cpu_refuses_without_blas(const launch *l);
+const char *cpu_refuses_across(const launch *l);
+error *cpu_convolution_across(const launch *l);
 error *cpu_convolution(const launch *l);
 error *cpu_gather(const launch *l);
 error *cpu_gather_axis(const launch *l);

@@ -4,39 +4,8 @@
 
        patches (places, kernel positions x channels)  x  transposed weight (out channels, the same)
 
-   Patches are written a piece of places at a time, few enough to stay in the cache. A weight gradient comes
-   as a convolution whose kernel is an image and whose channels are the batch: long rows, few places; it needs
-   no path of its own. Uses cpu/gemm.h. */
-#include "backends/cpu/calls.h"
-#include "backends/cpu/gemm.h"
-#include <stdlib.h>
-
-enum { PATCH_BYTES = 1 << 20, MOST_PLACES = 1024, LEAST_PLACES = 64 };
-
-/* One spatial axis. */
-typedef struct conv_axis {
-  int64_t in, out, kernel; /* sizes */
-  int64_t stride, low, kernel_dilation, input_dilation;
-  int64_t x_stride;
-  int64_t block; /* elements of a patch per position of the kernel along this axis */
-} conv_axis;
-
-typedef struct conv_job {
-  int n;
-  conv_axis axes[PONS_MAX_NDIM];
-  bool flip;
-  lane lane;
-  int64_t size; /* of a lane */
-  const char *x, *w;
-  char *out;
-  int64_t batch_stride;
-  int64_t channels, out_channels, groups; /* of x and the result, all groups together */
-  int64_t row;    /* length of a patch */
-  int64_t places; /* batch and spatial axes */
-  int64_t places_per_piece;
-  bool in_place;  /* x is its own patches */
-  error *_Atomic why;
-} conv_job;
+   Patches are written a piece of places at a time, few enough to stay in the cache. Uses cpu/conv.h. */
+#include "backends/cpu/conv.h"
 
 /* The element of x under position `j` of the kernel at `place`, or -1: padding, or between elements. */
 static int64_t under(const conv_axis *a, bool flip, int64_t place, int64_t j) {
@@ -76,7 +45,13 @@ static void write_patch(const conv_job *j, int axis, const int64_t *place, const
   }
 }
 
-static void write_patches(const conv_job *j, int64_t first, int64_t count, int64_t channel, char *patches) {
+int64_t conv_places_at_once(int64_t patch_bytes) {
+  enum { BYTES = 1 << 20, MOST = 1024, LEAST = 64 };
+  int64_t places = BYTES / (patch_bytes + 1);
+  return places < LEAST ? LEAST : smaller(places, MOST);
+}
+
+void conv_write_patches(const conv_job *j, int64_t first, int64_t count, int64_t channel, char *patches) {
   for (int64_t p = first; p < first + count; p++, patches += j->row * j->size) {
     int64_t place[PONS_MAX_NDIM], rest = p;
     for (int d = j->n - 1; d >= 0; d--) {
@@ -90,7 +65,7 @@ static void write_patches(const conv_job *j, int64_t first, int64_t count, int64
 static void conv_places(const conv_job *j, int64_t first, int64_t count, char *patches) {
   int64_t group_out = j->out_channels / j->groups, group_in = j->channels / j->groups;
   for (int64_t g = 0; g < j->groups; g++) {
-    if (!j->in_place) write_patches(j, first, count, g * group_in, patches);
+    if (!j->in_place) conv_write_patches(j, first, count, g * group_in, patches);
     gemm product = {.lane = j->lane, .m = count, .n = group_out, .k = j->row, .alpha = 1};
     product.a = j->in_place ? j->x + first * j->row * j->size : patches;
     product.a_row = j->row, product.a_col = 1;
@@ -146,9 +121,7 @@ static void lay_out(conv_job *j, const launch *l, const int64_t *x_strides) {
             a->input_dilation == 1;
   }
   j->in_place = plain && shape_is_row_major(x->ndim, x->shape, x_strides);
-  j->places_per_piece = PATCH_BYTES / (j->row * j->size + 1);
-  if (j->places_per_piece < LEAST_PLACES) j->places_per_piece = LEAST_PLACES;
-  if (j->places_per_piece > MOST_PLACES) j->places_per_piece = MOST_PLACES;
+  j->places_per_piece = conv_places_at_once(j->row * j->size);
 }
 
 /* Lanes of x with neighbouring channels: x itself, or packed. */

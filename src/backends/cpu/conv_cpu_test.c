@@ -47,6 +47,19 @@ static bool sizes_of_result(conv_case *c) {
   return true;
 }
 
+static int across; /* cases that the second implementation took */
+
+static void check_result(const conv_case *c, const made *x, const made *w, const made *y) {
+  double terms = 4;
+  for (int k = 1; k < c->n + 2; k++) terms *= (double)c->w[k];
+  for (int64_t i = 0; i < operand_size(&y->op); i++) {
+    int64_t at[5], rest = i;
+    for (int k = c->n + 1; k >= 0; k--) at[k] = rest % c->out[k], rest /= c->out[k];
+    check_near(made_value(y, i), place_value(c, x, w, at), precision_of(y->op.dtype) * (1 + terms),
+               pons_dtype_name(y->op.dtype));
+  }
+}
+
 static void check_case(conv_case *c, pons_dtype d, bool any_layout) {
   made x, w, y;
   if (!sizes_of_result(c)) return;
@@ -56,14 +69,13 @@ static void check_case(conv_case *c, pons_dtype d, bool any_layout) {
   conv_params p = {{c->n, c->stride},         {c->n, c->low}, {c->n, c->high}, {c->n, c->kernel_dilation},
                    {c->n, c->input_dilation}, c->groups,      c->flip};
   operand in[] = {x.op, w.op};
-  run_well(cpu_convolution, &(launch){&p, 2, 1, in, &y.op});
-  double terms = 4;
-  for (int k = 1; k < c->n + 2; k++) terms *= (double)c->w[k];
-  for (int64_t i = 0; i < operand_size(&y.op); i++) {
-    int64_t at[5], rest = i;
-    for (int k = c->n + 1; k >= 0; k--) at[k] = rest % c->out[k], rest /= c->out[k];
-    check_near(made_value(&y, i), place_value(c, &x, &w, at), precision_of(d) * (1 + terms),
-               pons_dtype_name(d));
+  launch l = {&p, 2, 1, in, &y.op};
+  run_well(cpu_convolution, &l);
+  check_result(c, &x, &w, &y);
+  if (!cpu_refuses_across(&l)) {
+    run_well(cpu_convolution_across, &l);
+    check_result(c, &x, &w, &y);
+    across++;
   }
   unmake(&x);
   unmake(&w);
@@ -99,6 +111,7 @@ static void agrees_with_the_definition(void **state) {
     random_case(&c);
     check_case(&c, dtypes[turn % 4], turn / 4 % 2);
   }
+  assert_true(across > 0);
 }
 
 #define PLAIN .stride = {1, 1, 1}, .kernel_dilation = {1, 1, 1}, .input_dilation = {1, 1, 1}
@@ -113,8 +126,40 @@ static void sizes_of_training(void **state) {
   for (int i = 0; i < 5; i++) check_case(cases[i], PONS_FLOAT32, i == 2);
 }
 
+/* As a weight gradient comes: both operands transposed views of images (N, ..., C). */
+static void weight_gradients(void **state) {
+  (void)state;
+  for (int turn = 0; turn < 12; turn++) {
+    conv_case c = {2, {5, 8, 7, 40}, {6, 8, 7, 40}, .low = {1, 1}, .high = {1, 1}, PLAIN, .groups = 1};
+    if (turn % 3 == 1) c.stride[0] = 2, c.w[1] = 6, c.kernel_dilation[1] = 2, c.w[2] = 4;
+    if (turn % 3 == 2) c.input_dilation[0] = 2, c.x[3] = c.w[3] = 3, c.low[1] = 0;
+    made x, w, y;
+    assert_true(sizes_of_result(&c));
+    int64_t x_shape[] = {c.x[3], c.x[1], c.x[2], c.x[0]}, w_shape[] = {c.w[3], c.w[1], c.w[2], c.w[0]};
+    make(&x, PONS_FLOAT32, 4, x_shape, false);
+    make(&w, PONS_FLOAT32, 4, w_shape, turn / 6);
+    made *both[] = {&x, &w};
+    for (int i = 0; i < 2; i++) {
+      int64_t stride = both[i]->strides[0], size = both[i]->shape[0];
+      both[i]->strides[0] = both[i]->strides[3], both[i]->shape[0] = both[i]->shape[3];
+      both[i]->strides[3] = stride, both[i]->shape[3] = size;
+    }
+    make_out(&y, PONS_FLOAT32, 4, c.out);
+    conv_params p = {{2, c.stride},         {2, c.low}, {2, c.high}, {2, c.kernel_dilation},
+                     {2, c.input_dilation}, 1,          false};
+    operand in[] = {x.op, w.op};
+    launch l = {&p, 2, 1, in, &y.op};
+    assert_null(cpu_refuses_across(&l));
+    run_well(cpu_convolution_across, &l);
+    check_result(&c, &x, &w, &y);
+    run_well(cpu_convolution, &l);
+    check_result(&c, &x, &w, &y);
+    unmake(&x), unmake(&w), unmake(&y);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_the_definition),
-                                     cmocka_unit_test(sizes_of_training)};
+                                     cmocka_unit_test(sizes_of_training), cmocka_unit_test(weight_gradients)};
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }

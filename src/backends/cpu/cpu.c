@@ -26,6 +26,7 @@ static const implementation implementations[] = {
     {"Matmul", "portable", NULL, cpu_matmul_portable},
     {"AddMM", "blas", cpu_refuses_without_blas, cpu_addmm_blas},
     {"AddMM", "portable", NULL, cpu_addmm_portable},
+    {"Convolution", "across", cpu_refuses_across, cpu_convolution_across},
     {"Convolution", "patches", NULL, cpu_convolution},
     {"Gather", "loops", NULL, cpu_gather},
     {"GatherAxis", "loops", NULL, cpu_gather_axis},

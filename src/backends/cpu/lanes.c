@@ -8,8 +8,8 @@
 #include <math.h>
 
 static int isa_index(void) {
-  const char *name = cpu_isa();
-  return strcmp(name, "avx512") == 0 ? 2 : strcmp(name, "avx2") == 0 ? 1 : 0;
+  const char *name = cpu_isa(); /* asked for every row: told apart by one letter */
+  return name[0] != 'a' ? 0 : name[3] == '5' ? 2 : 1;
 }
 
 #ifdef PONS_HAVE_AVX2

@@ -1,0 +1,37 @@
+/* conv.h: patches of a convolution: what its kernel covers at places of the result. Uses cpu/calls.h,
+   cpu/gemm.h. */
+#ifndef CPU_CONV_H
+#define CPU_CONV_H
+#include "backends/cpu/calls.h"
+#include "backends/cpu/gemm.h"
+
+/* One spatial axis. */
+typedef struct conv_axis {
+  int64_t in, out, kernel; /* sizes */
+  int64_t stride, low, kernel_dilation, input_dilation;
+  int64_t x_stride;
+  int64_t block; /* elements of a patch per position of the kernel along this axis */
+} conv_axis;
+
+typedef struct conv_job {
+  int n;
+  conv_axis axes[PONS_MAX_NDIM];
+  bool flip;
+  lane lane;
+  int64_t size; /* of a lane */
+  const char *x, *w;
+  char *out;
+  int64_t batch_stride;
+  int64_t channels, out_channels, groups; /* of x and the result, all groups together */
+  int64_t row;    /* length of a patch */
+  int64_t places; /* batch and spatial axes */
+  int64_t places_per_piece;
+  bool in_place;  /* x is its own patches */
+  error *_Atomic why;
+} conv_job;
+
+/* How many places have their patches in the cache together. Depends on nothing else. */
+int64_t conv_places_at_once(int64_t patch_bytes);
+/* Patches (count, row) of a group that begins at `channel`; places count batch and result's spatial axes. */
+void conv_write_patches(const conv_job *j, int64_t first, int64_t count, int64_t channel, char *patches);
+#endif
