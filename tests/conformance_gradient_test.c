@@ -1,6 +1,5 @@
 /* conformance_gradient_test.c: derivatives of every case of conformance_cases.h: gradient and tangent against
-   differences in float64, and, for every third case, those of the gradient too. PONS_SEED sets the seed; it
-   is printed. */
+   differences in float64, and those of the gradient too. PONS_SEED sets the seed, which is printed. */
 #include "derivatives_test.h"
 #include "conformance_cases.h"
 
@@ -51,7 +50,7 @@ static void derivatives_agree_with_differences(void **state) {
 
 static void derivatives_of_gradients_agree_with_differences(void **state) {
   (void)state;
-  for (int i = 0; i < conformance_count(); i += 3) judge_case(conformance_at(i), judge_second);
+  for (int i = 0; i < conformance_count(); i++) judge_case(conformance_at(i), judge_second);
 }
 
 int main(void) {

@@ -1,6 +1,7 @@
 /* vjp_test.c: gradients, case by case: where they flow, where they stop, what is refused, and that nothing
    stays behind. */
 #include "transforms/transforms_test.h"
+#include <pthread.h>
 
 FUNCTION(sum_of_squares) {
   UNUSED;
@@ -361,6 +362,35 @@ static void a_loop_that_reads_inside_holds_no_history(void **state) {
   pons_function_release(f);
 }
 
+/* ---- threads ---- */
+
+static void *train_alone(void *shared) {
+  pons_function f = function_of(doubles_until_large, 1), g = pons_value_and_grad(f, ALL);
+  for (int i = 0; i < 50; i++) {
+    const pons_scope s = pons_scope_open();
+    const pons_array x = pons_add(*(pons_array *)shared, scalar((float)i));
+    pons_array out[2];
+    if (!pons_call(g, &x, 1, out, 2) || pons_item(out[1]) * pons_item(x) != pons_item(out[0])) shared = NULL;
+    pons_scope_close(s);
+    if (!shared) break;
+  }
+  pons_function_release(g);
+  pons_function_release(f);
+  return shared;
+}
+
+static void threads_take_gradients_at_a_shared_array(void **state) {
+  (void)state;
+  pons_array lazy = pons_exp(scalar(0.5)); /* computed by whichever thread reads first */
+  pthread_t threads[4];
+  for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, train_alone, &lazy), 0);
+  for (int i = 0; i < 4; i++) {
+    void *fine = NULL;
+    pthread_join(threads[i], &fine);
+    assert_non_null(fine);
+  }
+}
+
 static void each_allocation_may_fail(void **state) {
   (void)state;
   pons_function f = function_of(inner_gradient, 1), g = pons_value_and_grad(f, ALL);
@@ -403,6 +433,7 @@ int main(void) {
       CASE(a_primitive_without_rules_is_named),
       CASE(rules_follow_from_the_decomposition),
       CASE(a_loop_that_reads_inside_holds_no_history),
+      CASE(threads_take_gradients_at_a_shared_array),
       CASE(each_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
