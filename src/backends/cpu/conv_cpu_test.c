@@ -47,8 +47,6 @@ static bool sizes_of_result(conv_case *c) {
   return true;
 }
 
-static int across; /* cases that the second implementation took */
-
 static void check_result(const conv_case *c, const made *x, const made *w, const made *y) {
   double terms = 4;
   for (int k = 1; k < c->n + 2; k++) terms *= (double)c->w[k];
@@ -75,7 +73,6 @@ static void check_case(conv_case *c, pons_dtype d, bool any_layout) {
   if (!cpu_refuses_across(&l)) {
     run_well(cpu_convolution_across, &l);
     check_result(c, &x, &w, &y);
-    across++;
   }
   unmake(&x);
   unmake(&w);
@@ -111,7 +108,6 @@ static void agrees_with_the_definition(void **state) {
     random_case(&c);
     check_case(&c, dtypes[turn % 4], turn / 4 % 2);
   }
-  assert_true(across > 0);
 }
 
 #define PLAIN .stride = {1, 1, 1}, .kernel_dilation = {1, 1, 1}, .input_dilation = {1, 1, 1}
