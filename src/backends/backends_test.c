@@ -55,8 +55,7 @@ static void the_cpu_is_there(void **state) {
   const implementation *last = NULL;
   for (int i = 0; i < cpu->n_implementations; i++)
     if (!strcmp(cpu->implementations[i].prim, "Matmul")) last = &cpu->implementations[i];
-  assert_string_equal(last->name, "portable");
-  assert_null(last->refuses);
+  assert_true(last && !strcmp(last->name, "portable") && !last->refuses);
 }
 
 static void the_null_device_takes_what_the_cpu_takes(void **state) {

@@ -29,7 +29,7 @@ typedef struct side {
 static error *pack(const operand *x, const char *op, side *s) {
   int64_t shape[PONS_MAX_NDIM], count;
   error *why = NULL;
-  for (int d = 0; d < x->ndim; d++) shape[d] = x->strides[d] == 0 && d < x->ndim - 2 ? 1 : x->shape[d];
+  for (int d = 0; d < x->ndim; d++) shape[d] = d < x->ndim - 2 && x->strides[d] == 0 ? 1 : x->shape[d];
   count = shape_size(x->ndim, shape);
   s->held = buffer_new((size_t)count * lane_size(lane_of(x->dtype)), op, &why);
   if (!s->held) return why;

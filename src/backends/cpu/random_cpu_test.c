@@ -36,7 +36,7 @@ static void keys_fill_parts(void **state) {
   (void)state;
   enum { COUNT = 20001 };
   const uint32_t keys[] = {1, 2, 0xffffffff, 7};
-  uint32_t *alone = malloc(2 * COUNT * sizeof *alone);
+  uint32_t *alone = calloc(2 * COUNT, sizeof *alone);
   int64_t shape[] = {COUNT}, key_shape[] = {2}, stride[] = {1};
   for (int k = 0; k < 2; k++) {
     operand key = {(void *)(keys + 2 * k), PONS_UINT32, 1, key_shape, stride};
