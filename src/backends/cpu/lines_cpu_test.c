@@ -214,13 +214,39 @@ static void sorts_the_largest_integers(void **state) {
   assert_memory_equal(y, wanted, sizeof y);
 }
 
+/* What MLX gives for [1+2j, 1+3j, 9j]: ordered by real part, then by imaginary part. */
+static void complex_lines(void **state) {
+  (void)state;
+  float x[] = {1, 2, 1, 3, 0, 9}, y[6];
+  uint32_t order[3];
+  int64_t shape[] = {3}, one[] = {1}, stride[] = {1};
+  operand in = {x, PONS_COMPLEX64, 1, shape, stride}, out = {y, PONS_COMPLEX64, 1, shape, stride};
+  operand place = {order, PONS_UINT32, 1, one, stride}, places = {order, PONS_UINT32, 1, shape, stride};
+  assert_null(cpu_arg_reduce(&(launch){&(arg_reduce_params){ARG_MAX, 0}, 1, 1, &in, &place}));
+  assert_int_equal(order[0], 1);
+  assert_null(cpu_arg_reduce(&(launch){&(arg_reduce_params){ARG_MIN, 0}, 1, 1, &in, &place}));
+  assert_int_equal(order[0], 2);
+  assert_null(cpu_arg_sort(&(launch){&(axis_params){0}, 1, 1, &in, &places}));
+  assert_memory_equal(order, ((const uint32_t[]){2, 0, 1}), sizeof order);
+  assert_null(cpu_sort(&(launch){&(axis_params){0}, 1, 1, &in, &out}));
+  assert_memory_equal(y, ((const float[]){0, 9, 1, 2, 1, 3}), sizeof y);
+  const float wanted[][6] = {[SCAN_MAX] = {1, 2, 1, 3, 1, 3},
+                             [SCAN_MIN] = {1, 2, 1, 2, 0, 9},
+                             [SCAN_SUM] = {1, 2, 2, 5, 2, 14},
+                             [SCAN_PROD] = {1, 2, -5, 5, -45, -45}};
+  for (int kind = SCAN_MAX; kind <= SCAN_PROD; kind++) {
+    assert_null(cpu_scan(&(launch){&(scan_params){kind, 0, false, true}, 1, 1, &in, &out}));
+    assert_memory_equal(y, wanted[kind], sizeof y);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(first_of_the_greatest),
       cmocka_unit_test(scans),
       cmocka_unit_test(exclusive_scans_start_at_the_identity),
       cmocka_unit_test(sorts),
-      cmocka_unit_test(sorts_the_largest_integers),
+      cmocka_unit_test(sorts_the_largest_integers), cmocka_unit_test(complex_lines),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }
