@@ -15,7 +15,6 @@ enum {
   TILE = 1024,         /* elements at most */
   ARENA = 48 * 1024,   /* bytes of all slots */
   PIECE = 32 * 1024,   /* elements that one thread takes at a time */
-  SIDE = 32,           /* of a block */
   WORTH_BLOCKS = 2048  /* elements from which transposing by blocks pays */
 };
 
@@ -130,6 +129,11 @@ static void copy_block_in(const work *w, int i, const int64_t *index, int64_t ro
   tile_copy_block(to, to_stride, (const char *)w->in[i].data + offset * w->program.size[i], &b, w->program.size[i]);
 }
 
+/* A mere copy needs no tile. */
+static bool is_copy(const work *w) {
+  return w->program.n_ops == 0 && w->kernel->n_out == 1 && w->reach[w->program.result[0]] == REACH_GATHER;
+}
+
 static void run_block(const work *w, const int64_t *index, int64_t rows, int64_t columns, char **at) {
   const program *p = &w->program;
   const kernel *k = w->kernel;
@@ -139,7 +143,7 @@ static void run_block(const work *w, const int64_t *index, int64_t rows, int64_t
     offset += index[d] * step;
     step *= w->dims[d];
   }
-  if (p->n_ops == 0 && k->n_out == 1 && w->reach[p->result[0]] == REACH_GATHER) { /* a copy needs no tile */
+  if (is_copy(w)) {
     char *to = (char *)w->out[0].data + offset * p->size[p->first_output];
     copy_block_in(w, p->result[0], index, rows, columns, to, row_step);
     return;
@@ -196,13 +200,11 @@ static int find_row_axis(const work *w) {
 
 static void run_blocks(work *w) {
   int64_t blocks, last = w->dims[w->n - 1];
-  w->columns = last < SIDE ? last : SIDE;
-  w->rows = w->tile / w->columns;
-  if (last >= SIDE && w->rows > SIDE) w->rows = SIDE;
-  if (w->rows > w->dims[w->row]) {
-    w->rows = w->dims[w->row];
-    w->columns = w->tile / w->rows < last ? w->tile / w->rows : last;
-  }
+  const int64_t most = is_copy(w) ? BLOCK_MOST : w->tile;
+  w->columns = last < BLOCK_COLUMNS ? last : BLOCK_COLUMNS;
+  w->rows = most / w->columns;
+  if (w->rows > w->dims[w->row]) w->rows = w->dims[w->row];
+  if (w->rows < most / w->columns) w->columns = most / w->rows < last ? most / w->rows : last;
   w->row_blocks = (w->dims[w->row] + w->rows - 1) / w->rows;
   w->column_blocks = (last + w->columns - 1) / w->columns;
   blocks = w->size / (last * w->dims[w->row]) * w->row_blocks * w->column_blocks;
