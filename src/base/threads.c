@@ -1,13 +1,15 @@
 /* threads.c: one pool of threads that shares the pieces of a loop, and the clock.
 
-   A loop is published under the pool's lock; workers that see it take a seat, draw piece after piece from one counter and leave their
-   seat; the caller draws pieces too, closes the loop and waits until every seat is empty:
+   A loop is published under the pool's lock; workers that see it take a seat, draw piece after piece from
+   one counter and leave their seat; the caller draws pieces too, closes the loop and waits until every seat
+   is empty:
 
        caller   publish ─ pieces ... ─ close ─ wait
        worker     seat ─ pieces ... ─ leave
 
-   One loop at a time has the pool: a loop from another thread, or from inside a piece, runs where it was called. Threads are made at
-   the first loop that can use them; they spin for some microseconds after a loop, then sleep. Uses nothing. */
+   One loop at a time has the pool: a loop from another thread, or from inside a piece, runs where it was
+   called. Threads are made at the first loop that can use them; they spin for some microseconds after a
+   loop, then sleep. Uses nothing. */
 #include "base/base.h"
 #include <pthread.h>
 #include <sched.h>
@@ -29,7 +31,8 @@ static struct {
   atomic_int seated;          /* workers inside the loop */
   int seats;                  /* workers that may still join; 0: closed */
   int workers, sleeping;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .left = PTHREAD_COND_INITIALIZER};
+} pool = {
+    .lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .left = PTHREAD_COND_INITIALIZER};
 static atomic_flag taken = ATOMIC_FLAG_INIT; /* some thread's loop has the pool */
 static atomic_int wanted;                    /* threads, the caller's included; 0: not asked yet */
 static _Thread_local bool inside;            /* this thread runs pieces */
@@ -138,7 +141,8 @@ static void *worker(void *unused) {
     if (!seated) continue;
     draw_pieces();
     pthread_mutex_lock(&pool.lock);
-    if (atomic_fetch_sub_explicit(&pool.seated, 1, memory_order_release) == 1) pthread_cond_signal(&pool.left);
+    if (atomic_fetch_sub_explicit(&pool.seated, 1, memory_order_release) == 1)
+      pthread_cond_signal(&pool.left);
     pthread_mutex_unlock(&pool.lock);
   }
   return unused;
@@ -179,7 +183,8 @@ static void await_empty_seats(void) {
     pause_briefly();
   }
   pthread_mutex_lock(&pool.lock);
-  while (atomic_load_explicit(&pool.seated, memory_order_acquire) > 0) pthread_cond_wait(&pool.left, &pool.lock);
+  while (atomic_load_explicit(&pool.seated, memory_order_acquire) > 0)
+    pthread_cond_wait(&pool.left, &pool.lock);
   pthread_mutex_unlock(&pool.lock);
 }
 

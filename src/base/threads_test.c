@@ -1,4 +1,5 @@
-/* threads_test.c: loops are whole, nested and concurrent loops too, and what they give does not depend on how many threads run. */
+/* threads_test.c: loops are whole, nested and concurrent loops too, and what they give does not depend on
+   how many threads run. */
 #include "base/base.h"
 #include <pthread.h>
 #include <setjmp.h>
@@ -11,9 +12,7 @@
 
 enum { PIECES = 1000 };
 
-static void count_visit(void *context, int64_t piece) {
-  ((int *)context)[piece]++;
-}
+static void count_visit(void *context, int64_t piece) { ((int *)context)[piece]++; }
 
 static void check_whole_loop(int64_t pieces) {
   int visits[PIECES] = {0};
@@ -79,7 +78,8 @@ static void several_threads_may_loop_at_once(void **state) {
   pthread_t threads[4];
   int failures[4] = {0};
   parallel_set_threads(3);
-  for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, loop_many_times, &failures[i]), 0);
+  for (int i = 0; i < 4; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, loop_many_times, &failures[i]), 0);
   for (int i = 0; i < 4; i++) {
     pthread_join(threads[i], NULL);
     assert_int_equal(failures[i], 0);

@@ -1,7 +1,7 @@
 /* interpret.c: the judge of kernels, and kernels as text.
 
-   Each row once more, written in C's plainest words and apart from scalar.h: floats in double, complex numbers in double, integers in
-   int64 or uint64 and cut to their width afterwards. Uses base/. */
+   Each row once more, written in C's plainest words and apart from scalar.h: floats in double, complex
+   numbers in double, integers in int64 or uint64 and cut to their width afterwards. Uses base/. */
 #include "kernel/kernel.h"
 #include <complex.h>
 #include <math.h>
@@ -14,7 +14,9 @@ typedef struct number {
 
 static bool is_integer(int dtype) { return dtype <= PONS_INT64; }
 static bool is_signed(int dtype) { return dtype >= PONS_INT8 && dtype <= PONS_INT64; }
-static int width_of(int dtype) { return dtype == PONS_BOOL ? 1 : 8 * (int)pons_dtype_size((pons_dtype)dtype); }
+static int width_of(int dtype) {
+  return dtype == PONS_BOOL ? 1 : 8 * (int)pons_dtype_size((pons_dtype)dtype);
+}
 
 /* What is left of i in `width` bits. */
 static int64_t cut(int64_t i, int dtype) {
@@ -254,7 +256,8 @@ static double _Complex complex_row2(int row, double _Complex a, double _Complex 
   case ROW_power: return cpow(a, b);
   case ROW_maximum: return a != a ? a : b != b ? b : complex_less(b, a) ? a : b;
   case ROW_minimum: return a != a ? a : b != b ? b : complex_less(a, b) ? a : b;
-  default: return complex_less(a, b) ? b + clog(1 + cexp(a - b)) : a + clog(1 + cexp(b - a)); /* ROW_logaddexp */
+  default: /* ROW_logaddexp */
+    return complex_less(a, b) ? b + clog(1 + cexp(a - b)) : a + clog(1 + cexp(b - a));
   }
 }
 
@@ -287,7 +290,8 @@ static int64_t float_to_int(double x, int dtype) {
 static number cast(int from, int to, number x) {
   number y = {x.re, x.im, x.i};
   if (is_integer(from)) y.re = from == PONS_UINT64 ? (double)(uint64_t)x.i : (double)x.i;
-  if (is_integer(to) && !is_integer(from)) y.i = to == PONS_BOOL ? x.re != 0 || x.im != 0 : float_to_int(x.re, to);
+  if (is_integer(to) && !is_integer(from))
+    y.i = to == PONS_BOOL ? x.re != 0 || x.im != 0 : float_to_int(x.re, to);
   if (to == PONS_FLOAT16 || to == PONS_BFLOAT16 || to == PONS_FLOAT32) { /* int64 to float32: once rounded */
     if (is_integer(from)) y.re = (double)(from == PONS_UINT64 ? (float)(uint64_t)x.i : (float)x.i);
     y.re = (double)(float)y.re;

@@ -1,8 +1,10 @@
-/* scalar.h: what the values of elementwise.def are made of: k_exp, k_add, ... for each type, told apart by a suffix.
+/* scalar.h: what the values of elementwise.def are made of: k_exp, k_add, ... for each type, told apart by
+   a suffix.
 
-   f32 f64 c64 b, i8 .. i64, u8 .. u64. Halves are computed in f32. Nothing here has undefined behaviour for any operand: integers wrap,
-   dividing by zero gives 0, shifts take their count modulo the width, floats outside an integer's range convert as x86 does it.
-   Whoever includes this defines K_SUFFIX as one of the suffixes before it includes elementwise.def, and may define it anew. Uses nothing. */
+   f32 f64 c64 b, i8 .. i64, u8 .. u64. Halves are computed in f32. Nothing here has undefined behaviour for
+   any operand: integers wrap, dividing by zero gives 0, shifts take their count modulo the width, floats
+   outside an integer's range convert as x86 does it. Whoever includes this defines K_SUFFIX as one of the
+   suffixes before it includes elementwise.def, and may define it anew. Uses nothing. */
 #ifndef SCALAR_H
 #define SCALAR_H
 #include "kernel/scalar_complex.h"
@@ -65,27 +67,27 @@
 #define k_equal_nan(a, b) ((a) == (b) || ((a) != (a) && (b) != (b)))
 #define k_less(a, b) K(less)(a, b)
 #define k_less_equal(a, b) K(less_equal)(a, b)
-#define k_and(a, b) K(and)(a, b)
+#define k_and(a, b) K (and)(a, b)
 #define k_or(a, b) K(or)(a, b)
-#define k_xor(a, b) K(xor)(a, b)
+#define k_xor(a, b) K (xor)(a, b)
 #define k_shift_left(a, b) K(shift_left)(a, b)
 #define k_shift_right(a, b) K(shift_right)(a, b)
 
 /* ---- arithmetic of the reals ---- */
 
-#define K_REALS(S, T, FLOOR, FMOD)                                                        \
-  static inline T k_add_##S(T a, T b) { return a + b; }                                   \
-  static inline T k_sub_##S(T a, T b) { return a - b; }                                   \
-  static inline T k_mul_##S(T a, T b) { return a * b; }                                   \
-  static inline T k_div_##S(T a, T b) { return a / b; }                                   \
-  static inline T k_floor_div_##S(T a, T b) { return FLOOR(a / b); }                      \
-  static inline T k_mod_##S(T a, T b) {                                                   \
-    T r = FMOD(a, b);                                                                     \
-    return r != 0 && (r < 0) != (b < 0) ? r + b : r;                                      \
-  }                                                                                       \
-  static inline T k_max_##S(T a, T b) { return a > b || a != a ? a : b; }                 \
-  static inline T k_min_##S(T a, T b) { return a < b || a != a ? a : b; }                 \
-  static inline bool k_less_##S(T a, T b) { return a < b; }                               \
+#define K_REALS(S, T, FLOOR, FMOD)                                        \
+  static inline T k_add_##S(T a, T b) { return a + b; }                   \
+  static inline T k_sub_##S(T a, T b) { return a - b; }                   \
+  static inline T k_mul_##S(T a, T b) { return a * b; }                   \
+  static inline T k_div_##S(T a, T b) { return a / b; }                   \
+  static inline T k_floor_div_##S(T a, T b) { return FLOOR(a / b); }      \
+  static inline T k_mod_##S(T a, T b) {                                   \
+    T r = FMOD(a, b);                                                     \
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;                      \
+  }                                                                       \
+  static inline T k_max_##S(T a, T b) { return a > b || a != a ? a : b; } \
+  static inline T k_min_##S(T a, T b) { return a < b || a != a ? a : b; } \
+  static inline bool k_less_##S(T a, T b) { return a < b; }               \
   static inline bool k_less_equal_##S(T a, T b) { return a <= b; }
 
 K_REALS(f32, float, k_floor_f32, fmodf)

@@ -1,7 +1,7 @@
 /* scalar_complex.h: the functions of a complex64. Part of scalar.h.
 
-   Elementary functions are the C library's; products and quotients those of C, infinities included. Order is by real part, then
-   imaginary part. Uses nothing. */
+   Elementary functions are the C library's; products and quotients those of C, infinities included. Order
+   is by real part, then imaginary part. Uses nothing. */
 #ifndef SCALAR_COMPLEX_H
 #define SCALAR_COMPLEX_H
 #include <complex.h>
@@ -24,7 +24,9 @@ static inline float k_real_c64(k_complex x) { return crealf(x); }
 static inline float k_imag_c64(k_complex x) { return cimagf(x); }
 static inline k_complex k_conj_c64(k_complex x) { return conjf(x); }
 static inline k_complex k_neg_c64(k_complex x) { return -x; }
-static inline k_complex k_scale_c64(k_complex x, float by) { return k_complex_of(crealf(x) * by, cimagf(x) * by); }
+static inline k_complex k_scale_c64(k_complex x, float by) {
+  return k_complex_of(crealf(x) * by, cimagf(x) * by);
+}
 static inline k_complex k_sign_c64(k_complex x) {
   float size = cabsf(x);
   return size == 0 ? x : k_complex_of(crealf(x) / size, cimagf(x) / size);
@@ -52,7 +54,9 @@ static inline k_complex k_tanh_c64(k_complex x) { return ctanhf(x); }
 static inline k_complex k_asinh_c64(k_complex x) { return casinhf(x); }
 static inline k_complex k_acosh_c64(k_complex x) { return cacoshf(x); }
 static inline k_complex k_atanh_c64(k_complex x) { return catanhf(x); }
-static inline k_complex k_round_c64(k_complex x) { return k_complex_of(nearbyintf(crealf(x)), nearbyintf(cimagf(x))); }
+static inline k_complex k_round_c64(k_complex x) {
+  return k_complex_of(nearbyintf(crealf(x)), nearbyintf(cimagf(x)));
+}
 
 static inline k_complex k_add_c64(k_complex a, k_complex b) { return a + b; }
 static inline k_complex k_sub_c64(k_complex a, k_complex b) { return a - b; }
@@ -66,8 +70,12 @@ static inline bool k_less_c64(k_complex a, k_complex b) {
 static inline bool k_less_equal_c64(k_complex a, k_complex b) {
   return crealf(a) < crealf(b) || (crealf(a) == crealf(b) && cimagf(a) <= cimagf(b));
 }
-static inline k_complex k_max_c64(k_complex a, k_complex b) { return a != a || (b == b && k_less_c64(b, a)) ? a : b; }
-static inline k_complex k_min_c64(k_complex a, k_complex b) { return a != a || (b == b && k_less_c64(a, b)) ? a : b; }
+static inline k_complex k_max_c64(k_complex a, k_complex b) {
+  return a != a || (b == b && k_less_c64(b, a)) ? a : b;
+}
+static inline k_complex k_min_c64(k_complex a, k_complex b) {
+  return a != a || (b == b && k_less_c64(a, b)) ? a : b;
+}
 static inline k_complex k_logaddexp_c64(k_complex a, k_complex b) {
   k_complex high = k_less_c64(a, b) ? b : a, low = k_less_c64(a, b) ? a : b;
   if (a != a || b != b) return k_complex_of(NAN, NAN);

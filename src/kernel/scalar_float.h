@@ -1,8 +1,10 @@
-/* scalar_float.h: the elementary functions of a float32, branch-free, so that compilers turn loops over them into vector code.
+/* scalar_float.h: the elementary functions of a float32, branch-free, so that compilers turn loops over
+   them into vector code.
 
-   Each is a polynomial on a reduced argument with selects for the special values. Greatest errors in units in the last place over
-   all floats of the range of use are held by scalar_test.c. Float to integer conversions go through a number so large that
-   the integer stands in the low bits of the sum: defined for every operand, NaN included. Uses nothing. */
+   Each is a polynomial on a reduced argument with selects for the special values. Greatest errors in units
+   in the last place over all floats of the range of use are held by scalar_test.c. Float to integer
+   conversions go through a number so large that the integer stands in the low bits of the sum: defined for
+   every operand, NaN included. Uses nothing. */
 #ifndef SCALAR_FLOAT_H
 #define SCALAR_FLOAT_H
 #include <math.h>
@@ -46,8 +48,8 @@ static inline double k_from_bits_f64(uint64_t u) {
   return x;
 }
 
-#define K_BIG_F32 12582912.0f         /* 1.5 * 2^23: added and taken away again, rounds to an integer */
-#define K_BIG_F64 6755399441055744.0  /* 1.5 * 2^52 */
+#define K_BIG_F32 12582912.0f        /* 1.5 * 2^23: added and taken away again, rounds to an integer */
+#define K_BIG_F64 6755399441055744.0 /* 1.5 * 2^52 */
 
 static inline float k_abs_f32(float x) { return k_from_bits_f32(k_bits_f32(x) & 0x7fffffffu); }
 static inline float k_copysign_f32(float x, float sign) {
@@ -108,7 +110,7 @@ static inline float k_expm1_f32(float x) {
   p = k_fma_f32(p, r * r, r); /* exp(r) - 1 */
   float scale = k_power_of_two_f32(k);
   float y = 2 * k_fma_f32(scale, p, scale - 0.5f);
-  y = k == -1 ? p : y; /* n = 0: exact for tiny x */
+  y = k == -1 ? p : y;   /* n = 0: exact for tiny x */
   return x == 0 ? x : y; /* -0 */
 }
 static inline float k_sigmoid_f32(float x) {
@@ -173,7 +175,8 @@ static inline float k_log2_f32(float x) {
 static inline float k_log10_f32(float x) {
   k_split s = k_split_f32(x);
   float r = k_log_near_one_f32(s.f);
-  float low = k_fma_f32(s.e, -1.43209889e-08f, r * -1.01030501e-08f); /* what the two constants below leave out */
+  float low =
+      k_fma_f32(s.e, -1.43209889e-08f, r * -1.01030501e-08f); /* what the two constants below leave out */
   return k_log_edges_f32(x, k_fma_f32(s.e, 0.30103001f, k_fma_f32(r, 0.434294492f, low)));
 }
 /* 1 + x is rounded to u; what that loses comes back as a fraction of u. */
@@ -253,7 +256,8 @@ static inline float k_pow_f32(float x, float y) {
 
 /* ---- angles ---- */
 
-/* x = n pi/2 + r. Good for |x| < 2^28: the first part of pi/2 has 25 bits, so that n times it is exact in float64. */
+/* x = n pi/2 + r. Good for |x| < 2^28: the first part of pi/2 has 25 bits, so that n times it is exact in
+   float64. */
 typedef struct k_angle {
   float r;
   uint32_t n;

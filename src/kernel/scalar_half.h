@@ -1,6 +1,7 @@
 /* scalar_half.h: float16 and bfloat16 to and from float32 without branches. Part of scalar.h.
 
-   To nearest, ties to even; a NaN stays a NaN. The same values as half_to_float and its like in base/. Uses nothing. */
+   To nearest, ties to even; a NaN stays a NaN. The same values as half_to_float and its like in base/. Uses
+   nothing. */
 #ifndef SCALAR_HALF_H
 #define SCALAR_HALF_H
 #include "kernel/scalar_float.h"

@@ -1,5 +1,6 @@
-/* scalar_test.c: the float32 functions against the C library's in double: greatest error in units in the last place over floats of every
-   size, zeros, infinities and NaN; halves against base/; integers at their borders. */
+/* scalar_test.c: the float32 functions against the C library's in double: greatest error in units in the
+   last place over floats of every size, zeros, infinities and NaN; halves against base/; integers at their
+   borders. */
 #include "kernel/kernel.h"
 #include "kernel/scalar.h"
 #include <math.h>
@@ -24,13 +25,37 @@ static double ulps(float got, double want) {
 
 static void hold(const char *name, float x, float got, double want, double most) {
   if (ulps(got, want) > most) fail_msg("%s(%.9g) is %.9g, should be %.9g", name, x, got, want);
-  if (want == 0 && got == 0 && !signbit(want) != !signbit(got)) fail_msg("%s(%g) is a zero of the wrong sign", name, x);
+  if (want == 0 && got == 0 && !signbit(want) != !signbit(got))
+    fail_msg("%s(%g) is a zero of the wrong sign", name, x);
 }
 
-static void hold_all(const char *name, float (*f)(float), double (*exact)(double), double low, double high, double most) {
-  static const float edges[] = {0.f, -0.f, 1, -1, 0.5f, -0.5f, 2, -2, INFINITY, -INFINITY, NAN, 1e-45f, -1e-45f, 1e-38f, -1e-38f,
-                                3.4028235e38f, -3.4028235e38f, 88.7f, -88.7f, 89.4f, -103.9f, 16777216, -16777216};
-  for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) hold(name, edges[i], f(edges[i]), exact(edges[i]), most);
+static void hold_all(const char *name, float (*f)(float), double (*exact)(double), double low, double high,
+                     double most) {
+  static const float edges[] = {0.f,
+                                -0.f,
+                                1,
+                                -1,
+                                0.5f,
+                                -0.5f,
+                                2,
+                                -2,
+                                INFINITY,
+                                -INFINITY,
+                                NAN,
+                                1e-45f,
+                                -1e-45f,
+                                1e-38f,
+                                -1e-38f,
+                                3.4028235e38f,
+                                -3.4028235e38f,
+                                88.7f,
+                                -88.7f,
+                                89.4f,
+                                -103.9f,
+                                16777216,
+                                -16777216};
+  for (size_t i = 0; i < sizeof edges / sizeof *edges; i++)
+    hold(name, edges[i], f(edges[i]), exact(edges[i]), most);
   for (uint64_t u = 0; u <= UINT32_MAX; u += STEP) {
     float x = k_from_bits_f32((uint32_t)u);
     if (x >= low && x <= high) hold(name, x, f(x), exact(x), most);
@@ -74,7 +99,8 @@ static void elementary_functions(void **state) {
 
 static void power_and_arctan2(void **state) {
   (void)state;
-  static const float edges[] = {0.f, -0.f, 1, -1, 2, -2, 3, -3, 0.5f, -0.5f, INFINITY, -INFINITY, NAN, 1e30f, 1e-40f, -1e-40f};
+  static const float edges[] = {0.f,  -0.f,  1,        -1,        2,   -2,    3,      -3,
+                                0.5f, -0.5f, INFINITY, -INFINITY, NAN, 1e30f, 1e-40f, -1e-40f};
   const size_t n = sizeof edges / sizeof *edges;
   for (size_t i = 0; i < n * n; i++) {
     float x = edges[i / n], y = edges[i % n];
@@ -99,7 +125,8 @@ static void inverse_error_function_in_double(void **state) {
   for (double x = -0.999999999; x < 1; x += 1e-4) assert_true(fabs(erf(k_erfinv_f64(x)) - x) <= 3e-16);
   for (double e = 1e-3; e > 1e-15; e /= 1.7) /* x = 1 - gap: erfc tells what erf rounds away */
     assert_true(fabs(erfc(k_erfinv_f64(1 - e)) - (1 - (1 - e))) <= 1e-12 * e);
-  assert_true(k_erfinv_f64(1) == (double)INFINITY && k_erfinv_f64(-1) == -(double)INFINITY && isnan(k_erfinv_f64(1.5)));
+  assert_true(k_erfinv_f64(1) == (double)INFINITY && k_erfinv_f64(-1) == -(double)INFINITY &&
+              isnan(k_erfinv_f64(1.5)));
   assert_true(k_erfinv_f64(0) == 0);
 }
 
@@ -125,7 +152,8 @@ static void integers_at_their_borders(void **state) {
   assert_int_equal(k_floor_div_i32(7, 0), 0);
   assert_int_equal(k_mod_i32(-7, 2), 1);
   assert_int_equal(k_mod_i32(5, 0), 5);
-  assert_true(k_mod_i64(INT64_MIN, -1) == 0 && k_div_i64(INT64_MIN, -1) == INT64_MIN && k_abs_i64(INT64_MIN) == INT64_MIN);
+  assert_true(k_mod_i64(INT64_MIN, -1) == 0 && k_div_i64(INT64_MIN, -1) == INT64_MIN &&
+              k_abs_i64(INT64_MIN) == INT64_MIN);
   assert_int_equal(k_mul_u16(65535, 65535), 1); /* would overflow an int */
   assert_int_equal(k_pow_i32(2, -1), 0);
   assert_int_equal(k_pow_i32(3, 50), -794958903);
@@ -137,7 +165,8 @@ static void integers_at_their_borders(void **state) {
   /* as MLX converts on x86 */
   assert_int_equal(k_i32_from_f32(NAN), INT32_MIN);
   assert_int_equal((uint8_t)k_i32_from_f32(300.5f), 44);
-  assert_true(k_u32_from_f32(-1e10f) == 2147483648u && k_u32_from_f32(1e10f) == 0 && k_u32_from_f32(3e9f) == 3000000000u);
+  assert_true(k_u32_from_f32(-1e10f) == 2147483648u && k_u32_from_f32(1e10f) == 0 &&
+              k_u32_from_f32(3e9f) == 3000000000u);
   assert_true(k_u64_from_f32(NAN) == 9223372036854775808u && k_u64_from_f32(1e20f) == 0);
 }
 
@@ -148,7 +177,8 @@ static void each_row_says_what_it_takes(void **state) {
     assert_true(row_table[r].arity >= 1 && row_table[r].arity <= 3);
     assert_true(row_table[r].low < row_table[r].high);
     for (int other = 0; other < r; other++) /* a name in files and a variant tell a row */
-      assert_false(!strcmp(row_table[r].file_name, row_table[other].file_name) && row_table[r].variant == row_table[other].variant);
+      assert_false(!strcmp(row_table[r].file_name, row_table[other].file_name) &&
+                   row_table[r].variant == row_table[other].variant);
   }
   assert_int_equal(row_result(ROW_abs, PONS_COMPLEX64), PONS_FLOAT32);
   assert_int_equal(row_result(ROW_less, PONS_INT8), PONS_BOOL);
@@ -158,11 +188,17 @@ static void each_row_says_what_it_takes(void **state) {
 
 static void kernels_print_as_text(void **state) {
   (void)state;
-  kernel k = {2, 2, 1, {PONS_FLOAT32, PONS_FLOAT32},
-              {{ROW_add, PONS_FLOAT32, PONS_FLOAT32, {0, 1, -1}}, {ROW_tanh, PONS_FLOAT32, PONS_FLOAT32, {2, -1, -1}}}, {3}};
+  kernel k = {2,
+              2,
+              1,
+              {PONS_FLOAT32, PONS_FLOAT32},
+              {{ROW_add, PONS_FLOAT32, PONS_FLOAT32, {0, 1, -1}},
+               {ROW_tanh, PONS_FLOAT32, PONS_FLOAT32, {2, -1, -1}}},
+              {3}};
   text t = {0};
   kernel_print(&t, &k);
-  assert_string_equal(t.at, "in 0: float32; in 1: float32; v2 = add v0 v1 float32; v3 = tanh v2 float32; out: v3");
+  assert_string_equal(t.at,
+                      "in 0: float32; in 1: float32; v2 = add v0 v1 float32; v3 = tanh v2 float32; out: v3");
   text_free(&t);
 }
 

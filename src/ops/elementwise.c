@@ -9,7 +9,8 @@ static const char *name_of(row r) { return r == ROW_select ? "where" : row_table
 
 static pons_array make(row r, int n_in, const pons_array *in) {
   const node *last = in[n_in - 1];
-  return node_make_as(&elementwise_prims[r], NULL, n_in, in, row_result(r, dtype_of(last)), last->ndim, last->shape);
+  return node_make_as(&elementwise_prims[r], NULL, n_in, in, row_result(r, dtype_of(last)), last->ndim,
+                      last->shape);
 }
 
 /* The dtype in which row r computes operands that have met in d; *why if there is none. */
@@ -21,8 +22,11 @@ static pons_dtype operand_dtype(row r, pons_dtype d, int n_in, const pons_array 
   if (whole && row_takes(r, PONS_FLOAT32) && !row_takes(r, PONS_INT32)) return dtype_at_least_float(d);
   if (d == PONS_BOOL && (r == ROW_left_shift || r == ROW_right_shift)) return PONS_UINT8;
   const char *hint = r == ROW_negative ? "\nhint: pons_logical_not turns bools round" : "";
-  if (n_in == 1) *why = fail(name_of(r), "not defined for %s: %s%s", pons_dtype_name(d), node_text(in[0]), hint);
-  else *why = fail(name_of(r), "not defined for %s: %s and %s", pons_dtype_name(d), node_text(in[n_in - 2]), node_text(in[n_in - 1]));
+  if (n_in == 1)
+    *why = fail(name_of(r), "not defined for %s: %s%s", pons_dtype_name(d), node_text(in[0]), hint);
+  else
+    *why = fail(name_of(r), "not defined for %s: %s and %s", pons_dtype_name(d), node_text(in[n_in - 2]),
+                node_text(in[n_in - 1]));
   return d;
 }
 
@@ -53,8 +57,11 @@ static pons_array settle(row r, int n_in, pons_array *in, int from, pons_dtype d
   for (int i = 1; i < n_in; i++) {
     const shape so_far = both;
     if (!shape_broadcast(so_far.n, so_far.dims, in[i]->ndim, in[i]->shape, &both)) {
-      if (n_in == 2) return node_fail(name_of(r), "shapes do not broadcast: %s and %s", node_text(in[0]), node_text(in[1]));
-      return node_fail(name_of(r), "shapes do not broadcast: %s, %s and %s", node_text(in[0]), node_text(in[1]), node_text(in[2]));
+      if (n_in == 2)
+        return node_fail(name_of(r), "shapes do not broadcast: %s and %s", node_text(in[0]),
+                         node_text(in[1]));
+      return node_fail(name_of(r), "shapes do not broadcast: %s, %s and %s", node_text(in[0]),
+                       node_text(in[1]), node_text(in[2]));
     }
   }
   for (int i = 0; i < n_in; i++) {

@@ -17,13 +17,13 @@ typedef struct slope {
 } slope;
 static slope slope_array(pons_array a) { return (slope){a, 0}; }
 static slope slope_number(double number) { return (slope){NULL, number}; }
-#define SLOPE(value) _Generic((value), pons_array: slope_array, default: slope_number)(value)
+#define SLOPE(value) _Generic((value), pons_array : slope_array, default : slope_number)(value)
 
 static pons_array itself(pons_array a) { return a; }
-#define ARRAY(value) _Generic((value), pons_array: itself, int: pons_int, double: pons_float)(value)
+#define ARRAY(value) _Generic((value), pons_array : itself, int : pons_int, double : pons_float)(value)
 static int minus(int number) { return -number; }
 
-#define k_neg(a) _Generic((a), int: minus, default: pons_negative)(a)
+#define k_neg(a) _Generic((a), int : minus, default : pons_negative)(a)
 #define k_add(a, b) pons_add(ARRAY(a), ARRAY(b))
 #define k_sub(a, b) pons_subtract(ARRAY(a), ARRAY(b))
 #define k_mul(a, b) pons_multiply(ARRAY(a), ARRAY(b))
@@ -90,8 +90,10 @@ static void abs_vjp(const vjp_call *c) {
 static void abs_jvp(const jvp_call *c) {
   if (!c->tangents[0]) return;
   pons_array sign = pons_sign(c->in[0]);
-  if (is_complex(sign)) c->out_tangents[0] = pons_real(pons_multiply(pons_conjugate(sign), c->tangents[0]));
-  else c->out_tangents[0] = pons_multiply(sign, c->tangents[0]);
+  if (is_complex(sign))
+    c->out_tangents[0] = pons_real(pons_multiply(pons_conjugate(sign), c->tangents[0]));
+  else
+    c->out_tangents[0] = pons_multiply(sign, c->tangents[0]);
 }
 
 static void real_vjp(const vjp_call *c) {
@@ -101,7 +103,8 @@ static void real_jvp(const jvp_call *c) {
   if (c->tangents[0]) c->out_tangents[0] = pons_real(c->tangents[0]);
 }
 static void imag_vjp(const vjp_call *c) {
-  if (c->wanted[0]) c->grads[0] = pons_multiply(pons_astype(c->cotangents[0], PONS_COMPLEX64), pons_complex(0, 1));
+  if (c->wanted[0])
+    c->grads[0] = pons_multiply(pons_astype(c->cotangents[0], PONS_COMPLEX64), pons_complex(0, 1));
 }
 static void imag_jvp(const jvp_call *c) {
   if (c->tangents[0]) c->out_tangents[0] = pons_imag(c->tangents[0]);
@@ -129,7 +132,9 @@ static void select_vjp(const vjp_call *c) {
 }
 static void select_jvp(const jvp_call *c) {
   pons_array zero = constant_like(0, c->out[0]), a = c->tangents[1], b = c->tangents[2];
-  if (a || b) c->out_tangents[0] = as_shape(pons_where(c->in[0], a ? a : zero, b ? b : zero), c->out[0]->ndim, c->out[0]->shape);
+  if (a || b)
+    c->out_tangents[0] =
+        as_shape(pons_where(c->in[0], a ? a : zero, b ? b : zero), c->out[0]->ndim, c->out[0]->shape);
 }
 
 /* ---- the rows: functions of the slopes, then records ---- */
@@ -144,24 +149,24 @@ static void select_jvp(const jvp_call *c) {
 
 #define UNARY_RULE_NONE(name, slope_x)
 #define UNARY_RULE_OWN(name, slope_x)
-#define UNARY_RULE_GIVEN(name, slope_x)                                        \
-  static slope name##_by_x(pons_array x, pons_array y) {                       \
-    (void)x, (void)y;                                                          \
-    return SLOPE(slope_x);                                                     \
-  }                                                                            \
-  static void name##_vjp(const vjp_call *c) { unary_vjp(c, name##_by_x); }     \
+#define UNARY_RULE_GIVEN(name, slope_x)                                    \
+  static slope name##_by_x(pons_array x, pons_array y) {                   \
+    (void)x, (void)y;                                                      \
+    return SLOPE(slope_x);                                                 \
+  }                                                                        \
+  static void name##_vjp(const vjp_call *c) { unary_vjp(c, name##_by_x); } \
   static void name##_jvp(const jvp_call *c) { unary_jvp(c, name##_by_x); }
 #define BINARY_RULE_NONE(name, slope_a, slope_b)
-#define BINARY_RULE_GIVEN(name, slope_a, slope_b)                                             \
-  static slope name##_by_a(pons_array a, pons_array b, pons_array y) {                        \
-    (void)a, (void)b, (void)y;                                                                \
-    return SLOPE(slope_a);                                                                    \
-  }                                                                                           \
-  static slope name##_by_b(pons_array a, pons_array b, pons_array y) {                        \
-    (void)a, (void)b, (void)y;                                                                \
-    return SLOPE(slope_b);                                                                    \
-  }                                                                                           \
-  static void name##_vjp(const vjp_call *c) { binary_vjp(c, name##_by_a, name##_by_b); }      \
+#define BINARY_RULE_GIVEN(name, slope_a, slope_b)                                        \
+  static slope name##_by_a(pons_array a, pons_array b, pons_array y) {                   \
+    (void)a, (void)b, (void)y;                                                           \
+    return SLOPE(slope_a);                                                               \
+  }                                                                                      \
+  static slope name##_by_b(pons_array a, pons_array b, pons_array y) {                   \
+    (void)a, (void)b, (void)y;                                                           \
+    return SLOPE(slope_b);                                                               \
+  }                                                                                      \
+  static void name##_vjp(const vjp_call *c) { binary_vjp(c, name##_by_a, name##_by_b); } \
   static void name##_jvp(const jvp_call *c) { binary_jvp(c, name##_by_a, name##_by_b); }
 #define UNARY(name, file, variant, types, result, value, slope, low, high) \
   PASTE(UNARY_RULE_, KIND_OF(IS_##slope))(name, slope)
@@ -180,7 +185,9 @@ static void select_jvp(const jvp_call *c) {
 #define PARAMS_REAL
 #define PARAMS_CAST .params_size = sizeof(cast_params), .fields = {FIELD(DTYPE, cast_params, dtype)},
 #define RECORD(row_name, file, variant, result, kind) \
-  {.name = RECORD_NAME(row_name, file, variant), .row = 1 + ROW_##row_name, PARAMS_##result PASTE(GRADIENT_, kind)(row_name)},
+  {.name = RECORD_NAME(row_name, file, variant),      \
+   .row = 1 + ROW_##row_name,                         \
+   PARAMS_##result PASTE(GRADIENT_, kind)(row_name)},
 #define UNARY(name, file, variant, types, result, value, slope, low, high) \
   RECORD(name, file, variant, result, KIND_OF(IS_##slope))
 #define BINARY(name, file, variant, types, result, value, slope_a, slope_b, low, high) \

@@ -5,14 +5,14 @@
 
 /* ---- kernels: elementwise chains (fused.c) ---- */
 
-/* Runs `k` once per element of out[0], whose shape every operand has. An output may be the very memory of an input of the same item
-   size that is row-major too. Results do not depend on the number of threads. */
+/* Runs `k` once per element of out[0], whose shape every operand has. An output may be the very memory of
+   an input of the same item size that is row-major too. Results do not depend on the number of threads. */
 error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out);
 
 /* ---- instruction sets (isa.c) ---- */
 
-/* "baseline", "avx2", "avx512": the best that the machine has, or what the environment variable PONS_CPU names if the machine has it.
-   Chosen once. */
+/* "baseline", "avx2", "avx512": the best that the machine has, or what the environment variable PONS_CPU
+   names if the machine has it. Chosen once. */
 const char *cpu_isa(void);
 /* The sets that this build and this machine have, ended by NULL, the least first. */
 const char *const *cpu_isas(void);

@@ -1,6 +1,7 @@
-/* elementwise.isa.c: the rows of elementwise.def as loops over packed elements, for each dtype; built once per instruction set, of which
-   ISA is the name. The compiler makes vector code of them: the loops are declared independent, and what they call has no
-   branches (scalar_float.h). Halves are converted in blocks and computed in float32, by the caller. Uses kernel/. */
+/* elementwise.isa.c: the rows of elementwise.def as loops over packed elements, for each dtype; built once
+   per instruction set, of which ISA is the name. The compiler makes vector code of them: the loops are
+   declared independent, and what they call has no branches (scalar_float.h). Halves are converted in blocks
+   and computed in float32, by the caller. Uses kernel/. */
 #include "backends/cpu/loops.h"
 #include "kernel/scalar.h"
 
@@ -113,7 +114,8 @@
 #define TO_I64(x) PASTE(k_i64_from_, SUFFIX)(x)
 #define TO_U64(x) PASTE(k_u64_from_, SUFFIX)(x)
 
-/* Angles: the loops below are right for operands that are not huge; what they call for are the three that follow them. */
+/* Angles: the loops below are right for operands that are not huge; what they call for are the three that
+   follow them. */
 #define loop_sin_f32 small_sin
 #define loop_cos_f32 small_cos
 #define loop_tan_f32 small_tan
@@ -256,8 +258,9 @@ const loops ISA_NAME(loops) = {
         [PONS_INT64] = CASTS_OF(i64)
         [PONS_FLOAT16] = {[PONS_FLOAT32] = LOOP(from_f16, f32)},
         [PONS_BFLOAT16] = {[PONS_FLOAT32] = LOOP(from_bf16, f32)},
-        [PONS_FLOAT32] = {BOOL_LOOPS(from_f32), INTEGER_LOOPS(from_f32), FLOAT_LOOPS(from_f32), COMPLEX_LOOPS(from_f32),
-                          [PONS_FLOAT16] = LOOP(from_f32, f16), [PONS_BFLOAT16] = LOOP(from_f32, bf16)},
+        [PONS_FLOAT32] = {BOOL_LOOPS(from_f32), INTEGER_LOOPS(from_f32), FLOAT_LOOPS(from_f32),
+                          COMPLEX_LOOPS(from_f32), [PONS_FLOAT16] = LOOP(from_f32, f16),
+                          [PONS_BFLOAT16] = LOOP(from_f32, bf16)},
         [PONS_FLOAT64] = CASTS_OF(f64)
         [PONS_COMPLEX64] = CASTS_OF(c64)
     },

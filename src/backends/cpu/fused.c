@@ -1,21 +1,22 @@
 /* fused.c: runs kernels on the CPU, tile by tile.
 
-   The elements of the outputs are cut into pieces of fixed size, which the threads share, and pieces into tiles so small that
-   whatever lives between two instructions stays in the L1 cache. Packed operands are used where they lie; the rest is copied to the tile:
+   The elements of the outputs are cut into pieces of fixed size, which the threads share, and pieces into
+   tiles so small that whatever lives between two instructions stays in the L1 cache. Packed operands are
+   used where they lie; the rest is copied to the tile:
 
        in 0 (packed) ────────────┐
        in 1 (repeats) ─ filled ──┼─ add ─ slot ─ tanh ─ out 0 (written in place)
        in 2 (strided) ─ copied ──┘        
 
-   A tile is a run of consecutive elements, or, where an operand is transposed against the output, a block of rows and columns: read
-   along one axis, written along the other. Uses base/, kernel/. */
+   A tile is a run of consecutive elements, or, where an operand is transposed against the output, a block
+   of rows and columns: read along one axis, written along the other. Uses base/, kernel/. */
 #include "backends/cpu/program.h"
 
 enum {
-  TILE = 1024,         /* elements at most */
-  ARENA = 48 * 1024,   /* bytes of all slots */
-  PIECE = 32 * 1024,   /* elements that one thread takes at a time */
-  WORTH_BLOCKS = 2048  /* elements from which transposing by blocks pays */
+  TILE = 1024,        /* elements at most */
+  ARENA = 48 * 1024,  /* bytes of all slots */
+  PIECE = 32 * 1024,  /* elements that one thread takes at a time */
+  WORTH_BLOCKS = 2048 /* elements from which transposing by blocks pays */
 };
 
 typedef struct work {
@@ -24,7 +25,8 @@ typedef struct work {
   reach reach[KERNEL_MAX_INPUTS];
   int64_t size; /* elements of an output */
   int64_t tile; /* elements a slot holds */
-  /* Axes, joined where every operand allows it, and strides of the inputs along them; only if an input is neither packed nor repeated. */
+  /* Axes, joined where every operand allows it, and strides of the inputs along them; set only if an input
+     is neither packed nor repeated. */
   int n;
   int64_t dims[PONS_MAX_NDIM];
   int64_t *strides[KERNEL_MAX_INPUTS];
@@ -47,7 +49,8 @@ static void place_slots(const work *w, char *arena, char **at, int64_t count) {
 static void run_ops(const program *p, char **at, int64_t count) {
   for (int i = 0; i < p->n_ops; i++) {
     const op *o = &p->ops[i];
-    o->run(at[o->out], at[o->arg[0]], o->arg[1] < 0 ? NULL : at[o->arg[1]], o->arg[2] < 0 ? NULL : at[o->arg[2]], count);
+    o->run(at[o->out], at[o->arg[0]], o->arg[1] < 0 ? NULL : at[o->arg[1]],
+           o->arg[2] < 0 ? NULL : at[o->arg[2]], count);
   }
 }
 
@@ -65,7 +68,8 @@ static char *reach_run(const work *w, int i, int64_t from, int64_t count, char *
     offset += index[d] * strides[d];
   }
   const char *data = w->in[i].data;
-  if (strides[last] == 1 && w->dims[last] - index[last] >= count) return (char *)data + offset * (int64_t)size;
+  if (strides[last] == 1 && w->dims[last] - index[last] >= count)
+    return (char *)data + offset * (int64_t)size;
   for (char *to = slot; count > 0;) {
     int64_t run = w->dims[last] - index[last];
     if (run > count) run = count;
@@ -87,7 +91,8 @@ static char *reach_run(const work *w, int i, int64_t from, int64_t count, char *
 static void store_run(const program *p, const kernel *k, char **at, int64_t count, bool from_inputs) {
   for (int o = 0; o < k->n_out; o++) {
     int r = p->result[o], to = p->first_output + o;
-    if (r != to && (r < k->n_in) == from_inputs && at[r] != at[to]) memcpy(at[to], at[r], (size_t)count * p->size[to]);
+    if (r != to && (r < k->n_in) == from_inputs && at[r] != at[to])
+      memcpy(at[to], at[r], (size_t)count * p->size[to]);
   }
 }
 
@@ -108,7 +113,8 @@ static void run_runs(const work *w, int64_t from, int64_t end) {
     for (int o = 0; o < k->n_out; o++)
       at[p->first_output + o] = (char *)w->out[o].data + from * p->size[p->first_output + o];
     run_ops(p, at, count);
-    store_run(p, k, at, count, true); /* an input that is itself a result, before its memory is written as another's */
+    /* An input that is itself a result goes first, before its memory is written as another's. */
+    store_run(p, k, at, count, true);
     store_run(p, k, at, count, false);
   }
 }
@@ -126,7 +132,8 @@ static void copy_block_in(const work *w, int i, const int64_t *index, int64_t ro
   int64_t offset = 0;
   for (int d = 0; d < w->n; d++) offset += index[d] * w->strides[i][d];
   block b = {rows, columns, w->strides[i][w->row], w->strides[i][w->n - 1]};
-  tile_copy_block(to, to_stride, (const char *)w->in[i].data + offset * w->program.size[i], &b, w->program.size[i]);
+  tile_copy_block(to, to_stride, (const char *)w->in[i].data + offset * w->program.size[i], &b,
+                  w->program.size[i]);
 }
 
 /* A mere copy needs no tile. */
@@ -162,7 +169,8 @@ static void run_piece_of_blocks(void *context, int64_t piece) {
   _Alignas(64) char arena[ARENA];
   char *at[MAX_REGISTERS];
   const work *w = context;
-  int64_t per_piece = PIECE / (w->rows * w->columns), blocks = w->row_blocks * w->column_blocks, index[PONS_MAX_NDIM];
+  int64_t per_piece = PIECE / (w->rows * w->columns), blocks = w->row_blocks * w->column_blocks,
+          index[PONS_MAX_NDIM];
   for (int d = 0; d < w->n; d++)
     if (d != w->row && d != w->n - 1) blocks *= w->dims[d];
   place_slots(w, arena, at, w->rows * w->columns);
@@ -181,7 +189,8 @@ static void run_piece_of_blocks(void *context, int64_t piece) {
   }
 }
 
-/* The axis along which an input that is strided along the last axis lies together; -1: there is none, or it does not pay. */
+/* The axis along which an input that is strided along the last axis lies together; -1: there is none, or it
+   does not pay. */
 static int find_row_axis(const work *w) {
   int last = w->n - 1, best = -1;
   if (w->size < WORTH_BLOCKS) return -1;
@@ -215,7 +224,8 @@ static void run_blocks(work *w) {
 /* ---- the whole ---- */
 
 static void fit_tile(work *w) {
-  int64_t room = w->program.n_slots ? ARENA / (int64_t)(w->program.item_size * (size_t)w->program.n_slots) : TILE;
+  int64_t room =
+      w->program.n_slots ? ARENA / (int64_t)(w->program.item_size * (size_t)w->program.n_slots) : TILE;
   w->tile = room < TILE ? room & ~(int64_t)7 : TILE;
 }
 
@@ -248,7 +258,9 @@ error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
   for (int i = 0; i < k->n_in; i++) {
     bool repeats = true;
     for (int d = 0; d < n && repeats; d++) repeats = dims[d] == 1 || in[i].strides[d] == 0;
-    w.reach[i] = shape_is_row_major(n, dims, in[i].strides) ? REACH_PACKED : repeats ? REACH_REPEAT : REACH_GATHER;
+    w.reach[i] = shape_is_row_major(n, dims, in[i].strides) ? REACH_PACKED
+                 : repeats                                  ? REACH_REPEAT
+                                                            : REACH_GATHER;
     gathers |= w.reach[i] == REACH_GATHER;
   }
   int64_t strides[KERNEL_MAX_INPUTS][PONS_MAX_NDIM];
@@ -256,7 +268,7 @@ error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
     join_axes(&w, strides);
     w.row = find_row_axis(&w);
   }
-  if (w.row >= 0) { /* in blocks everything that does not repeat is copied; packed operands have the strides of the output */
+  if (w.row >= 0) { /* all that does not repeat is copied; packed operands have the output's strides */
     for (int i = 0; i < k->n_in; i++) {
       if (w.reach[i] != REACH_PACKED) continue;
       w.reach[i] = REACH_GATHER;
@@ -265,8 +277,11 @@ error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
   }
   program_make(&w.program, k, w.reach, in, out, w.row < 0);
   fit_tile(&w);
-  if (w.row >= 0) run_blocks(&w);
-  else if (w.size < 2 * PIECE) run_runs(&w, 0, w.size);
-  else parallel_for((w.size + PIECE - 1) / PIECE, run_piece_of_runs, &w);
+  if (w.row >= 0)
+    run_blocks(&w);
+  else if (w.size < 2 * PIECE)
+    run_runs(&w, 0, w.size);
+  else
+    parallel_for((w.size + PIECE - 1) / PIECE, run_piece_of_runs, &w);
   return NULL;
 }

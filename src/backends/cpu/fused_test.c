@@ -1,6 +1,7 @@
-/* fused_test.c: what kernels give on each instruction set against the interpreter: every row and cast for every dtype, with operands that
-   are packed, repeated, strided, reversed and transposed; random chains of instructions; outputs in the memory of inputs; loops
-   long enough for several threads. PONS_SEED repeats a run. */
+/* fused_test.c: what kernels give on each instruction set against the interpreter: every row and cast for
+   every dtype, with operands that are packed, repeated, strided, reversed and transposed; random chains of
+   instructions; outputs in the memory of inputs; loops long enough for several threads. PONS_SEED repeats a
+   run. */
 #include "backends/cpu/cpu.h"
 #include "kernel/kernel.h"
 #include <math.h>
@@ -18,7 +19,9 @@ static uint64_t random_bits(void) {
   return state;
 }
 static int64_t below(int64_t n) { return (int64_t)(random_bits() % (uint64_t)n); }
-static double between(double low, double high) { return low + (high - low) * (double)(random_bits() >> 11) * 0x1p-53; }
+static double between(double low, double high) {
+  return low + (high - low) * (double)(random_bits() >> 11) * 0x1p-53;
+}
 
 static bool whole; /* operands are whole numbers: then chains of sums, comparisons and casts are exact */
 
@@ -44,12 +47,16 @@ static void fill(char *at, pons_dtype dtype, int64_t n, double low, double high)
     } else if (is_float(dtype)) {
       dtype_write(dtype, at, x);
     } else {
-      dtype_write_int(dtype, at, dtype == PONS_BOOL ? below(2) : below(60) == 0 ? (int64_t)random_bits() : (int64_t)x);
+      dtype_write_int(dtype, at,
+                      dtype == PONS_BOOL ? below(2)
+                      : below(60) == 0   ? (int64_t)random_bits()
+                                         : (int64_t)x);
     }
   }
 }
 
-/* An operand of the given shape in a layout of its own: axes in any order, some repeated, gaps between elements, either direction. */
+/* An operand of the given shape in a layout of its own: axes in any order, some repeated, gaps between
+   elements, either direction. */
 static sample sample_new(pons_dtype dtype, const shape *s, int layout, double low, double high) {
   sample r = {{NULL, dtype, s->n, NULL, NULL}, *s, {s->n, {0}}, NULL};
   int order[PONS_MAX_NDIM];
@@ -89,15 +96,21 @@ static sample sample_packed(pons_dtype dtype, const shape *s) {
 
 static double tolerance(pons_dtype d) {
   switch (d) {
-  case PONS_FLOAT16: return 1e-3;
-  case PONS_BFLOAT16: return 8e-3;
-  case PONS_FLOAT64: return 1e-13;
-  case PONS_COMPLEX64: return 1e-5;
-  default: return 5e-7;
+    case PONS_FLOAT16:
+      return 1e-3;
+    case PONS_BFLOAT16:
+      return 8e-3;
+    case PONS_FLOAT64:
+      return 1e-13;
+    case PONS_COMPLEX64:
+      return 1e-5;
+    default:
+      return 5e-7;
   }
 }
 
-/* How far a result may be off: in relation to its size, and for what is cancelled in sums of numbers near 1. */
+/* How far a result may be off: in relation to its size, and for what is cancelled in sums of numbers near
+   1. */
 typedef struct slack {
   double relative, absolute; /* in units of `tolerance` */
 } slack;
@@ -129,7 +142,8 @@ static void compare(const kernel *k, const sample *got, const sample *want, cons
     kernel_print(&t, k);
     print_message("%s on %s: %s\n", what, cpu_isa(), t.at);
     fail_msg("element %lld of %s: %.17g, should be %.17g (seed in PONS_SEED)", (long long)i,
-             shape_text(got->shape.n, got->shape.dims), dtype_read(got->o.dtype, a), dtype_read(got->o.dtype, b));
+             shape_text(got->shape.n, got->shape.dims), dtype_read(got->o.dtype, a),
+             dtype_read(got->o.dtype, b));
   }
 }
 
@@ -186,7 +200,12 @@ static shape random_shape(void) {
 }
 
 static kernel one_instruction(int row, int operand_dtype, int result) {
-  kernel k = {row_table[row].arity, 1, 1, {0}, {{(uint16_t)row, (uint8_t)operand_dtype, (uint8_t)result, {0, 1, 2}}}, {0}};
+  kernel k = {row_table[row].arity,
+              1,
+              1,
+              {0},
+              {{(uint16_t)row, (uint8_t)operand_dtype, (uint8_t)result, {0, 1, 2}}},
+              {0}};
   for (int i = 0; i < k.n_in; i++) k.in[i] = (uint8_t)operand_dtype;
   if (row == ROW_select) k.in[0] = PONS_BOOL;
   k.out[0] = (int16_t)k.n_in;
@@ -251,8 +270,10 @@ static void copies_of_any_layout(void **unused) {
 
 /* Instructions that are exact on whole numbers, whatever the dtype, with casts between. */
 static kernel random_chain(void) {
-  static const int rows[] = {ROW_add, ROW_subtract, ROW_maximum, ROW_negative, ROW_abs, ROW_less, ROW_select, ROW_cast, ROW_cast};
-  static const pons_dtype types[] = {PONS_FLOAT32, PONS_FLOAT32, PONS_FLOAT16, PONS_BFLOAT16, PONS_FLOAT64, PONS_INT32};
+  static const int rows[] = {ROW_add,  ROW_subtract, ROW_maximum, ROW_negative, ROW_abs,
+                             ROW_less, ROW_select,   ROW_cast,    ROW_cast};
+  static const pons_dtype types[] = {PONS_FLOAT32,  PONS_FLOAT32, PONS_FLOAT16,
+                                     PONS_BFLOAT16, PONS_FLOAT64, PONS_INT32};
   kernel k = {.n_in = 1 + (int)below(6), .n_code = 0, .n_out = 1 + (int)below(3)};
   for (int i = 0; i < k.n_in; i++) k.in[i] = (uint8_t)types[below(6)];
   while (k.n_code < 2 + (int)(state % 30)) {
@@ -277,7 +298,8 @@ static kernel random_chain(void) {
     }
     k.code[k.n_code++] = c;
   }
-  for (int o = 0; o < k.n_out; o++) k.out[o] = (int16_t)(o == 0 ? k.n_in + k.n_code - 1 : below(k.n_in + k.n_code));
+  for (int o = 0; o < k.n_out; o++)
+    k.out[o] = (int16_t)(o == 0 ? k.n_in + k.n_code - 1 : below(k.n_in + k.n_code));
   return k;
 }
 static void check_chains(void) {
@@ -297,12 +319,17 @@ static void chains_agree_with_the_interpreter(void **unused) {
 /* in[0] + in[1] transposed, then exp: long enough for several threads. */
 static void results_do_not_depend_on_threads(void **unused) {
   (void)unused;
-  kernel k = {2, 2, 1, {PONS_FLOAT32, PONS_FLOAT32},
-              {{ROW_add, PONS_FLOAT32, PONS_FLOAT32, {0, 1, -1}}, {ROW_exp, PONS_FLOAT32, PONS_FLOAT32, {2, -1, -1}}}, {3}};
+  kernel k = {
+      2,
+      2,
+      1,
+      {PONS_FLOAT32, PONS_FLOAT32},
+      {{ROW_add, PONS_FLOAT32, PONS_FLOAT32, {0, 1, -1}}, {ROW_exp, PONS_FLOAT32, PONS_FLOAT32, {2, -1, -1}}},
+      {3}};
   for (int transposed = 0; transposed < 2; transposed++) {
     shape s = {2, {613, 401}};
-    sample a = sample_packed(PONS_FLOAT32, &s), b = sample_packed(PONS_FLOAT32, &s), one = sample_packed(PONS_FLOAT32, &s),
-           many = sample_packed(PONS_FLOAT32, &s);
+    sample a = sample_packed(PONS_FLOAT32, &s), b = sample_packed(PONS_FLOAT32, &s),
+           one = sample_packed(PONS_FLOAT32, &s), many = sample_packed(PONS_FLOAT32, &s);
     fill(a.memory, PONS_FLOAT32, 613 * 401, -3, 3);
     fill(b.memory, PONS_FLOAT32, 613 * 401, -3, 3);
     if (transposed) b.strides = (shape){2, {1, 613}};
@@ -347,9 +374,12 @@ int main(void) {
   state = seed ? strtoull(seed, NULL, 10) : (uint64_t)time_ns() | 1;
   print_message("PONS_SEED=%llu\n", (unsigned long long)state);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(rows_agree_with_the_interpreter),  cmocka_unit_test(casts_agree_with_the_interpreter),
-      cmocka_unit_test(copies_of_any_layout),             cmocka_unit_test(chains_agree_with_the_interpreter),
-      cmocka_unit_test(results_do_not_depend_on_threads), cmocka_unit_test(an_empty_kernel_touches_nothing),
+      cmocka_unit_test(rows_agree_with_the_interpreter),
+      cmocka_unit_test(casts_agree_with_the_interpreter),
+      cmocka_unit_test(copies_of_any_layout),
+      cmocka_unit_test(chains_agree_with_the_interpreter),
+      cmocka_unit_test(results_do_not_depend_on_threads),
+      cmocka_unit_test(an_empty_kernel_touches_nothing),
       cmocka_unit_test(huge_angles_are_right_beside_small_ones),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

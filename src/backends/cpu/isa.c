@@ -1,5 +1,5 @@
-/* isa.c: which instruction set the kernels use. Each is built from the same sources; the choice is made once, by what the machine
-   has. Uses base/. */
+/* isa.c: which instruction set the kernels use. Each is built from the same sources; the choice is made
+   once, by what the machine has. Uses base/. */
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/loops.h"
 #include <pthread.h>
@@ -24,8 +24,8 @@ static void look(void) {
 #endif
 #ifdef PONS_HAVE_AVX512
   add("avx512", &loops_avx512,
-      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-          __builtin_cpu_supports("avx512vl"));
+      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
 #endif
   int best = count - 1;
   const char *asked = getenv("PONS_CPU");

@@ -1,14 +1,16 @@
-/* loops.h: the vector loops that elementwise.isa.c makes of the rows, one table per instruction set. Part of backends/cpu/. */
+/* loops.h: the vector loops that elementwise.isa.c makes of the rows, one table per instruction set. Part
+   of backends/cpu/. */
 #ifndef LOOPS_H
 #define LOOPS_H
 #include "kernel/kernel.h"
 
-/* out[i] = row(a[i], b[i], c[i]) for i < n, on packed elements. `out` may be one of the operands if their elements are of the same size,
-   else must not overlap them. */
+/* out[i] = row(a[i], b[i], c[i]) for i < n, on packed elements. `out` may be one of the operands if their
+   elements are of the same size, else must not overlap them. */
 typedef void loop(void *out, const void *a, const void *b, const void *c, int64_t n);
 
 typedef struct loops {
-  /* By row and dtype of the operands. NULL where the row does not take the dtype, and for halves: they are computed in float32. */
+  /* By row and dtype of the operands. NULL where the row does not take the dtype, and for halves: they are
+     computed in float32. */
   loop *row[ROW_COUNT][PONS_DTYPE_COUNT];
   /* From, to. For halves to and from float32 alone. */
   loop *cast[PONS_DTYPE_COUNT][PONS_DTYPE_COUNT];

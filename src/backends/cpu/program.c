@@ -9,8 +9,9 @@
 typedef struct maker {
   program *p;
   const loops *loops;
-  int16_t home[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];  /* register of a value */
-  int16_t wide[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];  /* of the same in float32, if it is a half; -1: not made yet */
+  int16_t home[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE]; /* register of a value */
+  int16_t wide[KERNEL_MAX_INPUTS +
+               KERNEL_MAX_CODE]; /* of the same in float32, if it is a half; -1: not made yet */
   uint8_t dtype[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];
   int16_t made_by[MAX_REGISTERS]; /* op; -1: an input */
 } maker;
@@ -35,7 +36,8 @@ static int16_t add_op(maker *m, loop *run, int16_t a, int16_t b, int16_t c, int 
 static int16_t widened(maker *m, int value) {
   if (!is_half(m->dtype[value])) return m->home[value];
   if (m->wide[value] < 0)
-    m->wide[value] = add_op(m, m->loops->cast[m->dtype[value]][PONS_FLOAT32], m->home[value], -1, -1, PONS_FLOAT32);
+    m->wide[value] =
+        add_op(m, m->loops->cast[m->dtype[value]][PONS_FLOAT32], m->home[value], -1, -1, PONS_FLOAT32);
   return m->wide[value];
 }
 
@@ -45,7 +47,8 @@ static void add_cast(maker *m, const instruction *i, int value) {
   if (from != to) {
     x = widened(m, i->arg[0]);
     if (is_half(from)) from = PONS_FLOAT32;
-    if (is_half(to) && from != PONS_FLOAT32) x = add_op(m, m->loops->cast[from][PONS_FLOAT32], x, -1, -1, PONS_FLOAT32);
+    if (is_half(to) && from != PONS_FLOAT32)
+      x = add_op(m, m->loops->cast[from][PONS_FLOAT32], x, -1, -1, PONS_FLOAT32);
     if (is_half(to)) from = PONS_FLOAT32;
     if (from != to) x = add_op(m, m->loops->cast[from][to], x, -1, -1, to);
   }
@@ -65,7 +68,8 @@ static void add_instruction(maker *m, const instruction *i, int value) {
   int operand = is_half(i->operand) ? PONS_FLOAT32 : i->operand;
   int result = is_half(i->result) ? PONS_FLOAT32 : i->result;
   int16_t x = add_op(m, m->loops->row[i->row][operand], arg[0], arg[1], arg[2], result);
-  m->home[value] = is_half(i->result) ? add_op(m, m->loops->cast[PONS_FLOAT32][i->result], x, -1, -1, i->result) : x;
+  m->home[value] =
+      is_half(i->result) ? add_op(m, m->loops->cast[PONS_FLOAT32][i->result], x, -1, -1, i->result) : x;
 }
 
 /* The last op that reads each register; n_ops if the outputs are stored from it at the end. */
@@ -84,7 +88,8 @@ static bool may_write(const kernel *k, const operand *in, const operand *out, co
   return true;
 }
 
-static void write_outputs_in_place(maker *m, const kernel *k, const operand *in, const operand *out, int16_t *last) {
+static void write_outputs_in_place(maker *m, const kernel *k, const operand *in, const operand *out,
+                                   int16_t *last) {
   program *p = m->p;
   for (int o = 0; o < k->n_out; o++) {
     int16_t from = p->result[o], to = (int16_t)(p->first_output + o);
@@ -119,7 +124,8 @@ static void give_slots(program *p, const kernel *k, const reach *reach, const in
   }
 }
 
-void program_make(program *p, const kernel *k, const reach *reach, const operand *in, const operand *out, bool in_place) {
+void program_make(program *p, const kernel *k, const reach *reach, const operand *in, const operand *out,
+                  bool in_place) {
   maker m;
   int16_t last[MAX_REGISTERS];
   m.p = p;

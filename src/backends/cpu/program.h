@@ -1,7 +1,7 @@
 /* program.h: a kernel made ready for tiles: loops over numbered registers. Part of backends/cpu/.
 
-   A register is a pointer that is set anew for each tile: into an operand's memory, where that is packed, or into a slot of a small
-   arena that stays in the L1 cache. */
+   A register is a pointer that is set anew for each tile: into an operand's memory, where that is packed,
+   or into a slot of a small arena that stays in the L1 cache. */
 #ifndef PROGRAM_H
 #define PROGRAM_H
 #include "backends/cpu/cpu.h"
@@ -19,29 +19,33 @@ typedef struct op {
 
 typedef struct program {
   int n_ops, n_registers, n_slots;
-  size_t item_size;                    /* of the largest register: what a slot's element takes */
-  int16_t slot[MAX_REGISTERS];         /* -1: memory of an operand */
-  uint8_t size[MAX_REGISTERS];         /* bytes of an element */
-  int16_t result[KERNEL_MAX_OUTPUTS];  /* register whose content is stored; first_output + i if it is written in place */
-  int first_output;                    /* registers first_output + i are the outputs' memory; registers 0 .. n_in-1 the inputs */
+  size_t item_size;            /* of the largest register: what a slot's element takes */
+  int16_t slot[MAX_REGISTERS]; /* -1: memory of an operand */
+  uint8_t size[MAX_REGISTERS]; /* bytes of an element */
+  /* What is stored: first_output + i if it is written in place. Registers 0 .. n_in-1 are the inputs, from
+     first_output on the outputs' memory. */
+  int16_t result[KERNEL_MAX_OUTPUTS];
+  int first_output;
   op ops[MAX_OPS];
 } program;
 
 /* How an input reaches a tile. */
 typedef enum reach {
-  REACH_PACKED,  /* in place */
-  REACH_REPEAT,  /* one element, a slot filled once */
-  REACH_GATHER   /* copied to a slot for each tile */
+  REACH_PACKED, /* in place */
+  REACH_REPEAT, /* one element, a slot filled once */
+  REACH_GATHER  /* copied to a slot for each tile */
 } reach;
 
 /* in_place: whether outputs are written by the op that makes them (else from slots, afterwards). */
-void program_make(program *p, const kernel *k, const reach *reach, const operand *in, const operand *out, bool in_place);
+void program_make(program *p, const kernel *k, const reach *reach, const operand *in, const operand *out,
+                  bool in_place);
 
 /* ---- copying into tiles (tiles.c); strides in elements ---- */
 
 /* n elements with the given stride to packed memory. */
 void tile_copy(void *to, const void *from, int64_t stride, int64_t n, size_t item_size);
-/* rows x columns elements to rows of `to_stride` elements. Blocks of BLOCK_ROWS x BLOCK_COLUMNS are transposed best (measured). */
+/* rows x columns elements to rows of `to_stride` elements. Blocks of BLOCK_ROWS x BLOCK_COLUMNS are
+   transposed best (measured). */
 enum { BLOCK_ROWS = 128, BLOCK_COLUMNS = 16, BLOCK_MOST = BLOCK_ROWS * BLOCK_COLUMNS };
 typedef struct block {
   int64_t rows, columns, row_stride, column_stride;
