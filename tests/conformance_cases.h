@@ -59,6 +59,7 @@ const conformance_case *product_cases(int *count);
 const conformance_case *composite_cases(int *count);
 const conformance_case *function_cases(int *count);
 const conformance_case *random_cases(int *count);
+const conformance_case *file_only_cases(int *count);
 
 #define TYPE_BIT(d) (1u << (d))
 #define TYPES_ANY ((1u << PONS_DTYPE_COUNT) - 1)

@@ -274,8 +274,9 @@ struct pons_rope_args {
 };
 #define pons_fast_rope(...) pons_fast_rope_with((struct pons_rope_args){.x = __VA_ARGS__})
 PONS_API pons_array pons_fast_rope_with(struct pons_rope_args args);
-/* softmax(scale q kT + mask) v: q (batch, heads, length, dim), k and v (batch, kv heads, length', dim); kv heads divide heads.
-   mask: bool (true keeps) or added; causal aligns the last query with the last key; sinks (heads) add exp(sink) below. */
+/* softmax(scale q kT + mask) v, scale 0 being 1/sqrt(dim): q (batch, heads, length, dim), k and v (batch, kv heads,
+   length', dim); kv heads divide heads. mask: bool (true keeps) or added; causal aligns the last query with the last
+   key; sinks (heads) add exp(sink) below. */
 struct pons_attention_args {
   pons_array q, k, v;
   float scale;

@@ -64,6 +64,18 @@ def cases():
     def attend(q, k, v, **options):
         return f.scaled_dot_product_attention(q, k, v, scale=0.5, **options)
 
+    def masked(x, mask, source):
+        y = mx.array(x)
+        for k in range(x.shape[0]):
+            count = mx.sum(mask[k]).item()
+            row = mx.array(x[k])
+            row[mask[k]] = source[k][:count]
+            y[k] = row
+        return y
+
+    def norm_gradients(function, *in_):
+        return mx.vjp(function, list(in_[:-1]), [in_[-1]])[1]
+
     def partition_facts(x):
         y = mx.sort(x, axis=1)
         return [y[:, 2], y[:, :2]]
@@ -154,15 +166,29 @@ def cases():
         "random-bernoulli": lambda k: r.bernoulli(0.3, (20,), key=k),
         "random-randint": lambda k: [r.randint(-3, 9, (20,), key=k), r.randint(0, 200, (20,), dtype=mx.uint8, key=k)],
         "random-truncated-normal": lambda k: r.truncated_normal(-1, 2, (8,), key=k), "random-gumbel": lambda k: r.gumbel((8,), key=k),
+        "dynamic-slice": lambda x, i: mx.slice(x, i, (0, 1), (2, 3, 2)),
+        "dynamic-slice-update": lambda x, u, i: mx.slice_update(x, u, i, (1,)),
+        "slice-update-sum": lambda x, u: x.at[0:2, 1:5:2].add(u), "slice-update-prod": lambda x, u: x.at[0:2, 1:5:2].multiply(u),
+        "slice-update-max-min": lambda x, u: [x.at[0:2, 4::-3].maximum(u), x.at[0:2, 4::-3].minimum(u)],
+        "masked-scatter": masked,
+        "scan-logcumsumexp": lambda x: [mx.logcumsumexp(x, axis=1), mx.logcumsumexp(x, axis=0, reverse=True)],
+        "broadcast-shapes-lent": lambda x, y: mx.broadcast_arrays(x, y)[0],
+        "broadcast-axes": lambda x, y: mx.broadcast_to(x, (2, 4, 3)),
+        "number-of-elements": lambda x: [mx.array(8.0), mx.array(1 / 3)],
+        "equal-NaN-to-NaN": lambda x: mx.array_equal(x, x) & mx.equal(x, x),
+        "rms-norm-gradients": lambda *in_: norm_gradients(lambda x, w: f.rms_norm(x, w, 1e-5), *in_),
+        "layer-norm-gradients": lambda *in_: norm_gradients(lambda x, w, b: f.layer_norm(x, w, b, 1e-5), *in_),
+        "rope-backwards": lambda x, o: mx.vjp(lambda y: f.rope(y, 4, traditional=False, base=100.0, scale=1.0, offset=o), [x], [x])[1],
         "random-categorical": lambda k, x: r.categorical(x, 1, key=k), "random-permutation": lambda k: r.permutation(9, key=k),
     }
     return named
 
 
 # Not in MLX's Python; (float64) narrowed to float32 where Pons stays wide; the same bits.
-NOT_IN_MLX = {"random-bits", "scatter-add-axis"}
+NOT_IN_MLX = {"random-bits", "scatter-add-axis", "attention-with-logsumexp"}
 EXACT = {"random-uniform", "random-keys"}
-WIDER_HERE = {"rms-norm", "rms-norm-no-weight", "layer-norm", "layer-norm-no-weight"}
+WIDER_HERE = {"rms-norm", "rms-norm-no-weight", "layer-norm", "layer-norm-no-weight", "rms-norm-gradients",
+              "layer-norm-gradients"}
 
 
 def beyond_mlx(plain, dtype):

@@ -57,7 +57,10 @@ error *cpu_view(const launch *l) {
 error *cpu_number_of_elements(const launch *l) {
   const number_of_elements_params *p = l->params;
   double count = 1;
-  for (int i = 0; i < p->axes.n; i++) count *= (double)l->in[0].shape[p->axes.at[i]];
+  for (int i = 0; i < p->axes.n; i++) { /* negative ones count from the end */
+    const int64_t axis = p->axes.at[i];
+    count *= (double)l->in[0].shape[axis < 0 ? axis + l->in[0].ndim : axis];
+  }
   dtype_write(l->out->dtype, l->out->data, p->inverted ? 1 / count : count);
   return NULL;
 }
