@@ -157,7 +157,7 @@ build() {
 run() {
   deps run
   build release examples_digits
-  build/release/examples/digits data/digits.npz "$@"
+  build/release/examples/digits "$@"
 }
 
 # ---- test
