@@ -130,6 +130,9 @@ PONS_API pons_array pons_transpose_with(struct pons_transpose_args args);
 PONS_API pons_array pons_swapaxes(pons_array x, int axis1, int axis2);
 PONS_API pons_array pons_moveaxis(pons_array x, int source, int destination);
 PONS_API pons_array pons_broadcast_to(pons_array x, pons_shape shape);
+/* The product of the sizes of `axes` (all when left out), or 1 over it, as a 0-d array: in a file without fixed sizes it
+   follows those of the call. */
+PONS_API pons_array pons_number_of_elements(pons_array x, pons_axes axes, bool inverted, pons_dtype dtype);
 PONS_API pons_array pons_contiguous(pons_array x);
 PONS_API pons_array pons_as_strided(pons_array x, pons_shape shape, pons_shape strides, int64_t offset);
 PONS_API pons_array pons_concatenate(const pons_array *arrays, int count, int axis);

@@ -1,21 +1,12 @@
 /* statistics.c: mean, variance, standard deviation. */
 #include "dtypes.h"
 
-/* Elements that become one; 1 where an axis does not exist, which the sum tells better. */
-static double reduced_count(pons_array x, pons_axes axes) {
-  double count = 1;
-  if (!axes.at) return (double)pons_size(x);
-  for (int i = 0; i < axes.count; i++)
-    if (pons_dim(x, axes.at[i]) >= 0) count *= (double)pons_dim(x, axes.at[i]);
-  return count;
-}
-
 /* Of integers: float32. */
 pons_array pons_mean_with(struct pons_reduce_args args) {
   const pons_dtype dtype = at_least_float(pons_dtype_of(args.x));
   pons_array sum = pons_sum_with(args);
   if (pons_dtype_of(sum) != dtype) sum = pons_astype(sum, dtype);
-  return pons_multiply(sum, pons_scalar(1 / reduced_count(args.x, args.axes), dtype));
+  return pons_multiply(sum, pons_number_of_elements(args.x, args.axes, true, dtype));
 }
 
 /* sum((x - mean)^2) / (n - ddof) */
@@ -25,10 +16,10 @@ pons_array pons_variance_with(struct pons_reduce_args args) {
   struct pons_reduce_args squares = args;
   squares.x = pons_square(pons_subtract(args.x, centre));
   pons_array sum = pons_sum_with(squares);
-  const double count = reduced_count(args.x, args.axes);
-  if (args.ddof == 0) return pons_multiply(sum, pons_scalar(1 / count, dtype));
-  const double rest = count - args.ddof;
-  return pons_divide(sum, pons_scalar(rest > 0 ? rest : 0, dtype));
+  if (args.ddof == 0) return pons_multiply(sum, pons_number_of_elements(args.x, args.axes, true, dtype));
+  pons_array count = pons_number_of_elements(args.x, args.axes, false, dtype);
+  pons_array rest = pons_subtract(count, pons_scalar(args.ddof, dtype));
+  return pons_divide(sum, pons_maximum(rest, pons_scalar(0, dtype)));
 }
 
 pons_array pons_std_with(struct pons_reduce_args args) { return pons_sqrt(pons_variance_with(args)); }

@@ -63,7 +63,10 @@ static bool same_signature(const signature_out *a, const signature_out *b) {
 
 static bool write_signature(writer *w, const target *t, const signature_out *s) {
   traced trace;
-  if (!function_trace(s->args->function, s->in, s->args->n_inputs, &trace)) return false;
+  trace_set_shapeless(t->shapeless);
+  const bool is_traced = function_trace(s->args->function, s->in, s->args->n_inputs, &trace);
+  trace_set_shapeless(false);
+  if (!is_traced) return false;
   const pons_scope scope = pons_scope_open();
   pons_array *lowered = mem_alloc((size_t)(trace.n_out + 1) * sizeof *lowered);
   bool fine = lowered != NULL;

@@ -192,6 +192,9 @@ void graph_unlock(void);
 void trace_begin(void);
 void trace_end(void);
 bool trace_is_open(void); /* by any thread */
+/* Is this thread tracing a function whose inputs' sizes may differ at a call? What follows from sizes is a node then. */
+void trace_set_shapeless(bool on);
+bool trace_is_shapeless(void);
 
 /* ---- walks (walk.c) ---- */
 

@@ -25,3 +25,7 @@ static atomic_int open_traces;
 void trace_begin(void) { atomic_fetch_add(&open_traces, 1); }
 void trace_end(void) { atomic_fetch_sub(&open_traces, 1); }
 bool trace_is_open(void) { return atomic_load(&open_traces) > 0; }
+
+static _Thread_local bool shapeless;
+void trace_set_shapeless(bool on) { shapeless = on; }
+bool trace_is_shapeless(void) { return shapeless; }

@@ -175,3 +175,17 @@ const prim prim_number_of_elements = {
     .infer = number_of_elements_infer,
     .vmap = number_of_elements_vmap,
     .decompose = number_of_elements_decompose};
+
+pons_array pons_number_of_elements(pons_array x, pons_axes axes, bool inverted, pons_dtype dtype) {
+  pons_array bad = operand_fault("number_of_elements", 1, &x);
+  if (bad) return bad;
+  int64_t room[PONS_MAX_NDIM];
+  int count;
+  error *e = axes_normal("number_of_elements", x, axes, room, &count);
+  if (e) return node_error(e);
+  const number_of_elements_params params = {{count, room}, inverted, dtype};
+  if (trace_is_shapeless() && x->traced) return node_make(&prim_number_of_elements, &params, 1, &x);
+  pons_array out;
+  number_of_elements_decompose(&params, 1, &x, &out);
+  return out;
+}
