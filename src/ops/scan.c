@@ -27,7 +27,7 @@ static pons_array scan(int kind, pons_array x, int axis, bool reverse, bool incl
 /* x with everything moved one place along the axis in the direction of the scan (or against it); zero comes
    in. */
 static pons_array moved_on(pons_array x, int axis, bool towards_end) {
-  const int64_t n = x->shape[axis];
+  const int64_t n = node_failed(x) ? 0 : x->shape[axis];
   if (n == 0) return x;
   int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM], low[PONS_MAX_NDIM] = {0},
           high[PONS_MAX_NDIM] = {0};

@@ -1,4 +1,4 @@
-/* random.c: distributions made of random bits, step by step as MLX makes them, so that the values are the
+/* distributions.c: distributions made of random bits, step by step as MLX makes them, so that the values are the
    same. */
 #include "dtypes.h"
 #include <math.h>

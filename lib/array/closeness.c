@@ -1,4 +1,4 @@
-/* compare.c: what is infinite or no number, what is close, what is the same. */
+/* closeness.c: what is infinite or no number, what is close, what is the same. */
 #include "dtypes.h"
 #include <math.h>
 
