@@ -161,7 +161,8 @@ static void write_entry(sink *to, const member *m, bool deflated) {
   put(&r, narrow(m->size), 4);
   put(&r, strlen(m->key) + 4, 2);
   put(&r, extra.count, 2);
-  put(&r, 0, 10); /* no comment, part 0, attributes */
+  put(&r, 0, 8); /* no comment, part 0, attributes */
+  put(&r, 0, 2);
   put(&r, narrow(m->local), 4);
   sink_write(to, r.at, r.count);
   sink_write(to, m->key, strlen(m->key));
