@@ -6,7 +6,6 @@
 /* Rows whose public op is called otherwise. */
 #define pons_cast(x) pons_astype(x, PONS_FLOAT32)
 #define pons_select(condition, a, b) pons_where(condition, a, b)
-#define pons_equal_nan(a, b) pons_equal(a, b)
 
 #define UNARY(name, ...) \
   static void name##_row(const pons_array *in, pons_array *out) { out[0] = pons_##name(in[0]); }
