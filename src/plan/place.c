@@ -109,7 +109,9 @@ static int32_t find_donors(const placing *g, int32_t i) {
 
 static bool place_step(placing *g, int32_t i) {
   plan_memory *memories = g->plan->memories;
-  const plan_step *s = &g->plan->steps[i];
+  plan_step *s = &g->plan->steps[i];
+  for (int k = 0; k < s->n_in && k < 32; k++)
+    if (memories[s->memories[k]].kind == MEMORY_INPUT && g->last[s->memories[k]] == i) s->ends |= (uint32_t)1 << k;
   const int32_t donor = find_donors(g, i);
   for (int k = 0; k < s->n_out; k++) {
     plan_memory *m = &memories[s->memories[s->n_in + k]];

@@ -58,6 +58,7 @@ typedef struct plan_step {
   const void *params;
   const prim *prim; /* of the parameters, for printing */
   int n_in, n_out;
+  uint32_t ends;   /* bit k: operand k is an input that no later step reads; its memory may go if its holder agrees */
   uint32_t donors; /* bit k: the result may be written over operand k, which ends here; an input's holder has to agree */
   const operand *operands; /* n_in, then n_out; data is NULL */
   const int32_t *memories; /* one per operand */

@@ -125,6 +125,24 @@ static void an_operand_read_in_another_order_is_not_overwritten(void **state) {
   pons_release(y);
 }
 
+static void operands_that_nobody_else_holds_are_freed_on_the_way(void **state) {
+  (void)state;
+  enum { ARRAYS = 8, SIZE = 1 << 20 };
+  pons_array sums[ARRAYS];
+  for (int i = 0; i < ARRAYS; i++) {
+    pons_scope s = pons_scope_open();
+    pons_array x = pons_keep(ramp(SIZE));
+    pons_scope_close(s);
+    s = pons_scope_open();
+    sums[i] = pons_scope_return(s, pons_astype(x, PONS_FLOAT64));
+    pons_release(x);
+  }
+  pons_reset_peak_memory();
+  assert_true(pons_eval_many(sums, ARRAYS));
+  assert_true(pons_peak_memory() < (size_t)(ARRAYS * 8 + 8) * SIZE); /* not 12 bytes an element */
+  for (int i = 0; i < ARRAYS; i++) assert_true(((const double *)pons_data(sums[i]))[SIZE - 1] == SIZE - 1);
+}
+
 static float foreign[16];
 static void foreign_memory_is_not_overwritten(void **state) {
   (void)state;
@@ -352,6 +370,7 @@ int main(void) {
       TEST(a_result_takes_over_an_operand_that_nobody_else_holds),
       TEST(an_operand_that_someone_holds_is_left_alone),
       TEST(an_operand_read_in_another_order_is_not_overwritten),
+      TEST(operands_that_nobody_else_holds_are_freed_on_the_way),
       TEST(foreign_memory_is_not_overwritten),
       TEST(errors_of_computing_reach_the_caller_and_the_array),
       TEST(errors_met_before_reach_what_was_built_on_them),

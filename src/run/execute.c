@@ -67,6 +67,16 @@ static error *make_output(const plan *p, workspace *w, run_input *in, const plan
   return NULL;
 }
 
+/* Inputs that nobody will read any more give their memory back before the rest is run. */
+static void release_ended(const plan_step *s, run_input *in) {
+  for (int k = 0; k < 32 && s->ends >> k; k++) {
+    run_input *from = &in[s->memories[k]];
+    if (!(s->ends >> k & 1) || !from->may_take) continue;
+    buffer_release(from->buffer);
+    from->buffer = NULL;
+  }
+}
+
 static error *run_step(const plan *p, workspace *w, run_input *in, const plan_step *s) {
   for (int i = s->n_in; i < s->n_in + s->n_out; i++) {
     if (p->memories[s->memories[i]].kind != MEMORY_OUTPUT) continue;
@@ -130,6 +140,7 @@ void plan_execute(const plan *p, workspace *w, run_input *in, run_output *out) {
     error *e = why ? error_keep(why) : w->any_failed ? failed_operand(w, s) : NULL;
     if (!e) e = watched ? run_watched(p, w, in, s) : run_step(p, w, in, s);
     if (e) fail_results(w, s, e);
+    if (s->ends) release_ended(s, in);
   }
   error_release(why);
   for (int i = 0; i < p->n_outputs; i++) hand_out(p, w, in, &p->outputs[i], &out[i]);
