@@ -310,6 +310,49 @@ static void threads_share_a_lazy_array_and_streams(void **state) {
   pons_release(shared);
 }
 
+static pons_array links[THREADS];
+static void *share_streams(void *context) {
+  const int number = *(int *)context;
+  pons_stream mine = pons_stream_new("cpu");
+  bool fine = mine != NULL;
+  for (int i = 0; i < TURNS; i++) {
+    pons_scope s = pons_scope_open();
+    pons_set_stream(i % 3 ? mine : NULL);
+    pons_array y = pons_add(links[(number + i) % THREADS], pons_multiply(links[(number + 1) % THREADS], pons_float(2)));
+    pons_set_stream(mine);
+    pons_array z = pons_subtract(pons_exp(pons_subtract(y, y)), pons_float(1)); /* 0 */
+    pons_set_stream(NULL);
+    pons_array all[] = {pons_add(z, y), z};
+    fine &= pons_async_eval_many(all, 1 + i % 2);
+    const float *data = pons_data(all[0]);
+    fine &= data && data[7] == 42;
+    pons_scope_close(s);
+  }
+  return fine ? context : NULL;
+}
+
+static void threads_share_lazy_arrays_of_several_streams(void **state) {
+  (void)state;
+  pthread_t threads[THREADS];
+  int numbers[THREADS];
+  pons_array x = ramp(100);
+  for (int i = 0; i < THREADS; i++) {
+    pons_stream before = pons_set_stream(pons_stream_new("cpu"));
+    links[i] = pons_keep(pons_add(i ? pons_subtract(links[i - 1], x) : x, x));
+    pons_set_stream(before);
+  }
+  for (int i = 0; i < THREADS; i++) {
+    numbers[i] = i;
+    assert_int_equal(pthread_create(&threads[i], NULL, share_streams, &numbers[i]), 0);
+  }
+  for (int i = 0; i < THREADS; i++) {
+    void *result;
+    pthread_join(threads[i], &result);
+    assert_ptr_equal(result, &numbers[i]);
+  }
+  for (int i = 0; i < THREADS; i++) pons_release(links[i]);
+}
+
 static void any_number_of_threads_gives_the_same_bits(void **state) {
   (void)state;
   const int before = pons_threads();
@@ -383,6 +426,7 @@ int main(void) {
       TEST(async_results_are_inputs_before_they_are_there),
       TEST(a_view_computed_elsewhere_is_read_in_its_order),
       TEST(threads_share_a_lazy_array_and_streams),
+      TEST(threads_share_lazy_arrays_of_several_streams),
       TEST(any_number_of_threads_gives_the_same_bits),
       TEST(every_allocation_may_fail),
   };
