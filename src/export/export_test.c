@@ -352,6 +352,22 @@ static void integer_operations_that_a_release_lacks_are_written_in_others(void *
   pons_function_release(f);
 }
 
+static void gathered(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_take_along_axis(in[0], in[1], 1);
+}
+
+static void what_a_release_lacks_is_named(void **state) {
+  (void)state;
+  const int32_t at[] = {0, 1, 1, 0};
+  pons_array in[] = {floats(2, 3, 0), pons_array_from(at, PONS_SHAPE(2, 2), PONS_INT32)};
+  pons_function f = pons_function_new(gathered, 1, NULL, NULL);
+  assert_true(pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .release = "0.26.2"));
+  assert_false(pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .release = "0.26.1"));
+  check_error("export: GatherAxis can't be written for MLX 0.26.1: that release doesn't have it");
+  pons_function_release(f);
+}
+
 /* ---- faults ---- */
 
 static void failing(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
@@ -452,6 +468,7 @@ int main(void) {
       TEST(what_a_cpu_lacks_is_taken_apart),
       TEST(every_release_has_its_layout),
       TEST(integer_operations_that_a_release_lacks_are_written_in_others),
+      TEST(what_a_release_lacks_is_named),
       TEST(a_failed_export_leaves_the_file_as_it_was),
       TEST(stored_shapes_are_computed_again),
       TEST(huge_arrays_fail_when_computed),
