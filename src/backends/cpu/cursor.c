@@ -1,23 +1,44 @@
 /* cursor.c: makes and places cursors over strided operands. Uses base/. */
 #include "backends/cpu/cursor.h"
 
+static void fill(cursor *c, int n, const int64_t *dims, int lists, va_list args) {
+  int64_t *list[CURSOR_LISTS];
+  c->lists = lists;
+  for (int k = 0; k < lists; k++) {
+    const int64_t *strides = va_arg(args, const int64_t *);
+    list[k] = c->strides[k];
+    for (int d = 0; d < n; d++) c->strides[k][d] = strides[d];
+    c->offset[k] = 0;
+  }
+  for (int d = 0; d < n; d++) c->dims[d] = dims[d], c->at[d] = 0;
+  c->n = shape_collapse(n, c->dims, lists, list);
+}
+
 cursor cursor_new(int n, const int64_t *dims, int lists, ...) {
   cursor c;
   memset(&c, 0, sizeof c);
-  c.n = n;
-  c.lists = lists;
-  int64_t *list[CURSOR_LISTS];
   va_list args;
   va_start(args, lists);
-  for (int k = 0; k < lists; k++) {
-    const int64_t *strides = va_arg(args, const int64_t *);
-    list[k] = c.strides[k];
-    for (int d = 0; d < n; d++) c.strides[k][d] = strides[d];
-  }
+  fill(&c, n, dims, lists, args);
   va_end(args);
-  for (int d = 0; d < n; d++) c.dims[d] = dims[d];
-  c.n = shape_collapse(n, c.dims, lists, list);
   return c;
+}
+
+void cursor_set(cursor *c, int n, const int64_t *dims, int lists, ...) {
+  va_list args;
+  va_start(args, lists);
+  fill(c, n, dims, lists, args);
+  va_end(args);
+}
+
+void cursor_copy(cursor *to, const cursor *from) {
+  size_t bytes = (size_t)from->n * sizeof *from->dims;
+  to->n = from->n;
+  to->lists = from->lists;
+  memcpy(to->dims, from->dims, bytes);
+  memcpy(to->at, from->at, bytes);
+  for (int k = 0; k < from->lists; k++) memcpy(to->strides[k], from->strides[k], bytes);
+  memcpy(to->offset, from->offset, sizeof to->offset);
 }
 
 void cursor_to(cursor *c, int64_t index) {

@@ -66,7 +66,8 @@ static void multiply_block(const matmul_job *j, const cursor *batch, int64_t ind
 
 static void matmul_piece(void *context, int64_t piece) {
   const matmul_job *j = context;
-  cursor batch = j->batch;
+  cursor batch;
+  cursor_copy(&batch, &j->batch);
   int64_t blocks = j->down * j->across, at = piece * j->blocks_per_piece, end = at + j->blocks_per_piece;
   if (end > blocks * j->batches) end = blocks * j->batches;
   for (int64_t entry = -1; at < end; at++) {
@@ -95,11 +96,16 @@ static void choose_blocks(matmul_job *j) {
 }
 
 /* If b is the same for the whole batch and the rows of a are evenly spaced through it: one product. */
-static int64_t join_batch(matmul_job *j, cursor *rows) {
-  if (rows->n == 0) return 1;
+static void join_batch(matmul_job *j, const side *a, const operand *x) {
+  gemm *g = &j->product;
+  cursor rows = cursor_new(x->ndim - 1, x->shape, 1, a->strides);
+  int64_t m = cursor_size(&rows), row = rows.n ? rows.strides[0][rows.n - 1] : g->a_row;
   for (int d = 0; d < j->batch.n; d++)
-    if (j->batch.strides[1][d]) return 0;
-  return rows->n == 1;
+    if (j->batch.strides[1][d]) return;
+  if (rows.n > 1 || !m || (j->multiply != portable_gemm && !blas_takes(m, g->k, row, g->a_col))) return;
+  g->m = m;
+  g->a_row = row;
+  j->batch.n = 0;
 }
 
 static void lay_out(matmul_job *j, const launch *l, const side *a, const side *b) {
@@ -111,15 +117,8 @@ static void lay_out(matmul_job *j, const launch *l, const side *a, const side *b
   g->n = y->shape[n - 1];
   g->a = a->data, g->a_row = a->strides[n - 2], g->a_col = a->strides[n - 1];
   g->b = b->data, g->b_row = b->strides[n - 2], g->b_col = b->strides[n - 1];
-  j->batch = cursor_new(n - 2, x->shape, 2, a->strides, b->strides);
-  cursor rows = cursor_new(n - 1, x->shape, 1, a->strides);
-  int64_t m = cursor_size(&rows), row = rows.n ? rows.strides[0][rows.n - 1] : g->a_row;
-  if (j->batch.n && m && join_batch(j, &rows) &&
-      (j->multiply == portable_gemm || blas_takes(m, g->k, row, g->a_col))) {
-    g->m = m;
-    g->a_row = row;
-    j->batch = cursor_new(0, NULL, 2, a->strides, b->strides);
-  }
+  cursor_set(&j->batch, n - 2, x->shape, 2, a->strides, b->strides);
+  if (j->batch.n) join_batch(j, a, x);
   g->c_row = g->n;
   j->batches = cursor_size(&j->batch);
 }
@@ -131,13 +130,15 @@ static error *run(const launch *l, const char *op, void (*multiply)(const gemm *
   bool in_place = lane_is_direct(out->dtype);
   int64_t count = operand_size(out);
   if (!count) return NULL;
-  side a, b = {0};
+  side a, b;
+  a.held = b.held = NULL;
   buffer *result = NULL;
   error *why = side_of(&l->in[0], op, multiply == portable_gemm, &a);
   if (!why) why = side_of(&l->in[1], op, multiply == portable_gemm, &b);
   if (!why && !in_place) result = buffer_new((size_t)count * lane_size(lane_of(out->dtype)), op, &why);
   if (!why) {
-    matmul_job j = {.multiply = multiply};
+    matmul_job j; /* no zeros: they would cost as much as a small product */
+    j.multiply = multiply;
     j.product = (gemm){.lane = lane_of(out->dtype), .alpha = alpha, .beta = beta};
     j.product.c = in_place ? out->data : buffer_data(result);
     lay_out(&j, l, &a, &b);
