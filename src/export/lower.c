@@ -41,6 +41,11 @@ static bool is_complex_abs(const node *a, node *const *in) {
   return a->prim->row == ROW_abs + 1 && in[0]->dtype == PONS_COMPLEX64 && a->dtype != PONS_COMPLEX64;
 }
 
+/* MLX can't compare integers so that NaN equals NaN; they have none. */
+static bool is_whole_equal_nan(const node *a, node *const *in) {
+  return a->prim->row == ROW_equal_nan + 1 && !dtype_is_inexact((pons_dtype)in[0]->dtype);
+}
+
 const layout *target_layout(const target *t, const node *a, node *const *in, const char **why) {
   const char *name = file_name(a->prim);
   const layout *l = layout_find(name, t->release);
@@ -51,6 +56,7 @@ const layout *target_layout(const target *t, const node *a, node *const *in, con
   else if (l->gpu && !t->gpu) *why = "MLX can't run it on a CPU";
   else if (!holds(l, a)) *why = "that release doesn't know these parameters";
   else if (is_complex_abs(a, in)) *why = "its result stays complex in MLX";
+  else if (is_whole_equal_nan(a, in)) *why = "MLX knows it for floats alone";
   else if (strcmp(name, "DivMod") == 0 && t->release < RELEASE(32, 2))
     *why = "that release truncates where later ones floor";
   return *why ? NULL : l;
@@ -101,6 +107,7 @@ static pons_array decompose_row(row r, const pons_array *in) {
     return pons_astype(node_make_as(prim_of(r), NULL, 1, in, PONS_COMPLEX64, x->ndim, x->shape),
                        PONS_FLOAT32);
   }
+  if (r == ROW_equal_nan) return both(ROW_equal, in[0], in[1]);
   if (r == ROW_floor_divide) return floor_divide(in[0], in[1]);
   return NULL;
 }
