@@ -217,7 +217,7 @@ test_all() {
 
 lint() {
   if have shellcheck; then
-    shellcheck ./do .ci/run tests/*.sh
+    shellcheck ./do .ci/run tests/*.sh tests/*/*.sh
   else
     say "no shellcheck: scripts not checked"
   fi

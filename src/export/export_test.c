@@ -58,6 +58,18 @@ static pons_function imported_function(void) {
   return f;
 }
 
+/* Is there such a primitive in the file? */
+static bool names(const char *primitive) {
+  pons_imported file = import_it();
+  char *text = pons_imported_show(file, "text");
+  char want[80];
+  snprintf(want, sizeof want, "= %s ", primitive);
+  const bool found = strstr(text, want) != NULL;
+  pons_free(text);
+  pons_imported_release(file);
+  return found;
+}
+
 /* ---- a small network ---- */
 
 /* sum(tanh(x @ w + 1) * exp(x)[:, :1]) and its parts */
@@ -138,6 +150,34 @@ static void a_gradient_is_exported(void **state) {
   pons_function_release(g);
 }
 
+static void functions_made_of_functions_are_exported(void **state) {
+  (void)state;
+  pons_function f = pons_function_new(network, 1, NULL, NULL);
+  pons_array in[] = {floats(4, 3, 0.1), floats(3, 5, -0.4)}, want, got;
+  pons_function made[] = {pons_compile(f), pons_checkpoint(f),
+                          pons_custom_function(f, (struct pons_custom_rules){0})};
+  assert_true(pons_call(f, in, 2, &want, 1));
+  for (int i = 0; i < 3; i++) {
+    if (!pons_export(path, .function = made[i], .inputs = in, .n_inputs = 2))
+      fail_msg("%d: %s", i, pons_error());
+    pons_function g = imported_function();
+    assert_true(pons_call(g, in, 2, &got, 1));
+    check_equal(got, want);
+    pons_function_release(g);
+    pons_function_release(made[i]);
+  }
+  pons_function batched = pons_vmap(f, PONS_AXES(0, PONS_NOT_MAPPED), (pons_axes){0});
+  pons_array batch[] = {pons_stack((pons_array[]){in[0], floats(4, 3, 0.7)}, 2, 0), in[1]};
+  if (!pons_export(path, .function = batched, .inputs = batch, .n_inputs = 2)) fail_msg("%s", pons_error());
+  pons_function g = imported_function();
+  assert_true(pons_call(batched, batch, 2, &want, 1));
+  assert_true(pons_call(g, batch, 2, &got, 1));
+  check_equal(got, want);
+  pons_function_release(g);
+  pons_function_release(batched);
+  pons_function_release(f);
+}
+
 /* ---- constants ---- */
 
 static void add_captured(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
@@ -161,6 +201,18 @@ static void captured_arrays_are_stored_row_major(void **state) {
     pons_function_release(f);
     pons_function_release(g);
   }
+}
+
+static void captured_computations_are_stored_as_such(void **state) {
+  (void)state;
+  pons_array x = floats(1, 4, 0), captured = pons_exp(pons_arange(0, 4, 1, PONS_FLOAT32));
+  pons_function f = pons_function_new(add_captured, 1, &captured, NULL);
+  if (!pons_export(path, .function = f, .inputs = &x, .n_inputs = 1)) fail_msg("%s", pons_error());
+  assert_true(names("Arange"));
+  pons_function g = imported_function();
+  check_equal(pons_apply(g, x), pons_apply(f, x));
+  pons_function_release(f);
+  pons_function_release(g);
 }
 
 static void same_scalar_three_times(void *payload, const pons_array *in, int n_in, pons_array *out,
@@ -268,17 +320,6 @@ static void sizes_of_a_shapeless_file_may_differ(void **state) {
 static void normalised(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
   (void)payload, (void)n_in, (void)n_out;
   out[0] = pons_fast_rms_norm(in[0], in[1], 1e-5f);
-}
-
-static bool names(const char *primitive) {
-  pons_imported file = import_it();
-  char *text = pons_imported_show(file, "text");
-  char want[80];
-  snprintf(want, sizeof want, "= %s ", primitive);
-  const bool found = strstr(text, want) != NULL;
-  pons_free(text);
-  pons_imported_release(file);
-  return found;
 }
 
 static void what_a_cpu_lacks_is_taken_apart(void **state) {
@@ -393,6 +434,21 @@ static void a_failed_export_leaves_the_file_as_it_was(void **state) {
   pons_function_release(bad);
 }
 
+static void broad(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  const pons_shape shape = PONS_SHAPE((int64_t)1 << 33);
+  out[0] = pons_broadcast_to(in[0], shape);
+}
+
+static void sizes_beyond_32_bits_are_refused(void **state) {
+  (void)state;
+  pons_function f = pons_function_new(broad, 1, NULL, NULL);
+  pons_array x = pons_scalar(1, PONS_FLOAT32);
+  assert_false(pons_export(path, .function = f, .inputs = &x, .n_inputs = 1));
+  check_error("export: the file format stores sizes as 32 bits, which 8589934592 exceeds");
+  pons_function_release(f);
+}
+
 /* A wrong stored shape is found at import: MLX believes it. */
 static void stored_shapes_are_computed_again(void **state) {
   (void)state;
@@ -460,6 +516,8 @@ int main(void) {
       TEST(values_gradients_batches_and_plans_go_through_the_file),
       TEST(an_imported_function_is_exported_again),
       TEST(a_gradient_is_exported),
+      TEST(functions_made_of_functions_are_exported),
+      TEST(captured_computations_are_stored_as_such),
       TEST(captured_arrays_are_stored_row_major),
       TEST(equal_scalars_and_operations_are_written_once),
       TEST(keywords_may_come_in_any_order),
@@ -470,6 +528,7 @@ int main(void) {
       TEST(integer_operations_that_a_release_lacks_are_written_in_others),
       TEST(what_a_release_lacks_is_named),
       TEST(a_failed_export_leaves_the_file_as_it_was),
+      TEST(sizes_beyond_32_bits_are_refused),
       TEST(stored_shapes_are_computed_again),
       TEST(huge_arrays_fail_when_computed),
       TEST(nothing_is_left_behind),
