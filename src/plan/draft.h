@@ -1,7 +1,7 @@
 /* draft.h: a plan in the making: values and the operations that make them. For plan/ alone.
 
-   A value is a view of some root's memory; a root is an input or the result of an operation. Operations stand in an order in
-   which each finds its operands made.
+   A value is a view of some root's memory; a root is an input or the result of an operation. Operations stand
+   in an order in which each finds its operands made.
 
        walk (expand.c, simplify.c)  nodes        -> values, operations
        fuse (fuse.c)                operations   -> groups, each one kernel
@@ -43,12 +43,12 @@ typedef struct draft_op {
   const implementation *implementation; /* of a call, with */
   const operand *operands;              /* n_in, then n_out */
   /* fuse.c: */
-  int32_t early;                       /* position of the first reader that can't take the operation in */
-  int32_t readers[OP_MAX_READERS];     /* groups that read the result as it is, the earliest first */
-  int n_readers;                       /* may exceed OP_MAX_READERS: then not all are listed */
-  int32_t group;                       /* that runs it; -1: no one needs it, or it is copied into its readers */
-  bool wanted;                         /* a result, or a view of one, is asked for */
-  bool stored;                         /* its result has memory */
+  int32_t early;                   /* position of the first reader that can't take the operation in */
+  int32_t readers[OP_MAX_READERS]; /* groups that read the result as it is, the earliest first */
+  int n_readers;                   /* may exceed OP_MAX_READERS: then not all are listed */
+  int32_t group;                   /* that runs it; -1: no one needs it, or it is copied into its readers */
+  bool wanted;                     /* a result, or a view of one, is asked for */
+  bool stored;                     /* its result has memory */
 } draft_op;
 
 typedef struct draft_member {
@@ -109,8 +109,8 @@ int32_t draft_copy(draft *d, int32_t value); /* the value in row-major order */
 
 /* expand.c: all that is wanted becomes values and operations. */
 bool draft_walk(draft *d);
-/* simplify.c: the entry of an equal node met before, or a new one, whose value (-1) the caller sets before the next call. NULL: no
-   memory. */
+/* simplify.c: the entry of an equal node met before, or a new one, whose value (-1) the caller sets before
+   the next call. NULL: no memory. */
 typedef struct same_entry {
   uint64_t hash;
   const node *node;
@@ -118,7 +118,8 @@ typedef struct same_entry {
   uint32_t epoch; /* free if it is not the draft's */
 } same_entry;
 same_entry *draft_same(draft *d, const node *n, int n_in); /* n_in: how many of its inputs count */
-same_entry *draft_same_scalar(draft *d, const node *leaf); /* ready, without axes, and no result of a primitive */
+/* `leaf` is ready, without axes, and no result of a primitive. */
+same_entry *draft_same_scalar(draft *d, const node *leaf);
 /* What a node became, in this draft; -1: not met yet. */
 static inline int32_t draft_value_of(const draft *d, const node *n) {
   return n->mark >> 32 == d->epoch ? (int32_t)(n->mark & UINT32_MAX) : -1;

@@ -1,6 +1,6 @@
-/* expand.c: from nodes to values and operations, operands first. Views become values on the same memory; what the device has no
-   implementation for is replaced by its decomposition, whose nodes are walked in its place. Not recursive: graphs are deep.
-   Uses draft.h. */
+/* expand.c: from nodes to values and operations, operands first. Views become values on the same memory; what
+   the device has no implementation for is replaced by its decomposition, whose nodes are walked in its place.
+   Not recursive: graphs are deep. Uses draft.h. */
 #include "plan/draft.h"
 
 /* A node on the way down. */
@@ -53,7 +53,8 @@ static int32_t add_input(draft *d, node *n, int result, pons_dtype dtype, int nd
   return value;
 }
 
-/* The value of a node that has one or will have: where it is still being computed, its strides are taken to be row-major. */
+/* The value of a node that has one or will have: where it is still being computed, its strides are taken to
+   be row-major. */
 static bool add_leaf(draft *d, node *n) {
   const bool ready = node_state_of(n) == NODE_READY;
   if (node_failed(n)) return fail_with(d, error_keep(n->error));
@@ -113,20 +114,24 @@ static bool enter(walk *w, node *n) {
   draft *d = w->draft;
   if (node_state_of(n) != NODE_PENDING) return add_leaf(d, n);
   if (n->prim == &prim_input)
-    return fail_with(d, fail("eval", "a placeholder has no value: %s\nhint: a function that is traced must not read values",
-                             node_text(n)));
+    return fail_with(
+        d,
+        fail("eval", "a placeholder has no value: %s\nhint: a function that is traced must not read values",
+             node_text(n)));
   if (n->prim == &prim_output && node_state_of(n->in[0]) != NODE_PENDING) return add_result_leaf(d, n);
   if (!mem_room(&w->stack, &w->room, w->depth + 1, sizeof *w->stack)) return draft_no_memory(d);
   frame *f = &w->stack[w->depth++];
   *f = (frame){n, NULL, 0};
-  if (needs_no_implementation(n) || !n->prim->decompose || device_knows(d->request->device, n->prim->name)) return true;
+  if (needs_no_implementation(n) || !n->prim->decompose || device_knows(d->request->device, n->prim->name))
+    return true;
   return take_apart(d, f);
 }
 
 /* ---- coming up ---- */
 
 static const int64_t *shape_for(draft *d, const node *n, int32_t like) {
-  if (like >= 0 && shape_equal(n->ndim, n->shape, d->values[like].ndim, d->values[like].shape)) return d->values[like].shape;
+  if (like >= 0 && shape_equal(n->ndim, n->shape, d->values[like].ndim, d->values[like].shape))
+    return d->values[like].shape;
   int64_t *lists = pool_new(&d->plan->pool, 2 * (size_t)n->ndim * sizeof *lists);
   if (!lists) return NULL;
   memcpy(lists, n->shape, (size_t)n->ndim * sizeof *lists);
@@ -146,12 +151,14 @@ static int32_t make_row(draft *d, const node *n) {
   const row r = (row)(n->prim->row - 1);
   if (r == ROW_cast && d->values[in[0]].dtype == n->dtype) return in[0];
   const draft_result result = {(pons_dtype)n->dtype, n->ndim, shape_for(d, n, in[0])};
-  const draft_op op = {.kind = OP_ROW, .row = (uint16_t)r, .n_in = n->n_in, .n_out = 1, .in = in, .prim = n->prim};
+  const draft_op op = {
+      .kind = OP_ROW, .row = (uint16_t)r, .n_in = n->n_in, .n_out = 1, .in = in, .prim = n->prim};
   const int32_t made = draft_op_new(d, &op, &result);
   return made < 0 ? -1 : d->ops[made].out;
 }
 
-/* A view of `value`, of which `n` tells shape and dtype; -1 without d->why: its elements must be copied first. */
+/* A view of `value`, of which `n` tells shape and dtype; -1 without d->why: its elements must be copied
+   first. */
 static int32_t make_view_of(draft *d, const node *n, int32_t value, pons_dtype dtype) {
   const draft_value from = d->values[value];
   const shape s = node_shape(n);
@@ -177,7 +184,8 @@ static int32_t make_view_of(draft *d, const node *n, int32_t value, pons_dtype d
   return draft_value_new(d, &v);
 }
 
-/* The broadcast of a cast is cast after broadcasting: then the cast disappears in the kernel that reads it. */
+/* The broadcast of a cast is cast after broadcasting: then the cast disappears in the kernel that reads it.
+   */
 static int32_t make_cast_of_view(draft *d, const node *n, int32_t value) {
   const draft_value v = d->values[value];
   const draft_op cast = d->ops[v.op];
@@ -207,7 +215,8 @@ static int32_t make_view(draft *d, const node *n) {
   value = draft_copy(d, value);
   if (value < 0) return -1;
   made = make_view_of(d, n, value, (pons_dtype)n->dtype);
-  if (made < 0 && !d->why) fail_with(d, fail(n->prim->name, "no view of row-major elements: %s", node_text(n)));
+  if (made < 0 && !d->why)
+    fail_with(d, fail(n->prim->name, "no view of row-major elements: %s", node_text(n)));
   return made;
 }
 
@@ -232,16 +241,18 @@ static bool fill_results(draft *d, const node *n, int32_t like, draft_result *re
   if (n->n_out == 1) results[0] = (draft_result){(pons_dtype)n->dtype, n->ndim, shape_for(d, n, like)};
   for (int i = 0; n->n_out > 1 && i < n->n_out; i++) {
     const spec *s = &n->specs[i];
-    results[i] = (draft_result){s->dtype, s->shape.n,
-                                pool_copy(&d->plan->pool, s->shape.dims, (size_t)s->shape.n * sizeof(int64_t))};
+    results[i] = (draft_result){
+        s->dtype, s->shape.n, pool_copy(&d->plan->pool, s->shape.dims, (size_t)s->shape.n * sizeof(int64_t))};
   }
   for (int i = 0; i < results_of(n); i++)
     if (!results[i].shape) return draft_no_memory(d);
   return true;
 }
 
-/* Which implementation takes it: as it is, or with operands in row-major order. `in` is changed in the second case. */
-static const implementation *pick_for(draft *d, const node *n, const void *params, int32_t *in, operand *operands) {
+/* Which implementation takes it: as it is, or with operands in row-major order. `in` is changed in the second
+   case. */
+static const implementation *pick_for(draft *d, const node *n, const void *params, int32_t *in,
+                                      operand *operands) {
   const launch l = {params, n->n_in, results_of(n), operands, operands + n->n_in};
   const implementation *found = device_pick(d->request->device, n->prim->name, &l, NULL);
   if (found) return found;
@@ -262,13 +273,14 @@ static bool no_implementation(draft *d, const node *n, const void *params, const
   text why = {0};
   device_pick(d->request->device, n->prim->name, &l, &why);
   fail_with(d, fail(n->prim->name, "%s has neither an implementation that takes %s nor a decomposition%s%s",
-                    d->request->device->name, n->n_in ? node_text(n->in[0]) : node_text(n), why.length ? ": " : "",
-                    why.length ? why.at : ""));
+                    d->request->device->name, n->n_in ? node_text(n->in[0]) : node_text(n),
+                    why.length ? ": " : "", why.length ? why.at : ""));
   text_free(&why);
   return false;
 }
 
-/* The operation's place; -1 with d->why, or without it: no implementation takes it, but it can be taken apart. */
+/* The operation's place; -1 with d->why, or without it: no implementation takes it, but it can be taken
+   apart. */
 static int32_t make_call(draft *d, const node *n) {
   pool *p = &d->plan->pool;
   const int n_out = results_of(n);
@@ -290,15 +302,22 @@ static int32_t make_call(draft *d, const node *n) {
     if (!d->why && !n->prim->decompose) no_implementation(d, n, params, operands);
     return -1;
   }
-  const draft_op op = {.kind = OP_CALL, .n_in = n->n_in, .n_out = n_out, .in = in, .prim = n->prim, .params = params,
-                       .implementation = found, .operands = operands};
+  const draft_op op = {.kind = OP_CALL,
+                       .n_in = n->n_in,
+                       .n_out = n_out,
+                       .in = in,
+                       .prim = n->prim,
+                       .params = params,
+                       .implementation = found,
+                       .operands = operands};
   return draft_op_new(d, &op, results);
 }
 
 /* A tuple of `count` values. */
 static int32_t make_tuple(draft *d, const int32_t *values, int count) {
   if (!mem_room(&d->tuples, &d->tuples_room, d->n_tuples + 1, sizeof *d->tuples) ||
-      !mem_room(&d->tuple_values, &d->tuple_values_room, d->n_tuple_values + (size_t)count, sizeof *d->tuple_values))
+      !mem_room(&d->tuple_values, &d->tuple_values_room, d->n_tuple_values + (size_t)count,
+                sizeof *d->tuple_values))
     return draft_no_memory(d), -1;
   for (int i = 0; i < count; i++) d->tuple_values[d->n_tuple_values + (size_t)i] = values[i];
   d->tuples[d->n_tuples] = (draft_tuple){(int32_t)d->n_tuple_values, count};
@@ -332,7 +351,8 @@ static int32_t make_value(draft *d, const frame *f) {
   return n->n_out > 1 ? tuple_of_call(d, op) : d->ops[op].out;
 }
 
-/* All children of the top frame have their values. Leaves the frame in place, with parts, if it must be taken apart. */
+/* All children of the top frame have their values. Leaves the frame in place, with parts, if it must be taken
+   apart. */
 static bool leave(walk *w) {
   draft *d = w->draft;
   frame *f = &w->stack[w->depth - 1];
@@ -375,7 +395,8 @@ static bool walk_from(walk *w, node *root) {
 }
 
 static bool add_output(draft *d, int32_t value) {
-  if (!mem_room(&d->outputs, &d->outputs_room, d->n_outputs + 1, sizeof *d->outputs)) return draft_no_memory(d);
+  if (!mem_room(&d->outputs, &d->outputs_room, d->n_outputs + 1, sizeof *d->outputs))
+    return draft_no_memory(d);
   d->outputs[d->n_outputs++] = value;
   return true;
 }
@@ -402,7 +423,8 @@ bool draft_walk(draft *d) {
     fine = value >= 0;
     if (fine) draft_mark(d, n, value);
   }
-  for (int i = 0; fine && i < r->n_wanted; i++) fine = walk_from(&w, r->wanted[i]) && add_outputs(d, r->wanted[i]);
+  for (int i = 0; fine && i < r->n_wanted; i++)
+    fine = walk_from(&w, r->wanted[i]) && add_outputs(d, r->wanted[i]);
   pons_scope_close(scope);
   mem_free(w.stack);
   return fine;

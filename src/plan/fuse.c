@@ -1,14 +1,14 @@
 /* fuse.c: joins elementwise operations into kernels.
 
-   From the last operation to the first, each is taken into the kernel that reads its result, if all other readers come later: then
-   what it makes is at hand where it is needed, and nothing is computed twice:
+   From the last operation to the first, each is taken into the kernel that reads its result, if all other
+   readers come later: then what it makes is at hand where it is needed, and nothing is computed twice:
 
        load a ─┐                       a result that others read too
        load b ─┴ add ─ tanh ─ store    is stored on the way
                   └── store
 
-   A cast is copied into every kernel that reads it. Reading through a view needs memory, except that broadcasting a cast was
-   turned round before. Uses draft.h. */
+   A cast is copied into every kernel that reads it. Reading through a view needs memory, except that
+   broadcasting a cast was turned round before. Uses draft.h. */
 #include "plan/draft.h"
 
 static bool is_elementwise(const draft_op *op) { return op->kind != OP_CALL; }
@@ -32,7 +32,8 @@ static int count_inputs(draft *d, const draft_member *members) {
 static bool fits(draft *d, int32_t group, int32_t op, bool stored) {
   const draft_group *g = &d->groups[group];
   if (g->is_call) return false;
-  if (g->n_code + (d->ops[op].kind == OP_ROW) > KERNEL_MAX_CODE || g->n_out + stored > KERNEL_MAX_OUTPUTS) return false;
+  if (g->n_code + (d->ops[op].kind == OP_ROW) > KERNEL_MAX_CODE || g->n_out + stored > KERNEL_MAX_OUTPUTS)
+    return false;
   if (g->n_in + d->ops[op].n_in - 1 <= KERNEL_MAX_INPUTS) return true;
   draft_member with = {op, g->members};
   return count_inputs(d, &with) <= KERNEL_MAX_INPUTS;
@@ -51,7 +52,8 @@ static bool join(draft *d, int32_t group, int32_t op) {
 }
 
 static int32_t group_new(draft *d, int32_t last) {
-  if (!mem_room(&d->groups, &d->groups_room, d->n_groups + 1, sizeof *d->groups)) return draft_no_memory(d), -1;
+  if (!mem_room(&d->groups, &d->groups_room, d->n_groups + 1, sizeof *d->groups))
+    return draft_no_memory(d), -1;
   d->groups[d->n_groups] = (draft_group){.last = last, .is_call = d->ops[last].kind == OP_CALL};
   return (int32_t)d->n_groups++;
 }
@@ -63,7 +65,8 @@ static void add_reader(draft *d, draft_op *op, int32_t group) {
   while (at < listed && d->groups[op->readers[at]].last < d->groups[group].last) at++;
   if (at < listed && op->readers[at] == group) return;
   op->n_readers++;
-  for (int i = listed < OP_MAX_READERS ? listed : OP_MAX_READERS - 1; i > at; i--) op->readers[i] = op->readers[i - 1];
+  for (int i = listed < OP_MAX_READERS ? listed : OP_MAX_READERS - 1; i > at; i--)
+    op->readers[i] = op->readers[i - 1];
   if (at < OP_MAX_READERS) op->readers[at] = group;
 }
 
@@ -85,8 +88,8 @@ static void note_reads(draft *d, const draft_op *op, int32_t group) {
 static bool copy_into_readers(draft *d, int32_t place, bool *done) {
   const draft_op *op = &d->ops[place];
   *done = false;
-  if (op->kind != OP_ROW || op->row != ROW_cast || op->wanted || op->early != INT32_MAX || op->n_readers < 2 ||
-      op->n_readers > OP_MAX_READERS)
+  if (op->kind != OP_ROW || op->row != ROW_cast || op->wanted || op->early != INT32_MAX ||
+      op->n_readers < 2 || op->n_readers > OP_MAX_READERS)
     return true;
   for (int i = 0; i < op->n_readers; i++)
     if (!fits(d, op->readers[i], place, false)) return true;
@@ -115,7 +118,9 @@ static bool fuse_elementwise(draft *d, int32_t place) {
   return true;
 }
 
-static bool is_needed(const draft_op *op) { return op->wanted || op->n_readers > 0 || op->early != INT32_MAX; }
+static bool is_needed(const draft_op *op) {
+  return op->wanted || op->n_readers > 0 || op->early != INT32_MAX;
+}
 
 bool draft_fuse(draft *d) {
   for (int32_t i = (int32_t)d->n_ops - 1; i >= 0; i--) {

@@ -1,4 +1,5 @@
-/* listing.c: a plan as text, a line per memory that is placed and per step, for PONS_SHOW=plan and for tests that compare it. */
+/* listing.c: a plan as text, a line per memory that is placed and per step, for PONS_SHOW=plan and for tests
+   that compare it. */
 #include "plan/plan.h"
 
 static void print_memory(text *t, const plan *p, int32_t m) {

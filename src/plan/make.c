@@ -66,7 +66,8 @@ int32_t draft_copy(draft *d, int32_t value) {
   return made < 0 ? -1 : d->ops[made].out;
 }
 
-/* A wanted view of a small part of what nobody else wants is copied out, so that it does not keep the whole alive. */
+/* A wanted view of a small part of what nobody else wants is copied out, so that it does not keep the whole
+   alive. */
 static bool part_from_whole(draft *d) {
   for (size_t i = 0; i < d->n_outputs; i++) {
     const draft_value v = d->values[d->outputs[i]];
@@ -74,7 +75,8 @@ static bool part_from_whole(draft *d) {
   }
   for (size_t i = 0; i < d->n_outputs; i++) {
     const draft_value v = d->values[d->outputs[i]];
-    if (v.op < 0 || d->ops[v.op].wanted || 2 * v.size > d->values[v.root].size || v.root == d->outputs[i]) continue;
+    if (v.op < 0 || d->ops[v.op].wanted || 2 * v.size > d->values[v.root].size || v.root == d->outputs[i])
+      continue;
     const int32_t copy = draft_copy(d, d->outputs[i]);
     if (copy < 0) return false;
     d->outputs[i] = copy;
@@ -89,7 +91,8 @@ static bool part_from_whole(draft *d) {
 /* Empties the draft; lists longer than most graphs are given back. */
 static void draft_end(draft *d) {
   enum { KEPT_ENTRIES = 1 << 15 };
-  if (d->values_room > KEPT_ENTRIES || d->same_room > 4 * KEPT_ENTRIES || d->tuple_values_room > KEPT_ENTRIES) {
+  if (d->values_room > KEPT_ENTRIES || d->same_room > 4 * KEPT_ENTRIES ||
+      d->tuple_values_room > KEPT_ENTRIES) {
     mem_free(d->values);
     mem_free(d->ops);
     mem_free(d->groups);
@@ -101,7 +104,8 @@ static void draft_end(draft *d) {
     mem_free(d->leaves);
     *d = (draft){0};
   }
-  d->n_values = d->n_ops = d->n_groups = d->n_leaves = d->n_outputs = d->n_tuples = d->n_tuple_values = d->same_count = 0;
+  d->n_values = d->n_ops = d->n_groups = d->n_leaves = d->n_outputs = d->n_tuples = d->n_tuple_values =
+      d->same_count = 0;
   d->why = NULL;
   d->request = NULL;
 }

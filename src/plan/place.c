@@ -1,8 +1,9 @@
 /* place.c: where the memories of a plan lie.
 
-   A temporary has a place in one arena from the step that makes it to the last that reads it; the smallest free block that is large
-   enough is taken. A kernel with one result may write it over an operand that ends there: then the result takes over the operand's
-   block, or, if the operand is an input and the result a buffer of its own, may take over the input's buffer.
+   A temporary has a place in one arena from the step that makes it to the last that reads it; the smallest
+   free block that is large enough is taken. A kernel with one result may write it over an operand that ends
+   there: then the result takes over the operand's block, or, if the operand is an input and the result a
+   buffer of its own, may take over the input's buffer.
 
    Takes a plan, completes it. Uses plan.h. */
 #include "plan/draft.h"
@@ -47,8 +48,10 @@ static bool arena_give(arena *a, int64_t offset, int64_t bytes) {
   size_t low = 0, high = a->n_free; /* first block behind */
   while (low < high) {
     const size_t mid = (low + high) / 2;
-    if (a->free[mid].offset < offset) low = mid + 1;
-    else high = mid;
+    if (a->free[mid].offset < offset)
+      low = mid + 1;
+    else
+      high = mid;
   }
   const bool joins_before = low > 0 && a->free[low - 1].offset + a->free[low - 1].bytes == offset;
   const bool joins_behind = low < a->n_free && offset + bytes == a->free[low].offset;
@@ -79,7 +82,8 @@ static void find_ends(placing *g) {
   for (int i = 0; i < p->n_outputs; i++) g->last[p->outputs[i].memory] = p->n_steps;
 }
 
-/* The operand is all of its memory, in the order and size of the result's elements, and no other operand reads it differently. */
+/* The operand is all of its memory, in the order and size of the result's elements, and no other operand
+   reads it differently. */
 static bool may_be_overwritten(const placing *g, const plan_step *s, int k) {
   const operand *x = &s->operands[k], *y = &s->operands[s->n_in];
   const int64_t bytes = g->plan->memories[s->memories[k]].bytes;
@@ -91,8 +95,8 @@ static bool may_be_overwritten(const placing *g, const plan_step *s, int k) {
   return true;
 }
 
-/* Sets which operands step i's result may be written over: temporaries if it is one, inputs if it has a buffer of its own. The
-   memory whose place a temporary takes over, or -1. */
+/* Sets which operands step i's result may be written over: temporaries if it is one, inputs if it has a
+   buffer of its own. The memory whose place a temporary takes over, or -1. */
 static int32_t find_donors(const placing *g, int32_t i) {
   plan_step *s = &g->plan->steps[i];
   if (!s->kernel || s->n_out != 1) return -1;
@@ -111,11 +115,13 @@ static bool place_step(placing *g, int32_t i) {
   plan_memory *memories = g->plan->memories;
   plan_step *s = &g->plan->steps[i];
   for (int k = 0; k < s->n_in && k < 32; k++)
-    if (memories[s->memories[k]].kind == MEMORY_INPUT && g->last[s->memories[k]] == i) s->ends |= (uint32_t)1 << k;
+    if (memories[s->memories[k]].kind == MEMORY_INPUT && g->last[s->memories[k]] == i)
+      s->ends |= (uint32_t)1 << k;
   const int32_t donor = find_donors(g, i);
   for (int k = 0; k < s->n_out; k++) {
     plan_memory *m = &memories[s->memories[s->n_in + k]];
-    if (m->kind == MEMORY_ARENA) m->offset = donor >= 0 ? memories[donor].offset : arena_take(&g->arena, rounded(m->bytes));
+    if (m->kind == MEMORY_ARENA)
+      m->offset = donor >= 0 ? memories[donor].offset : arena_take(&g->arena, rounded(m->bytes));
   }
   for (int k = 0; k < s->n_in + s->n_out; k++) {
     const int32_t m = s->memories[k];

@@ -1,7 +1,7 @@
 /* plan.h: the door of plan/: what is run, and how it is made from nodes.
 
-   A plan is a list of steps over numbered memories. It knows no node: each operand of a step is a memory, an offset into it, and
-   dtype, shape and strides.
+   A plan is a list of steps over numbered memories. It knows no node: each operand of a step is a memory, an
+   offset into it, and dtype, shape and strides.
 
        in0 ──┐                                memories:  in0, in1   given by whoever runs it
        in1 ──┴ kernel ── t0 ── Reduce ── out0            t0         a place in one arena
@@ -58,8 +58,9 @@ typedef struct plan_step {
   const void *params;
   const prim *prim; /* of the parameters, for printing */
   int n_in, n_out;
-  uint32_t ends;   /* bit k: operand k is an input that no later step reads; its memory may go if its holder agrees */
-  uint32_t donors; /* bit k: the result may be written over operand k, which ends here; an input's holder has to agree */
+  /* Bit k stands for operand k. */
+  uint32_t ends;   /* an input that no later step reads: its memory may go if its holder agrees */
+  uint32_t donors; /* the result may be written over it; it ends here; an input's holder has to agree */
   const operand *operands; /* n_in, then n_out; data is NULL */
   const int32_t *memories; /* one per operand */
   const int64_t *offsets;  /* one per operand, in bytes */
@@ -86,9 +87,9 @@ typedef struct plan_leaf {
   int result; /* -1: the node itself */
 } plan_leaf;
 
-/* What to compute: the values of `wanted` (pending, none twice). Nodes that are not pending are inputs, as are the
-   `placeholders`, which come first among them and are expected row-major. A wanted node with several results counts as so many
-   outputs, in order. */
+/* What to compute: the values of `wanted` (pending, none twice). Nodes that are not pending are inputs, as
+   are the `placeholders`, which come first among them and are expected row-major. A wanted node with several
+   results counts as so many outputs, in order. */
 typedef struct plan_request {
   device *device;
   node *const *wanted;
@@ -97,8 +98,9 @@ typedef struct plan_request {
   int n_placeholders;
 } plan_request;
 
-/* Under graph_lock. The plan, and in *leaves (one per input, in the plan's pool, each with a reference that is the caller's) what
-   its inputs are. NULL and *why if something has no value, or neither an implementation nor a decomposition, or if there is no memory. */
+/* Under graph_lock. The plan, and in *leaves (one per input, in the plan's pool, each with a reference that
+   is the caller's) what its inputs are. NULL and *why if something has no value, or neither an implementation
+   nor a decomposition, or if there is no memory. */
 plan *plan_make(const plan_request *request, plan_leaf **leaves, error **why);
 /* Under graph_lock: does a plan_make ask this, through a decomposition? Nothing can be evaluated then. */
 bool plan_is_under_way(void);

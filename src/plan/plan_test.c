@@ -45,7 +45,8 @@ static void chains_become_one_kernel(void **state) {
   check(pons_tanh(pons_add(a, b)),
         "float32 (2, 3) in0\n"
         "float32 (2, 3) in1\n"
-        "float32 (2, 3) out0 over in0 or in1 = kernel in0 in1: in 0: float32; in 1: float32; v2 = add v0 v1 float32; "
+        "float32 (2, 3) out0 over in0 or in1 = kernel in0 in1: in 0: float32; in 1: float32; v2 = add v0 v1 "
+        "float32; "
         "v3 = tanh v2 float32; out: v3\n"
         "return out0\n"
         "arena 0 bytes on null\n");
@@ -57,7 +58,8 @@ static void broadcasts_become_strides_of_zero(void **state) {
   check(pons_multiply(a, row),
         "float32 (2, 3) in0\n"
         "float32 (1, 3) in1\n"
-        "float32 (2, 3) out0 over in0 = kernel in0 in1{0 1}: in 0: float32; in 1: float32; v2 = multiply v0 v1 float32; "
+        "float32 (2, 3) out0 over in0 = kernel in0 in1{0 1}: in 0: float32; in 1: float32; v2 = multiply v0 "
+        "v1 float32; "
         "out: v2\n"
         "return out0\n"
         "arena 0 bytes on null\n");
@@ -69,7 +71,8 @@ static void casts_become_instructions_even_when_broadcast(void **state) {
   check(pons_multiply(a, row),
         "float32 (2, 3) in0\n"
         "float16 (1, 3) in1\n"
-        "float32 (2, 3) out0 over in0 = kernel in1{0 1} in0: in 0: float16; in 1: float32; v2 = cast v0 float32; "
+        "float32 (2, 3) out0 over in0 = kernel in1{0 1} in0: in 0: float16; in 1: float32; v2 = cast v0 "
+        "float32; "
         "v3 = multiply v1 v2 float32; out: v3\n"
         "return out0\n"
         "arena 0 bytes on null\n");
@@ -80,7 +83,8 @@ static void equal_nodes_are_computed_once(void **state) {
   pons_array a = array(PONS_FLOAT32, 2, 3);
   check(pons_add(pons_exp(a), pons_exp(a)),
         "float32 (2, 3) in0\n"
-        "float32 (2, 3) out0 over in0 = kernel in0: in 0: float32; v1 = exp v0 float32; v2 = add v1 v1 float32; out: v2\n"
+        "float32 (2, 3) out0 over in0 = kernel in0: in 0: float32; v1 = exp v0 float32; v2 = add v1 v1 "
+        "float32; out: v2\n"
         "return out0\n"
         "arena 0 bytes on null\n");
 }
@@ -151,7 +155,8 @@ static void a_reader_in_between_keeps_kernels_apart(void **state) {
         "float32 (2, 3) in0\n"
         "float32 (2, 3) t0 at 0 = kernel in0: in 0: float32; v1 = exp v0 float32; out: v1\n"
         "float32 (1, 1) t1 at 64 = Reduce t0 {kind=2, axes=[0, 1]}: nothing\n"
-        "float32 (2, 3) out0 = kernel t0 t1{0 0}: in 0: float32; in 1: float32; v2 = add v0 v1 float32; out: v2\n"
+        "float32 (2, 3) out0 = kernel t0 t1{0 0}: in 0: float32; in 1: float32; v2 = add v0 v1 float32; out: "
+        "v2\n"
         "return out0\n"
         "arena 128 bytes on null\n");
 }
@@ -202,7 +207,8 @@ static void a_placeholder_has_no_value(void **state) {
   (void)state;
   const int64_t dims[] = {2, 3};
   check(pons_exp(node_placeholder(PONS_FLOAT32, 2, dims)),
-        "eval: a placeholder has no value: (2, 3) float32\nhint: a function that is traced must not read values");
+        "eval: a placeholder has no value: (2, 3) float32\nhint: a function that is traced must not read "
+        "values");
   pons_clear_error();
 }
 
@@ -223,7 +229,8 @@ static void what_the_device_lacks_is_taken_apart(void **state) {
   pons_array a = array(PONS_FLOAT32, 2, 3);
   check(pons_tanh(node_make(&odd, NULL, 1, &a)),
         "float32 (2, 3) in0\n"
-        "float32 (2, 3) out0 over in0 = kernel in0: in 0: float32; v1 = exp v0 float32; v2 = add v1 v0 float32; "
+        "float32 (2, 3) out0 over in0 = kernel in0: in 0: float32; v1 = exp v0 float32; v2 = add v1 v0 "
+        "float32; "
         "v3 = tanh v2 float32; out: v3\n"
         "return out0\n"
         "arena 0 bytes on null\n");
@@ -238,16 +245,18 @@ static void pieces_of_a_split_are_views(void **state) {
   pons_split(a, 2, 0, pieces);
   check(pons_add(pieces[0], pieces[1]),
         "float32 (4, 3) in0\n"
-        "float32 (2, 3) out0 = kernel in0 in0+6: in 0: float32; in 1: float32; v2 = add v0 v1 float32; out: v2\n"
+        "float32 (2, 3) out0 = kernel in0 in0+6: in 0: float32; in 1: float32; v2 = add v0 v1 float32; out: "
+        "v2\n"
         "return out0\n"
         "arena 0 bytes on null\n");
 }
 
 static void empty_results_need_no_step(void **state) {
   (void)state;
-  check(pons_exp(array(PONS_FLOAT32, 0, 3)), "float32 (0, 3) in0\n"
-                                             "return out0\n"
-                                             "arena 0 bytes on null\n");
+  check(pons_exp(array(PONS_FLOAT32, 0, 3)),
+        "float32 (0, 3) in0\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
 }
 
 /* Whatever allocation fails: an error, nothing lost, and the next attempt works. */

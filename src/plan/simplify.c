@@ -1,5 +1,5 @@
-/* simplify.c: equal nodes become one value: the same primitive with the same parameters on the same values, and scalars with the same
-   bits. Open addressing over what this draft has met. Uses draft.h. */
+/* simplify.c: equal nodes become one value: the same primitive with the same parameters on the same values,
+   and scalars with the same bits. Open addressing over what this draft has met. Uses draft.h. */
 #include "plan/draft.h"
 
 static uint64_t mix(uint64_t h, uint64_t x) {
@@ -47,7 +47,8 @@ same_entry *draft_same(draft *d, const node *n, int n_in) {
   const uint64_t hash = node_hash(d, n, n_in);
   size_t k = hash & (d->same_room - 1);
   for (; d->same[k].epoch == d->epoch; k = (k + 1) & (d->same_room - 1))
-    if (d->same[k].hash == hash && d->same[k].node->prim && node_equal(d, d->same[k].node, n, n_in)) return &d->same[k];
+    if (d->same[k].hash == hash && d->same[k].node->prim && node_equal(d, d->same[k].node, n, n_in))
+      return &d->same[k];
   d->same_count++;
   d->same[k] = (same_entry){hash, n, -1, d->epoch};
   return &d->same[k];

@@ -15,7 +15,9 @@ static int32_t new_memory(draft *d, size_t *room, memory_kind kind, int32_t inde
   return p->n_memories++;
 }
 
-static int64_t bytes_of(const draft_value *v) { return v->size * (int64_t)pons_dtype_size((pons_dtype)v->dtype); }
+static int64_t bytes_of(const draft_value *v) {
+  return v->size * (int64_t)pons_dtype_size((pons_dtype)v->dtype);
+}
 
 static bool write_inputs(draft *d, size_t *room) {
   plan *p = d->plan;
@@ -56,7 +58,8 @@ static void set_operand(const draft *d, operand *o, int32_t *memory, int64_t *of
 
 /* A step with room for its operands; n_operands may be less than that in the end. */
 static bool step_room(draft *d, plan_step *s, int n_operands) {
-  operand *operands = pool_new(&d->plan->pool, (size_t)n_operands * (sizeof(operand) + sizeof(int64_t) + sizeof(int32_t)));
+  operand *operands =
+      pool_new(&d->plan->pool, (size_t)n_operands * (sizeof(operand) + sizeof(int64_t) + sizeof(int32_t)));
   if (!operands) return draft_no_memory(d);
   int64_t *offsets = (int64_t *)(operands + n_operands);
   *s = (plan_step){.operands = operands, .offsets = offsets, .memories = (int32_t *)(offsets + n_operands)};
@@ -85,7 +88,8 @@ static bool write_call(writer *w, const draft_op *op, plan_step *s) {
   return true;
 }
 
-/* Numbers the values of a group: inputs from 0 on, results of instructions as -1 - k until all inputs are known. */
+/* Numbers the values of a group: inputs from 0 on, results of instructions as -1 - k until all inputs are
+   known. */
 static int number_values(draft *d, int32_t group, int32_t *inputs) {
   int n_in = 0, n_code = 0;
   for (const draft_member *m = d->groups[group].members; m; m = m->next) {
@@ -115,9 +119,8 @@ static void write_code(const draft *d, const draft_group *g, kernel *k) {
     const draft_op *op = &d->ops[m->op];
     if (op->kind == OP_COPY) continue;
     instruction *c = &k->code[k->n_code++];
-    *c = (instruction){.row = op->row,
-                       .operand = d->values[op->in[op->n_in - 1]].dtype,
-                       .result = d->values[op->out].dtype};
+    *c = (instruction){
+        .row = op->row, .operand = d->values[op->in[op->n_in - 1]].dtype, .result = d->values[op->out].dtype};
     for (int i = 0; i < op->n_in; i++) c->arg[i] = number_of(d, op->in[i], k->n_in);
   }
 }
@@ -179,7 +182,8 @@ static bool write_outputs(draft *d) {
   p->n_outputs = (int)d->n_outputs;
   for (int i = 0; i < p->n_outputs; i++) {
     const draft_value *v = &d->values[d->outputs[i]];
-    p->outputs[i] = (plan_output){d->values[v->root].memory, (pons_dtype)v->dtype, v->offset, v->ndim, v->shape, v->strides};
+    p->outputs[i] = (plan_output){
+        d->values[v->root].memory, (pons_dtype)v->dtype, v->offset, v->ndim, v->shape, v->strides};
   }
   return true;
 }

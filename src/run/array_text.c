@@ -1,5 +1,5 @@
-/* array_text.c: arrays as text, character for character as MLX prints them: six significant digits, and of an axis longer than six the
-   first three and the last three. Uses read.c. */
+/* array_text.c: arrays as text, character for character as MLX prints them: six significant digits, and of an
+   axis longer than six the first three and the last three. Uses read.c. */
 #include "run/run.h"
 #include <inttypes.h>
 #include <math.h>
@@ -7,8 +7,10 @@
 enum { LONGEST = 6, AT_AN_END = 3 };
 
 static void add_float(text *t, double x) {
-  if (isnan(x)) text_add(t, signbit(x) ? "-nan" : "nan");
-  else text_add(t, "%g", x);
+  if (isnan(x))
+    text_add(t, signbit(x) ? "-nan" : "nan");
+  else
+    text_add(t, "%g", x);
 }
 
 static void add_complex(text *t, const void *at) {
@@ -22,11 +24,21 @@ static void add_complex(text *t, const void *at) {
 
 static void add_element(text *t, pons_dtype dtype, const void *at) {
   switch (dtype_kind_of(dtype)) {
-    case KIND_BOOL: text_add(t, dtype_read_int(dtype, at) ? "True" : "False"); break;
-    case KIND_UNSIGNED: text_add(t, "%" PRIu64, (uint64_t)dtype_read_int(dtype, at)); break;
-    case KIND_SIGNED: text_add(t, "%" PRId64, dtype_read_int(dtype, at)); break;
-    case KIND_FLOAT: add_float(t, dtype_read(dtype, at)); break;
-    case KIND_COMPLEX: add_complex(t, at); break;
+    case KIND_BOOL:
+      text_add(t, dtype_read_int(dtype, at) ? "True" : "False");
+      break;
+    case KIND_UNSIGNED:
+      text_add(t, "%" PRIu64, (uint64_t)dtype_read_int(dtype, at));
+      break;
+    case KIND_SIGNED:
+      text_add(t, "%" PRId64, dtype_read_int(dtype, at));
+      break;
+    case KIND_FLOAT:
+      add_float(t, dtype_read(dtype, at));
+      break;
+    case KIND_COMPLEX:
+      add_complex(t, at);
+      break;
   }
 }
 

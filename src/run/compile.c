@@ -1,10 +1,12 @@
-/* compile.c: functions with kept plans. For each signature (dtypes and shapes of the inputs, and the device) the function is called
-   once on placeholders, and what comes out is planned; later calls run the plan on buffers:
+/* compile.c: functions with kept plans. For each signature (dtypes and shapes of the inputs, and the device)
+   the function is called once on placeholders, and what comes out is planned; later calls run the plan on
+   buffers:
 
        compiled ── variants, the latest first ── plan ── job, idle or in use
 
-   What does not depend on the inputs is computed when the function is traced and bound for good. Inside another trace (a gradient, a
-   batch, an export) the function itself is called, so that the trace sees what it does. Uses job.c, plan/, graph/. */
+   What does not depend on the inputs is computed when the function is traced and bound for good. Inside
+   another trace (a gradient, a batch, an export) the function itself is called, so that the trace sees what
+   it does. Uses job.c, plan/, graph/. */
 #include "run/job.h"
 #include <pthread.h>
 
@@ -210,7 +212,8 @@ static bool fill(variant *v, const traced *t, const tape *walked) {
   return fine;
 }
 
-/* A new variant, with a reference. NULL and an error; or NULL and *call_it: the function must be called itself. */
+/* A new variant, with a reference. NULL and an error; or NULL and *call_it: the function must be called
+   itself. */
 static variant *trace(compiled *c, const pons_array *in, int n_in, bool *call_it) {
   const bool inside = trace_is_open();
   *call_it = false;
@@ -297,9 +300,12 @@ static void replay(variant *v, const pons_array *in, pons_array *out) {
   fine = fine && (v->n_results == 0 || start(v, in, results));
   for (int i = 0; i < v->n_out; i++) {
     const origin *o = &v->out[i];
-    if (!fine) out[i] = node_error(fail_no_memory("compile"));
-    else if (o->kind == FROM_PLAN) out[i] = results[o->index];
-    else out[i] = owned(o->kind == FROM_INPUT ? in[o->index] : o->constant);
+    if (!fine)
+      out[i] = node_error(fail_no_memory("compile"));
+    else if (o->kind == FROM_PLAN)
+      out[i] = results[o->index];
+    else
+      out[i] = owned(o->kind == FROM_INPUT ? in[o->index] : o->constant);
   }
   if (results != few) mem_free(results);
 }
@@ -337,7 +343,8 @@ static void compiled_call(function *self, const pons_array *in, int n_in, pons_a
   } else if (compute_inputs(in, n_in)) {
     replay(v, in, out);
   } else {
-    for (int i = 0; i < n_out; i++) out[i] = node_fail("compile", "an input can't be computed: %s", pons_error());
+    for (int i = 0; i < n_out; i++)
+      out[i] = node_fail("compile", "an input can't be computed: %s", pons_error());
   }
   variant_release(v);
 }

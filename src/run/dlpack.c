@@ -1,14 +1,17 @@
-/* dlpack.c: arrays that share their memory with other libraries, through DLPack's structures. Uses graph/, device/. */
+/* dlpack.c: arrays that share their memory with other libraries, through DLPack's structures. Uses graph/,
+   device/. */
 #include "run/dlpack.h"
 #include "run/run.h"
 
 static const struct code {
   pons_dtype dtype;
   DLDataType as;
-} codes[] = {{PONS_BOOL, {kDLBool, 8, 1}},       {PONS_UINT8, {kDLUInt, 8, 1}},       {PONS_UINT16, {kDLUInt, 16, 1}},
-             {PONS_UINT32, {kDLUInt, 32, 1}},    {PONS_UINT64, {kDLUInt, 64, 1}},     {PONS_INT8, {kDLInt, 8, 1}},
-             {PONS_INT16, {kDLInt, 16, 1}},      {PONS_INT32, {kDLInt, 32, 1}},       {PONS_INT64, {kDLInt, 64, 1}},
-             {PONS_FLOAT16, {kDLFloat, 16, 1}},  {PONS_FLOAT32, {kDLFloat, 32, 1}},   {PONS_FLOAT64, {kDLFloat, 64, 1}},
+} codes[] = {{PONS_BOOL, {kDLBool, 8, 1}},        {PONS_UINT8, {kDLUInt, 8, 1}},
+             {PONS_UINT16, {kDLUInt, 16, 1}},     {PONS_UINT32, {kDLUInt, 32, 1}},
+             {PONS_UINT64, {kDLUInt, 64, 1}},     {PONS_INT8, {kDLInt, 8, 1}},
+             {PONS_INT16, {kDLInt, 16, 1}},       {PONS_INT32, {kDLInt, 32, 1}},
+             {PONS_INT64, {kDLInt, 64, 1}},       {PONS_FLOAT16, {kDLFloat, 16, 1}},
+             {PONS_FLOAT32, {kDLFloat, 32, 1}},   {PONS_FLOAT64, {kDLFloat, 64, 1}},
              {PONS_BFLOAT16, {kDLBfloat, 16, 1}}, {PONS_COMPLEX64, {kDLComplex, 64, 1}}};
 enum { CODES = sizeof codes / sizeof codes[0] };
 
@@ -45,7 +48,8 @@ struct DLManagedTensor *pons_to_dlpack(pons_array a) {
     memcpy(l->lists, a->shape, n * sizeof *l->lists);
     memcpy(l->lists + n, a->strides, n * sizeof *l->lists);
   }
-  l->buffer = buffer_keep(a->buffer); /* the buffer, not the node: a node may move to other memory when it is read */
+  l->buffer =
+      buffer_keep(a->buffer); /* the buffer, not the node: a node may move to other memory when it is read */
   l->tensor = (DLManagedTensor){.dl_tensor = {.data = node_data(a),
                                               .device = {kDLCPU, 0},
                                               .ndim = a->ndim,
@@ -78,14 +82,18 @@ static error *read_dtype(const DLTensor *t, pons_dtype *dtype) {
 
 static error *read_tensor(const DLTensor *t, pons_dtype *dtype, shape *s) {
   if (t->device.device_type != kDLCPU && t->device.device_type != kDLCUDAHost)
-    return fail("from_dlpack", "memory of device type %d can't be read by the CPU", (int)t->device.device_type);
+    return fail("from_dlpack", "memory of device type %d can't be read by the CPU",
+                (int)t->device.device_type);
   error *why = read_dtype(t, dtype);
   if (why) return why;
-  if (!shape_from((pons_shape){t->ndim, t->shape}, s)) return fail("from_dlpack", "%d axes of such sizes", (int)t->ndim);
+  if (!shape_from((pons_shape){t->ndim, t->shape}, s))
+    return fail("from_dlpack", "%d axes of such sizes", (int)t->ndim);
   const char *first = t->data ? (const char *)t->data + t->byte_offset : NULL;
-  if (shape_size(s->n, s->dims) && !first) return fail("from_dlpack", "no data for shape %s", shape_text(s->n, s->dims));
+  if (shape_size(s->n, s->dims) && !first)
+    return fail("from_dlpack", "no data for shape %s", shape_text(s->n, s->dims));
   if ((uintptr_t)first % pons_dtype_size(*dtype))
-    return fail("from_dlpack", "elements of %s at %p are not aligned", pons_dtype_name(*dtype), (const void *)first);
+    return fail("from_dlpack", "elements of %s at %p are not aligned", pons_dtype_name(*dtype),
+                (const void *)first);
   return NULL;
 }
 

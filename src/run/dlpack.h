@@ -1,5 +1,5 @@
-/* dlpack.h: DLPack's structures as version 0.8 lays them out in memory: how libraries in one process hand each other arrays.
-   Names are DLPack's own. */
+/* dlpack.h: DLPack's structures as version 0.8 lays them out in memory: how libraries in one process hand
+   each other arrays. Names are DLPack's own. */
 #ifndef RUN_DLPACK_H
 #define RUN_DLPACK_H
 #include <stdint.h>

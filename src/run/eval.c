@@ -1,8 +1,8 @@
-/* eval.c: computes arrays: walks what they are made of, gives each stream its part as a plan, and makes the results the arrays'
-   values.
+/* eval.c: computes arrays: walks what they are made of, gives each stream its part as a plan, and makes the
+   results the arrays' values.
 
-   What runs on different streams is cut into groups by level: an edge from one stream to another starts a new level. A group is one
-   plan and one job on its stream; an event tells when its results are there:
+   What runs on different streams is cut into groups by level: an edge from one stream to another starts a new
+   level. A group is one plan and one job on its stream; an event tells when its results are there:
 
        level 0   stream a: exp, add        stream b: sort
                         │        \           │
@@ -86,7 +86,9 @@ static bool push(walk *w, node *n) {
 
 /* All operands have been visited: the node's level and error follow from theirs. */
 static bool visit_node(walk *w, node *n) {
-  if (w->n_visits >= INT32_MAX || !mem_room(&kept.visits, &kept.visits_room, w->n_visits + 1, sizeof *kept.visits)) return false;
+  if (w->n_visits >= INT32_MAX ||
+      !mem_room(&kept.visits, &kept.visits_room, w->n_visits + 1, sizeof *kept.visits))
+    return false;
   visit v = {.node = n};
   const int n_in = plan_operands_of(n);
   for (int i = 0; i < n_in; i++) {
@@ -164,7 +166,8 @@ static bool make_groups(walk *w) {
     g->wanted[g->n_wanted++] = pons_keep(v->node);
   }
   for (size_t i = 0; i < w->n_visits; i++)
-    if (kept.visits[i].wanted && kept.visits[i].failed) node_publish_error(kept.visits[i].node, (error *)kept.visits[i].failed);
+    if (kept.visits[i].wanted && kept.visits[i].failed)
+      node_publish_error(kept.visits[i].node, (error *)kept.visits[i].failed);
   if (w->n_groups > 1) qsort(w->groups, w->n_groups, sizeof *w->groups, by_level);
   return true;
 }
@@ -198,7 +201,8 @@ static void end_job(job *j) {
 }
 
 static job *job_for(const group *g, error **why) {
-  const plan_request request = {.device = stream_device(g->stream), .wanted = g->wanted, .n_wanted = (int)g->n_wanted};
+  const plan_request request = {
+      .device = stream_device(g->stream), .wanted = g->wanted, .n_wanted = (int)g->n_wanted};
   plan_leaf *leaves;
   plan *p = plan_make(&request, &leaves, why);
   if (!p) return NULL;
@@ -207,8 +211,10 @@ static job *job_for(const group *g, error **why) {
     if (j) job_bind(j, i, leaves[i]);
     pons_release(leaves[i].node);
   }
-  if (j) j->end = end_job;
-  else plan_free(p);
+  if (j)
+    j->end = end_job;
+  else
+    plan_free(p);
   return j;
 }
 
@@ -216,7 +222,8 @@ static job *job_for(const group *g, error **why) {
 static job *schedule(walk *w, group *g, error **why) {
   job *j = job_for(g, why);
   if (!j) return NULL;
-  const bool fine = mem_room(&w->events, &w->events_room, w->n_events + 1, sizeof *w->events) && job_begin(j, g->wanted);
+  const bool fine =
+      mem_room(&w->events, &w->events_room, w->n_events + 1, sizeof *w->events) && job_begin(j, g->wanted);
   if (!fine) {
     end_job(j);
     *why = fail_no_memory("eval");
@@ -227,8 +234,9 @@ static job *schedule(walk *w, group *g, error **why) {
   return j;
 }
 
-/* Starts everything. With wait_here the caller will wait, so the last part may run on this thread. Jobs take their places on
-   the streams under the lock: were one to get there before a job scheduled earlier, both could wait for each other. */
+/* Starts everything. With wait_here the caller will wait, so the last part may run on this thread. Jobs take
+   their places on the streams under the lock: were one to get there before a job scheduled earlier, both
+   could wait for each other. */
 static error *start(walk *w, const pons_array *arrays, int count, bool wait_here) {
   graph_lock();
   if (plan_is_under_way()) {

@@ -1,4 +1,5 @@
-/* Tests of evaluation: what is computed and what stays lazy, errors, streams and threads, memory that is reused. */
+/* Tests of evaluation: what is computed and what stays lazy, errors, streams and threads, memory that is
+   reused. */
 #include "run/run.h"
 #include <pons/ops.h>
 #include <pthread.h>
@@ -189,8 +190,9 @@ static void errors_met_before_reach_what_was_built_on_them(void **state) {
 
 static void no_memory_is_an_error_and_life_goes_on(void **state) {
   (void)state;
-  pons_array x = ramp(4), big = pons_add(pons_broadcast_to(pons_reshape(x, PONS_SHAPE(1, 4)), PONS_SHAPE(1 << 20, 4)),
-                                         pons_float(1));
+  pons_array x = ramp(4),
+             big = pons_add(pons_broadcast_to(pons_reshape(x, PONS_SHAPE(1, 4)), PONS_SHAPE(1 << 20, 4)),
+                            pons_float(1));
   const size_t before = pons_set_memory_limit(pons_active_memory() + 1000);
   assert_false(pons_eval(big));
   assert_non_null(pons_error());
@@ -318,7 +320,8 @@ static void *share_streams(void *context) {
   for (int i = 0; i < TURNS; i++) {
     pons_scope s = pons_scope_open();
     pons_set_stream(i % 3 ? mine : NULL);
-    pons_array y = pons_add(links[(number + i) % THREADS], pons_multiply(links[(number + 1) % THREADS], pons_float(2)));
+    pons_array y =
+        pons_add(links[(number + i) % THREADS], pons_multiply(links[(number + 1) % THREADS], pons_float(2)));
     pons_set_stream(mine);
     pons_array z = pons_subtract(pons_exp(pons_subtract(y, y)), pons_float(1)); /* 0 */
     pons_set_stream(NULL);
@@ -361,8 +364,10 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
     pons_set_threads(n);
     pons_array x = pons_sin(pons_reshape(ramp(64 * 5000), PONS_SHAPE(64, 5000)));
     pons_array y = pons_sum(pons_exp(x), .axes = PONS_AXES(1));
-    if (n == 1) assert_true(pons_copy_out(y, first));
-    else assert_memory_equal(pons_data(y), first, sizeof first);
+    if (n == 1)
+      assert_true(pons_copy_out(y, first));
+    else
+      assert_memory_equal(pons_data(y), first, sizeof first);
   }
   pons_set_threads(before);
 }

@@ -1,11 +1,12 @@
-/* execute.c: runs a plan: each step in order on its device, operands bound to memory. Knows no graph. Uses plan.h, device/. */
+/* execute.c: runs a plan: each step in order on its device, operands bound to memory. Knows no graph. Uses
+   plan.h, device/. */
 #include "run/run.h"
 
 struct workspace {
   buffer *arena;
-  void **base;      /* of each memory: its first byte; NULL until there is one */
-  buffer **held;    /* of each output memory */
-  error **failed;   /* of each memory: why it holds nothing */
+  void **base;       /* of each memory: its first byte; NULL until there is one */
+  buffer **held;     /* of each output memory */
+  error **failed;    /* of each memory: why it holds nothing */
   operand *operands; /* of the step under way */
   bool any_failed;
 };
@@ -39,7 +40,9 @@ static error *bind(const plan *p, workspace *w, const run_input *in) {
     const plan_memory *m = &p->memories[i];
     w->held[i] = NULL;
     w->failed[i] = NULL;
-    w->base[i] = m->kind == MEMORY_INPUT ? in[i].data : m->kind == MEMORY_ARENA && arena ? arena + m->offset : NULL;
+    w->base[i] = m->kind == MEMORY_INPUT            ? in[i].data
+                 : m->kind == MEMORY_ARENA && arena ? arena + m->offset
+                                                    : NULL;
   }
   return why;
 }
@@ -115,7 +118,8 @@ static error *failed_operand(const workspace *w, const plan_step *s) {
   return NULL;
 }
 
-static void hand_out(const plan *p, workspace *w, const run_input *in, const plan_output *o, run_output *out) {
+static void hand_out(const plan *p, workspace *w, const run_input *in, const plan_output *o,
+                     run_output *out) {
   const plan_memory *m = &p->memories[o->memory];
   *out = (run_output){0};
   if (w->failed[o->memory]) {

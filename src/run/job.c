@@ -1,5 +1,5 @@
-/* job.c: runs a plan for nodes: waits for its inputs, binds them, executes, and gives the nodes their values or errors.
-   Uses execute.c, graph/, device/. */
+/* job.c: runs a plan for nodes: waits for its inputs, binds them, executes, and gives the nodes their values
+   or errors. Uses execute.c, graph/, device/. */
 #include "run/job.h"
 
 job *job_new(const plan *p, int n_results, error **why) {
@@ -86,7 +86,8 @@ static error *wait_for(node *n) {
   return node_failed(n) ? error_keep(n->error) : NULL;
 }
 
-/* Under graph_lock: binds an input that was not there when the plan was made: then it is expected in row-major order. */
+/* Under graph_lock: binds an input that was not there when the plan was made: then it is expected in
+   row-major order. */
 static error *bind_late(job *j, int i) {
   bind_if_ready(j, i);
   if (j->in[i].buffer) return NULL;
@@ -106,8 +107,10 @@ static error *bind_inputs(job *j) {
     graph_lock();
     if (!e) e = bind_late(j, i);
     graph_unlock();
-    if (!why) why = e;
-    else error_release(e);
+    if (!why)
+      why = e;
+    else
+      error_release(e);
   }
   return why;
 }
@@ -131,8 +134,10 @@ static void publish_several(node *n, run_output *out) {
   for (int i = 0; i < n->n_out; i++)
     if (out[i].failed && !why) why = error_keep(out[i].failed);
   for (int i = 0; i < n->n_out; i++) {
-    if (why) buffer_release(out[i].buffer);
-    else buffers[i] = out[i].buffer;
+    if (why)
+      buffer_release(out[i].buffer);
+    else
+      buffers[i] = out[i].buffer;
     error_release(out[i].failed);
   }
   if (why) {
@@ -157,8 +162,10 @@ static void publish_all(const job *j) {
   graph_lock();
   for (int i = 0, at = 0; i < j->n_results; i++) {
     node *n = j->results[i];
-    if (n->n_out > 1) publish_several(n, &j->out[at]);
-    else publish(n, &j->plan->outputs[at], &j->out[at]);
+    if (n->n_out > 1)
+      publish_several(n, &j->out[at]);
+    else
+      publish(n, &j->plan->outputs[at], &j->out[at]);
     at += n->n_out;
   }
   graph_unlock();

@@ -1,6 +1,7 @@
 /* job.h: a plan about to be run on a stream: its inputs, and the nodes that get its results. For run/ alone.
 
-       job_new ── job_bind ── job_begin ── job_take_place ──► on the stream: wait for inputs, run, publish, end */
+       job_new ── job_bind ── job_begin ── job_take_place
+                                                 └──► on the stream: wait for inputs, run, publish, end */
 #ifndef RUN_JOB_H
 #define RUN_JOB_H
 #include "run/run.h"
@@ -26,10 +27,12 @@ job *job_new(const plan *p, int n_results, error **why);
 void job_free(job *j); /* before job_begin or after the run */
 /* Under graph_lock. Takes a reference to the node, and to its buffer if it is ready. */
 void job_bind(job *j, int input, plan_leaf leaf);
-/* Under graph_lock: the results (n_results of them) become scheduled. False: no memory, and nothing happened. */
+/* Under graph_lock: the results (n_results of them) become scheduled. False: no memory, and nothing happened.
+   */
 bool job_begin(job *j, node *const *results);
-/* Under the same graph_lock as job_begin: puts it among the stream's jobs. True: the stream had nothing to do and `on_this_thread`
-   is set; then the caller runs it after graph_unlock. If it can't be put there its results become failed. */
+/* Under the same graph_lock as job_begin: puts it among the stream's jobs. True: the stream had nothing to do
+   and `on_this_thread` is set; then the caller runs it after graph_unlock. If it can't be put there its
+   results become failed. */
 bool job_take_place(job *j, stream *s, bool on_this_thread);
 void job_run_here(job *j);
 #endif

@@ -1,7 +1,7 @@
-/* profile.c: what runs, as a Chrome trace (chrome://tracing, ui.perfetto.dev): an event per step with its time, the bytes it moves
-   and their share of what a plain copy reaches here, for products the operations and their share of a large float32 product; memory
-   over time as counters. Written beside the file and renamed when complete, so that what has the name is whole.
-   Uses plan/, device/. */
+/* profile.c: what runs, as a Chrome trace (chrome://tracing, ui.perfetto.dev): an event per step with its
+   time, the bytes it moves and their share of what a plain copy reaches here, for products the operations and
+   their share of a large float32 product; memory over time as counters. Written beside the file and renamed
+   when complete, so that what has the name is whole. Uses plan/, device/. */
 #include "run/run.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@ static struct profile {
   pthread_mutex_t lock;
   FILE *file; /* NULL: none is written */
   char *path, *part;
-  int64_t start; /* ns */
+  int64_t start;        /* ns */
   size_t active, cache; /* as last written */
   int threads;
   int number; /* of this profile: threads are named again in each */
@@ -19,9 +19,7 @@ static struct profile {
 static atomic_bool is_on;
 
 /* What this machine reaches; measured at the first profile. */
-static struct peaks {
-  double bytes_per_ns, flops_per_ns;
-} peaks;
+static struct peaks { double bytes_per_ns, flops_per_ns; } peaks;
 
 /* ---- peaks ---- */
 
@@ -101,7 +99,9 @@ static int thread_number(void) {
   of_profile = profile.number;
   number = ++profile.threads;
   text t = {0};
-  text_add(&t, ",\n{\"ph\": \"M\", \"name\": \"thread_name\", \"pid\": 1, \"tid\": %d, \"args\": {\"name\": \"thread %d\"}}",
+  text_add(&t,
+           ",\n{\"ph\": \"M\", \"name\": \"thread_name\", \"pid\": 1, \"tid\": %d, \"args\": {\"name\": "
+           "\"thread %d\"}}",
            number, number);
   put(&t);
   return number;
@@ -126,7 +126,8 @@ static double product_flops(const plan_step *s) {
   if (s->kernel || s->n_in < 2) return 0;
   const operand *a = &s->operands[0], *b = &s->operands[1], *y = &s->operands[s->n_in];
   const double size = (double)shape_size(y->ndim, y->shape);
-  if (strcmp(s->name, "Matmul") == 0 || strcmp(s->name, "AddMM") == 0) return 2 * size * (double)a->shape[a->ndim - 1];
+  if (strcmp(s->name, "Matmul") == 0 || strcmp(s->name, "AddMM") == 0)
+    return 2 * size * (double)a->shape[a->ndim - 1];
   if (strcmp(s->name, "Convolution") != 0) return 0;
   const int64_t channels = b->ndim && b->shape[0] ? b->shape[0] : 1;
   return 2 * size * (double)(shape_size(b->ndim, b->shape) / channels);
@@ -135,8 +136,11 @@ static double product_flops(const plan_step *s) {
 static void add_operands(text *t, const plan_step *s) {
   text o = {0};
   for (int i = 0; i < s->n_in + s->n_out; i++) {
-    text_add(&o, i == 0 ? "%s%s" : i == s->n_in ? " -> %s%s" : ", %s%s", pons_dtype_name(s->operands[i].dtype),
-             shape_text(s->operands[i].ndim, s->operands[i].shape));
+    text_add(&o,
+             i == 0         ? "%s%s"
+             : i == s->n_in ? " -> %s%s"
+                            : ", %s%s",
+             pons_dtype_name(s->operands[i].dtype), shape_text(s->operands[i].ndim, s->operands[i].shape));
   }
   text_add_json(t, o.at ? o.at : "");
   t->failed |= o.failed;
@@ -149,16 +153,19 @@ static void add_step(text *t, const device *d, const plan_step *s, int64_t start
   text_add(t, ",\n{\"ph\": \"X\", \"name\": ");
   text_add_json(t, title.at ? title.at : s->name);
   text_free(&title);
-  const double ns = (double)(end > start ? end - start : 1), bytes = (double)bytes_moved(s), flops = product_flops(s);
-  text_add(t, ", \"cat\": \"%s\", \"pid\": 1, \"tid\": %d, \"ts\": %.3f, \"dur\": %.3f", s->kernel ? "kernel" : "call",
-           thread_number(), microseconds(start), ns / 1000);
+  const double ns = (double)(end > start ? end - start : 1), bytes = (double)bytes_moved(s),
+               flops = product_flops(s);
+  text_add(t, ", \"cat\": \"%s\", \"pid\": 1, \"tid\": %d, \"ts\": %.3f, \"dur\": %.3f",
+           s->kernel ? "kernel" : "call", thread_number(), microseconds(start), ns / 1000);
   text_add(t, ", \"args\": {\"device\": \"%s\", \"by\": \"%s\", \"operands\": ", d->name,
            s->kernel ? "kernel" : s->implementation->name);
   add_operands(t, s);
   text_add(t, ", \"bytes\": %.0f, \"GB/s\": %.3f", bytes, bytes / ns);
-  if (peaks.bytes_per_ns > 0) text_add(t, ", \"share of peak bandwidth\": %.4f", bytes / ns / peaks.bytes_per_ns);
+  if (peaks.bytes_per_ns > 0)
+    text_add(t, ", \"share of peak bandwidth\": %.4f", bytes / ns / peaks.bytes_per_ns);
   if (flops > 0) text_add(t, ", \"GFLOP/s\": %.3f", flops / ns);
-  if (flops > 0 && peaks.flops_per_ns > 0) text_add(t, ", \"share of peak product\": %.4f", flops / ns / peaks.flops_per_ns);
+  if (flops > 0 && peaks.flops_per_ns > 0)
+    text_add(t, ", \"share of peak product\": %.4f", flops / ns / peaks.flops_per_ns);
   text_add(t, "}}");
 }
 
@@ -167,7 +174,9 @@ static void add_memory(text *t, int64_t at) {
   if (active == profile.active && cache == profile.cache) return;
   profile.active = active;
   profile.cache = cache;
-  text_add(t, ",\n{\"ph\": \"C\", \"name\": \"memory\", \"pid\": 1, \"ts\": %.3f, \"args\": {\"active\": %zu, \"cache\": %zu}}",
+  text_add(t,
+           ",\n{\"ph\": \"C\", \"name\": \"memory\", \"pid\": 1, \"ts\": %.3f, \"args\": {\"active\": %zu, "
+           "\"cache\": %zu}}",
            microseconds(at), active, cache);
 }
 
@@ -204,10 +213,13 @@ static void forget(void) {
 
 static void put_head(void) {
   text t = {0};
-  text_add(&t, "{\"displayTimeUnit\": \"ns\", \"otherData\": {\"made by\": \"pons %s\", \"peak bandwidth, GB/s\": %.3f, "
-               "\"peak product, GFLOP/s\": %.3f},\n\"traceEvents\": [\n"
-               "{\"ph\": \"M\", \"name\": \"process_name\", \"pid\": 1, \"tid\": 0, \"args\": {\"name\": \"pons\"}}",
-           pons_version(), peaks.bytes_per_ns, peaks.flops_per_ns);
+  text_add(
+      &t,
+      "{\"displayTimeUnit\": \"ns\", \"otherData\": {\"made by\": \"pons %s\", \"peak bandwidth, GB/s\": "
+      "%.3f, "
+      "\"peak product, GFLOP/s\": %.3f},\n\"traceEvents\": [\n"
+      "{\"ph\": \"M\", \"name\": \"process_name\", \"pid\": 1, \"tid\": 0, \"args\": {\"name\": \"pons\"}}",
+      pons_version(), peaks.bytes_per_ns, peaks.flops_per_ns);
   put(&t);
 }
 

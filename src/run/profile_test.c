@@ -107,8 +107,8 @@ static void threads_write_whole_events(void **state) {
   cJSON *trace = read_trace();
   int steps = 0;
   const cJSON *event;
-  cJSON_ArrayForEach(event, cJSON_GetObjectItem(trace, "traceEvents"))
-      steps += strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(event, "ph")), "X") == 0;
+  cJSON_ArrayForEach(event, cJSON_GetObjectItem(trace, "traceEvents")) steps +=
+      strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(event, "ph")), "X") == 0;
   assert_int_equal(steps, 150);
   cJSON_Delete(trace);
 }

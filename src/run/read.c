@@ -4,8 +4,8 @@
 /* Has its value when this returns true. */
 static bool computed(pons_array a) { return pons_eval_many(&a, 1); }
 
-/* A strided array gets memory of its own, in order, so that a pointer to its elements is good for as long as it lives. Others who
-   read it hold its old buffer. */
+/* A strided array gets memory of its own, in order, so that a pointer to its elements is good for as long as
+   it lives. Others who read it hold its old buffer. */
 static error *put_in_order(node *a) {
   error *why = NULL;
   graph_lock();

@@ -1,4 +1,5 @@
-/* Tests of reading and of exchange: text, DLPack's errors and lifetimes. src/run/share_test.py compares with MLX and NumPy. */
+/* Tests of reading and of exchange: text, DLPack's errors and lifetimes. src/run/share_test.py compares with
+   MLX and NumPy. */
 #include "run/dlpack.h"
 #include "run/run.h"
 #include <pons/ops.h>
@@ -17,7 +18,8 @@ static void check_text(pons_array a, const char *expected) {
 static void arrays_print_as_mlx_prints_them(void **state) {
   (void)state;
   const float x[] = {1.5F, 2, 3, 4e10F};
-  check_text(pons_array_from(x, PONS_SHAPE(2, 2), PONS_FLOAT32), "array([[1.5, 2],\n       [3, 4e+10]], dtype=float32)");
+  check_text(pons_array_from(x, PONS_SHAPE(2, 2), PONS_FLOAT32),
+             "array([[1.5, 2],\n       [3, 4e+10]], dtype=float32)");
   check_text(pons_float(-0.5), "array(-0.5, dtype=float32)");
   check_text(pons_arange(0, 20, 1, PONS_INT32), "array([0, 1, 2, ..., 17, 18, 19], dtype=int32)");
   check_text(pons_complex(1, -2), "array(1-2j, dtype=complex64)");
@@ -79,11 +81,13 @@ static void what_cannot_be_read_is_given_back_at_once(void **state) {
   int64_t shape[] = {3, 2}, negative[] = {3, -2};
   DLManagedTensor t = tensor_on_memory(shape, NULL);
   t.dl_tensor.device.device_type = 2;
-  assert_string_equal(pons_error_of(pons_from_dlpack(&t)), "from_dlpack: memory of device type 2 can't be read by the CPU");
+  assert_string_equal(pons_error_of(pons_from_dlpack(&t)),
+                      "from_dlpack: memory of device type 2 can't be read by the CPU");
   assert_int_equal(given_back, 1);
   t = tensor_on_memory(shape, NULL);
   t.dl_tensor.dtype.lanes = 4;
-  assert_string_equal(pons_error_of(pons_from_dlpack(&t)), "from_dlpack: no dtype for code 2 with 32 bits and 4 lanes");
+  assert_string_equal(pons_error_of(pons_from_dlpack(&t)),
+                      "from_dlpack: no dtype for code 2 with 32 bits and 4 lanes");
   assert_int_equal(given_back, 1);
   t = tensor_on_memory(negative, NULL);
   assert_non_null(pons_error_of(pons_from_dlpack(&t)));
@@ -99,7 +103,8 @@ static void what_cannot_be_read_is_given_back_at_once(void **state) {
 static void lent_memory_outlives_the_array_and_is_not_overwritten(void **state) {
   (void)state;
   pons_scope s = pons_scope_open();
-  pons_array x = pons_keep(pons_transpose(pons_reshape(pons_arange(0, 6, 1, PONS_FLOAT32), PONS_SHAPE(2, 3))));
+  pons_array x =
+      pons_keep(pons_transpose(pons_reshape(pons_arange(0, 6, 1, PONS_FLOAT32), PONS_SHAPE(2, 3))));
   DLManagedTensor *t = pons_to_dlpack(x);
   assert_non_null(t);
   pons_scope_close(s);

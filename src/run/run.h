@@ -1,5 +1,5 @@
-/* run.h: the door of run/: plans are run, arrays are computed, read and printed, functions compiled, runs profiled.
-   Uses base/, device/, graph/, plan/. */
+/* run.h: the door of run/: plans are run, arrays are computed, read and printed, functions compiled, runs
+   profiled. Uses base/, device/, graph/, plan/. */
 #ifndef RUN_H
 #define RUN_H
 #include "plan/plan.h"
@@ -7,7 +7,8 @@
 
 /* ---- execute.c: a plan and buffers ---- */
 
-/* What running a plan needs besides its inputs and outputs; may be used again for the same plan, by one run at a time. */
+/* What running a plan needs besides its inputs and outputs; may be used again for the same plan, by one run
+   at a time. */
 typedef struct workspace workspace;
 workspace *workspace_new(const plan *p); /* NULL: no memory */
 void workspace_free(workspace *w);       /* NULL is fine */
@@ -23,14 +24,16 @@ typedef struct run_output {
   error *failed;  /* why; the caller's */
   int64_t offset; /* of the first element, in elements */
 } run_output;
-/* Fills `out` (one per output of the plan). What does not depend on a step that failed is computed all the same. */
+/* Fills `out` (one per output of the plan). What does not depend on a step that failed is computed all the
+   same. */
 void plan_execute(const plan *p, workspace *w, run_input *in, run_output *out);
 /* The elements in row-major order in memory of their own. */
 buffer *run_row_major(const device *d, const operand *x, error **why);
 
 /* ---- eval.c ---- */
 
-/* How many evaluations have failed on this thread: a function that was traced while one did took a way it did not mean to. */
+/* How many evaluations have failed on this thread: a function that was traced while one did took a way it did
+   not mean to. */
 unsigned eval_failures(void);
 
 /* ---- watch.c: PONS_SHOW=graph,plan,kernel,launch prints to stderr what is worked on ---- */

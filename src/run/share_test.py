@@ -1,4 +1,4 @@
-"""Arrays print as MLX prints them, and NumPy and Pons read each other's memory through DLPack without a copy."""
+"""Arrays print as MLX prints them; NumPy and Pons read each other's memory through DLPack without a copy."""
 import ctypes, os, sys
 
 if os.environ.get("PONS_SANITIZE"):
@@ -12,8 +12,8 @@ except ImportError:
     mx = None
     print("no MLX here: text is not compared")
 
-NAMES = ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64",
-         "bfloat16", "complex64"]
+NAMES = ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32",
+         "float64", "bfloat16", "complex64"]
 pons = ctypes.CDLL(os.environ["PONS_LIBRARY"])
 pointer = ctypes.c_void_p
 
@@ -28,8 +28,10 @@ class Scope(ctypes.Structure):
 
 for name, result, arguments in [
     ("pons_array_from", pointer, [pointer, Shape, ctypes.c_int]), ("pons_to_text", pointer, [pointer]),
-    ("pons_free", None, [pointer]), ("pons_error", ctypes.c_char_p, []), ("pons_to_dlpack", pointer, [pointer]),
-    ("pons_from_dlpack", pointer, [pointer]), ("pons_data", pointer, [pointer]), ("pons_keep", pointer, [pointer]),
+    ("pons_free", None, [pointer]), ("pons_error", ctypes.c_char_p, []),
+    ("pons_to_dlpack", pointer, [pointer]),
+    ("pons_from_dlpack", pointer, [pointer]), ("pons_data", pointer, [pointer]),
+    ("pons_keep", pointer, [pointer]),
     ("pons_release", None, [pointer]), ("pons_scope_open", Scope, []), ("pons_scope_close", None, [Scope]),
     ("pons_live_arrays", ctypes.c_int64, []), ("pons_active_memory", ctypes.c_size_t, []),
     ("pons_dtype_of", ctypes.c_int, [pointer]), ("pons_ndim", ctypes.c_int, [pointer]),
@@ -65,8 +67,8 @@ def special(name):
     if "int" in name:
         info = np.iinfo(name)
         return np.array([0, 1, info.min, info.max], dtype=name)
-    values = [0, -0.0, 1, 1.5, 1 / 3, 1e-5, 0.0001, 65504, 123456.7, 1234567.8, 999999, 9999995, np.nan, -np.nan, np.inf, -np.inf,
-              1e20, 3.4e38, 1e-40]
+    values = [0, -0.0, 1, 1.5, 1 / 3, 1e-5, 0.0001, 65504, 123456.7, 1234567.8, 999999, 9999995, np.nan,
+              -np.nan, np.inf, -np.inf, 1e20, 3.4e38, 1e-40]
     with np.errstate(over="ignore"):
         if name == "complex64":
             values = [complex(a, b) for a in values[:16:3] for b in values[:16:2]]
@@ -96,8 +98,8 @@ def check_texts():
             count += check_text(np.array(v), dtype)
         for first in range(0, len(values), 6):
             count += check_text(values[first:first + 6], dtype)
-    for shape in [(0,), (2, 0), (0, 3), (2, 0, 3), (8, 0), (8, 2, 0), (6,), (7,), (20,), (6, 6), (7, 7), (8, 8, 8), (1, 1, 1, 1),
-                  (2, 7, 2, 9)]:
+    for shape in [(0,), (2, 0), (0, 3), (2, 0, 3), (8, 0), (8, 2, 0), (6,), (7,), (20,), (6, 6), (7, 7),
+                  (8, 8, 8), (1, 1, 1, 1), (2, 7, 2, 9)]:
         count += check_text(np.arange(np.prod(shape), dtype=np.int32).reshape(shape))
     print(count, "texts agree with MLX's")
 
@@ -137,7 +139,8 @@ def check_dlpack():
             scope = pons.pons_scope_open()
             a = array(x)
             theirs = np.from_dlpack(Lender(a))
-            assert theirs.ctypes.data == pons.pons_data(a) and theirs.dtype == x.dtype and theirs.shape == x.shape
+            assert theirs.ctypes.data == pons.pons_data(a)
+            assert theirs.dtype == x.dtype and theirs.shape == x.shape
             pons.pons_scope_close(scope)  # the memory stays
             assert theirs.tobytes() == x.tobytes()
             del theirs

@@ -1,4 +1,5 @@
-/* watch.c: PONS_SHOW=graph,plan,kernel,launch: prints to stderr, at the user's request, what is worked on. Uses plan/, graph/. */
+/* watch.c: PONS_SHOW=graph,plan,kernel,launch: prints to stderr, at the user's request, what is worked on.
+   Uses plan/, graph/. */
 #include "run/run.h"
 #include <pthread.h>
 #include <stdlib.h>
