@@ -33,8 +33,8 @@ pons_array pons_stop_gradient(pons_array x) { return node_make(&prim_stop_gradie
 /* ---- Depends: in[0 .. count) are handed on, once all of in are computed. With one value it is a view. ---- */
 
 static int depends_outputs(const void *params, int n_in) {
-  (void)n_in;
-  return ((const depends_params *)params)->count;
+  const int count = ((const depends_params *)params)->count;
+  return count <= n_in ? count : 0; /* none is an error */
 }
 
 static error *depends_infer(const void *params, int n_in, const pons_array *in, spec *out) {
