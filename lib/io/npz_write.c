@@ -18,7 +18,7 @@ typedef struct record {
 } record;
 
 static void put(record *r, uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; i++) r->at[r->count++] = (unsigned char)(value >> 8 * i);
+  for (int i = 0; i < bytes; i++) r->at[r->count++] = i < 8 ? (unsigned char)(value >> 8 * i) : 0;
 }
 
 typedef struct member {

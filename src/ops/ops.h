@@ -13,20 +13,22 @@ extern const prim elementwise_prims[ROW_COUNT];
 /* create.c */
 extern const prim prim_arange, prim_full;
 /* move.c, reshape.c, broadcast.c, bits.c: views */
-extern const prim prim_reshape, prim_flatten, prim_unflatten, prim_squeeze, prim_expand_dims, prim_transpose, prim_broadcast,
-    prim_broadcast_axes, prim_as_strided, prim_contiguous, prim_view, prim_stop_gradient, prim_depends, prim_number_of_elements;
+extern const prim prim_reshape, prim_flatten, prim_unflatten, prim_squeeze, prim_expand_dims, prim_transpose,
+    prim_broadcast, prim_broadcast_axes, prim_as_strided, prim_contiguous, prim_view, prim_stop_gradient,
+    prim_depends, prim_number_of_elements;
 /* join.c */
 extern const prim prim_concatenate, prim_split, prim_pad;
 /* slice.c, gather.c, scatter.c */
-extern const prim prim_slice, prim_slice_update, prim_dynamic_slice, prim_dynamic_slice_update, prim_gather, prim_gather_axis,
-    prim_scatter, prim_scatter_axis, prim_masked_scatter;
+extern const prim prim_slice, prim_slice_update, prim_dynamic_slice, prim_dynamic_slice_update, prim_gather,
+    prim_gather_axis, prim_scatter, prim_scatter_axis, prim_masked_scatter;
 /* reduce.c, scan.c, sort.c */
-extern const prim prim_reduce, prim_arg_reduce, prim_scan, prim_sort, prim_arg_sort, prim_partition, prim_arg_partition;
+extern const prim prim_reduce, prim_arg_reduce, prim_scan, prim_sort, prim_arg_sort, prim_partition,
+    prim_arg_partition;
 /* matmul.c, conv.c, divmod.c, random.c */
 extern const prim prim_matmul, prim_addmm, prim_convolution, prim_divmod, prim_random_bits;
 /* softmax.c, norm.c, rope.c, attention.c: composites */
-extern const prim prim_softmax, prim_logsumexp, prim_rms_norm, prim_rms_norm_vjp, prim_layer_norm, prim_layer_norm_vjp, prim_rope,
-    prim_attention;
+extern const prim prim_softmax, prim_logsumexp, prim_rms_norm, prim_rms_norm_vjp, prim_layer_norm,
+    prim_layer_norm_vjp, prim_rope, prim_attention;
 
 /* ---- checks.c: what constructors and infer functions ask about their operands ---- */
 
