@@ -104,7 +104,7 @@ static void check_view(const prim *p, const node *a) {
   if (a->size == 0) return;
   const int64_t bytes = x->size * (int64_t)pons_dtype_size((pons_dtype)x->dtype);
   const int64_t size = bytes / (int64_t)pons_dtype_size((pons_dtype)a->dtype);
-  int64_t least = to.offset, most = to.offset;
+  int64_t least = to.offset, most = least;
   for (int i = 0; i < s.n; i++) (to.strides[i] < 0 ? &least : &most)[0] += to.strides[i] * (s.dims[i] - 1);
   if (least < 0 || most >= size)
     fail_msg("%s: view reaches from %lld to %lld of %lld elements", p->name, (long long)least,

@@ -18,7 +18,9 @@ static error *as_strided_infer(const void *params, int n_in, const pons_array *i
   for (int i = 0; i < p->shape.n && inside; i++) {
     const int64_t step = p->strides.at[i], last = p->shape.at[i] - 1;
     if (last == 0 || step == 0) continue;
-    if (step >= size || step <= -size || last > size / (step < 0 ? -step : step)) inside = false;
+    inside = step < size && step > -size;
+    const int64_t by = !inside ? 1 : step < 0 ? -step : step;
+    inside = inside && last <= size / by;
     if (inside) (step < 0 ? &least : &most)[0] += step * last;
     inside = inside && least >= 0 && most < size;
   }
