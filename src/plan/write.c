@@ -33,10 +33,13 @@ static bool write_inputs(draft *d, size_t *room) {
   return true;
 }
 
+enum { KNOWN_KERNELS = 64 };
 typedef struct writer {
   draft *draft;
   size_t memories_room;
-  int32_t n_outputs, n_temporaries; /* memories so far */
+  int32_t n_outputs, n_temporaries;   /* memories so far */
+  kernel *spare;                      /* the next is written here */
+  const kernel *known[KNOWN_KERNELS]; /* by hash; layers of a network run the same ones again and again */
 } writer;
 
 /* Memory for a result that an operation stores. */
@@ -125,10 +128,28 @@ static void write_code(const draft *d, const draft_group *g, kernel *k) {
   }
 }
 
+static bool kernel_equal(const kernel *a, const kernel *b) {
+  return a->n_in == b->n_in && a->n_code == b->n_code && a->n_out == b->n_out &&
+         memcmp(a->in, b->in, (size_t)a->n_in * sizeof *a->in) == 0 &&
+         memcmp(a->code, b->code, (size_t)a->n_code * sizeof *a->code) == 0 &&
+         memcmp(a->out, b->out, (size_t)a->n_out * sizeof *a->out) == 0;
+}
+
+/* The spare kernel, or an equal one written before; then the spare stays spare. */
+static const kernel *settle_kernel(writer *w) {
+  const kernel *k = w->spare;
+  const uint64_t hash = hash_bytes(k->code, (size_t)k->n_code * sizeof *k->code, (uint64_t)k->n_in);
+  const kernel **place = &w->known[hash % KNOWN_KERNELS];
+  if (*place && kernel_equal(*place, k)) return *place;
+  w->spare = NULL;
+  return *place = k;
+}
+
 static bool write_kernel(writer *w, int32_t group, plan_step *s) {
   draft *d = w->draft;
   const draft_group *g = &d->groups[group];
-  kernel *k = pool_new(&d->plan->pool, sizeof *k);
+  if (!w->spare) w->spare = pool_new(&d->plan->pool, sizeof *w->spare);
+  kernel *k = w->spare;
   if (!k) return draft_no_memory(d);
   int32_t inputs[KERNEL_MAX_INPUTS];
   k->n_in = number_values(d, group, inputs);
@@ -147,9 +168,9 @@ static bool write_kernel(writer *w, int32_t group, plan_step *s) {
   }
   write_code(d, g, k);
   s->name = "kernel";
-  s->kernel = k;
   s->n_in = k->n_in;
   s->n_out = k->n_out;
+  s->kernel = settle_kernel(w);
   return true;
 }
 
