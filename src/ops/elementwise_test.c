@@ -1,5 +1,5 @@
-/* elementwise_test.c: dtypes that operands meet in and results have, casts and broadcasts in the graph, messages,
-   values at the edges, gradients at points where slopes are known. */
+/* elementwise_test.c: dtypes that operands meet in and results have, casts and broadcasts in the graph,
+   messages, values at the edges, gradients at points where slopes are known. */
 #include "ops/ops_for_tests.h"
 #include <math.h>
 
@@ -160,8 +160,10 @@ static void what_is_wrong_is_told(void **unused) {
   pons_array a = symbol(PONS_SHAPE(2, 3), PONS_FLOAT32), b = symbol(PONS_SHAPE(4), PONS_FLOAT32);
   pons_array z = symbol(PONS_SHAPE(2), PONS_COMPLEX64), t = symbol(PONS_SHAPE(2), PONS_BOOL);
   check_error(pons_add(a, b), "add: shapes do not broadcast: (2, 3) float32 and (4) float32");
-  check_error(pons_where(t, a, b), "where: shapes do not broadcast: (2) bool, (2, 3) float32 and (4) float32");
-  check_error(pons_negative(t), "negative: not defined for bool: (2) bool\nhint: pons_logical_not turns bools round");
+  check_error(pons_where(t, a, b),
+              "where: shapes do not broadcast: (2) bool, (2, 3) float32 and (4) float32");
+  check_error(pons_negative(t),
+              "negative: not defined for bool: (2) bool\nhint: pons_logical_not turns bools round");
   check_error(pons_sigmoid(z), "sigmoid: not defined for complex64: (2) complex64");
   check_error(pons_bitwise_and(t, a), "bitwise_and: not defined for float32: (2) bool and (2, 3) float32");
   check_error(pons_remainder(z, t), "remainder: not defined for complex64: (2) complex64 and (2) bool");
@@ -188,11 +190,11 @@ static void check_grad(pons_callback f, pons_array a, pons_array b, const char *
   pons_function_release(g);
   pons_function_release(whole);
 }
-#define RULE(name, expression)                                                                         \
-  static void name(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {        \
-    pons_array a = in[0], b = in[1];                                                                   \
-    (void)payload, (void)n_in, (void)n_out, (void)a, (void)b;                                          \
-    out[0] = expression;                                                                               \
+#define RULE(name, expression)                                                                  \
+  static void name(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) { \
+    pons_array a = in[0], b = in[1];                                                            \
+    (void)payload, (void)n_in, (void)n_out, (void)a, (void)b;                                   \
+    out[0] = expression;                                                                        \
   }
 RULE(of_maximum, pons_maximum(a, b))
 RULE(of_power, pons_power(a, b))
