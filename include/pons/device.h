@@ -24,7 +24,8 @@ PONS_API bool pons_set_device(const char *device);
 /* Waits until all work given to `stream` is done; NULL: to every stream. */
 PONS_API void pons_synchronize(pons_stream stream);
 
-/* Threads that share a CPU kernel: PONS_NUM_THREADS or the machine's cores. */
+/* Threads that share a CPU kernel: PONS_NUM_THREADS or the machine's cores. (PONS_CPU=baseline, avx2 or avx512 chooses
+   among the instruction sets that the machine has; left out, the best.) */
 PONS_API int pons_threads(void);
 PONS_API void pons_set_threads(int count);
 
