@@ -217,12 +217,15 @@ test_all() {
 
 lint() {
   if have shellcheck; then
-    shellcheck ./do .ci/run tests/*.sh tests/*/*.sh
+    shellcheck --severity=warning ./do .ci/run tests/*.sh tests/*/*.sh
   else
     say "no shellcheck: scripts not checked"
   fi
   if have cppcheck; then
-    cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr -j "$jobs" \
+    # Each version has false alarms of its own. Those of Debian 12's are known; others only tell what they see.
+    strict=0
+    [ "$(cppcheck --version)" != "Cppcheck 2.10" ] || strict=1
+    cppcheck --quiet --error-exitcode=$strict --std=c11 --enable=warning,portability --inline-suppr -j "$jobs" \
       --suppressions-list=tests/cppcheck.txt -D__GNUC__=12 -Iinclude -Isrc src lib tools examples bench
   else
     say "no cppcheck: sources not checked"
