@@ -1,6 +1,5 @@
-/* compile.c: functions with kept plans. For each signature (dtypes and shapes of the inputs, and the device)
-   the function is called once on placeholders, and what comes out is planned; later calls run the plan on
-   buffers:
+/* compile.c: functions with kept plans. For each signature (dtypes and shapes of the inputs, which of them are weak, and the
+   device) the function is called once on placeholders, and what comes out is planned; later calls run the plan on buffers:
 
        compiled ── variants, the latest first ── plan ── job, idle or in use
 
@@ -26,6 +25,7 @@ typedef struct variant {
   device *device;
   int n_in, n_out, n_results; /* n_results: outputs of the plan */
   spec *in;
+  bool *weak; /* the inputs that give way in promotion */
   origin *out;
   spec *results;
   plan *plan;
@@ -53,6 +53,7 @@ static void variant_release(variant *v) {
   for (int i = 0; v->out && i < v->n_out; i++) pons_release(v->out[i].constant);
   plan_free(v->plan);
   mem_free(v->in);
+  mem_free(v->weak);
   mem_free(v->out);
   mem_free(v->results);
   mem_free(v);
@@ -66,9 +67,10 @@ static variant *variant_new(int n_in, int n_out) {
   v->n_in = n_in;
   v->n_out = n_out;
   v->in = mem_alloc((size_t)(n_in + 1) * sizeof *v->in);
+  v->weak = mem_alloc((size_t)(n_in + 1) * sizeof *v->weak);
   v->out = mem_zalloc((size_t)(n_out + 1) * sizeof *v->out);
   v->results = mem_alloc((size_t)(n_out + 1) * sizeof *v->results);
-  if (v->in && v->out && v->results) return v;
+  if (v->in && v->weak && v->out && v->results) return v;
   variant_release(v);
   return NULL;
 }
@@ -76,7 +78,7 @@ static variant *variant_new(int n_in, int n_out) {
 static bool fits(const variant *v, const device *d, const pons_array *in, int n_in) {
   if (v->n_in != n_in || v->device != d) return false;
   for (int i = 0; i < n_in; i++)
-    if ((int)v->in[i].dtype != in[i]->dtype ||
+    if ((int)v->in[i].dtype != in[i]->dtype || v->weak[i] != in[i]->weak ||
         !shape_equal(v->in[i].shape.n, v->in[i].shape.dims, in[i]->ndim, in[i]->shape))
       return false;
   return true;
@@ -203,7 +205,10 @@ static bool make_plan(variant *v, const traced *t, node **wanted) {
 }
 
 static bool fill(variant *v, const traced *t, const tape *walked) {
-  for (int i = 0; i < t->n_in; i++) v->in[i] = (spec){(pons_dtype)t->in[i]->dtype, node_shape(t->in[i])};
+  for (int i = 0; i < t->n_in; i++) {
+    v->in[i] = (spec){(pons_dtype)t->in[i]->dtype, node_shape(t->in[i])};
+    v->weak[i] = t->in[i]->weak;
+  }
   if (!compute_constants(t, walked)) return false;
   node **wanted = mem_alloc((size_t)(t->n_out + 1) * sizeof *wanted);
   if (!wanted) error_release(fail_no_memory("compile"));

@@ -49,6 +49,24 @@ static void the_function_is_called_once_per_signature(void **state) {
   pons_function_release(f);
 }
 
+static void product(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  calls++;
+  out[0] = pons_multiply(in[0], in[1]);
+}
+
+static void weak_inputs_have_a_signature_of_their_own(void **state) {
+  (void)state;
+  pons_function f = compiled(product, 1, NULL);
+  pons_array half = pons_astype(FLOATS(1, 2), PONS_FLOAT16), y = NULL;
+  assert_true(pons_call(f, (pons_array[]){half, pons_float(3)}, 2, &y, 1));
+  assert_int_equal(pons_dtype_of(y), PONS_FLOAT16);
+  assert_true(pons_call(f, (pons_array[]){half, pons_scalar(3, PONS_FLOAT32)}, 2, &y, 1));
+  assert_int_equal(pons_dtype_of(y), PONS_FLOAT32);
+  assert_int_equal(calls, 2);
+  pons_function_release(f);
+}
+
 static void inputs_may_be_lazy_and_strided(void **state) {
   (void)state;
   pons_function f = compiled(square_plus_one, 1, NULL);
@@ -256,6 +274,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_scope, close_scope)
   const struct CMUnitTest tests[] = {
       TEST(the_function_is_called_once_per_signature),
+      TEST(weak_inputs_have_a_signature_of_their_own),
       TEST(inputs_may_be_lazy_and_strided),
       TEST(results_may_be_inputs_constants_views_and_equal),
       TEST(gradients_go_through),
