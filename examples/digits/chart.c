@@ -1,7 +1,7 @@
 /* chart.c: see chart.h. Colours come from the page's style sheet. */
 #include "chart.h"
 
-enum { WIDTH = 640, HEIGHT = 260, LEFT = 52, RIGHT = 52, TOP = 16, BOTTOM = 34 };
+enum { WIDTH = 640, HEIGHT = 260, LEFT = 52, RIGHT = 60, TOP = 16, BOTTOM = 34 };
 
 static double x_of(int i, int count) {
   return LEFT + (WIDTH - LEFT - RIGHT) * (count > 1 ? (double)i / (count - 1) : 0.5);
