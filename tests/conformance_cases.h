@@ -2,10 +2,12 @@
    hold something of all of them: values against plain references, gradients against differences, vmap against
    a loop, a round trip through a file.
 
-   A case is a function from inputs to results, and what the inputs look like. Its own element type is free within `types`:
+   A case is a function from inputs to results, and what the inputs look like. Its own element type is free
+   within `types`:
        for (int i = 0; i < conformance_count(); i++) {
          const conformance_case *c = conformance_at(i);
-         for each dtype d with conformance_takes(c, d): { conformance_inputs(c, d, seed, in); c->build(in, out); }
+         for each dtype d with conformance_takes(c, d): { conformance_inputs(c, d, seed, in); c->build(in,
+         out); }
        }
    Files tests/conformance_*.c hold the cases by family. */
 #ifndef CONFORMANCE_CASES_H
@@ -25,7 +27,8 @@ enum { CASE_MAX_INPUTS = 5, CASE_MAX_OUTPUTS = 4, CASE_MAX_NDIM = 5 };
 
 typedef struct case_input {
   pons_dtype
-      dtype; /* CASE_TYPE, or this one whatever the case is run with: indices, masks, keys; these have no gradient */
+      /* CASE_TYPE, or this one whatever the case is run with: indices, masks, keys; these have no gradient */
+      dtype;
   int ndim;
   int64_t shape[CASE_MAX_NDIM];
   double low, high; /* values are drawn evenly from low to below high, whole numbers for integers */
@@ -68,7 +71,8 @@ const conformance_case *file_only_cases(int *count);
 #define TYPES_INEXACT (TYPES_FLOAT | TYPE_BIT(PONS_COMPLEX64))
 #define TYPES_REAL (TYPES_ANY & ~TYPE_BIT(PONS_COMPLEX64))
 #define TYPES_ONE TYPE_BIT(PONS_FLOAT32) /* no input is of the case's type */
-/* The usual input: of the case's type, from -2 to 2, which is 0 and 1 for bool and 0 to 3 for unsigned ones. */
+/* The usual input: of the case's type, from -2 to 2, which is 0 and 1 for bool and 0 to 3 for unsigned
+   ones. */
 #define INPUT(LAYOUT, ndim, ...) \
   { CASE_TYPE, ndim, {__VA_ARGS__}, -2, 2, LAYOUT_##LAYOUT }
 #define INPUT_FROM(low, high, LAYOUT, ndim, ...) \

@@ -1,5 +1,5 @@
-/* conformance_failure_test.c: every allocation fails in turn while each case is built, its gradient is made and both are
-   computed: there is an error or the right result, and nothing is lost. */
+/* conformance_failure_test.c: every allocation fails in turn while each case is built, its gradient is made
+   and both are computed: there is an error or the right result, and nothing is lost. */
 #include "base/base.h"
 #include "conformance_cases.h"
 #include <setjmp.h>

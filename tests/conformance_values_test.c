@@ -1,5 +1,5 @@
-/* conformance_values_test.c: every case in every dtype gives the same whether its inputs are views or row-major copies, and, for
-   floats, what float64 gives on the same inputs, to the dtype's precision. */
+/* conformance_values_test.c: every case in every dtype gives the same whether its inputs are views or
+   row-major copies, and, for floats, what float64 gives on the same inputs, to the dtype's precision. */
 #include "conformance_cases.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* memory_limit_test.c: ops beyond the memory limit are errors that say what was asked and used; the program goes on. What nobody
-   else holds is overwritten in place. */
+/* memory_limit_test.c: ops beyond the memory limit are errors that say what was asked and used; the program
+   goes on. What nobody else holds is overwritten in place. */
 #include <pons/pons.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
-/* training_memory_test.c: a thousand steps of training leave no array and no byte behind; compiled and not. */
+/* training_memory_test.c: a thousand steps of training leave no array and no byte behind; compiled and
+   not. */
 #include <pons/pons.h>
 #include <setjmp.h>
 #include <stdarg.h>

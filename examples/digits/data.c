@@ -10,7 +10,9 @@ static void split(pons_array x, int64_t first, pons_array *train, pons_array *te
 
 static bool prepare(data *d, pons_array images, pons_array labels, uint64_t seed) {
   const int64_t n = pons_dim(labels, 0);
-  if (pons_ndim(images) != 3 || pons_dim(images, 0) != n || pons_dim(images, 1) != SIDE || pons_dim(images, 2) != SIDE) {
+  const bool fits = pons_ndim(images) == 3 && pons_dim(images, 0) == n && pons_dim(images, 1) == SIDE &&
+                    pons_dim(images, 2) == SIDE;
+  if (!fits) {
     pons_fail("digits", "images are not (%lld, 8, 8)", (long long)n);
     return false;
   }

@@ -1,4 +1,5 @@
-/* devices.c: the exported file, loaded again, on every device there is: is it right, is it the same, how fast is it. */
+/* devices.c: the exported file, loaded again, on every device there is: is it right, is it the same, how fast
+   is it. */
 #include "digits.h"
 #include <math.h>
 #include <stdio.h>
@@ -61,6 +62,7 @@ void print_devices(const device_row *rows, int count) {
     if (*r->error)
       printf("%-12s %s\n", r->name, r->error);
     else
-      printf("%-12s %8.2f %% %22.3g %14.0f\n", r->name, 100 * r->accuracy, r->difference, r->images_per_second);
+      printf("%-12s %8.2f %% %22.3g %14.0f\n", r->name, 100 * r->accuracy, r->difference,
+             r->images_per_second);
   }
 }

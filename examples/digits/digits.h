@@ -47,16 +47,19 @@ bool train(pons_named parameters, const data *d, const options *o, history *h);
 
 typedef struct device_row {
   char name[32];
-  double accuracy, difference, images_per_second; /* difference: greatest of the logits, from the first device */
+  /* difference: greatest of the logits, from the first device */
+  double accuracy, difference, images_per_second;
   char error[200];                                /* why it did not run; else empty */
 } device_row;
 enum { MAX_DEVICES = 32 };
-/* Runs the file on every device; the rows, and the first device's logits kept in *logits. Returns their number, 0 on an error. */
+/* Runs the file on every device; the rows, and the first device's logits kept in *logits. Returns their
+   number, 0 on an error. */
 int run_on_devices(const char *path, const data *d, device_row *rows, pons_array *logits);
 void print_devices(const device_row *rows, int count);
 
 /* Writes the page beside `path` and renames it. False if it can't. */
-bool report_write(const char *path, const history *h, const data *d, pons_array logits, const device_row *rows, int count);
+bool report_write(const char *path, const history *h, const data *d, pons_array logits,
+                  const device_row *rows, int count);
 
 double seconds_now(void);
 #endif

@@ -1,4 +1,5 @@
-/* main.c: trains on handwritten digits, exports the trained function to a file, runs the file on every device, writes a report. */
+/* main.c: trains on handwritten digits, exports the trained function to a file, runs the file on every
+   device, writes a report. */
 #include "digits.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,7 +91,8 @@ static int run(const options *o, const data *d, pons_named parameters) {
   if (!model_init(parameters, o->seed)) return failed("the network could not be made");
   if (!train(parameters, d, o, &h)) return failed("training");
   const epoch *last = &h.at[h.count - 1];
-  printf("trained %d epochs in %.1f s: loss %.4f, %.2f %% of the held-out images right\n", h.count, h.seconds, last->loss,
+  printf("trained %d epochs in %.1f s: loss %.4f, %.2f %% of the held-out images right\n", h.count, h.seconds,
+         last->loss,
          100 * last->accuracy);
   if (!export_model(file, parameters, d)) return failed(file);
   printf("wrote %s\n\n", file);

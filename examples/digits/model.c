@@ -1,6 +1,7 @@
 /* model.c: the network.
 
-       (n, 8, 8, 1) - conv 3x3 - relu - conv 3x3 - relu - max pool 2x2 - (n, 4, 4, 32) - linear - relu - linear - (n, 10) */
+       (n, 8, 8, 1) - conv 3x3 - relu - conv 3x3 - relu - max pool 2x2 - (n, 4, 4, 32) - linear - relu -
+       linear - (n, 10) */
 #include "digits.h"
 
 enum { FIRST = 16, SECOND = 32, HIDDEN = 64 };
@@ -10,8 +11,10 @@ bool model_init(pons_named p, uint64_t seed) {
   pons_array keys = pons_random_split(pons_random_key(seed), 4);
   const pons_shape size = PONS_SHAPE(3, 3);
   const bool fine =
-      pons_conv_init(p, .prefix = "conv1", .in = 1, .out = FIRST, .size = size, .key = pons_index(keys, 0, 0)) &&
-      pons_conv_init(p, .prefix = "conv2", .in = FIRST, .out = SECOND, .size = size, .key = pons_index(keys, 1, 0)) &&
+      pons_conv_init(p, .prefix = "conv1", .in = 1, .out = FIRST, .size = size,
+                     .key = pons_index(keys, 0, 0)) &&
+      pons_conv_init(p, .prefix = "conv2", .in = FIRST, .out = SECOND, .size = size,
+                     .key = pons_index(keys, 1, 0)) &&
       pons_linear_init(p, "hidden", (SIDE / 2) * (SIDE / 2) * SECOND, HIDDEN, true, pons_index(keys, 2, 0)) &&
       pons_linear_init(p, "out", HIDDEN, CLASSES, true, pons_index(keys, 3, 0)) && pons_eval_named(p, NULL);
   pons_scope_close(s);

@@ -1,5 +1,5 @@
-/* report.c: report.html: one page that needs nothing beside it. The training curve, some images with their predictions, all the
-   wrong ones first, and the devices side by side. */
+/* report.c: report.html: one page that needs nothing beside it. The training curve, some images with their
+   predictions, all the wrong ones first, and the devices side by side. */
 #include "chart.h"
 #include <string.h>
 
@@ -47,7 +47,8 @@ static void images(FILE *page, const data *d, pons_array logits) {
   const int64_t n = pons_dim(d->test_labels, 0);
   int64_t wrong = 0;
   for (int64_t i = 0; i < n; i++) wrong += predicted[i] != labels[i];
-  fprintf(page, "<h2>Predictions</h2>\n<p>%lld of the %lld held-out images were read wrong; those come first.</p>\n"
+  fprintf(page,
+          "<h2>Predictions</h2>\n<p>%lld of the %lld held-out images were read wrong; those come first.</p>\n"
                 "<div class=\"images\">\n", (long long)wrong, (long long)n);
   int shown = 0;
   for (int pass = 0; pass < 2; pass++)
@@ -63,7 +64,8 @@ static void devices(FILE *page, const device_row *rows, int count) {
   fputs("<h2>The exported file on every device</h2>\n"
         "<p>The difference is the greatest one of the ten outputs per image, from the first device.</p>\n", page);
   chart_devices(page, rows, count);
-  fputs("<table><tr><th>device</th><th>accuracy</th><th>greatest difference</th><th>images/s</th></tr>\n", page);
+  fputs("<table><tr><th>device</th><th>accuracy</th><th>greatest difference</th><th>images/s</th></tr>\n",
+        page);
   for (int i = 0; i < count; i++) {
     fputs("<tr><td>", page);
     escaped(page, rows[i].name);
@@ -72,18 +74,22 @@ static void devices(FILE *page, const device_row *rows, int count) {
       escaped(page, rows[i].error);
       fputs("</td></tr>\n", page);
     } else {
-      fprintf(page, "</td><td>%.2f %%</td><td>%.3g</td><td>%.0f</td></tr>\n", 100 * rows[i].accuracy, rows[i].difference,
+      fprintf(page, "</td><td>%.2f %%</td><td>%.3g</td><td>%.0f</td></tr>\n", 100 * rows[i].accuracy,
+              rows[i].difference,
               rows[i].images_per_second);
     }
   }
   fputs("</table>\n", page);
 }
 
-static void whole_page(FILE *page, const history *h, const data *d, pons_array logits, const device_row *rows, int count) {
+static void whole_page(FILE *page, const history *h, const data *d, pons_array logits, const device_row *rows,
+                       int count) {
   const epoch *last = &h->at[h->count - 1];
-  fprintf(page, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Pons: handwritten digits</title>\n"
+  fprintf(page,
+          "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Pons: handwritten digits</title>\n"
                 "<meta name=\"viewport\" content=\"width=device-width\"><style>%s</style></head><body>\n", style);
-  fprintf(page, "<h1>Handwritten digits</h1>\n<p>%d epochs in %.1f s; %.2f %% of %lld held-out images right. Pons %s.</p>\n",
+  fprintf(page,
+          "<h1>Handwritten digits</h1>\n<p>%d epochs in %.1f s; %.2f %% of %lld held-out images right. Pons %s.</p>\n",
           h->count, h->seconds, 100 * last->accuracy, (long long)pons_dim(d->test_labels, 0), pons_version());
   fputs("<h2>Training</h2>\n<p><b class=\"loss\">Loss</b> on the left, <b class=\"right\">accuracy on the held-out fifth</b> on the "
         "right, per epoch.</p>\n", page);
@@ -93,7 +99,8 @@ static void whole_page(FILE *page, const history *h, const data *d, pons_array l
   fputs("</body></html>\n", page);
 }
 
-bool report_write(const char *path, const history *h, const data *d, pons_array logits, const device_row *rows, int count) {
+bool report_write(const char *path, const history *h, const data *d, pons_array logits,
+                  const device_row *rows, int count) {
   char beside[1100];
   snprintf(beside, sizeof beside, "%s.new", path);
   FILE *page = fopen(beside, "w");

@@ -1,4 +1,5 @@
-/* train.c: epochs of steps with Adam, the learning rate falling along a cosine. The step is compiled at its first use. */
+/* train.c: epochs of steps with Adam, the learning rate falling along a cosine. The step is compiled at its
+   first use. */
 #include "digits.h"
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,8 @@ static void bar(const options *o, int epoch, int64_t step, int64_t steps, double
   memset(cells, ' ', WIDTH);
   memset(cells, '#', (size_t)(share * WIDTH));
   cells[WIDTH] = 0;
-  printf("\r[%s] %3.0f %%  epoch %d/%d  loss %.4f  held out %.2f %% right ", cells, 100 * share, epoch + 1, o->epochs,
+  printf("\r[%s] %3.0f %%  epoch %d/%d  loss %.4f  held out %.2f %% right ", cells, 100 * share, epoch + 1,
+         o->epochs,
          loss, 100 * right);
   fflush(stdout);
 }
@@ -20,7 +22,8 @@ static void bar(const options *o, int epoch, int64_t step, int64_t steps, double
 /* One line per epoch where there is no terminal to draw on. */
 static void line(const options *o, int number, const epoch *e) {
   if (!o->quiet && !isatty(1))
-    printf("epoch %d/%d  loss %.4f  held out %.2f %% right\n", number + 1, o->epochs, e->loss, 100 * e->accuracy);
+    printf("epoch %d/%d  loss %.4f  held out %.2f %% right\n", number + 1, o->epochs, e->loss,
+           100 * e->accuracy);
 }
 
 /* Rows order[first .. first + count) of images and labels. */
@@ -30,7 +33,8 @@ static void batch_of(const data *d, pons_array order, int64_t first, int64_t cou
   in[1] = pons_take(d->train_labels, rows, 0);
 }
 
-static double one_epoch(pons_trainer t, const data *d, const options *o, int number, double right, pons_array key) {
+static double one_epoch(pons_trainer t, const data *d, const options *o, int number, double right,
+                        pons_array key) {
   const int64_t n = pons_dim(d->train_labels, 0), steps = n / o->batch;
   pons_array keys = pons_random_split(key, (int)steps + 1);
   pons_array order = pons_random_permutation(n, pons_index(keys, steps, 0));
@@ -63,7 +67,8 @@ bool train(pons_named parameters, const data *d, const options *o, history *h) {
   }
   const double start = seconds_now();
   pons_named state = pons_named_new();
-  pons_trainer t = state ? pons_trainer_new(model_loss, NULL, parameters, state, pons_adam(.bias_correction = true), 0) : NULL;
+  pons_trainer t = state ? pons_trainer_new(model_loss, NULL, parameters, state,
+                                            pons_adam(.bias_correction = true), 0) : NULL;
   double right = 0;
   for (int e = 0; t && e < o->epochs && pons_ok(); e++) {
     pons_scope s = pons_scope_open();

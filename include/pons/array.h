@@ -1,8 +1,8 @@
 /* array.h: arrays, their dtypes and shapes, who owns them, and errors.
 
-   An array is a reference-counted, immutable node: not yet computed, or a buffer with a view. An array may carry an
-   error instead of a value; every op on it carries the error on. An argument is borrowed. A result belongs to the
-   innermost scope of its thread; pons_keep makes it yours until pons_release. */
+   An array is a reference-counted, immutable node: not yet computed, or a buffer with a view. An array may
+   carry an error instead of a value; every op on it carries the error on. An argument is borrowed. A result
+   belongs to the innermost scope of its thread; pons_keep makes it yours until pons_release. */
 #ifndef PONS_ARRAY_H
 #define PONS_ARRAY_H
 #include <stdbool.h>
@@ -58,7 +58,8 @@ typedef struct pons_shape {
   ((pons_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}})
 #define PONS_SCALAR ((pons_shape){0, NULL})
 
-/* A list of axes; negative ones count from the end. Left out ({0, NULL}) means the op's default, as a rule all. */
+/* A list of axes; negative ones count from the end. Left out ({0, NULL}) means the op's default, as a rule
+   all. */
 typedef struct pons_axes {
   int count;
   const int *at;
@@ -70,14 +71,15 @@ typedef struct pons_axes {
 /* The greatest number of axes an array may have. */
 enum { PONS_MAX_NDIM = 32 };
 
-/* ---- making arrays from data ------------------------------------------------------------------------------ */
+/* ---- making arrays from data --------------------------------------------------------------------------- */
 
 /* A copy of `data`, row-major, prod(shape) elements. */
 PONS_API pons_array pons_array_from(const void *data, pons_shape shape, pons_dtype dtype);
-/* `data` itself, no copy: it must stay until `destroy(owner)` is called, from whatever thread lets go last. `destroy`
-   may be NULL for data that outlives the array. On failure `destroy` is called before this returns. */
-PONS_API pons_array pons_from_data(void *data, pons_shape shape, pons_dtype dtype, void (*destroy)(void *owner),
-                                   void *owner);
+/* `data` itself, no copy: it must stay until `destroy(owner)` is called, from whatever thread lets go last.
+   `destroy` may be NULL for data that outlives the array. On failure `destroy` is called before this
+   returns. */
+PONS_API pons_array pons_from_data(void *data, pons_shape shape, pons_dtype dtype,
+                                   void (*destroy)(void *owner), void *owner);
 /* 0-d arrays. The first three are weak: beside an array of their kind or a higher one they take its dtype. */
 PONS_API pons_array pons_float(double value);  /* float32 by itself */
 PONS_API pons_array pons_int(int64_t value);   /* int32 by itself, int64 where it doesn't fit */
@@ -85,7 +87,7 @@ PONS_API pons_array pons_bool(bool value);
 PONS_API pons_array pons_scalar(double value, pons_dtype dtype);
 PONS_API pons_array pons_complex(float real, float imag);
 
-/* ---- asking about arrays; nothing here evaluates ---------------------------------------------------------- */
+/* ---- asking about arrays; nothing here evaluates ------------------------------------------------------- */
 
 PONS_API pons_dtype pons_dtype_of(pons_array a);
 PONS_API int pons_ndim(pons_array a);
@@ -95,7 +97,7 @@ PONS_API int64_t pons_size(pons_array a);          /* number of elements */
 PONS_API size_t pons_nbytes(pons_array a);
 PONS_API bool pons_is_evaluated(pons_array a);
 
-/* ---- ownership -------------------------------------------------------------------------------------------- */
+/* ---- ownership ----------------------------------------------------------------------------------------- */
 
 /* Makes `a` the caller's own, until pons_release(a). Returns `a`. */
 PONS_API pons_array pons_keep(pons_array a);
@@ -117,24 +119,26 @@ PONS_API void pons_scope_return_many(pons_scope scope, const pons_array *arrays,
 /* Live nodes in the process: arrays not freed. For tests of leaks. */
 PONS_API int64_t pons_live_arrays(void);
 
-/* ---- errors ----------------------------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------------------- */
 
 /* Has this thread met no error since pons_clear_error? */
 PONS_API bool pons_ok(void);
-/* The first error of this thread since pons_clear_error, or NULL: op, what is wrong, values; at times a hint line. */
+/* The first error of this thread since pons_clear_error, or NULL: op, what is wrong, values; at times a hint
+   line. */
 PONS_API const char *pons_error(void);
 PONS_API void pons_clear_error(void);
 /* Calls `handler` at every new error, on the thread that met it, with its text; NULL takes it away. */
 PONS_API void pons_set_error_handler(void (*handler)(const char *text, void *payload), void *payload);
 /* The error `a` carries, or NULL. */
 PONS_API const char *pons_error_of(pons_array a);
-/* A new error, as the library's own ops make them, and an array that carries it: for functions made of ops, and callbacks.
-   `op` is put in front of the formatted text. */
+/* A new error, as the library's own ops make them, and an array that carries it: for functions made of ops,
+   and callbacks. `op` is put in front of the formatted text. */
 PONS_API pons_array pons_fail(const char *op, const char *format, ...) PONS_PRINTF(2, 3);
 
-/* ---- reading; evaluates first ----------------------------------------------------------------------------- */
+/* ---- reading; evaluates first -------------------------------------------------------------------------- */
 
-/* The elements, row-major, in host memory; lives as long as `a`. NULL and an error if `a` can't be computed. */
+/* The elements, row-major, in host memory; lives as long as `a`. NULL and an error if `a` can't be
+   computed. */
 PONS_API const void *pons_data(pons_array a);
 /* Copies pons_nbytes(a) bytes, row-major. */
 PONS_API bool pons_copy_out(pons_array a, void *destination);
@@ -145,7 +149,7 @@ PONS_API int64_t pons_item_int(pons_array a);
 PONS_API char *pons_to_text(pons_array a);
 PONS_API void pons_free(void *text);
 
-/* ---- exchange with other libraries in the process --------------------------------------------------------- */
+/* ---- exchange with other libraries in the process ------------------------------------------------------ */
 
 struct DLManagedTensor; /* dlpack.h of DLPack, version 0.8 or older consumers */
 /* A DLPack capsule's content that shares memory with `a` (evaluated first). The caller calls its deleter. */

@@ -6,7 +6,7 @@
 extern "C" {
 #endif
 
-/* ---- named arrays ----------------------------------------------------------------------------------------- */
+/* ---- named arrays -------------------------------------------------------------------------------------- */
 
 /* Arrays under names, in the order they were first set: what a file holds, or a model's parameters
    ("conv1.weight"). Keeps its arrays. Whoever makes it ends it with pons_named_free. Not to be changed by two
@@ -32,20 +32,21 @@ PONS_API const char *pons_named_metadata(pons_named named, const char *key); /* 
 PONS_API int64_t pons_named_metadata_count(pons_named named);
 PONS_API const char *pons_named_metadata_key(pons_named named, int64_t i);
 
-/* ---- files ------------------------------------------------------------------------------------------------ */
+/* ---- files --------------------------------------------------------------------------------------------- */
 
-/* Reads a file; the caller's own. NULL and an error, with the byte offset of what is wrong. The format is told by
-   the first bytes. A .npy file gives one array called "arr_0". Arrays lie in the mapped file where it holds them
-   aligned and uncompressed: what is never used is never read. While they live the file may be replaced or removed,
-   but must not be changed in place. */
+/* Reads a file; the caller's own. NULL and an error, with the byte offset of what is wrong. The format is
+   told by the first bytes. A .npy file gives one array called "arr_0". Arrays lie in the mapped file where it
+   holds them aligned and uncompressed: what is never used is never read. While they live the file may be
+   replaced or removed, but must not be changed in place. */
 PONS_API pons_named pons_load(const char *path);
 /* The only array of a file. An error if it holds more. */
 PONS_API pons_array pons_load_array(const char *path);
 /* The same from memory, which is copied from. `name` is what errors call it. */
 PONS_API pons_named pons_load_bytes(const void *bytes, size_t count, const char *name);
 
-/* Computes the arrays and writes them; the format is told by the path's ending. The file is written beside and
-   renamed: at every moment `path` is the old file or the whole new one. False and an error if it can't. */
+/* Computes the arrays and writes them; the format is told by the path's ending. The file is written beside
+   and renamed: at every moment `path` is the old file or the whole new one. False and an error if it
+   can't. */
 PONS_API bool pons_save(const char *path, pons_named arrays);
 /* One array: as "arr_0" in formats that hold several. */
 PONS_API bool pons_save_array(const char *path, pons_array array);

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-/* ---- creation --------------------------------------------------------------------------------------------- */
+/* ---- creation ------------------------------------------------------------------------------------------ */
 
 PONS_API pons_array pons_zeros(pons_shape shape, pons_dtype dtype);
 PONS_API pons_array pons_ones(pons_shape shape, pons_dtype dtype);
@@ -30,7 +30,7 @@ PONS_API pons_array pons_tri(int64_t n, int64_t m, int k, pons_dtype dtype);
 PONS_API pons_array pons_tril(pons_array x, int k);
 PONS_API pons_array pons_triu(pons_array x, int k);
 
-/* ---- elementwise, one operand: each is a row of kernel/elementwise.def ------------------------------------- */
+/* ---- elementwise, one operand: each is a row of kernel/elementwise.def --------------------------------- */
 
 PONS_API pons_array pons_abs(pons_array x); /* of a complex number: its magnitude, float32 */
 PONS_API pons_array pons_negative(pons_array x);
@@ -68,7 +68,7 @@ PONS_API pons_array pons_real(pons_array x);
 PONS_API pons_array pons_imag(pons_array x);
 PONS_API pons_array pons_conjugate(pons_array x);
 
-/* ---- elementwise, two or three operands ------------------------------------------------------------------- */
+/* ---- elementwise, two or three operands ---------------------------------------------------------------- */
 
 PONS_API pons_array pons_add(pons_array a, pons_array b);
 PONS_API pons_array pons_subtract(pons_array a, pons_array b);
@@ -109,7 +109,7 @@ PONS_API pons_array pons_isclose(pons_array a, pons_array b, double rtol, double
 PONS_API pons_array pons_allclose(pons_array a, pons_array b, double rtol, double atol);
 PONS_API pons_array pons_array_equal(pons_array a, pons_array b);
 
-/* ---- dtype and shape -------------------------------------------------------------------------------------- */
+/* ---- dtype and shape ----------------------------------------------------------------------------------- */
 
 PONS_API pons_array pons_astype(pons_array x, pons_dtype dtype);
 /* The same bytes as another dtype; the last axis scales with the item size. */
@@ -120,7 +120,8 @@ PONS_API pons_array pons_flatten(pons_array x, int start_axis, int end_axis); /*
 PONS_API pons_array pons_unflatten(pons_array x, int axis, pons_shape shape);
 PONS_API pons_array pons_squeeze(pons_array x, pons_axes axes);
 PONS_API pons_array pons_expand_dims(pons_array x, pons_axes axes); /* positions in the result */
-/* Axes in a new order; reversed when left out: pons_transpose(x), pons_transpose(x, .axes = PONS_AXES(0, 2, 1)) */
+/* Axes in a new order; reversed when left out: pons_transpose(x), pons_transpose(x, .axes = PONS_AXES(0, 2,
+   1)) */
 #define pons_transpose(...) pons_transpose_with((struct pons_transpose_args){.x = __VA_ARGS__})
 struct pons_transpose_args {
   pons_array x;
@@ -130,8 +131,8 @@ PONS_API pons_array pons_transpose_with(struct pons_transpose_args args);
 PONS_API pons_array pons_swapaxes(pons_array x, int axis1, int axis2);
 PONS_API pons_array pons_moveaxis(pons_array x, int source, int destination);
 PONS_API pons_array pons_broadcast_to(pons_array x, pons_shape shape);
-/* The product of the sizes of `axes` (all when left out), or 1 over it, as a 0-d array: in a file without fixed sizes it
-   follows those of the call. */
+/* The product of the sizes of `axes` (all when left out), or 1 over it, as a 0-d array: in a file without
+   fixed sizes it follows those of the call. */
 PONS_API pons_array pons_number_of_elements(pons_array x, pons_axes axes, bool inverted, pons_dtype dtype);
 PONS_API pons_array pons_contiguous(pons_array x);
 PONS_API pons_array pons_as_strided(pons_array x, pons_shape shape, pons_shape strides, int64_t offset);
@@ -146,13 +147,14 @@ PONS_API pons_array pons_tile(pons_array x, pons_shape reps);
 /* low[i] and high[i] elements of `value` (NULL: 0) before and after axis i. */
 PONS_API pons_array pons_pad(pons_array x, pons_shape low, pons_shape high, pons_array value);
 
-/* ---- indexing; a wrong index is an error with the index, the axis and its size ------------------------------ */
+/* ---- indexing; a wrong index is an error with the index, the axis and its size ------------------------- */
 
-/* x[start[0]:stop[0]:step[0], ...]: one entry per axis, negative ones count from the end, stops are clipped. `steps` may
-   be PONS_SCALAR: all 1. */
+/* x[start[0]:stop[0]:step[0], ...]: one entry per axis, negative ones count from the end, stops are clipped.
+   `steps` may be PONS_SCALAR: all 1. */
 PONS_API pons_array pons_slice(pons_array x, pons_shape start, pons_shape stop, pons_shape steps);
 /* x with that slice replaced by `update` (broadcast to it). */
-PONS_API pons_array pons_slice_update(pons_array x, pons_array update, pons_shape start, pons_shape stop, pons_shape steps);
+PONS_API pons_array pons_slice_update(pons_array x, pons_array update, pons_shape start, pons_shape stop,
+                                      pons_shape steps);
 /* x[i] along `axis`: one slice, the axis gone. */
 PONS_API pons_array pons_index(pons_array x, int64_t i, int axis);
 /* x[..., indices, ...] along `axis`: indices' shape takes the place of the axis. */
@@ -162,7 +164,8 @@ PONS_API pons_array pons_put_along_axis(pons_array x, pons_array indices, pons_a
 /* x with `values` added at `indices` along `axis`; indices may repeat. */
 PONS_API pons_array pons_scatter_add_axis(pons_array x, pons_array indices, pons_array values, int axis);
 /* Slices of size `slice_sizes` that start at indices[i] along axes.at[i]: indices' shape + slice_sizes. */
-PONS_API pons_array pons_gather(pons_array x, const pons_array *indices, pons_axes axes, pons_shape slice_sizes);
+PONS_API pons_array pons_gather(pons_array x, const pons_array *indices, pons_axes axes,
+                                pons_shape slice_sizes);
 typedef enum pons_scatter_mode {
   PONS_SCATTER_MAX,
   PONS_SCATTER_MIN,
@@ -174,7 +177,7 @@ typedef enum pons_scatter_mode {
 PONS_API pons_array pons_scatter(pons_array x, const pons_array *indices, pons_array updates, pons_axes axes,
                                  pons_scatter_mode mode);
 
-/* ---- reductions: over `axes`, all when left out ----------------------------------------------------------- */
+/* ---- reductions: over `axes`, all when left out -------------------------------------------------------- */
 
 struct pons_reduce_args {
   pons_array x;
@@ -220,27 +223,29 @@ PONS_API pons_array pons_cumprod_with(struct pons_scan_args args);
 PONS_API pons_array pons_cummax_with(struct pons_scan_args args);
 PONS_API pons_array pons_cummin_with(struct pons_scan_args args);
 
-/* ---- sorting: NaN last ------------------------------------------------------------------------------------ */
+/* ---- sorting: NaN last --------------------------------------------------------------------------------- */
 
 PONS_API pons_array pons_sort(pons_array x, int axis);
 PONS_API pons_array pons_argsort(pons_array x, int axis); /* uint32 */
-/* Element kth where sorting would put it, none greater before, none less after; the order inside is unspecified. */
+/* Element kth where sorting would put it, none greater before, none less after; the order inside is
+   unspecified. */
 PONS_API pons_array pons_partition(pons_array x, int kth, int axis);
 PONS_API pons_array pons_argpartition(pons_array x, int kth, int axis);
 /* The k greatest along `axis`, in no order. */
 PONS_API pons_array pons_topk(pons_array x, int k, int axis);
 
-/* ---- products --------------------------------------------------------------------------------------------- */
+/* ---- products ------------------------------------------------------------------------------------------ */
 
-/* Matrix product over the last two dimensions: (..., m, k) x (..., k, n) gives (..., m, n). Leading dimensions broadcast.
-   One-dimensional operands are a row on the left, a column on the right, and lose that axis in the result. */
+/* Matrix product over the last two dimensions: (..., m, k) x (..., k, n) gives (..., m, n). Leading
+   dimensions broadcast. One-dimensional operands are a row on the left, a column on the right, and lose that
+   axis in the result. */
 PONS_API pons_array pons_matmul(pons_array a, pons_array b);
 /* alpha * (a @ b) + beta * c */
 PONS_API pons_array pons_addmm(pons_array c, pons_array a, pons_array b, float alpha, float beta);
 PONS_API pons_array pons_inner(pons_array a, pons_array b);
 PONS_API pons_array pons_outer(pons_array a, pons_array b);
-/* Cross-correlation, channels last: x (N, ..., C), weight (O, ..., C / groups) gives (N, ..., O). Lists of one value
-   serve all spatial axes; left out: stride 1, padding 0, dilation 1, groups 1. */
+/* Cross-correlation, channels last: x (N, ..., C), weight (O, ..., C / groups) gives (N, ..., O). Lists of
+   one value serve all spatial axes; left out: stride 1, padding 0, dilation 1, groups 1. */
 struct pons_conv_args {
   pons_array x, weight;
   pons_axes stride, padding, padding_high /* left out: as padding */, dilation, input_dilation;
@@ -252,7 +257,7 @@ struct pons_conv_args {
 #define pons_conv_general(...) pons_conv_with((struct pons_conv_args){.x = __VA_ARGS__})
 PONS_API pons_array pons_conv_with(struct pons_conv_args args);
 
-/* ---- softmax, norms, attention ---------------------------------------------------------------------------- */
+/* ---- softmax, norms, attention ------------------------------------------------------------------------- */
 
 /* Over `axes` (the last when left out); `precise`: halves are computed in float32. */
 struct pons_softmax_args {
@@ -277,9 +282,9 @@ struct pons_rope_args {
 };
 #define pons_fast_rope(...) pons_fast_rope_with((struct pons_rope_args){.x = __VA_ARGS__})
 PONS_API pons_array pons_fast_rope_with(struct pons_rope_args args);
-/* softmax(scale q kT + mask) v, scale 0 being 1/sqrt(dim): q (batch, heads, length, dim), k and v (batch, kv heads,
-   length', dim); kv heads divide heads. mask: bool (true keeps) or added; causal aligns the last query with the last
-   key; sinks (heads) add exp(sink) below. */
+/* softmax(scale q kT + mask) v, scale 0 being 1/sqrt(dim): q (batch, heads, length, dim), k and v (batch, kv
+   heads, length', dim); kv heads divide heads. mask: bool (true keeps) or added; causal aligns the last query
+   with the last key; sinks (heads) add exp(sink) below. */
 struct pons_attention_args {
   pons_array q, k, v;
   float scale;
@@ -291,7 +296,7 @@ struct pons_attention_args {
   pons_fast_attention_with((struct pons_attention_args){.q = __VA_ARGS__})
 PONS_API pons_array pons_fast_attention_with(struct pons_attention_args args);
 
-/* ---- random numbers: the same bits as MLX for the same key (threefry) ------------------------------------- */
+/* ---- random numbers: the same bits as MLX for the same key (threefry) ---------------------------------- */
 
 /* (2) uint32 */
 PONS_API pons_array pons_random_key(uint64_t seed);
@@ -301,12 +306,15 @@ PONS_API pons_array pons_random_split(pons_array key, int count);
 PONS_API void pons_random_seed(uint64_t seed);
 /* width bytes (1, 2, 4) per element */
 PONS_API pons_array pons_random_bits(pons_shape shape, int width, pons_array key);
-PONS_API pons_array pons_random_uniform(pons_array low, pons_array high, pons_shape shape, pons_dtype dtype, pons_array key);
-PONS_API pons_array pons_random_normal(pons_shape shape, pons_dtype dtype, double mean, double std, pons_array key);
+PONS_API pons_array pons_random_uniform(pons_array low, pons_array high, pons_shape shape, pons_dtype dtype,
+                                        pons_array key);
+PONS_API pons_array pons_random_normal(pons_shape shape, pons_dtype dtype, double mean, double std,
+                                       pons_array key);
 PONS_API pons_array pons_random_bernoulli(pons_array p, pons_shape shape, pons_array key);
-PONS_API pons_array pons_random_randint(int64_t low, int64_t high, pons_shape shape, pons_dtype dtype, pons_array key);
-PONS_API pons_array pons_random_truncated_normal(pons_array low, pons_array high, pons_shape shape, pons_dtype dtype,
-                                                 pons_array key);
+PONS_API pons_array pons_random_randint(int64_t low, int64_t high, pons_shape shape, pons_dtype dtype,
+                                        pons_array key);
+PONS_API pons_array pons_random_truncated_normal(pons_array low, pons_array high, pons_shape shape,
+                                                 pons_dtype dtype, pons_array key);
 PONS_API pons_array pons_random_gumbel(pons_shape shape, pons_dtype dtype, pons_array key);
 /* One index per row of logits along `axis`, uint32. */
 PONS_API pons_array pons_random_categorical(pons_array logits, int axis, pons_array key);

@@ -1,7 +1,8 @@
 /* transforms.h: functions of arrays, and functions made from functions: gradients, batches, compiled plans.
 
-   A pons_function is reference-counted; what makes one gives it to the caller, who ends it with pons_function_release. A
-   transform holds on to the function it is made from. Transforms compose in any order and to any depth. */
+   A pons_function is reference-counted; what makes one gives it to the caller, who ends it with
+   pons_function_release. A transform holds on to the function it is made from. Transforms compose in any
+   order and to any depth. */
 #ifndef PONS_TRANSFORMS_H
 #define PONS_TRANSFORMS_H
 #include <pons/array.h>
@@ -14,13 +15,16 @@ typedef struct pons_function_s *pons_function;
 /* Fills out[0 .. n_out) from in[0 .. n_in). Results are scope-owned, as always. */
 typedef void (*pons_callback)(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out);
 
-/* A function with `n_out` results that calls `callback` with `payload`; `destroy(payload)` when it ends (may be NULL). */
-PONS_API pons_function pons_function_new(pons_callback callback, int n_out, void *payload, void (*destroy)(void *));
+/* A function with `n_out` results that calls `callback` with `payload`; `destroy(payload)` when it ends (may
+   be NULL). */
+PONS_API pons_function pons_function_new(pons_callback callback, int n_out, void *payload,
+                                         void (*destroy)(void *));
 PONS_API pons_function pons_function_keep(pons_function f);
 PONS_API void pons_function_release(pons_function f); /* NULL is fine */
 /* How many results f gives for these inputs. -1 and an error if it takes no such inputs. */
 PONS_API int pons_function_outputs(pons_function f, const pons_array *in, int n_in);
-/* Calls f. n_out must be pons_function_outputs. False if a result carries an error; the results carry it then too. */
+/* Calls f. n_out must be pons_function_outputs. False if a result carries an error; the results carry it then
+   too. */
 PONS_API bool pons_call(pons_function f, const pons_array *in, int n_in, pons_array *out, int n_out);
 /* A function of one array, called and its single result returned: y = f(x). */
 PONS_API pons_array pons_apply(pons_function f, pons_array x);
@@ -29,18 +33,22 @@ PONS_API pons_array pons_apply(pons_function f, pons_array x);
 PONS_API pons_function pons_grad(pons_function f, pons_axes argnums);
 /* The results of f, then the gradients. */
 PONS_API pons_function pons_value_and_grad(pons_function f, pons_axes argnums);
-/* Results of f at `primals` in out[n_out], and the products of `cotangents` (one per result) with the Jacobian in grads[n_in]. */
-PONS_API bool pons_vjp(pons_function f, const pons_array *primals, int n_in, const pons_array *cotangents, int n_out,
-                       pons_array *out, pons_array *grads);
-/* Results of f at `primals` in out[n_out], and the products of the Jacobian with `tangents` in out_tangents[n_out]. */
-PONS_API bool pons_jvp(pons_function f, const pons_array *primals, const pons_array *tangents, int n_in, int n_out,
-                       pons_array *out, pons_array *out_tangents);
-/* PONS_NOT_MAPPED as an axis: this input is shared by the whole batch, this output is the same for all of it. */
+/* Results of f at `primals` in out[n_out], and the products of `cotangents` (one per result) with the
+   Jacobian in grads[n_in]. */
+PONS_API bool pons_vjp(pons_function f, const pons_array *primals, int n_in, const pons_array *cotangents,
+                       int n_out, pons_array *out, pons_array *grads);
+/* Results of f at `primals` in out[n_out], and the products of the Jacobian with `tangents` in
+   out_tangents[n_out]. */
+PONS_API bool pons_jvp(pons_function f, const pons_array *primals, const pons_array *tangents, int n_in,
+                       int n_out, pons_array *out, pons_array *out_tangents);
+/* PONS_NOT_MAPPED as an axis: this input is shared by the whole batch, this output is the same for all of
+   it. */
 #define PONS_NOT_MAPPED (-1000)
-/* f for each slice of its inputs along `in_axes` (one per input; left out: axis 0 of each), results stacked along
-   `out_axes` (left out: axis 0). */
+/* f for each slice of its inputs along `in_axes` (one per input; left out: axis 0 of each), results stacked
+   along `out_axes` (left out: axis 0). */
 PONS_API pons_function pons_vmap(pons_function f, pons_axes in_axes, pons_axes out_axes);
-/* f traced once per signature (dtypes and shapes of the inputs) and kept as a plan. f must not read values. */
+/* f traced once per signature (dtypes and shapes of the inputs) and kept as a plan. f must not read
+   values. */
 PONS_API pons_function pons_compile(pons_function f);
 /* f, but its gradient computes the intermediate results again instead of keeping them. */
 PONS_API pons_function pons_checkpoint(pons_function f);
@@ -48,7 +56,8 @@ PONS_API pons_function pons_checkpoint(pons_function f);
 /* f with rules of its own; those left out follow from f.
    vjp:  in = primals, results of f, cotangents;  out = gradients, one per primal.
    jvp:  in = primals, tangents;                  out = tangents of the results.
-   vmap: in = primals with the batch along axis 0 of each mapped one; out = results with the batch along axis 0. */
+   vmap: in = primals with the batch along axis 0 of each mapped one; out = results with the batch along axis
+   0. */
 struct pons_custom_rules {
   pons_function vjp, jvp, vmap;
 };
@@ -57,7 +66,8 @@ PONS_API pons_function pons_custom_function(pons_function f, struct pons_custom_
 /* The same value; no gradient passes. */
 PONS_API pons_array pons_stop_gradient(pons_array x);
 /* Each x[i], computed only after all of `dependencies`. */
-PONS_API void pons_depends(const pons_array *x, int n, const pons_array *dependencies, int n_dependencies, pons_array *out);
+PONS_API void pons_depends(const pons_array *x, int n, const pons_array *dependencies, int n_dependencies,
+                           pons_array *out);
 
 #ifdef __cplusplus
 }

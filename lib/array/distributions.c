@@ -1,5 +1,5 @@
-/* distributions.c: distributions made of random bits, step by step as MLX makes them, so that the values are the
-   same. */
+/* distributions.c: distributions made of random bits, step by step as MLX makes them, so that the values are
+   the same. */
 #include "dtypes.h"
 #include <math.h>
 

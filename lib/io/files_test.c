@@ -1,4 +1,5 @@
-/* files_test.c: files are read as they were written, mapped where they can be, and appear whole or not at all. */
+/* files_test.c: files are read as they were written, mapped where they can be, and appear whole or not at
+   all. */
 #include <pons/eval.h>
 #include <pons/io.h>
 #include <pons/ops.h>

@@ -9,7 +9,8 @@ bool io_fail(const char *op, const char *format, ...) PONS_PRINTF(2, 3);
 
 /* ---- reading (source.c) ---- */
 
-/* Bytes of a mapped file, or of memory. Counted: each array that lies in them holds a reference. Immutable. */
+/* Bytes of a mapped file, or of memory. Counted: each array that lies in them holds a reference.
+   Immutable. */
 typedef struct source {
   const unsigned char *bytes;
   size_t count;

@@ -1,6 +1,7 @@
 /* npy.c: NumPy's file of one array.
 
-     \x93NUMPY | major, minor | length (2 bytes in version 1, else 4) | a Python dict as text, padded | elements
+     \x93NUMPY | major, minor | length (2 bytes in version 1, else 4) | a Python dict as text, padded |
+     elements
 
      {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }
 

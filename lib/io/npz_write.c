@@ -1,7 +1,8 @@
 /* npz_write.c: .npz, a zip archive of .npy files, stored or deflated.
 
-   A stored member's elements are aligned to 64 bytes, so that they can be mapped: the space goes into an extra
-   field of the local header. Sizes beyond 32 bits are written the zip64 way, as NumPy and Python read them. */
+   A stored member's elements are aligned to 64 bytes, so that they can be mapped: the space goes into an
+   extra field of the local header. Sizes beyond 32 bits are written the zip64 way, as NumPy and Python read
+   them. */
 #include "formats.h"
 #include <limits.h>
 #include <stdlib.h>

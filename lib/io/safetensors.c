@@ -2,10 +2,11 @@
 
      n (8 bytes) | n bytes of JSON, padded with spaces | data
 
-     {"__metadata__": {TEXT: TEXT}, NAME: {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, ...}
+     {"__metadata__": {TEXT: TEXT}, NAME: {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]},
+     ...}
 
-   Offsets count from the start of the data, which the tensors fill without holes or overlap. Beyond the public
-   list of dtypes: C64, as MLX has it; 8-bit floats are read as uint8. JSON is cJSON's. */
+   Offsets count from the start of the data, which the tensors fill without holes or overlap. Beyond the
+   public list of dtypes: C64, as MLX has it; 8-bit floats are read as uint8. JSON is cJSON's. */
 #include "formats.h"
 #include <cJSON.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* sink.c: a file written beside its place and renamed, so that nobody ever sees half of it. Uses the system. */
+/* sink.c: a file written beside its place and renamed, so that nobody ever sees half of it. Uses the
+   system. */
 #include "formats.h"
 #include <errno.h>
 #include <fcntl.h>

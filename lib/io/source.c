@@ -1,6 +1,7 @@
 /* source.c: bytes to read from: a file mapped into memory, or memory. Arrays lie in them without a copy.
 
-   A mapped page is read from disk when it is first touched: arrays nobody uses cost nothing. Uses the system. */
+   A mapped page is read from disk when it is first touched: arrays nobody uses cost nothing. Uses the
+   system. */
 #include "formats.h"
 #include <errno.h>
 #include <fcntl.h>

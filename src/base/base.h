@@ -14,26 +14,29 @@
 #define PRINTF_LIKE(text, first)
 #endif
 
-/* ---- memory (memory.c): every allocation of the library goes through here, so that a test can fail each in turn ---- */
+/* ---- memory (memory.c): every allocation of the library goes through here; a test fails each in turn ---- */
 
 void *mem_alloc(size_t bytes); /* NULL if there is none; the caller makes that an error */
 void *mem_zalloc(size_t bytes);
 void *mem_resize(void *p, size_t bytes);
 void mem_free(void *p);
 char *mem_text(const char *text); /* a copy */
-/* Makes room for `need` items: *items may move, *room grows. False if there is no memory (nothing is lost then). */
+/* Makes room for `need` items: *items may move, *room grows. False if there is no memory (nothing is lost
+   then). */
 bool mem_room(void *items, size_t *room, size_t need, size_t item_size); /* items: address of the pointer */
-/* Test hook: the n-th allocation from now on (1 = the next) fails once; 0 ends it. Returns how many were made since. */
+/* Test hook: the n-th allocation from now on (1 = the next) fails once; 0 ends it. Returns how many were made
+   since. */
 int64_t mem_fail_at(int64_t n);
 /* Asked at large allocations too (device/): does the hook say that this one fails? */
 bool mem_should_fail(void);
 
 /* ---- errors (error.c) ---- */
 
-/* A first cause, shared by every array that carries it. Immutable. error_out_of_memory needs no allocation. */
+/* A first cause, shared by every array that carries it. Immutable. */
 typedef struct error error;
-/* Every error passes here: put a breakpoint on it. Records it for the thread (pons_ok, pons_error), calls the handler.
-   Never NULL. The caller owns one reference. Message: what is wrong, with the values; a second line "hint: ..." at times. */
+/* Every error passes here: put a breakpoint on it. Records it for the thread (pons_ok, pons_error), calls the
+   handler. Never NULL. The caller owns one reference. Message: what is wrong, with the values; a second line
+   "hint: ..." at times. */
 error *fail(const char *op, const char *format, ...) PRINTF_LIKE(2, 3);
 error *fail_no_memory(const char *op); /* the same without allocating */
 /* Records an error made elsewhere (another thread, an array) for this thread. */
@@ -80,7 +83,8 @@ typedef struct shape {
   int n;
   int64_t dims[PONS_MAX_NDIM];
 } shape;
-/* false: more than PONS_MAX_NDIM axes, a negative size, or more than 2^59 elements (whose bytes an int64 still counts). */
+/* false: more than PONS_MAX_NDIM axes, a negative size, or more than 2^59 elements (whose bytes an int64
+   still counts). */
 bool shape_from(pons_shape in, shape *out);
 pons_shape shape_public(const shape *s);
 int64_t shape_size(int n, const int64_t *dims); /* product; callers hold shapes that were checked */
@@ -94,8 +98,8 @@ bool shape_is_row_major(int n, const int64_t *dims, const int64_t *strides);
 int axis_normal(int axis, int n);
 /* "(2, 3)" in one of a few per-thread buffers: for messages. */
 const char *shape_text(int n, const int64_t *dims);
-/* Joins neighbouring axes that can be walked as one in each of the `count` stride lists, drops axes of size 1. Returns the new
-   number of axes; dims and strides are changed in place. strides[k] is a list of n. */
+/* Joins neighbouring axes that can be walked as one in each of the `count` stride lists, drops axes of size
+   1. Returns the new number of axes; dims and strides are changed in place. strides[k] is a list of n. */
 int shape_collapse(int n, int64_t *dims, int count, int64_t **strides);
 
 /* ---- text (text.c): a string that grows; sticky failure ---- */
@@ -130,8 +134,9 @@ void threefry(const uint32_t key[2], uint32_t first, uint32_t second, uint32_t o
 
 /* ---- threads (threads.c): one pool that shares the pieces of a loop ---- */
 
-/* Calls body(context, i) for i = 0 .. pieces-1, on this thread and the pool's; returns when all are done. How work is cut into
-   pieces must not depend on the number of threads: then results do not either. Nested calls run on the calling thread. */
+/* Calls body(context, i) for i = 0 .. pieces-1, on this thread and the pool's; returns when all are done. How
+   work is cut into pieces must not depend on the number of threads: then results do not either. Nested calls
+   run on the calling thread. */
 void parallel_for(int64_t pieces, void (*body)(void *context, int64_t piece), void *context);
 int parallel_threads(void);
 void parallel_set_threads(int count);
@@ -139,7 +144,8 @@ int64_t time_ns(void); /* monotonic */
 
 /* ---- libraries at run time (load.c) ---- */
 
-/* The first of `names` (NULL-ended) that loads, or NULL; *why (mem_free it) tells what was tried and what the loader said. */
+/* The first of `names` (NULL-ended) that loads, or NULL; *why (mem_free it) tells what was tried and what the
+   loader said. */
 void *library_open(const char *const *names, char **why);
 void *library_symbol(void *library, const char *name);
 const char *library_path(void *library, const char *symbol); /* file it was loaded from; for reports */

@@ -20,7 +20,8 @@ bool shape_size_checked(int n, const int64_t *dims, int64_t *size) {
   return empty || fits;
 }
 
-/* Asked for every node: no division. Beside a 0 the product of the others may overflow, and then doesn't matter. */
+/* Asked for every node: no division. Beside a 0 the product of the others may overflow, and then doesn't
+   matter. */
 int64_t shape_size(int n, const int64_t *dims) {
   uint64_t product = 1;
   for (int i = 0; i < n; i++) product *= (uint64_t)dims[i];

@@ -1,7 +1,7 @@
 /* export.h: the door of export/: functions in MLX's .mlxfn files.
 
      file ─ file_cursor.c ─ mlxfn_read.c ─► mlxfn: checked, no arrays ─ mlxfn_build.c ─► nodes ─ imported.c
-                           │                  └─ show.c: listings
+                           │                  └─ file_listing.c: listings
                        layouts.c: what each primitive stores, per release
                            │
      nodes ─ lower.c: what the release lacks, taken apart ─ mlxfn_write.c ─► file ─ exported.c

@@ -1,4 +1,5 @@
-/* array.c: arrays made from data, and what can be asked of them without computing. Uses device/ for their memory. */
+/* array.c: arrays made from data, and what can be asked of them without computing. Uses device/ for their
+   memory. */
 #include "graph/graph.h"
 
 /* *data stays as it is when this fails. */

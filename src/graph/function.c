@@ -1,9 +1,10 @@
-/* function.c: functions of arrays. A C callback with its payload here; transforms and imported files bring kinds of their own
-   through function_new. */
+/* function.c: functions of arrays. A C callback with its payload here; transforms and imported files bring
+   kinds of their own through function_new. */
 #include "graph/graph.h"
 
 void *function_new(size_t bytes, const char *kind, int n_out,
-                   void (*call)(function *, const pons_array *, int, pons_array *, int), void (*destroy)(function *)) {
+                   void (*call)(function *, const pons_array *, int, pons_array *, int),
+                   void (*destroy)(function *)) {
   function *f = mem_zalloc(bytes);
   if (!f) {
     error_release(fail_no_memory(kind));
@@ -57,7 +58,8 @@ bool pons_call(pons_function f, const pons_array *in, int n_in, pons_array *out,
     if (!in[i]) return fail_all(out, n_out, fail("call", "input %d of %d is NULL", i, n_in));
   const int expected = pons_function_outputs(f, in, n_in);
   if (expected < 0) return fail_all(out, n_out, fail("call", "the function takes no such inputs"));
-  if (expected != n_out) return fail_all(out, n_out, fail("call", "the function has %d results, not %d", expected, n_out));
+  if (expected != n_out) return fail_all(out, n_out, fail("call", "the function has %d results, not %d",
+                                                          expected, n_out));
   memset(out, 0, (size_t)n_out * sizeof *out);
   f->call(f, in, n_in, out, n_out);
   return all_fine(f, out, n_out);

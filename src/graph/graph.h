@@ -1,8 +1,8 @@
 /* graph.h: the door of graph/: nodes, primitives, scopes, walks, functions.
 
-   A node is an array: a primitive with inputs and parameters (pending), or a buffer with a view (ready), or an error (failed).
-   What a node depends on never changes, so any thread may build on it; its state changes under graph_lock only.
-   Uses base/, kernel/ (rows), device/ (buffers, streams, events). */
+   A node is an array: a primitive with inputs and parameters (pending), or a buffer with a view (ready), or
+   an error (failed). What a node depends on never changes, so any thread may build on it; its state changes
+   under graph_lock only. Uses base/, kernel/ (rows), device/ (buffers, streams, events). */
 #ifndef GRAPH_H
 #define GRAPH_H
 #include "device/device.h"
@@ -11,8 +11,8 @@
 typedef struct prim prim;
 typedef struct pons_node node;
 
-/* ---- parameters: a struct per primitive, described by fields, from which printing, hashing, comparing, copying, saving and loading
-   are derived. Vectors are deep-copied into the node. ---- */
+/* ---- parameters: a struct per primitive, described by fields, from which printing, hashing, comparing,
+   copying, saving and loading are derived. Vectors are deep-copied into the node. ---- */
 
 typedef enum field_type { /* how .mlxfn stores it */
   FIELD_INT,     /* int: i32 */
@@ -46,7 +46,8 @@ typedef struct spec { /* dtype and shape of a result */
   shape shape;
 } spec;
 
-typedef struct vjp_call { /* fill grads[i] where wanted[i]; leaving NULL means zero. In the public ops, like user code. */
+/* fill grads[i] where wanted[i]; leaving NULL means zero. In the public ops, like user code. */
+typedef struct vjp_call {
   const void *params;
   int n_in, n_out;
   const pons_array *in, *out, *cotangents; /* cotangents: n_out, never NULL */
@@ -87,19 +88,21 @@ struct prim {
   field fields[PRIM_MAX_FIELDS]; /* ended by name NULL */
   /* Number of results; NULL: 1. */
   int (*outputs)(const void *params, int n_in);
-  /* dtypes and shapes of the results from the inputs; returns NULL (and only then) if fine. An error is made with fail(). Left
-     out for rows: the dtype follows from the row, the shape is that of the inputs. */
+  /* dtypes and shapes of the results from the inputs; returns NULL (and only then) if fine. An error is made
+     with fail(). Left out for rows: the dtype follows from the row, the shape is that of the inputs. */
   error *(*infer)(const void *params, int n_in, const pons_array *in, spec *out);
-  /* A view of in[0]: fill `out` so that the result (of shape `s`) is read from in[0]'s memory; false: its elements must be copied
-     to row-major order first (then it is asked again, with such a view). */
+  /* A view of in[0]: fill `out` so that the result (of shape `s`) is read from in[0]'s memory; false: its
+     elements must be copied to row-major order first (then it is asked again, with such a view). */
   bool (*view)(const void *params, const node *in, const view *in_view, const shape *s, view *out);
   void (*vjp)(const vjp_call *c); /* NULL: through decompose; else no gradient passes */
   void (*jvp)(const jvp_call *c); /* NULL: by linear, by row, or the transpose of vjp */
   void (*vmap)(const vmap_call *c); /* NULL: elementwise by row, else a loop over slices and a stack */
-  /* The definition in simpler ops: for devices without an implementation, and for transforms without a rule. */
+  /* The definition in simpler ops: for devices without an implementation, and for transforms without a
+     rule. */
   void (*decompose)(const void *params, int n_in, const pons_array *in, pons_array *out);
 };
-/* Defined in ops/ops.c, ended by NULL: the only place that knows every primitive, elementwise rows included. */
+/* Defined in ops/ops.c, ended by NULL: the only place that knows every primitive, elementwise rows
+   included. */
 extern const prim *const pons_prims[];
 const prim *prim_named(const char *name); /* by record name; NULL if there is none */
 /* From fields: */
@@ -124,7 +127,8 @@ struct pons_node {
   uint8_t dtype;
   uint8_t ndim;
   bool weak;    /* a C scalar: gives way in promotion */
-  bool traced;  /* depends on a placeholder or a primal of a trace: keeps its inputs when computed while a trace is open */
+  /* depends on a placeholder or a primal of a trace: keeps its inputs when computed while a trace is open */
+  bool traced;
   const prim *prim; /* NULL for constants */
   const void *params;
   int n_in, n_out; /* n_out > 1: a node with several results; users see its prim_output nodes */
@@ -154,31 +158,39 @@ static inline shape node_shape(const node *a) {
   return s;
 }
 
-/* Constructors. Results belong to the innermost scope. An input that carries an error is returned instead. NULL input: an error. */
+/* Constructors. Results belong to the innermost scope. An input that carries an error is returned instead.
+   NULL input: an error. */
 pons_array node_make(const prim *p, const void *params, int n_in, const pons_array *in); /* asks p->infer */
-pons_array node_make_as(const prim *p, const void *params, int n_in, const pons_array *in, pons_dtype dtype, int ndim,
+pons_array node_make_as(const prim *p, const void *params, int n_in, const pons_array *in, pons_dtype dtype,
+                        int ndim,
                         const int64_t *dims); /* result known: infer is not asked */
 /* Several results (p->outputs of them) into out. */
-void node_make_many(const prim *p, const void *params, int n_in, const pons_array *in, pons_array *out, int n_out);
-/* The two halves of it: the node that has all results, and the array for one of them. Users never see the first. */
+void node_make_many(const prim *p, const void *params, int n_in, const pons_array *in, pons_array *out,
+                    int n_out);
+/* The two halves of it: the node that has all results, and the array for one of them. Users never see the
+   first. */
 pons_array node_make_tuple(const prim *p, const void *params, int n_in, const pons_array *in);
 pons_array node_output(pons_array tuple, int index);
 typedef struct output_params { int index; } output_params; /* of prim_output */
 /* A ready array on `b` (takes the caller's reference; also when it fails). strides NULL: row-major. */
-pons_array node_constant(buffer *b, pons_dtype dtype, int ndim, const int64_t *dims, const int64_t *strides, int64_t offset);
+pons_array node_constant(buffer *b, pons_dtype dtype, int ndim, const int64_t *dims, const int64_t *strides,
+                         int64_t offset);
 pons_array node_placeholder(pons_dtype dtype, int ndim, const int64_t *dims);
 pons_array node_error(error *e); /* takes the caller's reference */
 /* node_error(fail(...)) */
 #define node_fail(...) node_error(fail(__VA_ARGS__))
 /* "(2, 3) float32" in one of a few per-thread buffers: for messages. */
 const char *node_text(const node *a);
-/* State changes; the caller holds graph_lock. node_schedule: pending to scheduled, takes a reference to `done`; history (in, n_in)
-   is let go at once unless keep_history, so that from then on no walk comes past this node. node_publish takes over the reference to `b`. History is let go unless keep_history. */
+/* State changes; the caller holds graph_lock. node_schedule: pending to scheduled, takes a reference to
+   `done`; history (in, n_in) is let go at once unless keep_history, so that from then on no walk comes past
+   this node. node_publish takes over the reference to `b`. History is let go unless keep_history. */
 void node_schedule(node *a, event *done, bool keep_history);
 void node_publish(node *a, buffer *b, int64_t offset, const int64_t *strides, bool keep_history);
-void node_publish_many(node *a, buffer **results, bool keep_history); /* takes over results, an array from mem_alloc, and what is in it */
+/* takes over results, an array from mem_alloc, and what is in it */
+void node_publish_many(node *a, buffer **results, bool keep_history);
 void node_publish_error(node *a, error *e);
-void node_forget(node *a); /* lets the history go that was kept for a trace, if the node is past being pending */
+/* lets the history go that was kept for a trace, if the node is past being pending */
+void node_forget(node *a);
 /* Elements of a ready node. */
 static inline void *node_data(const node *a) {
   return (char *)buffer_data(a->buffer) + a->offset * (int64_t)pons_dtype_size((pons_dtype)a->dtype);
@@ -188,11 +200,12 @@ static inline void *node_data(const node *a) {
 void graph_lock(void);
 void graph_unlock(void);
 
-/* ---- traces (trace.c): between these, nodes that depend on a tracer keep their history when computed ---- */
+/* ---- traces (trace.c): between these, nodes that depend on a tracer keep their history when computed --- */
 void trace_begin(void);
 void trace_end(void);
 bool trace_is_open(void); /* by any thread */
-/* Is this thread tracing a function whose inputs' sizes may differ at a call? What follows from sizes is a node then. */
+/* Is this thread tracing a function whose inputs' sizes may differ at a call? What follows from sizes is a
+   node then. */
 void trace_set_shapeless(bool on);
 bool trace_is_shapeless(void);
 
@@ -201,8 +214,9 @@ bool trace_is_shapeless(void);
 /* A number no mark has as its upper half yet; under graph_lock. All who use `mark` take their epochs here. */
 uint64_t walk_epoch(void);
 
-/* What the roots are made of, operands before users, each node once: a snapshot that holds references. Ready and failed nodes
-   are leaves: in the tape, with n_in = 0 (unless they are traced and still have their history). */
+/* What the roots are made of, operands before users, each node once: a snapshot that holds references. Ready
+   and failed nodes are leaves: in the tape, with n_in = 0 (unless they are traced and still have their
+   history). */
 typedef struct tape_item {
   node *node;
   int n_in;
@@ -216,10 +230,10 @@ typedef struct tape {
 /* `stop` (may be NULL) are leaves whatever they are made of. False: no memory. */
 bool tape_walk(tape *t, node *const *roots, int n_roots, node *const *stop, int n_stop);
 void tape_free(tape *t);
-/* The roots again with from[i] replaced by to[i], everything on the way made anew from its primitive; what does not depend on
-   `from` is shared. Shapes are inferred again. Results belong to the scope. */
-bool graph_replace(const pons_array *roots, int n_roots, const pons_array *from, const pons_array *to, int n_from,
-                   pons_array *out);
+/* The roots again with from[i] replaced by to[i], everything on the way made anew from its primitive; what
+   does not depend on `from` is shared. Shapes are inferred again. Results belong to the scope. */
+bool graph_replace(const pons_array *roots, int n_roots, const pons_array *from, const pons_array *to,
+                   int n_from, pons_array *out);
 /* The graph as text, a line per node: "v2 float32 (2, 3) = Add v0 v1". */
 void graph_print(text *t, const pons_array *roots, int n_roots);
 
@@ -237,8 +251,10 @@ struct pons_function_s {
 };
 /* Zeroed memory of `bytes` with the head filled in, one reference. NULL and an error on no memory. */
 void *function_new(size_t bytes, const char *kind, int n_out,
-                   void (*call)(function *, const pons_array *, int, pons_array *, int), void (*destroy)(function *));
-/* f called on placeholders like `in` (on the dtypes and shapes alone): placeholders and results, held by the trace. */
+                   void (*call)(function *, const pons_array *, int, pons_array *, int),
+                   void (*destroy)(function *));
+/* f called on placeholders like `in` (on the dtypes and shapes alone): placeholders and results, held by the
+   trace. */
 typedef struct traced {
   int n_in, n_out;
   pons_array *in, *out;

@@ -105,8 +105,8 @@ static void copy_params(const prim *p, const void *params, char *at) {
 }
 
 /* Nodes may hold a scope's reference before they have all their fields: refs starts at 1 for the scope. */
-static node *new_node(const prim *p, const void *params, int n_in, const pons_array *in, int ndim, const int64_t *dims,
-                      int n_specs) {
+static node *new_node(const prim *p, const void *params, int n_in, const pons_array *in, int ndim,
+                      const int64_t *dims, int n_specs) {
   size_t params_bytes = p && params ? round8(p->params_size) + lists_bytes(p, params) : 0;
   size_t bytes = sizeof(node) + (size_t)n_in * sizeof(node *) + 2 * (size_t)ndim * sizeof(int64_t) + params_bytes +
                  (size_t)n_specs * sizeof(spec);
@@ -155,16 +155,16 @@ static pons_array bad_input(const prim *p, int n_in, const pons_array *in) {
   return NULL;
 }
 
-static pons_array make(const prim *p, const void *params, int n_in, const pons_array *in, pons_dtype dtype, int ndim,
-                       const int64_t *dims) {
+static pons_array make(const prim *p, const void *params, int n_in, const pons_array *in, pons_dtype dtype,
+                       int ndim, const int64_t *dims) {
   node *a = new_node(p, params, n_in, in, ndim, dims, 0);
   if (!a) return node_no_memory();
   a->dtype = (uint8_t)dtype;
   return scope_own(a);
 }
 
-pons_array node_make_as(const prim *p, const void *params, int n_in, const pons_array *in, pons_dtype dtype, int ndim,
-                        const int64_t *dims) {
+pons_array node_make_as(const prim *p, const void *params, int n_in, const pons_array *in, pons_dtype dtype,
+                        int ndim, const int64_t *dims) {
   pons_array bad = bad_input(p, n_in, in);
   return bad ? bad : make(p, params, n_in, in, dtype, ndim, dims);
 }
@@ -222,7 +222,8 @@ pons_array node_output(pons_array tuple, int index) {
   return node_make(&prim_output, &params, 1, &tuple);
 }
 
-void node_make_many(const prim *p, const void *params, int n_in, const pons_array *in, pons_array *out, int n_out) {
+void node_make_many(const prim *p, const void *params, int n_in, const pons_array *in, pons_array *out,
+                    int n_out) {
   pons_array tuple = node_make_tuple(p, params, n_in, in);
   for (int i = 0; i < n_out; i++)
     out[i] = node_failed(tuple) ? tuple : tuple->specs ? node_output(tuple, i) : tuple;
@@ -269,7 +270,8 @@ const char *node_text(const node *a) {
   static _Thread_local int next;
   if (!a) return "NULL";
   char *b = buffers[next = (next + 1) % 4];
-  snprintf(b, sizeof buffers[0], "%s %s", shape_text(a->ndim, a->shape), pons_dtype_name((pons_dtype)a->dtype));
+  snprintf(b, sizeof buffers[0], "%s %s", shape_text(a->ndim, a->shape),
+           pons_dtype_name((pons_dtype)a->dtype));
   return b;
 }
 

@@ -29,7 +29,8 @@ static void a_chain_of_a_million_ends_without_recursion(void **state) {
     pons_scope_close(s);
   }
   pons_set(&x, NULL);
-  assert_true(pons_live_arrays() <= before + 1); /* the first scalar belongs to the thread's outermost scope */
+  /* the first scalar belongs to the thread's outermost scope */
+  assert_true(pons_live_arrays() <= before + 1);
 }
 
 static void errors_are_carried_on(void **state) {

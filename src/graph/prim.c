@@ -1,5 +1,5 @@
-/* prim.c: what follows from a primitive's fields (equality, hash, text), finding primitives by name, and the three records that
-   graph/ itself needs. Uses base/. */
+/* prim.c: what follows from a primitive's fields (equality, hash, text), finding primitives by name, and the
+   three records that graph/ itself needs. Uses base/. */
 #include "graph/graph.h"
 #include <pthread.h>
 

@@ -7,7 +7,8 @@ static void print_node(text *t, const tape *walked, int64_t i) {
   if (a->n_out > 1)
     text_add(t, "v%lld %d results", (long long)i, a->n_out);
   else
-    text_add(t, "v%lld %s %s", (long long)i, pons_dtype_name((pons_dtype)a->dtype), shape_text(a->ndim, a->shape));
+    text_add(t, "v%lld %s %s", (long long)i, pons_dtype_name((pons_dtype)a->dtype),
+             shape_text(a->ndim, a->shape));
   switch (item->n_in ? NODE_PENDING : node_state_of(a)) {
     case NODE_READY: text_add(t, " = array\n"); return;
     case NODE_FAILED: text_add(t, " = error: %s\n", error_text(a->error)); return;
@@ -15,7 +16,8 @@ static void print_node(text *t, const tape *walked, int64_t i) {
     case NODE_SCHEDULED: break;
   }
   text_add(t, " = %s", a->prim ? a->prim->name : "array");
-  for (int k = 0; k < item->n_in; k++) text_add(t, " v%lld", (long long)map_get(&walked->index, item->in[k], -1));
+  for (int k = 0; k < item->n_in; k++) text_add(t, " v%lld", (long long)map_get(&walked->index, item->in[k],
+                                                                                -1));
   if (a->params) {
     text_add(t, " {");
     params_print(t, a->prim, a->params);

@@ -1,5 +1,5 @@
-/* scope.c: who owns results. Each thread has a stack of the arrays it made; a scope is a height of that stack, and closing it
-   releases what lies above. Uses node.c through graph.h. */
+/* scope.c: who owns results. Each thread has a stack of the arrays it made; a scope is a height of that
+   stack, and closing it releases what lies above. Uses node.c through graph.h. */
 #include "graph/graph.h"
 #include "graph/scope.h"
 #include <pthread.h>
@@ -66,8 +66,8 @@ pons_array pons_scope_return(pons_scope scope, pons_array a) {
 void pons_scope_return_many(pons_scope scope, const pons_array *arrays, int count) {
   for (int i = 0; i < count; i++) pons_keep(arrays[i]);
   pons_scope_close(scope);
-  /* Room was there before closing unless every array came from outside the scope; only then can this fail, and then the
-     arrays stay kept: a leak at the very end of memory, not a dangling pointer. */
+  /* Room was there before closing unless every array came from outside the scope; only then can this fail,
+     and then the arrays stay kept: a leak at the very end of memory, not a dangling pointer. */
   if (!scope_room((size_t)count)) return;
   for (int i = 0; i < count; i++)
     if (arrays[i]) scope_own(arrays[i]);

@@ -1,4 +1,5 @@
-/* user_error.c: errors made through the public interface: by lib/, by callbacks, by users. Uses base/, graph.h. */
+/* user_error.c: errors made through the public interface: by lib/, by callbacks, by users. Uses base/,
+   graph.h. */
 #include "graph/graph.h"
 
 pons_array pons_fail(const char *op, const char *format, ...) {

@@ -1,4 +1,5 @@
-/* walk.c: snapshots of what arrays are made of, and graphs made again with other inputs. Not recursive: graphs are deep. */
+/* walk.c: snapshots of what arrays are made of, and graphs made again with other inputs. Not recursive:
+   graphs are deep. */
 #include "graph/graph.h"
 #include "graph/scope.h"
 
@@ -122,8 +123,8 @@ static bool replay(const tape *t, pons_array *made) {
   return true;
 }
 
-bool graph_replace(const pons_array *roots, int n_roots, const pons_array *from, const pons_array *to, int n_from,
-                   pons_array *out) {
+bool graph_replace(const pons_array *roots, int n_roots, const pons_array *from, const pons_array *to,
+                   int n_from, pons_array *out) {
   tape t;
   if (!tape_walk(&t, roots, n_roots, from, n_from)) goto no_memory;
   pons_array *made = mem_zalloc((size_t)(t.count ? t.count : 1) * sizeof *made);

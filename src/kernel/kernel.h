@@ -1,7 +1,7 @@
 /* kernel.h: the door of kernel/: loops around scalar expressions.
 
-   A kernel is a short program over values: first its inputs, then one value per instruction. It is run once for each element
-   of an iteration space, with broadcasting given by strides of 0:
+   A kernel is a short program over values: first its inputs, then one value per instruction. It is run once
+   for each element of an iteration space, with broadcasting given by strides of 0:
 
        in 0: float32   in 1: float32     v2 = add v0 v1    v3 = tanh v2    out: v3
 
@@ -23,7 +23,8 @@ typedef enum row {
 typedef struct row_info {
   const char *name;      /* "exp" */
   const char *file_name; /* in .mlxfn: "Exp" */
-  int variant;           /* value of the one state field that tells rows of the same file name apart; -1: no field */
+  /* value of the one state field that tells rows of the same file name apart; -1: no field */
+  int variant;
   int arity;             /* 1, 2, 3 */
   uint16_t types;        /* bit per dtype an operand may have */
   enum { RESULT_SAME, RESULT_BOOL, RESULT_REAL, RESULT_CAST } result;
@@ -59,7 +60,8 @@ typedef struct operand {
   const int64_t *strides;
 } operand;
 
-/* The judge: element by element in double (int64 for integers), slow and plainly right. All operands have the shape of out[0]. */
+/* The judge: element by element in double (int64 for integers), slow and plainly right. All operands have the
+   shape of out[0]. */
 void kernel_interpret(const kernel *k, const operand *in, const operand *out);
 /* "v2 = add v0 v1 float32; ..." for PONS_SHOW and tests. */
 void kernel_print(text *t, const kernel *k);

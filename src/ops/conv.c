@@ -85,7 +85,8 @@ static pons_array conv_cropped(conv_lists *l, int groups, bool flip, pons_array 
   for (int i = 0; i < n; i++) {
     const int64_t d = l->input[i];
     if (l->low[i] <
-        0) { /* so many places of the spread input go: those of the first elements, and some before the next one */
+        /* so many places of the spread input go: those of the first elements, and some before the next one */
+        0) {
       const int64_t first = (-l->low[i] + d - 1) / d;
       l->low[i] += first * d;
       start[i + 1] = first;

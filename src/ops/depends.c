@@ -30,7 +30,7 @@ const prim prim_stop_gradient = {.name = "StopGradient",
 
 pons_array pons_stop_gradient(pons_array x) { return node_make(&prim_stop_gradient, NULL, 1, &x); }
 
-/* ---- Depends: in[0 .. count) are handed on, once all of in are computed. With one value it is a view. ---- */
+/* ---- Depends: in[0 .. count) are handed on, once all of in are computed. With one value it is a view. -- */
 
 static int depends_outputs(const void *params, int n_in) {
   const int count = ((const depends_params *)params)->count;

@@ -1,7 +1,9 @@
-/* infer_test.c: what infer and view make of parameters that no constructor would pass on: those of a damaged or hostile file.
+/* infer_test.c: what infer and view make of parameters that no constructor would pass on: those of a damaged
+   or hostile file.
 
-   Nodes of every primitive are made from drawn parameters and drawn operands. Most are refused. What is accepted has a shape, its
-   view stays inside its operand, and evaluating it ends in a value or an error. Run it under the sanitizers. */
+   Nodes of every primitive are made from drawn parameters and drawn operands. Most are refused. What is
+   accepted has a shape, its view stays inside its operand, and evaluating it ends in a value or an error. Run
+   it under the sanitizers. */
 #include "ops/ops.h"
 #include <pons/pons.h>
 #include <setjmp.h>

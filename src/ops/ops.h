@@ -32,7 +32,8 @@ extern const prim prim_softmax, prim_logsumexp, prim_rms_norm, prim_rms_norm_vjp
 
 /* ---- checks.c: what constructors and infer functions ask about their operands ---- */
 
-/* The first operand that is missing or carries an error, as an array that carries one; NULL if all are sound. */
+/* The first operand that is missing or carries an error, as an array that carries one; NULL if all are
+   sound. */
 pons_array operand_fault(const char *op, int n, const pons_array *in);
 /* `x` itself as a result: owned by the innermost scope too. */
 pons_array same_array(pons_array x);

@@ -1,5 +1,5 @@
-/* ops_for_tests.h: how tests of ops compare: a result by its text, a graph by the names of its primitives, an error by its message.
-   For *_test.c of this folder alone. */
+/* ops_for_tests.h: how tests of ops compare: a result by its text, a graph by the names of its primitives, an
+   error by its message. For *_test.c of this folder alone. */
 #ifndef OPS_FOR_TESTS_H
 #define OPS_FOR_TESTS_H
 #include "ops/ops.h"

@@ -1,7 +1,8 @@
 /* params.h: parameter structs of the primitives, in the order .mlxfn stores their fields.
 
-   The record `prim_<name>` of each stands beside its constructor in the family's file; ops.c lists them all. Elementwise
-   primitives are rows of kernel/elementwise.def. Backends read this file and the rows, nothing else of ops/. */
+   The record `prim_<name>` of each stands beside its constructor in the family's file; ops.c lists them all.
+   Elementwise primitives are rows of kernel/elementwise.def. Backends read this file and the rows, nothing
+   else of ops/. */
 #ifndef OPS_PARAMS_H
 #define OPS_PARAMS_H
 #include "base/base.h"
@@ -9,23 +10,28 @@
 /* "AsType" (the row `cast`) and "View" */
 typedef struct cast_params { pons_dtype dtype; } cast_params;
 
-/* Fields "not in files" have no place in .mlxfn: their value follows from what a file says of the node's results. */
+/* Fields "not in files" have no place in .mlxfn: their value follows from what a file says of the node's
+   results. */
 
 /* ---- creation ---- */
-/* "Arange": element i is start + i * ((start + step) - start), the ends formed in the result's dtype. Result: shape (n), dtype. */
+/* "Arange": element i is start + i * ((start + step) - start), the ends formed in the result's dtype. Result:
+   shape (n), dtype. */
 typedef struct arange_params { double start, stop, step; pons_dtype dtype; /* not in files: the node's own */ } arange_params;
 /* "Full": in[0] (already broadcast to the result's shape) copied to memory of its own. No parameters. */
 
 /* ---- shape; all are views of in[0] but Concatenate and Pad ---- */
-typedef struct shape_params { ints shape; } shape_params; /* Reshape, Broadcast (further inputs lend their shapes) */
-typedef struct axes_params { ints axes; } axes_params;    /* Transpose, Squeeze, ExpandDims (positions in the result, ascending), BroadcastAxes */
+/* Reshape, Broadcast (further inputs lend their shapes) */
+typedef struct shape_params { ints shape; } shape_params;
+/* Transpose, Squeeze, ExpandDims (positions in the result, ascending), BroadcastAxes */
+typedef struct axes_params { ints axes; } axes_params;
 typedef struct flatten_params { int start_axis, end_axis; } flatten_params;
 typedef struct unflatten_params { int axis; ints shape; } unflatten_params;
 typedef struct as_strided_params { ints shape, strides; int64_t offset; } as_strided_params;
 typedef struct axis_params { int axis; } axis_params; /* Concatenate, Sort, ArgSort, GatherAxis */
 typedef struct split_params { ints indices; int axis; } split_params; /* indices.n + 1 results, views */
 typedef struct pad_params { ints axes, low, high; } pad_params;      /* in: x, 0-d value */
-typedef struct slice_params { ints start, end, strides; } slice_params; /* one each per axis; end may be -(n+1) for negative strides */
+/* one each per axis; end may be -(n+1) for negative strides */
+typedef struct slice_params { ints start, end, strides; } slice_params;
 typedef struct slice_update_params { int kind; /* pons_scatter_mode */ ints start, end, strides; } slice_update_params;
 typedef struct dynamic_slice_params { ints axes, slice_size; } dynamic_slice_params;
 typedef struct number_of_elements_params { ints axes; bool inverted; pons_dtype dtype; } number_of_elements_params;
@@ -52,17 +58,21 @@ typedef struct conv_params {
 } conv_params;
 
 /* ---- indexing ---- */
-typedef struct gather_params { ints axes, slice_sizes; } gather_params;     /* in: x, one index array per axis, of one shape */
-typedef struct scatter_params { int kind; /* pons_scatter_mode */ ints axes; } scatter_params; /* in: x, indices..., updates */
+/* in: x, one index array per axis, of one shape */
+typedef struct gather_params { ints axes, slice_sizes; } gather_params;
+/* in: x, indices..., updates */
+typedef struct scatter_params { int kind; /* pons_scatter_mode */ ints axes; } scatter_params;
 enum { SCATTER_AXIS_SUM, SCATTER_AXIS_NONE };
 typedef struct scatter_axis_params { int kind, axis; } scatter_axis_params; /* in: x, indices, updates */
 /* "MaskedScatter": in: dst, mask, src, all with a leading batch axis; no parameters */
 
 /* ---- random ---- */
-typedef struct random_bits_params { ints shape; int width; } random_bits_params; /* in: keys uint32 (..., 2) */
+/* in: keys uint32 (..., 2) */
+typedef struct random_bits_params { ints shape; int width; } random_bits_params;
 
 /* ---- composite: each has a decomposition ---- */
-typedef struct norm_params { float eps; } norm_params; /* RMSNorm (x, w), LayerNorm (x, w, b), RMSNormVJP, LayerNormVJP */
+/* RMSNorm (x, w), LayerNorm (x, w, b), RMSNormVJP, LayerNormVJP */
+typedef struct norm_params { float eps; } norm_params;
 typedef struct rope_params { int dims; bool traditional; float base, scale; bool forward; } rope_params;
 typedef struct attention_params { float scale; bool causal, has_sinks, output_logsumexp, force_fused; } attention_params;
 #endif

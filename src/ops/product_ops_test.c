@@ -1,4 +1,5 @@
-/* product_ops_test.c: products, convolutions, softmax and composites, random keys: graphs as MLX writes them, messages. */
+/* product_ops_test.c: products, convolutions, softmax and composites, random keys: graphs as MLX writes them,
+   messages. */
 #include "ops/ops_for_tests.h"
 #include <math.h>
 
@@ -79,7 +80,8 @@ static void composites(void **unused) {
 static void random_keys(void **unused) {
   (void)unused;
   check(pons_random_key(7), "[0, 7] uint32");
-  check(pons_random_bits(PONS_SHAPE(3), 4, pons_random_key(0)), "[4146024105, 1351547692, 2718843009] uint32");
+  check(pons_random_bits(PONS_SHAPE(3), 4, pons_random_key(0)),
+        "[4146024105, 1351547692, 2718843009] uint32");
   /* as MLX after mx.random.seed(1234) */
   pons_random_seed(1234);
   check(pons_random_uniform(pons_float(0), pons_float(1), PONS_SHAPE(3), PONS_FLOAT32, NULL),

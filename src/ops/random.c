@@ -1,5 +1,6 @@
 /* random.c: RandomBits, and keys. Numbers come from Threefry 2x32 with 20 rounds (Salmon et al. 2011), the
-   same bits as MLX's for the same key; distributions made of them are in lib/array/distributions.c. Uses graph/. */
+   same bits as MLX's for the same key; distributions made of them are in lib/array/distributions.c. Uses
+   graph/. */
 #include "ops/ops.h"
 #include <stdatomic.h>
 

@@ -1,5 +1,6 @@
-/* compile.c: functions with kept plans. For each signature (dtypes and shapes of the inputs, which of them are weak, and the
-   device) the function is called once on placeholders, and what comes out is planned; later calls run the plan on buffers:
+/* compile.c: functions with kept plans. For each signature (dtypes and shapes of the inputs, which of them
+   are weak, and the device) the function is called once on placeholders, and what comes out is planned; later
+   calls run the plan on buffers:
 
        compiled ── variants, the latest first ── plan ── job, idle or in use
 

@@ -1,5 +1,6 @@
 /* op_table_test.c: every conformance case, in all its dtypes, written to a .mlxfn file with its inputs and
-   results beside it and a manifest over all. op_table_values_test.py runs the files through the interpreter and MLX.
+   results beside it and a manifest over all. op_table_values_test.py runs the files through the interpreter
+   and MLX.
 
    usage: op_table_test [FOLDER] */
 #include "conformance_cases.h"

@@ -1,5 +1,5 @@
-/* mlxfn_mutations_test.c: what the fuzzer does, for a few seconds and the same each time: every file of tests/fixtures
-   cut short and altered, imported, shown and called. */
+/* mlxfn_mutations_test.c: what the fuzzer does, for a few seconds and the same each time: every file of
+   tests/fixtures cut short and altered, imported, shown and called. */
 #include "mlxfn_fuzz.c"
 #include <dirent.h>
 #include <stdlib.h>

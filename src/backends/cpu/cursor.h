@@ -19,8 +19,8 @@ typedef struct cursor {
 
 /* `lists` stride lists of n follow. Neighbouring axes that every list walks as one are joined. */
 cursor cursor_new(int n, const int64_t *dims, int lists, ...);
-/* The same in place, and a copy: what lies behind the axes is not touched. A cursor is 1.6 KiB, which counts where
-   there is little else to do. */
+/* The same in place, and a copy: what lies behind the axes is not touched. A cursor is 1.6 KiB, which counts
+   where there is little else to do. */
 void cursor_set(cursor *c, int n, const int64_t *dims, int lists, ...);
 void cursor_copy(cursor *to, const cursor *from);
 /* Puts the cursor at the linear position `index`. */

@@ -33,7 +33,8 @@ static void fill_panel(const gemm *g, int64_t p, int64_t k, int64_t j, int64_t n
   for (int64_t end = j + n; j < end; j += GEMM_STRIP)
     for (int64_t r = p; r < p + k; r++, panel += GEMM_STRIP * size) {
       int64_t width = smaller(end - j, GEMM_STRIP);
-      cpu_lanes()->load[any]((const char *)g->b + (r * g->b_row + j * g->b_col) * size, g->b_col, width, panel);
+      cpu_lanes()->load[any]((const char *)g->b + (r * g->b_row + j * g->b_col) * size, g->b_col, width,
+                             panel);
       memset(panel + width * size, 0, (size_t)((GEMM_STRIP - width) * size));
     }
 }

@@ -31,8 +31,8 @@ void blas_report(text *json); /* an object */
 
 enum { GEMM_STRIP = 16 }; /* columns of b that lie together in a panel */
 typedef struct gemm_loops {
-  /* c[i * c_row + j] += alpha * sum over p < k of a[i * a_row + p * a_col] * b(p, j), for i < m, j < n. The panel
-     holds b strip by strip: (n / GEMM_STRIP rounded up, k, GEMM_STRIP). */
+  /* c[i * c_row + j] += alpha * sum over p < k of a[i * a_row + p * a_col] * b(p, j), for i < m, j < n. The
+     panel holds b strip by strip: (n / GEMM_STRIP rounded up, k, GEMM_STRIP). */
   void (*add[LANE_KINDS])(int64_t m, int64_t n, int64_t k, float alpha, const void *a, int64_t a_row,
                           int64_t a_col, const void *panel, void *c, int64_t c_row);
 } gemm_loops;

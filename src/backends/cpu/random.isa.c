@@ -1,5 +1,5 @@
-/* random.isa.c: Threefry (base/threefry.c says what it is) for a run of counters, written so that it vectorises.
-   Built once per instruction set. Uses cpu/lanes.h. */
+/* random.isa.c: Threefry (base/threefry.c says what it is) for a run of counters, written so that it
+   vectorises. Built once per instruction set. Uses cpu/lanes.h. */
 #include "backends/cpu/lanes.h"
 
 #define ROUND(by) x += y, y = (y << (by) | y >> (32 - (by))) ^ x;

@@ -19,7 +19,8 @@ typedef struct random_job {
 
 enum { PAIRS = 8 * TILE };
 
-/* n words from word `index` on; the last word may be cut. In the order of a little-endian machine, as all are. */
+/* n words from word `index` on; the last word may be cut. In the order of a little-endian machine, as all
+   are. */
 static void put(const random_job *j, unsigned char *to, int64_t index, const uint32_t *words, int64_t n) {
   memcpy(to + 4 * index, words, (size_t)smaller(4 * n, j->bytes - 4 * index));
 }

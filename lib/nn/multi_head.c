@@ -1,4 +1,4 @@
-/* attention.c: multi-head attention (Vaswani et al. 2017, arXiv:1706.03762). */
+/* multi_head.c: multi-head attention (Vaswani et al. 2017, arXiv:1706.03762). */
 #include "parameters.h"
 #include <math.h>
 #include <stdio.h>

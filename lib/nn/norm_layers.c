@@ -1,4 +1,4 @@
-/* norm.c: layer, RMS, group and batch normalisation. */
+/* norm_layers.c: layer, RMS, group and batch normalisation. */
 #include "parameters.h"
 
 static bool add_pair(pons_named p, const char *prefix, int64_t n, const char *ones, const char *zeros) {

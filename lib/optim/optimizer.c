@@ -1,4 +1,4 @@
-/* update.c: one step of SGD, Adam or AdamW for each parameter, with the formulas of mlx.optimizers. Nothing
+/* optimizer.c: one step of SGD, Adam or AdamW for each parameter, with the formulas of mlx.optimizers. Nothing
    is evaluated here. */
 #include <pons/optim.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* show.c: a file as a listing, as JSON and as a Graphviz graph. Uses export.h. */
+/* file_listing.c: a file as a listing, as JSON and as a Graphviz graph. Uses export.h. */
 #include "export/export.h"
 #include <math.h>
 
