@@ -68,11 +68,11 @@ def mlx_digits():
     class Digits(nn.Module):
         def __init__(self):
             super().__init__()
-            self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
-            self.conv2 = nn.Conv2d(16, 32, 3, padding=1)
+            self.conv1 = nn.Conv2d(1, 32, 3, padding=1)
+            self.conv2 = nn.Conv2d(32, 64, 3, padding=1)
             self.pool = nn.MaxPool2d(2)
-            self.hidden = nn.Linear(4 * 4 * 32, 64)
-            self.out = nn.Linear(64, 10)
+            self.hidden = nn.Linear(4 * 4 * 64, 128)
+            self.out = nn.Linear(128, 10)
 
         def __call__(self, x):
             x = self.pool(nn.relu(self.conv2(nn.relu(self.conv1(x)))))

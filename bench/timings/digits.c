@@ -4,7 +4,7 @@
        (64, 8, 8, 1) - conv 3x3 - relu - conv 3x3 - relu - max pool 2x2 - linear - relu - linear - (64, 10) */
 #include "timings.h"
 
-enum { BATCH = 64, SIDE = 8, FIRST = 16, SECOND = 32, HIDDEN = 64, CLASSES = 10 };
+enum { BATCH = 64, SIDE = 8, FIRST = 32, SECOND = 64, HIDDEN = 128, CLASSES = 10 };
 
 static pons_named parameters, state;
 static pons_trainer trainer;

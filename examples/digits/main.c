@@ -20,7 +20,7 @@ static void usage(FILE *to) {
         "\n"
         "  --data FILE   images and labels (data/digits.npz)\n"
         "  --out DIR     where the two files go (.)\n"
-        "  --epochs N    passes over the training images, 1 to 200 (15)\n"
+        "  --epochs N    passes over the training images, 1 to 200 (20)\n"
         "  --batch N     images per step (64)\n"
         "  --seed N      of the shuffle, the first weights and the dropout (7)\n"
         "  --quiet       no progress bar\n",
@@ -108,7 +108,7 @@ static int run(const options *o, const data *d, pons_named parameters) {
 }
 
 int main(int n, char **words) {
-  options o = {.data = "data/digits.npz", .out = ".", .epochs = 15, .batch = 64, .seed = 7};
+  options o = {.data = "data/digits.npz", .out = ".", .epochs = 20, .batch = 64, .seed = 7};
   const int stop = parse(n, words, &o);
   if (stop) return stop == 1 ? 0 : 2;
   data d = {NULL, NULL, NULL, NULL};

@@ -1,10 +1,10 @@
 /* model.c: the network.
 
-       (n, 8, 8, 1) - conv 3x3 - relu - conv 3x3 - relu - max pool 2x2 - (n, 4, 4, 32) - linear - relu -
+       (n, 8, 8, 1) - conv 3x3 - relu - conv 3x3 - relu - max pool 2x2 - (n, 4, 4, 64) - linear - relu -
        linear - (n, 10) */
 #include "digits.h"
 
-enum { FIRST = 16, SECOND = 32, HIDDEN = 64 };
+enum { FIRST = 32, SECOND = 64, HIDDEN = 128 };
 
 bool model_init(pons_named p, uint64_t seed) {
   pons_scope s = pons_scope_open();
@@ -26,7 +26,7 @@ static pons_array forward(pons_named p, pons_array images, pons_array key) {
   pons_array x = pons_relu(pons_conv_layer(p, "conv1", images, .padding = PONS_AXES(1)));
   x = pons_relu(pons_conv_layer(p, "conv2", x, .padding = PONS_AXES(1)));
   x = pons_flatten(pons_max_pool2d(x, 2, 0), 1, -1);
-  if (key) x = pons_dropout(x, 0.25f, key);
+  if (key) x = pons_dropout(x, 0.5f, key);
   return pons_linear(p, "out", pons_relu(pons_linear(p, "hidden", x)));
 }
 
