@@ -55,9 +55,6 @@ bool dtype_is_inexact(pons_dtype d); /* float or complex */
 pons_dtype dtype_promote_weak(pons_dtype a, bool a_weak, pons_dtype b, bool b_weak);
 /* The float dtype in which a function such as exp computes x: float32 for integers. */
 pons_dtype dtype_at_least_float(pons_dtype d);
-const char *dtype_npy(pons_dtype d); /* "<f4"; bfloat16 is "<V2", as MLX has it */
-bool dtype_from_npy(const char *text, pons_dtype *out);
-bool dtype_from_name(const char *name, pons_dtype *out);
 /* One element to and from a double (complex: real part), for printing, scalars and slow paths. */
 double dtype_read(pons_dtype d, const void *p);
 void dtype_write(pons_dtype d, void *p, double value);

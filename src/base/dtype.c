@@ -9,41 +9,20 @@ typedef struct complex_pair {
 } complex_pair;
 
 typedef struct dtype_row {
-  const char *name, *npy;
+  const char *name;
   uint8_t size, kind;
 } dtype_row;
 
 static const dtype_row rows[PONS_DTYPE_COUNT] = {
-#define DTYPE(constant, name, type, kind, npy) {#name, npy, sizeof(type), KIND_##kind},
+#define DTYPE(constant, name, type, kind) {#name, sizeof(type), KIND_##kind},
 #include "base/dtype.def"
 };
 
 size_t pons_dtype_size(pons_dtype d) { return dtype_is_valid((int)d) ? rows[d].size : 0; }
 const char *pons_dtype_name(pons_dtype d) { return dtype_is_valid((int)d) ? rows[d].name : "invalid dtype"; }
-const char *dtype_npy(pons_dtype d) { return rows[d].npy; }
 dtype_kind dtype_kind_of(pons_dtype d) { return (dtype_kind)rows[d].kind; }
 bool dtype_is_inexact(pons_dtype d) { return rows[d].kind >= KIND_FLOAT; }
 pons_dtype dtype_at_least_float(pons_dtype d) { return dtype_is_inexact(d) ? d : PONS_FLOAT32; }
-
-bool dtype_from_name(const char *name, pons_dtype *out) {
-  for (int d = 0; d < PONS_DTYPE_COUNT; d++) {
-    if (strcmp(name, rows[d].name) != 0) continue;
-    *out = (pons_dtype)d;
-    return true;
-  }
-  return false;
-}
-
-/* '<', '=' and '|' all mean the order of bytes here: of machines whose greatest byte comes last. */
-bool dtype_from_npy(const char *text, pons_dtype *out) {
-  if (text[0] != '<' && text[0] != '=' && text[0] != '|') return false;
-  for (int d = 0; d < PONS_DTYPE_COUNT; d++) {
-    if (strcmp(text + 1, rows[d].npy + 1) != 0) continue;
-    *out = (pons_dtype)d;
-    return true;
-  }
-  return false;
-}
 
 /* ---- promotion ----------------------------------------------------------------------------------------- */
 

@@ -73,7 +73,6 @@ bool device_knows(const device *d, const char *prim);
 typedef struct pons_stream_s stream;
 stream *stream_current(void); /* of this thread: pons_set_stream, or the default one of the default device */
 device *stream_device(const stream *s);
-int stream_index(const stream *s);
 /* Runs job(context) after all earlier jobs of the stream: on this thread at once if the stream has nothing to
    do and `inline_ok`, else on the stream's thread. False: no memory; then the job has not run and will
    not. */

@@ -105,7 +105,6 @@ typedef struct job {
 
 struct pons_stream_s {
   device *device;
-  int index;
   pthread_mutex_t lock;
   pthread_cond_t work, idle;
   job *head, *tail;
@@ -119,13 +118,11 @@ struct pons_stream_s {
 static pthread_mutex_t streams_lock = PTHREAD_MUTEX_INITIALIZER;
 static stream *streams; /* never freed: any thread may hold one */
 static stream defaults[MAX_DEVICES];
-static int stream_count;
 static pthread_once_t defaults_once = PTHREAD_ONCE_INIT;
 static _Thread_local stream *current; /* NULL: the default device's */
 
 static void stream_begin(stream *s, device *d) {
   s->device = d;
-  s->index = stream_count++;
   pthread_mutex_init(&s->lock, NULL);
   pthread_cond_init(&s->work, NULL);
   pthread_cond_init(&s->idle, NULL);
@@ -158,7 +155,6 @@ static stream *default_stream(const device *d) {
 
 stream *stream_current(void) { return current != NULL ? current : default_stream(device_default()); }
 device *stream_device(const stream *s) { return s->device; }
-int stream_index(const stream *s) { return s->index; }
 
 static device *device_or_error(const char *op, const char *name) {
   device *d = name == NULL ? NULL : device_named(name);

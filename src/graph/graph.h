@@ -104,7 +104,6 @@ struct prim {
 /* Defined in ops/ops.c, ended by NULL: the only place that knows every primitive, elementwise rows
    included. */
 extern const prim *const pons_prims[];
-const prim *prim_named(const char *name); /* by record name; NULL if there is none */
 /* From fields: */
 bool params_equal(const prim *p, const void *a, const void *b);
 uint64_t params_hash(const prim *p, const void *params);
@@ -230,10 +229,6 @@ typedef struct tape {
 /* `stop` (may be NULL) are leaves whatever they are made of. False: no memory. */
 bool tape_walk(tape *t, node *const *roots, int n_roots, node *const *stop, int n_stop);
 void tape_free(tape *t);
-/* The roots again with from[i] replaced by to[i], everything on the way made anew from its primitive; what
-   does not depend on `from` is shared. Shapes are inferred again. Results belong to the scope. */
-bool graph_replace(const pons_array *roots, int n_roots, const pons_array *from, const pons_array *to,
-                   int n_from, pons_array *out);
 /* The graph as text, a line per node: "v2 float32 (2, 3) = Add v0 v1". */
 void graph_print(text *t, const pons_array *roots, int n_roots);
 

@@ -82,7 +82,7 @@ static void wrapped_data_is_not_copied_and_is_given_back(void **state) {
 static void every_record_is_sound(void **state) {
   (void)state;
   for (const prim *const *p = pons_prims; *p; p++) {
-    assert_ptr_equal(prim_named((*p)->name), *p); /* names are unique */
+    for (const prim *const *q = pons_prims; q < p; q++) assert_string_not_equal((*q)->name, (*p)->name);
     assert_true((*p)->infer || (*p)->row);
     if ((*p)->row) assert_true((*p)->row >= 1 && (*p)->row <= ROW_COUNT);
     for (const field *f = (*p)->fields; f->name; f++) assert_true(f->offset < (*p)->params_size);

@@ -1,7 +1,6 @@
-/* prim.c: what follows from a primitive's fields (equality, hash, text), finding primitives by name, and the
+/* prim.c: what follows from a primitive's fields (equality, hash, text), and the
    three records that graph/ itself needs. Uses base/. */
 #include "graph/graph.h"
-#include <pthread.h>
 
 static const void *member(const void *params, const field *f) { return (const char *)params + f->offset; }
 static const ints *as_ints(const void *at) { return at; }
@@ -89,27 +88,6 @@ const field *prim_field(const prim *p, const char *name) {
   for (const field *f = p->fields; f->name; f++)
     if (strcmp(f->name, name) == 0) return f;
   return NULL;
-}
-
-/* ---- by name: a table filled once, open addressing ---- */
-
-enum { NAME_ROOM = 1024 };
-static const prim *by_name[NAME_ROOM];
-static pthread_once_t by_name_once = PTHREAD_ONCE_INIT;
-
-static size_t name_place(const char *name) {
-  size_t i = hash_bytes(name, strlen(name), 0) % NAME_ROOM;
-  while (by_name[i] && strcmp(by_name[i]->name, name) != 0) i = (i + 1) % NAME_ROOM;
-  return i;
-}
-
-static void fill_by_name(void) {
-  for (const prim *const *p = pons_prims; *p; p++) by_name[name_place((*p)->name)] = *p;
-}
-
-const prim *prim_named(const char *name) {
-  pthread_once(&by_name_once, fill_by_name);
-  return by_name[name_place(name)];
 }
 
 /* ---- records of graph/ itself ---- */

@@ -1,7 +1,5 @@
-/* walk.c: snapshots of what arrays are made of, and graphs made again with other inputs. Not recursive:
-   graphs are deep. */
+/* walk.c: snapshots of what arrays are made of. Not recursive: graphs are deep. */
 #include "graph/graph.h"
-#include "graph/scope.h"
 
 uint64_t walk_epoch(void) {
   static uint64_t latest;
@@ -92,57 +90,4 @@ void tape_free(tape *t) {
   mem_free(t->at);
   map_free(&t->index);
   memset(t, 0, sizeof *t);
-}
-
-/* ---- the same graph on other inputs ---- */
-
-static pons_array make_again(const node *a, int n_in, const pons_array *in) {
-  if (a->prim == &prim_output) return node_output(in[0], ((const output_params *)a->params)->index);
-  if (a->n_out > 1) return node_make_tuple(a->prim, a->params, n_in, in);
-  return node_make(a->prim, a->params, n_in, in);
-}
-
-/* made[i] becomes the new node for item i: itself where nothing below changed. */
-static bool replay(const tape *t, pons_array *made) {
-  size_t most = 1;
-  for (int64_t i = 0; i < t->count; i++)
-    if ((size_t)t->at[i].n_in > most) most = (size_t)t->at[i].n_in;
-  pons_array *in = mem_alloc(most * sizeof *in);
-  if (!in) return false;
-  for (int64_t i = 0; i < t->count; i++) {
-    const tape_item *item = &t->at[i];
-    if (made[i]) continue;
-    bool changed = false;
-    for (int k = 0; k < item->n_in; k++) {
-      in[k] = made[map_get(&t->index, item->in[k], 0)];
-      changed |= in[k] != item->in[k];
-    }
-    made[i] = changed ? make_again(item->node, item->n_in, in) : item->node;
-  }
-  mem_free(in);
-  return true;
-}
-
-bool graph_replace(const pons_array *roots, int n_roots, const pons_array *from, const pons_array *to,
-                   int n_from, pons_array *out) {
-  tape t;
-  if (!tape_walk(&t, roots, n_roots, from, n_from)) goto no_memory;
-  pons_array *made = mem_zalloc((size_t)(t.count ? t.count : 1) * sizeof *made);
-  if (!made) {
-    tape_free(&t);
-    goto no_memory;
-  }
-  for (int i = 0; i < n_from; i++) {
-    const int64_t at = map_get(&t.index, from[i], -1);
-    if (at >= 0) made[at] = to[i];
-  }
-  const bool fine = replay(&t, made) && scope_room((size_t)n_roots);
-  for (int i = 0; fine && i < n_roots; i++) /* the scope's own reference: what did not change is the caller's so far */
-    out[i] = scope_own(pons_keep(made[map_get(&t.index, roots[i], 0)]));
-  mem_free(made);
-  tape_free(&t);
-  if (fine) return true;
-no_memory:
-  for (int i = 0; i < n_roots; i++) out[i] = node_error(fail_no_memory("graph_replace"));
-  return false;
 }

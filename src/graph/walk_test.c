@@ -1,4 +1,4 @@
-/* walk_test.c: graphs as text, and the same graph on other inputs. */
+/* walk_test.c: snapshots of graphs, and graphs as text. */
 #include "graph/graph.h"
 #include <pons/ops.h>
 #include <setjmp.h>
@@ -28,48 +28,6 @@ static void operands_stand_before_users_and_once(void **state) {
   pons_scope_close(s);
 }
 
-static void replacing_makes_only_what_depends_on_it(void **state) {
-  (void)state;
-  pons_scope s = pons_scope_open();
-  pons_array x = node_placeholder(PONS_FLOAT32, 1, two), w = node_placeholder(PONS_FLOAT32, 1, two);
-  pons_array shared = pons_exp(w), y = pons_add(pons_negative(x), shared);
-  pons_array z = pons_array_from((float[]){1, 2}, PONS_SHAPE(2), PONS_FLOAT32), out = NULL;
-  assert_true(graph_replace(&y, 1, &x, &z, 1, &out));
-  assert_ptr_not_equal(out, y);
-  assert_ptr_equal(out->in[1], shared);
-  shows(out, "v0 float32 (2) = array\n"
-             "v1 float32 (2) = Negative v0\n"
-             "v2 float32 (2) = Input\n"
-             "v3 float32 (2) = Exp v2\n"
-             "v4 float32 (2) = Add v1 v3\n"
-             "return v4\n");
-  pons_scope_close(s);
-}
-
-static void shapes_are_inferred_again(void **state) {
-  (void)state;
-  pons_scope s = pons_scope_open();
-  pons_array x = node_placeholder(PONS_FLOAT32, 1, two);
-  pons_array y = pons_exp(x), out = NULL;
-  pons_array z = pons_array_from((float[]){1, 2, 3}, PONS_SHAPE(3), PONS_FLOAT32);
-  assert_true(graph_replace(&y, 1, &x, &z, 1, &out));
-  assert_int_equal(pons_dim(out, 0), 3);
-  pons_scope_close(s);
-}
-
-static void results_of_one_primitive_stay_together(void **state) {
-  (void)state;
-  pons_scope s = pons_scope_open();
-  const int64_t four[] = {4};
-  pons_array x = node_placeholder(PONS_FLOAT32, 1, four), parts[2], out[2];
-  pons_split(x, 2, 0, parts);
-  pons_array z = pons_array_from((float[]){1, 2, 3, 4}, PONS_SHAPE(4), PONS_FLOAT32);
-  assert_true(graph_replace(parts, 2, &x, &z, 1, out));
-  assert_ptr_equal(out[0]->in[0], out[1]->in[0]);
-  assert_int_equal(pons_dim(out[1], 0), 2);
-  pons_scope_close(s);
-}
-
 static void a_snapshot_holds_its_nodes(void **state) {
   (void)state;
   const int64_t before = pons_live_arrays();
@@ -87,9 +45,6 @@ static void a_snapshot_holds_its_nodes(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_stand_before_users_and_once),
-      cmocka_unit_test(replacing_makes_only_what_depends_on_it),
-      cmocka_unit_test(shapes_are_inferred_again),
-      cmocka_unit_test(results_of_one_primitive_stay_together),
       cmocka_unit_test(a_snapshot_holds_its_nodes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
