@@ -138,6 +138,14 @@ void parallel_for(int64_t pieces, void (*body)(void *context, int64_t piece), vo
 int parallel_threads(void);
 void parallel_set_threads(int count);
 int64_t time_ns(void); /* monotonic */
+/* Between two looks at what another thread will change. */
+static inline void pause_briefly(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
 
 /* ---- libraries at run time (load.c) ---- */
 

@@ -14,14 +14,6 @@
 
 enum { SPIN_NS = 10000 };
 
-static inline void pause_briefly(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
-
 /* ---- events -------------------------------------------------------------------------------------------- */
 
 struct event {

@@ -27,6 +27,10 @@ typedef enum field_type { /* how .mlxfn stores it */
   FIELD_AXES64,  /* ints: vec<u64> */
   FIELD_FUNCTION /* pons_function, counted by the node; never stored */
 } field_type;
+/* Is the member an `ints`? */
+static inline bool field_is_list(field_type type) {
+  return type == FIELD_INTS || type == FIELD_STRIDES || type == FIELD_AXES64;
+}
 typedef struct field {
   const char *name;
   field_type type;

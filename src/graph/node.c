@@ -77,16 +77,12 @@ void pons_set(pons_array *slot, pons_array value) {
 
 /* ---- making ---- */
 
-static bool is_list(field_type type) {
-  return type == FIELD_INTS || type == FIELD_STRIDES || type == FIELD_AXES64;
-}
-
 static size_t round8(size_t n) { return (n + 7) & ~(size_t)7; }
 
 static size_t lists_bytes(const prim *p, const void *params) {
   size_t bytes = 0;
   for (const field *f = p->fields; f->name; f++)
-    if (is_list(f->type)) bytes += (size_t)((const ints *)((const char *)params + f->offset))->n * sizeof(int64_t);
+    if (field_is_list(f->type)) bytes += (size_t)((const ints *)((const char *)params + f->offset))->n * sizeof(int64_t);
   return bytes;
 }
 
@@ -96,7 +92,7 @@ static void copy_params(const prim *p, const void *params, char *at) {
   int64_t *free_place = (int64_t *)(at + round8(p->params_size));
   for (const field *f = p->fields; f->name; f++) {
     if (f->type == FIELD_FUNCTION) pons_function_keep(*(pons_function *)(at + f->offset));
-    if (!is_list(f->type)) continue;
+    if (!field_is_list(f->type)) continue;
     ints *list = (ints *)(at + f->offset);
     if (list->n) memcpy(free_place, list->at, (size_t)list->n * sizeof(int64_t));
     list->at = free_place;

@@ -5,10 +5,6 @@
 static const void *member(const void *params, const field *f) { return (const char *)params + f->offset; }
 static const ints *as_ints(const void *at) { return at; }
 
-static bool is_list(field_type type) {
-  return type == FIELD_INTS || type == FIELD_STRIDES || type == FIELD_AXES64;
-}
-
 static size_t field_size(field_type type) {
   switch (type) {
     case FIELD_BOOL: return sizeof(bool);
@@ -29,7 +25,7 @@ static size_t field_size(field_type type) {
 bool params_equal(const prim *p, const void *a, const void *b) {
   for (const field *f = p->fields; f->name; f++) {
     const void *x = member(a, f), *y = member(b, f);
-    if (is_list(f->type)) {
+    if (field_is_list(f->type)) {
       const ints *u = x, *v = y;
       if (u->n != v->n) return false;
       if (u->n && memcmp(u->at, v->at, (size_t)u->n * sizeof *u->at) != 0) return false;
@@ -44,7 +40,7 @@ uint64_t params_hash(const prim *p, const void *params) {
   uint64_t h = (uintptr_t)p;
   for (const field *f = p->fields; f->name; f++) {
     const void *x = member(params, f);
-    if (is_list(f->type)) {
+    if (field_is_list(f->type)) {
       const ints *u = x;
       h = hash_bytes(&u->n, sizeof u->n, h);
       if (u->n) h = hash_bytes(u->at, (size_t)u->n * sizeof *u->at, h);
