@@ -179,7 +179,7 @@ static void fail_each_allocation(double (*work)(void)) {
   if (!pons_ok()) print_error("%s\n", pons_error());
   assert_true(pons_ok() && !isnan(expected));
   int64_t live = pons_live_arrays(), failed = 0, unnoticed = 0;
-  size_t active = pons_active_memory();
+  size_t active = pons_get_active_memory();
   for (int64_t n = 1;; n++) {
     pons_clear_cache(); /* so that memory for elements has to be allocated, too */
     mem_fail_at(n);
@@ -200,12 +200,12 @@ static void fail_each_allocation(double (*work)(void)) {
     assert_false(isnan(value) && made < n);
     pons_clear_error();
     pons_synchronize(NULL);
-    if (pons_live_arrays() != live || pons_active_memory() != active)
+    if (pons_live_arrays() != live || pons_get_active_memory() != active)
       print_error("allocation %lld: %lld arrays and %lld bytes lost\n", (long long)n,
                   (long long)(pons_live_arrays() - live),
-                  (long long)pons_active_memory() - (long long)active);
+                  (long long)pons_get_active_memory() - (long long)active);
     assert_int_equal(pons_live_arrays(), live);
-    assert_int_equal(pons_active_memory(), active);
+    assert_int_equal(pons_get_active_memory(), active);
     if (made < n) break;
   }
   print_message("%lld allocations failed, %lld more did no harm\n", (long long)failed, (long long)unnoticed);

@@ -186,11 +186,11 @@ static size_t peak_of_gradient(bool checkpoint, pons_array x, pons_array *gradie
   pons_function one = function_of(layer, 1);
   if (checkpoint) one = checkpointed(one);
   pons_function f = pons_function_new(deep, 1, one, NULL), g = pons_grad(f, ALL);
-  const size_t before = pons_active_memory();
+  const size_t before = pons_get_active_memory();
   pons_reset_peak_memory();
   *gradient = pons_apply(g, x);
   assert_true(pons_eval(*gradient));
-  const size_t peak = pons_peak_memory() - before;
+  const size_t peak = pons_get_peak_memory() - before;
   pons_function_release(g);
   pons_function_release(f);
   pons_function_release(one);

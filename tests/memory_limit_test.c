@@ -43,7 +43,7 @@ static void cached_memory_makes_room(void **state) {
     assert_true(pons_ok());
     pons_scope_close(s);
   }
-  assert_true(pons_active_memory() + pons_cache_memory() <= (size_t)(68 * MiB)); /* blocks are a bit larger */
+  assert_true(pons_get_active_memory() + pons_get_cache_memory() <= (size_t)(68 * MiB)); /* blocks are a bit larger */
   pons_set_memory_limit(before);
 }
 
@@ -53,7 +53,7 @@ static void sole_operands_are_overwritten(void **state) {
   pons_array x = pons_keep(megabytes(16));
   pons_scope_close(outer);
   pons_reset_peak_memory();
-  size_t start = pons_active_memory();
+  size_t start = pons_get_active_memory();
   for (int i = 0; i < 10; i++) { /* x = x / 2 + 1 */
     pons_scope s = pons_scope_open();
     pons_array y = pons_keep(pons_add(pons_divide(x, pons_float(2)), pons_float(1)));
@@ -62,12 +62,12 @@ static void sole_operands_are_overwritten(void **state) {
     pons_scope_close(s);
     assert_true(pons_eval(x));
   }
-  assert_true(pons_peak_memory() < start + (size_t)MiB);
+  assert_true(pons_get_peak_memory() < start + (size_t)MiB);
   pons_scope s = pons_scope_open();
   assert_true(pons_item(pons_max(x)) < 2.01);
   pons_scope_close(s);
   pons_release(x);
-  assert_true(pons_active_memory() < (size_t)MiB);
+  assert_true(pons_get_active_memory() < (size_t)MiB);
 }
 
 int main(void) {

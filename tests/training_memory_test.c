@@ -57,11 +57,11 @@ static void train(double (*step)(void *), void *payload) {
     assert_true(pons_ok());
     if (i == SETTLED) {
       live = pons_live_arrays();
-      active = pons_active_memory();
+      active = pons_get_active_memory();
     }
   }
   assert_int_equal(pons_live_arrays(), live);
-  assert_int_equal(pons_active_memory(), active);
+  assert_int_equal(pons_get_active_memory(), active);
   assert_true(last < first / 10);
 }
 

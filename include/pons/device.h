@@ -31,10 +31,10 @@ PONS_API int pons_threads(void);
 PONS_API void pons_set_threads(int count);
 
 /* Bytes in arrays; their greatest sum since the start or pons_reset_peak_memory; bytes kept for reuse. */
-PONS_API size_t pons_active_memory(void);
-PONS_API size_t pons_peak_memory(void);
+PONS_API size_t pons_get_active_memory(void);
+PONS_API size_t pons_get_peak_memory(void);
 PONS_API void pons_reset_peak_memory(void);
-PONS_API size_t pons_cache_memory(void);
+PONS_API size_t pons_get_cache_memory(void);
 PONS_API void pons_clear_cache(void);
 /* The setters return the value before. Beyond the memory limit an op fails with an error; beyond the cache
    limit freed memory goes back to the system, as all of it does after a while without use. */

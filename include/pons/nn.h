@@ -7,6 +7,7 @@
 #define PONS_NN_H
 #include <pons/io.h>
 #include <pons/ops.h>
+#include <pons/random.h>
 #include <pons/transforms.h>
 #ifdef __cplusplus
 extern "C" {

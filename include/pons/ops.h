@@ -257,7 +257,7 @@ struct pons_conv_args {
 #define pons_conv_general(...) pons_conv_with((struct pons_conv_args){.x = __VA_ARGS__})
 PONS_API pons_array pons_conv_with(struct pons_conv_args args);
 
-/* ---- softmax, norms, attention ------------------------------------------------------------------------- */
+/* ---- softmax ------------------------------------------------------------------------------------------- */
 
 /* Over `axes` (the last when left out); `precise`: halves are computed in float32. */
 struct pons_softmax_args {
@@ -267,58 +267,6 @@ struct pons_softmax_args {
 };
 #define pons_softmax(...) pons_softmax_with((struct pons_softmax_args){.x = __VA_ARGS__})
 PONS_API pons_array pons_softmax_with(struct pons_softmax_args args);
-/* Over the last axis; weight and bias (its length) may be NULL. */
-PONS_API pons_array pons_fast_rms_norm(pons_array x, pons_array weight, float eps);
-PONS_API pons_array pons_fast_layer_norm(pons_array x, pons_array weight, pons_array bias, float eps);
-/* Rotary positions (arXiv:2104.09864) on the first `dims` of x (..., length, dim). */
-struct pons_rope_args {
-  pons_array x;
-  int dims;
-  bool traditional; /* pairs (2i, 2i+1) instead of (i, i + dims/2) */
-  float base;       /* 0: 10000 */
-  float scale;      /* 0: 1 */
-  pons_array offset; /* 0-d or (batch) int32; NULL: 0 */
-  pons_array freqs;  /* (dims/2); then base is not used */
-};
-#define pons_fast_rope(...) pons_fast_rope_with((struct pons_rope_args){.x = __VA_ARGS__})
-PONS_API pons_array pons_fast_rope_with(struct pons_rope_args args);
-/* softmax(scale q kT + mask) v, scale 0 being 1/sqrt(dim): q (batch, heads, length, dim), k and v (batch, kv
-   heads, length', dim); kv heads divide heads. mask: bool (true keeps) or added; causal aligns the last query
-   with the last key; sinks (heads) add exp(sink) below. */
-struct pons_attention_args {
-  pons_array q, k, v;
-  float scale;
-  pons_array mask;
-  bool causal;
-  pons_array sinks;
-};
-#define pons_fast_scaled_dot_product_attention(...) \
-  pons_fast_attention_with((struct pons_attention_args){.q = __VA_ARGS__})
-PONS_API pons_array pons_fast_attention_with(struct pons_attention_args args);
-
-/* ---- random numbers: the same bits as MLX for the same key (threefry) ---------------------------------- */
-
-/* (2) uint32 */
-PONS_API pons_array pons_random_key(uint64_t seed);
-/* (count, 2) uint32 */
-PONS_API pons_array pons_random_split(pons_array key, int count);
-/* Sets the key from which functions called with key NULL split theirs; one per thread. */
-PONS_API void pons_random_seed(uint64_t seed);
-/* width bytes (1, 2, 4) per element */
-PONS_API pons_array pons_random_bits(pons_shape shape, int width, pons_array key);
-PONS_API pons_array pons_random_uniform(pons_array low, pons_array high, pons_shape shape, pons_dtype dtype,
-                                        pons_array key);
-PONS_API pons_array pons_random_normal(pons_shape shape, pons_dtype dtype, double mean, double std,
-                                       pons_array key);
-PONS_API pons_array pons_random_bernoulli(pons_array p, pons_shape shape, pons_array key);
-PONS_API pons_array pons_random_randint(int64_t low, int64_t high, pons_shape shape, pons_dtype dtype,
-                                        pons_array key);
-PONS_API pons_array pons_random_truncated_normal(pons_array low, pons_array high, pons_shape shape,
-                                                 pons_dtype dtype, pons_array key);
-PONS_API pons_array pons_random_gumbel(pons_shape shape, pons_dtype dtype, pons_array key);
-/* One index per row of logits along `axis`, uint32. */
-PONS_API pons_array pons_random_categorical(pons_array logits, int axis, pons_array key);
-PONS_API pons_array pons_random_permutation(int64_t n, pons_array key);
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,8 @@
 #define PONS_H
 #include <pons/array.h>
 #include <pons/ops.h>
+#include <pons/fast.h>
+#include <pons/random.h>
 #include <pons/eval.h>
 #include <pons/transforms.h>
 #include <pons/export.h>

@@ -1,6 +1,7 @@
 /* distributions.c: distributions made of random bits, step by step as MLX makes them, so that the values are
    the same. */
 #include "dtypes.h"
+#include <pons/random.h>
 #include <math.h>
 
 #define BELOW_ONE 0x1.fffffep-1 /* the greatest float32 below 1 */

@@ -1,5 +1,6 @@
 /* multi_head.c: multi-head attention (Vaswani et al. 2017, arXiv:1706.03762). */
 #include "parameters.h"
+#include <pons/fast.h>
 #include <math.h>
 #include <stdio.h>
 

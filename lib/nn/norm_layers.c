@@ -1,5 +1,6 @@
 /* norm_layers.c: layer, RMS, group and batch normalisation. */
 #include "parameters.h"
+#include <pons/fast.h>
 
 static bool add_pair(pons_named p, const char *prefix, int64_t n, const char *ones, const char *zeros) {
   pons_scope s = pons_scope_open();

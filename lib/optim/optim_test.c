@@ -124,10 +124,10 @@ static void a_thousand_steps_learn_and_leave_nothing(void **state) {
   for (int step = 1; step <= 1000; step++) {
     const double value = one_step(p, memory, &o, (uint64_t)step);
     last = step == 1 ? value : 0.95 * last + 0.05 * value;
-    if (step == 10) live = pons_live_arrays(), bytes = pons_active_memory();
+    if (step == 10) live = pons_live_arrays(), bytes = pons_get_active_memory();
   }
   assert_int_equal(pons_live_arrays(), live);
-  assert_int_equal(pons_active_memory(), bytes);
+  assert_int_equal(pons_get_active_memory(), bytes);
   assert_true(last < 0.2);
   pons_named_free(memory);
   pons_named_free(p);

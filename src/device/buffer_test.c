@@ -28,16 +28,16 @@ static buffer *made(size_t bytes) {
 
 static void every_size_is_usable(void **state) {
   (void)state;
-  size_t active = pons_active_memory();
+  size_t active = pons_get_active_memory();
   size_t sizes[] = {0, 1, 63, 64, 65, 511, 512, 513, 4095, 4097, 100000, 262143, 262145, 5 * MiB + 1};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     buffer *b = made(sizes[i]);
     assert_int_equal((uintptr_t)buffer_data(b) % 64, 0);
     assert_int_equal(buffer_bytes(b), sizes[i]);
     memset(buffer_data(b), 1, sizes[i]);
-    assert_int_equal(pons_active_memory(), active + sizes[i]);
+    assert_int_equal(pons_get_active_memory(), active + sizes[i]);
     buffer_release(b);
-    assert_int_equal(pons_active_memory(), active);
+    assert_int_equal(pons_get_active_memory(), active);
   }
   for (size_t n = 0; n < 3000; n++) { /* classes: each byte of each block is there; the sanitizers look on */
     buffer *b = made(n * 7);
@@ -48,16 +48,16 @@ static void every_size_is_usable(void **state) {
 
 static void last_reference_frees(void **state) {
   (void)state;
-  size_t active = pons_active_memory();
+  size_t active = pons_get_active_memory();
   buffer *b = made(1000);
   assert_true(buffer_is_sole(b));
   assert_ptr_equal(buffer_keep(b), b);
   assert_false(buffer_is_sole(b));
   buffer_release(b);
   assert_true(buffer_is_sole(b));
-  assert_int_equal(pons_active_memory(), active + 1000);
+  assert_int_equal(pons_get_active_memory(), active + 1000);
   buffer_release(b);
-  assert_int_equal(pons_active_memory(), active);
+  assert_int_equal(pons_get_active_memory(), active);
   buffer_release(NULL);
 }
 
@@ -103,32 +103,32 @@ static void freed_memory_is_used_again(void **state) {
   buffer *b = made(3 * MiB);
   void *data = buffer_data(b);
   buffer_release(b);
-  assert_in_range(pons_cache_memory(), 3 * MiB, 4 * MiB);
+  assert_in_range(pons_get_cache_memory(), 3 * MiB, 4 * MiB);
   b = made(3 * MiB - 100000); /* slightly less will do */
   assert_ptr_equal(buffer_data(b), data);
-  assert_int_equal(pons_cache_memory(), 0);
+  assert_int_equal(pons_get_cache_memory(), 0);
   buffer_release(b);
   b = made(MiB); /* much less won't */
   assert_ptr_not_equal(buffer_data(b), data);
   buffer_release(b);
   pons_clear_cache();
-  assert_int_equal(pons_cache_memory(), 0);
+  assert_int_equal(pons_get_cache_memory(), 0);
 }
 
 static void peak_is_kept(void **state) {
   (void)state;
   pons_reset_peak_memory();
-  size_t start = pons_active_memory();
-  assert_int_equal(pons_peak_memory(), start);
+  size_t start = pons_get_active_memory();
+  assert_int_equal(pons_get_peak_memory(), start);
   buffer *a = made(MiB), *b = made(2 * MiB);
   buffer_release(a);
   buffer *c = made(MiB / 2);
-  assert_int_equal(pons_peak_memory(), start + 3 * MiB);
+  assert_int_equal(pons_get_peak_memory(), start + 3 * MiB);
   buffer_release(b);
   buffer_release(c);
-  assert_int_equal(pons_peak_memory(), start + 3 * MiB);
+  assert_int_equal(pons_get_peak_memory(), start + 3 * MiB);
   pons_reset_peak_memory();
-  assert_int_equal(pons_peak_memory(), start);
+  assert_int_equal(pons_get_peak_memory(), start);
 }
 
 static void cache_is_bounded(void **state) {
@@ -138,22 +138,22 @@ static void cache_is_bounded(void **state) {
   buffer *list[16];
   for (int i = 0; i < 16; i++) list[i] = made(MiB);
   for (int i = 0; i < 16; i++) buffer_release(list[i]);
-  assert_in_range(pons_cache_memory(), 7 * MiB, 8 * MiB);
+  assert_in_range(pons_get_cache_memory(), 7 * MiB, 8 * MiB);
   buffer *b = made(MiB);
   assert_int_equal(pons_set_cache_limit(2 * MiB), 8 * MiB); /* trims at once */
-  assert_in_range(pons_cache_memory(), MiB, 2 * MiB);
+  assert_in_range(pons_get_cache_memory(), MiB, 2 * MiB);
   buffer_release(b);
   pons_set_cache_limit(0);
   b = made(MiB);
   buffer_release(b);
-  assert_int_equal(pons_cache_memory(), 0);
+  assert_int_equal(pons_get_cache_memory(), 0);
   assert_int_equal(pons_set_cache_limit(before), 0);
 }
 
 static void out_of_memory_is_an_error(void **state) {
   (void)state;
   pons_clear_cache();
-  size_t start = pons_active_memory();
+  size_t start = pons_get_active_memory();
   assert_int_equal(start, 0);
   size_t before = pons_set_memory_limit(20 * MiB);
   buffer *used = made(12 * MiB);
@@ -167,7 +167,7 @@ static void out_of_memory_is_an_error(void **state) {
   error_release(why);
   pons_clear_error();
   buffer *b = made(8 * MiB); /* what is cached makes room */
-  assert_int_equal(pons_cache_memory(), 0);
+  assert_int_equal(pons_get_cache_memory(), 0);
   buffer_release(b);
   buffer_release(used);
   assert_int_equal(pons_set_memory_limit(before), 20 * MiB);
@@ -198,14 +198,14 @@ static void *take_and_release(void *seed_at) {
 
 static void many_threads_share_the_cache(void **state) {
   (void)state;
-  size_t active = pons_active_memory();
+  size_t active = pons_get_active_memory();
   size_t before = pons_set_cache_limit(4 * MiB);
   pthread_t threads[4];
   unsigned seeds[4] = {1, 2, 3, 4};
   for (int i = 0; i < 4; i++)
     assert_int_equal(pthread_create(&threads[i], NULL, take_and_release, &seeds[i]), 0);
   for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
-  assert_int_equal(pons_active_memory(), active);
+  assert_int_equal(pons_get_active_memory(), active);
   pons_set_cache_limit(before);
 }
 
@@ -234,10 +234,10 @@ static void spike_goes_back_to_the_system(void **state) {
   assert_true(resident() >= start + 150 * MiB);
   buffer_release(large);
   for (int i = 0; i < 1024; i++) buffer_release(small[i]);
-  assert_true(pons_cache_memory() >= 150 * MiB); /* kept at first */
-  for (int turn = 0; turn < 100 && pons_cache_memory() > MiB; turn++)
+  assert_true(pons_get_cache_memory() >= 150 * MiB); /* kept at first */
+  for (int turn = 0; turn < 100 && pons_get_cache_memory() > MiB; turn++)
     nanosleep(&(struct timespec){0, 100000000}, NULL);
-  assert_in_range(pons_cache_memory(), 0, MiB);
+  assert_in_range(pons_get_cache_memory(), 0, MiB);
   nanosleep(&(struct timespec){0, 300000000}, NULL); /* counted as given back a moment before it is */
 #ifndef SANITIZED /* their heaps keep what is freed */
   assert_true(resident() < start + 16 * MiB);

@@ -302,9 +302,9 @@ static size_t read_counter(const size_t *counter) {
   return value;
 }
 
-size_t pons_active_memory(void) { return read_counter(&cache.active); }
-size_t pons_peak_memory(void) { return read_counter(&cache.peak); }
-size_t pons_cache_memory(void) { return read_counter(&cache.cached); }
+size_t pons_get_active_memory(void) { return read_counter(&cache.active); }
+size_t pons_get_peak_memory(void) { return read_counter(&cache.peak); }
+size_t pons_get_cache_memory(void) { return read_counter(&cache.cached); }
 
 void cache_numbers(size_t *active, size_t *cached, size_t *limit) {
   pthread_mutex_lock(&cache.lock);
@@ -348,5 +348,5 @@ void cache_add_json(text *json) {
   text_add(json, "{\"machine\": %zu, ", machine_memory());
   if (available != SIZE_MAX) text_add(json, "\"available\": %zu, ", available);
   text_add(json, "\"active\": %zu, \"peak\": %zu, \"cached\": %zu, \"limit\": %zu, \"cache_limit\": %zu}",
-           active, pons_peak_memory(), cached, limit, read_counter(&cache.cache_limit));
+           active, pons_get_peak_memory(), cached, limit, read_counter(&cache.cache_limit));
 }

@@ -2,7 +2,9 @@
    signatures, sizes that differ, constants in any memory order, and what is told when something is wrong. */
 #include "export/export.h"
 #include <pons/eval.h>
+#include <pons/fast.h>
 #include <pons/ops.h>
+#include <pons/random.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -480,14 +482,14 @@ static void huge_arrays_fail_when_computed(void **state) {
   pons_function f = pons_function_new(endless, 3, NULL, NULL);
   pons_array x = pons_scalar(1, PONS_FLOAT32), out[3];
   if (!pons_export(path, .function = f, .inputs = &x, .n_inputs = 1)) fail_msg("%s", pons_error());
-  const size_t before = pons_peak_memory();
+  const size_t before = pons_get_peak_memory();
   pons_function g = imported_function();
   assert_true(pons_call(g, &x, 1, out, 3));
   for (int i = 0; i < 3; i++) {
     assert_false(pons_eval(out[i]));
     pons_clear_error();
   }
-  assert_true(pons_peak_memory() < before + (1 << 24));
+  assert_true(pons_get_peak_memory() < before + (1 << 24));
   pons_function_release(f);
   pons_function_release(g);
 }

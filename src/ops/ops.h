@@ -5,7 +5,9 @@
 #define OPS_H
 #include "graph/graph.h"
 #include "ops/params.h"
+#include <pons/fast.h>
 #include <pons/ops.h>
+#include <pons/random.h>
 
 /* elementwise.c: the record of each row of elementwise.def, at the row's place. */
 extern const prim elementwise_prims[ROW_COUNT];

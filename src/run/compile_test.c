@@ -181,10 +181,10 @@ static void replaying_leaves_nothing_behind(void **state) {
     pons_scope s = pons_scope_open();
     CHECK(pons_apply(f, FLOATS(1, 2)), 2, 5);
     pons_scope_close(s);
-    if (i == 10) arrays = pons_live_arrays(), bytes = pons_active_memory();
+    if (i == 10) arrays = pons_live_arrays(), bytes = pons_get_active_memory();
   }
   assert_int_equal(pons_live_arrays(), arrays);
-  assert_int_equal(pons_active_memory(), bytes);
+  assert_int_equal(pons_get_active_memory(), bytes);
   pons_function_release(f);
 }
 

@@ -140,7 +140,7 @@ static void operands_that_nobody_else_holds_are_freed_on_the_way(void **state) {
   }
   pons_reset_peak_memory();
   assert_true(pons_eval_many(sums, ARRAYS));
-  assert_true(pons_peak_memory() < (size_t)(ARRAYS * 8 + 8) * SIZE); /* not 12 bytes an element */
+  assert_true(pons_get_peak_memory() < (size_t)(ARRAYS * 8 + 8) * SIZE); /* not 12 bytes an element */
   for (int i = 0; i < ARRAYS; i++) assert_true(((const double *)pons_data(sums[i]))[SIZE - 1] == SIZE - 1);
 }
 
@@ -193,7 +193,7 @@ static void no_memory_is_an_error_and_life_goes_on(void **state) {
   pons_array x = ramp(4),
              big = pons_add(pons_broadcast_to(pons_reshape(x, PONS_SHAPE(1, 4)), PONS_SHAPE(1 << 20, 4)),
                             pons_float(1));
-  const size_t before = pons_set_memory_limit(pons_active_memory() + 1000);
+  const size_t before = pons_set_memory_limit(pons_get_active_memory() + 1000);
   assert_false(pons_eval(big));
   assert_non_null(pons_error());
   assert_non_null(strstr(pons_error(), "kernel"));

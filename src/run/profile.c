@@ -170,7 +170,7 @@ static void add_step(text *t, const device *d, const plan_step *s, int64_t start
 }
 
 static void add_memory(text *t, int64_t at) {
-  const size_t active = pons_active_memory(), cache = pons_cache_memory();
+  const size_t active = pons_get_active_memory(), cache = pons_get_cache_memory();
   if (active == profile.active && cache == profile.cache) return;
   profile.active = active;
   profile.cache = cache;

@@ -128,7 +128,7 @@ static int open_scope(void **state) {
 }
 static int close_scope(void **state) {
   pons_scope_close(*(pons_scope *)*state);
-  return pons_ok() && pons_live_arrays() == 0 && pons_active_memory() == 0 ? 0 : 1;
+  return pons_ok() && pons_live_arrays() == 0 && pons_get_active_memory() == 0 ? 0 : 1;
 }
 
 int main(void) {

@@ -33,7 +33,7 @@ for name, result, arguments in [
     ("pons_from_dlpack", pointer, [pointer]), ("pons_data", pointer, [pointer]),
     ("pons_keep", pointer, [pointer]),
     ("pons_release", None, [pointer]), ("pons_scope_open", Scope, []), ("pons_scope_close", None, [Scope]),
-    ("pons_live_arrays", ctypes.c_int64, []), ("pons_active_memory", ctypes.c_size_t, []),
+    ("pons_live_arrays", ctypes.c_int64, []), ("pons_get_active_memory", ctypes.c_size_t, []),
     ("pons_dtype_of", ctypes.c_int, [pointer]), ("pons_ndim", ctypes.c_int, [pointer]),
     ("pons_dim", ctypes.c_int64, [pointer, ctypes.c_int]),
 ]:
@@ -131,7 +131,7 @@ class Lender:
 
 def check_dlpack():
     count = 0
-    live, active = pons.pons_live_arrays(), pons.pons_active_memory()
+    live, active = pons.pons_live_arrays(), pons.pons_get_active_memory()
     for name in NAMES:
         if name == "bfloat16":
             continue  # NumPy has none
@@ -145,7 +145,7 @@ def check_dlpack():
             assert theirs.tobytes() == x.tobytes()
             del theirs
             count += 1
-    assert (pons.pons_live_arrays(), pons.pons_active_memory()) == (live, active)
+    assert (pons.pons_live_arrays(), pons.pons_get_active_memory()) == (live, active)
     for name in NAMES:
         if name == "bfloat16":
             continue
@@ -164,7 +164,7 @@ def check_dlpack():
                 assert pons.pons_data(b) == x.ctypes.data
             pons.pons_scope_close(scope)
             count += 1
-    assert (pons.pons_live_arrays(), pons.pons_active_memory()) == (live, active)
+    assert (pons.pons_live_arrays(), pons.pons_get_active_memory()) == (live, active)
     print(count, "arrays shared with NumPy")
 
 
