@@ -57,7 +57,7 @@ static double print(void) {
 }
 
 static double on_a_stream(void) {
-  pons_stream s = pons_stream_new("cpu"), before = s ? pons_set_stream(s) : NULL;
+  pons_stream s = pons_new_stream("cpu"), before = s ? pons_set_stream(s) : NULL;
   pons_array in[3], y;
   make_inputs(in);
   loss(NULL, in, 3, &y, 1);

@@ -78,7 +78,7 @@ static void counts_are_shared(void **state) {
 /* ---- streams: made on one, used on another ---- */
 
 static void *across_streams(void *shared) {
-  pons_stream first = pons_stream_new("cpu"), second = pons_stream_new("cpu");
+  pons_stream first = pons_new_stream("cpu"), second = pons_new_stream("cpu");
   for (int turn = 0; turn < TURNS; turn++) {
     pons_scope s = pons_scope_open();
     pons_set_stream(first);
@@ -119,7 +119,7 @@ static void *read_data(void *shared) {
 
 static void async_results_are_read_elsewhere(void **state) {
   (void)state;
-  pons_stream stream = pons_stream_new("cpu");
+  pons_stream stream = pons_new_stream("cpu");
   for (int turn = 0; turn < TURNS; turn++) {
     pons_scope s = pons_scope_open();
     pons_stream before = pons_set_stream(stream);

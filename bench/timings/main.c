@@ -177,7 +177,7 @@ int main(int n, char **words) {
   setenv("PONS_NULL_DEVICE", "1", 0); /* what is left when kernels do nothing */
   int stop = parse(n, words, &o);
   if (stop) return stop == 1 ? 0 : 2;
-  if (o.device && !pons_set_device(o.device)) {
+  if (o.device && !pons_set_default_device(o.device)) {
     fprintf(stderr, "timings: %s\n", pons_error());
     return 2;
   }

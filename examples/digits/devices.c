@@ -29,7 +29,7 @@ static double speed(pons_function f, const data *d) {
 static void one_device(const char *name, pons_function f, const data *d, device_row *row, pons_array *first) {
   snprintf(row->name, sizeof row->name, "%s", name);
   pons_scope s = pons_scope_open();
-  if (pons_set_device(name)) {
+  if (pons_set_default_device(name)) {
     pons_array y = pons_apply(f, d->test_images);
     row->accuracy = accuracy(y, d->test_labels);
     if (pons_ok() && !*first) pons_set(first, y);
@@ -49,7 +49,7 @@ int run_on_devices(const char *path, const data *d, device_row *rows, pons_array
     one_device(pons_device_name(i), f, d, &rows[count], logits);
     count++;
   }
-  pons_set_stream(NULL);
+  pons_set_default_device(NULL);
   pons_function_release(f);
   pons_imported_release(file);
   return *logits ? count : 0;

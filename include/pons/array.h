@@ -5,6 +5,7 @@
    belongs to the innermost scope of its thread; pons_keep makes it yours until pons_release. */
 #ifndef PONS_ARRAY_H
 #define PONS_ARRAY_H
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,6 +49,27 @@ PONS_API size_t pons_dtype_size(pons_dtype dtype);
 PONS_API const char *pons_dtype_name(pons_dtype dtype);
 /* The dtype two operands meet in, as MLX has it. Not associative. */
 PONS_API pons_dtype pons_promote(pons_dtype a, pons_dtype b);
+/* The limits of a floating dtype; complex64 has those of its parts. Zeros and an error for other dtypes. */
+struct pons_finfo {
+  pons_dtype dtype; /* of the parts */
+  int bits;
+  double min, max, eps, smallest_normal; /* eps: 1 + eps is the next number after 1 */
+};
+PONS_API struct pons_finfo pons_finfo(pons_dtype dtype);
+/* The limits of an integer dtype. Zeros and an error for other dtypes. */
+struct pons_iinfo {
+  pons_dtype dtype;
+  int bits;
+  int64_t min;
+  uint64_t max;
+};
+PONS_API struct pons_iinfo pons_iinfo(pons_dtype dtype);
+
+#define PONS_PI 3.14159265358979323846
+#define PONS_E 2.71828182845904523536
+#define PONS_EULER_GAMMA 0.57721566490153286061
+#define PONS_INF ((double)INFINITY)
+#define PONS_NAN ((double)NAN)
 
 /* Sizes along each axis, outermost first. A shape without axes, (pons_shape){0}, is a scalar's. Borrowed. */
 typedef struct pons_shape {
@@ -147,6 +169,13 @@ PONS_API double pons_item(pons_array a);
 PONS_API int64_t pons_item_int(pons_array a);
 /* As MLX prints arrays: `array([[1, 2],\n       [3, 4]], dtype=float32)`. The caller frees with pons_free. */
 PONS_API char *pons_to_text(pons_array a);
+/* How floats are printed, in the whole process: `precision` digits behind the point, or, below 0 as at the
+   start, six significant digits. */
+typedef struct pons_printoptions {
+  int precision;
+} pons_printoptions;
+PONS_API void pons_set_printoptions(pons_printoptions options);
+PONS_API pons_printoptions pons_get_printoptions(void);
 PONS_API void pons_free(void *text);
 
 /* ---- exchange with other libraries in the process ------------------------------------------------------ */

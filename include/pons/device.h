@@ -14,14 +14,38 @@ PONS_API const char *pons_device_name(int index);
    what is missing and why. The caller frees with pons_free. */
 PONS_API char *pons_device_report(void);
 
-/* A stream runs its work in order on a device, on a thread of its own. Freed with the process. */
+/* Is there such a device? "gpu" asks for any GPU. */
+PONS_API bool pons_is_available(const char *device);
+PONS_API bool pons_metal_is_available(void);
+PONS_API bool pons_cuda_is_available(void);
+/* One device as a JSON object: device_name, architecture, memory_size in bytes, and what its backend found
+   and misses. NULL: the default device. The caller frees with pons_free; NULL and an error if there is no such
+   device. */
+PONS_API char *pons_device_info(const char *device);
+
+/* Where ops made by this thread run: at first the process's default, the first device of the list. */
+PONS_API const char *pons_default_device(void);
+/* False and an error if there is no such device. NULL: the process's default again. */
+PONS_API bool pons_set_default_device(const char *device);
+
+/* A stream runs its work in order on its device, on a thread of its own or on the one that waits for it. Any
+   thread may use it. Freed with the process. */
 typedef struct pons_stream_s *pons_stream;
 /* A new stream on the named device; NULL and an error if there is no such device. */
-PONS_API pons_stream pons_stream_new(const char *device);
-/* Where ops made by this thread run from now on; NULL for the default. Returns what was set before. */
+PONS_API pons_stream pons_new_stream(const char *device);
+/* A stream that stands for another one on each thread that uses it. */
+PONS_API pons_stream pons_new_thread_local_stream(const char *device);
+/* The stream of `device` (NULL: the default device) that this thread's ops run on when no other is set. */
+PONS_API pons_stream pons_default_stream(const char *device);
+/* Makes it the default stream of its device for this thread. */
+PONS_API void pons_set_default_stream(pons_stream stream);
+/* Where ops made by this thread run from now on, whatever the defaults are; NULL: by the defaults. Returns what
+   was set before. */
 PONS_API pons_stream pons_set_stream(pons_stream stream);
-/* The device on which ops made by this thread run from now on. False and an error if there is none such. */
-PONS_API bool pons_set_device(const char *device);
+PONS_API const char *pons_stream_device(pons_stream stream);
+/* Waits for the streams that this thread made and ends the threads behind them; used again, they get new
+   ones. */
+PONS_API void pons_clear_streams(void);
 /* Waits until all work given to `stream` is done; NULL: to every stream. */
 PONS_API void pons_synchronize(pons_stream stream);
 
@@ -38,8 +62,14 @@ PONS_API size_t pons_get_cache_memory(void);
 PONS_API void pons_clear_cache(void);
 /* The setters return the value before. Beyond the memory limit an op fails with an error; beyond the cache
    limit freed memory goes back to the system, as all of it does after a while without use. */
+PONS_API size_t pons_get_memory_limit(void);
 PONS_API size_t pons_set_memory_limit(size_t bytes);
 PONS_API size_t pons_set_cache_limit(size_t bytes);
+/* Bytes that stay resident for a GPU that pages (Metal); a device without such paging has no use for it. */
+PONS_API size_t pons_set_wired_limit(size_t bytes);
+/* Bytes of the buffers that the arrays lie in, each buffer once, whole blocks of the allocator. The arrays must
+   be evaluated, or it is an error and 0. */
+PONS_API size_t pons_get_array_buffer_size(const pons_array *arrays, int count);
 
 PONS_API const char *pons_version(void);
 

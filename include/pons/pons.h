@@ -9,6 +9,7 @@
 #include <pons/transforms.h>
 #include <pons/export.h>
 #include <pons/device.h>
+#include <pons/distributed.h>
 #include <pons/io.h>
 #include <pons/nn.h>
 #include <pons/optim.h>

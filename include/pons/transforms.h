@@ -50,6 +50,10 @@ PONS_API pons_function pons_vmap(pons_function f, pons_axes in_axes, pons_axes o
 /* f traced once per signature (dtypes and shapes of the inputs) and kept as a plan. f must not read
    values. */
 PONS_API pons_function pons_compile(pons_function f);
+/* In the whole process: functions made by pons_compile are called as they are while it is off. The environment
+   variable PONS_DISABLE_COMPILE turns it off at the start. */
+PONS_API void pons_disable_compile(void);
+PONS_API void pons_enable_compile(void);
 /* f, but its gradient computes the intermediate results again instead of keeping them. */
 PONS_API pons_function pons_checkpoint(pons_function f);
 

@@ -61,6 +61,9 @@ void buffer_release(buffer *b) {
 
 void *buffer_data(const buffer *b) { return b->data; }
 size_t buffer_bytes(const buffer *b) { return b->bytes; }
+size_t buffer_block_bytes(const buffer *b) {
+  return b->size_class == WRAPPED ? b->bytes : cache_block_bytes(b);
+}
 
 bool buffer_is_sole(const buffer *b) {
   return b->size_class != WRAPPED && atomic_load_explicit(&((buffer *)b)->refs, memory_order_acquire) == 1;

@@ -339,8 +339,20 @@ static size_t trim_to(size_t *limit, size_t bytes) {
 }
 
 void pons_clear_cache(void) { trim_to(NULL, 0); }
+size_t pons_get_memory_limit(void) {
+  size_t active, cached, limit;
+  cache_numbers(&active, &cached, &limit);
+  return limit;
+}
 size_t pons_set_memory_limit(size_t bytes) { return trim_to(&cache.memory_limit, bytes); }
 size_t pons_set_cache_limit(size_t bytes) { return trim_to(&cache.cache_limit, bytes); }
+
+size_t pons_set_wired_limit(size_t bytes) {
+  static _Atomic size_t wired;
+  return atomic_exchange(&wired, bytes);
+}
+
+size_t cache_block_bytes(const buffer *b) { return class_bytes(b->size_class); }
 
 void cache_add_json(text *json) {
   size_t active, cached, limit, available = machine_available_memory();

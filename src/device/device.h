@@ -21,6 +21,7 @@ buffer *buffer_keep(buffer *b);
 void buffer_release(buffer *b); /* NULL is fine */
 void *buffer_data(const buffer *b);
 size_t buffer_bytes(const buffer *b);
+size_t buffer_block_bytes(const buffer *b); /* what the allocator gave for it */
 /* True if the caller's is the only reference and the memory is our own: it may be overwritten. */
 bool buffer_is_sole(const buffer *b);
 
@@ -45,7 +46,9 @@ typedef struct launch {
 
 typedef struct driver {
   const char *name; /* "cpu" */
+  bool is_gpu;
   int (*count)(void);                      /* devices found; opens libraries at the first call */
+  const char *(*model)(int index);         /* what the maker calls device `index`; NULL: as the driver */
   void (*report)(text *json); /* one JSON object: what was found, where, what is missing and why */
   const implementation *implementations;
   int n_implementations;
@@ -71,7 +74,7 @@ bool device_knows(const device *d, const char *prim);
 /* ---- streams and events (stream.c) ---- */
 
 typedef struct pons_stream_s stream;
-stream *stream_current(void); /* of this thread: pons_set_stream, or the default one of the default device */
+stream *stream_current(void); /* of this thread: pons_set_stream, or the default one of its default device */
 device *stream_device(const stream *s);
 /* Runs job(context) after all earlier jobs of the stream: on this thread at once if the stream has nothing to
    do and `inline_ok`, else on the stream's thread. False: no memory; then the job has not run and will

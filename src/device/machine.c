@@ -2,6 +2,7 @@
 #include "device/parts.h"
 #include <pthread.h>
 #include <signal.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #ifdef __APPLE__
 #include <sys/sysctl.h>
@@ -32,6 +33,17 @@ size_t machine_memory(void) {
   size_t group = number_in("/sys/fs/cgroup/memory.max", SIZE_MAX);
   if (group == SIZE_MAX) group = number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes", SIZE_MAX);
   return group < bytes ? group : bytes;
+}
+
+static struct utsname system_names;
+static void ask_system(void) {
+  if (uname(&system_names) != 0) snprintf(system_names.machine, sizeof system_names.machine, "unknown");
+}
+
+const char *machine_architecture(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, ask_system);
+  return system_names.machine;
 }
 
 size_t machine_available_memory(void) {

@@ -24,6 +24,8 @@ struct buffer {
 
 enum { MAX_DEVICES = 64 };
 device *device_at(int index); /* pick.c; 0 .. pons_device_count() - 1, once that was asked */
+/* info.c; NULL and an error that tells the names there are, if there is none called so. */
+device *device_or_error(const char *op, const char *name);
 
 /* ---- cache.c ---- */
 
@@ -31,12 +33,14 @@ device *device_at(int index); /* pick.c; 0 .. pons_device_count() - 1, once that
    unused. */
 buffer *cache_take(size_t bytes);
 void cache_put(buffer *b);
+size_t cache_block_bytes(const buffer *b); /* of a block of its own */
 void cache_add_json(text *json); /* an object with the counters and limits */
 void cache_numbers(size_t *active, size_t *cached, size_t *limit);
 
 /* ---- machine.c ---- */
 
 size_t machine_memory(void); /* bytes this process may have at most: the machine's, or its control group's */
+const char *machine_architecture(void); /* "x86_64" */
 size_t machine_available_memory(void); /* bytes that could be had now; SIZE_MAX if unknown */
 /* A detached thread that gets no signals: those are the program's. False if there can't be one more. */
 bool machine_thread(void *(*body)(void *), void *context);

@@ -92,45 +92,7 @@ const implementation *device_pick(const device *d, const char *prim, const launc
   return NULL;
 }
 
-/* ---- what users ask ------------------------------------------------------------------------------------ */
-
 int pons_device_count(void) {
   know_devices();
   return device_count;
 }
-
-const char *pons_device_name(int index) {
-  know_devices();
-  return index >= 0 && index < device_count ? devices[index].name : NULL;
-}
-
-char *pons_device_report(void) {
-  text json = {0};
-  know_devices();
-  text_add(&json, "{\"version\": \"%s\", \"threads\": %d, \"memory\": ", pons_version(), parallel_threads());
-  cache_add_json(&json);
-  text_add(&json, ", \"devices\": [");
-  for (int i = 0; i < device_count; i++) {
-    text_add(&json, "%s{\"name\": ", i > 0 ? ", " : "");
-    text_add_json(&json, devices[i].name);
-    text_add(&json, ", \"driver\": ");
-    text_add_json(&json, devices[i].driver->name);
-    text_add(&json, ", \"index\": %d}", devices[i].index);
-  }
-  text_add(&json, "], \"drivers\": {");
-  for (const driver *const *v = pons_drivers; *v != NULL; v++) {
-    if (v != pons_drivers) text_add(&json, ", ");
-    text_add_json(&json, (*v)->name);
-    text_add(&json, ": ");
-    if ((*v)->report != NULL) (*v)->report(&json);
-    else text_add(&json, "{}");
-  }
-  text_add(&json, "}}");
-  char *report = text_take(&json);
-  if (report == NULL) error_release(fail_no_memory("device_report"));
-  return report;
-}
-
-int pons_threads(void) { return parallel_threads(); }
-void pons_set_threads(int count) { parallel_set_threads(count); }
-const char *pons_version(void) { return PONS_VERSION; }

@@ -70,6 +70,20 @@ static void report_is_json(void **state) {
   pons_free(json);
 }
 
+static void one_device_in_json(void **state) {
+  (void)state;
+  char *json = pons_device_info(NULL);
+  cJSON *info = cJSON_Parse(json);
+  assert_non_null(info);
+  assert_string_equal(cJSON_GetObjectItem(info, "name")->valuestring, pons_default_device());
+  assert_true(cJSON_GetObjectItem(info, "memory_size")->valuedouble > 1e6);
+  assert_true(cJSON_IsString(cJSON_GetObjectItem(info, "architecture")));
+  cJSON_Delete(info);
+  pons_free(json);
+  assert_null(pons_device_info("moon"));
+  pons_clear_error();
+}
+
 static void report_fails_well(void **state) {
   (void)state;
   mem_fail_at(1);
@@ -82,6 +96,7 @@ static void report_fails_well(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(devices_have_names),
                                      cmocka_unit_test(first_that_does_not_refuse),
-                                     cmocka_unit_test(report_is_json), cmocka_unit_test(report_fails_well)};
+                                     cmocka_unit_test(report_is_json), cmocka_unit_test(one_device_in_json),
+      cmocka_unit_test(report_fails_well)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,13 +97,16 @@ typedef struct job {
 
 struct pons_stream_s {
   device *device;
+  pthread_t maker;
+  bool per_thread; /* stands for a stream of its own on each thread, which `own` finds */
+  pthread_key_t own;
   pthread_mutex_t lock;
   pthread_cond_t work, idle;
   job *head, *tail;
   atomic_int queued; /* length of the queue, for spinning */
   int busy;          /* jobs that run, one inside the other, on thread `runner` */
   pthread_t runner;
-  bool has_thread;
+  bool has_thread, thread_may_end;
   stream *next; /* all streams */
 };
 
@@ -111,10 +114,13 @@ static pthread_mutex_t streams_lock = PTHREAD_MUTEX_INITIALIZER;
 static stream *streams; /* never freed: any thread may hold one */
 static stream defaults[MAX_DEVICES];
 static pthread_once_t defaults_once = PTHREAD_ONCE_INIT;
-static _Thread_local stream *current; /* NULL: the default device's */
+static _Thread_local stream *current;       /* NULL: the default stream of this thread's default device */
+static _Thread_local device *thread_device; /* NULL: the process's default */
+static _Thread_local stream *thread_defaults[MAX_DEVICES]; /* NULL: the process's */
 
 static void stream_begin(stream *s, device *d) {
   s->device = d;
+  s->maker = pthread_self();
   pthread_mutex_init(&s->lock, NULL);
   pthread_cond_init(&s->work, NULL);
   pthread_cond_init(&s->idle, NULL);
@@ -131,7 +137,7 @@ static void forget_threads(void) {
     s->head = s->tail = NULL;
     atomic_store(&s->queued, 0);
     s->busy = 0;
-    s->has_thread = false;
+    s->has_thread = s->thread_may_end = false;
   }
 }
 
@@ -140,33 +146,16 @@ static void make_defaults(void) {
   pthread_atfork(NULL, NULL, forget_threads);
 }
 
-static stream *default_stream(const device *d) {
+static stream *process_default(const device *d) {
   pthread_once(&defaults_once, make_defaults);
   return &defaults[d - device_at(0)];
 }
 
-stream *stream_current(void) { return current != NULL ? current : default_stream(device_default()); }
-device *stream_device(const stream *s) { return s->device; }
-
-static device *device_or_error(const char *op, const char *name) {
-  device *d = name == NULL ? NULL : device_named(name);
-  if (d != NULL) return d;
-  text known = {0};
-  for (int i = 0; i < pons_device_count(); i++)
-    text_add(&known, "%s%s", i > 0 ? ", " : "", pons_device_name(i));
-  error_release(fail(op, "no such device: '%s'\nhint: there are %s", name == NULL ? "(null)" : name,
-                     known.at == NULL ? "none" : known.at));
-  text_free(&known);
-  return NULL;
-}
-
-pons_stream pons_stream_new(const char *name) {
-  device *d = device_or_error("stream_new", name);
-  if (d == NULL) return NULL;
-  default_stream(d); /* these come first */
+static stream *stream_on(device *d) {
+  process_default(d); /* these come first */
   stream *s = mem_zalloc(sizeof *s);
   if (s == NULL) {
-    error_release(fail_no_memory("stream_new"));
+    error_release(fail_no_memory("new_stream"));
     return NULL;
   }
   pthread_mutex_lock(&streams_lock);
@@ -175,18 +164,68 @@ pons_stream pons_stream_new(const char *name) {
   return s;
 }
 
+/* The stream that `s` stands for on this thread. Without memory for one it serves itself. */
+static stream *on_this_thread(stream *s) {
+  if (!s->per_thread) return s;
+  stream *own = pthread_getspecific(s->own);
+  if (own != NULL) return own;
+  own = stream_on(s->device);
+  return own != NULL && pthread_setspecific(s->own, own) == 0 ? own : s;
+}
+
+static device *this_device(void) { return thread_device != NULL ? thread_device : device_default(); }
+
+static stream *default_of(const device *d) {
+  stream *chosen = thread_defaults[d - device_at(0)];
+  return chosen != NULL ? chosen : process_default(d);
+}
+
+stream *stream_current(void) { return on_this_thread(current != NULL ? current : default_of(this_device())); }
+device *stream_device(const stream *s) { return s->device; }
+
+pons_stream pons_new_stream(const char *name) {
+  device *d = device_or_error("new_stream", name);
+  return d == NULL ? NULL : stream_on(d);
+}
+
+pons_stream pons_new_thread_local_stream(const char *name) {
+  device *d = device_or_error("new_thread_local_stream", name);
+  stream *s = d == NULL ? NULL : stream_on(d);
+  if (s == NULL) return NULL;
+  if (pthread_key_create(&s->own, NULL) == 0) {
+    s->per_thread = true;
+    return s;
+  }
+  error_release(fail("new_thread_local_stream", "the system has no more keys for values per thread"));
+  return NULL; /* the stream stays in the list, unused */
+}
+
 pons_stream pons_set_stream(pons_stream s) {
   stream *before = current;
   current = s;
   return before;
 }
 
-bool pons_set_device(const char *name) {
-  device *d = device_or_error("set_device", name);
-  if (d == NULL) return false;
-  current = default_stream(d);
+const char *pons_default_device(void) { return this_device()->name; }
+
+bool pons_set_default_device(const char *name) {
+  device *d = name == NULL ? NULL : device_or_error("set_default_device", name);
+  if (d == NULL && name != NULL) return false;
+  thread_device = d;
+  current = NULL;
   return true;
 }
+
+pons_stream pons_default_stream(const char *name) {
+  device *d = name == NULL ? this_device() : device_or_error("default_stream", name);
+  return d == NULL ? NULL : default_of(d);
+}
+
+void pons_set_default_stream(pons_stream s) {
+  if (s != NULL) thread_defaults[s->device - device_at(0)] = s;
+}
+
+const char *pons_stream_device(pons_stream s) { return s == NULL ? pons_default_device() : s->device->name; }
 
 /* ---- running ---- */
 
@@ -198,8 +237,8 @@ static void begin_job(stream *s) {
 
 static void end_job(stream *s) {
   if (--s->busy > 0) return;
-  if (s->head != NULL) pthread_cond_signal(&s->work);
-  else pthread_cond_broadcast(&s->idle);
+  if (s->head != NULL || s->thread_may_end) pthread_cond_signal(&s->work);
+  if (s->head == NULL) pthread_cond_broadcast(&s->idle);
 }
 
 static bool is_runner(const stream *s) { return s->busy > 0 && pthread_equal(s->runner, pthread_self()); }
@@ -211,7 +250,12 @@ static void *work_off(void *of) {
          atomic_load_explicit(&s->queued, memory_order_relaxed) == 0 && time_ns() < end;)
       pause_briefly();
     pthread_mutex_lock(&s->lock);
-    while (s->head == NULL || s->busy > 0) pthread_cond_wait(&s->work, &s->lock);
+    while (s->busy > 0 || (s->head == NULL && !s->thread_may_end)) pthread_cond_wait(&s->work, &s->lock);
+    if (s->head == NULL) {
+      s->thread_may_end = s->has_thread = false;
+      pthread_mutex_unlock(&s->lock);
+      return NULL;
+    }
     job *j = s->head;
     s->head = j->next;
     if (s->head == NULL) s->tail = NULL;
@@ -236,8 +280,10 @@ static bool enqueue(stream *s, void (*run)(void *), void *context) {
   if (!s->has_thread) s->has_thread = machine_thread(work_off, s);
   bool taken = s->has_thread;
   if (taken) {
-    if (s->tail != NULL) s->tail->next = j;
-    else s->head = j;
+    if (s->tail != NULL)
+      s->tail->next = j;
+    else
+      s->head = j;
     s->tail = j;
     atomic_fetch_add_explicit(&s->queued, 1, memory_order_relaxed);
     pthread_cond_signal(&s->work);
@@ -275,14 +321,30 @@ static void synchronize(stream *s) {
   pthread_mutex_unlock(&s->lock);
 }
 
+/* The last that was made; those that come later come before it. */
+static stream *first_stream(void) {
+  process_default(device_default());
+  pthread_mutex_lock(&streams_lock);
+  stream *first = streams;
+  pthread_mutex_unlock(&streams_lock);
+  return first;
+}
+
 void pons_synchronize(pons_stream s) {
   if (s != NULL) {
-    synchronize(s);
+    synchronize(on_this_thread(s));
     return;
   }
-  default_stream(device_default());
-  pthread_mutex_lock(&streams_lock);
-  stream *first = streams; /* those that come later come before it */
-  pthread_mutex_unlock(&streams_lock);
-  for (s = first; s != NULL; s = s->next) synchronize(s);
+  for (s = first_stream(); s != NULL; s = s->next) synchronize(s);
+}
+
+void pons_clear_streams(void) {
+  for (stream *s = first_stream(); s != NULL; s = s->next) {
+    if (!pthread_equal(s->maker, pthread_self())) continue;
+    synchronize(s);
+    pthread_mutex_lock(&s->lock);
+    s->thread_may_end = s->has_thread;
+    pthread_cond_signal(&s->work);
+    pthread_mutex_unlock(&s->lock);
+  }
 }

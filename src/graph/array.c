@@ -105,4 +105,21 @@ int64_t pons_dim(pons_array a, int axis) {
   return i < 0 ? -1 : a->shape[i];
 }
 
+size_t pons_get_array_buffer_size(const pons_array *arrays, int count) {
+  map seen = {0};
+  size_t bytes = 0;
+  error *e = NULL;
+  for (int i = 0; i < count && !e; i++) {
+    if (!pons_is_evaluated(arrays[i])) {
+      e = fail("get_array_buffer_size", "array %d of %d is not evaluated", i + 1, count);
+    } else if (map_get(&seen, arrays[i]->buffer, -1) < 0) {
+      bytes += buffer_block_bytes(arrays[i]->buffer);
+      if (!map_set(&seen, arrays[i]->buffer, i)) e = fail_no_memory("get_array_buffer_size");
+    }
+  }
+  map_free(&seen);
+  error_release(e);
+  return e ? 0 : bytes;
+}
+
 const char *pons_error_of(pons_array a) { return a && node_failed(a) ? error_text(a->error) : NULL; }

@@ -1,16 +1,24 @@
-/* array_text.c: arrays as text, character for character as MLX prints them: six significant digits, and of an
-   axis longer than six the first three and the last three. Uses read.c. */
+/* array_text.c: arrays as text, character for character as MLX prints them: six significant digits unless told
+   otherwise, and of an axis longer than six the first three and the last three. Uses read.c. */
 #include "run/run.h"
 #include <inttypes.h>
 #include <math.h>
 
 enum { LONGEST = 6, AT_AN_END = 3 };
 
+static atomic_int precision = -1;
+
+void pons_set_printoptions(pons_printoptions options) { atomic_store(&precision, options.precision); }
+pons_printoptions pons_get_printoptions(void) { return (pons_printoptions){atomic_load(&precision)}; }
+
 static void add_float(text *t, double x) {
+  const int digits = atomic_load_explicit(&precision, memory_order_relaxed);
   if (isnan(x))
     text_add(t, signbit(x) ? "-nan" : "nan");
-  else
+  else if (digits < 0)
     text_add(t, "%g", x);
+  else
+    text_add(t, "%.*f", digits, x);
 }
 
 static void add_complex(text *t, const void *at) {

@@ -55,6 +55,20 @@ static void product(void *payload, const pons_array *in, int n_in, pons_array *o
   out[0] = pons_multiply(in[0], in[1]);
 }
 
+static void compiling_can_be_turned_off(void **state) {
+  (void)state;
+  pons_function f = compiled(square_plus_one, 1, NULL);
+  pons_disable_compile();
+  CHECK(pons_apply(f, FLOATS(1, 2)), 2, 5);
+  CHECK(pons_apply(f, FLOATS(1, 2)), 2, 5);
+  assert_int_equal(calls, 2);
+  pons_enable_compile();
+  CHECK(pons_apply(f, FLOATS(3, 4)), 10, 17);
+  CHECK(pons_apply(f, FLOATS(3, 4)), 10, 17);
+  assert_int_equal(calls, 3);
+  pons_function_release(f);
+}
+
 static void weak_inputs_have_a_signature_of_their_own(void **state) {
   (void)state;
   pons_function f = compiled(product, 1, NULL);
@@ -274,6 +288,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_scope, close_scope)
   const struct CMUnitTest tests[] = {
       TEST(the_function_is_called_once_per_signature),
+      TEST(compiling_can_be_turned_off),
       TEST(weak_inputs_have_a_signature_of_their_own),
       TEST(inputs_may_be_lazy_and_strided),
       TEST(results_may_be_inputs_constants_views_and_equal),

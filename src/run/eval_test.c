@@ -240,7 +240,7 @@ static void results_of_one_node_are_computed_together(void **state) {
 
 static void streams_wait_for_each_other(void **state) {
   (void)state;
-  pons_stream a = pons_stream_new("cpu"), b = pons_stream_new("cpu"), before = pons_set_stream(a);
+  pons_stream a = pons_new_stream("cpu"), b = pons_new_stream("cpu"), before = pons_set_stream(a);
   pons_array x = ramp(10000), y = x, z;
   for (int i = 0; i < 8; i++) {
     pons_set_stream(i % 2 ? a : b);
@@ -267,7 +267,7 @@ static void async_results_are_inputs_before_they_are_there(void **state) {
 
 static void a_view_computed_elsewhere_is_read_in_its_order(void **state) {
   (void)state;
-  pons_stream other = pons_stream_new("cpu");
+  pons_stream other = pons_new_stream("cpu");
   pons_array x = ramp(6);
   pons_stream before = pons_set_stream(other);
   pons_array y = pons_transpose(pons_reshape(x, PONS_SHAPE(2, 3)));
@@ -315,7 +315,7 @@ static void threads_share_a_lazy_array_and_streams(void **state) {
 static pons_array links[THREADS];
 static void *share_streams(void *context) {
   const int number = *(int *)context;
-  pons_stream mine = pons_stream_new("cpu");
+  pons_stream mine = pons_new_stream("cpu");
   bool fine = mine != NULL;
   for (int i = 0; i < TURNS; i++) {
     pons_scope s = pons_scope_open();
@@ -340,7 +340,7 @@ static void threads_share_lazy_arrays_of_several_streams(void **state) {
   int numbers[THREADS];
   pons_array x = ramp(100);
   for (int i = 0; i < THREADS; i++) {
-    pons_stream before = pons_set_stream(pons_stream_new("cpu"));
+    pons_stream before = pons_set_stream(pons_new_stream("cpu"));
     links[i] = pons_keep(pons_add(i ? pons_subtract(links[i - 1], x) : x, x));
     pons_set_stream(before);
   }

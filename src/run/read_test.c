@@ -27,6 +27,29 @@ static void arrays_print_as_mlx_prints_them(void **state) {
              "array([[1.5, 3],\n       [2, 4e+10]], dtype=float32)");
 }
 
+static void digits_as_asked(void **state) {
+  (void)state;
+  const float x[] = {3.14159274F, 1e-7F, 123456.789F, INFINITY};
+  pons_array a = pons_array_from(x, PONS_SHAPE(4), PONS_FLOAT32);
+  assert_int_equal(pons_get_printoptions().precision, -1);
+  pons_set_printoptions((pons_printoptions){.precision = 2});
+  check_text(a, "array([3.14, 0.00, 123456.79, inf], dtype=float32)");
+  pons_set_printoptions((pons_printoptions){.precision = -1});
+  check_text(a, "array([3.14159, 1e-07, 123457, inf], dtype=float32)");
+}
+
+static void buffers_are_counted_once(void **state) {
+  (void)state;
+  pons_array a = pons_arange(0, 100, 1, PONS_FLOAT32);
+  assert_true(pons_get_array_buffer_size(&a, 1) == 0);
+  assert_string_equal(pons_error(), "get_array_buffer_size: array 1 of 1 is not evaluated");
+  pons_clear_error();
+  pons_array both[] = {a, pons_reshape(a, PONS_SHAPE(10, 10))};
+  pons_eval_many(both, 2);
+  const size_t bytes = pons_get_array_buffer_size(both, 2);
+  assert_true(bytes >= 400 && bytes <= 512);
+}
+
 static void what_carries_an_error_has_no_text(void **state) {
   (void)state;
   assert_null(pons_to_text(node_fail("test", "wanted")));
@@ -136,6 +159,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(arrays_print_as_mlx_prints_them),
       TEST(what_carries_an_error_has_no_text),
+      TEST(digits_as_asked),
+      TEST(buffers_are_counted_once),
       TEST(items_are_converted),
       TEST(foreign_memory_is_read_in_place_and_given_back),
       TEST(what_cannot_be_read_is_given_back_at_once),

@@ -110,7 +110,7 @@ int complain_error(const invocation *v) {
 
 bool use_device(const invocation *v) {
   const char *name = option_value(v, "--device", NULL);
-  if (!name || pons_set_device(name)) return true;
+  if (!name || pons_set_default_device(name)) return true;
   complain_error(v);
   return false;
 }

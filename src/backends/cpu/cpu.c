@@ -3,6 +3,8 @@
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/calls.h"
 #include "backends/cpu/gemm.h"
+#include <pthread.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static const implementation implementations[] = {
@@ -42,6 +44,24 @@ static const implementation implementations[] = {
 
 static int count(void) { return 1; }
 
+static char processor[128] = "unknown processor";
+
+static void read_processor(void) {
+  FILE *f = fopen("/proc/cpuinfo", "r");
+  char line[256];
+  bool found = false;
+  while (f && !found && fgets(line, sizeof line, f))
+    found = sscanf(line, "model name : %127[^\n]", processor) == 1;
+  if (f) fclose(f);
+}
+
+static const char *model(int index) {
+  (void)index;
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, read_processor);
+  return processor;
+}
+
 static void report(text *json) {
   text_add(json, "{\"instruction_set\": ");
   text_add_json(json, cpu_isa());
@@ -59,6 +79,7 @@ static void report(text *json) {
 const driver driver_cpu = {
     .name = "cpu",
     .count = count,
+    .model = model,
     .report = report,
     .implementations = implementations,
     .n_implementations = sizeof implementations / sizeof *implementations,
