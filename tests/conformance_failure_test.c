@@ -36,7 +36,9 @@ static double gradients(const conformance_case *c, const pons_array *in) {
   return made ? digest(grads, c->n_in) : NAN;
 }
 
-static bool same(double a, double b) { return (isnan(a) && isnan(b)) || fabs(a - b) <= 1e-4 * (1 + fabs(b)); }
+static bool same(double a, double b) {
+  return a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= 1e-4 * (1 + fabs(b));
+}
 
 static int64_t fail_each(const conformance_case *c, const pons_array *in, const char *what,
                          double (*work)(const conformance_case *, const pons_array *)) {

@@ -190,7 +190,8 @@ static inline void judge_batch(const subject *s, uint64_t *seed, unsigned mask) 
   }
   pons_function m = pons_vmap(s->f, (pons_axes){s->n_in, axes}, (pons_axes){0, NULL});
   must(s, "batch", pons_call(m, stacked, s->n_in, y, s->n_out), y);
-  for (int k = 0; k < s->n_out; k++) agree_arrays(s, "batch", y[k], pons_stack(expected[k], SIZE, 0), 1e-10);
+  for (int k = 0; k < s->n_out; k++) agree_arrays(s, "batch", y[k], pons_stack(expected[k], SIZE, 0),
+                                                   s->tolerance > 0 ? s->tolerance : 1e-10);
   pons_function_release(m);
 }
 

@@ -70,6 +70,33 @@ PONS_API struct pons_iinfo pons_iinfo(pons_dtype dtype);
 #define PONS_EULER_GAMMA 0.57721566490153286061
 #define PONS_INF ((double)INFINITY)
 #define PONS_NAN ((double)NAN)
+/* The dtype all of them meet in, from left to right; PONS_DTYPE_COUNT and an error for none. */
+PONS_API pons_dtype pons_result_type(const pons_dtype *dtypes, int count);
+/* Does `from` meet `to` in `to`? */
+PONS_API bool pons_can_cast(pons_dtype from, pons_dtype to);
+/* Kinds of dtypes; each follows the last of its parts. Their numbers are none of a dtype. */
+typedef enum pons_dtype_category {
+  PONS_COMPLEXFLOATING = 32,
+  PONS_FLOATING,
+  PONS_INEXACT, /* the two above */
+  PONS_SIGNEDINTEGER,
+  PONS_UNSIGNEDINTEGER,
+  PONS_INTEGER, /* the two above; bool is none */
+  PONS_NUMBER,  /* integers and inexact ones */
+  PONS_GENERIC  /* all */
+} pons_dtype_category;
+/* Is `a` in `b`? Each is a pons_dtype or a pons_dtype_category. */
+PONS_API bool pons_issubdtype(int a, int b);
+/* Is it of a kind as the Python array API names them: "bool", "signed integer", "unsigned integer",
+   "integral", "real floating", "complex floating", "numeric", or a dtype's name? False and an error for
+   another. */
+PONS_API bool pons_isdtype(pons_dtype dtype, const char *kind);
+/* A dtype among options, where zero is left out: .dtype = PONS_AS(PONS_INT8). */
+typedef struct pons_optional_dtype {
+  bool given;
+  pons_dtype dtype;
+} pons_optional_dtype;
+#define PONS_AS(dtype) ((pons_optional_dtype){true, dtype})
 
 /* Sizes along each axis, outermost first. A shape without axes, (pons_shape){0}, is a scalar's. Borrowed. */
 typedef struct pons_shape {
@@ -89,6 +116,8 @@ typedef struct pons_axes {
 #define PONS_AXES(...) ((pons_axes){(int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), (const int[]){__VA_ARGS__}})
 /* No axis at all, where leaving them out would mean all. */
 #define PONS_NO_AXES ((pons_axes){0, (const int[]){0}})
+/* In place of an axis of sorts, scans, argmax, take and the like: the array as if flattened. */
+enum { PONS_FLAT = -0x7fffffff };
 
 /* The greatest number of axes an array may have. */
 enum { PONS_MAX_NDIM = 32 };

@@ -16,12 +16,32 @@ PONS_API pons_array pons_zeros(pons_shape shape, pons_dtype dtype);
 PONS_API pons_array pons_ones(pons_shape shape, pons_dtype dtype);
 /* `value` broadcast to `shape`. */
 PONS_API pons_array pons_full(pons_shape shape, pons_array value);
-PONS_API pons_array pons_zeros_like(pons_array x);
-PONS_API pons_array pons_ones_like(pons_array x);
+/* In the shape of x, and in its dtype if no other is given. */
+#define pons_zeros_like(...) pons_zeros_like_with((struct pons_like_args){.x = __VA_ARGS__})
+#define pons_ones_like(...) pons_ones_like_with((struct pons_like_args){.x = __VA_ARGS__})
+#define pons_full_like(...) pons_full_like_with((struct pons_full_like_args){.x = __VA_ARGS__})
+struct pons_like_args {
+  pons_array x;
+  pons_optional_dtype dtype;
+};
+struct pons_full_like_args {
+  pons_array x, value; /* the value broadcasts to x's shape */
+  pons_optional_dtype dtype;
+};
+PONS_API pons_array pons_zeros_like_with(struct pons_like_args args);
+PONS_API pons_array pons_ones_like_with(struct pons_like_args args);
+PONS_API pons_array pons_full_like_with(struct pons_full_like_args args);
 /* start, start + step, ... before stop. */
 PONS_API pons_array pons_arange(double start, double stop, double step, pons_dtype dtype);
-/* `count` values from start to stop, both included. */
-PONS_API pons_array pons_linspace(double start, double stop, int64_t count, pons_dtype dtype);
+/* `count` values from start to stop, both included, or without the stop. */
+#define pons_linspace(...) pons_linspace_with((struct pons_linspace_args){.start = __VA_ARGS__})
+struct pons_linspace_args {
+  double start, stop;
+  int64_t count;
+  pons_dtype dtype;
+  bool exclude_stop;
+};
+PONS_API pons_array pons_linspace_with(struct pons_linspace_args args);
 /* (n, m) with ones on the k-th diagonal. */
 PONS_API pons_array pons_eye(int64_t n, int64_t m, int k, pons_dtype dtype);
 PONS_API pons_array pons_identity(int64_t n, pons_dtype dtype);
@@ -29,6 +49,13 @@ PONS_API pons_array pons_identity(int64_t n, pons_dtype dtype);
 PONS_API pons_array pons_tri(int64_t n, int64_t m, int k, pons_dtype dtype);
 PONS_API pons_array pons_tril(pons_array x, int k);
 PONS_API pons_array pons_triu(pons_array x, int k);
+/* The k-th diagonal of a matrix, or a matrix with a vector on its k-th diagonal. */
+PONS_API pons_array pons_diag(pons_array x, int k);
+typedef enum pons_indexing { PONS_INDEXING_XY, PONS_INDEXING_IJ } pons_indexing;
+/* Coordinates of a grid: arrays[i] along axis i of `count` (with xy the first two trade places), repeated
+   along the others unless sparse. */
+PONS_API void pons_meshgrid(const pons_array *arrays, int count, bool sparse, pons_indexing indexing,
+                            pons_array *out);
 
 /* ---- elementwise, one operand: each is a row of kernel/elementwise.def --------------------------------- */
 
@@ -67,6 +94,20 @@ PONS_API pons_array pons_bitwise_invert(pons_array x);
 PONS_API pons_array pons_real(pons_array x);
 PONS_API pons_array pons_imag(pons_array x);
 PONS_API pons_array pons_conjugate(pons_array x);
+PONS_API pons_array pons_positive(pons_array x); /* x itself */
+PONS_API pons_array pons_trunc(pons_array x);    /* towards zero */
+/* To that many decimals, half to even; tens and hundreds with negative ones. */
+PONS_API pons_array pons_round_decimals(pons_array x, int decimals);
+PONS_API pons_array pons_degrees(pons_array x); /* of radians */
+PONS_API pons_array pons_radians(pons_array x); /* of degrees */
+/* x with these in the place of what is no number and of infinities. */
+#define pons_nan_to_num(...) pons_nan_to_num_with((struct pons_nan_to_num_args){.x = __VA_ARGS__})
+struct pons_nan_to_num_args {
+  pons_array x;
+  double nan;
+  const double *posinf, *neginf; /* NULL: the greatest and least finite number */
+};
+PONS_API pons_array pons_nan_to_num_with(struct pons_nan_to_num_args args);
 
 /* ---- elementwise, two or three operands ---------------------------------------------------------------- */
 
@@ -90,6 +131,7 @@ PONS_API pons_array pons_greater(pons_array a, pons_array b);
 PONS_API pons_array pons_greater_equal(pons_array a, pons_array b);
 PONS_API pons_array pons_logical_and(pons_array a, pons_array b);
 PONS_API pons_array pons_logical_or(pons_array a, pons_array b);
+PONS_API pons_array pons_logical_xor(pons_array a, pons_array b);
 PONS_API pons_array pons_bitwise_and(pons_array a, pons_array b);
 PONS_API pons_array pons_bitwise_or(pons_array a, pons_array b);
 PONS_API pons_array pons_bitwise_xor(pons_array a, pons_array b);
@@ -105,9 +147,25 @@ PONS_API pons_array pons_clip(pons_array x, pons_array lo, pons_array hi);
 PONS_API pons_array pons_isnan(pons_array x);
 PONS_API pons_array pons_isinf(pons_array x);
 PONS_API pons_array pons_isfinite(pons_array x);
-PONS_API pons_array pons_isclose(pons_array a, pons_array b, double rtol, double atol);
-PONS_API pons_array pons_allclose(pons_array a, pons_array b, double rtol, double atol);
-PONS_API pons_array pons_array_equal(pons_array a, pons_array b);
+PONS_API pons_array pons_isposinf(pons_array x);
+PONS_API pons_array pons_isneginf(pons_array x);
+/* |a - b| <= atol + rtol |b|, of each element or of all: pons_isclose(a, b, 1e-5, 1e-8, .equal_nan = true) */
+#define pons_isclose(...) pons_isclose_with((struct pons_closeness_args){.a = __VA_ARGS__})
+#define pons_allclose(...) pons_allclose_with((struct pons_closeness_args){.a = __VA_ARGS__})
+struct pons_closeness_args {
+  pons_array a, b;
+  double rtol, atol;
+  bool equal_nan; /* NaN is close to NaN */
+};
+PONS_API pons_array pons_isclose_with(struct pons_closeness_args args);
+PONS_API pons_array pons_allclose_with(struct pons_closeness_args args);
+/* Are shapes and elements equal? */
+#define pons_array_equal(...) pons_array_equal_with((struct pons_array_equal_args){.a = __VA_ARGS__})
+struct pons_array_equal_args {
+  pons_array a, b;
+  bool equal_nan;
+};
+PONS_API pons_array pons_array_equal_with(struct pons_array_equal_args args);
 
 /* ---- dtype and shape ----------------------------------------------------------------------------------- */
 
@@ -116,7 +174,8 @@ PONS_API pons_array pons_astype(pons_array x, pons_dtype dtype);
 PONS_API pons_array pons_view(pons_array x, pons_dtype dtype);
 /* One size may be -1: what remains. */
 PONS_API pons_array pons_reshape(pons_array x, pons_shape shape);
-PONS_API pons_array pons_flatten(pons_array x, int start_axis, int end_axis); /* both included */
+/* The axes from start to end, both included and clipped to those there are, as one. */
+PONS_API pons_array pons_flatten(pons_array x, int start_axis, int end_axis);
 PONS_API pons_array pons_unflatten(pons_array x, int axis, pons_shape shape);
 PONS_API pons_array pons_squeeze(pons_array x, pons_axes axes);
 PONS_API pons_array pons_expand_dims(pons_array x, pons_axes axes); /* positions in the result */
@@ -130,11 +189,39 @@ struct pons_transpose_args {
 PONS_API pons_array pons_transpose_with(struct pons_transpose_args args);
 PONS_API pons_array pons_swapaxes(pons_array x, int axis1, int axis2);
 PONS_API pons_array pons_moveaxis(pons_array x, int source, int destination);
+PONS_API pons_array pons_matrix_transpose(pons_array x); /* the last two axes swapped */
+/* x reversed along `axes`, all when left out. */
+PONS_API pons_array pons_flip(pons_array x, pons_axes axes);
+/* Elements moved on by shifts.at[i] along axes.at[i] (one shift serves all), those that leave coming in at the
+   other end; by the sum of the shifts in flat order when axes are left out: pons_roll(x, PONS_SHAPE(1)) */
+#define pons_roll(...) pons_roll_with((struct pons_roll_args){.x = __VA_ARGS__})
+struct pons_roll_args {
+  pons_array x;
+  pons_shape shifts;
+  pons_axes axes;
+};
+PONS_API pons_array pons_roll_with(struct pons_roll_args args);
+/* With one, two or three axes at least, as NumPy adds them. */
+PONS_API pons_array pons_atleast_1d(pons_array x);
+PONS_API pons_array pons_atleast_2d(pons_array x);
+PONS_API pons_array pons_atleast_3d(pons_array x);
 PONS_API pons_array pons_broadcast_to(pons_array x, pons_shape shape);
+/* All of them in the shape they broadcast to. */
+PONS_API void pons_broadcast_arrays(const pons_array *arrays, int count, pons_array *out);
+/* The shape into out; how many axes it has, or -1 and an error. */
+PONS_API int pons_broadcast_shapes(const pons_shape *shapes, int count, int64_t out[PONS_MAX_NDIM]);
 /* The product of the sizes of `axes` (all when left out), or 1 over it, as a 0-d array: in a file without
    fixed sizes it follows those of the call. */
 PONS_API pons_array pons_number_of_elements(pons_array x, pons_axes axes, bool inverted, pons_dtype dtype);
-PONS_API pons_array pons_contiguous(pons_array x);
+/* Row-major; with allow_col_major what lies column-major may stay so. */
+#define pons_contiguous(...) pons_contiguous_with((struct pons_contiguous_args){.x = __VA_ARGS__})
+struct pons_contiguous_args {
+  pons_array x;
+  bool allow_col_major;
+};
+PONS_API pons_array pons_contiguous_with(struct pons_contiguous_args args);
+/* Element (i, j, ...) is element offset + i strides[0] + j strides[1] + ... of x in row-major order; strides
+   left out: those of `shape` row-major. */
 PONS_API pons_array pons_as_strided(pons_array x, pons_shape shape, pons_shape strides, int64_t offset);
 PONS_API pons_array pons_concatenate(const pons_array *arrays, int count, int axis);
 PONS_API pons_array pons_stack(const pons_array *arrays, int count, int axis);
@@ -142,6 +229,8 @@ PONS_API pons_array pons_stack(const pons_array *arrays, int count, int axis);
 PONS_API void pons_split(pons_array x, int parts, int axis, pons_array *out);
 /* Pieces that begin at 0 and at each of `indices`: indices.count + 1 of them. */
 PONS_API void pons_split_at(pons_array x, pons_axes indices, int axis, pons_array *out);
+/* The slices along `axis`, without it; `out` has room for them, for one at least. */
+PONS_API void pons_unstack(pons_array x, int axis, pons_array *out);
 PONS_API pons_array pons_repeat(pons_array x, int repeats, int axis);
 PONS_API pons_array pons_tile(pons_array x, pons_shape reps);
 /* low[i] and high[i] elements of `value` (NULL: 0) before and after axis i. */
@@ -205,14 +294,35 @@ PONS_API pons_array pons_mean_with(struct pons_reduce_args args);
 PONS_API pons_array pons_variance_with(struct pons_reduce_args args);
 PONS_API pons_array pons_std_with(struct pons_reduce_args args);
 PONS_API pons_array pons_logsumexp_with(struct pons_reduce_args args);
+#define pons_median(...) pons_median_with((struct pons_reduce_args){.x = __VA_ARGS__})
+#define pons_count_nonzero(...) pons_count_nonzero_with((struct pons_reduce_args){.x = __VA_ARGS__})
+PONS_API pons_array pons_median_with(struct pons_reduce_args args);
+PONS_API pons_array pons_count_nonzero_with(struct pons_reduce_args args); /* int32 */
+/* Least and greatest: pons_minmax(out, x, .axes = PONS_AXES(0)) */
+#define pons_minmax(out, ...) pons_minmax_with((struct pons_reduce_args){.x = __VA_ARGS__}, out)
+PONS_API void pons_minmax_with(struct pons_reduce_args args, pons_array out[2]);
+/* Sum along the diagonal of two axes; axis1 and axis2 left out: 0 and 1. */
+#define pons_trace(...) pons_trace_with((struct pons_trace_args){.x = __VA_ARGS__})
+struct pons_trace_args {
+  pons_array x;
+  int offset, axis1, axis2;
+  pons_optional_dtype dtype; /* elements are cast to it before they are summed */
+};
+PONS_API pons_array pons_trace_with(struct pons_trace_args args);
+/* The diagonal of axis1 and axis2, `offset` columns to the right, as a last axis. */
+PONS_API pons_array pons_diagonal(pons_array x, int offset, int axis1, int axis2);
+/* Differences of neighbours along `axis`, n times over. */
+PONS_API pons_array pons_diff(pons_array x, int n, int axis);
 /* The first index of the greatest or least along `axis`, uint32. */
 PONS_API pons_array pons_argmax(pons_array x, int axis, bool keepdims);
 PONS_API pons_array pons_argmin(pons_array x, int axis, bool keepdims);
 
+/* Running ones along `axis`, or PONS_FLAT. */
 struct pons_scan_args {
   pons_array x;
   int axis;
   bool reverse, exclusive;
+  pons_optional_dtype dtype; /* x is cast to it first */
 };
 #define pons_cumsum(...) pons_cumsum_with((struct pons_scan_args){.x = __VA_ARGS__})
 #define pons_cumprod(...) pons_cumprod_with((struct pons_scan_args){.x = __VA_ARGS__})
@@ -222,8 +332,10 @@ PONS_API pons_array pons_cumsum_with(struct pons_scan_args args);
 PONS_API pons_array pons_cumprod_with(struct pons_scan_args args);
 PONS_API pons_array pons_cummax_with(struct pons_scan_args args);
 PONS_API pons_array pons_cummin_with(struct pons_scan_args args);
+#define pons_logcumsumexp(...) pons_logcumsumexp_with((struct pons_scan_args){.x = __VA_ARGS__})
+PONS_API pons_array pons_logcumsumexp_with(struct pons_scan_args args); /* log(cumsum(exp(x))) */
 
-/* ---- sorting: NaN last --------------------------------------------------------------------------------- */
+/* ---- sorting: NaN last; along an axis, or PONS_FLAT ---------------------------------------------------- */
 
 PONS_API pons_array pons_sort(pons_array x, int axis);
 PONS_API pons_array pons_argsort(pons_array x, int axis); /* uint32 */
@@ -244,6 +356,13 @@ PONS_API pons_array pons_matmul(pons_array a, pons_array b);
 PONS_API pons_array pons_addmm(pons_array c, pons_array a, pons_array b, float alpha, float beta);
 PONS_API pons_array pons_inner(pons_array a, pons_array b);
 PONS_API pons_array pons_outer(pons_array a, pons_array b);
+/* Sums over the last `axes` axes of a and as many first ones of b; over axes named. */
+PONS_API pons_array pons_tensordot(pons_array a, pons_array b, int axes);
+PONS_API pons_array pons_tensordot_axes(pons_array a, pons_array b, pons_axes a_axes, pons_axes b_axes);
+/* sum(conj(a) b) along an axis of both, the others broadcast. */
+PONS_API pons_array pons_vecdot(pons_array a, pons_array b, int axis);
+/* Kronecker product: b scaled by each element of a, in a's order. */
+PONS_API pons_array pons_kron(pons_array a, pons_array b);
 /* Cross-correlation, channels last: x (N, ..., C), weight (O, ..., C / groups) gives (N, ..., O). Lists of
    one value serve all spatial axes; left out: stride 1, padding 0, dilation 1, groups 1. */
 struct pons_conv_args {

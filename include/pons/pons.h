@@ -3,6 +3,7 @@
 #define PONS_H
 #include <pons/array.h>
 #include <pons/ops.h>
+#include <pons/aliases.h>
 #include <pons/fast.h>
 #include <pons/random.h>
 #include <pons/eval.h>

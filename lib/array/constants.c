@@ -1,24 +1,34 @@
 /* constants.c: arrays that follow from a formula: zeros and ones like others, linspace, eye, triangles. */
 #include "dtypes.h"
+#include "operands.h"
 
-pons_array pons_zeros_like(pons_array x) {
-  return x && !pons_error_of(x) ? pons_zeros(pons_shape_of(x), pons_dtype_of(x))
-                                : pons_astype(x, PONS_FLOAT32);
+/* `value` in x's shape, and in its dtype if no other is given. */
+static pons_array filled(const char *op, pons_array x, pons_array value, pons_optional_dtype dtype) {
+  pons_array bad = fault_among(op, (pons_array[]){x, value}, 2);
+  if (bad) return bad;
+  return pons_full(pons_shape_of(x), pons_astype(value, dtype.given ? dtype.dtype : pons_dtype_of(x)));
 }
-pons_array pons_ones_like(pons_array x) {
-  return x && !pons_error_of(x) ? pons_ones(pons_shape_of(x), pons_dtype_of(x))
-                                : pons_astype(x, PONS_FLOAT32);
+
+pons_array pons_full_like_with(struct pons_full_like_args args) {
+  return filled("full_like", args.x, args.value, args.dtype);
+}
+pons_array pons_zeros_like_with(struct pons_like_args args) {
+  return filled("zeros_like", args.x, pons_scalar(0, PONS_FLOAT32), args.dtype);
+}
+pons_array pons_ones_like_with(struct pons_like_args args) {
+  return filled("ones_like", args.x, pons_scalar(1, PONS_FLOAT32), args.dtype);
 }
 
 /* Between the ends in float32 as MLX does: (1 - t) start + t stop. */
-pons_array pons_linspace(double start, double stop, int64_t count, pons_dtype dtype) {
+pons_array pons_linspace_with(struct pons_linspace_args args) {
+  const int64_t count = args.count, steps = args.exclude_stop ? count : count - 1;
   if (count < 0) return pons_fail("linspace", "%lld values", (long long)count);
-  pons_array first = pons_scalar(start, PONS_FLOAT32), last = pons_scalar(stop, PONS_FLOAT32);
-  if (count == 1) return pons_astype(pons_reshape(first, PONS_SHAPE(1)), dtype);
+  pons_array first = pons_scalar(args.start, PONS_FLOAT32), last = pons_scalar(args.stop, PONS_FLOAT32);
+  if (count == 1) return pons_astype(pons_reshape(first, PONS_SHAPE(1)), args.dtype);
   pons_array t = pons_divide(pons_arange(0, (double)count, 1, PONS_FLOAT32),
-                             pons_scalar((double)(count - 1), PONS_FLOAT32));
+                             pons_scalar((double)steps, PONS_FLOAT32));
   pons_array rest = pons_subtract(pons_scalar(1, PONS_FLOAT32), t);
-  return pons_astype(pons_add(pons_multiply(rest, first), pons_multiply(t, last)), dtype);
+  return pons_astype(pons_add(pons_multiply(rest, first), pons_multiply(t, last)), args.dtype);
 }
 
 /* Row and column numbers (n, 1) and (1, m); the k-th diagonal is where they are equal. */

@@ -15,6 +15,7 @@ pons_array pons_stack(const pons_array *arrays, int count, int axis) {
 /* Each element `repeats` times, one after the other. */
 pons_array pons_repeat(pons_array x, int repeats, int axis) {
   if (repeats < 0) return pons_fail("repeat", "%d times", repeats);
+  if (axis == PONS_FLAT) return pons_repeat(pons_flatten(x, 0, -1), repeats, 0);
   const int n = pons_ndim(x), at = axis < 0 ? axis + n : axis;
   if (pons_dim(x, axis) < 0 || n == PONS_MAX_NDIM)
     return pons_expand_dims(x, PONS_AXES(axis < 0 ? axis - 1 : axis + 1));

@@ -2,6 +2,7 @@
 #include <pons/ops.h>
 
 pons_array pons_topk(pons_array x, int k, int axis) {
+  if (axis == PONS_FLAT) return pons_topk(pons_flatten(x, 0, -1), k, 0);
   const int64_t size = pons_dim(x, axis);
   if (size < 0) return pons_partition(x, 0, axis); /* which tells what is wrong */
   if (k < 0 || k > size)

@@ -80,6 +80,13 @@ int axis_of(const char *op, const node *x, int axis, error **why) {
   return normal;
 }
 
+int axis_or_flat(const char *op, pons_array *x, int axis, error **why) {
+  if (axis != PONS_FLAT) return axis_of(op, *x, axis, why);
+  *x = pons_flatten(*x, 0, -1);
+  if (node_failed(*x)) *why = error_keep((*x)->error);
+  return 0;
+}
+
 /* ---- results ---- */
 
 error *spec_set(const char *op, spec *out, pons_dtype dtype, int n, const int64_t *dims) {

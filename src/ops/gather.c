@@ -137,7 +137,7 @@ pons_array pons_take(pons_array x, pons_array indices, int axis) {
   pons_array bad = operand_fault("take", 2, (pons_array[]){x, indices});
   if (bad) return bad;
   error *e = NULL;
-  const int at = axis_of("take", x, axis, &e);
+  const int at = axis_or_flat("take", &x, axis, &e);
   if (!e && x->shape[at] == 0 && indices->size)
     e = fail("take", "%lld indices into axis %d of %s, which is empty", (long long)indices->size, axis,
              node_text(x));
@@ -211,7 +211,7 @@ pons_array pons_take_along_axis(pons_array x, pons_array indices, int axis) {
   pons_array bad = operand_fault(op, 2, (pons_array[]){x, indices});
   if (bad) return bad;
   error *e = NULL;
-  const axis_params params = {axis_of(op, x, axis, &e)};
+  const axis_params params = {axis_or_flat(op, &x, axis, &e)};
   if (e) return node_error(e);
   if (indices->ndim != x->ndim)
     return node_fail(op, "indices %s must have as many axes as %s", node_text(indices), node_text(x));

@@ -49,10 +49,20 @@ const prim prim_concatenate = {.name = "Concatenate",
                                .vjp = concatenate_vjp,
                                .vmap = concatenate_vmap};
 
+static pons_array concatenated_flat(const pons_array *arrays, int count) {
+  pons_array *flat = mem_alloc((size_t)count * sizeof *flat);
+  if (!flat) return node_error(fail_no_memory("concatenate"));
+  for (int i = 0; i < count; i++) flat[i] = pons_flatten(arrays[i], 0, -1);
+  pons_array result = pons_concatenate(flat, count, 0);
+  mem_free(flat);
+  return result;
+}
+
 pons_array pons_concatenate(const pons_array *arrays, int count, int axis) {
   if (count < 1) return node_fail("concatenate", "needs at least one array");
   pons_array bad = operand_fault("concatenate", count, arrays);
   if (bad) return bad;
+  if (axis == PONS_FLAT) return concatenated_flat(arrays, count);
   error *e = NULL;
   const axis_params params = {axis_of("concatenate", arrays[0], axis, &e)};
   if (e) return node_error(e);

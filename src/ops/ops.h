@@ -50,6 +50,8 @@ error *axes_check(const char *op, int ndim, ints axes);
 error *axis_check(const char *op, const node *x, int axis);
 /* An axis as 0 .. ndim-1; -1 and *why if there is no such. */
 int axis_of(const char *op, const node *x, int axis, error **why);
+/* The same; for PONS_FLAT *x becomes itself flattened, and the axis is 0. */
+int axis_or_flat(const char *op, pons_array *x, int axis, error **why);
 /* Fills `out`, unless dims are no shape: too many axes, a negative size, too many elements. */
 error *spec_set(const char *op, spec *out, pons_dtype dtype, int n, const int64_t *dims);
 spec spec_of(const node *x);

@@ -37,6 +37,9 @@ typedef struct dynamic_slice_params { ints axes, slice_size; } dynamic_slice_par
 typedef struct number_of_elements_params { ints axes; bool inverted; pons_dtype dtype; } number_of_elements_params;
 typedef struct depends_params { int count; /* not in files: the number of results; in: they, then what they wait for */ } depends_params;
 
+/* "Contiguous": row-major; what lies column-major may stay so */
+typedef struct contiguous_params { bool allow_col_major; } contiguous_params;
+
 /* ---- reductions ---- */
 enum { REDUCE_AND, REDUCE_OR, REDUCE_SUM, REDUCE_PROD, REDUCE_MIN, REDUCE_MAX, REDUCE_KINDS };
 typedef struct reduce_params { int kind; ints axes; } reduce_params; /* "Reduce": reduced axes stay as 1 */

@@ -173,10 +173,15 @@ static pons_array arg_reduce(int kind, pons_array x, int axis, bool keepdims) {
   pons_array bad = operand_fault(op, 1, &x);
   if (bad) return bad;
   error *e = NULL;
-  const arg_reduce_params params = {kind, axis_of(op, x, axis, &e)};
+  const int n = x->ndim;
+  const arg_reduce_params params = {kind, axis_or_flat(op, &x, axis, &e)};
   if (e) return node_error(e);
   pons_array y = node_make(&prim_arg_reduce, &params, 1, &x);
-  return keepdims ? y : pons_squeeze(y, PONS_AXES(params.axis));
+  if (!keepdims) return pons_squeeze(y, PONS_AXES(params.axis));
+  if (axis != PONS_FLAT) return y;
+  int64_t ones[PONS_MAX_NDIM];
+  for (int i = 0; i < n; i++) ones[i] = 1;
+  return pons_reshape(y, (pons_shape){n, ones});
 }
 
 pons_array pons_argmin(pons_array x, int axis, bool keepdims) {

@@ -158,10 +158,14 @@ pons_array pons_flatten(pons_array x, int start_axis, int end_axis) {
   pons_array bad = operand_fault("flatten", 1, &x);
   if (bad) return bad;
   if (x->ndim == 0) return pons_reshape(x, PONS_SHAPE(1));
-  error *e = NULL;
-  const int start = axis_of("flatten", x, start_axis, &e), end = e ? -1 : axis_of("flatten", x, end_axis, &e);
-  if (e) return node_error(e);
-  if (end < start) return node_fail("flatten", "start axis %d lies behind end axis %d", start_axis, end_axis);
+  /* as MLX: what lies outside is clipped */
+  int start = start_axis < 0 ? start_axis + x->ndim : start_axis,
+      end = end_axis < 0 ? end_axis + x->ndim : end_axis;
+  if (start < 0) start = 0;
+  if (end >= x->ndim) end = x->ndim - 1;
+  if (end < start)
+    return node_fail("flatten", "axes %d to %d are no range of axes of %s", start_axis, end_axis,
+                     node_text(x));
   if (start == end) return same_array(x);
   const flatten_params params = {start, end};
   return node_make(&prim_flatten, &params, 1, &x);

@@ -1,4 +1,5 @@
-/* scan.c: running sums, products, maxima and minima along an axis: Scan. Uses base/, graph/. */
+/* scan.c: running sums, products, maxima, minima and logarithms of sums of exponentials along an axis: Scan.
+   Uses base/, graph/. */
 #include "ops/ops.h"
 
 static const char *const kind_names[SCAN_KINDS] = {"cummax", "cummin", "cumsum", "cumprod", "logcumsumexp"};
@@ -98,11 +99,15 @@ static pons_array checked(int kind, struct pons_scan_args args) {
   pons_array bad = operand_fault(kind_names[kind], 1, &args.x);
   if (bad) return bad;
   error *e = NULL;
-  const int axis = axis_of(kind_names[kind], args.x, args.axis, &e);
-  return e ? node_error(e) : scan(kind, args.x, axis, args.reverse, !args.exclusive);
+  const int axis = axis_or_flat(kind_names[kind], &args.x, args.axis, &e);
+  if (e) return node_error(e);
+  if (args.dtype.given) args.x = as_dtype(args.x, args.dtype.dtype);
+  if (kind == SCAN_LOGADDEXP) args.x = as_dtype(args.x, dtype_at_least_float(dtype_of(args.x)));
+  return scan(kind, args.x, axis, args.reverse, !args.exclusive);
 }
 
 pons_array pons_cumsum_with(struct pons_scan_args args) { return checked(SCAN_SUM, args); }
 pons_array pons_cumprod_with(struct pons_scan_args args) { return checked(SCAN_PROD, args); }
 pons_array pons_cummax_with(struct pons_scan_args args) { return checked(SCAN_MAX, args); }
 pons_array pons_cummin_with(struct pons_scan_args args) { return checked(SCAN_MIN, args); }
+pons_array pons_logcumsumexp_with(struct pons_scan_args args) { return checked(SCAN_LOGADDEXP, args); }

@@ -196,6 +196,8 @@ static pons_array along_axis(const char *op, int kind, pons_array x, pons_array 
                              int axis) {
   pons_array bad = operand_fault(op, 3, (pons_array[]){x, indices, values});
   if (bad) return bad;
+  if (axis == PONS_FLAT)
+    return pons_reshape(along_axis(op, kind, pons_flatten(x, 0, -1), indices, values, 0), pons_shape_of(x));
   error *e = NULL;
   const int at = axis_of(op, x, axis, &e);
   if (e) return node_error(e);

@@ -60,7 +60,7 @@ static pons_array sorted(const prim *p, const char *op, pons_array x, int axis) 
   pons_array bad = operand_fault(op, 1, &x);
   if (bad) return bad;
   error *e = NULL;
-  const axis_params params = {axis_of(op, x, axis, &e)};
+  const axis_params params = {axis_or_flat(op, &x, axis, &e)};
   return e ? node_error(e) : node_make(p, &params, 1, &x);
 }
 
@@ -118,7 +118,7 @@ static pons_array partitioned(const prim *p, const char *op, pons_array x, int k
   pons_array bad = operand_fault(op, 1, &x);
   if (bad) return bad;
   error *e = NULL;
-  const int normal = axis_of(op, x, axis, &e);
+  const int normal = axis_or_flat(op, &x, axis, &e);
   if (e) return node_error(e);
   const int64_t n = x->shape[normal], from_start = kth < 0 ? kth + n : kth;
   if (from_start < 0 || from_start >= n)

@@ -77,6 +77,11 @@ pons_array pons_as_strided(pons_array x, pons_shape shape, pons_shape strides, i
   if (bad) return bad;
   if (shape.count < 0 || strides.count < 0) return node_fail("as_strided", "a shape of %d axes", shape.count);
   pons_array flat = x->ndim == 1 ? x : pons_flatten(x, 0, -1);
+  int64_t row_major[PONS_MAX_NDIM];
+  if (strides.count == 0 && shape.count > 0 && shape.count <= PONS_MAX_NDIM) {
+    shape_row_major(shape.count, shape.at, row_major);
+    strides = (pons_shape){shape.count, row_major};
+  }
   const as_strided_params params = {{shape.count, shape.at}, {strides.count, strides.at}, offset};
   return node_make(&prim_as_strided, &params, 1, &flat);
 }
@@ -90,25 +95,39 @@ static error *contiguous_infer(const void *params, int n_in, const pons_array *i
   return e;
 }
 
+static bool is_column_major(const node *x, const int64_t *strides) {
+  int64_t dims[PONS_MAX_NDIM], reversed[PONS_MAX_NDIM];
+  for (int i = 0; i < x->ndim; i++)
+    dims[i] = x->shape[x->ndim - 1 - i], reversed[i] = strides[x->ndim - 1 - i];
+  return shape_is_row_major(x->ndim, dims, reversed);
+}
+
 static bool contiguous_view(const void *params, const node *in, const view *in_view, const shape *s,
                             view *out) {
-  (void)params, (void)s;
+  (void)s;
+  const contiguous_params *p = params;
   *out = *in_view;
-  return shape_is_row_major(in->ndim, in->shape, in_view->strides);
+  return shape_is_row_major(in->ndim, in->shape, in_view->strides) ||
+         (p->allow_col_major && is_column_major(in, in_view->strides));
 }
 
 static void contiguous_vjp(const vjp_call *c) { c->grads[0] = c->cotangents[0]; }
 
-static void contiguous_vmap(const vmap_call *c) { batch_apply(c, NULL); }
+static void contiguous_vmap(const vmap_call *c) { batch_apply(c, c->params); }
 
 const prim prim_contiguous = {.name = "Contiguous",
                               .linear = true,
+                              .params_size = sizeof(contiguous_params),
+                              .fields = {FIELD(BOOL, contiguous_params, allow_col_major)},
                               .infer = contiguous_infer,
                               .view = contiguous_view,
                               .vjp = contiguous_vjp,
                               .vmap = contiguous_vmap};
 
-pons_array pons_contiguous(pons_array x) { return node_make(&prim_contiguous, NULL, 1, &x); }
+pons_array pons_contiguous_with(struct pons_contiguous_args args) {
+  const contiguous_params params = {args.allow_col_major};
+  return node_make(&prim_contiguous, &params, 1, &args.x);
+}
 
 /* ---- View: the last axis scales with the item size ---- */
 

@@ -76,6 +76,22 @@ def cases():
     def norm_gradients(function, *in_):
         return mx.vjp(function, list(in_[:-1]), [in_[-1]])[1]
 
+    def endless(x):  # infinite, or no number, as the sign of x is
+        return mx.sign(x) / (mx.sign(x) - mx.sign(x))
+
+    def infinite(x):
+        y = endless(x)
+        return [mx.isposinf(y), mx.isneginf(y), mx.isinf(y)]
+
+    def finite(x):
+        y = mx.where(x > 0.5, x, endless(x))
+        return [mx.nan_to_num(y), mx.nan_to_num(y, nan=1, posinf=2, neginf=-3)]
+
+    def close_nan(x):
+        y = mx.where(x > 0, x, mx.array(float("nan"), f32))
+        return [mx.isclose(y, y, equal_nan=True), mx.allclose(y, y, equal_nan=True), mx.array_equal(y, y, equal_nan=True),
+                mx.isclose(y, y)]
+
     def partition_facts(x):
         y = mx.sort(x, axis=1)
         return [y[:, 2], y[:, :2]]
@@ -179,6 +195,39 @@ def cases():
         "rms-norm-gradients": lambda *in_: norm_gradients(lambda x, w: f.rms_norm(x, w, 1e-5), *in_),
         "layer-norm-gradients": lambda *in_: norm_gradients(lambda x, w, b: f.layer_norm(x, w, b, 1e-5), *in_),
         "rope-backwards": lambda x, o: mx.vjp(lambda y: f.rope(y, 4, traditional=False, base=100.0, scale=1.0, offset=o), [x], [x])[1],
+        "atleast": lambda x: [mx.atleast_1d(x), mx.atleast_2d(x), mx.atleast_3d(x)],
+        "broadcast-arrays": mx.broadcast_arrays, "meshgrid": mx.meshgrid, "meshgrid-ij": lambda *in_: mx.meshgrid(*in_, indexing="ij"),
+        "meshgrid-sparse": lambda *in_: mx.meshgrid(*in_, sparse=True) + mx.meshgrid(*in_, sparse=True, indexing="ij"),
+        "flip": lambda x: [mx.flip(x), mx.flip(x, -1)], "roll": lambda x: [mx.roll(x, 2), mx.roll(x, -1, 1)],
+        "roll-two-axes": lambda x: [mx.roll(x, (1, -5), (0, -1)), mx.roll(x, 1, (0, 1))], "unstack": lambda x: mx.unstack(x, axis=1),
+        "contiguous-column-major-too": lambda x: mx.contiguous(x, allow_col_major=True),
+        "as-strided-strides-left-out": lambda x: mx.as_strided(x, (3, 2), offset=2),
+        "full-like": lambda x, v: [mx.full_like(x, v), mx.full_like(x, v, f32)],
+        "sort-argsort-topk-flat": lambda x: [mx.sort(x, axis=None), mx.argsort(x, axis=None), mx.sort(mx.topk(x, 3, axis=None))],
+        "argmax-argmin-flat": lambda x: [mx.argmax(x), mx.argmin(x, keepdims=True)],
+        "cumsum-cumprod-flat": lambda x: [mx.cumsum(x), mx.cumprod(x, dtype=f32)],
+        "take-take-along-axis-flat": lambda x, i: [mx.take(x, i), mx.take_along_axis(x, mx.flatten(i), axis=None)],
+        "put-along-axis-flat": lambda x, i, v: mx.put_along_axis(x, mx.argsort(i), v, axis=None),
+        "concatenate-repeat-flat": lambda x, y: [mx.concatenate([x, y], axis=None), mx.repeat(x, 2)],
+        "diagonal": lambda x: [mx.diagonal(x, 1, 0, 1), mx.diagonal(x, -1, 2, 0), mx.diagonal(x, 7)],
+        "diag-of-a-vector": lambda x: [mx.diag(x), mx.diag(x, 2), mx.diag(x, -1)], "diag-of-a-matrix": lambda x: mx.diag(x, -1),
+        "trace": lambda x: [mx.trace(x), mx.trace(x, -1, 2, 1)], "trace-as-int32": lambda x: mx.trace(x, dtype=i32),
+        "degrees-radians": lambda x: [mx.degrees(x), mx.radians(x)],
+        "round-decimals": lambda x: [mx.round(x, 1), mx.round(x, -1)],
+        "isposinf-isneginf-isinf": infinite, "nan-to-num": finite,
+        "nan-to-num-of-any-type": lambda x: mx.nan_to_num(x, nan=1),
+        "isclose-allclose-array-equal-equal-NaN": close_nan,
+        "median": lambda x: [mx.median(x), mx.median(x, axis=1), mx.median(x, axis=(-1, 0), keepdims=True)],
+        "minmax": lambda x: mx.minmax(x, axis=1),
+        "count-nonzero": lambda x: [mx.count_nonzero(x), mx.count_nonzero(x, axis=0, keepdims=True)],
+        "diff": lambda x: [mx.diff(x), mx.diff(x, 2, 0), mx.diff(x, 9, 1)],
+        "variance-std-of-complex-numbers": lambda x: [mx.var(x, 1), mx.std(x, ddof=1)],
+        "logcumsumexp": lambda x: [mx.logcumsumexp(x, axis=1), mx.logcumsumexp(x, axis=0, reverse=True), mx.logcumsumexp(x)],
+        "linspace-without-the-stop": lambda: [mx.linspace(1, 2, 5, endpoint=False), mx.linspace(1, 9, 4, dtype=i32)],
+        "tensordot": lambda a, b, c: [mx.tensordot(a, b), mx.tensordot(a, c, 0)],
+        "tensordot-axes-named": lambda a, b: mx.tensordot(a, b, [[-1, 0], [0, 2]]),
+        "vecdot": lambda a, b: [mx.vecdot(a, b), mx.vecdot(a, b, axis=0)],
+        "kron": lambda a, b, c: [mx.kron(a, b), mx.kron(c, a)],
         "random-categorical": lambda k, x: r.categorical(x, 1, key=k), "random-permutation": lambda k: r.permutation(9, key=k),
     }
     return named
@@ -192,17 +241,18 @@ WIDER_HERE = {"rms-norm", "rms-norm-no-weight", "layer-norm", "layer-norm-no-wei
 
 
 def beyond_mlx(plain, dtype):
-    """MLX has no grouped or dilated convolution of float64, and subtracts the greatest in a logsumexp before it widens."""
+    """MLX has no grouped or dilated convolution and no nan_to_num of float64, and subtracts the greatest in a logsumexp before it widens."""
     narrow = dtype == "bool" or dtype.startswith("uint")
-    return (plain.startswith("conv-") and dtype == "float64") or (plain.startswith("logsumexp-") and narrow)
+    return (plain.startswith(("conv-", "nan-to-num")) and dtype == "float64") or (plain.startswith("logsumexp-") and narrow)
 
 
 def lookup(named, name):
     plain = name.split("-", 1)[1]
     if plain in named:
         return plain, named[plain]
-    if plain.startswith(("matmul-", "reshape-of", "slice-of", "view-of", "broadcast-to-", "softmax-empty")):
-        first = next(n for n in ("matmul", "reshape", "slice", "view", "broadcast-to") if plain.startswith(n))
+    if plain.startswith(("matmul-", "reshape-of", "slice-of", "view-of", "broadcast-to-", "softmax-empty", "atleast-", "flip-")):
+        first = next(n for n in ("matmul", "reshape", "slice", "view", "broadcast-to", "atleast",
+                                  "flip") if plain.startswith(n))
         return plain, named[first]
     return plain, getattr(mx, plain.replace("-", "_"), None)
 

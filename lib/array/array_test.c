@@ -1,0 +1,143 @@
+/* array_test.c: functions made of other ops: small cases that NumPy and MLX agree on, and messages. */
+#include <pons/pons.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <string.h>
+
+/* "[[1, 2], [3, 4]] int32": as MLX prints, on one line. */
+static void check(pons_array a, const char *expected) {
+  char *text = pons_to_text(a), line[1000];
+  if (!text) fail_msg("%s", pons_error());
+  size_t n = 0;
+  for (const char *t = text + strlen("array("); *t && n + 2 < sizeof line; t++)
+    if (*t != '\n' && !(*t == ' ' && n && line[n - 1] == ' ')) line[n++] = *t;
+    else if (*t == '\n' && line[n - 1] != ' ') line[n++] = ' ';
+  line[n - 1] = 0; /* the closing bracket */
+  pons_free(text);
+  char *dtype = strstr(line, ", dtype=");
+  memmove(dtype + 1, dtype + strlen(", dtype="), strlen(dtype) - strlen(", dtype=") + 1);
+  *dtype = ' ';
+  assert_string_equal(line, expected);
+}
+
+static void check_error(pons_array a, const char *expected) {
+  assert_non_null(pons_error_of(a));
+  assert_string_equal(pons_error_of(a), expected);
+  pons_clear_error();
+}
+
+static pons_array counted(int64_t rows, int64_t columns) {
+  return pons_reshape(pons_arange(0, (double)(rows * columns), 1, PONS_INT32), PONS_SHAPE(rows, columns));
+}
+#define INTS(...)                                                              \
+  pons_array_from((const int32_t[]){__VA_ARGS__},                              \
+                  PONS_SHAPE(sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t)), PONS_INT32)
+
+static void kinds_of_dtypes(void **state) {
+  (void)state;
+  const pons_dtype several[] = {PONS_FLOAT16, PONS_BFLOAT16, PONS_INT8};
+  assert_int_equal(pons_result_type(several, 3), PONS_FLOAT32);
+  assert_int_equal(pons_result_type(several, 1), PONS_FLOAT16);
+  assert_int_equal(pons_result_type(several, 0), PONS_DTYPE_COUNT);
+  assert_string_equal(pons_error(), "result_type: needs at least one dtype");
+  pons_clear_error();
+  assert_true(pons_can_cast(PONS_INT32, PONS_FLOAT32) && !pons_can_cast(PONS_FLOAT32, PONS_INT32));
+  assert_true(pons_issubdtype(PONS_FLOAT32, PONS_FLOATING) && pons_issubdtype(PONS_FLOATING, PONS_INEXACT));
+  assert_true(pons_issubdtype(PONS_UINT8, PONS_NUMBER) && pons_issubdtype(PONS_BOOL, PONS_GENERIC));
+  assert_true(pons_issubdtype(PONS_INT8, PONS_INT8) && pons_issubdtype(PONS_GENERIC, PONS_GENERIC));
+  assert_false(pons_issubdtype(PONS_BOOL, PONS_INTEGER) || pons_issubdtype(PONS_FLOAT32, PONS_FLOAT16));
+  assert_false(pons_issubdtype(PONS_INEXACT, PONS_FLOATING) || pons_issubdtype(PONS_INT8, PONS_UNSIGNEDINTEGER));
+  assert_true(pons_isdtype(PONS_FLOAT32, "real floating") && pons_isdtype(PONS_COMPLEX64, "numeric"));
+  assert_true(pons_isdtype(PONS_BOOL, "bool") && pons_isdtype(PONS_INT8, "int8"));
+  assert_false(pons_isdtype(PONS_BOOL, "numeric") || pons_isdtype(PONS_INT8, "unsigned integer"));
+  assert_true(pons_ok());
+  assert_false(pons_isdtype(PONS_INT8, "number"));
+  assert_string_equal(pons_error(), "isdtype: 'number' is no kind of dtype");
+  pons_clear_error();
+}
+
+static void shapes_that_meet(void **state) {
+  (void)state;
+  int64_t dims[PONS_MAX_NDIM];
+  const pons_shape fitting[] = {PONS_SHAPE(2, 1), PONS_SHAPE(3), PONS_SHAPE(4, 1, 1)};
+  assert_int_equal(pons_broadcast_shapes(fitting, 3, dims), 3);
+  assert_true(dims[0] == 4 && dims[1] == 2 && dims[2] == 3);
+  const pons_shape differing[] = {PONS_SHAPE(0), PONS_SHAPE(2)};
+  assert_int_equal(pons_broadcast_shapes(differing, 2, dims), -1);
+  assert_string_equal(pons_error(), "broadcast_shapes: shape 2 of 2 does not fit those before it");
+  pons_clear_error();
+  assert_int_equal(pons_broadcast_shapes(fitting, 0, dims), -1);
+  pons_clear_error();
+  pons_array out[2];
+  pons_broadcast_arrays((pons_array[]){counted(2, 3), INTS(1, 2)}, 2, out);
+  check_error(out[1], "broadcast_arrays: the shape of array 2 of 2 does not fit those before it");
+  assert_int_equal(pons_dim(pons_atleast_3d(INTS(1, 2)), 1), 2);
+  pons_meshgrid((pons_array[]){INTS(1, 2), INTS(3)}, 2, false, PONS_INDEXING_XY, out);
+  check(out[1], "[[3, 3]] int32");
+}
+
+static void rearranged(void **state) {
+  (void)state;
+  const pons_array x = counted(2, 3);
+  check(pons_roll(x, PONS_SHAPE(1, 2)), "[[3, 4, 5], [0, 1, 2]] int32");
+  check(pons_roll(x, PONS_SHAPE(1), .axes = PONS_AXES(0, 1)), "[[5, 3, 4], [2, 0, 1]] int32");
+  check(pons_roll(x, PONS_SHAPE(1), .axes = PONS_NO_AXES), "[[0, 1, 2], [3, 4, 5]] int32");
+  check(pons_roll(pons_int(4), PONS_SHAPE(1)), "4 int32");
+  check_error(pons_roll(x, PONS_SHAPE(1, 2), .axes = PONS_AXES(0, 1, 1)), "roll: 2 shifts for 3 axes");
+  check_error(pons_roll(x, PONS_SHAPE(1), .axes = PONS_AXES(5)),
+              "roll: axis 5 is out of range for an array of 2 axes");
+  check(pons_flip(x, PONS_AXES(0, 0)), "[[3, 4, 5], [0, 1, 2]] int32");
+  check_error(pons_flip(x, PONS_AXES(3)), "flip: axis 3 is out of range for an array of 2 axes");
+  check_error(pons_flip(NULL, PONS_AXES(3)), "flip: an operand is NULL");
+  check_error(pons_matrix_transpose(INTS(1)), "matrix_transpose: needs at least two axes, not 1");
+  pons_array out[3];
+  pons_unstack(x, 1, out);
+  check(out[2], "[2, 5] int32");
+  pons_unstack(x, -3, out);
+  check_error(out[0], "unstack: axis -3 is out of range for an array of 2 axes");
+  check(pons_flatten(x, -5, 9), "[0, 1, 2, 3, 4, 5] int32");
+  check(pons_argmax(x, PONS_FLAT, true), "[[5]] uint32");
+  check(pons_as_strided(x, PONS_SHAPE(2, 2), PONS_SCALAR, 1), "[[1, 2], [3, 4]] int32");
+  check(pons_diff(x, 5, 1), "[[], []] int32");
+  check_error(pons_diff(x, -1, 1), "diff: -1 times");
+}
+
+static void along_diagonals(void **state) {
+  (void)state;
+  const pons_array x = counted(2, 3);
+  check(pons_diag(INTS(1, 2), -1), "[[0, 0, 0], [1, 0, 0], [0, 2, 0]] int32");
+  check(pons_diag(x, -3), "[] int32");
+  check(pons_diagonal(x, 0, 1, 0), "[0, 4] int32");
+  check(pons_trace(x, .offset = 1), "6 int32");
+  check_error(pons_diagonal(x, 0, -1, 1), "diagonal: axes -1 and 1 are one");
+  check_error(pons_diag(pons_int(1), 0), "diag: needs one or two axes, not 0");
+  check_error(pons_trace(INTS(1)), "diagonal: needs at least two axes, not 1");
+}
+
+static void products(void **state) {
+  (void)state;
+  const pons_array f = pons_astype(counted(2, 3), PONS_FLOAT32);
+  check(pons_tensordot_axes(f, f, PONS_AXES(0), PONS_AXES(0)), "[[9, 12, 15], [12, 17, 22], [15, 22, 29]] float32");
+  check(pons_tensordot(f, f, 2), "55 float32");
+  check_error(pons_tensordot(f, f, 3), "tensordot: 3 axes of arrays that have 2 and 2");
+  check_error(pons_tensordot(f, f, 1), "tensordot: axis 1 of size 3 and axis 0 of size 2");
+  check_error(pons_tensordot_axes(f, f, PONS_AXES(0, 0), PONS_AXES(0, 1)), "tensordot: axis 0 is given twice");
+  const pons_array z = pons_reshape(pons_complex(1, 2), PONS_SHAPE(1));
+  check(pons_real(pons_vecdot(z, z, 0)), "5 float32");
+  check_error(pons_vecdot(f, INTS(1, 2, 3), -1), "vecdot: axis -1 is not one place in arrays of 2 and 1 axes");
+  check(pons_kron(INTS(1, 2), INTS(1, 10)), "[1, 10, 2, 20] int32");
+  check_error(pons_kron(pons_zeros(PONS_SHAPE(0), PONS_INT8), INTS(1)), "kron: an array is empty");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(kinds_of_dtypes), cmocka_unit_test(shapes_that_meet), cmocka_unit_test(rearranged),
+      cmocka_unit_test(along_diagonals), cmocka_unit_test(products),
+  };
+  const pons_scope scope = pons_scope_open();
+  const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  pons_scope_close(scope);
+  return failed;
+}
