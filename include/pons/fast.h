@@ -36,6 +36,70 @@ struct pons_attention_args {
   pons_fast_attention_with((struct pons_attention_args){.q = __VA_ARGS__})
 PONS_API pons_array pons_fast_attention_with(struct pons_attention_args args);
 
+/* ---- kernels of your own, in a GPU's language ----
+
+   A function that uses one is traced, batched and exported anywhere; it is computed where the language is
+   spoken: in a file by MLX on a Mac (Metal) or on an NVIDIA GPU (CUDA). Gradients are an error: give them with
+   pons_custom_function. */
+
+enum pons_kernel_argument_kind { PONS_KERNEL_DTYPE, PONS_KERNEL_INT, PONS_KERNEL_BOOL, PONS_KERNEL_FLOAT };
+/* A template argument (by name: a dtype, an int or a bool) or a scalar (an int, a bool or a float). */
+struct pons_kernel_argument {
+  const char *name;
+  enum pons_kernel_argument_kind kind;
+  pons_dtype dtype;
+  int number; /* int, bool */
+  float real;
+};
+/* The source is a function's body. Its signature is written around it: pointers to the inputs and results by
+   their names, for an input `a` also a_shape, a_strides and a_ndim where the body mentions them, in Metal
+   also thread_position_in_grid and the like. */
+struct pons_kernel_args {
+  const char *name, *source;
+  const char *header; /* stands before the function; NULL: nothing */
+  const pons_array *inputs;
+  const char *const *input_names;
+  int n_inputs;
+  const pons_shape *output_shapes;
+  const pons_dtype *output_dtypes;
+  const char *const *output_names;
+  int n_outputs;
+  pons_array *out; /* n_outputs results */
+  const struct pons_kernel_argument *template_arguments;
+  int n_template_arguments;
+  int grid[3], threadgroup[3]; /* the grid counts threads */
+  const float *init_value;     /* what the results hold before; NULL: anything */
+  bool any_layout;             /* inputs come as they lie in memory; otherwise row-major */
+  bool atomic_outputs;         /* Metal: results are device atomic<T>* */
+  const char *math_mode;       /* Metal: "safe", "relaxed" or "fast"; NULL: safe */
+  int shared_memory;           /* CUDA: bytes of dynamic shared memory */
+};
+#define pons_fast_metal_kernel(...) pons_fast_metal_kernel_with((struct pons_kernel_args){.name = __VA_ARGS__})
+PONS_API void pons_fast_metal_kernel_with(struct pons_kernel_args args);
+#define pons_fast_cuda_kernel(...) pons_fast_cuda_kernel_with((struct pons_kernel_args){.name = __VA_ARGS__})
+PONS_API void pons_fast_cuda_kernel_with(struct pons_kernel_args args);
+/* PTX or a cubin: its function `name` is called with the pointers of inputs and results and the scalars. */
+struct pons_precompiled_kernel_args {
+  const char *name;
+  const void *compiled_source;
+  size_t compiled_bytes;
+  const pons_array *inputs;
+  int n_inputs;
+  const pons_shape *output_shapes;
+  const pons_dtype *output_dtypes;
+  int n_outputs;
+  pons_array *out;
+  const struct pons_kernel_argument *scalars;
+  int n_scalars;
+  int grid[3], threadgroup[3];
+  int shared_memory;
+  const float *init_value;
+  bool ensure_row_contiguous;
+};
+#define pons_fast_precompiled_cuda_kernel(...) \
+  pons_fast_precompiled_cuda_kernel_with((struct pons_precompiled_kernel_args){.name = __VA_ARGS__})
+PONS_API void pons_fast_precompiled_cuda_kernel_with(struct pons_precompiled_kernel_args args);
+
 #ifdef __cplusplus
 }
 #endif

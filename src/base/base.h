@@ -75,6 +75,18 @@ typedef struct ints {
   const int64_t *at;
 } ints;
 
+/* A borrowed string among the parameters of a primitive. Counted: compiled code holds zero bytes. One stands
+   behind it all the same. */
+typedef struct chars {
+  int n;
+  const char *at;
+} chars;
+/* A number that may be left out; `value` is 0 then. */
+typedef struct optional_float {
+  bool given;
+  float value;
+} optional_float;
+
 /* A shape by value. dims[n ..] are not read. */
 typedef struct shape {
   int n;

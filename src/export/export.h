@@ -29,11 +29,13 @@ int release_number(const char *text, bool *exact);
 /* Releases from which on something in the layout differs, newest first, ended by 0. */
 extern const int layout_releases[];
 
+/* Where MLX runs a primitive. What runs on GPUs alone is taken apart in files for a CPU, if it can be. */
+typedef enum layout_place { PLACE_ANY, PLACE_GPU, PLACE_ONLY_GPU /* there is no other form */ } layout_place;
 typedef struct layout {
   const char *name;
   int least, most; /* operands; most -1: no bound */
   int since, before;
-  bool gpu; /* MLX can't run it on a CPU stream */
+  layout_place place;
   const char *state;
 } layout;
 /* NULL: `release` has no primitive of this name. */

@@ -16,9 +16,39 @@ static void add_list(text *t, const file_state *v) {
   text_add(t, "]");
 }
 
+/* Flags three by three, scalars by kind. */
+static void add_flags(text *t, const file_state *v) {
+  text_add(t, "[");
+  for (int64_t i = 0; i < v->integer; i++)
+    text_add(t, "%s%s%s%s", i % 3 == 0 && i ? ", " : "", i % 3 ? ", " : "[", v->list[i] ? "true" : "false",
+             i % 3 == 2 ? "]" : "");
+  text_add(t, "]");
+}
+
 static void add_real(text *t, double v, bool json) {
   if (isfinite(v)) text_add(t, "%.9g", v);
   else text_add(t, json ? "\"%s\"" : "%s", isnan(v) ? "nan" : v < 0 ? "-inf" : "inf");
+}
+
+static void add_scalars(text *t, const file_state *v, bool json) {
+  text_add(t, "[");
+  for (int64_t i = 0; i + 1 < v->integer; i += 2) {
+    const int32_t bits = (int32_t)v->list[i + 1];
+    float number;
+    memcpy(&number, &bits, sizeof number);
+    text_add(t, i ? ", " : "");
+    if (v->list[i] == SCALAR_FLOAT) add_real(t, (double)number, json);
+    else if (v->list[i] == SCALAR_BOOL) text_add(t, bits ? "true" : "false");
+    else text_add(t, "%d", (int)bits);
+  }
+  text_add(t, "]");
+}
+
+/* Compiled code, and in listings what is longer than a line, as its length. */
+static void add_string(text *t, const file_state *v, bool json) {
+  const bool whole = strlen(v->text) == (size_t)v->integer;
+  if (whole && (json || (v->integer <= 80 && !strchr(v->text, '\n')))) text_add_json(t, v->text);
+  else text_add(t, json ? "{\"bytes\": %lld}" : "%lld bytes", (long long)v->integer);
 }
 
 /* The value of one field, as JSON or to be read. */
@@ -31,12 +61,11 @@ static void add_value(text *t, const file_state *v, bool json) {
     case 'I':
     case 'L':
     case 'U':
-    case '3':
-    case 'S':
-    case 'V': add_list(t, v); break;
+    case '3': add_list(t, v); break;
+    case 'S': add_flags(t, v); break;
+    case 'V': add_scalars(t, v, json); break;
     case 's':
-      if (json) text_add_json(t, v->text);
-      else text_add(t, "%lld bytes", (long long)v->integer);
+      add_string(t, v, json);
       break;
     case 'O':
       if (v->integer) add_real(t, v->real, json);

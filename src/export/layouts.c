@@ -4,8 +4,9 @@
 #include <stdlib.h>
 
 #define ANY -1
-#define CPU false
-#define GPU true
+#define CPU PLACE_ANY
+#define GPU PLACE_GPU
+#define ONLY_GPU PLACE_ONLY_GPU
 #define V(minor, patch) RELEASE(minor, patch)
 static const layout layouts[] = {
 #define LAYOUT(name, least, most, since, before, place, state)                                               \

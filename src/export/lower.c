@@ -53,7 +53,7 @@ const layout *target_layout(const target *t, const node *a, node *const *in, con
   if (!l)
     *why = layout_find(name, RELEASE_NEWEST) ? "that release doesn't have it"
                                              : "MLX has no such primitive in files";
-  else if (l->gpu && !t->gpu) *why = "MLX can't run it on a CPU";
+  else if (l->place == PLACE_GPU && !t->gpu) *why = "MLX can't run it on a CPU";
   else if (!holds(l, a)) *why = "that release doesn't know these parameters";
   else if (is_complex_abs(a, in)) *why = "its result stays complex in MLX";
   else if (is_whole_equal_nan(a, in)) *why = "MLX knows it for floats alone";

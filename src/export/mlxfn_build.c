@@ -36,34 +36,78 @@ static const file_state *state_named(const file_entry *e, const char *name) {
   return NULL;
 }
 
-/* Puts one field where the record wants it. */
-static bool set_field(char *at, const field *f, const file_state *v) {
-  switch (f->type) {
+/* The types in layouts.def from which a record's field may be filled. */
+static const char *types_for(field_type type) {
+  switch (type) {
     case FIELD_INT:
-    case FIELD_ENUM: *(int *)at = (int)v->integer; return v->field.type != 's';
-    case FIELD_BOOL: *(bool *)at = v->integer != 0; return true;
-    case FIELD_FLOAT: *(float *)at = (float)v->real; return v->field.type == 'f';
-    case FIELD_DOUBLE: *(double *)at = v->real; return v->field.type == 'd';
-    case FIELD_DTYPE: *(pons_dtype *)at = (pons_dtype)v->integer; return v->field.type == 'D';
-    case FIELD_INT64: *(int64_t *)at = v->integer; return true;
-    case FIELD_INTS:
-    case FIELD_STRIDES:
-    case FIELD_AXES64:
-      *(ints *)at = (ints){(int)v->integer, v->list};
-      return v->list != NULL || v->integer == 0;
+    case FIELD_ENUM: return "ie=";
+    case FIELD_BOOL: return "b=";
+    case FIELD_FLOAT: return "f";
+    case FIELD_DOUBLE: return "d";
+    case FIELD_DTYPE: return "D";
+    case FIELD_INT64: return "Q";
+    case FIELD_INTS: return "I";
+    case FIELD_STRIDES: return "L";
+    case FIELD_AXES64: return "U";
+    case FIELD_TUPLE: return "3";
+    case FIELD_FLAGS: return "S";
+    case FIELD_SCALARS: return "V";
+    case FIELD_TEXT: return "s";
+    case FIELD_OPTIONAL: return "O";
+    case FIELD_RESULTS:
     case FIELD_FUNCTION: break;
   }
-  return false;
+  return "";
 }
 
-/* The state of `e` as the record's struct. False: the record has a field that the layout hasn't. */
-static bool set_params(const signature *s, const file_entry *e, const prim *p, params_room *room) {
+/* Puts one field where the record wants it. */
+static bool set_field(char *at, const field *f, const file_state *v) {
+  if (!strchr(types_for(f->type), v->field.type)) return false;
+  switch (f->type) {
+    case FIELD_BOOL: *(bool *)at = v->integer != 0; break;
+    case FIELD_FLOAT: *(float *)at = (float)v->real; break;
+    case FIELD_DOUBLE: *(double *)at = v->real; break;
+    case FIELD_DTYPE: *(pons_dtype *)at = (pons_dtype)v->integer; break;
+    case FIELD_INT64: *(int64_t *)at = v->integer; break;
+    case FIELD_TEXT: *(chars *)at = (chars){(int)v->integer, v->text}; break;
+    case FIELD_OPTIONAL: *(optional_float *)at = (optional_float){v->integer != 0, (float)v->real}; break;
+    case FIELD_INT:
+    case FIELD_ENUM: *(int *)at = (int)v->integer; break;
+    default: *(ints *)at = (ints){(int)v->integer, v->list};
+  }
+  return true;
+}
+
+/* dtype, number of axes and sizes of each result, as the file has them; mem_free it. NULL: no memory. */
+static int64_t *result_types(const signature *s, const file_entry *e, int *count) {
+  size_t n = 0;
+  for (int32_t i = 0; i < e->n_out; i++) n += 2 + (size_t)s->values[e->out[i]].ndim;
+  int64_t *list = mem_alloc((n + 1) * sizeof *list), *at = list;
+  if (!list) return NULL;
+  for (int32_t i = 0; i < e->n_out; i++) {
+    const file_array *a = &s->values[e->out[i]];
+    *at++ = a->dtype;
+    *at++ = a->ndim;
+    for (int k = 0; k < a->ndim; k++) *at++ = a->dims[k];
+  }
+  *count = (int)n;
+  return list;
+}
+
+/* The state of `e` as the record's struct; *results (mem_free it) is what it needs for the results' types.
+   False: the record has a field that the layout hasn't, or no memory. */
+static bool set_params(const signature *s, const file_entry *e, const prim *p, params_room *room,
+                       int64_t **results) {
   memset(room, 0, sizeof *room);
   if (p->params_size > PARAMS_MOST) return false;
   for (const field *f = p->fields; f->name; f++) {
     char *at = room->bytes + f->offset;
     const file_state *v = state_named(e, f->name);
-    if (v && !f->unstored) {
+    if (f->type == FIELD_RESULTS) {
+      int count = 0;
+      if (!(*results = result_types(s, e, &count))) return false;
+      *(ints *)at = (ints){count, *results};
+    } else if (v && !f->unstored) {
       if (!set_field(at, f, v)) return false;
     } else if (f->type == FIELD_DTYPE) {
       *(pons_dtype *)at = s->values[e->out[0]].dtype;
@@ -124,6 +168,27 @@ static void truncating_divmod(const pons_array *in, pons_array *out) {
   out[1] = row_node(ROW_subtract, 2, (pons_array[]){in[0], product});
 }
 
+/* The results of entry `e` on `in`, in nodes; false and an error if there are none or others. */
+static bool make_results(const mlxfn *f, const file_entry *e, const void *params, const pons_array *in,
+                         pons_array *out, bool clean) {
+  const prim *p = e->prim;
+  if ((p->outputs ? p->outputs(params, e->n_in) : 1) != e->n_out) {
+    blame(e, clean, NULL, "the file gives it another number of results");
+    return false;
+  }
+  if (f->release < RELEASE(32, 2) && e->n_out == 2 && strcmp(e->layout->name, "DivMod") == 0)
+    truncating_divmod(in, out);
+  else if (p == &prim_alias) out[0] = in[0];
+  else if (p->outputs) node_make_many(p, params, e->n_in, in, out, e->n_out);
+  else out[0] = node_make(p, params, e->n_in, in);
+  for (int32_t i = 0; i < e->n_out; i++) {
+    if (out[i] && !node_failed(out[i])) continue;
+    blame(e, clean, out[i], "failed");
+    return false;
+  }
+  return true;
+}
+
 /* `in` and `out`: room for the operands and results of the entry. */
 static bool build_operation(const mlxfn *f, const signature *s, const file_entry *e, pons_array *values,
                             pons_array *in, pons_array *out, bool checking) {
@@ -131,32 +196,19 @@ static bool build_operation(const mlxfn *f, const signature *s, const file_entry
   for (int32_t i = 0; i < e->n_in; i++) in[i] = values[e->in[i]];
   if (!e->prim && checking) return stand_in(s, e, values);
   params_room room;
-  if (!e->prim || !set_params(s, e, e->prim, &room)) {
-    blame(e, clean, NULL, "this version of Pons has no such primitive");
-    return false;
-  }
-  const void *params = e->prim->params_size ? room.bytes : NULL;
-  const int n_out = e->prim->outputs ? e->prim->outputs(params, e->n_in) : 1;
-  if (n_out != e->n_out) {
-    blame(e, clean, NULL, "the file gives it another number of results");
-    return false;
-  }
-  const bool truncates = f->release < RELEASE(32, 2) && strcmp(e->layout->name, "DivMod") == 0;
-  if (truncates && e->n_out == 2) truncating_divmod(in, out);
-  else if (e->prim == &prim_alias) out[0] = in[0];
-  else if (e->prim->outputs) node_make_many(e->prim, params, e->n_in, in, out, n_out);
-  else out[0] = node_make(e->prim, params, e->n_in, in);
-  for (int32_t i = 0; i < n_out; i++) {
-    if (!out[i] || node_failed(out[i])) {
-      blame(e, clean, out[i], "failed");
-      return false;
-    }
+  int64_t *results = NULL;
+  const bool known = e->prim && set_params(s, e, e->prim, &room, &results);
+  if (!known) blame(e, clean, NULL, "this version of Pons has no such primitive");
+  const void *params = known && e->prim->params_size ? room.bytes : NULL;
+  bool fine = known && make_results(f, e, params, in, out, clean);
+  mem_free(results);
+  for (int32_t i = 0; fine && i < e->n_out; i++) {
     if (e->prim->row == ROW_abs + 1 && s->values[e->out[i]].dtype == PONS_COMPLEX64) /* so it is in MLX */
       out[i] = pons_astype(out[i], PONS_COMPLEX64);
-    if (!agrees(f, s, e, i, out[i])) return false;
+    fine = agrees(f, s, e, i, out[i]);
     values[e->out[i]] = out[i];
   }
-  return true;
+  return fine;
 }
 
 static bool build_entries(const mlxfn *f, const signature *s, pons_array *values, pons_array *in,

@@ -80,6 +80,35 @@ static void put_list(writer *w, const ints *list, int width) {
   }
 }
 
+/* Scalars: a kind, then as many bytes as a number of that kind takes. */
+static void put_scalars(writer *w, const ints *list) {
+  put_u64(w, (uint64_t)list->n / 2);
+  for (int i = 0; i + 1 < list->n; i += 2) {
+    put_i32(w, (int32_t)list->at[i]);
+    if (list->at[i] == SCALAR_BOOL) put_u8(w, list->at[i + 1] != 0);
+    else put_i32(w, (int32_t)list->at[i + 1]);
+  }
+}
+
+static void put_flags(writer *w, const ints *list) {
+  put_u64(w, (uint64_t)list->n / 3);
+  for (int i = 0; i < list->n; i++) put_u8(w, list->at[i] != 0);
+}
+
+static void put_tuple(writer *w, const ints *list) {
+  for (int i = 0; i < list->n; i++) put_size(w, list->at[i]);
+}
+
+static void put_chars(writer *w, const chars *words) {
+  put_u64(w, (uint64_t)words->n);
+  put(w, words->at, (size_t)words->n);
+}
+
+static void put_optional(writer *w, const optional_float *number) {
+  put_u8(w, number->given);
+  if (number->given) put(w, &number->value, sizeof number->value);
+}
+
 static void put_type(writer *w, pons_dtype dtype, int ndim, const int64_t *dims) {
   put_list(w, &(ints){ndim, dims}, 4);
   put_dtype(w, dtype);
@@ -99,6 +128,12 @@ static void put_field(writer *w, const layout_field *item, const field *f, const
     case FIELD_INTS:
     case FIELD_STRIDES:
     case FIELD_AXES64: put_list(w, at, item->type == 'I' ? 4 : 8); break;
+    case FIELD_TUPLE: put_tuple(w, at); break;
+    case FIELD_FLAGS: put_flags(w, at); break;
+    case FIELD_SCALARS: put_scalars(w, at); break;
+    case FIELD_TEXT: put_chars(w, at); break;
+    case FIELD_OPTIONAL: put_optional(w, at); break;
+    case FIELD_RESULTS:
     case FIELD_FUNCTION: break;
   }
 }
@@ -236,7 +271,7 @@ static void write_operation(writer *w, int64_t i) {
   put_u64(w, (uint64_t)item->n_in);
   for (int k = 0; k < item->n_in; k++) put_u64(w, id_of(w, item->in[k]));
   put_i32(w, 0);
-  put_i32(w, w->t->gpu);
+  put_i32(w, w->t->gpu || l->place == PLACE_ONLY_GPU);
   put_i32(w, 0);
   put_text(w, l->name);
   put_state(w, a, l);

@@ -25,11 +25,18 @@ typedef enum field_type { /* how .mlxfn stores it */
   FIELD_INTS,    /* ints: vec<i32> (sizes beyond 32 bits are refused on writing) */
   FIELD_STRIDES, /* ints: vec<i64> */
   FIELD_AXES64,  /* ints: vec<u64> */
+  FIELD_TUPLE,   /* ints: i32 each, without a count */
+  FIELD_FLAGS,   /* ints, 0 or 1: vec of three bools each */
+  FIELD_SCALARS, /* ints, pairs of scalar_kind and the number's bits: vec of i32 and i32, f32 or bool */
+  FIELD_TEXT,    /* chars: u64 length, bytes */
+  FIELD_OPTIONAL, /* optional_float: bool, f32 if it is true */
+  FIELD_RESULTS, /* ints, dtype, number of axes and sizes of each result; never stored: readers know them */
   FIELD_FUNCTION /* pons_function, counted by the node; never stored */
 } field_type;
+typedef enum scalar_kind { SCALAR_INT, SCALAR_FLOAT, SCALAR_BOOL, SCALAR_KINDS } scalar_kind;
 /* Is the member an `ints`? */
 static inline bool field_is_list(field_type type) {
-  return type == FIELD_INTS || type == FIELD_STRIDES || type == FIELD_AXES64;
+  return (type >= FIELD_INTS && type <= FIELD_SCALARS) || type == FIELD_RESULTS;
 }
 typedef struct field {
   const char *name;
@@ -81,7 +88,7 @@ typedef struct view { /* offset and strides in elements, into some buffer; shape
   int64_t strides[PONS_MAX_NDIM];
 } view;
 
-enum { PRIM_MAX_FIELDS = 12, PRIM_MAX_INPUTS = 1 << 20 };
+enum { PRIM_MAX_FIELDS = 14, PRIM_MAX_INPUTS = 1 << 20 };
 struct prim {
   const char *name; /* as .mlxfn has it, where it has it; unique among records */
   int row;          /* elementwise: 1 + its row; else 0 */
@@ -104,6 +111,8 @@ struct prim {
   /* The definition in simpler ops: for devices without an implementation, and for transforms without a
      rule. */
   void (*decompose)(const void *params, int n_in, const pons_array *in, pons_array *out);
+  /* The error for a device that has neither an implementation nor a decomposition; NULL: the usual one. */
+  error *(*no_device)(const void *params, const char *device);
 };
 /* Defined in ops/ops.c, ended by NULL: the only place that knows every primitive, elementwise rows
    included. */
@@ -113,6 +122,10 @@ bool params_equal(const prim *p, const void *a, const void *b);
 uint64_t params_hash(const prim *p, const void *params);
 void params_print(text *t, const prim *p, const void *params); /* "axes=[0, 1], kind=2" */
 const field *prim_field(const prim *p, const char *name);
+/* Parameters with the lists and texts in them, as one block of memory: its size, and the copy at `at` (aligned
+   as from mem_alloc). Functions among them are not counted here. */
+size_t params_bytes(const prim *p, const void *params);
+void params_copy(const prim *p, const void *params, char *at);
 
 /* Records that graph/ itself needs. */
 extern const prim prim_input;  /* a placeholder: no value; evaluating it is an error */

@@ -77,34 +77,16 @@ void pons_set(pons_array *slot, pons_array value) {
 
 /* ---- making ---- */
 
-static size_t round8(size_t n) { return (n + 7) & ~(size_t)7; }
-
-static size_t lists_bytes(const prim *p, const void *params) {
-  size_t bytes = 0;
+static void keep_functions(const prim *p, const void *params) {
   for (const field *f = p->fields; f->name; f++)
-    if (field_is_list(f->type)) bytes += (size_t)((const ints *)((const char *)params + f->offset))->n * sizeof(int64_t);
-  return bytes;
-}
-
-/* Copies the parameters to `at` and the lists in them to behind it; keeps functions. */
-static void copy_params(const prim *p, const void *params, char *at) {
-  memcpy(at, params, p->params_size);
-  int64_t *free_place = (int64_t *)(at + round8(p->params_size));
-  for (const field *f = p->fields; f->name; f++) {
-    if (f->type == FIELD_FUNCTION) pons_function_keep(*(pons_function *)(at + f->offset));
-    if (!field_is_list(f->type)) continue;
-    ints *list = (ints *)(at + f->offset);
-    if (list->n) memcpy(free_place, list->at, (size_t)list->n * sizeof(int64_t));
-    list->at = free_place;
-    free_place += list->n;
-  }
+    if (f->type == FIELD_FUNCTION) pons_function_keep(*(pons_function *)((const char *)params + f->offset));
 }
 
 /* Nodes may hold a scope's reference before they have all their fields: refs starts at 1 for the scope. */
 static node *new_node(const prim *p, const void *params, int n_in, const pons_array *in, int ndim,
                       const int64_t *dims, int n_specs) {
-  size_t params_bytes = p && params ? round8(p->params_size) + lists_bytes(p, params) : 0;
-  size_t bytes = sizeof(node) + (size_t)n_in * sizeof(node *) + 2 * (size_t)ndim * sizeof(int64_t) + params_bytes +
+  const size_t for_params = p && params ? params_bytes(p, params) : 0;
+  size_t bytes = sizeof(node) + (size_t)n_in * sizeof(node *) + 2 * (size_t)ndim * sizeof(int64_t) + for_params +
                  (size_t)n_specs * sizeof(spec);
   if (!scope_room(1)) return NULL;
   node *a = mem_alloc(bytes);
@@ -126,9 +108,10 @@ static node *new_node(const prim *p, const void *params, int n_in, const pons_ar
   a->strides = (int64_t *)at;
   at += (size_t)ndim * sizeof(int64_t);
   if (p && params) {
-    copy_params(p, params, at);
+    params_copy(p, params, at);
+    keep_functions(p, at);
     a->params = at;
-    at += params_bytes;
+    at += for_params;
   }
   a->specs = n_specs ? (spec *)at : NULL;
   for (int i = 0; i < n_in; i++) {

@@ -4,6 +4,7 @@
 
 static const void *member(const void *params, const field *f) { return (const char *)params + f->offset; }
 static const ints *as_ints(const void *at) { return at; }
+static size_t round8(size_t n) { return (n + 7) & ~(size_t)7; }
 
 static size_t field_size(field_type type) {
   switch (type) {
@@ -13,25 +14,37 @@ static size_t field_size(field_type type) {
     case FIELD_DTYPE: return sizeof(pons_dtype);
     case FIELD_INT64: return sizeof(int64_t);
     case FIELD_FUNCTION: return sizeof(pons_function);
-    case FIELD_INTS:
-    case FIELD_STRIDES:
-    case FIELD_AXES64: return sizeof(ints);
-    case FIELD_INT:
-    case FIELD_ENUM: break;
+    default: return sizeof(int);
   }
-  return sizeof(int);
+}
+
+/* The bytes of a member that tell it from others; lists, texts and optional numbers apart from their frames.
+   */
+static const void *content(const field *f, const void *x, size_t *count) {
+  if (field_is_list(f->type)) {
+    const ints *list = x;
+    *count = (size_t)list->n * sizeof *list->at;
+    return list->at;
+  }
+  if (f->type == FIELD_TEXT) {
+    const chars *words = x;
+    *count = (size_t)words->n;
+    return words->at;
+  }
+  if (f->type == FIELD_OPTIONAL) {
+    const optional_float *number = x;
+    *count = number->given ? sizeof number->value : 0;
+    return &number->value;
+  }
+  *count = field_size(f->type);
+  return x;
 }
 
 bool params_equal(const prim *p, const void *a, const void *b) {
   for (const field *f = p->fields; f->name; f++) {
-    const void *x = member(a, f), *y = member(b, f);
-    if (field_is_list(f->type)) {
-      const ints *u = x, *v = y;
-      if (u->n != v->n) return false;
-      if (u->n && memcmp(u->at, v->at, (size_t)u->n * sizeof *u->at) != 0) return false;
-    } else if (memcmp(x, y, field_size(f->type)) != 0) {
-      return false;
-    }
+    size_t m, n;
+    const void *x = content(f, member(a, f), &m), *y = content(f, member(b, f), &n);
+    if (m != n || (n && memcmp(x, y, n) != 0)) return false;
   }
   return true;
 }
@@ -39,22 +52,69 @@ bool params_equal(const prim *p, const void *a, const void *b) {
 uint64_t params_hash(const prim *p, const void *params) {
   uint64_t h = (uintptr_t)p;
   for (const field *f = p->fields; f->name; f++) {
-    const void *x = member(params, f);
-    if (field_is_list(f->type)) {
-      const ints *u = x;
-      h = hash_bytes(&u->n, sizeof u->n, h);
-      if (u->n) h = hash_bytes(u->at, (size_t)u->n * sizeof *u->at, h);
-    } else {
-      h = hash_bytes(x, field_size(f->type), h);
-    }
+    size_t n;
+    const void *x = content(f, member(params, f), &n);
+    h = hash_bytes(&n, sizeof n, h);
+    if (n) h = hash_bytes(x, n, h);
   }
   return h;
+}
+
+size_t params_bytes(const prim *p, const void *params) {
+  size_t bytes = round8(p->params_size), n;
+  for (const field *f = p->fields; f->name; f++) {
+    content(f, member(params, f), &n);
+    if (field_is_list(f->type)) bytes += n;
+    if (f->type == FIELD_TEXT) bytes += round8(n + 1);
+  }
+  return bytes;
+}
+
+void params_copy(const prim *p, const void *params, char *at) {
+  memcpy(at, params, p->params_size);
+  char *room = at + round8(p->params_size);
+  for (const field *f = p->fields; f->name; f++) {
+    size_t n;
+    const void *from = content(f, member(params, f), &n);
+    if (field_is_list(f->type)) {
+      if (n) memcpy(room, from, n);
+      ((ints *)(at + f->offset))->at = (int64_t *)room;
+      room += n;
+    } else if (f->type == FIELD_TEXT) {
+      if (n) memcpy(room, from, n);
+      room[n] = 0;
+      ((chars *)(at + f->offset))->at = room;
+      room += round8(n + 1);
+    }
+  }
 }
 
 static void print_list(text *t, const ints *list) {
   text_add(t, "[");
   for (int i = 0; i < list->n; i++) text_add(t, i ? ", %lld" : "%lld", (long long)list->at[i]);
   text_add(t, "]");
+}
+
+static void print_scalars(text *t, const ints *list) {
+  text_add(t, "[");
+  for (int i = 0; i + 1 < list->n; i += 2) {
+    const int32_t bits = (int32_t)list->at[i + 1];
+    float number;
+    memcpy(&number, &bits, sizeof number);
+    text_add(t, i ? ", " : "");
+    if (list->at[i] == SCALAR_FLOAT) text_add(t, "%.9g", (double)number);
+    else if (list->at[i] == SCALAR_BOOL) text_add(t, bits ? "true" : "false");
+    else text_add(t, "%d", (int)bits);
+  }
+  text_add(t, "]");
+}
+
+/* A line of text as it is, more of it as its length. */
+static void print_text(text *t, const chars *words) {
+  const bool is_line = words->n <= 80 && !memchr(words->at ? words->at : "", 0, (size_t)words->n) &&
+                       !memchr(words->at ? words->at : "", '\n', (size_t)words->n);
+  if (is_line) text_add(t, "\"%.*s\"", words->n, words->at ? words->at : "");
+  else text_add(t, "%d bytes", words->n);
 }
 
 static void print_member(text *t, const field *f, const void *x) {
@@ -67,9 +127,13 @@ static void print_member(text *t, const field *f, const void *x) {
     case FIELD_DTYPE: text_add(t, "%s", pons_dtype_name(*(const pons_dtype *)x)); break;
     case FIELD_INT64: text_add(t, "%lld", (long long)*(const int64_t *)x); break;
     case FIELD_FUNCTION: text_add(t, "function"); break;
-    case FIELD_INTS:
-    case FIELD_STRIDES:
-    case FIELD_AXES64: print_list(t, as_ints(x)); break;
+    case FIELD_SCALARS: print_scalars(t, as_ints(x)); break;
+    case FIELD_TEXT: print_text(t, x); break;
+    case FIELD_OPTIONAL:
+      if (((const optional_float *)x)->given) text_add(t, "%.9g", (double)((const optional_float *)x)->value);
+      else text_add(t, "none");
+      break;
+    default: print_list(t, as_ints(x));
   }
 }
 

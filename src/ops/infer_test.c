@@ -31,7 +31,7 @@ static int64_t number(void) {
 
 static const double doubles[] = {0, 1, 2.5, -1, 1e300, -1e300, 1e-300, 1e18, (double)INFINITY, (double)NAN};
 
-enum { LISTS = 6, LONGEST = 40 };
+enum { LISTS = 8, LONGEST = 40 };
 static int64_t lists[LISTS][LONGEST];
 
 /* Lists of the parameters are of one length as a rule. */
@@ -65,11 +65,17 @@ static void fill_params(const prim *p, char *params) {
         break;
       case FIELD_FUNCTION:
         break;
+      case FIELD_TEXT:
+        *(chars *)at = (chars){(int)below(4), "[[kernel]]"};
+        break;
+      case FIELD_OPTIONAL:
+        *(optional_float *)at = (optional_float){below(2), 0};
+        break;
       default: {
         ints *to = at;
         to->n = below(6) ? usual : below(50) ? (int)below(6) : LONGEST;
         const bool ascending = below(2), positive = below(2);
-        for (int i = 0; i < to->n; i++) lists[list][i] = ascending ? i : positive ? 1 + below(3) : number();
+        for (int i = 0; i < to->n; i++) lists[list % LISTS][i] = ascending ? i : positive ? 1 + below(3) : number();
         to->at = lists[list++ % LISTS];
       }
     }

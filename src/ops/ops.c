@@ -58,5 +58,6 @@ const prim *const pons_prims[] = {
     &prim_layer_norm_vjp,
     &prim_rope,
     &prim_attention,
+    &prim_custom_kernel,
     NULL,
 };

@@ -28,6 +28,8 @@ extern const prim prim_reduce, prim_arg_reduce, prim_scan, prim_sort, prim_arg_s
     prim_arg_partition;
 /* matmul.c, conv.c, divmod.c, random.c */
 extern const prim prim_matmul, prim_addmm, prim_convolution, prim_divmod, prim_random_bits;
+/* custom_kernel.c */
+extern const prim prim_custom_kernel;
 /* softmax.c, norm.c, rope.c, attention.c: composites */
 extern const prim prim_softmax, prim_logsumexp, prim_rms_norm, prim_rms_norm_vjp, prim_layer_norm,
     prim_layer_norm_vjp, prim_rope, prim_attention;

@@ -69,6 +69,21 @@ enum { SCATTER_AXIS_SUM, SCATTER_AXIS_NONE };
 typedef struct scatter_axis_params { int kind, axis; } scatter_axis_params; /* in: x, indices, updates */
 /* "MaskedScatter": in: dst, mask, src, all with a leading batch axis; no parameters */
 
+/* ---- source text ---- */
+/* "CustomKernel": a kernel in a GPU's own language. Arguments: each input's pointer and, if asked for (and,
+   in Metal, if it has axes), its shape, strides and number of axes; pointers of the results; scalars. */
+typedef struct custom_kernel_params {
+  chars name, source; /* source: all of it, or compiled code */
+  ints grid, threadgroup; /* three each; the grid counts threads */
+  ints shape_infos; /* three flags per input: shape, strides, number of axes? */
+  bool ensure_row_contiguous;
+  optional_float init_value; /* what the results hold before */
+  ints scalar_arguments;
+  bool is_precompiled;
+  int shared_memory, math_mode; /* math_mode: safe, relaxed, fast */
+  ints results; /* not in files */
+} custom_kernel_params;
+
 /* ---- random ---- */
 /* in: keys uint32 (..., 2) */
 typedef struct random_bits_params { ints shape; int width; } random_bits_params;

@@ -225,15 +225,9 @@ static void fill_operand(const draft *d, int32_t value, operand *o) {
   *o = (operand){NULL, (pons_dtype)v->dtype, v->ndim, v->shape, v->strides};
 }
 
-/* The parameters with the lists in them. */
 static const void *copy_params(pool *p, const prim *prim, const void *params) {
-  char *copy = pool_copy(p, params, prim->params_size);
-  for (const field *f = prim->fields; copy && f->name; f++) {
-    if (f->type != FIELD_INTS && f->type != FIELD_STRIDES && f->type != FIELD_AXES64) continue;
-    ints *list = (ints *)(copy + f->offset);
-    list->at = pool_copy(p, list->at, (size_t)list->n * sizeof *list->at);
-    if (!list->at) return NULL;
-  }
+  char *copy = pool_new(p, params_bytes(prim, params));
+  if (copy) params_copy(prim, params, copy);
   return copy;
 }
 
@@ -269,6 +263,8 @@ static const implementation *pick_for(draft *d, const node *n, const void *param
 }
 
 static bool no_implementation(draft *d, const node *n, const void *params, const operand *operands) {
+  if (n->prim->no_device && !device_knows(d->request->device, n->prim->name))
+    return fail_with(d, n->prim->no_device(params, d->request->device->name));
   const launch l = {params, n->n_in, results_of(n), operands, operands + n->n_in};
   text why = {0};
   device_pick(d->request->device, n->prim->name, &l, &why);

@@ -9,7 +9,7 @@ import tempfile
 import interpreter
 import reader
 
-from mlx_values import as_value, mx
+from mlx_values import as_value, import_function, mx
 
 FIXTURES = os.path.join(os.environ["PONS_SOURCE_DIR"], "tests", "fixtures")
 PONS = os.environ["PONS_COMMAND"]
@@ -27,7 +27,7 @@ def check(entry, path):
     wrong = reader.check(reader.load(path))
     data = mx.load(os.path.join(FIXTURES, entry["data"]))
     recorded = interpreter.load_npz(os.path.join(FIXTURES, entry["data"]))
-    f = mx.import_function(path)
+    f = import_function(path)
     for k, c in enumerate(entry["calls"]):
         got = f(*[data[a] for a in c["args"]], **{n: data[a] for n, a in c["kwargs"].items()})
         for j, (g, key) in enumerate(zip(got, c["outputs"], strict=True)):

@@ -391,6 +391,37 @@ def check(doc):
     return bad
 
 
+def content(doc):
+    """What a document says, whatever ids and stream numbers its writer chose: per function the keywords, the
+    inputs, and what the outputs are made of, numbered from the outputs backwards."""
+    out = [doc["shapeless"], doc["metadata"]]
+    for f in doc["functions"]:
+        made = {i: e for e in f["tape"] for i in e.get("output_ids", [e["id"]])}
+        names = {i: f"input {k}" for k, i in enumerate(f["input_ids"])}
+        lines = []
+        todo = list(reversed(f["output_ids"]))
+        while todo:
+            i = todo[-1]
+            e = made.get(i)
+            if i in names:
+                todo.pop()
+            elif e["kind"] == "op":
+                missing = [j for j in e["inputs"] if j not in names]
+                if missing:
+                    todo += reversed(missing)
+                    continue
+                for k, j in enumerate(e["output_ids"]):
+                    names[j] = f"v{len(lines)}.{k}"
+                lines.append([e["op"], e["state"], e["stream"]["device"], [names[j] for j in e["inputs"]],
+                              e["shapes"], e["dtypes"]])
+            else:
+                c = doc["constants"][i]
+                names[i] = f"v{len(lines)}.0"
+                lines.append(["constant", c["dtype"], c["shape"], c["value"].tobytes()])
+        out.append([f["kwarg_keys"], f["inputs"], lines, [names[i] for i in f["output_ids"]]])
+    return out
+
+
 def load(path, version=None):
     with open(path, "rb") as fh:
         return Parser(fh.read(), version).parse()

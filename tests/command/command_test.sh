@@ -36,6 +36,7 @@ make_npy() {
 }
 one='\000\000\200\077' two='\000\000\000\100' three='\000\000\100\100'
 make_npy "$work/x.npy" '(3,)' "$one$two$three"
+make_npy "$work/square.npy" "(2, 2)" "$one$two$three$one"
 make_npy "$work/two.npy" '(2,)' "$one$two"
 
 # ---- usage
@@ -78,7 +79,7 @@ expect 0 show "$fixtures/multi-trace.mlxfn" --dot
 has out "digraph"
 expect 0 show "$fixtures/custom-metal-kernel.mlxfn"
 has out "CustomKernel"
-has out "missing in this version of Pons"
+has out "name=\"custom_kernel_scale_add__float_floatc_floats_float\""
 expect 1 show "$work/nothing.mlxfn"
 has err "can't be opened"
 head -c 100 "$fixtures/mlp.mlxfn" >"$work/short.mlxfn"
@@ -98,7 +99,8 @@ expect 1 run "$fixtures/noop-nodes.mlxfn" --inputs "$work/absent.npy"
 has err "absent.npy"
 expect 1 run "$fixtures/noop-nodes.mlxfn" --inputs "$work/x.npy" --device gpu:7
 has err "gpu:7"
-expect 1 run "$fixtures/custom-metal-kernel.mlxfn" --inputs "$work/x.npy"
+expect 1 run "$fixtures/custom-metal-kernel.mlxfn" --inputs "$work/square.npy"
+has err "custom_kernel: 'custom_kernel_scale_add__float_floatc_floats_float' is written in Metal, which cpu doesn't run"
 
 # ---- record and verify
 cp "$fixtures/noop-nodes.mlxfn" "$work/negative.mlxfn"
