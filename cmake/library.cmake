@@ -8,11 +8,12 @@ list(FILTER sources EXCLUDE REGEX "(_test|_fuzz|\\.isa)\\.c$")
 file(GLOB_RECURSE isa_sources CONFIGURE_DEPENDS src/backends/cpu/*.isa.c)
 
 # Kernels of the CPU backend are compiled once per instruction set; -DISA=<name> tells which.
+option(PONS_EVERY_ISA "Kernels for every instruction set the compiler knows, not for the baseline alone" ON)
 include(CheckCCompilerFlag)
 set(isa_names baseline)
 set(isa_baseline "")
 set(isa_defines "")
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+if(PONS_EVERY_ISA AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(isa_avx2 -mavx2 -mfma -mf16c)
   set(isa_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
   check_c_compiler_flag("-mavx2 -mfma -mf16c" PONS_COMPILES_AVX2)

@@ -131,6 +131,12 @@ PONS_API pons_array pons_array_from(const void *data, pons_shape shape, pons_dty
    returns. */
 PONS_API pons_array pons_from_data(void *data, pons_shape shape, pons_dtype dtype,
                                    void (*destroy)(void *owner), void *owner);
+/* An array whose elements `read` writes to `to`, row-major, `bytes` in all, when it is first needed: on any
+   thread, once as a rule. False: it can't; then it has put the reason into `why`, which has room for `room`
+   characters, and evaluation fails with it. It must not call the library. `destroy(payload)` as above. */
+typedef bool (*pons_reader)(void *payload, void *to, size_t bytes, char *why, size_t room);
+PONS_API pons_array pons_from_reader(pons_shape shape, pons_dtype dtype, pons_reader read, void *payload,
+                                     void (*destroy)(void *payload));
 /* 0-d arrays. The first three are weak: beside an array of their kind or a higher one they take its dtype. */
 PONS_API pons_array pons_float(double value);  /* float32 by itself */
 PONS_API pons_array pons_int(int64_t value);   /* int32 by itself, int64 where it doesn't fit */

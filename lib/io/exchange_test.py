@@ -1,77 +1,12 @@
 """Files that NumPy and MLX write are read, and they read what Pons writes: every dtype, byte order and layout."""
-import ctypes, os, sys, tempfile, zipfile
+import os, sys, tempfile, zipfile
 
 if os.environ.get("PONS_SANITIZE"):
     print("skipped: a sanitizer's library can't be loaded into Python")
     sys.exit(77)
 import numpy as np
 
-try:
-    import mlx.core as mx
-except ImportError:
-    mx = None
-    print("no MLX here: only NumPy is compared with")
-
-NAMES = ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64",
-         "bfloat16", "complex64"]
-pons = ctypes.CDLL(os.environ["PONS_LIBRARY"])
-pointer, text, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64
-
-
-class Shape(ctypes.Structure):
-    _fields_ = [("count", ctypes.c_int), ("at", ctypes.POINTER(size))]
-
-
-for name, result, arguments in [
-    ("pons_load", pointer, [text]), ("pons_save", ctypes.c_bool, [text, pointer]), ("pons_error", text, []),
-    ("pons_save_compressed", ctypes.c_bool, [text, pointer]), ("pons_named_new", pointer, []),
-    ("pons_named_free", None, [pointer]), ("pons_named_count", size, [pointer]), ("pons_named_key", text, [pointer, size]),
-    ("pons_named_at", pointer, [pointer, size]), ("pons_named_set", ctypes.c_bool, [pointer, text, pointer]),
-    ("pons_named_metadata", text, [pointer, text]), ("pons_data", pointer, [pointer]), ("pons_nbytes", ctypes.c_size_t, [pointer]),
-    ("pons_ndim", ctypes.c_int, [pointer]), ("pons_dim", size, [pointer, ctypes.c_int]),
-    ("pons_dtype_of", ctypes.c_int, [pointer]), ("pons_array_from", pointer, [text, Shape, ctypes.c_int]),
-    ("pons_named_set_metadata", ctypes.c_bool, [pointer, text, text]),
-]:
-    function = getattr(pons, name)
-    function.restype, function.argtypes = result, arguments
-
-
-def bits(array):
-    """(dtype's name, shape, bytes) of a NumPy or MLX array."""
-    if isinstance(array, np.ndarray):
-        array = np.array(array, order="C") if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="), order="C")
-        return array.dtype.name.replace("void16", "bfloat16"), array.shape, array.tobytes()
-    name = str(array.dtype).split(".")[-1]
-    plain = np.array(array.view(mx.uint16) if name == "bfloat16" else array, order="C")
-    return name, tuple(array.shape), plain.tobytes()
-
-
-def load(path):
-    named = pons.pons_load(path.encode())
-    assert named, pons.pons_error()
-    result = {}
-    for i in range(pons.pons_named_count(named)):
-        a = pons.pons_named_at(named, i)
-        shape = tuple(pons.pons_dim(a, k) for k in range(pons.pons_ndim(a)))
-        data = pons.pons_data(a)
-        result[pons.pons_named_key(named, i).decode()] = (
-            NAMES[pons.pons_dtype_of(a)], shape, ctypes.string_at(data, pons.pons_nbytes(a)) if data else b"")
-    metadata = pons.pons_named_metadata(named, b"format")
-    pons.pons_named_free(named)
-    return result, metadata
-
-
-def save(path, arrays, compressed=False):
-    named = pons.pons_named_new()
-    for key, array in arrays.items():
-        name, shape, data = bits(array)
-        dims = (size * max(len(shape), 1))(*shape)
-        made = pons.pons_array_from(data, Shape(len(shape), dims), NAMES.index(name))
-        assert pons.pons_named_set(named, key.encode(), made)
-    pons.pons_named_set_metadata(named, b"format", b"pons")
-    done = (pons.pons_save_compressed if compressed else pons.pons_save)(path.encode(), named)
-    assert done, pons.pons_error()
-    pons.pons_named_free(named)
+from calls_for_tests import NAMES, bits, load, mx, save
 
 
 def check(what, have, want):
@@ -114,7 +49,7 @@ def main(folder):
     np.savez(path, samples["int8(5,)"], samples["float32(5,)"])
     check("positional", list(load(path)[0]), ["arr_0", "arr_1"])
     for compressed in False, True:
-        save(path, samples, compressed)
+        save(path, samples, compressed=compressed)
         with np.load(path) as f:
             check("npz to NumPy", {key: bits(f[key]) for key in f.files}, wanted)
         assert zipfile.ZipFile(path).testzip() is None
@@ -132,10 +67,10 @@ def main(folder):
     mx.save_safetensors(path, ours, {"format": "mlx"})
     loaded, metadata = load(path)
     check("safetensors from MLX", loaded, wanted)
-    check("metadata", metadata, b"mlx")
+    check("metadata", metadata, {"format": "mlx"})
     mx.save_safetensors(path, ours)
     check("safetensors without metadata", load(path)[0], wanted)
-    save(path, ours)
+    save(path, ours, {"format": "pons"})
     loaded, metadata = mx.load(path, return_metadata=True)
     check("safetensors to MLX", {key: bits(a) for key, a in loaded.items()}, wanted)
     check("metadata", metadata, {"format": "pons"})

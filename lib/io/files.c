@@ -33,29 +33,59 @@ static const format formats[] = {
 };
 enum { FORMATS = sizeof formats / sizeof *formats };
 
+/* ".npy, .npz, ..." */
+static const char *all_endings(char *text, size_t room) {
+  size_t at = 0;
+  for (int i = 0; i < FORMATS; i++)
+    at += (size_t)snprintf(text + at, room - at, "%s%s", i ? ", " : "", formats[i].ending);
+  return text;
+}
+
+static bool starts_as(const source *s, const format *f) {
+  const size_t length = strlen(f->first);
+  return s->count >= f->place + length && memcmp(s->bytes + f->place, f->first, length) == 0;
+}
+
 static const format *format_of_bytes(const source *s) {
-  for (int i = 0; i < FORMATS; i++) {
-    const size_t length = strlen(formats[i].first);
-    if (s->count >= formats[i].place + length &&
-        memcmp(s->bytes + formats[i].place, formats[i].first, length) == 0)
-      return &formats[i];
-  }
-  source_wrong(s, 0, "neither .npy, .npz nor .safetensors starts like this");
+  char endings[64];
+  for (int i = 0; i < FORMATS; i++)
+    if (starts_as(s, &formats[i])) return &formats[i];
+  source_wrong(s, 0, "no format starts like this (%s)", all_endings(endings, sizeof endings));
+  return NULL;
+}
+
+static const format *format_named(const char *op, const char *name) {
+  char endings[64];
+  for (int i = 0; name && i < FORMATS; i++)
+    if (strcmp(name, formats[i].name) == 0) return &formats[i];
+  io_fail(op, "no format is called \"%s\"; there are %s", name ? name : "",
+          all_endings(endings, sizeof endings));
   return NULL;
 }
 
 static const format *format_of_ending(const char *path) {
   const char *dot = strrchr(path, '.');
+  char endings[64];
   for (int i = 0; dot && i < FORMATS; i++)
     if (strcmp(dot, formats[i].ending) == 0) return &formats[i];
-  io_fail("save", "%s: the name ends in none of .npy, .npz, .safetensors", path);
+  io_fail("save", "%s: the name ends in none of %s", path, all_endings(endings, sizeof endings));
+  return NULL;
+}
+
+/* ---- loading ---- */
+
+static const format *format_for(const source *s, const char *name) {
+  if (!name) return format_of_bytes(s);
+  const format *f = format_named("load", name);
+  if (!f || starts_as(s, f)) return f;
+  source_wrong(s, 0, "no %s file starts like this", f->ending);
   return NULL;
 }
 
 /* Ends the caller's reference. */
-static pons_named load(source *s) {
+static pons_named load(source *s, const char *name) {
   if (!s) return NULL;
-  const format *f = format_of_bytes(s);
+  const format *f = format_for(s, name);
   pons_named named = f ? pons_named_new() : NULL;
   if (named) {
     const pons_scope scope = pons_scope_open();
@@ -69,20 +99,21 @@ static pons_named load(source *s) {
   return named;
 }
 
-pons_named pons_load(const char *path) {
-  if (path) return load(source_open(path));
+pons_named pons_load_with(struct pons_load_args args) {
+  if (args.path) return load(source_open(args.path), args.format);
   io_fail("load", "no path given");
   return NULL;
 }
 
-pons_named pons_load_bytes(const void *bytes, size_t count, const char *name) {
-  void *copy = malloc(count ? count : 1);
+pons_named pons_load_bytes_with(struct pons_load_bytes_args args) {
+  const char *name = args.name ? args.name : "bytes";
+  void *copy = malloc(args.count ? args.count : 1);
   if (!copy) {
-    io_fail("load", "%s: out of memory: %zu bytes", name, count);
+    io_fail("load", "%s: out of memory: %zu bytes", name, args.count);
     return NULL;
   }
-  if (count) memcpy(copy, bytes, count);
-  return load(source_of_memory(copy, count, name));
+  if (args.count) memcpy(copy, args.bytes, args.count);
+  return load(source_of_memory(copy, args.count, name), args.format);
 }
 
 pons_array pons_load_array(const char *path) {
@@ -97,31 +128,72 @@ pons_array pons_load_array(const char *path) {
   return a;
 }
 
-static bool save(const char *path, pons_named named, options o) {
-  if (!path || !named) {
-    io_fail("save", "no %s given", path ? "arrays" : "path");
-    return false;
-  }
-  const format *f = format_of_ending(path);
-  if (!f) return false;
-  if (o.compress && strcmp(f->name, "npz") != 0) {
-    io_fail("save", "%s: only .npz is compressed", path);
-    return false;
-  }
+/* ---- saving ---- */
+
+bool metadata_is_none(pons_named arrays, const char *ending) {
+  return pons_named_metadata_count(arrays) == 0 ||
+         io_fail("save", "%s files hold no metadata, and there is \"%s\"", ending,
+                 pons_named_metadata_key(arrays, 0));
+}
+
+static bool compute(pons_named named) {
   const int64_t count = pons_named_count(named);
   pons_array *arrays = malloc((size_t)(count ? count : 1) * sizeof *arrays);
   for (int64_t i = 0; arrays && i < count; i++) arrays[i] = pons_named_at(named, i);
-  if (!arrays) io_fail("save", "%s: out of memory", path);
+  if (!arrays) io_fail("save", "out of memory for %lld arrays", (long long)count);
   const bool computed = arrays && pons_eval_many(arrays, (int)count);
   free(arrays);
-  sink *to = computed ? sink_open(path) : NULL;
+  return computed;
+}
+
+static bool save(const char *path, const format *f, pons_named named, options o) {
+  sink *to = compute(named) ? sink_open(path) : NULL;
   return to && sink_end(to, f->save(to, named, &o));
 }
 
-bool pons_save(const char *path, pons_named arrays) { return save(path, arrays, (options){0}); }
+static bool given(const char *path, pons_named named) {
+  return (path && named) || io_fail("save", "no %s given", path ? "arrays" : "path");
+}
 
-bool pons_save_compressed(const char *path, pons_named arrays) {
-  return save(path, arrays, (options){.compress = true});
+bool pons_save(const char *path, pons_named arrays) {
+  const format *f = given(path, arrays) ? format_of_ending(path) : NULL;
+  return f && save(path, f, arrays, (options){0});
+}
+
+/* The format's ending is appended if `path` lacks it. */
+static bool save_as(const char *name, const char *path, pons_named arrays, options o) {
+  if (!given(path, arrays)) return false;
+  const format *f = format_named("save", name);
+  const size_t length = strlen(path), ending = strlen(f->ending);
+  if (length >= ending && strcmp(path + length - ending, f->ending) == 0) return save(path, f, arrays, o);
+  char *whole = malloc(length + ending + 1);
+  if (!whole) return io_fail("save", "%s: out of memory", path);
+  memcpy(whole, path, length);
+  memcpy(whole + length, f->ending, ending + 1);
+  const bool done = save(whole, f, arrays, o);
+  free(whole);
+  return done;
+}
+
+bool pons_savez(const char *path, pons_named arrays) { return save_as("npz", path, arrays, (options){0}); }
+
+bool pons_savez_compressed(const char *path, pons_named arrays) {
+  return save_as("npz", path, arrays, (options){.compress = true});
+}
+
+bool pons_save_safetensors(const char *path, pons_named arrays) {
+  return save_as("safetensors", path, arrays, (options){0});
+}
+
+bool pons_save_gguf(const char *path, pons_named arrays) {
+  return save_as("gguf", path, arrays, (options){0});
+}
+
+void *pons_save_bytes(const char *name, pons_named arrays, size_t *count) {
+  const format *f = given("", arrays) ? format_named("save", name) : NULL;
+  sink *to = f && compute(arrays) ? sink_to_memory() : NULL;
+  const options o = {0};
+  return to ? sink_take(to, f->save(to, arrays, &o), count) : NULL;
 }
 
 bool pons_save_array(const char *path, pons_array array) {

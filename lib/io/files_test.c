@@ -64,7 +64,7 @@ static void assert_same(pons_named a, pons_named b) {
 static void round_trip(const char *name, bool compressed) {
   pons_named n = sample(true);
   const char *path = in_folder(name);
-  assert_true(compressed ? pons_save_compressed(path, n) : pons_save(path, n));
+  assert_true(compressed ? pons_savez_compressed(path, n) : pons_save(path, n));
   pons_named again = pons_load(path);
   assert_non_null(again);
   assert_same(n, again);

@@ -30,9 +30,15 @@ bool source_size(const source *s, uint64_t offset, pons_shape shape, pons_dtype 
 uint16_t source_u16(const source *s, uint64_t offset);
 uint32_t source_u32(const source *s, uint64_t offset);
 uint64_t source_u64(const source *s, uint64_t offset);
-/* The elements at `offset`, which are known to lie inside: in place if they are aligned. `swap`: they are
-   big-endian. Scope-owned; NULL and an error. */
+/* The elements at `offset`, which are known to lie inside: in place if they are aligned and as memory has
+   them, else made when they are needed. `swap`: they are big-endian. Scope-owned; NULL and an error. */
 pons_array source_array(source *s, uint64_t offset, pons_shape shape, pons_dtype dtype, bool swap);
+/* Elements as a file has them become as memory has them: the bytes of each reversed if `swap`, bools 0 or
+   1. */
+void mend_elements(void *elements, size_t bytes, pons_dtype dtype, bool swap);
+/* "NAME: byte OFFSET: ..." for a pons_reader; false. */
+bool source_tell(const source *s, uint64_t offset, char *why, size_t room, const char *format, ...)
+    PONS_PRINTF(5, 6);
 
 /* ---- writing (sink.c) ---- */
 
@@ -47,9 +53,15 @@ void sink_rewrite(sink *k, uint64_t offset, const void *bytes, size_t count);
    wrong here. */
 bool sink_end(sink *k, bool good);
 
+/* A sink without a file, and its bytes, from malloc. NULL and an error. */
+sink *sink_to_memory(void);
+void *sink_take(sink *k, bool good, size_t *count);
+
 typedef struct options {
   bool compress;
 } options;
+/* False and an error if there is metadata, which files with this ending can't hold. */
+bool metadata_is_none(pons_named arrays, const char *ending);
 
 /* ---- the formats ---- */
 
@@ -63,8 +75,21 @@ typedef struct options {
 #define ONLY_NAME "arr_0"
 
 /* npy.c, for npz too: */
-/* The array in [offset, end) of `s`; scope-owned. NULL and an error. */
-pons_array npy_read(source *s, uint64_t offset, uint64_t end);
+typedef struct npy {
+  pons_dtype dtype;
+  bool swap, fortran;
+  int ndim;
+  int64_t dims[PONS_MAX_NDIM]; /* as the elements lie: reversed if `fortran` */
+  uint64_t data;               /* where they begin */
+} npy;
+/* The header at `offset` of `s`, of a file of `size` bytes, of which `known` are there. False and an
+   error. */
+bool npy_read(const source *s, uint64_t offset, uint64_t known, uint64_t size, npy *header);
+/* Bytes from the start that have all of the header, if `known` >= NPY_START. */
+enum { NPY_START = 12 };
+uint64_t npy_header_end(const unsigned char *start);
+/* The array as it is meant, from one of shape `dims`; NULL and an error. */
+pons_array npy_array(const npy *header, pons_array lies);
 /* The header of `a`, padded: the data behind it is aligned to 64 bytes if the header is. Gives its length. */
 enum { NPY_HEADER_ROOM = 1024 };
 size_t npy_header(pons_array a, char header[NPY_HEADER_ROOM]);

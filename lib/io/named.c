@@ -10,8 +10,9 @@
 
 typedef struct entry {
   char *key;        /* owned */
-  pons_array array; /* kept; NULL in metadata */
-  char *value;      /* owned; NULL in arrays */
+  pons_array array; /* kept; NULL in metadata that is text */
+  char **texts;     /* owned, one memory with what they point to; NULL with arrays */
+  int64_t n_texts;  /* -1: one text and no list */
 } entry;
 
 typedef struct list {
@@ -68,19 +69,20 @@ static bool list_grow(list *l) {
 
 static void entry_free(entry *e) {
   free(e->key);
-  free(e->value);
+  free(e->texts);
   pons_release(e->array);
 }
 
-/* Takes over `e`'s array and value. False: no memory; then they are still the caller's. */
+/* Takes over `e`'s array and texts. False: no memory; then they are still the caller's. */
 static bool list_set(list *l, const char *key, entry e) {
   const int64_t found = list_find(l, key);
   if (found >= 0) {
     entry *old = &l->at[found];
     pons_release(old->array);
-    free(old->value);
+    free(old->texts);
     old->array = e.array;
-    old->value = e.value;
+    old->texts = e.texts;
+    old->n_texts = e.n_texts;
     return true;
   }
   if (!list_grow(l) || !(e.key = strdup(key))) return false;
@@ -153,18 +155,64 @@ bool pons_named_set(pons_named named, const char *key, pons_array array) {
 
 bool pons_named_remove(pons_named named, const char *key) { return list_remove(&named->arrays, key); }
 
-bool pons_named_set_metadata(pons_named named, const char *key, const char *value) {
-  if (!value) return list_remove(&named->metadata, key);
-  char *copy = strdup(value);
-  if (copy && list_set(&named->metadata, key, (entry){.value = copy})) return true;
-  free(copy);
+/* ---- metadata ---- */
+
+static bool set_metadata(pons_named named, const char *key, entry e) {
+  if ((e.texts || e.array) && list_set(&named->metadata, key, e)) return true;
+  free(e.texts);
+  pons_release(e.array);
   io_fail("named_set_metadata", "out of memory for \"%s\"", key);
   return false;
 }
 
+/* Pointers and what they point to, in one memory; NULL if there is none. */
+static char **copy_texts(const char *const *texts, int64_t count) {
+  size_t bytes = ((size_t)count + 1) * sizeof(char *);
+  for (int64_t i = 0; i < count; i++) bytes += strlen(texts[i]) + 1;
+  char **copy = malloc(bytes);
+  char *at = copy ? (char *)(copy + count + 1) : NULL;
+  for (int64_t i = 0; copy && i < count; i++) {
+    const size_t size = strlen(texts[i]) + 1;
+    copy[i] = memcpy(at, texts[i], size);
+    at += size;
+  }
+  return copy;
+}
+
+bool pons_named_set_metadata(pons_named named, const char *key, const char *value) {
+  if (!value) return list_remove(&named->metadata, key);
+  return set_metadata(named, key, (entry){.texts = copy_texts(&value, 1), .n_texts = -1});
+}
+
+bool pons_named_set_metadata_texts(pons_named named, const char *key, const char *const *texts,
+                                   int64_t count) {
+  return set_metadata(named, key, (entry){.texts = copy_texts(texts, count), .n_texts = count});
+}
+
+bool pons_named_set_metadata_array(pons_named named, const char *key, pons_array value) {
+  if (!value) return list_remove(&named->metadata, key);
+  return set_metadata(named, key, (entry){.array = pons_keep(value)});
+}
+
+static const entry *metadata(pons_named named, const char *key) {
+  return list_at(&named->metadata, list_find(&named->metadata, key));
+}
+
 const char *pons_named_metadata(pons_named named, const char *key) {
-  const entry *e = list_at(&named->metadata, list_find(&named->metadata, key));
-  return e ? e->value : NULL;
+  const entry *e = metadata(named, key);
+  return e && e->texts && e->n_texts < 0 ? e->texts[0] : NULL;
+}
+
+const char *const *pons_named_metadata_texts(pons_named named, const char *key, int64_t *count) {
+  const entry *e = metadata(named, key);
+  const bool found = e && e->texts && e->n_texts >= 0;
+  *count = found ? e->n_texts : 0;
+  return found ? (const char *const *)e->texts : NULL;
+}
+
+pons_array pons_named_metadata_array(pons_named named, const char *key) {
+  const entry *e = metadata(named, key);
+  return e ? e->array : NULL;
 }
 
 int64_t pons_named_metadata_count(pons_named named) { return (int64_t)named->metadata.count; }

@@ -113,14 +113,7 @@ static bool read_shape(reader *r, int64_t *dims, int *count) {
   return true;
 }
 
-typedef struct header {
-  pons_dtype dtype;
-  bool swap, fortran;
-  int ndim;
-  int64_t dims[PONS_MAX_NDIM];
-} header;
-
-static bool read_entry(reader *r, header *h, unsigned *seen) {
+static bool read_entry(reader *r, npy *h, unsigned *seen) {
   char key[24], descr[24];
   const uint64_t at = r->at;
   if (!read_string(r, key, sizeof key) || !expect(r, ':')) return false;
@@ -146,7 +139,7 @@ static bool read_entry(reader *r, header *h, unsigned *seen) {
   return true;
 }
 
-static bool read_header(reader *r, header *h) {
+static bool read_header(reader *r, npy *h) {
   const uint64_t start = r->at;
   unsigned seen = 0;
   if (!expect(r, '{')) return false;
@@ -165,46 +158,53 @@ static bool read_header(reader *r, header *h) {
 
 /* ---- reading ---- */
 
-pons_array npy_read(source *s, uint64_t offset, uint64_t end) {
-  if (end - offset < 12) {
-    source_wrong(s, end, "an .npy file ends after %llu bytes", (unsigned long long)(end - offset));
-    return NULL;
+/* Where the header's text begins. */
+static uint64_t text_at(int major) { return major == 1 ? 10 : 12; }
+
+uint64_t npy_header_end(const unsigned char *start) {
+  const source s = {start, NPY_START, NULL};
+  return text_at(start[6]) + (start[6] == 1 ? source_u16(&s, 8) : source_u32(&s, 8));
+}
+
+static void reverse(int64_t *dims, int count) {
+  for (int i = 0; i < count / 2; i++) {
+    const int64_t dim = dims[i];
+    dims[i] = dims[count - 1 - i];
+    dims[count - 1 - i] = dim;
   }
-  if (memcmp(s->bytes + offset, "\x93NUMPY", 6) != 0) {
-    source_wrong(s, offset, "an .npy file doesn't start like this");
-    return NULL;
-  }
+}
+
+bool npy_read(const source *s, uint64_t offset, uint64_t known, uint64_t size, npy *h) {
+  if (known < NPY_START)
+    return source_wrong(s, offset + known, "an .npy file ends after %llu bytes", (unsigned long long)known);
+  if (memcmp(s->bytes + offset, "\x93NUMPY", 6) != 0)
+    return source_wrong(s, offset, "an .npy file doesn't start like this");
   const int major = s->bytes[offset + 6], minor = s->bytes[offset + 7];
-  if (major < 1 || major > 3 || minor != 0) {
-    source_wrong(s, offset + 6, ".npy version %d.%d is unknown", major, minor);
-    return NULL;
-  }
-  const uint64_t text = offset + (major == 1 ? 10 : 12);
-  const uint64_t length = major == 1 ? source_u16(s, offset + 8) : source_u32(s, offset + 8);
-  if (text > end || length > end - text) {
-    source_wrong(s, offset + 8, "the header's length of %llu goes beyond the end at byte %llu",
-                 (unsigned long long)length, (unsigned long long)end);
-    return NULL;
-  }
-  header h = {0};
-  reader r = {s, text, text + length};
-  if (!read_header(&r, &h)) return NULL;
-  pons_shape shape = {h.ndim, h.dims};
+  if (major < 1 || major > 3 || minor != 0)
+    return source_wrong(s, offset + 6, ".npy version %d.%d is unknown", major, minor);
+  const uint64_t end = npy_header_end(s->bytes + offset);
+  if (end > known)
+    return source_wrong(s, offset + 8, "the header's length of %llu goes beyond the end at byte %llu",
+                        (unsigned long long)(end - text_at(major)), (unsigned long long)(offset + size));
+  *h = (npy){.data = offset + end};
+  reader r = {s, offset + text_at(major), h->data};
+  if (!read_header(&r, h)) return false;
   uint64_t bytes;
-  if (!source_size(s, text, shape, h.dtype, end - r.end, &bytes)) return NULL;
-  if (!h.fortran || h.ndim < 2) return source_array(s, r.end, shape, h.dtype, h.swap);
-  for (int i = 0; i < h.ndim / 2; i++) {
-    const int64_t dim = h.dims[i];
-    h.dims[i] = h.dims[h.ndim - 1 - i];
-    h.dims[h.ndim - 1 - i] = dim;
-  }
-  pons_array a = source_array(s, r.end, shape, h.dtype, h.swap);
-  if (a) a = pons_transpose(a);
-  return a && !pons_error_of(a) ? a : NULL;
+  if (!source_size(s, offset + text_at(major), (pons_shape){h->ndim, h->dims}, h->dtype, size - end, &bytes))
+    return false;
+  if (h->fortran) reverse(h->dims, h->ndim);
+  return true;
+}
+
+pons_array npy_array(const npy *h, pons_array lies) {
+  if (lies && h->fortran && h->ndim > 1) lies = pons_transpose(lies);
+  return lies && !pons_error_of(lies) ? lies : NULL;
 }
 
 bool npy_load(source *s, pons_named into) {
-  pons_array a = npy_read(s, 0, s->count);
+  npy h;
+  if (!npy_read(s, 0, s->count, s->count, &h)) return false;
+  pons_array a = npy_array(&h, source_array(s, h.data, (pons_shape){h.ndim, h.dims}, h.dtype, h.swap));
   return a && pons_named_set(into, ONLY_NAME, a);
 }
 
@@ -232,10 +232,9 @@ size_t npy_header(pons_array a, char header[NPY_HEADER_ROOM]) {
 
 bool npy_save(sink *to, pons_named arrays, const options *o) {
   (void)o;
-  if (pons_named_count(arrays) != 1) {
-    io_fail("save", "an .npy file holds one array, not %lld", (long long)pons_named_count(arrays));
-    return false;
-  }
+  if (pons_named_count(arrays) != 1)
+    return io_fail("save", "an .npy file holds one array, not %lld", (long long)pons_named_count(arrays));
+  if (!metadata_is_none(arrays, ".npy")) return false;
   pons_array a = pons_named_at(arrays, 0);
   char header[NPY_HEADER_ROOM];
   const void *data = pons_data(a);

@@ -6,8 +6,8 @@
      end record                           where the directory is
 
    Read from the end. Stored members are used where they lie, so their checksums are not looked at: that would
-   read all of the file; deflated ones are checked. Every size is held against the bytes there are before
-   anything is allocated for it, and members may not overlap. */
+   read all of the file; deflated ones are unpacked, and checked, when they are needed. Every size is held
+   against the bytes there are before anything is allocated for it, and members may not overlap. */
 #include "formats.h"
 #include <limits.h>
 #include <stdio.h>
@@ -141,55 +141,136 @@ static bool check_overlap(const source *s, const member *members, size_t count) 
   return good;
 }
 
-/* Unpacks m into `to`, m->size bytes. */
-static bool inflate_member(const source *s, const member *m, unsigned char *to) {
-  z_stream z = {0};
-  if (inflateInit2(&z, -MAX_WBITS) != Z_OK) return source_wrong(s, m->data, "out of memory to unpack");
-  const unsigned char *from = s->bytes + m->data;
-  uint64_t from_left = m->packed, to_left = m->size;
-  uLong checksum = crc32(0, NULL, 0);
-  int status = Z_OK;
-  while (status == Z_OK) {
-    const uInt in = from_left < UINT_MAX / 4 ? (uInt)from_left : UINT_MAX / 4;
-    const uInt room = to_left < UINT_MAX / 4 ? (uInt)to_left : UINT_MAX / 4;
-    z.next_in = (unsigned char *)from;
-    z.avail_in = in;
-    z.next_out = to;
-    z.avail_out = room;
-    status = inflate(&z, Z_NO_FLUSH);
-    const uInt made = room - z.avail_out, used = in - z.avail_in;
-    checksum = crc32(checksum, to, made);
-    to += made;
-    to_left -= made;
-    from += used;
-    from_left -= used;
-    if (status == Z_OK && !made && !used) break;
+/* ---- deflated members ---- */
+
+/* Where unpacked bytes go: those in [skip, skip + bytes) to `to`, the others nowhere. */
+typedef struct window {
+  uint64_t skip, bytes;
+  unsigned char *to;
+} window;
+
+/* Room for the next bytes at `at`: in the window, or scratch. */
+static uInt room_at(const window *w, uint64_t at, unsigned char scratch[4096], unsigned char **room) {
+  uint64_t left = 4096;
+  *room = scratch;
+  if (at < w->skip) {
+    if (w->skip - at < left) left = w->skip - at;
+  } else if (at - w->skip < w->bytes) {
+    *room = w->to + (at - w->skip);
+    left = w->bytes - (at - w->skip);
   }
-  inflateEnd(&z);
-  if (status != Z_STREAM_END || to_left || from_left)
-    return source_wrong(s, (uint64_t)(from - s->bytes), "damaged deflate data%s%s", z.msg ? ": " : "",
-                        z.msg ? z.msg : "");
-  return checksum == m->checksum ||
-         source_wrong(s, m->entry + 16, "the member's checksum is %08lx, the directory says %08lx",
-                      (unsigned long)checksum, (unsigned long)m->checksum);
+  return left < UINT_MAX / 4 ? (uInt)left : UINT_MAX / 4;
 }
 
-/* The unpacked member as a source of its own; NULL and an error. */
-static source *unpack(const source *s, const member *m, const char *key) {
-  unsigned char *bytes = malloc(m->size ? (size_t)m->size : 1);
-  const size_t room = strlen(s->name) + strlen(key) + 16;
-  char *name = malloc(room);
-  source *made = NULL;
-  if (!bytes || !name) {
-    source_wrong(s, m->entry + 24, "out of memory for %llu bytes", (unsigned long long)m->size);
-  } else if (inflate_member(s, m, bytes)) {
-    snprintf(name, room, "%s: %s.npy", s->name, key);
-    made = source_of_memory(bytes, (size_t)m->size, name);
-    bytes = NULL;
+/* Unpacks m, all of it or, with `start`, only up to the window's end. False and the reason in `why`. */
+static bool inflate_member(const source *s, const member *m, const window *w, bool start, char *why,
+                           size_t why_room) {
+  z_stream z = {0};
+  unsigned char scratch[4096], *room;
+  if (inflateInit2(&z, -MAX_WBITS) != Z_OK)
+    return source_tell(s, m->data, why, why_room, "out of memory to unpack");
+  const unsigned char *from = s->bytes + m->data;
+  uint64_t left = m->packed, made = 0;
+  uLong checksum = crc32(0, NULL, 0);
+  int status = Z_OK;
+  while (status == Z_OK && made <= m->size && !(start && made >= w->bytes)) {
+    const uInt in = left < UINT_MAX / 4 ? (uInt)left : UINT_MAX / 4;
+    const uInt out = room_at(w, made, scratch, &room);
+    z.next_in = (unsigned char *)from;
+    z.avail_in = in;
+    z.next_out = room;
+    z.avail_out = out;
+    status = inflate(&z, Z_NO_FLUSH);
+    checksum = crc32(checksum, room, out - z.avail_out);
+    made += out - z.avail_out;
+    from += in - z.avail_in;
+    left -= in - z.avail_in;
+    if (status == Z_OK && z.avail_out == out && z.avail_in == in) break;
+  }
+  inflateEnd(&z);
+  if (start && made >= w->bytes) return true;
+  if (status != Z_STREAM_END || made != m->size || left)
+    return source_tell(s, (uint64_t)(from - s->bytes), why, why_room, "damaged deflate data%s%s",
+                       z.msg ? ": " : "", z.msg ? z.msg : "");
+  return checksum == m->checksum || source_tell(s, m->entry + 16, why, why_room,
+                                                "the member's checksum is %08lx, the directory says %08lx",
+                                                (unsigned long)checksum, (unsigned long)m->checksum);
+}
+
+/* A member's elements, unpacked when they are needed. */
+typedef struct packed {
+  source *source; /* a reference */
+  member member;
+  uint64_t skip; /* the .npy header */
+  pons_dtype dtype;
+  bool swap;
+} packed;
+
+static void packed_free(void *payload) {
+  packed *p = payload;
+  source_release(p->source);
+  free(p);
+}
+
+static bool read_packed(void *payload, void *to, size_t bytes, char *why, size_t room) {
+  const packed *p = payload;
+  const window w = {p->skip, bytes, to};
+  if (!inflate_member(p->source, &p->member, &w, false, why, room)) return false;
+  mend_elements(to, bytes, p->dtype, p->swap);
+  return true;
+}
+
+static pons_array packed_array(source *s, const member *m, const npy *h) {
+  packed *p = malloc(sizeof *p);
+  if (!p) {
+    source_wrong(s, m->entry, "out of memory");
+    return NULL;
+  }
+  *p = (packed){source_keep(s), *m, h->data, h->dtype, h->swap};
+  return npy_array(h,
+                   pons_from_reader((pons_shape){h->ndim, h->dims}, h->dtype, read_packed, p, packed_free));
+}
+
+/* The first `count` bytes of a deflated member as a source of its own; NULL and an error. */
+static source *unpack_start(const source *s, const member *m, const char *key, uint64_t count) {
+  unsigned char *bytes = malloc((size_t)count + 1);
+  char why[1024], name[512];
+  const window w = {0, count, bytes};
+  if (!bytes) {
+    source_wrong(s, m->entry + 24, "out of memory for %llu bytes", (unsigned long long)count);
+  } else if (!inflate_member(s, m, &w, true, why, sizeof why)) {
+    io_fail("load", "%s", why);
+  } else {
+    snprintf(name, sizeof name, "%.300s: %.180s.npy", s->name, key);
+    return source_of_memory(bytes, (size_t)count, name);
   }
   free(bytes);
-  free(name);
-  return made;
+  return NULL;
+}
+
+static uint64_t less(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* The header is unpacked now, the elements later. */
+static pons_array load_deflated(source *s, const member *m, const char *key) {
+  source *start = unpack_start(s, m, key, less(NPY_START, m->size));
+  if (start && start->count == NPY_START) {
+    const uint64_t header = npy_header_end(start->bytes);
+    source_release(start);
+    start = unpack_start(s, m, key, less(header < NPY_START ? NPY_START : header, m->size));
+  }
+  npy h;
+  pons_array a = NULL;
+  if (start && npy_read(start, 0, start->count, m->size, &h)) a = packed_array(s, m, &h);
+  source_release(start);
+  return a;
+}
+
+/* ---- members ---- */
+
+static pons_array load_stored(source *s, const member *m) {
+  npy h;
+  if (!npy_read(s, m->data, m->size, m->size, &h)) return NULL;
+  return npy_array(&h, source_array(s, h.data, (pons_shape){h.ndim, h.dims}, h.dtype, h.swap));
 }
 
 static bool load_member(source *s, const member *m, pons_named into) {
@@ -203,15 +284,10 @@ static bool load_member(source *s, const member *m, pons_named into) {
   char *key = strndup(m->name, length);
   if (!key) return source_wrong(s, m->entry, "out of memory");
   pons_array a = NULL;
-  if (pons_named_find(into, key) >= 0) {
+  if (pons_named_find(into, key) >= 0)
     source_wrong(s, m->entry + ENTRY_SIZE, "there are two members \"%s.npy\"", key);
-  } else if (m->method == 0) {
-    a = npy_read(s, m->data, m->data + m->size);
-  } else {
-    source *unpacked = unpack(s, m, key);
-    if (unpacked) a = npy_read(unpacked, 0, unpacked->count);
-    source_release(unpacked);
-  }
+  else
+    a = m->method == 0 ? load_stored(s, m) : load_deflated(s, m, key);
   const bool done = a && pons_named_set(into, key, a);
   free(key);
   return done;

@@ -200,6 +200,7 @@ static void write_end(sink *to, uint64_t directory, uint64_t count) {
 }
 
 bool npz_save(sink *to, pons_named arrays, const options *o) {
+  if (!metadata_is_none(arrays, ".npz")) return false;
   const int64_t count = pons_named_count(arrays);
   member *members = calloc((size_t)count + 1, sizeof *members);
   bool good = members != NULL;

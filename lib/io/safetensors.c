@@ -269,6 +269,11 @@ bool safetensors_save(sink *to, pons_named arrays, const options *o) {
     io_fail("save", "no tensor can be called __metadata__ in safetensors");
     return false;
   }
+  for (int64_t i = 0; i < pons_named_metadata_count(arrays); i++) {
+    const char *key = pons_named_metadata_key(arrays, i);
+    if (!pons_named_metadata(arrays, key))
+      return io_fail("save", "metadata \"%s\": .safetensors files hold texts alone", key);
+  }
   placed *places = calloc((size_t)count + 1, sizeof *places);
   if (!places) {
     io_fail("save", "out of memory for %lld tensors", (long long)count);

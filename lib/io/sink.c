@@ -11,6 +11,8 @@
 
 struct sink {
   FILE *file;
+  char *memory; /* without a path: the bytes */
+  size_t memory_count;
   char *path, *beside;
   uint64_t at;
   int wrong; /* errno of the first failure; 0: none */
@@ -46,6 +48,12 @@ sink *sink_open(const char *path) {
   return give_up(k, path, strerror(errno));
 }
 
+sink *sink_to_memory(void) {
+  sink *k = calloc(1, sizeof *k);
+  if (k && (k->file = open_memstream(&k->memory, &k->memory_count))) return k;
+  return give_up(k, "bytes", "out of memory");
+}
+
 void sink_write(sink *k, const void *bytes, size_t count) {
   if (!k->wrong && count && fwrite(bytes, 1, count, k->file) != count) k->wrong = errno ? errno : EIO;
   k->at += count;
@@ -71,4 +79,17 @@ bool sink_end(sink *k, bool good) {
   free(k->beside);
   free(k);
   return good;
+}
+
+void *sink_take(sink *k, bool good, size_t *count) {
+  if (fclose(k->file) != 0 && !k->wrong) k->wrong = errno;
+  char *memory = k->memory;
+  *count = k->memory_count;
+  if (good && k->wrong) io_fail("save", "bytes: %s", strerror(k->wrong));
+  if (!good || k->wrong) {
+    free(memory);
+    memory = NULL;
+  }
+  free(k);
+  return memory;
 }

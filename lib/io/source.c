@@ -1,4 +1,5 @@
-/* source.c: bytes to read from: a file mapped into memory, or memory. Arrays lie in them without a copy.
+/* source.c: bytes to read from: a file mapped into memory, or memory. Arrays lie in them without a copy, or
+   are made from them when they are needed.
 
    A mapped page is read from disk when it is first touched: arrays nobody uses cost nothing. Uses the
    system. */
@@ -99,6 +100,16 @@ bool source_wrong(const source *s, uint64_t offset, const char *format, ...) {
   return false;
 }
 
+bool source_tell(const source *s, uint64_t offset, char *why, size_t room, const char *format, ...) {
+  char what[512];
+  va_list list;
+  va_start(list, format);
+  vsnprintf(what, sizeof what, format, list);
+  va_end(list);
+  snprintf(why, room, "%s: byte %llu: %s", s->name, (unsigned long long)offset, what);
+  return false;
+}
+
 uint16_t source_u16(const source *s, uint64_t offset) {
   const unsigned char *p = s->bytes + offset;
   return (uint16_t)(p[0] | p[1] << 8);
@@ -134,34 +145,57 @@ bool source_size(const source *s, uint64_t offset, pons_shape shape, pons_dtype 
 
 static void release(void *s) { source_release(s); }
 
-/* Reverses the bytes of each element, or of each half of it if it is complex. */
-static void swap_bytes(unsigned char *to, const unsigned char *from, size_t bytes, size_t width) {
+/* ---- elements that are not in the file as memory has them ---- */
+
+/* Of each element, or of each half of it if it is complex. */
+static void swap_bytes(unsigned char *at, size_t bytes, size_t width) {
   for (size_t i = 0; i < bytes; i += width)
-    for (size_t k = 0; k < width; k++) to[i + k] = from[i + width - 1 - k];
+    for (size_t k = 0; k < width / 2; k++) {
+      const unsigned char first = at[i + k];
+      at[i + k] = at[i + width - 1 - k];
+      at[i + width - 1 - k] = first;
+    }
 }
 
-/* C's bool may hold 0 and 1 alone. */
-static bool holds_other_than_bools(const unsigned char *bytes, size_t count) {
-  unsigned char any = 0;
-  for (size_t i = 0; i < count; i++) any |= bytes[i];
-  return any > 1;
+void mend_elements(void *elements, size_t bytes, pons_dtype dtype, bool swap) {
+  unsigned char *at = elements;
+  if (swap) swap_bytes(at, bytes, dtype == PONS_COMPLEX64 ? 4 : pons_dtype_size(dtype));
+  for (size_t i = 0; dtype == PONS_BOOL && i < bytes; i++)
+    at[i] = at[i] != 0; /* all that C's bool may hold */
+}
+
+typedef struct place {
+  source *source; /* a reference */
+  uint64_t offset;
+  pons_dtype dtype;
+  bool swap;
+} place;
+
+static void place_free(void *payload) {
+  place *p = payload;
+  source_release(p->source);
+  free(p);
+}
+
+static bool read_place(void *payload, void *to, size_t bytes, char *why, size_t room) {
+  const place *p = payload;
+  (void)why, (void)room;
+  if (bytes) memcpy(to, p->source->bytes + p->offset, bytes);
+  mend_elements(to, bytes, p->dtype, p->swap);
+  return true;
 }
 
 pons_array source_array(source *s, uint64_t offset, pons_shape shape, pons_dtype dtype, bool swap) {
   const unsigned char *at = s->bytes + offset;
-  size_t bytes = pons_dtype_size(dtype);
-  for (int i = 0; i < shape.count; i++) bytes *= (size_t)shape.at[i];
-  const bool mend = dtype == PONS_BOOL && holds_other_than_bools(at, bytes);
   pons_array a;
-  if ((swap || mend) && bytes) {
-    unsigned char *copy = malloc(bytes);
-    if (!copy) {
-      io_fail("load", "%s: out of memory: %zu bytes", s->name, bytes);
+  if (swap || dtype == PONS_BOOL || (uintptr_t)at % pons_dtype_size(dtype)) {
+    place *p = malloc(sizeof *p);
+    if (!p) {
+      io_fail("load", "%s: out of memory", s->name);
       return NULL;
     }
-    if (swap) swap_bytes(copy, at, bytes, dtype == PONS_COMPLEX64 ? 4 : pons_dtype_size(dtype));
-    for (size_t i = 0; mend && i < bytes; i++) copy[i] = at[i] != 0;
-    a = pons_from_data(copy, shape, dtype, free, copy);
+    *p = (place){source_keep(s), offset, dtype, swap};
+    a = pons_from_reader(shape, dtype, read_place, p, place_free);
   } else {
     a = pons_from_data((void *)at, shape, dtype, release, source_keep(s));
   }

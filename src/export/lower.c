@@ -2,9 +2,11 @@
 
    What the target lacks is replaced by its decomposition, again and again until nothing is left to replace.
    Copy and Contiguous change nothing and are left out. StopGradient stays, which MLX leaves out: gradients
-   through the file are those of the function. In shapeless files a broadcast operand gets the operands beside
-   it as further inputs, so that its size follows theirs. Uses export.h, graph/. */
+   through the file are those of the function. What depends on no input and can't be written otherwise (an
+   array still in its file) is computed and becomes a constant. In shapeless files a broadcast operand gets the
+   operands beside it as further inputs, so that its size follows theirs. Uses export.h, graph/. */
 #include "export/export.h"
+#include <pons/eval.h>
 #include <pons/ops.h>
 
 static bool is_no_op(const prim *p) { return p == &prim_alias || strcmp(p->name, "Contiguous") == 0; }
@@ -205,7 +207,9 @@ static bool visit(pass *s, int64_t i) {
   }
   lend_all_shapes(s, a, item->n_in, s->in);
   const char *why;
-  if (!target_layout(s->t, a, s->in, &why)) return take_apart(s, i, item->n_in, s->in, why);
+  const bool writable = target_layout(s->t, a, s->in, &why);
+  if (!writable && !a->traced && !a->prim->decompose && !a->prim->row && a->n_out == 1) return pons_eval(a);
+  if (!writable) return take_apart(s, i, item->n_in, s->in, why);
   bool changed = false;
   for (int k = 0; k < item->n_in; k++) changed |= s->in[k] != item->in[k];
   if (changed) s->made[i] = make_again(a, item->n_in, s->in);

@@ -14,6 +14,12 @@ typedef struct cast_params { pons_dtype dtype; } cast_params;
    results. */
 
 /* ---- creation ---- */
+/* "Load": its operand's memory is this. It writes the result's `bytes`; false: it can't, and says why. */
+typedef struct reader {
+  bool (*read)(void *payload, void *to, size_t bytes, char *why, size_t room);
+  void (*destroy)(void *payload);
+  void *payload;
+} reader;
 /* "Arange": element i is start + i * ((start + step) - start), the ends formed in the result's dtype. Result:
    shape (n), dtype. */
 typedef struct arange_params { double start, stop, step; pons_dtype dtype; /* not in files: the node's own */ } arange_params;

@@ -59,6 +59,7 @@ error *cpu_concatenate(const launch *l);
 error *cpu_pad(const launch *l);
 error *cpu_arange(const launch *l);
 error *cpu_full(const launch *l);
+error *cpu_load(const launch *l);
 error *cpu_view(const launch *l);
 error *cpu_number_of_elements(const launch *l);
 error *cpu_random_bits(const launch *l);

@@ -10,6 +10,7 @@
 static const implementation implementations[] = {
     {"Arange", "loops", NULL, cpu_arange},
     {"Full", "copy", NULL, cpu_full},
+    {"Load", "reader", NULL, cpu_load},
     {"Contiguous", "copy", NULL, cpu_full},
     {"View", "copy", NULL, cpu_view},
     {"NumberOfElements", "shape", NULL, cpu_number_of_elements},

@@ -1,4 +1,4 @@
-/* create_cpu.c: "Arange", "Full", "View", "NumberOfElements": results made without arithmetic on elements.
+/* create_cpu.c: "Arange", "Full", "Load", "View", "NumberOfElements": results made without arithmetic on elements.
    Uses cpu/lanes.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/lanes.h"
@@ -46,6 +46,13 @@ error *cpu_arange(const launch *l) {
 error *cpu_full(const launch *l) {
   cpu_copy_packed(l->out->data, l->in);
   return NULL;
+}
+
+error *cpu_load(const launch *l) {
+  const reader *r = l->in[0].data;
+  char why[1024] = "it can't be read";
+  const size_t bytes = (size_t)operand_size(l->out) * pons_dtype_size(l->out->dtype);
+  return r->read(r->payload, l->out->data, bytes, why, sizeof why) ? NULL : fail("load", "%s", why);
 }
 
 /* The bytes stay; the last axis scales with the item size. */

@@ -24,7 +24,7 @@ static const implementation implementations[] = {
     TAKES("Full"),          TAKES("Gather"),
     TAKES("GatherAxis"),    TAKES("LayerNorm"),
     TAKES("LayerNormVJP"),  TAKES("LogSumExp"),
-    TAKES("MaskedScatter"), TAKES("Matmul"),
+    TAKES("Load"),          TAKES("MaskedScatter"), TAKES("Matmul"),
     TAKES("AddMM"),         TAKES("NumberOfElements"),
     TAKES("Pad"),           TAKES("Partition"),
     TAKES("RMSNorm"),       TAKES("RMSNormVJP"),
