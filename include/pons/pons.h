@@ -5,6 +5,7 @@
 #include <pons/ops.h>
 #include <pons/aliases.h>
 #include <pons/fast.h>
+#include <pons/linalg.h>
 #include <pons/random.h>
 #include <pons/eval.h>
 #include <pons/transforms.h>

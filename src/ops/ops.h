@@ -6,6 +6,7 @@
 #include "graph/graph.h"
 #include "ops/params.h"
 #include <pons/fast.h>
+#include <pons/linalg.h>
 #include <pons/ops.h>
 #include <pons/random.h>
 
@@ -30,6 +31,8 @@ extern const prim prim_reduce, prim_arg_reduce, prim_scan, prim_sort, prim_arg_s
 extern const prim prim_matmul, prim_addmm, prim_convolution, prim_divmod, prim_random_bits;
 /* custom_kernel.c */
 extern const prim prim_custom_kernel;
+/* qr.c, lu.c, inverse.c, cholesky.c, svd.c, eigen.c */
+extern const prim prim_qr, prim_lu, prim_inverse, prim_cholesky, prim_svd, prim_eig, prim_eigh;
 /* softmax.c, norm.c, rope.c, attention.c: composites */
 extern const prim prim_softmax, prim_logsumexp, prim_rms_norm, prim_rms_norm_vjp, prim_layer_norm,
     prim_layer_norm_vjp, prim_rope, prim_attention;
@@ -70,6 +73,26 @@ pons_array as_shape(pons_array x, int n, const int64_t *dims);
 /* A 0-d constant of x's dtype. */
 pons_array constant_like(double value, const node *x);
 pons_array zeros_of(const node *x); /* of x's shape and dtype */
+
+/* ---- factors.c: what factorizations share; matrices are the last two axes ---- */
+
+/* One operand of at least 2 axes, float32 or float64 (complex64 too where `complex`), square if asked. */
+error *factor_check(const char *op, int n_in, const pons_array *in, bool square, bool complex);
+/* The vmap rule of what works on the last two axes: the batch leads. */
+void factor_vmap(const vmap_call *c);
+pons_array matrix_transposed(pons_array x);
+pons_array matrix_adjoint(pons_array x); /* transposed, conjugate if complex */
+/* Rows and columns from a first to before a last one. */
+pons_array matrix_part(pons_array x, int64_t row, int64_t rows_end, int64_t column, int64_t columns_end);
+pons_array matrix_join(pons_array a, pons_array b, int axis); /* side by side along -1, one below the other along -2 */
+/* (..., m, n) to (..., min(m, n)), and (..., k) to (..., m, n) with zeros beside the diagonal. */
+pons_array matrix_diagonal(pons_array x);
+pons_array matrix_from_diagonal(pons_array x, int64_t m, int64_t n);
+/* 1 / (values[j] - values[i]) at (i, j), but 0 on the diagonal and where both i and j are at least `rank`: how
+   far vectors i and j turn towards each other. Equal values give infinity: their vectors have no derivative. */
+pons_array matrix_gaps(pons_array values, int64_t rank);
+/* a b c */
+pons_array matrix_product3(pons_array a, pons_array b, pons_array c);
 
 /* ---- batch.c: what vmap rules share ---- */
 

@@ -66,6 +66,15 @@ typedef struct conv_params {
   bool flip;
 } conv_params;
 
+/* ---- linear algebra: matrices are the last two axes ---- */
+/* "QRF": (..., m, n) to Q (..., m, k), R (..., k, n), k = min(m, n). "LUF": to LU (..., m, n), pivots (..., k),
+   rows (..., m), which say where each row of the operand stands in the factors. No parameters. */
+typedef struct svd_params { bool compute_uv; } svd_params; /* to U (..., m, m), S (..., k), Vt (..., n, n); or S alone */
+typedef struct inverse_params { bool tri, upper; } inverse_params; /* upper: of use with tri alone */
+typedef struct cholesky_params { bool upper; } cholesky_params;
+typedef struct eig_params { bool compute_eigenvectors; } eig_params; /* to values (..., n), vectors (..., n, n) */
+typedef struct eigh_params { chars uplo; /* "L", "U": the triangle that is read */ bool compute_eigenvectors; } eigh_params;
+
 /* ---- indexing ---- */
 /* in: x, one index array per axis, of one shape */
 typedef struct gather_params { ints axes, slice_sizes; } gather_params;

@@ -9,11 +9,9 @@ quantized-matmul-4-8 QuantizedMatmul
 quantized-matmul-fp QuantizedMatmul
 quantize-dequantize-cpu Quantize
 quantized-linear-embedding QuantizedMatmul
-linalg-sign-free QRF
 fft-family FFT
 shapeless-quantized QuantizedMatmul
 gpu-quantize Quantize
-mixed-streams QRF
 compat-0.26.5 QuantizedMatmul
 compat-0.29.4 QuantizedMatmul
 compat-0.31.2 QuantizedMatmul

@@ -7,6 +7,7 @@ import sys
 import tempfile
 
 import interpreter
+import linalg_cases
 from mlx_values import as_value, mx
 
 PROGRAM = os.path.join(os.environ["PONS_BUILD_DIR"], "tests", "op_table_test")
@@ -230,7 +231,7 @@ def cases():
         "kron": lambda a, b, c: [mx.kron(a, b), mx.kron(c, a)],
         "random-categorical": lambda k, x: r.categorical(x, 1, key=k), "random-permutation": lambda k: r.permutation(9, key=k),
     }
-    return named
+    return {**named, **linalg_cases.cases()}
 
 
 # Not in MLX's Python; (float64) narrowed to float32 where Pons stays wide; the same bits.

@@ -75,6 +75,11 @@ const char *blas_missing(void) {
   return blas.sgemm && blas.dgemm && blas.cgemm && blas.sgemv ? NULL : incomplete;
 }
 
+void *blas_library(void) {
+  pthread_once(&opened, open_library);
+  return blas.library;
+}
+
 bool blas_found(void) { return !blas_missing(); }
 
 void blas_report(text *json) {

@@ -64,4 +64,12 @@ error *cpu_view(const launch *l);
 error *cpu_number_of_elements(const launch *l);
 error *cpu_random_bits(const launch *l);
 error *cpu_divmod(const launch *l);
+const char *cpu_refuses_without_lapack(const launch *l);
+error *cpu_qr(const launch *l);
+error *cpu_lu(const launch *l);
+error *cpu_inverse(const launch *l);
+error *cpu_cholesky(const launch *l);
+error *cpu_svd(const launch *l);
+error *cpu_eigh(const launch *l);
+error *cpu_eig(const launch *l);
 #endif

@@ -1,8 +1,9 @@
 /* cpu.c: the CPU's driver: the ordered list of its implementations, and what it found on this machine.
-   Uses cpu/cpu.h, cpu/calls.h, cpu/gemm.h. */
+   Uses cpu/cpu.h, cpu/calls.h, cpu/gemm.h, cpu/lapack.h. */
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/calls.h"
 #include "backends/cpu/gemm.h"
+#include "backends/cpu/lapack.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -41,6 +42,13 @@ static const implementation implementations[] = {
     {"DynamicSliceUpdate", "copy", NULL, cpu_dynamic_slice_update},
     {"RandomBits", "threefry", NULL, cpu_random_bits},
     {"DivMod", "loops", NULL, cpu_divmod},
+    {"QRF", "lapack", cpu_refuses_without_lapack, cpu_qr},
+    {"LUF", "lapack", cpu_refuses_without_lapack, cpu_lu},
+    {"Inverse", "lapack", cpu_refuses_without_lapack, cpu_inverse},
+    {"Cholesky", "lapack", cpu_refuses_without_lapack, cpu_cholesky},
+    {"SVD", "lapack", cpu_refuses_without_lapack, cpu_svd},
+    {"Eigh", "lapack", cpu_refuses_without_lapack, cpu_eigh},
+    {"Eig", "lapack", cpu_refuses_without_lapack, cpu_eig},
 };
 
 static int count(void) { return 1; }
@@ -74,6 +82,8 @@ static void report(text *json) {
   text_add(json, "], \"cores\": %ld, \"threads\": %d, \"blas\": ", sysconf(_SC_NPROCESSORS_ONLN),
            parallel_threads());
   blas_report(json);
+  text_add(json, ", \"lapack\": ");
+  lapack_report(json);
   text_add(json, "}");
 }
 

@@ -27,6 +27,7 @@ bool blas_takes(int64_t rows, int64_t cols, int64_t row, int64_t col);
 /* Opened at the first call. NULL if there is one, else what was tried. */
 const char *blas_missing(void);
 bool blas_found(void);
+void *blas_library(void); /* as library_open gave it; NULL if none was found */
 void blas_report(text *json); /* an object */
 
 enum { GEMM_STRIP = 16 }; /* columns of b that lie together in a panel */

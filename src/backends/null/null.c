@@ -33,7 +33,10 @@ static const implementation implementations[] = {
     TAKES("Scan"),          TAKES("Scatter"),
     TAKES("ScatterAxis"),   TAKES("SliceUpdate"),
     TAKES("Softmax"),       TAKES("Sort"),
-    TAKES("View"),
+    TAKES("View"),          TAKES("QRF"),
+    TAKES("LUF"),           TAKES("Inverse"),
+    TAKES("Cholesky"),      TAKES("SVD"),
+    TAKES("Eigh"),          TAKES("Eig"),
 };
 
 static int count(void) {

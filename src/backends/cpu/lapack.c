@@ -1,0 +1,91 @@
+/* lapack.c: a LAPACK library, looked for at run time: in the BLAS library that serves (OpenBLAS holds LAPACK),
+   else whatever the system calls liblapack. Uses cpu/lapack.h, cpu/gemm.h, base/. */
+#include "backends/cpu/lapack.h"
+#include "backends/cpu/gemm.h"
+#include <pthread.h>
+
+static struct {
+  void *library;
+  char *tried;
+  const char *missing; /* NULL: all is there */
+  lapack_functions real, wide, complex;
+} lapack;
+static pthread_once_t opened = PTHREAD_ONCE_INIT;
+
+static bool find(void *to, const char *name) {
+  void *address = library_symbol(lapack.library, name);
+  memcpy(to, &address, sizeof address); /* a function pointer from void * */
+  return address != NULL;
+}
+
+static bool find_real(lapack_functions *f, char letter) {
+  char name[16];
+  const struct {
+    const char *name;
+    void *to;
+  } wanted[] = {{"geqrf", &f->geqrf}, {"orgqr", &f->orgqr}, {"getrf", &f->getrf},
+                {"getri", &f->getri}, {"trtri", &f->trtri}, {"potrf", &f->potrf},
+                {"gesdd", &f->gesdd}, {"syevd", &f->syevd}, {"geev", &f->geev}};
+  for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+    snprintf(name, sizeof name, "%c%s_", letter, wanted[i].name);
+    if (!find(wanted[i].to, name)) return false;
+  }
+  return true;
+}
+
+static bool find_complex(lapack_functions *f) {
+  return find(&f->complex_gesdd, "cgesdd_") && find(&f->heevd, "cheevd_") && find(&f->complex_geev, "cgeev_");
+}
+
+static void open_library(void) {
+  static const char *const names[] = {"liblapack.so.3", "liblapack.so",
+                                      "/System/Library/Frameworks/Accelerate.framework/Accelerate", NULL};
+  lapack.library = blas_library();
+  if (!lapack.library || !library_symbol(lapack.library, "sgeqrf_"))
+    lapack.library = library_open(names, &lapack.tried);
+  if (!lapack.library) {
+    lapack.missing = "no LAPACK library was found";
+    return;
+  }
+  if (!find_real(&lapack.real, 's') || !find_real(&lapack.wide, 'd') || !find_complex(&lapack.complex))
+    lapack.missing = "a LAPACK library was found, but without some of its functions";
+  void (*set_threads)(int) = NULL; /* threads share the matrices of a batch instead */
+  if (find(&set_threads, "openblas_set_num_threads")) set_threads(1);
+}
+
+const char *lapack_missing(void) {
+  pthread_once(&opened, open_library);
+  return lapack.missing;
+}
+
+const lapack_functions *lapack_for(pons_dtype dtype) {
+  if (lapack_missing()) return NULL;
+  switch (dtype) {
+    case PONS_FLOAT32:
+      return &lapack.real;
+    case PONS_FLOAT64:
+      return &lapack.wide;
+    case PONS_COMPLEX64:
+      return &lapack.complex;
+    default:
+      return NULL;
+  }
+}
+
+void lapack_report(text *json) {
+  const char *missing = lapack_missing();
+  text_add(json, "{\"found\": %s", missing ? "false" : "true");
+  if (missing) {
+    text_add(json, ", \"why\": ");
+    text_add_json(json, lapack.tried ? lapack.tried : missing);
+    text_add(json,
+             ", \"instead\": \"nothing: factorizations (linalg) are errors\", \"remedy\": "
+             "\"install OpenBLAS: libopenblas0 (Debian, Ubuntu), openblas (Fedora, Homebrew); or "
+             "liblapack3\"");
+  } else {
+    const char *path = library_path(lapack.library, "sgeqrf_");
+    text_add(json, ", \"path\": ");
+    text_add_json(json, path ? path : "unknown");
+  }
+  text_add(json, "}");
+}

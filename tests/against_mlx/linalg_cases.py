@@ -1,0 +1,92 @@
+"""What the conformance cases of linear algebra (tests/conformance_linalg.c) are in MLX: for op_results_test.py."""
+import numpy as np
+
+from mlx_values import mx
+
+INF = float("inf")
+
+
+def cases():
+    """From the name of a case, as its file has it, to MLX's results."""
+    la = mx.linalg
+
+    def apart(x):
+        m, n = x.shape[-2:]
+        return x * 0.5 + (mx.eye(m, n) * mx.arange(3, 3 + 2 * n, 2)).astype(x.dtype)
+
+    def adjoint(x):
+        return mx.swapaxes(x.conj() if x.dtype == mx.complex64 else x, -1, -2)
+
+    def definite(x):
+        return apart(x) @ adjoint(apart(x))
+
+    def of(f, prepare=apart):
+        return lambda x: f(prepare(x))
+
+    def both(f):
+        return [f(False), f(True)]
+
+    def qr(x):
+        q, r = la.qr(apart(x))
+        return [mx.abs(q), mx.abs(r), q @ r]
+
+    def svd(x):
+        u, s, vt = la.svd(apart(x))
+        k, v = s.shape[-1], mx.swapaxes(vt, -1, -2)
+        rest = u[..., k:] if u.shape[-1] > k else v[..., k:]
+        return [mx.abs(u[..., :k]), s, mx.abs(v[..., :k]), mx.abs(rest @ adjoint(rest))]
+
+    def lu_values(x):
+        return la.lu(apart(x)[..., ::-1, :])[1:]
+
+    def eigh(x):
+        w, v = la.eigh(definite(x))
+        return [w, mx.abs(v)]
+
+    def eigh_upper(x):
+        w, v = la.eigh(definite(x), "U")
+        return [w, mx.abs(v), la.eigvalsh(definite(x), "U")]
+
+    def eig(x):
+        w, v = la.eig(apart(x))
+        residual = apart(x).astype(mx.complex64) @ v - v * w[..., None, :]
+        return [w.sum(-1), mx.square(w).sum(-1), residual, la.norm(v, axis=-2)]
+
+    def eigvals(x):
+        w = la.eigvals(apart(x))
+        return [w.sum(-1), w.prod(-1)]
+
+    def cholesky_inv(x):
+        return both(lambda upper: la.cholesky_inv(la.cholesky(definite(x), upper=upper), upper=upper))
+
+    norm = la.norm
+    return {
+        **{n: qr for n in ("linalg-qr", "linalg-qr-tall", "linalg-qr-wide", "linalg-qr-empty")},
+        "linalg-svd-tall": svd, "linalg-svd-wide": svd,
+        **{n: of(lambda x: la.svd(x, compute_uv=False)) for n in ("linalg-svd-values", "linalg-svd-values-empty")},
+        "linalg-cholesky": lambda x: both(lambda upper: la.cholesky(definite(x), upper=upper)),
+        **{n: la.lu for n in ("linalg-lu", "linalg-lu-tall", "linalg-lu-wide")}, "linalg-lu-factor": la.lu_factor,
+        **{n: lu_values for n in ("linalg-lu-L-and-U", "linalg-lu-L-and-U-tall", "linalg-lu-L-and-U-wide")},
+        "linalg-eigh": eigh, "linalg-eigh-upper-batch": eigh_upper,
+        "linalg-eigvalsh": lambda x: [la.eigvalsh(x, "L"), la.eigvalsh(x, "U")],
+        "linalg-eig": eig, "linalg-eigvals": eigvals, "linalg-inv": of(la.inv),
+        "linalg-tri-inv": lambda x: both(lambda upper: la.tri_inv(apart(x), upper=upper)),
+        "linalg-pinv-tall": of(la.pinv), "linalg-pinv-wide-batch": of(la.pinv), "linalg-cholesky-inv": cholesky_inv,
+        "linalg-solve": lambda a, b: la.solve(apart(a), b),
+        "linalg-solve-a-vector-rows-exchanged": lambda a, b: la.solve(apart(a)[::-1], b),
+        "linalg-solve-triangular": lambda a, b: both(lambda upper: la.solve_triangular(apart(a), b, upper=upper)),
+        "linalg-det": la.det, "linalg-slogdet": lambda x: la.slogdet(x + mx.identity(3, x.dtype)),
+        "linalg-norm": lambda x: [norm(x), norm(x, axis=1, keepdims=True), norm(x, axis=[0, -1]),
+                                  norm(x, "fro", axis=[2, 1], keepdims=True)],
+        "linalg-norm-vectors": lambda x: [norm(x, 1, axis=0), norm(x, INF, axis=1), norm(x, -INF, axis=-1, keepdims=True),
+                                          norm(x, 2, axis=0)],
+        "linalg-norm-other-powers": lambda x: [norm(x, 3, axis=0), norm(x, -1.5, axis=1)],
+        "linalg-norm-zero": lambda x: norm(x, 0, axis=0),
+        "linalg-norm-matrices": lambda x: [norm(x, 1, axis=[0, 2]), norm(x, -1, axis=[2, 0], keepdims=True),
+                                           norm(x, INF, axis=[1, 2]), norm(x, -INF, axis=[-1, -2])],
+        "linalg-norm-singular-values": of(lambda x: [norm(x, 2, axis=[0, 2]), norm(x, -2, axis=[2, 1], keepdims=True),
+                                                     norm(x, "nuc", axis=[1, 2])]),
+        "linalg-cross": la.cross, "linalg-cross-in-the-plane": lambda a, b: la.cross(a, b, axis=0),
+        # MLX inverts no complex matrices; NumPy does
+        "linalg-inv-complex": lambda x: mx.array(np.linalg.inv(apart(x))),
+    }
