@@ -1,6 +1,6 @@
 /* buffer.c: counted memory for elements: our own, from the cache, or somebody else's.
 
-   Uses base/, cache.c. */
+   Uses base/, cache.c, residency.c. */
 #include "device/parts.h"
 
 /* "4.0 GiB", "12 B" */
@@ -14,7 +14,7 @@ static const char *size_text(char out[24], size_t bytes) {
   return out;
 }
 
-static error *out_of_memory(const char *op, size_t asked) {
+error *buffer_no_memory(const char *op, size_t asked) {
   size_t used, cached, limit, available = machine_available_memory();
   cache_numbers(&used, &cached, &limit);
   size_t spare = limit > used ? limit - used : 0; /* where the system does not tell, what the limit leaves */
@@ -26,7 +26,7 @@ static error *out_of_memory(const char *op, size_t asked) {
 
 buffer *buffer_new(size_t bytes, const char *op, error **why) {
   buffer *b = mem_should_fail() ? NULL : cache_take(bytes);
-  if (b == NULL) *why = out_of_memory(op, bytes);
+  if (b == NULL) *why = buffer_no_memory(op, bytes);
   return b;
 }
 
@@ -51,18 +51,33 @@ buffer *buffer_keep(buffer *b) {
 
 void buffer_release(buffer *b) {
   if (b == NULL || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1) return;
-  if (b->size_class != WRAPPED) {
+  if (b->copies != NULL) copies_free(b);
+  if (b->size_class == ELSEWHERE) {
+    buffer_release(b->as.host);
+    mem_free(b);
+  } else if (b->size_class == WRAPPED) {
+    if (b->as.wrapped.destroy != NULL) b->as.wrapped.destroy(b->as.wrapped.owner);
+    mem_free(b);
+  } else {
     cache_put(b);
-    return;
   }
-  if (b->as.wrapped.destroy != NULL) b->as.wrapped.destroy(b->as.wrapped.owner);
-  mem_free(b);
 }
 
-void *buffer_data(const buffer *b) { return b->data; }
+void *buffer_host(const buffer *b, error **why) {
+  if (atomic_load_explicit(&((buffer *)b)->stale, memory_order_acquire)) *why = buffer_bring_home((buffer *)b);
+  return *why == NULL ? b->data : NULL;
+}
+
+void *buffer_data(const buffer *b) {
+  error *why = NULL;
+  void *data = buffer_host(b, &why);
+  error_meet(why);
+  error_release(why);
+  return data;
+}
 size_t buffer_bytes(const buffer *b) { return b->bytes; }
 size_t buffer_block_bytes(const buffer *b) {
-  return b->size_class == WRAPPED ? b->bytes : cache_block_bytes(b);
+  return b->size_class == WRAPPED || b->size_class == ELSEWHERE ? b->bytes : cache_block_bytes(b);
 }
 
 bool buffer_is_sole(const buffer *b) {

@@ -267,6 +267,8 @@ buffer *cache_take(size_t bytes) {
   if (b == NULL) return NULL;
   ASAN_UNPOISON_MEMORY_REGION(b->data, class_bytes(b->size_class));
   b->bytes = bytes;
+  b->copies = NULL;
+  atomic_init(&b->stale, false);
   atomic_init(&b->refs, 1);
   return b;
 }

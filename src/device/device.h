@@ -19,11 +19,26 @@ buffer *buffer_new(size_t bytes, const char *op, error **why);
 buffer *buffer_wrap(void *data, size_t bytes, void (*destroy)(void *), void *owner, error **why);
 buffer *buffer_keep(buffer *b);
 void buffer_release(buffer *b); /* NULL is fine */
+/* In host memory, with what was written last: where that was on a device it is waited for and copied. NULL and
+   *why if that fails. */
+void *buffer_host(const buffer *b, error **why);
+/* The same; NULL and an error of the thread's. */
 void *buffer_data(const buffer *b);
 size_t buffer_bytes(const buffer *b);
 size_t buffer_block_bytes(const buffer *b); /* what the allocator gave for it */
 /* True if the caller's is the only reference and the memory is our own: it may be overwritten. */
 bool buffer_is_sole(const buffer *b);
+
+/* A buffer is one logical memory, wherever it lies (residency.c). On a device with memory of its own: */
+typedef struct device device;
+/* Uninitialised memory there, and on the host once it is read there. */
+buffer *buffer_new_on(const device *d, size_t bytes, const char *op, error **why);
+/* What the driver calls b's memory on `d`, with what was written last; NULL and *why. */
+void *buffer_on(buffer *b, const device *d, error **why);
+/* The same for whoever writes all that will be read of it: nothing is copied, and once it is written other
+   copies are not valid any more. */
+void *buffer_written_on(buffer *b, const device *d, error **why);
+void buffer_written_on_host(buffer *b);
 
 /* ---- what a backend runs ---- */
 
@@ -44,6 +59,15 @@ typedef struct launch {
   const operand *out; /* row-major, uninitialised; out[0] may be the memory of an input only for kernels */
 } launch;
 
+/* What a device does whose memory is not the host's. Work is queued in order: memory may be given back, and
+   read, behind what uses it. */
+typedef struct memory_driver {
+  void *(*take)(int index, size_t bytes, error **why); /* bytes > 0 */
+  void (*give)(int index, void *memory);
+  error *(*write)(int index, void *memory, const void *host, size_t bytes); /* host may change after it */
+  error *(*read)(int index, void *memory, void *host, size_t bytes);        /* waits */
+} memory_driver;
+
 typedef struct driver {
   const char *name; /* "cpu" */
   bool is_gpu;
@@ -52,18 +76,22 @@ typedef struct driver {
   void (*report)(text *json); /* one JSON object: what was found, where, what is missing and why */
   const implementation *implementations;
   int n_implementations;
+  /* Why it can't run the kernel, or NULL; left out: it runs all. */
+  const char *(*refuses_kernel)(int index, const kernel *k);
   error *(*run_kernel)(const kernel *k, const operand *in, const operand *out);
+  const memory_driver *memory; /* NULL: it works in host memory */
 } driver;
 
-typedef struct device {
+struct device {
   const driver *driver;
   int index;
   char name[16]; /* "cpu", "cuda:0" */
-} device;
+};
 /* Defined in backends/backends.c, ended by NULL: the only place that knows every backend. */
 extern const driver *const pons_drivers[];
 device *device_default(void);
 device *device_named(const char *name); /* NULL: no such device */
+device *device_host(void);              /* "cpu": computes what another device has no way to compute */
 
 /* pick.c: the first implementation of `prim` on `d` that does not refuse `l`, or NULL. With `why`, each
    refusal is told. */

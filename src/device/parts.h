@@ -5,9 +5,21 @@
 
 enum { WRAPPED = 0xffff }; /* size_class of somebody else's memory */
 
+enum { ELSEWHERE = 0xfffe }; /* size_class of memory that was made on a device */
+
+/* A buffer's memory on a device with memory of its own. */
+typedef struct copy {
+  struct copy *next;
+  const device *device;
+  void *memory;
+  bool valid;
+} copy;
+
 struct buffer {
   atomic_int refs;
-  uint16_t size_class; /* in the cache's table, or WRAPPED */
+  atomic_bool stale; /* what was written last is on a device, not in `data` */
+  copy *copies;
+  uint16_t size_class; /* in the cache's table, WRAPPED or ELSEWHERE */
   uint16_t tick;       /* of the cache, when it came there */
   size_t bytes;        /* asked for */
   void *data;
@@ -16,6 +28,7 @@ struct buffer {
       void (*destroy)(void *owner); /* may be NULL */
       void *owner;
     } wrapped;
+    struct buffer *host; /* ELSEWHERE: where data lies, once there is any */
     struct { /* while in the cache; neighbours in the list of its class and in the order of use */
       struct buffer *next, *before, *older, *newer;
     } cached;
@@ -26,6 +39,15 @@ enum { MAX_DEVICES = 64 };
 device *device_at(int index); /* pick.c; 0 .. pons_device_count() - 1, once that was asked */
 /* info.c; NULL and an error that tells the names there are, if there is none called so. */
 device *device_or_error(const char *op, const char *name);
+
+/* ---- buffer.c ---- */
+
+error *buffer_no_memory(const char *op, size_t asked);
+
+/* ---- residency.c ---- */
+
+void copies_free(buffer *b); /* by its last holder */
+error *buffer_bring_home(buffer *b); /* makes `data` valid */
 
 /* ---- cache.c ---- */
 

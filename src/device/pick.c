@@ -65,6 +65,8 @@ device *device_default(void) {
   return &devices[0];
 }
 
+device *device_host(void) { return device_named("cpu"); }
+
 /* "cuda" is the first of its driver; "cpu:0" is "cpu". */
 device *device_named(const char *name) {
   know_devices();

@@ -207,9 +207,14 @@ void node_publish_many(node *a, buffer **results, bool keep_history);
 void node_publish_error(node *a, error *e);
 /* lets the history go that was kept for a trace, if the node is past being pending */
 void node_forget(node *a);
-/* Elements of a ready node. */
+/* Of the first element of a ready node, in bytes. */
+static inline int64_t node_offset(const node *a) {
+  return a->offset * (int64_t)pons_dtype_size((pons_dtype)a->dtype);
+}
+/* Elements of a ready node, in host memory. NULL and an error if they can't be brought there. */
 static inline void *node_data(const node *a) {
-  return (char *)buffer_data(a->buffer) + a->offset * (int64_t)pons_dtype_size((pons_dtype)a->dtype);
+  char *data = buffer_data(a->buffer);
+  return data ? data + node_offset(a) : NULL;
 }
 
 /* ---- the lock under which states change and graphs are read; recursive ---- */

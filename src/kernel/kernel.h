@@ -51,9 +51,17 @@ typedef struct kernel {
   int16_t out[KERNEL_MAX_OUTPUTS]; /* values that are stored */
 } kernel;
 
+/* Where the first element of an operand stands on a device with memory of its own. */
+typedef struct location {
+  void *memory;   /* the driver's name for it */
+  int64_t offset; /* in bytes */
+  int device;     /* index among the driver's */
+} location;
+
 /* Memory as a kernel or a call sees it. Strides in elements; 0 repeats. Outputs are row-major. */
 typedef struct operand {
-  void *data; /* NULL while it is only asked whether an implementation would take it */
+  /* The first element, or its `location`. NULL while it is only asked whether an implementation would take it. */
+  void *data;
   pons_dtype dtype;
   int ndim;
   const int64_t *shape;

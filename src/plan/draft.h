@@ -40,6 +40,7 @@ typedef struct draft_op {
   int32_t out; /* first of n_out values, which follow each other */
   const prim *prim;
   const void *params;                   /* in the pool */
+  bool on_host;                         /* a call that the device has no way to compute */
   const implementation *implementation; /* of a call, with */
   const operand *operands;              /* n_in, then n_out */
   /* fuse.c: */

@@ -243,13 +243,21 @@ static bool fill_results(draft *d, const node *n, int32_t like, draft_result *re
   return true;
 }
 
-/* Which implementation takes it: as it is, or with operands in row-major order. `in` is changed in the second
-   case. */
+static const implementation *pick_on(const device *d, const node *n, const void *params, const operand *o) {
+  const launch l = {params, n->n_in, results_of(n), o, o + n->n_in};
+  return device_pick(d, n->prim->name, &l, NULL);
+}
+
+/* Which implementation takes it: as it is, or with operands in row-major order (`in` is changed then). What can't
+   be taken apart either is computed by the host. */
 static const implementation *pick_for(draft *d, const node *n, const void *params, int32_t *in,
-                                      operand *operands) {
-  const launch l = {params, n->n_in, results_of(n), operands, operands + n->n_in};
-  const implementation *found = device_pick(d->request->device, n->prim->name, &l, NULL);
+                                      operand *operands, bool *on_host) {
+  const device *first = d->request->device, *host = device_host();
+  const bool may_leave = !n->prim->decompose && host && host != first;
+  *on_host = false;
+  const implementation *found = pick_on(first, n, params, operands);
   if (found) return found;
+  if (may_leave && (found = pick_on(host, n, params, operands))) return *on_host = true, found;
   bool copied = false;
   for (int i = 0; i < n->n_in; i++) {
     if (shape_is_row_major(operands[i].ndim, operands[i].shape, operands[i].strides)) continue;
@@ -259,7 +267,9 @@ static const implementation *pick_for(draft *d, const node *n, const void *param
     fill_operand(d, copy, &operands[i]);
     copied = true;
   }
-  return copied ? device_pick(d->request->device, n->prim->name, &l, NULL) : NULL;
+  if (!copied) return NULL;
+  if ((found = pick_on(first, n, params, operands))) return found;
+  return may_leave && (found = pick_on(host, n, params, operands)) ? (*on_host = true, found) : NULL;
 }
 
 static bool no_implementation(draft *d, const node *n, const void *params, const operand *operands) {
@@ -293,7 +303,8 @@ static int32_t make_call(draft *d, const node *n) {
     shape_row_major(results[i].ndim, results[i].shape, strides);
     operands[n->n_in + i] = (operand){NULL, results[i].dtype, results[i].ndim, results[i].shape, strides};
   }
-  const implementation *found = pick_for(d, n, params, in, operands);
+  bool on_host;
+  const implementation *found = pick_for(d, n, params, in, operands, &on_host);
   if (!found) {
     if (!d->why && !n->prim->decompose) no_implementation(d, n, params, operands);
     return -1;
@@ -304,6 +315,7 @@ static int32_t make_call(draft *d, const node *n) {
                        .in = in,
                        .prim = n->prim,
                        .params = params,
+                       .on_host = on_host,
                        .implementation = found,
                        .operands = operands};
   return draft_op_new(d, &op, results);

@@ -127,6 +127,7 @@ static bool place_step(placing *g, int32_t i) {
     const int32_t m = s->memories[k];
     if (memories[m].kind != MEMORY_ARENA || g->last[m] != i) continue;
     g->last[m] = -1; /* once */
+    if (k < 32) s->frees |= (uint32_t)1 << k;
     if (m != donor && !arena_give(&g->arena, memories[m].offset, rounded(memories[m].bytes))) return false;
   }
   return true;

@@ -53,6 +53,7 @@ typedef struct plan_output {
 
 typedef struct plan_step {
   const char *name;                     /* of the primitive; "kernel" */
+  device *device;                       /* the plan's, or the host for what that can't compute */
   const kernel *kernel;                 /* or NULL: */
   const implementation *implementation; /* and its */
   const void *params;
@@ -61,6 +62,7 @@ typedef struct plan_step {
   /* Bit k stands for operand k. */
   uint32_t ends;   /* an input that no later step reads: its memory may go if its holder agrees */
   uint32_t donors; /* the result may be written over it; it ends here; an input's holder has to agree */
+  uint32_t frees;  /* the last step that touches this temporary */
   const operand *operands; /* n_in, then n_out; data is NULL */
   const int32_t *memories; /* one per operand */
   const int64_t *offsets;  /* one per operand, in bytes */

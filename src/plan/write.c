@@ -83,6 +83,7 @@ static bool write_call(writer *w, const draft_op *op, plan_step *s) {
     write_operand(d, s, op->n_in + i, op->out + i);
   }
   s->name = op->prim->name;
+  s->device = op->on_host ? device_host() : d->request->device;
   s->implementation = op->implementation;
   s->params = op->params;
   s->prim = op->prim;
@@ -145,6 +146,10 @@ static const kernel *settle_kernel(writer *w) {
   return *place = k;
 }
 
+static device *device_for(device *d, const kernel *k) {
+  return d->driver->refuses_kernel && d->driver->refuses_kernel(d->index, k) ? device_host() : d;
+}
+
 static bool write_kernel(writer *w, int32_t group, plan_step *s) {
   draft *d = w->draft;
   const draft_group *g = &d->groups[group];
@@ -171,6 +176,7 @@ static bool write_kernel(writer *w, int32_t group, plan_step *s) {
   s->n_in = k->n_in;
   s->n_out = k->n_out;
   s->kernel = settle_kernel(w);
+  s->device = device_for(d->request->device, s->kernel);
   return true;
 }
 

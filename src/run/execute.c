@@ -5,20 +5,24 @@
 struct workspace {
   buffer *arena;
   void **base;       /* of each memory: its first byte; NULL until there is one */
-  buffer **held;     /* of each output memory */
+  buffer **held;     /* of each output memory, and of temporaries that have one */
   error **failed;    /* of each memory: why it holds nothing */
   operand *operands; /* of the step under way */
+  location *places;  /* where they are on a device with memory of its own */
   bool any_failed;
 };
+
+static bool has_memory(const device *d) { return d->driver->memory != NULL; }
 
 workspace *workspace_new(const plan *p) {
   const size_t n = (size_t)p->n_memories;
   workspace *w = mem_alloc(sizeof *w + n * (sizeof *w->base + sizeof *w->held + sizeof *w->failed) +
-                           (size_t)p->max_operands * sizeof *w->operands);
+                           (size_t)p->max_operands * (sizeof *w->operands + sizeof *w->places));
   if (!w) return NULL;
   w->arena = NULL;
   w->operands = (operand *)(w + 1);
-  w->base = (void **)(w->operands + p->max_operands);
+  w->places = (location *)(w->operands + p->max_operands);
+  w->base = (void **)(w->places + p->max_operands);
   w->held = (buffer **)(w->base + n);
   w->failed = (error **)(w->held + n);
   return w;
@@ -30,19 +34,23 @@ void workspace_free(workspace *w) {
   mem_free(w);
 }
 
-/* All memories that have no buffer of their own yet; the arena is made when first needed. */
+/* All memories that have no buffer of their own yet; the arena is made when first needed. On a device with
+   memory of its own each temporary has a buffer, so that each is where it was written. */
 static error *bind(const plan *p, workspace *w, const run_input *in) {
   error *why = NULL;
-  if (!w->arena && p->arena_bytes) w->arena = buffer_new((size_t)p->arena_bytes, "eval", &why);
+  const bool apart = has_memory(p->device);
+  if (!apart && !w->arena && p->arena_bytes) w->arena = buffer_new((size_t)p->arena_bytes, "eval", &why);
   char *arena = w->arena ? buffer_data(w->arena) : NULL;
   w->any_failed = false;
   for (int i = 0; i < p->n_memories; i++) {
     const plan_memory *m = &p->memories[i];
     w->held[i] = NULL;
     w->failed[i] = NULL;
-    w->base[i] = m->kind == MEMORY_INPUT            ? in[i].data
-                 : m->kind == MEMORY_ARENA && arena ? arena + m->offset
-                                                    : NULL;
+    w->base[i] = m->kind == MEMORY_ARENA && arena ? arena + m->offset : NULL;
+    if (m->kind != MEMORY_INPUT || apart) continue;
+    if (why) continue;
+    char *data = buffer_host(in[i].buffer, &why);
+    if (data) w->base[i] = data + in[i].offset;
   }
   return why;
 }
@@ -55,11 +63,12 @@ static int find_donor(const plan_step *s, const run_input *in) {
 }
 
 static error *make_output(const plan *p, workspace *w, run_input *in, const plan_step *s, int32_t memory) {
-  const int donor = find_donor(s, in);
+  const int donor = p->memories[memory].kind == MEMORY_OUTPUT ? find_donor(s, in) : -1;
   if (donor >= 0) {
     run_input *from = &in[s->memories[donor]];
     w->held[memory] = from->buffer;
-    w->base[memory] = from->data;
+    w->base[memory] = (char *)buffer_data(from->buffer) + from->offset;
+    buffer_written_on_host(from->buffer);
     from->buffer = NULL;
     return NULL;
   }
@@ -80,6 +89,14 @@ static void release_ended(const plan_step *s, run_input *in) {
   }
 }
 
+/* Runs the step on operands that are bound. */
+static error *launch_step(const plan_step *s, const operand *o) {
+  const driver *v = s->device->driver;
+  if (s->kernel) return v->run_kernel(s->kernel, o, o + s->n_in);
+  const launch l = {s->params, s->n_in, s->n_out, o, o + s->n_in};
+  return s->implementation->run(&l);
+}
+
 static error *run_step(const plan *p, workspace *w, run_input *in, const plan_step *s) {
   for (int i = s->n_in; i < s->n_in + s->n_out; i++) {
     if (p->memories[s->memories[i]].kind != MEMORY_OUTPUT) continue;
@@ -91,16 +108,61 @@ static error *run_step(const plan *p, workspace *w, run_input *in, const plan_st
     o[i] = s->operands[i];
     o[i].data = (char *)w->base[s->memories[i]] + s->offsets[i];
   }
-  if (s->kernel) return p->device->driver->run_kernel(s->kernel, o, o + s->n_in);
-  const launch l = {s->params, s->n_in, s->n_out, o, o + s->n_in};
-  return s->implementation->run(&l);
+  return launch_step(s, o);
+}
+
+/* ---- the same where memories are buffers: each operand is brought to where the step runs ---- */
+
+static void set_operand(workspace *w, const plan_step *s, int k, void *at, int64_t offset) {
+  w->operands[k] = s->operands[k];
+  w->places[k] = (location){at, offset, s->device->index};
+  w->operands[k].data = has_memory(s->device) ? (void *)&w->places[k] : at ? (char *)at + offset : NULL;
+}
+
+static error *bind_input_apart(workspace *w, const run_input *in, const plan_step *s, int k) {
+  error *why = NULL;
+  const int32_t m = s->memories[k];
+  buffer *b = w->held[m] ? w->held[m] : in[m].buffer;
+  const int64_t offset = s->offsets[k] + (w->held[m] ? 0 : in[m].offset);
+  void *at = has_memory(s->device) ? buffer_on(b, s->device, &why) : buffer_host(b, &why);
+  set_operand(w, s, k, at, offset);
+  return why;
+}
+
+static error *bind_output_apart(const plan *p, workspace *w, const plan_step *s, int k) {
+  error *why = NULL;
+  const int32_t m = s->memories[k];
+  const size_t bytes = (size_t)p->memories[m].bytes;
+  w->held[m] =
+      has_memory(s->device) ? buffer_new_on(s->device, bytes, s->name, &why) : buffer_new(bytes, s->name, &why);
+  if (!w->held[m]) return why;
+  void *at = has_memory(s->device) ? buffer_written_on(w->held[m], s->device, &why) : buffer_host(w->held[m], &why);
+  set_operand(w, s, k, at, 0);
+  return why;
+}
+
+static error *run_step_apart(const plan *p, workspace *w, run_input *in, const plan_step *s) {
+  error *why = NULL;
+  for (int k = 0; !why && k < s->n_in + s->n_out; k++)
+    why = k < s->n_in ? bind_input_apart(w, in, s, k) : bind_output_apart(p, w, s, k);
+  if (!why) why = launch_step(s, w->operands);
+  for (int k = 0; k < s->n_in + s->n_out && k < 32; k++) {
+    if (!(s->frees >> k & 1)) continue;
+    buffer_release(w->held[s->memories[k]]);
+    w->held[s->memories[k]] = NULL;
+  }
+  return why;
+}
+
+static error *run_any(const plan *p, workspace *w, run_input *in, const plan_step *s) {
+  return has_memory(p->device) ? run_step_apart(p, w, in, s) : run_step(p, w, in, s);
 }
 
 static error *run_watched(const plan *p, workspace *w, run_input *in, const plan_step *s) {
   const int64_t start = time_ns();
-  error *why = run_step(p, w, in, s);
+  error *why = run_any(p, w, in, s);
   const int64_t end = time_ns();
-  if (profile_is_on()) profile_step(p->device, s, start, end);
+  if (profile_is_on()) profile_step(s->device, s, start, end);
   if (show_is_on(SHOW_LAUNCH)) show_launch(s, end - start);
   return why;
 }
@@ -126,13 +188,16 @@ static void hand_out(const plan *p, workspace *w, const run_input *in, const pla
     out->failed = error_keep(w->failed[o->memory]);
     return;
   }
-  if (m->kind == MEMORY_OUTPUT && !w->held[o->memory]) { /* no step: it is empty */
-    w->held[o->memory] = buffer_new(0, "eval", &out->failed);
+  int64_t before = 0; /* bytes in front of the memory */
+  if (m->kind == MEMORY_INPUT) {
+    out->buffer = buffer_keep(in[o->memory].buffer);
+    before = in[o->memory].offset;
+  } else {
+    if (!w->held[o->memory]) w->held[o->memory] = buffer_new(0, "eval", &out->failed); /* no step: it is empty */
     if (!w->held[o->memory]) return;
-    w->base[o->memory] = buffer_data(w->held[o->memory]);
+    out->buffer = buffer_keep(w->held[o->memory]);
+    if (w->base[o->memory]) before = (char *)w->base[o->memory] - (char *)buffer_data(out->buffer);
   }
-  out->buffer = buffer_keep(m->kind == MEMORY_OUTPUT ? w->held[o->memory] : in[o->memory].buffer);
-  const int64_t before = (char *)w->base[o->memory] - (char *)buffer_data(out->buffer);
   out->offset = before / (int64_t)pons_dtype_size(o->dtype) + o->offset;
 }
 
@@ -142,7 +207,7 @@ void plan_execute(const plan *p, workspace *w, run_input *in, run_output *out) {
   for (int i = 0; i < p->n_steps; i++) {
     const plan_step *s = &p->steps[i];
     error *e = why ? error_keep(why) : w->any_failed ? failed_operand(w, s) : NULL;
-    if (!e) e = watched ? run_watched(p, w, in, s) : run_step(p, w, in, s);
+    if (!e) e = watched ? run_watched(p, w, in, s) : run_any(p, w, in, s);
     if (e) fail_results(w, s, e);
     if (s->ends) release_ended(s, in);
   }
@@ -154,7 +219,7 @@ void plan_execute(const plan *p, workspace *w, run_input *in, run_output *out) {
   }
 }
 
-buffer *run_row_major(const device *d, const operand *x, error **why) {
+buffer *run_row_major(const operand *x, error **why) {
   const int64_t size = shape_size(x->ndim, x->shape);
   buffer *b = buffer_new((size_t)size * pons_dtype_size(x->dtype), "copy", why);
   if (!b || size == 0) return b;
@@ -162,7 +227,7 @@ buffer *run_row_major(const device *d, const operand *x, error **why) {
   shape_row_major(x->ndim, x->shape, strides);
   const operand out = {buffer_data(b), x->dtype, x->ndim, x->shape, strides};
   kernel copy = {.n_in = 1, .n_out = 1, .in = {(uint8_t)x->dtype}, .out = {0}};
-  *why = d->driver->run_kernel(&copy, x, &out);
+  *why = device_host()->driver->run_kernel(&copy, x, &out);
   if (!*why) return b;
   buffer_release(b);
   return NULL;

@@ -52,9 +52,9 @@ static void bind_if_ready(job *j, int i) {
   const node *n = leaf.node;
   if (leaf.result >= 0 && node_state_of(n) == NODE_READY) {
     buffer *b = n->results[leaf.result];
-    j->in[i] = (run_input){buffer_keep(b), buffer_data(b), false};
+    j->in[i] = (run_input){buffer_keep(b), 0, false};
   } else if (leaf.result < 0 && is_as_expected(&j->plan->inputs[i], n)) {
-    j->in[i] = (run_input){buffer_keep(n->buffer), node_data(n), false};
+    j->in[i] = (run_input){buffer_keep(n->buffer), node_offset(n), false};
   }
 }
 
@@ -93,9 +93,11 @@ static error *bind_late(job *j, int i) {
   if (j->in[i].buffer) return NULL;
   const node *n = j->leaves[i].node;
   error *why = NULL;
-  const operand x = {node_data(n), (pons_dtype)n->dtype, n->ndim, n->shape, n->strides};
-  buffer *b = run_row_major(j->plan->device, &x, &why);
-  if (b) j->in[i] = (run_input){b, buffer_data(b), false};
+  char *data = buffer_host(n->buffer, &why);
+  if (why) return why;
+  const operand x = {data + node_offset(n), (pons_dtype)n->dtype, n->ndim, n->shape, n->strides};
+  buffer *b = run_row_major(&x, &why);
+  if (b) j->in[i] = (run_input){b, 0, false};
   return why;
 }
 

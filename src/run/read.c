@@ -11,7 +11,7 @@ static error *put_in_order(node *a) {
   graph_lock();
   if (!shape_is_row_major(a->ndim, a->shape, a->strides)) {
     const operand x = {node_data(a), (pons_dtype)a->dtype, a->ndim, a->shape, a->strides};
-    buffer *b = run_row_major(stream_device(a->stream), &x, &why);
+    buffer *b = x.data ? run_row_major(&x, &why) : NULL;
     if (b) {
       buffer_release(a->buffer);
       a->buffer = b;

@@ -13,10 +13,10 @@ typedef struct workspace workspace;
 workspace *workspace_new(const plan *p); /* NULL: no memory */
 void workspace_free(workspace *w);       /* NULL is fine */
 
-/* Elements in a buffer: the first at `data`. */
+/* Elements in a buffer: the first at byte `offset`. */
 typedef struct run_input {
   buffer *buffer;
-  void *data;
+  int64_t offset;
   bool may_take; /* nobody else reads it: an output may take over the buffer, which is NULL then */
 } run_input;
 typedef struct run_output {
@@ -27,8 +27,8 @@ typedef struct run_output {
 /* Fills `out` (one per output of the plan). What does not depend on a step that failed is computed all the
    same. */
 void plan_execute(const plan *p, workspace *w, run_input *in, run_output *out);
-/* The elements in row-major order in memory of their own. */
-buffer *run_row_major(const device *d, const operand *x, error **why);
+/* Elements in host memory, in row-major order in memory of their own. */
+buffer *run_row_major(const operand *x, error **why);
 
 /* ---- eval.c ---- */
 

@@ -1,0 +1,138 @@
+/* residency.c: where a buffer's elements are. A buffer has host memory and, on each device with memory of its
+   own that has used it, a copy. What was written last is valid in one place, and in those it was copied to
+   since:
+
+       host ── written ──► valid on the host alone
+        │ ▲
+        │ └─ read there ──── copied from the device that has it, which stays valid
+        ▼
+       device ── written ──► valid on that device alone: the host is `stale`
+
+   Buffers in host memory that no device has used cost one load of `stale`. Uses base/, buffer.c, cache.c. */
+#include "device/parts.h"
+#include <pthread.h>
+
+/* Guards the copies of all buffers; several, so that one who waits for a device does not hold up all. */
+enum { LOCKS = 16 };
+static pthread_mutex_t locks[LOCKS];
+static pthread_once_t locks_once = PTHREAD_ONCE_INIT;
+
+static void make_locks(void) {
+  for (int i = 0; i < LOCKS; i++) pthread_mutex_init(&locks[i], NULL);
+}
+
+static pthread_mutex_t *lock_of(const buffer *b) {
+  pthread_once(&locks_once, make_locks);
+  return &locks[((uintptr_t)b >> 6) % LOCKS];
+}
+
+void copies_free(buffer *b) {
+  for (copy *c = b->copies, *next; c != NULL; c = next) {
+    next = c->next;
+    c->device->driver->memory->give(c->device->index, c->memory);
+    mem_free(c);
+  }
+  b->copies = NULL;
+}
+
+/* The lock is held, here and in what follows. */
+static copy *copy_on(const buffer *b, const device *d) {
+  for (copy *c = b->copies; c != NULL; c = c->next)
+    if (c->device == d) return c;
+  return NULL;
+}
+
+static copy *copy_new(buffer *b, const device *d, error **why) {
+  copy *c = mem_alloc(sizeof *c);
+  if (c == NULL) {
+    *why = fail_no_memory(d->name);
+    return NULL;
+  }
+  void *memory = d->driver->memory->take(d->index, b->bytes > 0 ? b->bytes : 1, why);
+  if (memory == NULL) {
+    mem_free(c);
+    return NULL;
+  }
+  *c = (copy){b->copies, d, memory, false};
+  b->copies = c;
+  return c;
+}
+
+static error *make_host_memory(buffer *b) {
+  if (b->data != NULL || b->size_class != ELSEWHERE) return NULL;
+  error *why = NULL;
+  buffer *host = buffer_new(b->bytes, "read", &why);
+  if (host == NULL) return why;
+  b->as.host = host;
+  b->data = host->data;
+  return NULL;
+}
+
+static error *bring_home(buffer *b) {
+  if (!atomic_load(&b->stale)) return NULL; /* somebody else did */
+  error *why = make_host_memory(b);
+  if (why != NULL) return why;
+  for (copy *c = b->copies; c != NULL; c = c->next) {
+    if (!c->valid) continue;
+    if (b->bytes > 0) why = c->device->driver->memory->read(c->device->index, c->memory, b->data, b->bytes);
+    break;
+  }
+  if (why == NULL) atomic_store_explicit(&b->stale, false, memory_order_release);
+  return why;
+}
+
+error *buffer_bring_home(buffer *b) {
+  pthread_mutex_lock(lock_of(b));
+  error *why = bring_home(b);
+  pthread_mutex_unlock(lock_of(b));
+  return why;
+}
+
+static void *present(buffer *b, const device *d, bool for_writing, error **why) {
+  copy *c = copy_on(b, d);
+  if (c == NULL) c = copy_new(b, d, why);
+  if (c == NULL) return NULL;
+  if (for_writing) {
+    for (copy *other = b->copies; other != NULL; other = other->next) other->valid = other == c;
+    atomic_store_explicit(&b->stale, true, memory_order_release);
+  } else if (!c->valid) {
+    *why = bring_home(b); /* from another device by way of the host */
+    if (*why == NULL && b->bytes > 0) *why = d->driver->memory->write(d->index, c->memory, b->data, b->bytes);
+    if (*why != NULL) return NULL;
+    c->valid = true;
+  }
+  return c->memory;
+}
+
+static void *present_locked(buffer *b, const device *d, bool for_writing, error **why) {
+  pthread_mutex_lock(lock_of(b));
+  void *memory = present(b, d, for_writing, why);
+  pthread_mutex_unlock(lock_of(b));
+  return memory;
+}
+
+void *buffer_on(buffer *b, const device *d, error **why) { return present_locked(b, d, false, why); }
+void *buffer_written_on(buffer *b, const device *d, error **why) { return present_locked(b, d, true, why); }
+
+void buffer_written_on_host(buffer *b) {
+  if (b->copies == NULL) return; /* its only holder asks */
+  pthread_mutex_lock(lock_of(b));
+  for (copy *c = b->copies; c != NULL; c = c->next) c->valid = false;
+  atomic_store_explicit(&b->stale, false, memory_order_release);
+  pthread_mutex_unlock(lock_of(b));
+}
+
+buffer *buffer_new_on(const device *d, size_t bytes, const char *op, error **why) {
+  buffer *b = mem_zalloc(sizeof *b);
+  if (b == NULL) {
+    *why = buffer_no_memory(op, bytes);
+    return NULL;
+  }
+  b->size_class = ELSEWHERE;
+  b->bytes = bytes;
+  atomic_init(&b->refs, 1);
+  atomic_init(&b->stale, false);
+  if (buffer_written_on(b, d, why) != NULL) return b;
+  buffer_release(b);
+  return NULL;
+}

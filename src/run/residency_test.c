@@ -1,0 +1,283 @@
+/* residency_test.c: plans on a device with memory of its own. The device is made here: its memory has a name that
+   is no address, its kernels are the interpreter's, it knows one primitive, and it counts what is copied. What it
+   can't compute runs on the CPU; results are those of the CPU alone. PONS_SEED sets the seed, which is printed. */
+#include "run/run.h"
+#include <pons/ops.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#undef fail /* of cmocka */
+#define FAIL(...) (print_error(__VA_ARGS__), assert_true(false))
+
+typedef struct block {
+  size_t bytes;
+  char data[];
+} block;
+
+static atomic_int blocks, writes, reads, launches;
+static atomic_int failing; /* what fails from now on */
+enum { TAKES = 1, WRITES = 2, READS = 4, KERNELS = 8 };
+
+static error *failure(int what, const char *word) {
+  return atomic_load(&failing) & what ? fail("away", "%s fails, as wanted", word) : NULL;
+}
+
+static void *take(int index, size_t bytes, error **why) {
+  assert_int_equal(index, 0);
+  if ((*why = failure(TAKES, "take"))) return NULL;
+  block *b = malloc(sizeof *b + bytes);
+  assert_non_null(b);
+  b->bytes = bytes;
+  blocks++;
+  return b;
+}
+
+static void give(int index, void *memory) {
+  (void)index;
+  free(memory);
+  blocks--;
+}
+
+static error *write_memory(int index, void *memory, const void *host, size_t bytes) {
+  (void)index;
+  writes++;
+  assert_true(bytes <= ((block *)memory)->bytes);
+  memcpy(((block *)memory)->data, host, bytes);
+  return failure(WRITES, "write");
+}
+
+static error *read_memory(int index, void *memory, void *host, size_t bytes) {
+  (void)index;
+  reads++;
+  assert_true(bytes <= ((block *)memory)->bytes);
+  memcpy(host, ((block *)memory)->data, bytes);
+  return failure(READS, "read");
+}
+
+static void addressed(operand *to, const operand *from, int n) {
+  for (int i = 0; i < n; i++) {
+    const location *at = from[i].data;
+    to[i] = from[i];
+    to[i].data = ((block *)at->memory)->data + at->offset;
+  }
+}
+
+static error *run_kernel(const kernel *k, const operand *in, const operand *out) {
+  operand x[KERNEL_MAX_INPUTS], y[KERNEL_MAX_OUTPUTS];
+  launches++;
+  addressed(x, in, k->n_in);
+  addressed(y, out, k->n_out);
+  kernel_interpret(k, x, y);
+  return failure(KERNELS, "kernel");
+}
+
+static const char *refuses_kernel(int index, const kernel *k) {
+  (void)index;
+  for (int i = 0; i < k->n_in; i++)
+    if (k->in[i] == PONS_FLOAT64) return "no float64";
+  return NULL;
+}
+
+static error *full(const launch *l) {
+  operand x, y;
+  launches++;
+  addressed(&x, l->in, 1);
+  addressed(&y, l->out, 1);
+  const kernel copy = {.n_in = 1, .n_out = 1, .in = {(uint8_t)x.dtype}, .out = {0}};
+  kernel_interpret(&copy, &x, &y);
+  return NULL;
+}
+
+static int one(void) { return 1; }
+static const memory_driver memory = {take, give, write_memory, read_memory};
+static const implementation implementations[] = {{"Full", "away", NULL, full}};
+static const driver away = {.name = "away",
+                            .count = one,
+                            .implementations = implementations,
+                            .n_implementations = 1,
+                            .refuses_kernel = refuses_kernel,
+                            .run_kernel = run_kernel,
+                            .memory = &memory};
+extern const driver driver_cpu;
+const driver *const pons_drivers[] = {&driver_cpu, &away, NULL};
+
+static pons_array floats(int n, const float *values) {
+  return pons_array_from(values, PONS_SHAPE(n), PONS_FLOAT32);
+}
+#define FLOATS(...) floats((int)(sizeof((float[]){__VA_ARGS__}) / sizeof(float)), (float[]){__VA_ARGS__})
+
+static void check(pons_array a, int n, const float *expected) {
+  const float *data = pons_data(a);
+  if (!data) FAIL("%s", pons_error());
+  assert_int_equal(pons_size(a), n);
+  for (int i = 0; i < n; i++) assert_true(data[i] == expected[i]);
+}
+#define CHECK(a, ...) check(a, (int)(sizeof((float[]){__VA_ARGS__}) / sizeof(float)), (float[]){__VA_ARGS__})
+
+static void copies_are_made_once(void **state) {
+  (void)state;
+  pons_array x = FLOATS(1, 2, 3), y = pons_add(pons_multiply(x, x), x);
+  assert_true(pons_eval(y));
+  assert_int_equal(writes, 1); /* x */
+  assert_int_equal(reads, 0);
+  CHECK(y, 2, 6, 12);
+  CHECK(y, 2, 6, 12);
+  assert_int_equal(reads, 1);
+  CHECK(pons_subtract(y, x), 1, 4, 9); /* both are there already */
+  assert_int_equal(writes, 1);
+  assert_int_equal(reads, 2);
+  CHECK(x, 1, 2, 3);
+  assert_int_equal(reads, 2);
+}
+
+static void views_are_read_where_they_are(void **state) {
+  (void)state;
+  pons_array x = pons_multiply(FLOATS(1, 2, 3, 4, 5, 6), pons_float(2));
+  assert_true(pons_eval(x));
+  pons_array m = pons_reshape(x, PONS_SHAPE(2, 3));
+  CHECK(pons_negative(pons_transpose(m)), -2, -8, -4, -10, -6, -12);
+  CHECK(pons_negative(pons_index(m, 1, 0)), -8, -10, -12);
+  CHECK(pons_transpose(m), 2, 8, 4, 10, 6, 12);
+}
+
+static void the_cpu_computes_the_rest(void **state) {
+  (void)state;
+  pons_array x = pons_negative(FLOATS(2, 1, 3));
+  CHECK(pons_add(pons_sort(x, 0), pons_float(1)), -2, -1, 0);
+  assert_true(launches > 1);
+  const int before = launches;
+  CHECK(pons_astype(pons_square(pons_astype(FLOATS(3), PONS_FLOAT64)), PONS_FLOAT32), 9);
+  assert_int_equal(launches, before + 1); /* the cast that begins with a float32 runs there */
+}
+
+static void both_ways(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_multiply(pons_cumsum(pons_add(in[0], in[1])), in[0]);
+}
+
+static void compiled_functions_run_there(void **state) {
+  (void)state;
+  pons_function f = pons_function_new(both_ways, 1, NULL, NULL), g = pons_compile(f);
+  for (int i = 1; i < 4; i++) {
+    const pons_scope s = pons_scope_open();
+    pons_array in[] = {FLOATS((float)i, 2), FLOATS(1, 1)}, out;
+    assert_true(pons_call(g, in, 2, &out, 1));
+    CHECK(out, (float)(i * (i + 1)), (float)(2 * (i + 4)));
+    pons_scope_close(s);
+  }
+  pons_function_release(g);
+  pons_function_release(f);
+}
+
+static void failures_are_told(void **state) {
+  (void)state;
+  const char *const words[] = {"take", "write", "read", "kernel"};
+  for (int i = 0; i < 4; i++) {
+    const pons_scope s = pons_scope_open();
+    pons_array y = pons_sort(pons_exp(FLOATS(1, 2)), 0);
+    failing = 1 << i;
+    assert_null(pons_data(y));
+    assert_non_null(strstr(pons_error(), words[i]));
+    failing = 0;
+    pons_clear_error();
+    pons_scope_close(s);
+  }
+}
+
+/* ---- ping-pong: random dependencies between two devices ---- */
+
+enum { ARRAYS = 12, LENGTH = 5, ROUNDS = 200 };
+static uint64_t seed;
+static int below(int n) {
+  seed = seed * 6364136223846793005u + 1442695040888963407u;
+  return (int)(seed >> 33) % n;
+}
+
+static pons_array step_of(int op, pons_array a, pons_array b) {
+  switch (op) {
+    case 0:
+      return pons_add(a, b);
+    case 1:
+      return pons_multiply(pons_sin(a), b);
+    case 2:
+      return pons_sort(pons_subtract(a, b), 0);
+    case 3:
+      return pons_slice(pons_concatenate((pons_array[]){a, b}, 2, 0), PONS_SHAPE(2), PONS_SHAPE(2 + LENGTH),
+                        PONS_SCALAR);
+    case 4:
+      return pons_matmul(pons_reshape(pons_outer(a, b), PONS_SHAPE(LENGTH, LENGTH)), pons_cos(b));
+    default:
+      return pons_where(pons_greater(a, b), a, pons_cumsum(b));
+  }
+}
+
+/* The arrays after a number of steps, on streams in turn or all on the CPU. */
+static void play(uint64_t from, bool on_two, float *result) {
+  const pons_scope s = pons_scope_open();
+  static const char *const devices[] = {"cpu", "away"};
+  pons_array at[ARRAYS];
+  seed = from;
+  for (int i = 0; i < ARRAYS; i++) {
+    float values[LENGTH];
+    for (int k = 0; k < LENGTH; k++) values[k] = (float)below(100) / 50 - 1;
+    at[i] = floats(LENGTH, values);
+  }
+  for (int i = 0; i < 60; i++) {
+    const int device = below(2), op = below(6), a = below(ARRAYS), b = below(ARRAYS), to = below(ARRAYS);
+    pons_set_default_device(on_two ? devices[device] : "cpu");
+    at[to] = pons_tanh(step_of(op, at[a], at[b]));
+    if (below(7) == 0) pons_async_eval(at[to]);
+    if (below(20) == 0) pons_data(at[below(ARRAYS)]);
+  }
+  for (int i = 0; i < ARRAYS; i++) {
+    const float *data = pons_data(at[i]);
+    if (!data) FAIL("%s", pons_error());
+    memcpy(result + (ptrdiff_t)i * LENGTH, data, LENGTH * sizeof *data);
+  }
+  pons_set_default_device("away");
+  pons_scope_close(s);
+}
+
+static void two_devices_give_what_one_gives(void **state) {
+  (void)state;
+  const uint64_t first = seed;
+  for (int i = 0; i < ROUNDS; i++) {
+    float one_device[ARRAYS * LENGTH], two[ARRAYS * LENGTH];
+    play(first + (uint64_t)i, false, one_device);
+    play(first + (uint64_t)i, true, two);
+    for (int k = 0; k < ARRAYS * LENGTH; k++)
+      if (!(one_device[k] - two[k] < 1e-4F && two[k] - one_device[k] < 1e-4F))
+        FAIL("seed %llu: element %d is %g on two devices, %g on one", (unsigned long long)first + (unsigned)i,
+             k, (double)two[k], (double)one_device[k]);
+  }
+}
+
+/* ---- */
+
+static pons_scope scope;
+static int begin(void **state) {
+  (void)state;
+  pons_set_default_device("away");
+  writes = reads = launches = 0;
+  scope = pons_scope_open();
+  return 0;
+}
+static int end(void **state) {
+  (void)state;
+  pons_scope_close(scope);
+  pons_synchronize(NULL);
+  return pons_ok() && blocks == 0 && pons_live_arrays() == 0 && pons_get_active_memory() == 0 ? 0 : 1;
+}
+
+int main(void) {
+  const char *given = getenv("PONS_SEED");
+  seed = given ? strtoull(given, NULL, 10) : 20261125;
+  print_message("PONS_SEED=%llu\n", (unsigned long long)seed);
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+  const struct CMUnitTest tests[] = {
+      TEST(copies_are_made_once),      TEST(views_are_read_where_they_are),
+      TEST(the_cpu_computes_the_rest), TEST(compiled_functions_run_there),
+      TEST(failures_are_told),         TEST(two_devices_give_what_one_gives),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
