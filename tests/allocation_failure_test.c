@@ -122,10 +122,10 @@ static double export_and_import(void) {
   pons_function plain = pons_function_new(loss, 1, NULL, NULL);
   pons_array in[3], y;
   make_inputs(in);
-  bool written = plain && pons_export(FILE_NAME, .function = plain, .inputs = in, .n_inputs = 3);
+  bool written = plain && pons_export_function(FILE_NAME, .function = plain, .inputs = in, .n_inputs = 3);
   pons_function_release(plain);
   if (!written) return NAN;
-  pons_imported file = pons_import(FILE_NAME);
+  pons_imported file = pons_import_function(FILE_NAME);
   pons_function f = file ? pons_imported_function(file) : NULL;
   char *text = file ? pons_imported_show(file, "text") : NULL;
   double value = f && text && pons_call(f, in, 3, &y, 1) ? pons_item(y) : NAN;

@@ -150,8 +150,8 @@ static void gradients_go_into_files_and_through_them(void **state) {
     const bool gradient_inside = i < 3;
     pons_function f = before[i % 3](function_of(network, 1));
     if (gradient_inside) f = grad_w(f);
-    if (!pons_export(path, .function = f, .inputs = in, .n_inputs = 2)) fail_msg("%s", pons_error());
-    pons_imported file = pons_import(path);
+    if (!pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2)) fail_msg("%s", pons_error());
+    pons_imported file = pons_import_function(path);
     assert_non_null(file);
     pons_function g = pons_imported_function(file);
     if (!gradient_inside) g = grad_w(g);

@@ -42,7 +42,7 @@ static void one_device(const char *name, pons_function f, const data *d, device_
 }
 
 int run_on_devices(const char *path, const data *d, device_row *rows, pons_array *logits) {
-  pons_imported file = pons_import(path);
+  pons_imported file = pons_import_function(path);
   pons_function f = file ? pons_imported_function(file) : NULL;
   int count = 0;
   for (int i = 0; f && i < pons_device_count() && count < MAX_DEVICES; i++) {

@@ -77,7 +77,7 @@ static int failed(const char *what) {
 /* The held-out images are the example: the file takes that many at once. */
 static bool export_model(const char *path, pons_named parameters, const data *d) {
   pons_function f = pons_nn_function(model_logits, NULL, parameters);
-  const bool fine = f && pons_export(path, .function = f, .inputs = &d->test_images, .n_inputs = 1);
+  const bool fine = f && pons_export_function(path, .function = f, .inputs = &d->test_images, .n_inputs = 1);
   pons_function_release(f);
   return fine;
 }

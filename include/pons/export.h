@@ -7,7 +7,11 @@
 extern "C" {
 #endif
 
-/* What a file is written for. Zero is the newest release known here, on a CPU. */
+/* ---- writing ---- */
+
+struct pons_export_event;
+typedef void (*pons_export_callback)(void *payload, const struct pons_export_event *event);
+/* What is exported, and for what. Zero is the newest release known here, on a CPU. */
 struct pons_export_args {
   const char *path;
   pons_function function;
@@ -19,20 +23,77 @@ struct pons_export_args {
   const char *metadata; /* text kept in the file; NULL: none */
   const char *release;  /* MLX release whose layout is written, "0.32.4"; NULL: the newest */
   bool gpu;             /* nodes are marked for a GPU, and fused ones stay whole, as a Mac writes them */
+  pons_export_callback callback; /* with path NULL: is told what a file would hold, one entry at a time */
+  void *payload;
 };
 /* Traces `function` and writes it beside `path`, then renames. False and an error if it can't; `path` is as
    it was then. A keyword input reaches a C function behind the positional ones, in byte order of the
    names. */
-#define pons_export(...) pons_export_with((struct pons_export_args){.path = __VA_ARGS__})
-PONS_API bool pons_export_with(struct pons_export_args args);
-/* Several signatures of one function in one file; all calls share path, shapeless, metadata, release and
-   gpu. */
-PONS_API bool pons_export_many(const struct pons_export_args *signatures, int count);
+#define pons_export_function(...) \
+  pons_export_function_with((struct pons_export_args){.path = __VA_ARGS__})
+PONS_API bool pons_export_function_with(struct pons_export_args args);
+
+/* Several traces of one function in one file: made, called with each set of inputs, closed. */
+typedef struct pons_function_exporter_s *pons_function_exporter;
+struct pons_exporter_args {
+  const char *path;
+  pons_function function;
+  bool shapeless; /* these as in pons_export_args */
+  const char *metadata, *release;
+  bool gpu;
+};
+#define pons_exporter(...) pons_exporter_with((struct pons_exporter_args){.path = __VA_ARGS__})
+/* NULL and an error if it can't. */
+PONS_API pons_function_exporter pons_exporter_with(struct pons_exporter_args args);
+struct pons_exporter_call_args {
+  pons_function_exporter exporter;
+  const pons_array *inputs;
+  int n_inputs;
+  const char *const *keywords;
+  int n_keywords;
+  pons_function function; /* to be traced instead of the exporter's; NULL: that one */
+};
+/* Adds a trace; false and an error if it can't, and then the exporter takes no more. */
+#define pons_exporter_call(...) \
+  pons_exporter_call_with((struct pons_exporter_call_args){.exporter = __VA_ARGS__})
+PONS_API bool pons_exporter_call_with(struct pons_exporter_call_args args);
+/* Frees it. The file is in its place if this is true; after a failed call the old file is as it was. */
+PONS_API bool pons_exporter_close(pons_function_exporter exporter);
+
+enum pons_export_kind { /* in this order, primitives in the order of computation */
+  PONS_EXPORT_INPUTS,         /* all, in `inputs` */
+  PONS_EXPORT_KEYWORD_INPUTS, /* those with a keyword, in `inputs` */
+  PONS_EXPORT_OUTPUTS,        /* in `outputs` */
+  PONS_EXPORT_CONSTANTS,      /* in `outputs` */
+  PONS_EXPORT_PRIMITIVE       /* one */
+};
+struct pons_export_value {
+  const char *name; /* unique: "v3" */
+  pons_dtype dtype;
+  pons_shape shape;
+  const char *keyword; /* of keyword inputs */
+  pons_array constant; /* its value; NULL for others */
+};
+/* What a callback is told; valid during the call. */
+struct pons_export_event {
+  enum pons_export_kind kind;
+  const struct pons_export_value *inputs, *outputs;
+  int n_inputs, n_outputs;
+  const char *primitive; /* its name in files */
+  const char *arguments; /* a JSON object: {"kind": "sum", "axes": [0]} */
+};
+
+/* The graph behind `outputs` as far as it is not computed, for Graphviz. names[i] is what named[i] is called in
+   it; others are A, B, C ... False and an error if the file can't be written. */
+PONS_API bool pons_export_to_dot(const char *path, const pons_array *outputs, int n_outputs,
+                                 const pons_array *named, const char *const *names, int n_named);
+
+/* ---- reading ---- */
 
 typedef struct pons_imported_s *pons_imported;
 /* Reads a file whole and checks it; NULL and an error with the byte offset if it is not sound. */
-PONS_API pons_imported pons_import(const char *path);
-PONS_API pons_imported pons_import_bytes(const void *bytes, size_t count);
+PONS_API pons_imported pons_import_function(const char *path);
+PONS_API pons_imported pons_import_function_bytes(const void *bytes, size_t count);
 PONS_API void pons_imported_release(pons_imported file);
 /* The file as a function of positional inputs; the caller's own. Gradients, vmap, compile and export go
    through it. */

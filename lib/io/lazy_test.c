@@ -176,8 +176,8 @@ static void test_captured_by_an_exported_function(void **state) {
   pons_named n = unusual();
   pons_array x = pons_ones(PONS_SHAPE(2, 3), PONS_INT32), out = NULL;
   pons_function f = pons_function_new(add_captured, 1, pons_named_at(n, 0), NULL);
-  assert_true(pons_export(path, .function = f, .inputs = &x, .n_inputs = 1));
-  pons_imported file = pons_import(path);
+  assert_true(pons_export_function(path, .function = f, .inputs = &x, .n_inputs = 1));
+  pons_imported file = pons_import_function(path);
   assert_non_null(file);
   assert_int_equal(pons_imported_call(file, &x, 1, NULL, 0, &out, 1), 1);
   const int32_t want[6] = {2, 4, 6, 3, 5, 7};

@@ -172,6 +172,10 @@ const prim *mlxfn_prim(const file_entry *e);
 bool mlxfn_build(const mlxfn *f, const signature *s, const pons_array *in, pons_array *out, bool checking);
 
 char *mlxfn_show(const mlxfn *f, const char *as);
+void mlxfn_state_json(text *t, const file_entry *e); /* {"kind": "sum", "axes": [0]} */
+
+/* Tells a callback what stands in a file of one function (told.c). */
+bool mlxfn_tell(cursor *c, pons_export_callback callback, void *payload);
 
 /* ---- graphs for a release (lower.c) ---- */
 
@@ -180,6 +184,7 @@ typedef struct target {
   const char *release_name;
   bool gpu, shapeless;
 } target;
+const char *prim_file_name(const prim *p);
 /* How `a`, made of `in`, is stored; NULL and why the target lacks it. */
 const layout *target_layout(const target *t, const node *a, node *const *in, const char **why);
 /* The outputs again, made of what the target has: what it lacks is taken apart, what changes no value is left
@@ -192,11 +197,11 @@ bool target_lower(const target *t, const pons_array *out, int n_out, pons_array 
 /* ---- bytes out (mlxfn_write.c) ---- */
 
 typedef struct writer writer;
-writer *writer_new(FILE *file, const target *t, int n_signatures, const char *metadata); /* NULL: no memory */
+writer *writer_new(FILE *file, const target *t, const char *metadata); /* NULL: no memory */
 /* One function; inputs are placeholders, positional and then in the order of the sorted keys. */
 bool writer_function(writer *w, const pons_array *in, int n_in, const char *const *keys, int n_keys,
                      const pons_array *out, int n_out);
-/* Frees; false if something could not be written. */
-bool writer_end(writer *w);
+/* Puts the number of functions in its place and frees; false if something could not be written. */
+bool writer_end(writer *w, int n_signatures);
 
 #endif

@@ -47,7 +47,7 @@ static void check_error(const char *part) {
 }
 
 static pons_imported import_it(void) {
-  pons_imported file = pons_import(path);
+  pons_imported file = pons_import_function(path);
   if (!file) fail_msg("%s", pons_error());
   return file;
 }
@@ -88,7 +88,7 @@ static void values_gradients_batches_and_plans_go_through_the_file(void **state)
   (void)state;
   pons_function f = pons_function_new(network, 2, NULL, NULL);
   pons_array in[] = {floats(4, 3, 0.1), floats(3, 5, -0.4)}, out[2], again[2];
-  if (!pons_export(path, .function = f, .inputs = in, .n_inputs = 2)) fail_msg("%s", pons_error());
+  if (!pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2)) fail_msg("%s", pons_error());
   pons_function g = imported_function();
   assert_true(pons_call(f, in, 2, out, 2));
   assert_int_equal(pons_function_outputs(g, in, 2), 2);
@@ -124,9 +124,9 @@ static void an_imported_function_is_exported_again(void **state) {
   (void)state;
   pons_function f = pons_function_new(network, 2, NULL, NULL);
   pons_array in[] = {floats(4, 3, 0.1), floats(3, 5, -0.4)}, out[2], again[2];
-  assert_true(pons_export(path, .function = f, .inputs = in, .n_inputs = 2));
+  assert_true(pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2));
   pons_function g = imported_function();
-  assert_true(pons_export(path, .function = g, .inputs = in, .n_inputs = 2));
+  assert_true(pons_export_function(path, .function = g, .inputs = in, .n_inputs = 2));
   pons_function h = imported_function();
   assert_true(pons_call(f, in, 2, out, 2));
   assert_true(pons_call(h, in, 2, again, 2));
@@ -141,7 +141,7 @@ static void a_gradient_is_exported(void **state) {
   (void)state;
   pons_function f = pons_function_new(network, 1, NULL, NULL), df = pons_value_and_grad(f, PONS_AXES(1));
   pons_array in[] = {floats(4, 3, 0.1), floats(3, 5, -0.4)}, out[2], again[2];
-  if (!pons_export(path, .function = df, .inputs = in, .n_inputs = 2)) fail_msg("%s", pons_error());
+  if (!pons_export_function(path, .function = df, .inputs = in, .n_inputs = 2)) fail_msg("%s", pons_error());
   pons_function g = imported_function();
   assert_true(pons_call(df, in, 2, out, 2));
   assert_true(pons_call(g, in, 2, again, 2));
@@ -160,7 +160,7 @@ static void functions_made_of_functions_are_exported(void **state) {
                           pons_custom_function(f, (struct pons_custom_rules){0})};
   assert_true(pons_call(f, in, 2, &want, 1));
   for (int i = 0; i < 3; i++) {
-    if (!pons_export(path, .function = made[i], .inputs = in, .n_inputs = 2))
+    if (!pons_export_function(path, .function = made[i], .inputs = in, .n_inputs = 2))
       fail_msg("%d: %s", i, pons_error());
     pons_function g = imported_function();
     assert_true(pons_call(g, in, 2, &got, 1));
@@ -170,7 +170,7 @@ static void functions_made_of_functions_are_exported(void **state) {
   }
   pons_function batched = pons_vmap(f, PONS_AXES(0, PONS_NOT_MAPPED), (pons_axes){0});
   pons_array batch[] = {pons_stack((pons_array[]){in[0], floats(4, 3, 0.7)}, 2, 0), in[1]};
-  if (!pons_export(path, .function = batched, .inputs = batch, .n_inputs = 2)) fail_msg("%s", pons_error());
+  if (!pons_export_function(path, .function = batched, .inputs = batch, .n_inputs = 2)) fail_msg("%s", pons_error());
   pons_function g = imported_function();
   assert_true(pons_call(batched, batch, 2, &want, 1));
   assert_true(pons_call(g, batch, 2, &got, 1));
@@ -197,7 +197,7 @@ static void captured_arrays_are_stored_row_major(void **state) {
   for (int i = 0; i < 3; i++) {
     if (!pons_eval(captured[i])) fail_msg("%s", pons_error());
     pons_function f = pons_function_new(add_captured, 1, &captured[i], NULL);
-    if (!pons_export(path, .function = f, .inputs = &x, .n_inputs = 1)) fail_msg("%s", pons_error());
+    if (!pons_export_function(path, .function = f, .inputs = &x, .n_inputs = 1)) fail_msg("%s", pons_error());
     pons_function g = imported_function();
     check_equal(pons_apply(g, x), pons_apply(f, x));
     pons_function_release(f);
@@ -209,7 +209,7 @@ static void captured_computations_are_stored_as_such(void **state) {
   (void)state;
   pons_array x = floats(1, 4, 0), captured = pons_exp(pons_arange(0, 4, 1, PONS_FLOAT32));
   pons_function f = pons_function_new(add_captured, 1, &captured, NULL);
-  if (!pons_export(path, .function = f, .inputs = &x, .n_inputs = 1)) fail_msg("%s", pons_error());
+  if (!pons_export_function(path, .function = f, .inputs = &x, .n_inputs = 1)) fail_msg("%s", pons_error());
   assert_true(names("Arange"));
   pons_function g = imported_function();
   check_equal(pons_apply(g, x), pons_apply(f, x));
@@ -228,7 +228,7 @@ static void equal_scalars_and_operations_are_written_once(void **state) {
   (void)state;
   pons_function f = pons_function_new(same_scalar_three_times, 1, NULL, NULL);
   pons_array x = pons_scalar(3, PONS_FLOAT32);
-  if (!pons_export(path, .function = f, .inputs = &x, .n_inputs = 1)) fail_msg("%s", pons_error());
+  if (!pons_export_function(path, .function = f, .inputs = &x, .n_inputs = 1)) fail_msg("%s", pons_error());
   pons_imported file = import_it();
   char *text = pons_imported_show(file, "text");
   assert_non_null(strstr(text, "1 constants of 4 bytes"));
@@ -251,7 +251,7 @@ static void keywords_may_come_in_any_order(void **state) {
   pons_function f = pons_function_new(with_keywords, 1, NULL, NULL);
   pons_array x = floats(2, 2, 0), scale = floats(2, 2, 1), shift = floats(2, 2, -1), want, got;
   const char *const given[] = {"shift", "scale"}, *const sorted[] = {"scale", "shift"};
-  if (!pons_export(path, .function = f, .inputs = (pons_array[]){x, shift, scale}, .n_inputs = 3,
+  if (!pons_export_function(path, .function = f, .inputs = (pons_array[]){x, shift, scale}, .n_inputs = 3,
                    .keywords = given, .n_keywords = 2))
     fail_msg("%s", pons_error());
   assert_true(pons_call(f, (pons_array[]){x, scale, shift}, 3, &want, 1));
@@ -278,20 +278,104 @@ static void a_file_holds_several_signatures(void **state) {
   (void)state;
   pons_function f = pons_function_new(twice, 1, NULL, NULL);
   pons_array small = floats(1, 2, 1), large = floats(3, 2, 1);
-  struct pons_export_args each[] = {{.path = path, .function = f, .inputs = &small, .n_inputs = 1},
-                                    {.path = path, .function = f, .inputs = &large, .n_inputs = 1},
-                                    {.path = path, .function = f, .inputs = &small, .n_inputs = 1}};
-  if (!pons_export_many(each, 2)) fail_msg("%s", pons_error());
+  pons_function_exporter e = pons_exporter(path, .function = f);
+  assert_true(pons_exporter_call(e, .inputs = &small, .n_inputs = 1));
+  assert_true(pons_exporter_call(e, .inputs = &large, .n_inputs = 1));
+  if (!pons_exporter_close(e)) fail_msg("%s", pons_error());
   pons_function g = imported_function();
   check_equal(pons_apply(g, small), pons_apply(f, small));
   check_equal(pons_apply(g, large), pons_apply(f, large));
   pons_array y = pons_apply(g, floats(2, 2, 1));
   assert_non_null(pons_error_of(y));
   check_error("no signature takes ((2, 2) float32)");
-  assert_false(pons_export_many(each, 3));
-  check_error("signatures 0 and 2 take the same inputs");
+  e = pons_exporter(path, .function = f);
+  assert_true(pons_exporter_call(e, .inputs = &small, .n_inputs = 1));
+  assert_false(pons_exporter_call(e, .inputs = &small, .n_inputs = 1));
+  check_error("signatures 0 and 1 take the same inputs");
+  assert_false(pons_exporter_call(e, .inputs = &large, .n_inputs = 1));
+  check_error("an earlier call failed");
+  assert_false(pons_exporter_close(e));
+  pons_function_release(g);
+  g = imported_function(); /* the file is the one before */
+  check_equal(pons_apply(g, large), pons_apply(f, large));
   pons_function_release(f);
   pons_function_release(g);
+}
+
+/* Notes what an export tells, a line per event. */
+static void note_event(void *payload, const struct pons_export_event *event) {
+  text *t = payload;
+  static const char *const kinds[] = {"inputs", "keywords", "outputs", "constants", "primitive"};
+  text_add(t, "%s", kinds[event->kind]);
+  if (event->primitive) text_add(t, " %s %s", event->primitive, event->arguments);
+  for (int i = 0; i < event->n_inputs; i++) {
+    const struct pons_export_value *v = &event->inputs[i];
+    text_add(t, " %s %s%s", v->name, shape_text(v->shape.count, v->shape.at), pons_dtype_name(v->dtype));
+    if (v->keyword) text_add(t, "=%s", v->keyword);
+  }
+  if (event->n_outputs) text_add(t, " ->");
+  for (int i = 0; i < event->n_outputs; i++) {
+    text_add(t, " %s", event->outputs[i].name);
+    if (event->outputs[i].constant) text_add(t, "=%g", pons_item(event->outputs[i].constant));
+  }
+  text_add(t, "\n");
+}
+
+static void total(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_sum(pons_multiply(in[0], pons_float(2.5)), .axes = PONS_AXES(1), .keepdims = true);
+  pons_divmod(in[0], in[1], out + 1);
+}
+
+static void a_callback_is_told_what_a_file_would_hold(void **state) {
+  (void)state;
+  pons_function f = pons_function_new(total, 3, NULL, NULL);
+  const char *const key = "by";
+  text t = {0};
+  if (!pons_export_function(NULL, .function = f, .inputs = (pons_array[]){floats(2, 3, 0), floats(2, 3, 1)},
+                            .n_inputs = 2, .keywords = &key, .n_keywords = 1, .callback = note_event,
+                            .payload = &t))
+    fail_msg("%s", pons_error());
+  assert_string_equal(t.at, "inputs v0 (2, 3)float32 v1 (2, 3)float32=by\n"
+                            "keywords v1 (2, 3)float32=by\n"
+                            "outputs -> v5 v6 v7\n"
+                            "constants -> v2=2.5\n"
+                            "primitive Broadcast {\"shape\": [2, 3]} v2 ()float32 -> v3\n"
+                            "primitive Multiply {} v0 (2, 3)float32 v3 (2, 3)float32 -> v4\n"
+                            "primitive Reduce {\"kind\": \"sum\", \"axes\": [1]} v4 (2, 3)float32 -> v5\n"
+                            "primitive DivMod {} v0 (2, 3)float32 v1 (2, 3)float32=by -> v6 v7\n");
+  text_free(&t);
+  assert_false(pons_export_function(NULL, .function = f, .metadata = "m", .callback = note_event));
+  check_error("export: metadata go into files, not to a callback");
+  assert_false(pons_export_function(NULL, .function = f));
+  check_error("export: there is no path");
+  pons_function_release(f);
+}
+
+static void a_graph_is_drawn(void **state) {
+  (void)state;
+  pons_array x = pons_scalar(2, PONS_FLOAT32), y = pons_exp(x), parts[2];
+  pons_divmod(y, x, parts);
+  pons_array z = pons_multiply(parts[0], y);
+  if (!pons_export_to_dot(path, &z, 1, (pons_array[]){x, y}, (const char *const[]){"x", "a \"y\""}, 2))
+    fail_msg("%s", pons_error());
+  char words[1000] = {0};
+  FILE *file = fopen(path, "rb");
+  assert_true(fread(words, 1, sizeof words - 1, file) > 0);
+  fclose(file);
+  text want = {0};
+  const size_t exp = (uintptr_t)y, divmod = (uintptr_t)parts[0]->in[0], product = (uintptr_t)z;
+  text_add(&want, "digraph {\n{ rank=source; \"x\"; }\n{ %zu [label =\"Exp\", shape=rectangle]; }\n", exp);
+  text_add(&want, "\"x\" -> %zu\n{ \"a \\\"y\\\"\"; }\n%zu -> \"a \\\"y\\\"\"\n", exp, exp);
+  text_add(&want, "{ %zu [label =\"DivMod\", shape=rectangle]; }\n\"a \\\"y\\\"\" -> %zu\n\"x\" -> %zu\n", divmod,
+           divmod, divmod);
+  text_add(&want, "{ \"A\"; }\n%zu -> \"A\"\n{ %zu [label =\"Multiply\", shape=rectangle]; }\n", divmod, product);
+  text_add(&want, "\"A\" -> %zu\n\"a \\\"y\\\"\" -> %zu\n{ rank=sink; \"B\"; }\n%zu -> \"B\"\n}\n", product,
+           product, product);
+  assert_string_equal(words, want.at);
+  text_free(&want);
+  assert_false(pons_export_to_dot("/nowhere/at/all.dot", &z, 1, NULL, NULL, 0));
+  check_error("export_to_dot: /nowhere/at/all.dot can't be written");
 }
 
 /* x - max over the last axis, times a bias, less the mean: sizes that follow the operands' */
@@ -307,7 +391,7 @@ static void sizes_of_a_shapeless_file_may_differ(void **state) {
   pons_function f = pons_function_new(centred, 1, NULL, NULL);
   pons_array in[] = {floats(2, 3, 0), floats(1, 3, 1)}, other[] = {floats(5, 4, 0), floats(1, 4, 1)}, want,
              got;
-  if (!pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .shapeless = true))
+  if (!pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2, .shapeless = true))
     fail_msg("%s", pons_error());
   pons_function g = imported_function();
   assert_true(pons_call(f, other, 2, &want, 1));
@@ -330,7 +414,7 @@ static void what_a_cpu_lacks_is_taken_apart(void **state) {
   pons_array in[] = {floats(2, 4, 0.3), pons_reshape(floats(1, 4, 1), PONS_SHAPE(4))}, want, got;
   assert_true(pons_call(f, in, 2, &want, 1));
   for (int gpu = 0; gpu < 2; gpu++) {
-    if (!pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .gpu = gpu))
+    if (!pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2, .gpu = gpu))
       fail_msg("%s", pons_error());
     assert_int_equal(names("RMSNorm"), gpu);
     pons_function g = imported_function();
@@ -349,7 +433,7 @@ static void every_release_has_its_layout(void **state) {
   const char *const releases[] = {"0.22.0", "0.23.2", "0.25.1", "0.26.5",
                                   "0.29.4", "0.31.2", "0.32.0", "0.32.3"};
   for (size_t i = 0; i < sizeof releases / sizeof *releases; i++) {
-    if (!pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .release = releases[i]))
+    if (!pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2, .release = releases[i]))
       fail_msg("%s: %s", releases[i], pons_error());
     pons_imported file = import_it();
     assert_string_equal(pons_imported_release_name(file), releases[i]);
@@ -359,10 +443,10 @@ static void every_release_has_its_layout(void **state) {
     check_equal(got[1], want[1]);
     pons_function_release(g);
   }
-  assert_false(pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .release = "0.99.0"));
+  assert_false(pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2, .release = "0.99.0"));
   check_error("not for '0.99.0'");
   assert_false(
-      pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .release = "0.32.0", .metadata = "m"));
+      pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2, .release = "0.32.0", .metadata = "m"));
   check_error("files for MLX 0.32.0 hold no metadata");
   pons_function_release(f);
 }
@@ -383,7 +467,7 @@ static void integer_operations_that_a_release_lacks_are_written_in_others(void *
   assert_true(pons_call(f, in, 2, want, 2));
   const char *const releases[] = {"0.30.6", "0.32.4"};
   for (int i = 0; i < 2; i++) {
-    if (!pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .release = releases[i]))
+    if (!pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2, .release = releases[i]))
       fail_msg("%s", pons_error());
     assert_int_equal(names("FloorDivide"), i);
     pons_function g = imported_function();
@@ -405,8 +489,8 @@ static void what_a_release_lacks_is_named(void **state) {
   const int32_t at[] = {0, 1, 1, 0};
   pons_array in[] = {floats(2, 3, 0), pons_array_from(at, PONS_SHAPE(2, 2), PONS_INT32)};
   pons_function f = pons_function_new(gathered, 1, NULL, NULL);
-  assert_true(pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .release = "0.26.2"));
-  assert_false(pons_export(path, .function = f, .inputs = in, .n_inputs = 2, .release = "0.26.1"));
+  assert_true(pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2, .release = "0.26.2"));
+  assert_false(pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2, .release = "0.26.1"));
   check_error("export: GatherAxis can't be written for MLX 0.26.1: that release doesn't have it");
   pons_function_release(f);
 }
@@ -422,15 +506,15 @@ static void a_failed_export_leaves_the_file_as_it_was(void **state) {
   (void)state;
   pons_function f = pons_function_new(twice, 1, NULL, NULL), bad = pons_function_new(failing, 1, NULL, NULL);
   pons_array x = floats(2, 3, 0);
-  assert_true(pons_export(path, .function = f, .inputs = &x, .n_inputs = 1, .metadata = "the old one"));
-  assert_false(pons_export(path, .function = bad, .inputs = &x, .n_inputs = 1));
+  assert_true(pons_export_function(path, .function = f, .inputs = &x, .n_inputs = 1, .metadata = "the old one"));
+  assert_false(pons_export_function(path, .function = bad, .inputs = &x, .n_inputs = 1));
   check_error("matmul");
   pons_imported file = import_it();
   assert_string_equal(pons_imported_metadata(file), "the old one");
   pons_imported_release(file);
-  assert_false(pons_export("/nowhere/at/all.mlxfn", .function = f, .inputs = &x, .n_inputs = 1));
+  assert_false(pons_export_function("/nowhere/at/all.mlxfn", .function = f, .inputs = &x, .n_inputs = 1));
   check_error("/nowhere/at/all.mlxfn can't be written");
-  assert_null(pons_import("/nowhere/at/all.mlxfn"));
+  assert_null(pons_import_function("/nowhere/at/all.mlxfn"));
   check_error("/nowhere/at/all.mlxfn can't be opened");
   pons_function_release(f);
   pons_function_release(bad);
@@ -446,7 +530,7 @@ static void sizes_beyond_32_bits_are_refused(void **state) {
   (void)state;
   pons_function f = pons_function_new(broad, 1, NULL, NULL);
   pons_array x = pons_scalar(1, PONS_FLOAT32);
-  assert_false(pons_export(path, .function = f, .inputs = &x, .n_inputs = 1));
+  assert_false(pons_export_function(path, .function = f, .inputs = &x, .n_inputs = 1));
   check_error("export: the file format stores sizes as 32 bits, which 8589934592 exceeds");
   pons_function_release(f);
 }
@@ -456,14 +540,14 @@ static void stored_shapes_are_computed_again(void **state) {
   (void)state;
   pons_function f = pons_function_new(twice, 1, NULL, NULL);
   pons_array x = floats(2, 3, 0);
-  assert_true(pons_export(path, .function = f, .inputs = &x, .n_inputs = 1));
+  assert_true(pons_export_function(path, .function = f, .inputs = &x, .n_inputs = 1));
   FILE *file = fopen(path, "r+b");
   uint8_t bytes[600];
   const size_t count = fread(bytes, 1, sizeof bytes, file);
   assert_int_equal(bytes[count - 9], 3); /* the last size of the last shape; dtype and item size follow */
   bytes[count - 9] = 4;
   fclose(file);
-  assert_null(pons_import_bytes(bytes, count));
+  assert_null(pons_import_function_bytes(bytes, count));
   check_error("Add gives (2, 3) float32, the file says (2, 4) float32");
   pons_function_release(f);
 }
@@ -481,7 +565,7 @@ static void huge_arrays_fail_when_computed(void **state) {
   (void)state;
   pons_function f = pons_function_new(endless, 3, NULL, NULL);
   pons_array x = pons_scalar(1, PONS_FLOAT32), out[3];
-  if (!pons_export(path, .function = f, .inputs = &x, .n_inputs = 1)) fail_msg("%s", pons_error());
+  if (!pons_export_function(path, .function = f, .inputs = &x, .n_inputs = 1)) fail_msg("%s", pons_error());
   const size_t before = pons_get_peak_memory();
   pons_function g = imported_function();
   assert_true(pons_call(g, &x, 1, out, 3));
@@ -500,7 +584,7 @@ static void nothing_is_left_behind(void **state) {
   const pons_scope inner = pons_scope_open();
   pons_function f = pons_function_new(network, 2, NULL, NULL);
   pons_array in[] = {floats(4, 3, 0.1), floats(3, 5, -0.4)}, out[2];
-  assert_true(pons_export(path, .function = f, .inputs = in, .n_inputs = 2));
+  assert_true(pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2));
   pons_function g = imported_function();
   assert_true(pons_call(g, in, 2, out, 2));
   assert_true(pons_eval_many(out, 2));
@@ -524,6 +608,8 @@ int main(void) {
       TEST(equal_scalars_and_operations_are_written_once),
       TEST(keywords_may_come_in_any_order),
       TEST(a_file_holds_several_signatures),
+      TEST(a_callback_is_told_what_a_file_would_hold),
+      TEST(a_graph_is_drawn),
       TEST(sizes_of_a_shapeless_file_may_differ),
       TEST(what_a_cpu_lacks_is_taken_apart),
       TEST(every_release_has_its_layout),

@@ -168,6 +168,15 @@ static void json_type(text *t, const file_array *a) {
   text_add(t, "]");
 }
 
+void mlxfn_state_json(text *t, const file_entry *e) {
+  text_add(t, "{");
+  for (int i = 0; i < e->n_state; i++) {
+    text_add(t, "%s\"%.*s\": ", i ? ", " : "", e->state[i].field.name_length, e->state[i].field.name);
+    add_value(t, &e->state[i], true);
+  }
+  text_add(t, "}");
+}
+
 static void json_entry(text *t, const mlxfn *f, const signature *s, const file_entry *e) {
   text_add(t, "{\"at\": %llu, ", (unsigned long long)e->at);
   if (e->kind == ENTRY_CONSTANT) {
@@ -183,12 +192,9 @@ static void json_entry(text *t, const mlxfn *f, const signature *s, const file_e
       t, "\"kind\": \"operation\", \"primitive\": \"%s\", \"known\": %s, \"device\": \"%s\", \"operands\": [",
       e->layout->name, e->prim ? "true" : "false", device_of(e));
   for (int32_t i = 0; i < e->n_in; i++) text_add(t, i ? ", %d" : "%d", e->in[i]);
-  text_add(t, "], \"state\": {");
-  for (int i = 0; i < e->n_state; i++) {
-    text_add(t, "%s\"%.*s\": ", i ? ", " : "", e->state[i].field.name_length, e->state[i].field.name);
-    add_value(t, &e->state[i], true);
-  }
-  text_add(t, "}, \"results\": [");
+  text_add(t, "], \"state\": ");
+  mlxfn_state_json(t, e);
+  text_add(t, ", \"results\": [");
   for (int32_t i = 0; i < e->n_out; i++) {
     text_add(t, "%s{\"value\": %d, ", i ? ", " : "", e->out[i]);
     json_type(t, &s->values[e->out[i]]);

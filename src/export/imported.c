@@ -55,7 +55,7 @@ static pons_imported import_from(cursor *c) {
   return file;
 }
 
-pons_imported pons_import(const char *path) {
+pons_imported pons_import_function(const char *path) {
   const int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
   struct stat status;
   if (fd < 0 || fstat(fd, &status) != 0) {
@@ -75,7 +75,7 @@ pons_imported pons_import(const char *path) {
   return file;
 }
 
-pons_imported pons_import_bytes(const void *bytes, size_t count) {
+pons_imported pons_import_function_bytes(const void *bytes, size_t count) {
   cursor c = {.memory = bytes ? bytes : "", .fd = -1, .size = bytes ? count : 0};
   return import_from(&c);
 }

@@ -11,7 +11,7 @@
 
 static bool is_no_op(const prim *p) { return p == &prim_alias || strcmp(p->name, "Contiguous") == 0; }
 
-static const char *file_name(const prim *p) { return p->row ? row_table[p->row - 1].file_name : p->name; }
+const char *prim_file_name(const prim *p) { return p->row ? row_table[p->row - 1].file_name : p->name; }
 
 /* Does the row of the table leave nothing of these parameters out? */
 static bool holds(const layout *l, const node *a) {
@@ -49,7 +49,7 @@ static bool is_whole_equal_nan(const node *a, node *const *in) {
 }
 
 const layout *target_layout(const target *t, const node *a, node *const *in, const char **why) {
-  const char *name = file_name(a->prim);
+  const char *name = prim_file_name(a->prim);
   const layout *l = layout_find(name, t->release);
   *why = NULL;
   if (!l)
@@ -140,7 +140,7 @@ static bool take_apart(pass *s, int64_t i, int n_in, const pons_array *in, const
   for (int k = 0; k < a->n_out; k++) {
     if (!out[k]) {
       error_release(
-          fail("export", "%s can't be written for MLX %s: %s", file_name(a->prim), s->t->release_name, why));
+          fail("export", "%s can't be written for MLX %s: %s", prim_file_name(a->prim), s->t->release_name, why));
       return false;
     }
     if (node_failed(out[k])) return false;

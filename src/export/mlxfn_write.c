@@ -377,19 +377,22 @@ bool writer_function(writer *w, const pons_array *in, int n_in, const char *cons
   return !w->failed;
 }
 
-writer *writer_new(FILE *file, const target *t, int n_signatures, const char *metadata) {
+writer *writer_new(FILE *file, const target *t, const char *metadata) {
   writer *w = mem_zalloc(sizeof *w);
   if (!w) return NULL;
   w->file = file;
   w->t = t;
   put_text(w, t->release_name);
-  put_i32(w, n_signatures);
+  put_i32(w, 0); /* the number of functions */
   put_u8(w, t->shapeless);
   if (t->release >= RELEASE_METADATA) put_text(w, metadata ? metadata : "");
   return w;
 }
 
-bool writer_end(writer *w) {
+bool writer_end(writer *w, int n_signatures) {
+  if (fseeko(w->file, (off_t)(sizeof(uint64_t) + strlen(w->t->release_name)), SEEK_SET) != 0) seek_failed(w);
+  put_i32(w, n_signatures);
+  if (fseeko(w->file, 0, SEEK_END) != 0) seek_failed(w);
   const bool fine = !w->failed;
   for (size_t i = 0; i < w->n_kept; i++) pons_release(w->kept[i]);
   mem_free(w->kept);

@@ -62,25 +62,25 @@ static bool add_call(pons_named data, cJSON *calls, int k, const call *v) {
 static bool write_case(const char *folder, int number, const conformance_case *c, cJSON *manifest) {
   char name[100], path[600];
   static call calls[PONS_DTYPE_COUNT];
-  struct pons_export_args args[PONS_DTYPE_COUNT] = {{0}};
   int n = 0;
   file_name(number, c->name, name, sizeof name);
   snprintf(path, sizeof path, "%s/%s.mlxfn", folder, name);
   pons_function f = pons_function_new(build, c->n_out, (void *)(uintptr_t)c, NULL);
   pons_named data = pons_named_new();
   cJSON *entry = cJSON_CreateObject(), *list = cJSON_CreateArray();
-  bool fine = f && data && entry && list;
+  pons_function_exporter exporter = pons_exporter(path, .function = f);
+  bool fine = f && data && entry && list && exporter;
   for (int d = 0; fine && d < PONS_DTYPE_COUNT; d++) {
     if (!conformance_takes(c, (pons_dtype)d)) continue;
     call *v = &calls[n];
     *v = (call){.c = c, .dtype = (pons_dtype)d};
     conformance_inputs(c, v->dtype, 77 + (uint64_t)number, v->in);
-    args[n] = (struct pons_export_args){.path = path, .function = f, .inputs = v->in, .n_inputs = c->n_in};
-    fine = pons_call(f, v->in, c->n_in, v->out, c->n_out) && pons_eval_many(v->out, c->n_out) &&
+    fine = pons_exporter_call(exporter, .inputs = v->in, .n_inputs = c->n_in) &&
+           pons_call(f, v->in, c->n_in, v->out, c->n_out) && pons_eval_many(v->out, c->n_out) &&
            add_call(data, list, n, v);
     n++;
   }
-  fine = fine && pons_export_many(args, n);
+  fine = pons_exporter_close(exporter) && fine;
   snprintf(path, sizeof path, "%s/%s.npz", folder, name);
   fine = fine && pons_save(path, data);
   cJSON_AddStringToObject(entry, "name", name);

@@ -30,7 +30,7 @@ static void call(pons_imported file, const signature *s) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
   const pons_scope scope = pons_scope_open();
-  pons_imported file = pons_import_bytes(bytes, count);
+  pons_imported file = pons_import_function_bytes(bytes, count);
   if (file) {
     pons_free(pons_imported_show(file, "json"));
     cursor c = {.memory = bytes, .fd = -1, .size = count};

@@ -60,38 +60,33 @@ static bool write_all(const invocation *v, pons_imported file, const cJSON *show
   const cJSON *list = cJSON_GetObjectItem(shown, "signatures");
   const int count = cJSON_GetArraySize(list);
   signature *signatures = calloc((size_t)count + 1, sizeof *signatures);
-  struct pons_export_args *args = calloc((size_t)count + 1, sizeof *args);
-  bool fine = signatures && args;
+  pons_function_exporter exporter =
+      pons_exporter(v->words[1], .shapeless = pons_imported_shapeless(file),
+                    .metadata = option_given(v, "--no-metadata") ? NULL : pons_imported_metadata(file),
+                    .release = option_value(v, "--release", NULL), .gpu = option_given(v, "--gpu"));
+  bool fine = signatures && exporter;
   const cJSON *s = list ? list->child : NULL;
   for (int i = 0; fine && i < count; i++, s = s->next) {
     fine = read_signature(file, s, &signatures[i]);
     const int n_out = cJSON_GetArraySize(cJSON_GetObjectItem(s, "outputs"));
-    args[i] = (struct pons_export_args){
-        .path = v->words[1],
-        .function = pons_function_new(call_signature, n_out, &signatures[i], NULL),
-        .inputs = signatures[i].in,
-        .n_inputs = signatures[i].n_in,
-        .keywords = signatures[i].keywords,
-        .n_keywords = signatures[i].n_keywords,
-        .shapeless = pons_imported_shapeless(file),
-        .metadata = option_given(v, "--no-metadata") ? NULL : pons_imported_metadata(file),
-        .release = option_value(v, "--release", NULL),
-        .gpu = option_given(v, "--gpu")};
+    pons_function f = pons_function_new(call_signature, n_out, &signatures[i], NULL);
+    fine = fine && pons_exporter_call(exporter, .inputs = signatures[i].in, .n_inputs = signatures[i].n_in,
+                                      .keywords = signatures[i].keywords,
+                                      .n_keywords = signatures[i].n_keywords, .function = f);
+    pons_function_release(f);
   }
-  fine = fine && pons_export_many(args, count);
+  fine = pons_exporter_close(exporter) && fine;
   if (!fine) complain_error(v);
-  for (int i = 0; i < count; i++) {
-    if (args) pons_function_release(args[i].function);
-    if (signatures) free(signatures[i].in);
-    if (signatures) free((void *)signatures[i].keywords);
+  for (int i = 0; signatures && i < count; i++) {
+    free(signatures[i].in);
+    free((void *)signatures[i].keywords);
   }
   free(signatures);
-  free(args);
   return fine;
 }
 
 static int convert(const invocation *v) {
-  pons_imported file = pons_import(v->words[0]);
+  pons_imported file = pons_import_function(v->words[0]);
   if (!file) return complain(v, "%s: %s", v->words[0], pons_error());
   char *text = pons_imported_show(file, "json");
   cJSON *shown = text ? cJSON_Parse(text) : NULL;

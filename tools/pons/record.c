@@ -111,7 +111,7 @@ static int record(const invocation *v) {
   if (!option_number(v, "--rtol", 1e-4, &r.rtol) || !option_number(v, "--atol", 1e-5, &r.atol))
     return MISUSED;
   if (!use_device(v)) return FAILED;
-  pons_imported file = pons_import(v->words[0]);
+  pons_imported file = pons_import_function(v->words[0]);
   if (!file) return complain(v, "%s: %s", v->words[0], pons_error());
   char *beside = path_beside(v->words[0], "manifest.json"), *name = plain_name(v->words[0]);
   r.data = pons_named_new();

@@ -51,7 +51,7 @@ static int run_file(const invocation *v, pons_imported file) {
 
 static int run(const invocation *v) {
   if (!use_device(v)) return FAILED;
-  pons_imported file = pons_import(v->words[0]);
+  pons_imported file = pons_import_function(v->words[0]);
   if (!file) return complain(v, "%s: %s", v->words[0], pons_error());
   const int code = run_file(v, file);
   pons_imported_release(file);

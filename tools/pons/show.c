@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 static int show(const invocation *v) {
-  pons_imported file = pons_import(v->words[0]);
+  pons_imported file = pons_import_function(v->words[0]);
   if (!file) return complain(v, "%s: %s", v->words[0], pons_error());
   const char *as = option_given(v, "--dot") ? "dot" : option_given(v, "--json") ? "json" : "text";
   char *text = pons_imported_show(file, as);

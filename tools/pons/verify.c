@@ -104,7 +104,7 @@ static void run_entry(const char *manifest, const cJSON *entry, outcome *o) {
     return;
   }
   char *file_path = path_beside(manifest, file_name), *data_path = path_beside(manifest, data_name);
-  pons_imported file = file_path ? pons_import(file_path) : NULL;
+  pons_imported file = file_path ? pons_import_function(file_path) : NULL;
   pons_named data = file && data_path ? pons_load(data_path) : NULL;
   if (!file || !data) set_fault(o, pons_error());
   for (const cJSON *c = data && calls ? calls->child : NULL; c && !*o->fault; c = c->next)
