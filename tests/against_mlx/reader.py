@@ -165,6 +165,8 @@ def schema_for(version):
         s["CustomKernel"] = STATE["CustomKernel"][:-1]
     if version < (0, 31, 2):
         s["SliceUpdate"] = STATE["SliceUpdate"][1:]
+    if version < (0, 30, 1):
+        s.pop("MaskedScatter")
     if version < (0, 30, 0):
         s.pop("CustomKernel")
         s["ScaledDotProductAttention"] = STATE["ScaledDotProductAttention"][:3]
@@ -188,6 +190,8 @@ def schema_for(version):
     if version < (0, 25, 0):
         s["GatherMM"] = []
         s["GatherQMM"] = s["GatherQMM"][:3]
+    if version < (0, 24, 2):
+        s.pop("LogSumExp")
     if version < (0, 24, 0):
         s["ScaledDotProductAttention"] = STATE["ScaledDotProductAttention"][:1]
     if version < (0, 23, 2):
