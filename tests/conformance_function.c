@@ -56,25 +56,80 @@ CASE(keys) {
 }
 CASE(uniform) {
   out[0] = pons_random_uniform(pons_float(-1), pons_float(2), PONS_SHAPE(3, 4), PONS_FLOAT32, in[0]);
-  out[1] = pons_random_uniform(pons_float(0), pons_float(1), PONS_SHAPE(5), PONS_FLOAT16, in[0]);
-  out[2] = pons_random_uniform(pons_float(0), pons_float(1), PONS_SHAPE(5), PONS_BFLOAT16, in[0]);
+  out[1] = pons_random_uniform(NULL, NULL, PONS_SHAPE(5), PONS_FLOAT16, in[0]);
+  out[2] = pons_random_uniform(NULL, NULL, PONS_SHAPE(5), PONS_BFLOAT16, in[0]);
+}
+CASE(uniform_between) {
+  pons_array high = pons_add(in[1], pons_float(1));
+  out[0] = pons_random_uniform(in[1], high, PONS_SHAPE(2, 3), PONS_FLOAT32, in[0]);
+  out[1] = pons_random_uniform(in[1], high, PONS_SHAPE(2, 3), PONS_FLOAT16, in[0]);
 }
 CASE(normal) {
-  out[0] = pons_random_normal(PONS_SHAPE(3, 4), PONS_FLOAT32, 0, 1, in[0]);
-  out[1] = pons_random_normal(PONS_SHAPE(3), PONS_FLOAT32, 1, 2, in[0]);
-  out[2] = pons_random_normal(PONS_SHAPE(3), PONS_BFLOAT16, 0, 1, in[0]);
+  out[0] = pons_random_normal(PONS_SHAPE(3, 4), PONS_FLOAT32, NULL, NULL, in[0]);
+  out[1] = pons_random_normal(PONS_SHAPE(3), PONS_FLOAT32, pons_float(1), pons_float(2), in[0]);
+  out[2] = pons_random_normal(PONS_SHAPE(3), PONS_BFLOAT16, NULL, NULL, in[0]);
+  out[3] = pons_random_normal(PONS_SHAPE(3), PONS_COMPLEX64, NULL, NULL, in[0]);
+}
+CASE(normal_about) {
+  out[0] = pons_random_normal(PONS_SHAPE(2, 3), PONS_FLOAT32, in[1], in[1], in[0]);
+  out[1] = pons_random_normal(PONS_SHAPE(2, 3), PONS_FLOAT16, NULL, in[1], in[0]);
+  out[2] = pons_random_normal(PONS_SHAPE(2, 3), PONS_BFLOAT16, in[1], NULL, in[0]);
+  out[3] = pons_random_normal(PONS_SHAPE(2, 3), PONS_COMPLEX64, in[1], in[1], in[0]);
+}
+CASE(multivariate) {
+  pons_array cov = pons_add(pons_matmul(in[2], pons_swapaxes(in[2], -1, -2)), pons_identity(3, PONS_FLOAT32));
+  out[0] = pons_random_multivariate_normal(in[1], cov, PONS_SCALAR, PONS_FLOAT32, in[0]);
+  out[1] = pons_random_multivariate_normal(in[1], cov, PONS_SHAPE(4, 2), PONS_FLOAT32, in[0]);
+}
+CASE(laplace) {
+  out[0] = pons_random_laplace(PONS_SHAPE(3, 4), PONS_FLOAT32, 0, 1, in[0]);
+  out[1] = pons_random_laplace(PONS_SHAPE(5), PONS_FLOAT32, -1, 2.5, in[0]);
+  out[2] = pons_random_laplace(PONS_SHAPE(5), PONS_FLOAT16, 0.1, 3, in[0]);
+  out[3] = pons_random_laplace(PONS_SHAPE(5), PONS_BFLOAT16, 0, 1, in[0]);
+}
+CASE(wide_floats) { /* drawn as float32, computed in float64 */
+  out[0] = pons_random_normal(PONS_SHAPE(4), PONS_FLOAT64, pons_float(1), pons_float(2), in[0]);
+  out[1] = pons_random_laplace(PONS_SHAPE(5), PONS_FLOAT64, 0, 1, in[0]);
 }
 CASE(bernoulli) { out[0] = pons_random_bernoulli(pons_float(0.3), PONS_SHAPE(20), in[0]); }
+CASE(bernoulli_of) {
+  out[0] = pons_random_bernoulli(in[1], PONS_SCALAR, in[0]);
+  out[1] = pons_random_bernoulli(in[1], PONS_SHAPE(4, 3), in[0]);
+}
 CASE(randint) {
-  out[0] = pons_random_randint(-3, 9, PONS_SHAPE(20), PONS_INT32, in[0]);
-  out[1] = pons_random_randint(0, 200, PONS_SHAPE(20), PONS_UINT8, in[0]);
+  out[0] = pons_random_randint(pons_int(-3), pons_int(9), PONS_SHAPE(20), PONS_INT32, in[0]);
+  out[1] = pons_random_randint(pons_int(0), pons_int(200), PONS_SHAPE(20), PONS_UINT8, in[0]);
+  out[2] = pons_random_randint(pons_int(5), pons_int(2), PONS_SHAPE(4), PONS_INT64, in[0]);
+}
+CASE(randint_between) {
+  pons_array high = pons_add(in[1], pons_scalar(7, PONS_INT32));
+  out[0] = pons_random_randint(in[1], high, PONS_SHAPE(5, 3), PONS_INT32, in[0]);
+  out[1] = pons_random_randint(in[2], pons_int(20), PONS_SHAPE(5, 2), PONS_INT16, in[0]);
 }
 CASE(truncated) {
   out[0] = pons_random_truncated_normal(pons_float(-1), pons_float(2), PONS_SHAPE(8), PONS_FLOAT32, in[0]);
 }
-CASE(gumbel) { out[0] = pons_random_gumbel(PONS_SHAPE(8), PONS_FLOAT32, in[0]); }
+CASE(truncated_between) {
+  pons_array high = pons_add(in[1], pons_float(1));
+  out[0] = pons_random_truncated_normal(in[1], high, PONS_SCALAR, PONS_FLOAT32, in[0]);
+  out[1] = pons_random_truncated_normal(in[1], high, PONS_SHAPE(2, 3), PONS_FLOAT16, in[0]);
+}
+CASE(gumbel) {
+  out[0] = pons_random_gumbel(PONS_SHAPE(8), PONS_FLOAT32, in[0]);
+  out[1] = pons_random_gumbel(PONS_SHAPE(8), PONS_FLOAT16, in[0]);
+}
 CASE(categorical) { out[0] = pons_random_categorical(in[1], 1, in[0]); }
+CASE(categorical_forms) {
+  out[0] = pons_random_categorical(in[1], 1, in[0], .num_samples = 4);
+  out[1] = pons_random_categorical(in[1], 0, in[0], .num_samples = 5);
+  out[2] = pons_random_categorical(in[1], -1, in[0], .shape = PONS_SHAPE(5, 3));
+  out[3] = pons_random_categorical(in[1], 0, in[0], .shape = PONS_SHAPE(2, 5, 4));
+}
 CASE(permutation) { out[0] = pons_random_permutation(9, in[0]); }
+CASE(permutation_of) {
+  out[0] = pons_random_permutation_of(in[1], 0, in[0]);
+  out[1] = pons_random_permutation_of(in[1], -1, in[0]);
+}
 
 #define KEY \
   { PONS_UINT32, 1, {2}, 0, 4e9, LAYOUT_PLAIN }
@@ -84,12 +139,46 @@ const conformance_case *random_cases(int *count) {
       {"random: bits", bits, TYPES_ONE, false, 1, 3, {KEY}},
       {"random: keys", keys, TYPES_ONE, false, 1, 2, {KEY}},
       {"random: uniform", uniform, TYPES_ONE, false, 1, 3, {KEY}},
-      {"random: normal", normal, TYPES_ONE, false, 1, 3, {KEY}},
+      {"random: uniform between arrays", uniform_between, TYPES_ONE, false, 2, 2, {KEY, INPUT(PLAIN, 1, 3)}},
+      {"random: normal", normal, TYPES_ONE, false, 1, 4, {KEY}},
+      {"random: normal about arrays", normal_about, TYPES_ONE, false, 2, 4, {KEY, INPUT(PLAIN, 1, 3)}},
+      {"random: multivariate normal",
+       multivariate,
+       TYPES_ONE,
+       false,
+       3,
+       2,
+       {KEY, INPUT(PLAIN, 2, 2, 3), INPUT(PLAIN, 2, 3, 3)}},
+      {"random: laplace", laplace, TYPES_ONE, false, 1, 4, {KEY}},
+      {"random: float64", wide_floats, TYPES_ONE, false, 1, 2, {KEY}},
       {"random: bernoulli", bernoulli, TYPES_ONE, false, 1, 1, {KEY}},
-      {"random: randint", randint, TYPES_ONE, false, 1, 2, {KEY}},
+      {"random: bernoulli of an array", bernoulli_of, TYPES_FLOAT, false, 2, 2, {KEY, INPUT_FROM(0, 1, PLAIN, 1, 3)}},
+      {"random: randint", randint, TYPES_ONE, false, 1, 3, {KEY}},
+      {"random: randint between arrays",
+       randint_between,
+       TYPES_ONE,
+       false,
+       3,
+       2,
+       {KEY, INDICES(9, 1, 3), INPUT(PLAIN, 1, 2)}},
       {"random: truncated normal", truncated, TYPES_ONE, false, 1, 1, {KEY}},
-      {"random: gumbel", gumbel, TYPES_ONE, false, 1, 1, {KEY}},
+      {"random: truncated normal between arrays",
+       truncated_between,
+       TYPES_ONE,
+       false,
+       2,
+       2,
+       {KEY, INPUT(PLAIN, 1, 3)}},
+      {"random: gumbel", gumbel, TYPES_ONE, false, 1, 2, {KEY}},
       {"random: categorical", categorical, TYPES_FLOAT, false, 2, 1, {KEY, INPUT(PLAIN, 2, 3, 4)}},
+      {"random: categorical, several per row",
+       categorical_forms,
+       TYPES_FLOAT,
+       false,
+       2,
+       4,
+       {KEY, INPUT(PLAIN, 2, 3, 4)}},
+      {"random: permutation of slices", permutation_of, TYPES_ANY, false, 2, 2, {KEY, INPUT(PLAIN, 2, 3, 4)}},
       {"random: permutation", permutation, TYPES_ONE, false, 1, 1, {KEY}},
   };
   *count = sizeof cases / sizeof *cases;

@@ -34,7 +34,7 @@ static bool prepare(void) {
               pons_eval_named(parameters, NULL);
   remember(0, pons_random_uniform(pons_float(0), pons_float(1), PONS_SHAPE(BATCH, SIDE, SIDE, 1),
                                   PONS_FLOAT32, NULL));
-  remember(1, pons_random_randint(0, CLASSES, PONS_SHAPE(BATCH), PONS_INT32, NULL));
+  remember(1, pons_random_randint(pons_int(0), pons_int(CLASSES), PONS_SHAPE(BATCH), PONS_INT32, NULL));
   return fine && pons_ok();
 }
 

@@ -9,7 +9,7 @@ pons_array pons_init_constant(pons_shape shape, double value) {
 }
 
 pons_array pons_init_normal(pons_shape shape, double mean, double std, pons_array key) {
-  return pons_random_normal(shape, PONS_FLOAT32, mean, std, key);
+  return pons_random_normal(shape, PONS_FLOAT32, mean != 0 ? pons_float(mean) : NULL, pons_float(std), key);
 }
 
 pons_array pons_init_uniform(pons_shape shape, double low, double high, pons_array key) {
