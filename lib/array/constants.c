@@ -19,15 +19,15 @@ pons_array pons_ones_like_with(struct pons_like_args args) {
   return filled("ones_like", args.x, pons_scalar(1, PONS_FLOAT32), args.dtype);
 }
 
-/* Between the ends in float32 as MLX does: (1 - t) start + t stop. */
+/* Between the ends as MLX does, in float32 but for float64: (1 - t) start + t stop. */
 pons_array pons_linspace_with(struct pons_linspace_args args) {
   const int64_t count = args.count, steps = args.exclude_stop ? count : count - 1;
   if (count < 0) return pons_fail("linspace", "%lld values", (long long)count);
-  pons_array first = pons_scalar(args.start, PONS_FLOAT32), last = pons_scalar(args.stop, PONS_FLOAT32);
+  const pons_dtype lane = args.dtype == PONS_FLOAT64 ? PONS_FLOAT64 : PONS_FLOAT32;
+  pons_array first = pons_scalar(args.start, lane), last = pons_scalar(args.stop, lane);
   if (count == 1) return pons_astype(pons_reshape(first, PONS_SHAPE(1)), args.dtype);
-  pons_array t = pons_divide(pons_arange(0, (double)count, 1, PONS_FLOAT32),
-                             pons_scalar((double)steps, PONS_FLOAT32));
-  pons_array rest = pons_subtract(pons_scalar(1, PONS_FLOAT32), t);
+  pons_array t = pons_divide(pons_arange(0, (double)count, 1, lane), pons_scalar((double)steps, lane));
+  pons_array rest = pons_subtract(pons_scalar(1, lane), t);
   return pons_astype(pons_add(pons_multiply(rest, first), pons_multiply(t, last)), args.dtype);
 }
 

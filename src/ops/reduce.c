@@ -148,7 +148,7 @@ static error *arg_reduce_infer(const void *params, int n_in, const pons_array *i
   if (!e) e = axis_check(op, in[0], p->axis);
   if (e) return e;
   shape s = node_shape(in[0]);
-  if (s.dims[p->axis] == 0)
+  if (in[0]->size == 0)
     return fail(op, "axis %d of %s has no element to choose from", p->axis, node_text(in[0]));
   s.dims[p->axis] = 1;
   return spec_set(op, out, PONS_UINT32, s.n, s.dims);

@@ -42,8 +42,8 @@ static pons_array moved_on(pons_array x, int axis, bool towards_end) {
                   (pons_shape){d, low}, (pons_shape){d, high}, NULL);
 }
 
-/* Each cotangent goes to the place its extreme was first met at: the running maximum of the places where the
-   scan changed. */
+/* Each cotangent goes to the place its extreme was last met at: the running maximum of the places where x is
+   it. */
 static pons_array extreme_vjp(const scan_params *p, pons_array x, pons_array ct) {
   const int64_t n = x->shape[p->axis];
   if (x->size == 0) return ct;
@@ -52,12 +52,23 @@ static pons_array extreme_vjp(const scan_params *p, pons_array x, pons_array ct)
   for (int i = 0; i < x->ndim; i++) dims[i] = i == p->axis ? n : 1;
   pons_array place = pons_reshape(pons_arange(0, (double)n, 1, PONS_INT64), (pons_shape){x->ndim, dims});
   pons_array first = pons_array_from(&(int64_t){p->reverse ? n - 1 : 0}, PONS_SCALAR, PONS_INT64);
-  pons_array before = moved_on(y, p->axis, !p->reverse);
-  pons_array changed = pons_logical_and(pons_not_equal(y, before), pons_not_equal(place, first));
-  pons_array met =
-      scan(p->reverse ? SCAN_MIN : SCAN_MAX, pons_where(changed, place, first), p->axis, p->reverse, true);
+  pons_array met = scan(p->reverse ? SCAN_MIN : SCAN_MAX, pons_where(pons_equal_nan(x, y), place, first), p->axis,
+                        p->reverse, true);
   if (!p->inclusive) ct = moved_on(ct, p->axis, p->reverse);
   return pons_scatter_add_axis(zeros_of(x), met, ct, p->axis);
+}
+
+/* sum over the later ones of ct y / x. The first 0 on the way has the product of the others instead, in which it
+   counts as 1; those behind it have 0 as every product holds the first. */
+static pons_array product_vjp(const scan_params *p, pons_array x, pons_array y, pons_array ct) {
+  pons_array zero = pons_equal(x, pons_int(0));
+  pons_array met = scan(SCAN_SUM, pons_astype(zero, PONS_INT32), p->axis, p->reverse, true);
+  pons_array first = pons_logical_and(zero, pons_equal(met, pons_int(1)));
+  pons_array others = scan(SCAN_PROD, pons_where(first, pons_int(1), x), p->axis, p->reverse, p->inclusive);
+  pons_array at_first = scan(SCAN_SUM, pons_multiply(ct, others), p->axis, !p->reverse, p->inclusive);
+  pons_array elsewhere = scan(SCAN_SUM, pons_multiply(ct, y), p->axis, !p->reverse, p->inclusive);
+  elsewhere = pons_divide(elsewhere, pons_where(zero, pons_int(1), x));
+  return as_dtype(pons_where(first, at_first, elsewhere), dtype_of(x));
 }
 
 static void scan_vjp(const vjp_call *c) {
@@ -67,8 +78,8 @@ static void scan_vjp(const vjp_call *c) {
     case SCAN_SUM:
       c->grads[0] = as_dtype(scan(SCAN_SUM, ct, p->axis, !p->reverse, p->inclusive), dtype_of(x));
       return;
-    case SCAN_PROD: /* as MLX: no gradient where x is 0 */
-      c->grads[0] = pons_divide(scan(SCAN_SUM, pons_multiply(ct, y), p->axis, !p->reverse, p->inclusive), x);
+    case SCAN_PROD:
+      c->grads[0] = product_vjp(p, x, y, ct);
       return;
     case SCAN_LOGADDEXP: /* sum over the later ones of ct exp(x - y) */
       if (!p->inclusive) ct = moved_on(ct, p->axis, p->reverse);

@@ -106,6 +106,7 @@ const prim prim_logsumexp = {.name = "LogSumExp",
 pons_array pons_logsumexp_with(struct pons_reduce_args args) {
   pons_array bad = operand_fault("logsumexp", 1, &args.x);
   if (bad) return bad;
+  if (args.x->size == 0) return node_fail("logsumexp", "%s has no element", node_text(args.x));
   int64_t axes[PONS_MAX_NDIM];
   int n = 0, narrow[PONS_MAX_NDIM];
   error *e = axes_normal("logsumexp", args.x, args.axes, axes, &n);

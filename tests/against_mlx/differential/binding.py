@@ -85,6 +85,8 @@ class Headers:
         for name, function, struct, first in re.findall(
                 r"#define (pons_\w+)\(\.\.\.\)\s*(\w+)\(\((?:struct )?(\w+)\)\{\s*(?:\.(\w+) = )?__VA_ARGS__\}\)", text):
             self.macros[name] = (function, struct, first)
+        for name, value in re.findall(r"#define (PONS_\w+) \(?(-?\d+)\)?\s", text):
+            self.enums[name] = int(value)
         for name in re.findall(r"#define (pons_\w+)\(", text):
             self.names[name] = file
         for name, target in re.findall(r"#define (pons_\w+) (pons_\w+)\b", text):  # another name of the same function
@@ -200,6 +202,10 @@ class Binding:
             item = ctypes.c_int64 if words == ["pons_shape"] else ctypes.c_int
             live.append(self.numbers(self.struct(words[0]), item, v))
             return live[-1]
+        if words == ["int"] and v is None:  # an axis left out
+            return self.headers.enums["PONS_FLAT"]
+        if words == ["pons_optional_dtype"] and not isinstance(v, dict):
+            v = {} if v is None else {"given": True, "dtype": v}
         if words[:2] == ["pons_array", "*"] and v is not None:
             live.append((ctypes.c_void_p * max(len(v), 1))(*[self.value("pons_array", a, live) for a in v]))
             return ctypes.cast(live[-1], ctypes.c_void_p)

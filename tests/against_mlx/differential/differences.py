@@ -8,6 +8,7 @@ agree all the same."""
 from fnmatch import fnmatchcase
 
 import numpy as np
+from draw import INTEGERS
 
 
 class Difference:
@@ -37,9 +38,42 @@ def wide_shift(case):
     return [np.broadcast_to((count < 0) | (count >= bits), case.want[0].shape)]
 
 
+def integer(case):
+    return case.dtypes()[0] in INTEGERS + ["bool"]
+
+
+def endless_complex(case):
+    x = case.arguments[0]
+    return x.dtype == "complex64" and not np.isfinite(x.seen).all()
+
+
+def half_with_nan(case):
+    x = case.arguments[0]
+    return x.dtype in ("float16", "bfloat16") and np.isnan(x.wide()).any()
+
+
 LIST = [
     Difference("elementwise", "exp sin cos sigmoid erf erfinv logaddexp", "value", float64,
                "MLX computes them in float32, whatever the dtype"),
     Difference("elementwise", "left_shift right_shift", "value", wide_shift,
                "C leaves a shift by a negative count, or by all bits and more, open; MLX gives what its vector unit makes of it"),
+    Difference("reduce", "logsumexp softmax", "value", float64, "MLX computes them in float32, whatever the dtype"),
+    Difference("reduce", "logsumexp", "value", integer, "MLX takes the exponentials of integers as integers: inf, or wrong"),
+    Difference("reduce", "softmax", "dtype", integer,
+               "over other axes than the last MLX casts the quotients back to integers: 0 nearly everywhere"),
+    Difference("reduce", "prod cumprod", "value", endless_complex, "which part of an infinite product is NaN is left open"),
+    Difference("reduce", "cummax cummin", "value", half_with_nan, "MLX loses NaN in these dtypes: 0"),
+    Difference("shape", "full", "vjp: value", lambda case: True, "MLX multiplies the cotangent with the value"),
+    Difference("shape", "concatenate", "only Pons refuses", lambda case: len(case.arguments[0]) == 1,
+               "MLX doesn't look at the axis where there is one array"),
+    Difference("shape", "as_strided", "only MLX refuses", lambda case: case.arguments[0].layout[0] != "plain",
+               "MLX can't make some views row-major"),
+    Difference("product", "conv*", "only Pons refuses", lambda case: "reaches over" in case.got.text,
+               "MLX rounds the number of places towards 0 and reads what lies behind the signal"),
+    Difference("fast", "*", "value", float64, "MLX computes them in float32, whatever the dtype"),
+    Difference("product", "conv_general", "only MLX refuses", lambda case: case.arguments[0] == 3 and case.arguments[3] > 1,
+               "MLX has no groups in three axes"),
+    Difference("product", "conv_general", "vjp: shape", lambda case: True, "MLX's gradient has another shape than its operand"),
+    Difference("random", "random_categorical", "value", lambda case: case.arguments[0].ndim > 1 and case.want[0].bits.size == 1,
+               "of one row MLX draws by its cumulative sum, Pons as of several"),
 ]

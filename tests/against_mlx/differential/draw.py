@@ -194,6 +194,10 @@ class Draw:
         bits = self.values(size, dtype, low, high, special).reshape(base)
         return Drawn(bits, dtype, (layout,) if how is None else (layout, how))
 
+    def reducible(self, dtypes=ANY, empty=False, **options):
+        """An array to reduce. Empty only where MLX refuses: elsewhere it may read beyond what it reduces, or hang."""
+        return self.array(dtypes, empty=empty, most=300, **options)
+
     def pair(self, dtypes=ANY, low=None, high=None, special=True, numbers=True):
         """Two operands that (as a rule) broadcast; one of them may be a Python number, if `numbers`."""
         shape = self.shape()

@@ -20,7 +20,8 @@ What is compared: values, shapes, dtypes, and whether there is an error.
           carries; with a tolerance the sign of zero isn't looked at either.
   same    same(got, want, arguments) in the place of that comparison, for results with a choice: None or what is wrong.
           got and want are lists of NumPy arrays.
-  grad    the vjp by every float32 operand is compared too, in half of the cases whose floats are all float32.
+  grad    the vjp by every float32 operand, or those whose positions are given, is compared too, in half of the cases whose
+          floats are all float32.
 Draws that MLX may crash on are marked by d.must_fail: only Pons is called, and must refuse.
 What legitimately differs stands in differences.py, with the reason; an entry that explains nothing any more is an error."""
 import argparse
@@ -259,7 +260,8 @@ def agree(case, got, want, units, scale, prefix=""):
 def gradients_agree(case, scale):
     """The vjp by the float32 operands."""
     arguments, row = case.arguments, case.row
-    by = [k for k, a in enumerate(arguments) if isinstance(a, Drawn) and a.dtype == "float32"]
+    by = [k for k, a in enumerate(arguments)
+          if isinstance(a, Drawn) and a.dtype == "float32" and (row.grad is True or k in row.grad)]
     over = [k for k, r in enumerate(case.got) if isinstance(r, Result) and r.dtype == "float32"]
     if any(a.size == 0 for a in case.drawn()):
         return True  # MLX may loop for ever where a gradient of nothing is summed
