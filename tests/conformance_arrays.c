@@ -110,7 +110,8 @@ CASE(nan_to_num) {
 }
 CASE(nan_to_num_finite) { out[0] = pons_nan_to_num(in[0], .nan = 1); }
 CASE(close_nan) {
-  pons_array x = pons_where(pons_greater(in[0], pons_float(0)), in[0], pons_scalar((double)NAN, PONS_FLOAT32));
+  pons_array x =
+      pons_where(pons_greater(in[0], pons_float(0)), in[0], pons_scalar((double)NAN, PONS_FLOAT32));
   out[0] = pons_isclose(x, x, 1e-5, 1e-8, .equal_nan = true);
   out[1] = pons_allclose(x, x, 1e-5, 1e-8, .equal_nan = true);
   out[2] = pons_array_equal(x, x, .equal_nan = true);
@@ -148,7 +149,53 @@ CASE(linspace) {
   out[1] = pons_linspace(1, 9, 4, PONS_INT32);
 }
 
+/* ---- order ---- */
+CASE(searchsorted) {
+  pons_array sorted = pons_sort(in[0], 0);
+  out[0] = pons_searchsorted(sorted, in[1], false);
+  out[1] = pons_searchsorted(sorted, in[1], true);
+}
+CASE(searchsorted_nan) {
+  const float nan = (float)NAN, sorted[] = {-INFINITY, -1, 0, 2, nan, nan};
+  pons_array a = pons_array_from(sorted, PONS_SHAPE(6), PONS_FLOAT32);
+  pons_array values[] = {pons_flatten(in[0], 0, -1), a};
+  out[0] = pons_searchsorted(a, pons_concatenate(values, 2, 0), false);
+  out[1] = pons_searchsorted(a, pons_concatenate(values, 2, 0), true);
+}
+CASE(unique) { pons_unique(in[0], 5, NULL, out); }
+CASE(unique_filled) { pons_unique(in[0], 14, in[1], out); }
+CASE(unique_cut) { pons_unique(in[0], 2, NULL, out); }
+
+/* ---- padding ---- */
+CASE(pad_modes) {
+  out[0] = pons_pad(in[0], PONS_SHAPE(1, 0), PONS_SHAPE(0, 3), .mode = PONS_PAD_EDGE);
+  out[1] = pons_pad(in[0], PONS_SHAPE(1, 2), PONS_SHAPE(1, 2), .mode = PONS_PAD_REFLECT);
+  out[2] = pons_pad(in[0], PONS_SHAPE(1, 2), PONS_SHAPE(1, 2), .mode = PONS_PAD_SYMMETRIC);
+}
+CASE(pad_far) {
+  out[0] = pons_pad(in[0], PONS_SHAPE(0, 7), PONS_SHAPE(5, 8), .mode = PONS_PAD_REFLECT);
+  out[1] = pons_pad(in[0], PONS_SHAPE(0, 7), PONS_SHAPE(5, 8), .mode = PONS_PAD_SYMMETRIC);
+}
+
 /* ---- products ---- */
+CASE(einsum) { out[0] = pons_einsum("ij,jk->ik", in, 2); }
+CASE(einsum_one) {
+  out[0] = pons_einsum("iji->ji", in, 1);
+  out[1] = pons_einsum("bAb", in, 1);
+  out[2] = pons_einsum("i...->...", in, 1);
+}
+CASE(einsum_batch) {
+  out[0] = pons_einsum("bij, bjk -> bki", in, 2);
+  out[1] = pons_einsum("...ij,...jk", in, 2);
+}
+CASE(einsum_outer) {
+  out[0] = pons_einsum("i,jk->kij", in, 2);
+  out[1] = pons_einsum("i,jk->i", in, 2);
+  out[2] = pons_einsum("i,ik->ik", in, 2);
+}
+CASE(einsum_chain) { out[0] = pons_einsum("ab,bc,cd,da->c", in, 4); }
+CASE(einsum_diagonals) { out[0] = pons_einsum("ii,ij,jj->i", in, 3); }
+CASE(einsum_thin) { out[0] = pons_einsum("ij,jk,k->i", in, 3); }
 CASE(tensordot) {
   out[0] = pons_tensordot(in[0], in[1], 2);
   out[1] = pons_tensordot(in[0], in[2], 0);
@@ -190,7 +237,13 @@ static const conformance_case cases[] = {
     {"matrix_transpose", matrix_transpose, TYPES_ANY, true, 1, 1, {INPUT(STRIDED, 3, 2, 3, 2)}},
     {"unstack", unstack, TYPES_ANY, true, 1, 3, {INPUT(TRANSPOSED, 3, 2, 3, 2)}},
     {"contiguous: column-major too", contiguous_either, TYPES_ANY, true, 1, 1, {INPUT(TRANSPOSED, 2, 2, 3)}},
-    {"as_strided: strides left out", as_strided_defaults, TYPES_ANY, true, 1, 1, {INPUT(TRANSPOSED, 2, 2, 4)}},
+    {"as_strided: strides left out",
+     as_strided_defaults,
+     TYPES_ANY,
+     true,
+     1,
+     1,
+     {INPUT(TRANSPOSED, 2, 2, 4)}},
     {"full_like", full_like, TYPES_REAL, false, 2, 2, {INPUT(TRANSPOSED, 2, 2, 3), INPUT(PLAIN, 1, 3)}},
 
     {"sort, argsort, topk: flat", flat_order, TYPES_ANY, true, 1, 3, {INPUT_FROM(-100, 100, PLAIN, 2, 2, 3)}},
@@ -246,8 +299,60 @@ static const conformance_case cases[] = {
      2,
      {INPUT(PLAIN, 2, 3, 4)}},
     {"logcumsumexp", logcumsumexp, TYPES_REAL, true, 1, 3, {INPUT(TRANSPOSED, 2, 3, 4)}},
+    {"searchsorted",
+     searchsorted,
+     TYPES_ANY,
+     false,
+     2,
+     2,
+     {INPUT_FROM(-9, 9, PLAIN, 1, 12), INPUT_FROM(-9, 9, TRANSPOSED, 2, 3, 5)}},
+    {"searchsorted: no numbers", searchsorted_nan, TYPE_BIT(PONS_FLOAT32), false, 1, 2, {INPUT(PLAIN, 1, 5)}},
+    {"unique", unique, TYPES_ANY, false, 1, 4, {INPUT(TRANSPOSED, 2, 3, 4)}},
+    {"unique: filled up", unique_filled, TYPES_ANY, false, 2, 4, {INPUT(PLAIN, 1, 12), INPUT(PLAIN, 0, 0)}},
+    {"unique: cut off", unique_cut, TYPES_ANY, false, 1, 4, {INPUT(STRIDED, 1, 12)}},
+
+    {"pad: edge, reflect, symmetric", pad_modes, TYPES_ANY, true, 1, 3, {INPUT(TRANSPOSED, 2, 2, 3)}},
+    {"pad: further than the array", pad_far, TYPES_ANY, true, 1, 2, {INPUT(PLAIN, 2, 2, 3)}},
+
     {"linspace: without the stop", linspace, TYPES_ONE, false, 0, 2, {{0}}},
 
+    {"einsum", einsum, TYPES_INEXACT, true, 2, 1, {INPUT(PLAIN, 2, 2, 3), INPUT(TRANSPOSED, 2, 3, 4)}},
+    {"einsum: one operand", einsum_one, TYPES_ANY, true, 1, 3, {INPUT(TRANSPOSED, 3, 2, 3, 2)}},
+    {"einsum: batches",
+     einsum_batch,
+     TYPES_INEXACT,
+     true,
+     2,
+     2,
+     {INPUT(TRANSPOSED, 3, 2, 3, 4), INPUT(PLAIN, 3, 2, 4, 2)}},
+    {"einsum: nothing summed over both",
+     einsum_outer,
+     TYPES_ANY,
+     true,
+     2,
+     3,
+     {INPUT(PLAIN, 1, 2), INPUT(TRANSPOSED, 2, 2, 3)}},
+    {"einsum: a chain",
+     einsum_chain,
+     TYPES_INEXACT,
+     true,
+     4,
+     1,
+     {INPUT(PLAIN, 2, 2, 3), INPUT(PLAIN, 2, 3, 4), INPUT(PLAIN, 2, 4, 2), INPUT(PLAIN, 2, 2, 2)}},
+    {"einsum: diagonals",
+     einsum_diagonals,
+     TYPES_INEXACT,
+     true,
+     3,
+     1,
+     {INPUT(PLAIN, 2, 2, 2), INPUT(PLAIN, 2, 2, 3), INPUT(TRANSPOSED, 2, 3, 3)}},
+    {"einsum: axes of 1",
+     einsum_thin,
+     TYPES_INEXACT,
+     true,
+     3,
+     1,
+     {INPUT(PLAIN, 2, 2, 1), INPUT(PLAIN, 2, 3, 1), INPUT(PLAIN, 1, 4)}},
     {"tensordot",
      tensordot,
      TYPES_INEXACT,

@@ -233,8 +233,22 @@ PONS_API void pons_split_at(pons_array x, pons_axes indices, int axis, pons_arra
 PONS_API void pons_unstack(pons_array x, int axis, pons_array *out);
 PONS_API pons_array pons_repeat(pons_array x, int repeats, int axis);
 PONS_API pons_array pons_tile(pons_array x, pons_shape reps);
-/* low[i] and high[i] elements of `value` (NULL: 0) before and after axis i. */
-PONS_API pons_array pons_pad(pons_array x, pons_shape low, pons_shape high, pons_array value);
+typedef enum pons_pad_mode {
+  PONS_PAD_CONSTANT,
+  PONS_PAD_EDGE,     /* 0 0 | 0 1 2 | 2 2 */
+  PONS_PAD_REFLECT,  /* 2 1 | 0 1 2 | 1 0 */
+  PONS_PAD_SYMMETRIC /* 1 0 | 0 1 2 | 2 1 */
+} pons_pad_mode;
+/* low[i] elements before and high[i] after axis i: `value` (NULL: 0), or the array's own:
+   pons_pad(x, PONS_SHAPE(1), PONS_SHAPE(2), .mode = PONS_PAD_EDGE) */
+#define pons_pad(...) pons_pad_with((struct pons_pad_args){.x = __VA_ARGS__})
+struct pons_pad_args {
+  pons_array x;
+  pons_shape low, high;
+  pons_array value;
+  pons_pad_mode mode;
+};
+PONS_API pons_array pons_pad_with(struct pons_pad_args args);
 
 /* ---- indexing; a wrong index is an error with the index, the axis and its size ------------------------- */
 
@@ -345,6 +359,12 @@ PONS_API pons_array pons_partition(pons_array x, int kth, int axis);
 PONS_API pons_array pons_argpartition(pons_array x, int kth, int axis);
 /* The k greatest along `axis`, in no order. */
 PONS_API pons_array pons_topk(pons_array x, int k, int axis);
+/* Where in a sorted vector each value would be put, uint32: before its equals, or behind them. */
+PONS_API pons_array pons_searchsorted(pons_array sorted, pons_array values, bool right);
+/* The different elements of x in order, `size` of them: cut off, or filled up with fill_value (NULL: the
+   first one). Into `out`: they; the place of the first of each in x flattened, uint32; which of them each
+   element of x is, uint32 of x's shape; how often each stands in x, int32, 0 for filling. */
+PONS_API void pons_unique(pons_array x, int64_t size, pons_array fill_value, pons_array out[4]);
 
 /* ---- products ------------------------------------------------------------------------------------------ */
 
@@ -359,6 +379,13 @@ PONS_API pons_array pons_outer(pons_array a, pons_array b);
 /* Sums over the last `axes` axes of a and as many first ones of b; over axes named. */
 PONS_API pons_array pons_tensordot(pons_array a, pons_array b, int axes);
 PONS_API pons_array pons_tensordot_axes(pons_array a, pons_array b, pons_axes a_axes, pons_axes b_axes);
+/* Einstein's sum, as NumPy writes it: "ij,jk->ik", "...ii->...i"; pairs are contracted in a greedy order. */
+PONS_API pons_array pons_einsum(const char *subscripts, const pons_array *operands, int count);
+/* That order, into room for `count` pairs: the operands at path[i][0] and path[i][1] (-1: there is but one) are
+   taken out, their product is put at the end. How many pairs, or -1 and an error. *report, to be freed with
+   pons_free, says what is saved; report may be NULL. */
+PONS_API int pons_einsum_path(const char *subscripts, const pons_array *operands, int count, int (*path)[2],
+                              char **report);
 /* sum(conj(a) b) along an axis of both, the others broadcast. */
 PONS_API pons_array pons_vecdot(pons_array a, pons_array b, int axis);
 /* Kronecker product: b scaled by each element of a, in a's order. */

@@ -12,8 +12,10 @@ static void check(pons_array a, const char *expected) {
   if (!text) fail_msg("%s", pons_error());
   size_t n = 0;
   for (const char *t = text + strlen("array("); *t && n + 2 < sizeof line; t++)
-    if (*t != '\n' && !(*t == ' ' && n && line[n - 1] == ' ')) line[n++] = *t;
-    else if (*t == '\n' && line[n - 1] != ' ') line[n++] = ' ';
+    if (*t != '\n' && !(*t == ' ' && n && line[n - 1] == ' '))
+      line[n++] = *t;
+    else if (*t == '\n' && line[n - 1] != ' ')
+      line[n++] = ' ';
   line[n - 1] = 0; /* the closing bracket */
   pons_free(text);
   char *dtype = strstr(line, ", dtype=");
@@ -31,8 +33,8 @@ static void check_error(pons_array a, const char *expected) {
 static pons_array counted(int64_t rows, int64_t columns) {
   return pons_reshape(pons_arange(0, (double)(rows * columns), 1, PONS_INT32), PONS_SHAPE(rows, columns));
 }
-#define INTS(...)                                                              \
-  pons_array_from((const int32_t[]){__VA_ARGS__},                              \
+#define INTS(...)                                 \
+  pons_array_from((const int32_t[]){__VA_ARGS__}, \
                   PONS_SHAPE(sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t)), PONS_INT32)
 
 static void kinds_of_dtypes(void **state) {
@@ -48,7 +50,8 @@ static void kinds_of_dtypes(void **state) {
   assert_true(pons_issubdtype(PONS_UINT8, PONS_NUMBER) && pons_issubdtype(PONS_BOOL, PONS_GENERIC));
   assert_true(pons_issubdtype(PONS_INT8, PONS_INT8) && pons_issubdtype(PONS_GENERIC, PONS_GENERIC));
   assert_false(pons_issubdtype(PONS_BOOL, PONS_INTEGER) || pons_issubdtype(PONS_FLOAT32, PONS_FLOAT16));
-  assert_false(pons_issubdtype(PONS_INEXACT, PONS_FLOATING) || pons_issubdtype(PONS_INT8, PONS_UNSIGNEDINTEGER));
+  assert_false(pons_issubdtype(PONS_INEXACT, PONS_FLOATING) ||
+               pons_issubdtype(PONS_INT8, PONS_UNSIGNEDINTEGER));
   assert_true(pons_isdtype(PONS_FLOAT32, "real floating") && pons_isdtype(PONS_COMPLEX64, "numeric"));
   assert_true(pons_isdtype(PONS_BOOL, "bool") && pons_isdtype(PONS_INT8, "int8"));
   assert_false(pons_isdtype(PONS_BOOL, "numeric") || pons_isdtype(PONS_INT8, "unsigned integer"));
@@ -119,22 +122,95 @@ static void along_diagonals(void **state) {
 static void products(void **state) {
   (void)state;
   const pons_array f = pons_astype(counted(2, 3), PONS_FLOAT32);
-  check(pons_tensordot_axes(f, f, PONS_AXES(0), PONS_AXES(0)), "[[9, 12, 15], [12, 17, 22], [15, 22, 29]] float32");
+  check(pons_tensordot_axes(f, f, PONS_AXES(0), PONS_AXES(0)),
+        "[[9, 12, 15], [12, 17, 22], [15, 22, 29]] float32");
   check(pons_tensordot(f, f, 2), "55 float32");
   check_error(pons_tensordot(f, f, 3), "tensordot: 3 axes of arrays that have 2 and 2");
   check_error(pons_tensordot(f, f, 1), "tensordot: axis 1 of size 3 and axis 0 of size 2");
-  check_error(pons_tensordot_axes(f, f, PONS_AXES(0, 0), PONS_AXES(0, 1)), "tensordot: axis 0 is given twice");
+  check_error(pons_tensordot_axes(f, f, PONS_AXES(0, 0), PONS_AXES(0, 1)),
+              "tensordot: axis 0 is given twice");
   const pons_array z = pons_reshape(pons_complex(1, 2), PONS_SHAPE(1));
   check(pons_real(pons_vecdot(z, z, 0)), "5 float32");
-  check_error(pons_vecdot(f, INTS(1, 2, 3), -1), "vecdot: axis -1 is not one place in arrays of 2 and 1 axes");
+  check_error(pons_vecdot(f, INTS(1, 2, 3), -1),
+              "vecdot: axis -1 is not one place in arrays of 2 and 1 axes");
   check(pons_kron(INTS(1, 2), INTS(1, 10)), "[1, 10, 2, 20] int32");
   check_error(pons_kron(pons_zeros(PONS_SHAPE(0), PONS_INT8), INTS(1)), "kron: an array is empty");
 }
 
+static void einstein_sums(void **state) {
+  (void)state;
+  const pons_array a = pons_ones(PONS_SHAPE(2, 3), PONS_FLOAT32),
+                   b = pons_ones(PONS_SHAPE(3, 4), PONS_FLOAT32),
+                   c = pons_ones(PONS_SHAPE(4, 5), PONS_FLOAT32);
+  const pons_array chain[] = {a, b, c}, twice[] = {a, a};
+  int path[3][2];
+  char *report;
+  assert_int_equal(pons_einsum_path("ij,jk,kl->il", chain, 3, path, &report), 2);
+  assert_true(path[0][0] == 1 && path[0][1] == 2 && path[1][0] == 0 && path[1][1] == 1);
+  assert_string_equal(report,
+                      "  Complete contraction:  ij,jk,kl->il\n         Naive scaling:  4\n"
+                      "     Optimized scaling:  3\n      Naive FLOP count:  360\n"
+                      "  Optimized FLOP count:  180\n");
+  pons_free(report);
+  assert_int_equal(pons_einsum_path("ij->", &a, 1, path, NULL), 1);
+  assert_true(path[0][0] == 0 && path[0][1] == -1);
+  assert_int_equal(pons_einsum_path("ij", chain, 3, path, &report), -1);
+  assert_null(report);
+  pons_clear_error();
+  check(pons_einsum(" ij, ij -> ", twice, 2), "6 float32");
+  check_error(pons_einsum("ij,jk->ii", chain, 2), "einsum: a subscript stands twice in the result");
+  check_error(pons_einsum("ij,jk->ikz", chain, 2), "einsum: a subscript of the result stands in no operand");
+  check_error(pons_einsum("ij,jk->ik,i", chain, 2), "einsum: ',i' follows the result's subscripts");
+  check_error(pons_einsum("ij,jk", chain, 1), "einsum: 'ij,jk' is not for 1 operand");
+  check_error(pons_einsum("ij", chain, 2), "einsum: 'ij' is not for 2 operands");
+  check_error(pons_einsum("ij->", NULL, 0), "einsum: needs at least one operand");
+  check_error(pons_einsum("ijk->", chain, 1), "einsum: 3 subscripts for an array of 2 axes");
+  check_error(pons_einsum("...ijk->", chain, 1), "einsum: 3 subscripts for an array of 2 axes");
+  check_error(pons_einsum("i.j->", chain, 1), "einsum: subscripts are letters, not '.'");
+  check_error(pons_einsum("...i...->", chain, 1), "einsum: a second ellipsis at '...->'");
+  check_error(pons_einsum("ii", chain, 1), "einsum: one subscript for axes of sizes 2 and 3");
+  check_error(pons_einsum("ij,ij", chain, 2), "einsum: one subscript for axes of sizes 2 and 3");
+}
+
+static void order_and_padding(void **state) {
+  (void)state;
+  pons_array out[4];
+  pons_unique(INTS(3, 1, 3, 2), 6, NULL, out);
+  check(out[0], "[1, 2, 3, 1, 1, 1] int32");
+  check(out[1], "[1, 3, 0, 1, 1, 1] uint32");
+  check(out[2], "[2, 0, 2, 1] uint32");
+  check(out[3], "[1, 1, 2, 0, 0, 0] int32");
+  pons_unique(pons_zeros(PONS_SHAPE(0), PONS_INT32), 2, pons_int(7), out);
+  check(out[0], "[7, 7] int32");
+  check(out[3], "[0, 0] int32");
+  pons_unique(pons_zeros(PONS_SHAPE(0), PONS_INT32), 2, NULL, out);
+  check_error(out[2], "unique: an empty array needs a fill value for a result of size 2");
+  pons_unique(INTS(1), -1, NULL, out);
+  check_error(out[0], "unique: a result of size -1");
+  pons_unique(INTS(1), 1, INTS(1, 2), out);
+  check_error(out[0], "unique: the fill value must be one element, not 2");
+  check(pons_searchsorted(INTS(1, 2, 2, 3), pons_float(2.5), true), "3 uint32");
+  check_error(pons_searchsorted(pons_int(1), pons_int(1), true),
+              "searchsorted: the sorted sequence must be a vector, not () int32");
+  const pons_array x = counted(2, 3);
+  check(pons_pad(INTS(0, 1, 2), PONS_SHAPE(2), PONS_SHAPE(2), .mode = PONS_PAD_REFLECT),
+        "[2, 1, 0, ..., 2, 1, 0] int32");
+  check(pons_pad(INTS(0, 1, 2), PONS_SHAPE(2), PONS_SHAPE(2), .mode = PONS_PAD_SYMMETRIC),
+        "[1, 0, 0, ..., 2, 2, 1] int32");
+  check(pons_pad(INTS(5), PONS_SHAPE(1), PONS_SHAPE(2), .mode = PONS_PAD_REFLECT), "[5, 5, 5, 5] int32");
+  check_error(pons_pad(x, PONS_SHAPE(-1, 0), PONS_SHAPE(0, 0), .mode = PONS_PAD_EDGE),
+              "pad: sizes -1 and 0 along axis 0 of (2, 3) int32");
+  check_error(
+      pons_pad(pons_zeros(PONS_SHAPE(0), PONS_INT32), PONS_SHAPE(1), PONS_SHAPE(0), .mode = PONS_PAD_EDGE),
+      "pad: axis 0 of (0) int32 has nothing to repeat");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(kinds_of_dtypes), cmocka_unit_test(shapes_that_meet), cmocka_unit_test(rearranged),
-      cmocka_unit_test(along_diagonals), cmocka_unit_test(products),
+      cmocka_unit_test(kinds_of_dtypes),   cmocka_unit_test(shapes_that_meet),
+      cmocka_unit_test(rearranged),        cmocka_unit_test(along_diagonals),
+      cmocka_unit_test(products),          cmocka_unit_test(einstein_sums),
+      cmocka_unit_test(order_and_padding),
   };
   const pons_scope scope = pons_scope_open();
   const int failed = cmocka_run_group_tests(tests, NULL, NULL);

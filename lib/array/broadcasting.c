@@ -73,7 +73,9 @@ pons_array pons_atleast_1d(pons_array x) {
 
 pons_array pons_atleast_2d(pons_array x) {
   const int n = pons_ndim(x);
-  return n > 1 ? itself(x) : n == 1 ? pons_expand_dims(x, PONS_AXES(0)) : pons_expand_dims(x, PONS_AXES(0, 1));
+  return n > 1    ? itself(x)
+         : n == 1 ? pons_expand_dims(x, PONS_AXES(0))
+                  : pons_expand_dims(x, PONS_AXES(0, 1));
 }
 
 pons_array pons_atleast_3d(pons_array x) {

@@ -5,8 +5,7 @@
 pons_array pons_diagonal(pons_array x, int offset, int axis1, int axis2) {
   pons_array bad = fault_of("diagonal", x);
   int rows, columns;
-  if (!bad && pons_ndim(x) < 2)
-    bad = pons_fail("diagonal", "needs at least two axes, not %d", pons_ndim(x));
+  if (!bad && pons_ndim(x) < 2) bad = pons_fail("diagonal", "needs at least two axes, not %d", pons_ndim(x));
   if (!bad) bad = axis_fault("diagonal", x, axis1, &rows);
   if (!bad) bad = axis_fault("diagonal", x, axis2, &columns);
   if (!bad && rows == columns) bad = pons_fail("diagonal", "axes %d and %d are one", axis1, axis2);

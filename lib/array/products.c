@@ -66,7 +66,8 @@ pons_array pons_tensordot_axes(pons_array a, pons_array b, pons_axes a_axes, pon
   int64_t dims[PONS_MAX_NDIM];
   for (int i = 0; i < n_a; i++) dims[i] = pons_dim(a, rest_a[i]);
   for (int i = 0; i < n_b; i++) dims[n_a + i] = pons_dim(b, rest_b[i]);
-  pons_array y = pons_matmul(as_matrix(a, rest_a, n_a, over_a, count), as_matrix(b, over_b, count, rest_b, n_b));
+  pons_array y =
+      pons_matmul(as_matrix(a, rest_a, n_a, over_a, count), as_matrix(b, over_b, count, rest_b, n_b));
   return pons_reshape(y, (pons_shape){n_a + n_b, dims});
 }
 
@@ -111,7 +112,7 @@ pons_array pons_kron(pons_array a, pons_array b) {
     inner[2 * i] = 1, inner[2 * i + 1] = b_at < 0 ? 1 : pons_dim(b, b_at);
     dims[i] = outer[2 * i] * inner[2 * i + 1];
   }
-  pons_array y = pons_multiply(pons_reshape(a, (pons_shape){2 * n, outer}),
-                               pons_reshape(b, (pons_shape){2 * n, inner}));
+  pons_array y =
+      pons_multiply(pons_reshape(a, (pons_shape){2 * n, outer}), pons_reshape(b, (pons_shape){2 * n, inner}));
   return pons_reshape(y, (pons_shape){n, dims});
 }

@@ -33,8 +33,8 @@ pons_array pons_variance_with(struct pons_reduce_args args) {
 
 pons_array pons_std_with(struct pons_reduce_args args) { return pons_sqrt(pons_variance_with(args)); }
 
-/* Of the sorted elements the one in the middle, or half the sum of the two; NaN, which is sorted last, if there
-   is one. */
+/* Of the sorted elements the one in the middle, or half the sum of the two; NaN, which is sorted last, if
+   there is one. */
 static pons_array middle(pons_array x, int axis) {
   const int64_t size = pons_dim(x, axis), half = size / 2;
   pons_array sorted = pons_sort(x, axis), y = part_of(sorted, axis, half, half + 1, 1);

@@ -45,6 +45,7 @@ const prim *const pons_prims[] = {
     &prim_arg_sort,
     &prim_partition,
     &prim_arg_partition,
+    &prim_search_sorted,
     &prim_matmul,
     &prim_addmm,
     &prim_convolution,

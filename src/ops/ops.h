@@ -26,7 +26,7 @@ extern const prim prim_slice, prim_slice_update, prim_dynamic_slice, prim_dynami
     prim_gather_axis, prim_scatter, prim_scatter_axis, prim_masked_scatter;
 /* reduce.c, scan.c, sort.c */
 extern const prim prim_reduce, prim_arg_reduce, prim_scan, prim_sort, prim_arg_sort, prim_partition,
-    prim_arg_partition;
+    prim_arg_partition, prim_search_sorted;
 /* matmul.c, conv.c, divmod.c, random.c */
 extern const prim prim_matmul, prim_addmm, prim_convolution, prim_divmod, prim_random_bits;
 /* custom_kernel.c */

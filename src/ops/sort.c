@@ -1,4 +1,4 @@
-/* sort.c: Sort, ArgSort, Partition, ArgPartition, NaN last. Equal elements keep their order in Sort and
+/* sort.c: Sort, ArgSort, Partition, ArgPartition, SearchSorted, NaN last. Equal elements keep their order in Sort and
    ArgSort. Uses graph/. */
 #include "ops/ops.h"
 
@@ -134,4 +134,42 @@ pons_array pons_partition(pons_array x, int kth, int axis) {
 }
 pons_array pons_argpartition(pons_array x, int kth, int axis) {
   return partitioned(&prim_arg_partition, "argpartition", x, kth, axis);
+}
+
+/* ---- SearchSorted: where in a sorted vector values belong ---- */
+
+static error *search_sorted_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  (void)params;
+  error *e = check_count("searchsorted", n_in, 2);
+  if (e) return e;
+  if (in[0]->ndim != 1 || in[0]->size > UINT32_MAX)
+    return fail("searchsorted", "the sorted sequence must be a vector, not %s", node_text(in[0]));
+  if (in[0]->dtype != in[1]->dtype)
+    return fail("searchsorted", "%s and %s differ in dtype", node_text(in[0]), node_text(in[1]));
+  *out = spec_of(in[1]);
+  out->dtype = PONS_UINT32;
+  return NULL;
+}
+
+static void search_sorted_vmap(const vmap_call *c) {
+  if (c->axes[0] >= 0) return; /* a sequence for each slice: as without a rule */
+  c->out[0] = node_make(c->prim, c->params, 2, (pons_array[]){c->in[0], batch_first(c, 1)});
+  c->out_axes[0] = 0;
+}
+
+const prim prim_search_sorted = {.name = "SearchSorted",
+                                 .no_gradient = true,
+                                 .params_size = sizeof(search_sorted_params),
+                                 .fields = {FIELD(BOOL, search_sorted_params, right)},
+                                 .infer = search_sorted_infer,
+                                 .vmap = search_sorted_vmap};
+
+pons_array pons_searchsorted(pons_array sorted_sequence, pons_array values, bool right) {
+  pons_array in[2] = {sorted_sequence, values}, bad = operand_fault("searchsorted", 2, in);
+  if (bad) return bad;
+  const pons_dtype dtype =
+      dtype_promote_weak(dtype_of(in[0]), in[0]->weak, dtype_of(in[1]), in[1]->weak);
+  for (int i = 0; i < 2; i++) in[i] = as_dtype(in[i], dtype);
+  const search_sorted_params params = {right};
+  return node_make(&prim_search_sorted, &params, 2, in);
 }

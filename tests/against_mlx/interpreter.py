@@ -416,6 +416,8 @@ def run_op(e, ins, dts, shapes):
         m = wide[0].max(-1, keepdims=True)
         ex = np.exp(wide[0] - m)
         return [ex / ex.sum(-1, keepdims=True)]
+    if op == "SearchSorted":
+        return [np.searchsorted(x, ins[1], side="right" if st["right"] else "left")]
     if op == "Scan":
         ax, a = st["axis"], wide[0]
         if st["reverse"]:

@@ -84,6 +84,13 @@ def cases():
     def endless(x):  # infinite, or no number, as the sign of x is
         return mx.sign(x) / (mx.sign(x) - mx.sign(x))
 
+    def both_sides(a, v):
+        return [mx.searchsorted(a, v), mx.searchsorted(a, v, side="right")]
+
+    def search_nan(x):
+        a = mx.array([float("-inf"), -1, 0, 2, float("nan"), float("nan")])
+        return both_sides(a, mx.concatenate([x, a]))
+
     def infinite(x):
         y = endless(x)
         return [mx.isposinf(y), mx.isneginf(y), mx.isinf(y)]
@@ -220,6 +227,19 @@ def cases():
         "diff": lambda x: [mx.diff(x), mx.diff(x, 2, 0), mx.diff(x, 9, 1)],
         "variance-std-of-complex-numbers": lambda x: [mx.var(x, 1), mx.std(x, ddof=1)],
         "logcumsumexp": lambda x: [mx.logcumsumexp(x, axis=1), mx.logcumsumexp(x, axis=0, reverse=True), mx.logcumsumexp(x)],
+        "searchsorted": lambda a, v: both_sides(mx.sort(a), v), "searchsorted-no-numbers": search_nan,
+        "unique": lambda x: mx.unique(x, 5, True, True, True), "unique-cut-off": lambda x: mx.unique(x, 2, True, True, True),
+        "unique-filled-up": lambda x, v: mx.unique(x, 14, True, True, True, fill_value=v),
+        "pad-edge-reflect-symmetric": lambda x: [mx.pad(x, [(1, 0), (0, 3)], "edge"), mx.pad(x, [(1, 1), (2, 2)], "reflect"),
+                                                 mx.pad(x, [(1, 1), (2, 2)], "symmetric")],
+        "pad-further-than-the-array": lambda x: [mx.pad(x, [(0, 5), (7, 8)], mode) for mode in ("reflect", "symmetric")],
+        "einsum": lambda *in_: mx.einsum("ij,jk->ik", *in_),
+        "einsum-one-operand": lambda x: [mx.einsum("iji->ji", x), mx.einsum("bAb", x), mx.einsum("i...->...", x)],
+        "einsum-batches": lambda a, b: [mx.einsum("bij, bjk -> bki", a, b), mx.einsum("...ij,...jk", a, b)],
+        "einsum-nothing-summed-over-both": lambda a, b: [mx.einsum(s, a, b) for s in ("i,jk->kij", "i,jk->i", "i,ik->ik")],
+        "einsum-a-chain": lambda *in_: mx.einsum("ab,bc,cd,da->c", *in_),
+        "einsum-diagonals": lambda *in_: mx.einsum("ii,ij,jj->i", *in_),
+        "einsum-axes-of-1": lambda *in_: mx.einsum("ij,jk,k->i", *in_),
         "linspace-without-the-stop": lambda: [mx.linspace(1, 2, 5, endpoint=False), mx.linspace(1, 9, 4, dtype=i32)],
         "tensordot": lambda a, b, c: [mx.tensordot(a, b), mx.tensordot(a, c, 0)],
         "tensordot-axes-named": lambda a, b: mx.tensordot(a, b, [[-1, 0], [0, 2]]),

@@ -39,6 +39,7 @@ error *cpu_sort(const launch *l);
 error *cpu_arg_sort(const launch *l);
 error *cpu_partition(const launch *l);
 error *cpu_arg_partition(const launch *l);
+error *cpu_search_sorted(const launch *l);
 error *cpu_matmul_blas(const launch *l);
 error *cpu_matmul_portable(const launch *l);
 error *cpu_addmm_blas(const launch *l);

@@ -24,6 +24,7 @@ static const implementation implementations[] = {
     {"ArgSort", "radix", NULL, cpu_arg_sort},
     {"Partition", "radix", NULL, cpu_partition},
     {"ArgPartition", "radix", NULL, cpu_arg_partition},
+    {"SearchSorted", "bisection", NULL, cpu_search_sorted},
     {"Softmax", "loops", NULL, cpu_softmax},
     {"LogSumExp", "loops", NULL, cpu_log_sum_exp},
     {"Matmul", "blas", cpu_refuses_without_blas, cpu_matmul_blas},

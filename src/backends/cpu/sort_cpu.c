@@ -1,4 +1,5 @@
-/* sort_cpu.c: "Sort", "ArgSort", "Partition", "ArgPartition" along an axis. Stable, NaN last.
+/* sort_cpu.c: "Sort", "ArgSort", "Partition", "ArgPartition" along an axis. Stable, NaN last. "SearchSorted"
+   by the same order.
 
    Elements become 64-bit keys that sort as unsigned integers, which are distributed by one byte after
    another, the lowest first; bytes that all keys share cost nothing. A partition is a sort: sorted order is
@@ -154,4 +155,55 @@ error *cpu_partition(const launch *l) {
 }
 error *cpu_arg_partition(const launch *l) {
   return run(l, ((const partition_params *)l->params)->axis, "argpartition", true);
+}
+
+/* ---- SearchSorted ---- */
+
+typedef struct search_job {
+  const operand *sorted, *values;
+  uint32_t *out;
+  bool right;
+  cursor elements; /* offsets of values */
+  int64_t count, turns;
+} search_job;
+
+static uint64_t key_at(const operand *x, int64_t offset) {
+  lane_value v;
+  cpu_lanes()->load[x->dtype](element(x->data, x->dtype, offset), 1, 1, &v);
+  return key_of(lane_of(x->dtype), &v, 0);
+}
+
+/* How many elements are before the key, its equals counted if `right`. */
+static uint32_t place(const operand *sorted, uint64_t key, bool right) {
+  int64_t low = 0, high = sorted->shape[0];
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    const uint64_t there = key_at(sorted, middle * sorted->strides[0]);
+    if (there < key || (right && there == key)) low = middle + 1;
+    else high = middle;
+  }
+  return (uint32_t)low;
+}
+
+static void search_piece(void *context, int64_t piece) {
+  const search_job *j = context;
+  cursor elements = j->elements;
+  int64_t at = piece * j->turns, end = smaller(at + j->turns, j->count);
+  cursor_to(&elements, at);
+  for (; at < end; at++, cursor_next(&elements))
+    j->out[at] = place(j->sorted, key_at(j->values, elements.offset[0]), j->right);
+}
+
+error *cpu_search_sorted(const launch *l) {
+  const operand *values = l->in + 1;
+  if (!operand_size(values)) return NULL;
+  search_job j = {.sorted = l->in,
+                  .values = values,
+                  .out = l->out->data,
+                  .right = ((const search_sorted_params *)l->params)->right,
+                  .elements = cursor_new(values->ndim, values->shape, 1, values->strides)};
+  j.count = cursor_size(&j.elements);
+  j.turns = turns_per_piece(j.count, 32);
+  parallel_for(pieces_of(j.count, j.turns), search_piece, &j);
+  return NULL;
 }

@@ -37,6 +37,7 @@ static const implementation implementations[] = {
     TAKES("LUF"),           TAKES("Inverse"),
     TAKES("Cholesky"),      TAKES("SVD"),
     TAKES("Eigh"),          TAKES("Eig"),
+    TAKES("SearchSorted"),
 };
 
 static int count(void) {
