@@ -36,7 +36,8 @@ static void add_name(drawing *d, const node *a) {
 
 static void add_operation(drawing *d, const tape_item *item) {
   const node *a = item->node;
-  text_add(&d->t, "{ %zu [label =\"%s\", shape=rectangle]; }\n", (size_t)(uintptr_t)a, prim_file_name(a->prim));
+  text_add(&d->t, "{ %zu [label =\"%s\", shape=rectangle]; }\n", (size_t)(uintptr_t)a,
+           prim_file_name(a->prim));
   for (int k = 0; k < item->n_in; k++) {
     add_name(d, item->in[k]);
     text_add(&d->t, " -> %zu\n", (size_t)(uintptr_t)a);
@@ -53,7 +54,8 @@ static void add_item(drawing *d, const tape_item *item, const pons_array *output
   const node *a = item->node;
   const bool projection = a->prim == &prim_output && item->n_in == 1;
   const bool leaf = !a->prim || a->prim == &prim_input || (a->n_in > 0 && item->n_in == 0) ||
-                    node_state_of(a) == NODE_READY || (projection && node_state_of(item->in[0]) == NODE_READY);
+                    node_state_of(a) == NODE_READY ||
+                    (projection && node_state_of(item->in[0]) == NODE_READY);
   if (!leaf && !projection) add_operation(d, item);
   if (a->n_out > 1) return; /* its results are items of their own */
   text_add(&d->t, leaf ? "{ rank=source; " : is_output(a, outputs, n_outputs) ? "{ rank=sink; " : "{ ");
@@ -69,7 +71,8 @@ static bool write_text(const char *path, const text *t) {
   FILE *file = fopen(path, "we");
   const bool written = file && fwrite(t->at, 1, t->length, file) == t->length;
   const bool closed = file && fclose(file) == 0;
-  if (!written || !closed) error_release(fail("export_to_dot", "%s can't be written: %s", path, strerror(errno)));
+  if (!written || !closed)
+    error_release(fail("export_to_dot", "%s can't be written: %s", path, strerror(errno)));
   return written && closed;
 }
 
@@ -81,8 +84,10 @@ bool pons_export_to_dot(const char *path, const pons_array *outputs, int n_outpu
   }
   for (int i = 0; i < n_outputs; i++)
     if (!outputs[i] || node_failed(outputs[i])) {
-      if (outputs[i]) error_meet(outputs[i]->error);
-      else error_release(fail("export_to_dot", "output %d of %d is NULL", i, n_outputs));
+      if (outputs[i])
+        error_meet(outputs[i]->error);
+      else
+        error_release(fail("export_to_dot", "output %d of %d is NULL", i, n_outputs));
       return false;
     }
   drawing d = {.given = names};

@@ -5,8 +5,8 @@
 typedef struct teller {
   const mlxfn *file;
   const signature *s;
-  struct pons_export_value *values; /* of the signature */
-  char *names; /* NAME_ROOM bytes each */
+  struct pons_export_value *values;   /* of the signature */
+  char *names;                        /* NAME_ROOM bytes each */
   struct pons_export_value *in, *out; /* room for one event's */
 } teller;
 enum { NAME_ROOM = 24 };
@@ -61,8 +61,12 @@ static bool tell_signature(const mlxfn *f, const signature *s, pons_export_callb
   size_t most_in = 1, most_out = (size_t)s->n_out + s->n_values + 1;
   for (int32_t i = 0; i < s->n_entries; i++)
     if ((size_t)s->entries[i].n_in > most_in) most_in = (size_t)s->entries[i].n_in;
-  teller t = {f, s, mem_alloc((s->n_values + 1) * sizeof *t.values), mem_alloc((s->n_values + 1) * NAME_ROOM),
-              mem_alloc(most_in * sizeof *t.in), mem_alloc(most_out * sizeof *t.out)};
+  teller t = {f,
+              s,
+              mem_alloc((s->n_values + 1) * sizeof *t.values),
+              mem_alloc((s->n_values + 1) * NAME_ROOM),
+              mem_alloc(most_in * sizeof *t.in),
+              mem_alloc(most_out * sizeof *t.out)};
   bool fine = t.values && t.names && t.in && t.out;
   if (fine) {
     describe_values(&t);

@@ -97,6 +97,49 @@ static void a_device_without_the_language_says_so(void **state) {
   pons_scope_close(s);
 }
 
+/* What MLX with CUDA compiles; its launch passes the shape of an input without axes too. */
+static void cuda_source_is_whole(void **state) {
+  (void)state;
+  const pons_scope s = pons_scope_open();
+  const pons_array in[] = {pons_ones(PONS_SHAPE(4, 8), PONS_FLOAT16), pons_scalar(2, PONS_COMPLEX64)};
+  const struct pons_kernel_argument values[] = {
+      {.name = "T", .kind = PONS_KERNEL_DTYPE, .dtype = PONS_BFLOAT16},
+      {.name = "N", .kind = PONS_KERNEL_INT, .number = -7},
+      {.name = "B", .kind = PONS_KERNEL_BOOL, .number = 1}};
+  const pons_shape shapes[] = {PONS_SHAPE(32), PONS_SHAPE(2)};
+  pons_array out[2];
+  pons_fast_cuda_kernel("mine", .source = "o[0] = a_shape[0] + a_strides[1] + a_ndim + b_shape[0];",
+                        .header = "// before\n", .inputs = in, .input_names = names, .n_inputs = 2,
+                        .output_shapes = shapes, .output_dtypes = dtypes, .output_names = results,
+                        .n_outputs = 2, .out = out, .template_arguments = values, .n_template_arguments = 3,
+                        .grid = {32, 1, 1}, .threadgroup = {8, 1, 1}, .shared_memory = 512);
+  const custom_kernel_params *p = out[0]->in[0]->params;
+  assert_string_equal(p->name.at, "custom_kernel_mine_bfloat16_t_m7_t");
+  assert_string_equal(p->source.at,
+                      "\n#include \"mlx/backend/cuda/device/utils.cuh\"\n"
+                      "\n#include <cooperative_groups.h>\n"
+                      "\n#define inf cuda::std::numeric_limits<float>::infinity()\n"
+                      "\n// before\n"
+                      "namespace mlx::core::cu {\n"
+                      "\nnamespace cg = cooperative_groups;\n"
+                      "\n__global__ void custom_kernel_mine_bfloat16_t_m7_t(\n"
+                      "    const __half* a,\n"
+                      "    const __grid_constant__ Shape a_shape,\n"
+                      "    const __grid_constant__ Strides a_strides,\n"
+                      "    const __grid_constant__ int a_ndim,\n"
+                      "    const mlx::core::cu::complex64_t* b,\n"
+                      "    const __grid_constant__ Shape b_shape,\n"
+                      "    float* o,\n"
+                      "    int32_t* p) {\n"
+                      "  using T = __nv_bfloat16;\n"
+                      "  constexpr int N = -7;\n"
+                      "  constexpr bool B = true;\n"
+                      "\no[0] = a_shape[0] + a_strides[1] + a_ndim + b_shape[0];\n"
+                      "}\n\n} // namespace mlx::core::cu\n");
+  assert_int_equal(p->shared_memory, 512);
+  pons_scope_close(s);
+}
+
 static void one_result(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
   (void)payload, (void)n_in, (void)n_out;
   const pons_shape shape = PONS_SHAPE(3);
@@ -166,9 +209,11 @@ static void faults_are_told(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(results_have_the_shapes_asked_for), cmocka_unit_test(equal_kernels_are_equal_nodes),
-      cmocka_unit_test(a_device_without_the_language_says_so),
-      cmocka_unit_test(batches_loop_and_gradients_are_an_error), cmocka_unit_test(faults_are_told)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(results_have_the_shapes_asked_for),
+                                     cmocka_unit_test(equal_kernels_are_equal_nodes),
+                                     cmocka_unit_test(a_device_without_the_language_says_so),
+                                     cmocka_unit_test(cuda_source_is_whole),
+                                     cmocka_unit_test(batches_loop_and_gradients_are_an_error),
+                                     cmocka_unit_test(faults_are_told)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
