@@ -32,6 +32,15 @@ CASE(attention_sinks) {
                                                   .sinks = in[4]);
 }
 
+CASE(cross_entropy) { out[0] = pons_fast_cross_entropy(in[0], in[1]); }
+CASE(gated_delta) { pons_fast_gated_delta_update(out, in[0], in[1], in[2], in[3], in[4]); }
+/* gates between 0 and 1, from those of each head */
+CASE(gated_delta_masked) {
+  pons_array gate = pons_broadcast_to(pons_sigmoid(in[2]), PONS_SHAPE(2, 3, 4));
+  pons_fast_gated_delta_update(out, in[0], pons_flip(in[0], PONS_AXES(1)), in[1], gate, pons_square(gate),
+                               .initial_state = in[3], .mask = in[4]);
+}
+
 #define QKV INPUT(PLAIN, 4, 2, 2, 3, 4), INPUT(TRANSPOSED, 4, 2, 2, 5, 4), INPUT(PLAIN, 4, 2, 2, 5, 3)
 #define GROUPED_QKV INPUT(PLAIN, 4, 2, 4, 3, 4), INPUT(PLAIN, 4, 2, 2, 5, 4), INPUT(TRANSPOSED, 4, 2, 2, 5, 4)
 
@@ -65,6 +74,29 @@ static const conformance_case cases[] = {
      2,
      1,
      {INPUT(PLAIN, 4, 1, 2, 3, 5), INPUT_FROM(1, 4, PLAIN, 1, 2)}},
+    {"cross_entropy",
+     cross_entropy,
+     TYPES_FLOAT,
+     true,
+     2,
+     1,
+     {INPUT(TRANSPOSED, 3, 2, 3, 4), INDICES(4, 2, 2, 3)}},
+    {"gated_delta_update",
+     gated_delta,
+     TYPES_FLOAT,
+     true,
+     5,
+     2,
+     {INPUT_FROM(-1, 1, PLAIN, 4, 1, 3, 2, 2), INPUT_FROM(-1, 1, TRANSPOSED, 4, 1, 3, 2, 2),
+      INPUT(PLAIN, 4, 1, 3, 2, 3), INPUT_FROM(0, 1, PLAIN, 3, 1, 3, 2), INPUT_FROM(0, 1, PLAIN, 3, 1, 3, 2)}},
+    {"gated_delta_update: state, mask, grouped heads",
+     gated_delta_masked,
+     TYPES_FLOAT,
+     true,
+     5,
+     2,
+     {INPUT_FROM(-1, 1, PLAIN, 4, 2, 3, 2, 2), INPUT(PLAIN, 4, 2, 3, 4, 2), INPUT(PLAIN, 1, 4),
+      INPUT(PLAIN, 4, 2, 4, 2, 2), MASK(2, 2, 3)}},
     {"attention", attention, TYPES_FLOAT, true, 3, 1, {QKV}},
     {"attention: causal, grouped heads", attention_causal, TYPES_FLOAT, true, 3, 1, {GROUPED_QKV}},
     {"attention: mask", attention_mask, TYPES_FLOAT, true, 4, 1, {QKV, MASK(2, 3, 5)}},

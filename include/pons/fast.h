@@ -31,10 +31,28 @@ struct pons_attention_args {
   pons_array mask;
   bool causal;
   pons_array sinks;
+  bool force_fused; /* an error where no kernel does it at once */
 };
 #define pons_fast_scaled_dot_product_attention(...) \
   pons_fast_attention_with((struct pons_attention_args){.q = __VA_ARGS__})
 PONS_API pons_array pons_fast_attention_with(struct pons_attention_args args);
+/* logsumexp(logits) - logits[target] over the last axis, computed in the dtype of the logits, as float32 (of
+   float64: float64); targets, integers, have the shape of the others. */
+PONS_API pons_array pons_fast_cross_entropy(pons_array logits, pons_array targets);
+/* The gated delta rule (arXiv:2412.06464), step by step over the length: with the state S (batch, heads, value
+   dim, key dim), float32,
+       S <- gamma S + beta (v - gamma S k) kT,  y = S q.
+   q and k (batch, length, key heads, key dim), v (batch, length, heads, value dim), key heads dividing heads;
+   gamma and beta (batch, length, heads); mask (batch, length): where it is false, S stays and y is 0. Into
+   `out`: y (batch, length, heads, value dim) of the dtype that q and k meet in, and the last state. */
+struct pons_gated_delta_args {
+  pons_array q, k, v, gamma, beta;
+  pons_array initial_state; /* NULL: zeros */
+  pons_array mask;          /* NULL: all true */
+};
+#define pons_fast_gated_delta_update(out, ...) \
+  pons_fast_gated_delta_update_with((struct pons_gated_delta_args){.q = __VA_ARGS__}, out)
+PONS_API void pons_fast_gated_delta_update_with(struct pons_gated_delta_args args, pons_array out[2]);
 
 /* ---- kernels of your own, in a GPU's language ----
 

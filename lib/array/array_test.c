@@ -205,12 +205,46 @@ static void order_and_padding(void **state) {
       "pad: axis 0 of (0) int32 has nothing to repeat");
 }
 
+static void cumprod_of(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_cumprod(in[0], .axis = 0);
+}
+
+static void scatter_prod_of(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  const pons_array places = INTS(0, 0, 1, 1);
+  out[0] =
+      pons_scatter(in[0], &places, pons_reshape(in[1], PONS_SHAPE(4, 1)), PONS_AXES(0), PONS_SCATTER_PROD);
+}
+
+/* The gradients of the sum of f's one result. */
+static void gradients(void (*f)(void *, const pons_array *, int, pons_array *, int), const pons_array *in,
+                      int n, pons_array *grads) {
+  pons_function g = pons_function_new(f, 1, NULL, NULL);
+  pons_array y, one = pons_ones(pons_shape_of(in[0]), PONS_FLOAT32);
+  assert_true(pons_vjp(g, in, n, &one, 1, &y, grads));
+  pons_function_release(g);
+}
+
+static void gradients_of_products_with_zeros(void **state) {
+  (void)state;
+  const pons_array x = pons_astype(INTS(2, 0, 3), PONS_FLOAT32);
+  pons_array grads[2];
+  gradients(cumprod_of, &x, 1, grads);
+  check(grads[0], "[1, 8, 0] float32"); /* 1 + 0 + 0, 2 + 6, 0 */
+  const pons_array in[2] = {pons_astype(INTS(5, 2), PONS_FLOAT32),
+                            pons_astype(INTS(0, 3, 0, 0), PONS_FLOAT32)};
+  gradients(scatter_prod_of, in, 2, grads);
+  check(grads[0], "[0, 0] float32");
+  check(grads[1], "[15, 0, 0, 0] float32"); /* 5 * 3; then another one is 0 */
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(kinds_of_dtypes),   cmocka_unit_test(shapes_that_meet),
       cmocka_unit_test(rearranged),        cmocka_unit_test(along_diagonals),
       cmocka_unit_test(products),          cmocka_unit_test(einstein_sums),
-      cmocka_unit_test(order_and_padding),
+      cmocka_unit_test(order_and_padding), cmocka_unit_test(gradients_of_products_with_zeros),
   };
   const pons_scope scope = pons_scope_open();
   const int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,7 +143,10 @@ pons_array pons_fast_attention_with(struct pons_attention_args args) {
       return node_fail(op, "mask %s is wider than %s", node_text(args.mask), pons_dtype_name(dtype));
     in[n++] = keeps ? args.mask : as_dtype(args.mask, dtype);
   }
+  if (args.sinks && pons_promote(dtype_of(args.sinks), dtype) != dtype)
+    return node_fail(op, "sinks %s are wider than %s", node_text(args.sinks), pons_dtype_name(dtype));
   if (args.sinks) in[n++] = as_dtype(args.sinks, dtype);
+  if (args.force_fused) return node_fail(op, "no device here has a fused kernel, which force_fused asks for");
   const int64_t dim = args.q->shape[3];
   const float scale = args.scale != 0 ? args.scale : dim > 0 ? (float)(1 / sqrt((double)dim)) : 1;
   const attention_params params = {.scale = scale, .causal = args.causal, .has_sinks = args.sinks != NULL};

@@ -20,7 +20,6 @@ static error *rope_infer(const void *params, int n_in, const pons_array *in, spe
   if (n_in == 3 &&
       (in[2]->ndim != 1 || in[2]->shape[0] != p->dims / 2 || dtype_kind_of(dtype_of(in[2])) != KIND_FLOAT))
     return fail("rope", "freqs must be (%d), not %s", p->dims / 2, node_text(in[2]));
-  if (n_in == 2 && !(p->base > 0)) return fail("rope", "the base %g is not positive", (double)p->base);
   *out = spec_of(x);
   return NULL;
 }
@@ -96,6 +95,7 @@ pons_array pons_fast_rope_with(struct pons_rope_args args) {
     if (bad) return bad;
   }
   if (!in[1]) in[1] = pons_scalar(0, PONS_INT32);
+  if (in[2]) in[2] = as_dtype(in[2], dtype_at_least_float(dtype_of(in[2])));
   const rope_params params = {.dims = args.dims,
                               .traditional = args.traditional,
                               .base = args.freqs       ? 1

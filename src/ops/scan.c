@@ -25,21 +25,38 @@ static pons_array scan(int kind, pons_array x, int axis, bool reverse, bool incl
 
 /* ---- gradients ---- */
 
-/* x with everything moved one place along the axis in the direction of the scan (or against it); zero comes
-   in. */
-static pons_array moved_on(pons_array x, int axis, bool towards_end) {
+/* x with everything moved `by` places along the axis, at most as many as there are; zeros come in. */
+static pons_array moved(pons_array x, int axis, int64_t by, bool towards_end) {
   const int64_t n = node_failed(x) ? 0 : x->shape[axis];
   if (n == 0) return x;
   int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM], low[PONS_MAX_NDIM] = {0},
           high[PONS_MAX_NDIM] = {0};
   for (int i = 0; i < x->ndim; i++) stop[i] = x->shape[i];
   if (towards_end)
-    stop[axis] = n - 1, low[axis] = 1;
+    stop[axis] = n - by, low[axis] = by;
   else
-    start[axis] = 1, high[axis] = 1;
+    start[axis] = by, high[axis] = by;
   const int d = x->ndim;
   return pons_pad(pons_slice(x, (pons_shape){d, start}, (pons_shape){d, stop}, PONS_SCALAR),
                   (pons_shape){d, low}, (pons_shape){d, high}, NULL);
+}
+
+static pons_array moved_on(pons_array x, int axis, bool towards_end) {
+  return moved(x, axis, 1, towards_end);
+}
+
+/* d y_k / d x_i is the product of all but x_i up to k, so that the gradient is the product of those before i times
+       s_i = ct_i + x_(i+1) ct_(i+1) + x_(i+1) x_(i+2) ct_(i+2) + ...  =  ct_i + x_(i+1) s_(i+1),
+   a recurrence solved by doubling (Hillis, Steele 1986): nothing is divided by an x that may be 0. */
+static pons_array prod_vjp(const scan_params *p, pons_array x, pons_array ct) {
+  if (x->size == 0) return ct;
+  if (!p->inclusive) ct = moved_on(ct, p->axis, p->reverse);
+  pons_array factor = moved_on(x, p->axis, p->reverse), sum = ct;
+  for (int64_t by = 1; by < x->shape[p->axis]; by *= 2) {
+    sum = pons_add(sum, pons_multiply(factor, moved(sum, p->axis, by, p->reverse)));
+    factor = pons_multiply(factor, moved(factor, p->axis, by, p->reverse));
+  }
+  return pons_multiply(scan(SCAN_PROD, x, p->axis, p->reverse, false), sum);
 }
 
 /* Each cotangent goes to the place its extreme was last met at: the running maximum of the places where x is
@@ -58,19 +75,6 @@ static pons_array extreme_vjp(const scan_params *p, pons_array x, pons_array ct)
   return pons_scatter_add_axis(zeros_of(x), met, ct, p->axis);
 }
 
-/* sum over the later ones of ct y / x. The first 0 on the way has the product of the others instead, in which it
-   counts as 1; those behind it have 0 as every product holds the first. */
-static pons_array product_vjp(const scan_params *p, pons_array x, pons_array y, pons_array ct) {
-  pons_array zero = pons_equal(x, pons_int(0));
-  pons_array met = scan(SCAN_SUM, pons_astype(zero, PONS_INT32), p->axis, p->reverse, true);
-  pons_array first = pons_logical_and(zero, pons_equal(met, pons_int(1)));
-  pons_array others = scan(SCAN_PROD, pons_where(first, pons_int(1), x), p->axis, p->reverse, p->inclusive);
-  pons_array at_first = scan(SCAN_SUM, pons_multiply(ct, others), p->axis, !p->reverse, p->inclusive);
-  pons_array elsewhere = scan(SCAN_SUM, pons_multiply(ct, y), p->axis, !p->reverse, p->inclusive);
-  elsewhere = pons_divide(elsewhere, pons_where(zero, pons_int(1), x));
-  return as_dtype(pons_where(first, at_first, elsewhere), dtype_of(x));
-}
-
 static void scan_vjp(const vjp_call *c) {
   const scan_params *p = c->params;
   pons_array x = c->in[0], y = c->out[0], ct = c->cotangents[0];
@@ -79,7 +83,7 @@ static void scan_vjp(const vjp_call *c) {
       c->grads[0] = as_dtype(scan(SCAN_SUM, ct, p->axis, !p->reverse, p->inclusive), dtype_of(x));
       return;
     case SCAN_PROD:
-      c->grads[0] = product_vjp(p, x, y, ct);
+      c->grads[0] = prod_vjp(p, x, ct);
       return;
     case SCAN_LOGADDEXP: /* sum over the later ones of ct exp(x - y) */
       if (!p->inclusive) ct = moved_on(ct, p->axis, p->reverse);

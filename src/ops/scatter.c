@@ -50,6 +50,22 @@ static pons_array at_places(const scatter_params *p, pons_array x, const pons_ar
   return node_make(&prim_gather, &params, p->axes.n + 1, in);
 }
 
+static pons_array ones_of(const node *x) { return pons_ones((pons_shape){x->ndim, x->shape}, dtype_of(x)); }
+
+/* Per update, the product of the others at its place: that of those which are not 0, over the update if it is
+   none; 0 if another one is 0. */
+static pons_array other_updates(const scatter_params *p, pons_array x, const pons_array *indices,
+                                pons_array updates) {
+  const scatter_params sum = {PONS_SCATTER_SUM, p->axes};
+  pons_array zero = zeros_of(updates), is_zero = pons_equal(updates, zero);
+  pons_array factors = pons_where(is_zero, ones_of(updates), updates);
+  pons_array products = at_places(p, scatter(p, ones_of(x), indices, factors), indices, updates);
+  pons_array zeros = as_dtype(is_zero, dtype_of(x));
+  pons_array others =
+      pons_subtract(at_places(p, scatter(&sum, zeros_of(x), indices, zeros), indices, updates), zeros);
+  return pons_where(pons_equal(others, zero), pons_divide(products, factors), zero);
+}
+
 static void scatter_vjp(const vjp_call *c) {
   const scatter_params *p = c->params;
   const pons_array x = c->in[0], updates = c->in[c->n_in - 1], *indices = c->in + 1, ct = c->cotangents[0];
@@ -64,13 +80,12 @@ static void scatter_vjp(const vjp_call *c) {
       if (want_x) by_x = scatter(p, ct, indices, zeros_of(updates));
       if (want_updates) by_updates = at_places(p, ct, indices, updates);
       break;
-    case PONS_SCATTER_PROD: { /* not where an update is 0 */
-      pons_array ones = pons_ones(pons_shape_of(x), dtype_of(x));
-      if (want_x) by_x = pons_multiply(ct, scatter(p, ones, indices, updates));
+    case PONS_SCATTER_PROD:
+      if (want_x) by_x = pons_multiply(ct, scatter(p, ones_of(x), indices, updates));
       if (want_updates)
-        by_updates = pons_divide(at_places(p, pons_multiply(ct, c->out[0]), indices, updates), updates);
+        by_updates = pons_multiply(at_places(p, pons_multiply(ct, x), indices, updates),
+                                   other_updates(p, x, indices, updates));
       break;
-    }
     default: /* to those that reached the extreme */
       if (want_x) by_x = pons_where(pons_equal(c->out[0], x), ct, zeros_of(x));
       if (want_updates)

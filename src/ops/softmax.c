@@ -112,6 +112,7 @@ pons_array pons_logsumexp_with(struct pons_reduce_args args) {
   error *e = axes_normal("logsumexp", args.x, args.axes, axes, &n);
   if (e) return node_error(e);
   pons_array x = as_dtype(args.x, dtype_at_least_float(dtype_of(args.x)));
+  if (!node_failed(x) && x->size == 0) return node_fail("logsumexp", "%s is empty", node_text(x));
   if (node_failed(x) || n == 0) return x == args.x ? same_array(x) : x;
   for (int i = 0; i < n; i++) narrow[i] = (int)axes[i];
   const pons_axes over = {n, narrow};

@@ -68,6 +68,10 @@ def cases():
     def attend(q, k, v, **options):
         return f.scaled_dot_product_attention(q, k, v, scale=0.5, **options)
 
+    def gated(q, v, g, state, mask):
+        gate = mx.broadcast_to(mx.sigmoid(g), (2, 3, 4))
+        return f.gated_delta_update(q, mx.flip(q, 1), v, gate, mx.square(gate), state, mask)
+
     def masked(x, mask, source):
         y = mx.array(x)
         for k in range(x.shape[0]):
@@ -179,6 +183,8 @@ def cases():
         "rope": lambda x: f.rope(x, 4, traditional=False, base=10000.0, scale=1.0, offset=0),
         "rope-traditional-offsets-per-batch": lambda x, o: f.rope(x, 2, traditional=True, base=10000.0, scale=0.5, offset=o),
         "rope-freqs": lambda x, w: f.rope(x, 4, traditional=False, base=None, scale=1.0, offset=2, freqs=w.astype(f32)),
+        "cross-entropy": f.cross_entropy, "gated-delta-update": f.gated_delta_update,
+        "gated-delta-update-state-mask-grouped-heads": gated,
         "attention": attend, "attention-causal-grouped-heads": lambda *in_: attend(*in_, mask="causal"),
         "attention-mask": lambda *in_: attend(*in_[:3], mask=in_[3]),
         "attention-added-mask-sinks-grouped-heads": lambda *in_: attend(*in_[:3], mask=in_[3], sinks=in_[4]),
@@ -257,9 +263,10 @@ WIDER_HERE = {"rms-norm", "rms-norm-no-weight", "layer-norm", "layer-norm-no-wei
 
 
 def beyond_mlx(plain, dtype):
-    """MLX has no grouped or dilated convolution and no nan_to_num of float64, and subtracts the greatest in a logsumexp before it widens."""
+    """MLX has no grouped or dilated convolution and no nan_to_num of float64,
+    ends a loss of it in float32, and subtracts the greatest in a logsumexp before it widens."""
     narrow = dtype == "bool" or dtype.startswith("uint")
-    return (plain.startswith(("conv-", "nan-to-num")) and dtype == "float64") or (plain.startswith("logsumexp-") and narrow)
+    return (plain.startswith(("conv-", "nan-to-num", "cross-entropy")) and dtype == "float64") or (plain.startswith("logsumexp-") and narrow)
 
 
 def lookup(named, name):
