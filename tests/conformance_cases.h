@@ -57,6 +57,7 @@ void conformance_inputs(const conformance_case *c, pons_dtype d, uint64_t seed, 
 const conformance_case *elementwise_cases(int *count);
 const conformance_case *shape_cases(int *count);
 const conformance_case *index_cases(int *count);
+const conformance_case *place_cases(int *count);
 const conformance_case *reduce_cases(int *count);
 const conformance_case *product_cases(int *count);
 const conformance_case *linalg_cases(int *count);

@@ -258,11 +258,29 @@ PONS_API pons_array pons_slice(pons_array x, pons_shape start, pons_shape stop, 
 /* x with that slice replaced by `update` (broadcast to it). */
 PONS_API pons_array pons_slice_update(pons_array x, pons_array update, pons_shape start, pons_shape stop,
                                       pons_shape steps);
+/* The same with `update` added to, multiplied by, compared with what is there. */
+PONS_API pons_array pons_slice_update_add(pons_array x, pons_array update, pons_shape start, pons_shape stop,
+                                          pons_shape steps);
+PONS_API pons_array pons_slice_update_prod(pons_array x, pons_array update, pons_shape start, pons_shape stop,
+                                           pons_shape steps);
+PONS_API pons_array pons_slice_update_max(pons_array x, pons_array update, pons_shape start, pons_shape stop,
+                                          pons_shape steps);
+PONS_API pons_array pons_slice_update_min(pons_array x, pons_array update, pons_shape start, pons_shape stop,
+                                          pons_shape steps);
+/* The slice of `size` (one per axis of x) that begins at start[i] along axes.at[i], at 0 along the others: MLX's
+   mx.slice. `start` has one integer per axis of `axes`; a slice that does not fit is an error. */
+PONS_API pons_array pons_slice_dynamic(pons_array x, pons_array start, pons_axes axes, pons_shape size);
+/* x with `update` in the place of such a slice: MLX's mx.slice_update. Axes in front that `update` lacks are x's, or
+   of size 1 where they are in `axes`. */
+PONS_API pons_array pons_slice_update_dynamic(pons_array x, pons_array update, pons_array start, pons_axes axes);
 /* x[i] along `axis`: one slice, the axis gone. */
 PONS_API pons_array pons_index(pons_array x, int64_t i, int axis);
-/* x[..., indices, ...] along `axis`: indices' shape takes the place of the axis. */
+/* x[..., indices, ...] along `axis`: indices' shape takes the place of the axis. Here and below PONS_FLAT stands
+   for the one axis of the flattened x; indices are integers of any dtype, negative ones count from the end. */
 PONS_API pons_array pons_take(pons_array x, pons_array indices, int axis);
+/* One element per index: indices have x's rank and broadcast to x along the other axes, or x to them. */
 PONS_API pons_array pons_take_along_axis(pons_array x, pons_array indices, int axis);
+/* x with those elements replaced by `values`, which broadcast to the indices. */
 PONS_API pons_array pons_put_along_axis(pons_array x, pons_array indices, pons_array values, int axis);
 /* x with `values` added at `indices` along `axis`; indices may repeat. */
 PONS_API pons_array pons_scatter_add_axis(pons_array x, pons_array indices, pons_array values, int axis);

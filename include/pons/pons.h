@@ -4,6 +4,7 @@
 #include <pons/array.h>
 #include <pons/ops.h>
 #include <pons/aliases.h>
+#include <pons/index.h>
 #include <pons/fast.h>
 #include <pons/linalg.h>
 #include <pons/random.h>

@@ -100,6 +100,20 @@ int64_t pons_size(pons_array a) { return a ? a->size : 0; }
 size_t pons_nbytes(pons_array a) { return a ? (size_t)a->size * pons_dtype_size((pons_dtype)a->dtype) : 0; }
 bool pons_is_evaluated(pons_array a) { return a && node_state_of(a) == NODE_READY; }
 
+bool pons_has_value(pons_array a) {
+  if (!a || node_failed(a)) return false;
+  tape t;
+  if (node_state_of(a) == NODE_READY) return true;
+  if (!tape_walk(&t, &a, 1, NULL, 0)) {
+    error_release(fail_no_memory("has_value"));
+    return false;
+  }
+  bool known = true;
+  for (int64_t i = 0; i < t.count; i++) known = known && t.at[i].node->prim != &prim_input;
+  tape_free(&t);
+  return known;
+}
+
 int64_t pons_dim(pons_array a, int axis) {
   const int i = a ? axis_normal(axis, a->ndim) : -1;
   return i < 0 ? -1 : a->shape[i];

@@ -111,6 +111,20 @@ const prim prim_gather = {
     .jvp = gather_jvp,
     .vmap = gather_vmap};
 
+/* Of one shape and one dtype, which MLX expects in files. Where dtypes differ all become int64; an index that int64
+   has not is out of range either way. */
+void indices_alike(int count, const pons_array *indices, int n, const int64_t *dims, pons_array *out) {
+  bool same = true;
+  for (int i = 1; i < count; i++) same = same && indices[i]->dtype == indices[0]->dtype;
+  for (int i = 0; i < count; i++) {
+    pons_array index = indices[i];
+    if (!same && index->dtype == PONS_UINT64)
+      index = pons_minimum(index, pons_array_from(&(uint64_t){INT64_MAX}, PONS_SCALAR, PONS_UINT64));
+    if (!same && dtype_is_integer(dtype_of(index))) index = as_dtype(index, PONS_INT64);
+    out[i] = as_shape(index, n, dims);
+  }
+}
+
 pons_array pons_gather(pons_array x, const pons_array *indices, pons_axes axes, pons_shape slice_sizes) {
   const int n = axes.at ? axes.count : 0;
   pons_array bad = operand_fault("gather", 1, &x);
@@ -128,7 +142,7 @@ pons_array pons_gather(pons_array x, const pons_array *indices, pons_axes axes, 
                        node_text(indices[i]));
   }
   pons_array in[PONS_MAX_NDIM + 1] = {x};
-  for (int i = 0; i < count; i++) in[i + 1] = as_shape(indices[i], places.n, places.dims);
+  indices_alike(count, indices, places.n, places.dims, in + 1);
   const gather_params params = {{count, at}, {slice_sizes.count, slice_sizes.at}};
   return node_make(&prim_gather, &params, count + 1, in);
 }

@@ -94,6 +94,9 @@ pons_array matrix_gaps(pons_array values, int64_t rank);
 /* a b c */
 pons_array matrix_product3(pons_array a, pons_array b, pons_array c);
 
+/* gather.c: index arrays of one shape and dtype, into out[count]. */
+void indices_alike(int count, const pons_array *indices, int n, const int64_t *dims, pons_array *out);
+
 /* ---- batch.c: what vmap rules share ---- */
 
 /* in[i] with the batch along axis 0, repeated if it is the same for the whole batch. */

@@ -2,6 +2,7 @@
    and its sum), MaskedScatter. Where indices repeat under mode NONE, which update stays is not said. Uses
    base/, graph/. */
 #include "ops/ops.h"
+#include <pons/index.h>
 
 /* ---- Scatter: updates are indices' shape + slice shape, the slice of x's rank ---- */
 
@@ -142,7 +143,7 @@ pons_array pons_scatter(pons_array x, const pons_array *indices, pons_array upda
                        node_text(indices[i]));
   }
   pons_array wide[PONS_MAX_NDIM];
-  for (int i = 0; i < count; i++) wide[i] = as_shape(indices[i], places.n, places.dims);
+  indices_alike(count, indices, places.n, places.dims, wide);
   const scatter_params params = {(int)mode, {count, at}};
   return scatter(&params, x, wide, as_dtype(updates, dtype_of(x)));
 }
@@ -206,7 +207,7 @@ const prim prim_scatter_axis = {.name = "ScatterAxis",
                                 .jvp = scatter_axis_jvp,
                                 .vmap = scatter_axis_vmap};
 
-/* Indices broadcast to x but for the axis, values to the indices. */
+/* Indices and x broadcast to each other but for the axis, values to the indices. */
 static pons_array along_axis(const char *op, int kind, pons_array x, pons_array indices, pons_array values,
                              int axis) {
   pons_array bad = operand_fault(op, 3, (pons_array[]){x, indices, values});
@@ -218,9 +219,14 @@ static pons_array along_axis(const char *op, int kind, pons_array x, pons_array 
   if (e) return node_error(e);
   if (indices->ndim != x->ndim)
     return node_fail(op, "indices %s must have as many axes as %s", node_text(indices), node_text(x));
-  shape s = node_shape(x);
+  shape thin = node_shape(x), thin_indices = node_shape(indices), s;
+  thin.dims[at] = thin_indices.dims[at] = 1;
+  if (!shape_broadcast(thin.n, thin.dims, thin_indices.n, thin_indices.dims, &s))
+    return node_fail(op, "indices %s do not fit %s along axis %d", node_text(indices), node_text(x), axis);
+  s.dims[at] = x->shape[at];
+  pons_array wide = as_shape(x, s.n, s.dims);
   s.dims[at] = indices->shape[at];
-  return scatter_axis(kind, at, x, as_shape(indices, s.n, s.dims),
+  return scatter_axis(kind, at, wide, as_shape(indices, s.n, s.dims),
                       as_shape(as_dtype(values, dtype_of(x)), s.n, s.dims));
 }
 
@@ -296,3 +302,45 @@ const prim prim_masked_scatter = {.name = "MaskedScatter",
                                   .vjp = masked_scatter_vjp,
                                   .vmap = masked_scatter_vmap,
                                   .decompose = masked_scatter_decompose};
+
+/* The value as rows for the true places, in front of which comes the batch axis of size 1. What broadcasts to the
+   rows is repeated as often as there may be true places. */
+static pons_array rows_for(const node *x, const node *mask, pons_array value) {
+  const int rest = x->ndim - mask->ndim, extra = value->ndim - rest - 1;
+  for (int i = 0; i < extra; i++)
+    if (value->shape[i] != 1)
+      return node_fail("masked_scatter", "value %s has more axes than a list of places in %s with mask %s",
+                       node_text(value), node_text(x), node_text(mask));
+  int64_t dims[PONS_MAX_NDIM + 1];
+  int n = 0;
+  dims[n++] = 1;
+  const bool listed = extra >= 0 && value->shape[extra] != 1;
+  if (listed)
+    dims[n++] = value->shape[extra];
+  else
+    for (int i = 0; i < mask->ndim; i++) dims[n++] = mask->shape[i];
+  for (int i = mask->ndim; i < x->ndim; i++) dims[n++] = x->shape[i];
+  if (n > PONS_MAX_NDIM) return node_fail("masked_scatter", "%s has too many axes", node_text(x));
+  int64_t thin[PONS_MAX_NDIM]; /* the value's own sizes at the end of those */
+  const int own = value->ndim < rest ? value->ndim : rest;
+  for (int i = 0; i < n; i++) thin[i] = i < n - own ? 1 : value->shape[value->ndim - (n - i)];
+  if (listed) thin[1] = dims[1];
+  pons_array rows = pons_reshape(as_dtype(value, dtype_of(x)), (pons_shape){n, thin});
+  return as_shape(rows, n, dims);
+}
+
+pons_array pons_masked_scatter(pons_array x, pons_array mask, pons_array value) {
+  const char *op = "masked_scatter";
+  pons_array bad = operand_fault(op, 3, (pons_array[]){x, mask, value});
+  if (bad) return bad;
+  if (mask->dtype != PONS_BOOL) return node_fail(op, "the mask is %s, not bool", node_text(mask));
+  if (mask->ndim > x->ndim || !shape_equal(mask->ndim, mask->shape, mask->ndim, x->shape))
+    return node_fail(op, "mask %s does not have the shape of the first axes of %s", node_text(mask),
+                     node_text(x));
+  int64_t thin[PONS_MAX_NDIM];
+  for (int i = 0; i < x->ndim; i++) thin[i] = i < mask->ndim ? mask->shape[i] : 1;
+  pons_array wide = as_shape(pons_reshape(mask, (pons_shape){x->ndim, thin}), x->ndim, x->shape);
+  pons_array in[3] = {pons_expand_dims(x, PONS_AXES(0)), pons_expand_dims(wide, PONS_AXES(0)),
+                      rows_for(x, mask, value)};
+  return pons_squeeze(node_make(&prim_masked_scatter, NULL, 3, in), PONS_AXES(0));
+}

@@ -199,16 +199,36 @@ const prim prim_slice_update = {
     .vjp = slice_update_vjp,
     .vmap = slice_update_vmap};
 
-pons_array pons_slice_update(pons_array x, pons_array update, pons_shape start, pons_shape stop,
-                             pons_shape steps) {
+static pons_array update_with(pons_scatter_mode mode, pons_array x, pons_array update, pons_shape start,
+                              pons_shape stop, pons_shape steps) {
   pons_array bad = operand_fault("slice_update", 2, (pons_array[]){x, update});
   if (bad) return bad;
   bounds b;
   error *e = bounds_of("slice_update", x, as_ints(start), as_ints(stop), as_ints(steps), &b);
   if (e) return node_error(e);
-  const slice_update_params params = {
-      PONS_SCATTER_NONE, {x->ndim, b.start}, {x->ndim, b.stop}, {x->ndim, b.step}};
+  const slice_update_params params = {(int)mode, {x->ndim, b.start}, {x->ndim, b.stop}, {x->ndim, b.step}};
   return slice_update(x, as_shape(as_dtype(update, dtype_of(x)), b.size.n, b.size.dims), &params);
+}
+
+pons_array pons_slice_update(pons_array x, pons_array update, pons_shape start, pons_shape stop,
+                             pons_shape steps) {
+  return update_with(PONS_SCATTER_NONE, x, update, start, stop, steps);
+}
+pons_array pons_slice_update_add(pons_array x, pons_array update, pons_shape start, pons_shape stop,
+                                 pons_shape steps) {
+  return update_with(PONS_SCATTER_SUM, x, update, start, stop, steps);
+}
+pons_array pons_slice_update_prod(pons_array x, pons_array update, pons_shape start, pons_shape stop,
+                                  pons_shape steps) {
+  return update_with(PONS_SCATTER_PROD, x, update, start, stop, steps);
+}
+pons_array pons_slice_update_max(pons_array x, pons_array update, pons_shape start, pons_shape stop,
+                                 pons_shape steps) {
+  return update_with(PONS_SCATTER_MAX, x, update, start, stop, steps);
+}
+pons_array pons_slice_update_min(pons_array x, pons_array update, pons_shape start, pons_shape stop,
+                                 pons_shape steps) {
+  return update_with(PONS_SCATTER_MIN, x, update, start, stop, steps);
 }
 
 /* ---- DynamicSlice, DynamicSliceUpdate: start is an array, one entry per axis of `axes` ---- */
@@ -316,3 +336,35 @@ const prim prim_dynamic_slice_update = {.name = "DynamicSliceUpdate",
                                         .vjp = dynamic_slice_update_vjp,
                                         .jvp = dynamic_slice_update_jvp,
                                         .vmap = dynamic_slice_update_vmap};
+
+static error *dynamic_axes(const node *x, const node *start, pons_axes axes, int64_t *room, ints *at) {
+  int count = 0;
+  error *e = axes_normal("slice", x, axes, room, &count);
+  *at = (ints){count, room};
+  if (!e && start->ndim > 1) e = fail("slice", "start has one axis at most, not %s", node_text(start));
+  return e;
+}
+
+pons_array pons_slice_dynamic(pons_array x, pons_array start, pons_axes axes, pons_shape size) {
+  pons_array bad = operand_fault("slice", 2, (pons_array[]){x, start});
+  if (bad) return bad;
+  int64_t room[PONS_MAX_NDIM];
+  dynamic_slice_params params = {.slice_size = as_ints(size)};
+  error *e = dynamic_axes(x, start, axes, room, &params.axes);
+  return e ? node_error(e) : node_make(&prim_dynamic_slice, &params, 2, (pons_array[]){x, start});
+}
+
+pons_array pons_slice_update_dynamic(pons_array x, pons_array update, pons_array start, pons_axes axes) {
+  pons_array bad = operand_fault("slice_update", 3, (pons_array[]){x, update, start});
+  if (bad) return bad;
+  int64_t room[PONS_MAX_NDIM], dims[PONS_MAX_NDIM];
+  axes_params params;
+  error *e = dynamic_axes(x, start, axes, room, &params.axes);
+  if (e) return node_error(e);
+  const int lead = x->ndim - update->ndim;
+  for (int i = 0; i < x->ndim; i++) dims[i] = i < lead ? x->shape[i] : update->shape[i - lead];
+  for (int k = 0; k < params.axes.n; k++)
+    if (room[k] < lead) dims[room[k]] = 1;
+  if (lead > 0) update = as_shape(update, x->ndim, dims);
+  return dynamic_slice_update(&params, x, as_dtype(update, dtype_of(x)), start);
+}

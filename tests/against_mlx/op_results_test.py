@@ -10,6 +10,7 @@ import numpy as np
 
 import interpreter
 import linalg_cases
+import mlx_places
 import random_cases
 from mlx_values import as_value, mx
 
@@ -252,7 +253,7 @@ def cases():
         "vecdot": lambda a, b: [mx.vecdot(a, b), mx.vecdot(a, b, axis=0)],
         "kron": lambda a, b, c: [mx.kron(a, b), mx.kron(c, a)],
     }
-    return {**named, **linalg_cases.cases(), **random_cases.cases()}
+    return {**named, **linalg_cases.cases(), **mlx_places.cases(), **random_cases.cases()}
 
 
 # Not in MLX's Python; (float64) narrowed to float32 where Pons stays wide; the same bits.
