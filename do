@@ -1,6 +1,6 @@
 #!/bin/sh
 # do: one word per chore, in front of the presets in CMakePresets.json, which work by themselves too.
-# Asks nothing. Variables: PONS_JOBS (processors used; all), PONS_FUZZ_SECONDS (per fuzzer; 60).
+# Asks nothing. Variable: PONS_JOBS (processors used; all).
 set -eu
 cd "$(dirname "$0")"
 
@@ -21,7 +21,7 @@ usage: ./do VERB
   test    all tests: optimised, under sanitizers, lint; says at the end which stage took how long
   bench   build with full optimisation and print a table of timings
   lint    check scripts and sources with the tools that are there
-  fuzz    feed the file readers with broken input (needs clang)
+  fuzz    run each fuzz target (file readers, arguments of ops) for so many seconds (60) under AddressSanitizer; needs clang
   gpu     say what there is to run on a GPU
   help    this text
 END
@@ -232,16 +232,24 @@ lint() {
   fi
 }
 
+# fuzz [SECONDS]: each target so long, from the corpus that is kept; what is found lies in build/fuzz/found.
 fuzz() {
   have clang || { say "fuzzing needs clang" >&2 && exit 1; }
   deps run
   build fuzz fuzzers
+  mkdir -p build/fuzz/found
+  failed=
   for fuzzer in build/fuzz/fuzz/*_fuzz; do
-    corpus=build/fuzz/corpus/$(basename "$fuzzer")
+    name=$(basename "$fuzzer")
+    corpus=build/fuzz/corpus/$name
     mkdir -p "$corpus"
-    say "==== $fuzzer"
-    "$fuzzer" -max_total_time="${PONS_FUZZ_SECONDS:-60}" -rss_limit_mb=2048 -print_final_stats=1 "$corpus" tests/fixtures
+    set -- -max_total_time="${seconds:-60}" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -close_fd_mask=1 \
+      -artifact_prefix="build/fuzz/found/$name-" "$corpus" "tests/fuzz/corpus/$name"
+    [ "$name" != mlxfn_fuzz ] || set -- "$@" tests/fixtures
+    say "==== $name"
+    "$fuzzer" "$@" || failed="$failed $name"
   done
+  [ -z "$failed" ] || { say "found something:$failed; see build/fuzz/found" && exit 1; }
 }
 
 bench() {
@@ -271,7 +279,7 @@ run) run "$@" ;;
 test) test_all ;;
 bench) bench "$@" ;;
 lint) lint ;;
-fuzz) fuzz ;;
+fuzz) seconds=${1:-60} && fuzz ;;
 gpu) gpu ;;
 help | -h | --help) usage ;;
 *)

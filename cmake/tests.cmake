@@ -2,7 +2,7 @@
 #   x_test.c   a cmocka program, linked with the library's insides; it knows PONS_SOURCE_DIR and PONS_BUILD_DIR
 #   x_test.sh  run by sh, x_test.py run by PONS_PYTHON; both get the paths in the environment
 # A test that ends with status 77 was skipped and says why.
-# x_fuzz.c is a libFuzzer program (preset fuzz).
+# x_fuzz.c is a libFuzzer program (preset fuzz), and a test that runs it on the files of tests/fuzz/corpus/x_fuzz.
 
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
@@ -75,18 +75,39 @@ foreach(file ${python_files})
   pons_test_settings(${name}_py ${folder})
 endforeach()
 
-if(PONS_FUZZ)
-  pons_find_files(fuzz_files *_fuzz.c)
-  add_custom_target(fuzzers)
-  foreach(file ${fuzz_files})
-    get_filename_component(name ${file} NAME_WE)
-    add_executable(${name} ${file})
-    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
-    target_compile_options(${name} PRIVATE ${warnings})
-    target_compile_definitions(${name} PRIVATE _GNU_SOURCE PONS_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-    target_link_libraries(${name} PRIVATE pons_internal)
+# Fuzz targets: with libFuzzer (PONS_FUZZ), and as tests that run each on its corpus in tests/fuzz/corpus.
+find_program(PONS_AWK awk REQUIRED)
+file(GLOB public_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/pons/*.h)
+set(fuzz_calls ${CMAKE_CURRENT_BINARY_DIR}/generated/fuzz_calls.def)
+set(fuzz_script ${PROJECT_SOURCE_DIR}/tests/fuzz/calls_from_headers.awk)
+file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/generated)
+add_custom_command(OUTPUT ${fuzz_calls}
+                   COMMAND ${PONS_AWK} -v "types_only=/(array|distributed|io)[.]h$" -f ${fuzz_script} ${public_headers} > ${fuzz_calls}
+                   DEPENDS ${fuzz_script} ${public_headers} VERBATIM)
+add_custom_target(fuzz_calls DEPENDS ${fuzz_calls})
+
+function(pons_fuzz_program target out)
+  add_executable(${target} ${ARGN})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}
+                                               ${CMAKE_CURRENT_BINARY_DIR}/generated)
+  target_compile_options(${target} PRIVATE ${warnings})
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE PONS_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${target} PRIVATE pons_internal)
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${out})
+  add_dependencies(${target} fuzz_calls)
+endfunction()
+
+pons_find_files(fuzz_files *_fuzz.c)
+add_custom_target(fuzzers)
+foreach(file ${fuzz_files})
+  get_filename_component(name ${file} NAME_WE)
+  if(PONS_FUZZ)
+    pons_fuzz_program(${name} fuzz ${file})
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY fuzz)
     add_dependencies(fuzzers ${name})
-  endforeach()
-endif()
+  endif()
+  pons_fuzz_program(${name}_replay tests ${file} tests/fuzz/replay.c)
+  add_test(NAME ${name}_replay COMMAND ${name}_replay ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name}
+           WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  pons_test_settings(${name}_replay tests/fuzz)
+endforeach()

@@ -63,6 +63,7 @@ static bool choose_quantised(tensor *t) {
   const int64_t last = shape.count ? shape.at[shape.count - 1] : 0,
                 groups = pons_ndim(t->scales) ? pons_dim(t->scales, pons_ndim(t->scales) - 1) : 0;
   const int64_t bits = groups > 0 ? last / groups : 4;
+  if (groups > INT64_MAX / GGUF_GROUP) return io_fail("save", "\"%s\": too many groups", t->name);
   if (!is_shape(t->scales, shape, groups) || last != groups * bits ||
       (t->biases && !is_shape(t->biases, shape, groups)))
     return io_fail("save", "\"%s\": scales or biases don't have a value for each group of %d weights",

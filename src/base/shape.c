@@ -53,11 +53,14 @@ bool shape_broadcast(int n, const int64_t *a, int m, const int64_t *b, shape *ou
   return shape_size_checked(out->n, out->dims, &size);
 }
 
+/* Wraps in empty arrays, whose other sizes may be any: nobody follows their strides. */
+static int64_t times(int64_t step, int64_t dim) { return (int64_t)((uint64_t)step * (uint64_t)dim); }
+
 void shape_row_major(int n, const int64_t *dims, int64_t *strides) {
   int64_t step = 1;
   for (int i = n - 1; i >= 0; i--) {
     strides[i] = step;
-    if (dims[i] > 1) step *= dims[i];
+    if (dims[i] > 1) step = times(step, dims[i]);
   }
 }
 
@@ -68,7 +71,7 @@ bool shape_is_row_major(int n, const int64_t *dims, const int64_t *strides) {
     if (dims[i] == 0) return true; /* no element: any strides will do */
     if (dims[i] == 1) continue;
     if (strides[i] != step) fits = false;
-    step *= dims[i];
+    step = times(step, dims[i]);
   }
   return fits;
 }

@@ -106,7 +106,8 @@ static error *run_step(const plan *p, workspace *w, run_input *in, const plan_st
   operand *o = w->operands;
   for (int i = 0; i < s->n_in + s->n_out; i++) {
     o[i] = s->operands[i];
-    o[i].data = (char *)w->base[s->memories[i]] + s->offsets[i];
+    char *base = w->base[s->memories[i]]; /* NULL: nothing but empty arrays */
+    o[i].data = base ? base + s->offsets[i] : NULL;
   }
   return launch_step(s, o);
 }

@@ -135,5 +135,35 @@ has out "MLX 0.26.5"
 expect 1 convert "$fixtures/mlp.mlxfn" "$work/old.mlxfn" --release 7
 has err "not for '7'"
 
+# ---- files of arrays: two metadata entries ("a" = uint32 7, "b" = ["x", "yz"]), one tensor "w" of two int8
+zeros7='\000\000\000\000\000\000\000'
+length() { printf "\\$(printf '%03o' "$1")$zeros7"; }
+four() { printf "\\$(printf '%03o' "$1")\000\000\000"; }
+{
+  printf 'GGUF' && four 3 && length 1 && length 2
+  length 1 && printf 'a' && four 4 && four 7
+  length 1 && printf 'b' && four 9 && four 8 && length 2 && length 1 && printf 'x' && length 2 && printf 'yz'
+  length 1 && printf 'w' && four 1 && length 2 && four 24 && length 0
+  head -c 10 /dev/zero && printf '\001\376' && head -c 30 /dev/zero
+} >"$work/small.gguf"
+expect 0 show "$work/small.gguf"
+has out 'a: uint32 7'
+has out 'b: texts ["x", "yz"]'
+has out 'w  int8 (2)'
+has out '1 arrays of 2 bytes, 2 metadata entries'
+expect 0 show "$work/small.gguf" --json
+has out '"type":	"uint32"'
+expect 1 convert "$work/small.gguf" "$work/small.npz"
+has err '.npz files hold no metadata, and there is "a"'
+expect 0 convert "$work/small.gguf" "$work/small.npz" --no-metadata
+expect 0 convert "$work/small.npz" "$work/again.gguf"
+expect 0 show "$work/again.gguf"
+has out 'w  int8 (2)'
+expect 0 convert "$work/small.gguf" "$work/again.gguf"
+expect 0 show "$work/again.gguf"
+has out 'b: texts ["x", "yz"]'
+expect 1 show "$work/short.gguf"
+has err "No such file"
+
 [ $failures -eq 0 ] && echo "the command behaves"
 exit $((failures > 0))

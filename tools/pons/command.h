@@ -73,7 +73,7 @@ typedef struct arguments {
   pons_named *files;
   int n_files;
 } arguments;
-/* Arrays from .npy and .npz files, as positional and keyword inputs of `file`. */
+/* Arrays from files, as positional and keyword inputs of `file`. */
 bool arguments_load(const invocation *v, pons_imported file, word_list paths, arguments *out);
 void arguments_free(arguments *a);
 /* Calls and computes. *out: kept arrays (results_free). The number of them, or -1 and the library's error. */
@@ -91,6 +91,12 @@ typedef struct difference {
   const char *reason; /* shapes or dtypes differ: how; else NULL */
 } difference;
 difference compare_arrays(pons_array got, pons_array want, double rtol, double atol);
+
+/* ---- files of arrays (arrays.c): what show and convert do with them ---- */
+
+bool is_function_file(const char *path); /* else it is taken for one of arrays */
+int show_arrays(const invocation *v);
+int convert_arrays(const invocation *v);
 
 /* ---- files (manifest.c) ---- */
 

@@ -1,5 +1,5 @@
-/* convert.c: `pons convert`: a file written again for another MLX release or device. Every signature of the
-   file is traced on inputs of its own shapes. */
+/* convert.c: `pons convert`: a .mlxfn file written again for another MLX release or device, or arrays in
+   another format. Every signature of a .mlxfn file is traced on inputs of its own shapes. */
 #include "command.h"
 #include <pons/ops.h>
 #include <stdio.h>
@@ -86,6 +86,7 @@ static bool write_all(const invocation *v, pons_imported file, const cJSON *show
 }
 
 static int convert(const invocation *v) {
+  if (!is_function_file(v->words[0])) return convert_arrays(v);
   pons_imported file = pons_import_function(v->words[0]);
   if (!file) return complain(v, "%s: %s", v->words[0], pons_error());
   char *text = pons_imported_show(file, "json");
@@ -101,15 +102,20 @@ static int convert(const invocation *v) {
 
 const command command_convert = {
     .name = "convert",
-    .arguments = "FILE.mlxfn NEW.mlxfn [--release R] [--gpu] [--no-metadata]",
-    .summary = "Writes a .mlxfn file again, for another MLX release or device.",
-    .help = "MLX reads only files of its own release and few around it. What the release or a CPU lacks is "
-            "written as\n"
-            "simpler operations.\n",
+    .arguments = "FILE NEW [--release R] [--gpu] [--no-metadata]",
+    .summary = "Writes a .mlxfn file again, for another MLX release or device; or arrays in another format.",
+    .help =
+        "MLX reads only files of its own release and few around it. What the release or a CPU lacks is "
+        "written as\n"
+        "simpler operations.\n"
+        "Arrays are read from .npy, .npz, .safetensors and .gguf and written as the ending of NEW says. What "
+        "it "
+        "can't\n"
+        "hold is an error.\n",
     .least = 2,
     .most = 2,
     .options = {{"--release", "R", "MLX release, 0.22.0 to 0.32.4 (the newest)"},
                 {"--gpu", NULL, "nodes are marked for a GPU, and fused ones stay whole"},
-                {"--no-metadata", NULL, "leave metadata out, which releases before 0.32.1 can't hold"}},
+                {"--no-metadata", NULL, "leave metadata out, which some releases and formats can't hold"}},
     .run = convert,
 };

@@ -1,0 +1,4 @@
+/* npz_fuzz.c: any bytes are an .npz file or an error. */
+#include "load_fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) { return read_as("npz", bytes, count); }

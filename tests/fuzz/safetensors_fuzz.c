@@ -1,0 +1,6 @@
+/* safetensors_fuzz.c: any bytes are an .safetensors file or an error. */
+#include "load_fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
+  return read_as("safetensors", bytes, count);
+}
