@@ -17,15 +17,18 @@ pons_array pons_repeat(pons_array x, int repeats, int axis) {
   if (repeats < 0) return pons_fail("repeat", "%d times", repeats);
   if (axis == PONS_FLAT) return pons_repeat(pons_flatten(x, 0, -1), repeats, 0);
   const int n = pons_ndim(x), at = axis < 0 ? axis + n : axis;
+  if (pons_error_of(x)) return pons_expand_dims(x, PONS_AXES(0)); /* hands the error on */
   if (pons_dim(x, axis) < 0 || n == PONS_MAX_NDIM)
-    return pons_expand_dims(x, PONS_AXES(axis < 0 ? axis - 1 : axis + 1));
+    return pons_fail("repeat", "axis %d is out of range for %d axes, of which there may be %d in all", axis,
+                     n, PONS_MAX_NDIM - 1);
   int64_t wide[PONS_MAX_NDIM], dims[PONS_MAX_NDIM];
   for (int i = 0; i < n; i++) {
     dims[i] = pons_dim(x, i);
     wide[i + (i > at)] = dims[i];
   }
   wide[at + 1] = repeats;
-  dims[at] *= repeats;
+  dims[at] =
+      repeats && dims[at] > INT64_MAX / repeats ? INT64_MAX : dims[at] * repeats; /* then it is refused */
   pons_array y = pons_broadcast_to(pons_expand_dims(x, PONS_AXES(at + 1)), (pons_shape){n + 1, wide});
   return pons_reshape(y, (pons_shape){n, dims});
 }
