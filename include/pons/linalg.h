@@ -14,8 +14,14 @@ extern "C" {
 
 /* Which norm: PONS_ORD(p) of a number (INFINITY and -INFINITY too), PONS_ORD_FRO, PONS_ORD_NUC. Left out: the
    2-norm of a vector, the Frobenius norm of a matrix. */
+typedef enum pons_ord_kind {
+  PONS_ORD_KIND_DEFAULT,
+  PONS_ORD_KIND_NUMBER,
+  PONS_ORD_KIND_FRO,
+  PONS_ORD_KIND_NUC
+} pons_ord_kind;
 typedef struct pons_ord {
-  enum { PONS_ORD_KIND_DEFAULT, PONS_ORD_KIND_NUMBER, PONS_ORD_KIND_FRO, PONS_ORD_KIND_NUC } kind;
+  pons_ord_kind kind;
   double p;
 } pons_ord;
 #define PONS_ORD(p) ((pons_ord){PONS_ORD_KIND_NUMBER, (p)})

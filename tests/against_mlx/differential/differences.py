@@ -31,6 +31,10 @@ def float64(case):
     return "float64" in case.dtypes()
 
 
+def narrow_or_whole(case):
+    return case.arguments[0].dtype not in ("float32", "float64")
+
+
 def wide_shift(case):
     """Where the second operand is no count of bits of the result's dtype."""
     bits = 8 * case.want[0].bits.dtype.itemsize
@@ -55,6 +59,13 @@ def half_with_nan(case):
 LIST = [
     Difference("elementwise", "exp sin cos sigmoid erf erfinv logaddexp", "value", float64,
                "MLX computes them in float32, whatever the dtype"),
+    Difference("linalg", "linalg_inv", "only MLX refuses", lambda case: case.arguments[0].dtype == "complex64",
+               "Pons inverts complex matrices"),
+    Difference("linalg", "linalg_solve linalg_solve_triangular", "only MLX refuses", narrow_or_whole,
+               "MLX widens the right-hand side, but not the matrix, to the dtype that it has accepted"),
+    Difference("linalg", "linalg_det", "value", float64, "MLX computes small determinants in float32"),
+    Difference("linalg", "linalg_det", "only MLX refuses", narrow_or_whole,
+               "MLX takes float16 up to 3 by 3, by another method"),
     Difference("elementwise", "left_shift right_shift", "value", wide_shift,
                "C leaves a shift by a negative count, or by all bits and more, open; MLX gives what its vector unit makes of it"),
     Difference("reduce", "logsumexp softmax", "value", float64, "MLX computes them in float32, whatever the dtype"),
