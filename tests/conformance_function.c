@@ -125,6 +125,12 @@ CASE(categorical_forms) {
   out[2] = pons_random_categorical(in[1], -1, in[0], .shape = PONS_SHAPE(5, 3));
   out[3] = pons_random_categorical(in[1], 0, in[0], .shape = PONS_SHAPE(2, 5, 4));
 }
+CASE(categorical_of_one) { /* one row: by its running sum */
+  out[0] = pons_random_categorical(in[1], 1, in[0]);
+  out[1] = pons_random_categorical(in[1], -1, in[0], .num_samples = 5);
+  out[2] = pons_random_categorical(in[2], 0, in[0], .shape = PONS_SHAPE(2, 3));
+  out[3] = pons_random_categorical(in[2], 0, in[0]);
+}
 CASE(permutation) { out[0] = pons_random_permutation(9, in[0]); }
 CASE(permutation_of) {
   out[0] = pons_random_permutation_of(in[1], 0, in[0]);
@@ -178,6 +184,13 @@ const conformance_case *random_cases(int *count) {
        2,
        4,
        {KEY, INPUT(PLAIN, 2, 3, 4)}},
+      {"random: categorical, of one row",
+       categorical_of_one,
+       TYPES_ONE,
+       false,
+       3,
+       4,
+       {KEY, INPUT(PLAIN, 2, 1, 4), INPUT(PLAIN, 1, 5)}},
       {"random: permutation of slices", permutation_of, TYPES_ANY, false, 2, 2, {KEY, INPUT(PLAIN, 2, 3, 4)}},
       {"random: permutation", permutation, TYPES_ONE, false, 1, 1, {KEY}},
   };

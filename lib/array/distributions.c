@@ -167,42 +167,60 @@ pons_array pons_random_gumbel(pons_shape shape, pons_dtype dtype, pons_array key
   return pons_negative(pons_log(pons_negative(pons_log(unit_uniform(shape, dtype, key)))));
 }
 
+/* ---- categorical ---- */
+
+/* The shape of the result. NULL, or an error. */
+static pons_array shape_of_draws(const struct pons_categorical_args *args, int axis, sizes *out) {
+  const char *op = "random_categorical";
+  const pons_shape own = pons_shape_of(args->logits);
+  sizes rows = {0};
+  for (int i = 0; i < own.count; i++)
+    if (i != axis) rows.at[rows.count++] = own.at[i];
+  *out = rows;
+  if (args->num_samples && args->shape.at)
+    return pons_fail(op, "either a shape or a number of samples, not both");
+  if (args->num_samples) out->at[out->count++] = args->num_samples;
+  if (!args->shape.at) return NULL;
+  bool fits = join_shapes(out, args->shape) && out->count == args->shape.count && out->count < PONS_MAX_NDIM;
+  for (int i = 0; fits && i < out->count; i++) fits = out->at[i] == args->shape.at[i];
+  return fits ? NULL : pons_fail(op, "the logits' rows do not broadcast to the shape asked for");
+}
+
+/* One distribution for all draws: where in the running sum of the probabilities each of them falls. */
+static pons_array draws_of_one(pons_array logits, const sizes *drawn, pons_array key) {
+  pons_array x = pons_flatten(logits, 0, -1);
+  if (pons_dtype_of(x) != PONS_FLOAT64) x = pons_astype(x, PONS_FLOAT32);
+  pons_array most = pons_max(x), endless = pons_isinf(most), weights = pons_exp(pons_subtract(x, most));
+  weights = pons_where(endless, pons_astype(pons_equal(x, most), pons_dtype_of(x)), weights);
+  pons_array before = pons_cumsum(weights, 0, .exclusive = true);
+  pons_array u = pons_random_uniform(NULL, NULL, shape_of(drawn), PONS_FLOAT32, key);
+  pons_array at = pons_multiply(pons_astype(u, pons_dtype_of(x)), pons_sum(weights));
+  return pons_subtract(pons_searchsorted(before, at, true), pons_scalar(1, PONS_UINT32));
+}
+
 /* Gumbel noise on the logits makes the greatest one a draw (Gumbel 1954). With a shape, its axes are matched with
    those of the logits from the last one on. */
 pons_array pons_random_categorical_with(struct pons_categorical_args args) {
-  const char *op = "random_categorical";
   int axis;
-  pons_array x = args.logits, bad = fault_of(op, x);
-  if (!bad) bad = axis_fault(op, x, args.axis, &axis);
+  pons_array x = args.logits, bad = fault_of("random_categorical", x);
+  sizes drawn;
+  if (!bad) bad = axis_fault("random_categorical", x, args.axis, &axis);
+  if (!bad) bad = shape_of_draws(&args, axis, &drawn);
   if (bad) return bad;
-  const int n = pons_ndim(x);
-  const pons_shape own = pons_shape_of(x);
-  sizes noise = {0};
-  if (args.num_samples && args.shape.at)
-    return pons_fail(op, "either a shape or a number of samples, not both");
-  if (args.shape.at) {
-    sizes rows = {0}, joined = {0};
-    for (int i = 0; i < n; i++)
-      if (i != axis) rows.at[rows.count++] = own.at[i];
-    const bool fits = join_shapes(&joined, args.shape) && join_shapes(&joined, shape_of(&rows));
-    bool same = fits && joined.count == args.shape.count && joined.count < PONS_MAX_NDIM;
-    for (int i = 0; same && i < joined.count; i++) same = joined.at[i] == args.shape.at[i];
-    if (!same) return pons_fail(op, "the logits' rows do not broadcast to the shape asked for");
-    const int at = joined.count - (n - 1 - axis);
-    for (int i = 0; i <= joined.count; i++)
-      noise.at[i] = i == at ? own.at[axis] : joined.at[i < at ? i : i - 1];
-    noise.count = joined.count + 1;
-    axis = at;
-  } else {
-    join_shapes(&noise, own);
-    if (args.num_samples) {
-      if (n == PONS_MAX_NDIM) return pons_fail(op, "the result would have too many axes");
-      noise.at[noise.count++] = args.num_samples;
-      x = pons_expand_dims(x, PONS_AXES(-1));
-    }
-  }
+  const int64_t outcomes = pons_dim(x, axis);
+  if (pons_size(x) == outcomes && drawn.count > 0) return draws_of_one(x, &drawn, args.key);
+  if (drawn.count == PONS_MAX_NDIM)
+    return pons_fail("random_categorical", "the result would have too many axes");
+  if (args.num_samples)
+    x = pons_expand_dims(x, PONS_AXES(-1));
+  else
+    axis += drawn.count + 1 - pons_ndim(x);
+  sizes noise = {.count = drawn.count + 1};
+  for (int i = 0; i < noise.count; i++) noise.at[i] = i == axis ? outcomes : drawn.at[i < axis ? i : i - 1];
   return pons_argmax(pons_add(pons_random_gumbel(shape_of(&noise), PONS_FLOAT32, args.key), x), axis, false);
 }
+
+/* ---- permutations ---- */
 
 pons_array pons_random_permutation(int64_t n, pons_array key) {
   if (n < 0) return pons_fail("random_permutation", "of %lld elements", (long long)n);

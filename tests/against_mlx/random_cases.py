@@ -36,6 +36,8 @@ def cases():
         "random-categorical": lambda k, x: r.categorical(x, 1, key=k),
         "random-categorical-several-per-row": lambda k, x: [r.categorical(x, 1, num_samples=4, key=k), r.categorical(x, 0, num_samples=5, key=k),
                                                             r.categorical(x, -1, (5, 3), key=k), r.categorical(x, 0, (2, 5, 4), key=k)],
+        "random-categorical-of-one-row": lambda k, x, y: [r.categorical(x, 1, key=k), r.categorical(x, -1, num_samples=5, key=k),
+                                                          r.categorical(y, 0, (2, 3), key=k), r.categorical(y, 0, key=k)],
         "random-permutation-of-slices": lambda k, x: [r.permutation(x, 0, key=k), r.permutation(x, -1, key=k)],
         "random-permutation": lambda k: r.permutation(9, key=k),
     }
