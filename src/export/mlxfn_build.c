@@ -95,29 +95,30 @@ static int64_t *result_types(const signature *s, const file_entry *e, int *count
 }
 
 /* The state of `e` as the record's struct; *results (mem_free it) is what it needs for the results' types.
-   False: the record has a field that the layout hasn't, or no memory. */
-static bool set_params(const signature *s, const file_entry *e, const prim *p, params_room *room,
-                       int64_t **results) {
+   NULL, or why it can't be: no record, one with a field that the layout hasn't, or no memory. */
+static const char *set_params(const signature *s, const file_entry *e, const prim *p, params_room *room,
+                              int64_t **results) {
+  static const char missing[] = "this version of Pons has no such primitive";
   memset(room, 0, sizeof *room);
-  if (p->params_size > PARAMS_MOST) return false;
+  if (!p || p->params_size > PARAMS_MOST) return missing;
   for (const field *f = p->fields; f->name; f++) {
     char *at = room->bytes + f->offset;
     const file_state *v = state_named(e, f->name);
     if (f->type == FIELD_RESULTS) {
       int count = 0;
-      if (!(*results = result_types(s, e, &count))) return false;
+      if (!(*results = result_types(s, e, &count))) return "out of memory";
       *(ints *)at = (ints){count, *results};
     } else if (v && !f->unstored) {
-      if (!set_field(at, f, v)) return false;
+      if (!set_field(at, f, v)) return missing;
     } else if (f->type == FIELD_DTYPE) {
       *(pons_dtype *)at = s->values[e->out[0]].dtype;
     } else if (f->unstored && f->type == FIELD_INT) {
       *(int *)at = e->n_out; /* how many results */
     } else {
-      return false;
+      return missing;
     }
   }
-  return true;
+  return NULL;
 }
 
 /* An error at this entry, with what `failed` carries if it does. When the thread was `clean` before, this is
@@ -197,10 +198,10 @@ static bool build_operation(const mlxfn *f, const signature *s, const file_entry
   if (!e->prim && checking) return stand_in(s, e, values);
   params_room room;
   int64_t *results = NULL;
-  const bool known = e->prim && set_params(s, e, e->prim, &room, &results);
-  if (!known) blame(e, clean, NULL, "this version of Pons has no such primitive");
-  const void *params = known && e->prim->params_size ? room.bytes : NULL;
-  bool fine = known && make_results(f, e, params, in, out, clean);
+  const char *why = set_params(s, e, e->prim, &room, &results);
+  if (why) blame(e, clean, NULL, why);
+  const void *params = !why && e->prim->params_size ? room.bytes : NULL;
+  bool fine = !why && make_results(f, e, params, in, out, clean);
   mem_free(results);
   for (int32_t i = 0; fine && i < e->n_out; i++) {
     if (e->prim->row == ROW_abs + 1 && s->values[e->out[i]].dtype == PONS_COMPLEX64) /* so it is in MLX */
