@@ -71,8 +71,7 @@ const prim prim_rms_norm = {.name = "RMSNorm",
 pons_array pons_fast_rms_norm(pons_array x, pons_array weight, float eps) {
   pons_array in[2] = {x, weight}, bad = operand_fault("rms_norm", weight ? 2 : 1, in);
   if (bad) return bad;
-  if (!dtype_is_inexact(dtype_of(x)))
-    return node_fail("rms_norm", "not defined for %s", pons_dtype_name(dtype_of(x)));
+  if (weight && weight->ndim != 1) return node_fail("rms_norm", "the weight %s is no vector", node_text(weight));
   const pons_dtype dtype = weight ? pons_promote(dtype_of(x), dtype_of(weight)) : dtype_of(x);
   in[0] = as_dtype(x, dtype);
   in[1] = weight ? as_dtype(weight, dtype) : pons_scalar(1, dtype);
@@ -114,11 +113,12 @@ pons_array pons_fast_layer_norm(pons_array x, pons_array weight, pons_array bias
     pons_array bad = i == 0 || in[i] ? operand_fault("layer_norm", 1, in + i) : NULL;
     if (bad) return bad;
   }
-  if (!dtype_is_inexact(dtype_of(x)))
-    return node_fail("layer_norm", "not defined for %s", pons_dtype_name(dtype_of(x)));
+  for (int i = 1; i < 3; i++)
+    if (in[i] && in[i]->ndim != 1)
+      return node_fail("layer_norm", "the %s %s is no vector", i == 1 ? "weight" : "bias", node_text(in[i]));
   pons_dtype dtype = dtype_of(x);
   if (weight) dtype = pons_promote(dtype, dtype_of(weight));
-  if (bias) dtype = pons_promote(dtype, dtype_of(bias));
+  if (weight && bias) dtype = pons_promote(dtype, dtype_of(bias)); /* as MLX: a bias alone gives way */
   for (int i = 0; i < 3; i++) in[i] = in[i] ? as_dtype(in[i], dtype) : pons_scalar(i == 1, dtype);
   const norm_params params = {eps};
   return node_make(&prim_layer_norm, &params, 3, in);

@@ -56,6 +56,12 @@ def half_with_nan(case):
     return x.dtype in ("float16", "bfloat16") and np.isnan(x.wide()).any()
 
 
+def reduces_nothing(case):
+    x, axes = case.arguments[:2]
+    axes = range(x.ndim) if axes is None else [axes] if isinstance(axes, int) else axes
+    return all(x.shape[k] == 1 for k in axes)
+
+
 LIST = [
     Difference("elementwise", "exp sin cos sigmoid erf erfinv logaddexp", "value", float64,
                "MLX computes them in float32, whatever the dtype"),
@@ -79,6 +85,12 @@ LIST = [
                "MLX doesn't look at the axis where there is one array"),
     Difference("shape", "as_strided", "only MLX refuses", lambda case: case.arguments[0].layout[0] != "plain",
                "MLX can't make some views row-major"),
+    Difference("array", "logcumsumexp", "value", float64, "MLX computes them in float32, whatever the dtype"),
+    Difference("array", "nan_to_num", "only MLX refuses", float64, "MLX has none of float64"),
+    Difference("array", "full_like", "only Pons refuses", lambda case: "broadcast" in case.got.text,
+               "MLX broadcasts x's shape too: the result has another shape than x"),
+    Difference("array", "minmax", "vjp: value", reduces_nothing,
+               "both results are the operand itself, and MLX's vjp takes the cotangent of one alone"),
     Difference("product", "conv*", "only Pons refuses", lambda case: "reaches over" in case.got.text,
                "MLX rounds the number of places towards 0 and reads what lies behind the signal"),
     Difference("fast", "*", "value", float64, "MLX computes them in float32, whatever the dtype"),
