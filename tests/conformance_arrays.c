@@ -211,9 +211,9 @@ CASE(kron) {
 }
 
 static const conformance_case cases[] = {
-    {"atleast", atleast, TYPES_ANY, true, 1, 3, {INPUT(STRIDED, 1, 3)}},
-    {"atleast: a scalar", atleast, TYPES_ANY, true, 1, 3, {INPUT(PLAIN, 0, 0)}},
-    {"atleast: a matrix", atleast, TYPES_ANY, true, 1, 3, {INPUT(TRANSPOSED, 2, 2, 3)}},
+    {"atleast_1d, atleast_2d, atleast_3d", atleast, TYPES_ANY, true, 1, 3, {INPUT(STRIDED, 1, 3)}},
+    {"atleast_1d, atleast_2d, atleast_3d: a scalar", atleast, TYPES_ANY, true, 1, 3, {INPUT(PLAIN, 0, 0)}},
+    {"atleast_1d, atleast_2d, atleast_3d: a matrix", atleast, TYPES_ANY, true, 1, 3, {INPUT(TRANSPOSED, 2, 2, 3)}},
     {"broadcast_arrays",
      broadcast_arrays,
      TYPES_ANY,

@@ -111,3 +111,17 @@ void conformance_inputs(const conformance_case *c, pons_dtype d, uint64_t seed, 
   for (int i = 0; i < c->n_in; i++)
     in[i] = laid_out(&c->in[i], c->in[i].dtype == CASE_TYPE ? d : c->in[i].dtype, &state);
 }
+
+bool conformance_has_derivatives(const conformance_case *c) {
+  if (!c->smooth || !conformance_takes(c, PONS_FLOAT64)) return false;
+  bool varied = false;
+  for (int i = 0; i < c->n_in; i++) varied |= c->in[i].dtype == CASE_TYPE;
+  if (!varied) return false;
+  const pons_scope scope = pons_scope_open();
+  pons_array in[CASE_MAX_INPUTS], out[CASE_MAX_OUTPUTS];
+  conformance_inputs(c, PONS_FLOAT64, 1, in);
+  c->build(in, out);
+  for (int k = 0; k < c->n_out; k++) varied &= pons_dtype_of(out[k]) == PONS_FLOAT64;
+  pons_scope_close(scope);
+  return varied;
+}

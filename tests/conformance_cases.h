@@ -36,7 +36,9 @@ typedef struct case_input {
 } case_input;
 
 typedef struct conformance_case {
-  const char *name; /* "sum: axes 0 and 2" */
+  /* the ops it is about, without pons_, and what is special: "sum: axes 0 and 2", "cummax, cummin". What
+     docs/coverage.md says of an op follows from the cases that name it. */
+  const char *name;
   void (*build)(const pons_array *in, pons_array *out);
   unsigned types; /* bit per dtype for CASE_TYPE; 1 << PONS_FLOAT32 where no input is of it */
   bool
@@ -51,6 +53,10 @@ const conformance_case *conformance_at(int i);
 static inline bool conformance_takes(const conformance_case *c, pons_dtype d) { return c->types >> d & 1; }
 /* Fills in[0 .. n_in) with values that follow from the seed. */
 void conformance_inputs(const conformance_case *c, pons_dtype d, uint64_t seed, pons_array *in);
+
+/* Do the tests hold its derivatives against differences? It is smooth, has an input of float64 and gives
+   nothing else. */
+bool conformance_has_derivatives(const conformance_case *c);
 
 /* ---- for the families' files ---- */
 

@@ -93,7 +93,7 @@ static const conformance_case mixtures[] = {
      2,
      1,
      {INPUT(PLAIN, 3, 2, 1, 3), INPUT(REPEATED, 2, 4, 1)}},
-    {"add and less: with int32",
+    {"add, less: with int32",
      mixed_dtypes,
      TYPES_ANY,
      false,

@@ -12,18 +12,10 @@ static void build(void *payload, const pons_array *in, int n_in, pons_array *out
 
 /* False: nothing of it has a gradient. */
 static bool subject_of(const conformance_case *c, subject *s) {
-  if (!c->smooth || !conformance_takes(c, PONS_FLOAT64)) return false;
+  if (!conformance_has_derivatives(c)) return false;
   *s = (subject){.name = c->name, .n_in = c->n_in, .n_out = c->n_out};
   conformance_inputs(c, PONS_FLOAT64, (uint64_t)draw(&seed, 0, 1e9), s->in);
-  bool varied = false;
-  for (int i = 0; i < c->n_in; i++) {
-    s->fixed[i] = c->in[i].dtype != CASE_TYPE;
-    varied |= !s->fixed[i];
-  }
-  pons_array out[CASE_MAX_OUTPUTS];
-  c->build(s->in, out);
-  for (int k = 0; k < c->n_out; k++) varied &= pons_dtype_of(out[k]) == PONS_FLOAT64;
-  if (!varied) return false;
+  for (int i = 0; i < c->n_in; i++) s->fixed[i] = c->in[i].dtype != CASE_TYPE;
   s->f = pons_function_new(build, c->n_out, (void *)c, NULL);
   return true;
 }

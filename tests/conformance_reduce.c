@@ -84,7 +84,7 @@ static const conformance_case cases[] = {
     {"max: all", max_all, TYPES_REAL, true, 1, 1, {INPUT(PLAIN, 2, 4, 3)}},
     {"min", min, TYPES_REAL, true, 1, 1, {INPUT(STRIDED, 2, 3, 5)}},
     {"all, any", all_any, TYPES_REAL, false, 1, 3, {INPUT(TRANSPOSED, 2, 3, 4)}},
-    {"reductions: empty", empty, TYPES_REAL, false, 1, 4, {INPUT(PLAIN, 2, 3, 0)}},
+    {"sum, prod, all, max: empty", empty, TYPES_REAL, false, 1, 4, {INPUT(PLAIN, 2, 3, 0)}},
     {"mean", mean, TYPES_ANY, true, 1, 1, {INPUT(TRANSPOSED, 3, 2, 3, 4)}},
     {"variance", variance, TYPES_REAL, true, 1, 2, {INPUT(PLAIN, 2, 3, 4)}},
     {"std", deviation, TYPES_REAL, true, 1, 1, {INPUT(TRANSPOSED, 2, 3, 4)}},

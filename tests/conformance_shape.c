@@ -76,7 +76,7 @@ CASE(pad_zero) { out[0] = pons_pad(in[0], PONS_SHAPE(0, 2), PONS_SHAPE(0, 0), NU
 
 static const conformance_case cases[] = {
     {"full", full, TYPES_ANY, true, 1, 1, {INPUT(TRANSPOSED, 2, 2, 3)}},
-    {"zeros, ones, full of nothing", constants, TYPES_ONE, false, 0, 3, {{0}}},
+    {"zeros, ones, full: of nothing", constants, TYPES_ONE, false, 0, 3, {{0}}},
     {"zeros_like, ones_like", likes, TYPES_ANY, false, 1, 2, {INPUT(PLAIN, 2, 2, 3)}},
     {"arange", arange, TYPES_ONE, false, 0, 3, {{0}}},
     {"linspace", linspace, TYPES_ONE, false, 0, 2, {{0}}},

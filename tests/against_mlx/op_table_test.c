@@ -1,6 +1,6 @@
 /* op_table_test.c: every conformance case, in all its dtypes, written to a .mlxfn file with its inputs and
    results beside it and a manifest over all. op_table_values_test.py runs the files through the interpreter
-   and MLX.
+   and MLX; coverage_test.py reads what the manifest says of each case.
 
    usage: op_table_test [FOLDER] */
 #include "conformance_cases.h"
@@ -58,6 +58,35 @@ static bool add_call(pons_named data, cJSON *calls, int k, const call *v) {
   return fine;
 }
 
+/* Is there a derivative to speak of? An operand and a result that vary evenly, and not zero everywhere. */
+static bool differentiable(const conformance_case *c) {
+  static const pons_dtype inexact[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_COMPLEX64};
+  bool found = conformance_has_derivatives(c);
+  for (int t = 0; !found && t < 3; t++) {
+    if (!conformance_takes(c, inexact[t])) continue;
+    const pons_scope scope = pons_scope_open();
+    pons_array in[CASE_MAX_INPUTS], out[CASE_MAX_OUTPUTS], grads[CASE_MAX_INPUTS], ones[CASE_MAX_OUTPUTS];
+    conformance_inputs(c, inexact[t], 1, in);
+    c->build(in, out);
+    for (int k = 0; k < c->n_out; k++) ones[k] = pons_ones_like(out[k]);
+    pons_function f = pons_function_new(build, c->n_out, (void *)(uintptr_t)c, NULL);
+    bool varies = false;
+    for (int k = 0; k < c->n_out; k++) {
+      const pons_dtype d = pons_dtype_of(out[k]);
+      varies |= d == PONS_COMPLEX64 || (d >= PONS_FLOAT16 && d <= PONS_BFLOAT16);
+    }
+    const bool fine = varies && pons_vjp(f, in, c->n_in, ones, c->n_out, out, grads);
+    found = varies && !fine;
+    for (int i = 0; fine && !found && i < c->n_in; i++)
+      if (c->in[i].dtype == CASE_TYPE)
+        found = pons_item(pons_any(pons_not_equal(grads[i], pons_zeros_like(grads[i])))) != 0;
+    pons_function_release(f);
+    pons_clear_error();
+    pons_scope_close(scope);
+  }
+  return found;
+}
+
 /* Writes NAME.mlxfn, with a signature per dtype, and NAME.npz; an entry of the manifest. */
 static bool write_case(const char *folder, int number, const conformance_case *c, cJSON *manifest) {
   char name[100], path[600];
@@ -84,6 +113,10 @@ static bool write_case(const char *folder, int number, const conformance_case *c
   snprintf(path, sizeof path, "%s/%s.npz", folder, name);
   fine = fine && pons_save(path, data);
   cJSON_AddStringToObject(entry, "name", name);
+  cJSON_AddStringToObject(entry, "case", c->name);
+  cJSON_AddBoolToObject(entry, "differentiable", differentiable(c));
+  cJSON_AddBoolToObject(entry, "derivatives", conformance_has_derivatives(c));
+  cJSON_AddBoolToObject(entry, "batches", c->n_in > 0);
   snprintf(path, sizeof path, "%s.mlxfn", name);
   cJSON_AddStringToObject(entry, "file", path);
   snprintf(path, sizeof path, "%s.npz", name);

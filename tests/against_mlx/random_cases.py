@@ -12,7 +12,7 @@ def cases():
         return [r.multivariate_normal(mean, cov, key=k), r.multivariate_normal(mean, cov, (4, 2), key=k)]
 
     return {
-        "random-keys": lambda k: [r.split(k, 3), r.key(0x123456789ABCDEF0)],
+        "random-key-random-split": lambda k: [r.split(k, 3), r.key(0x123456789ABCDEF0)],
         "random-uniform": lambda k: [r.uniform(-1, 2, (3, 4), key=k), r.uniform(shape=(5,), dtype=f16, key=k),
                                      r.uniform(shape=(5,), dtype=b16, key=k)],
         "random-uniform-between-arrays": lambda k, x: [r.uniform(x, x + 1, (2, 3), key=k), r.uniform(x, x + 1, (2, 3), f16, key=k)],
@@ -23,7 +23,7 @@ def cases():
         "random-multivariate-normal": multivariate,
         "random-laplace": lambda k: [r.laplace((3, 4), key=k), r.laplace((5,), loc=-1, scale=2.5, key=k),
                                      r.laplace((5,), f16, loc=0.1, scale=3, key=k), r.laplace((5,), b16, key=k)],
-        "random-float64": lambda k: [r.normal((4,), f64, loc=1, scale=2, key=k), r.laplace((5,), f64, key=k)],
+        "random-normal-random-laplace-float64": lambda k: [r.normal((4,), f64, loc=1, scale=2, key=k), r.laplace((5,), f64, key=k)],
         "random-bernoulli": lambda k: r.bernoulli(0.3, (20,), key=k),
         "random-bernoulli-of-an-array": lambda k, p: [r.bernoulli(p, key=k), r.bernoulli(p, (4, 3), key=k)],
         "random-randint": lambda k: [r.randint(-3, 9, (20,), key=k), r.randint(0, 200, (20,), mx.uint8, key=k),
@@ -38,6 +38,6 @@ def cases():
                                                             r.categorical(x, -1, (5, 3), key=k), r.categorical(x, 0, (2, 5, 4), key=k)],
         "random-categorical-of-one-row": lambda k, x, y: [r.categorical(x, 1, key=k), r.categorical(x, -1, num_samples=5, key=k),
                                                           r.categorical(y, 0, (2, 3), key=k), r.categorical(y, 0, key=k)],
-        "random-permutation-of-slices": lambda k, x: [r.permutation(x, 0, key=k), r.permutation(x, -1, key=k)],
+        "random-permutation-of": lambda k, x: [r.permutation(x, 0, key=k), r.permutation(x, -1, key=k)],
         "random-permutation": lambda k: r.permutation(9, key=k),
     }

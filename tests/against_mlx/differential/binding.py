@@ -83,7 +83,7 @@ class Headers:
 
     def read(self, text, file):
         for name, function, struct, first in re.findall(
-                r"#define (pons_\w+)\(\.\.\.\)\s*(\w+)\(\((?:struct )?(\w+)\)\{\s*(?:\.(\w+) = )?__VA_ARGS__\}\)", text):
+                r"#define (pons_\w+)\((?:\w+, )?\.\.\.\)\s*(\w+)\(\((?:struct )?(\w+)\)\{\s*(?:\.(\w+) = )?__VA_ARGS__\}", text):
             self.macros[name] = (function, struct, first)
         for name, value in re.findall(r"#define (PONS_\w+) \(?(-?\d+)\)?\s", text):
             self.enums[name] = int(value)
@@ -220,7 +220,8 @@ class Binding:
             return v.encode()
         if words[0] in self.headers.structs and "*" not in words:
             return self.filled(words[0], v or {}, live)
-        if len(words) == 2 and words[1] == "*" and isinstance(v, (list, tuple)):
+        if len(words) == 2 and words[1] == "*" and isinstance(v, (list, tuple, int, float)):
+            v = v if isinstance(v, (list, tuple)) else [v]
             live.append((self.ctype(words[0]) * max(len(v), 1))(*v))
             return ctypes.cast(live[-1], ctypes.c_void_p)
         return v

@@ -42,7 +42,7 @@ from mlx_values import mx  # noqa: E402
 SKIPPED = 77
 SEED = 20261125
 CASES = 200
-PATIENCE = 60  # seconds for a case
+PATIENCE = 30  # seconds for a case
 SHOWN = 3  # failures printed per op
 ROWS = {}
 
