@@ -36,6 +36,8 @@ static pons_array places_to_their_place(const index_plan *p, pons_array y) {
 }
 
 pons_array pons_get(pons_array x, pons_index_list index) {
+  if (index.count == 1 && index.at[0].kind == PONS_INDEX_INT && x && pons_ndim(x) > 0)
+    return pons_index(x, index.at[0].start, 0);
   index_plan p;
   pons_array bad = index_plan_make("get", x, index, &p);
   if (bad) return bad;

@@ -198,7 +198,9 @@ static bool build_operation(const mlxfn *f, const signature *s, const file_entry
   if (!e->prim && checking) return stand_in(s, e, values);
   params_room room;
   int64_t *results = NULL;
+  resized room_for_sizes;
   const char *why = set_params(s, e, e->prim, &room, &results);
+  if (!why && f->shapeless) why = mlxfn_resize(s, e, room.bytes, in, &room_for_sizes);
   if (why) blame(e, clean, NULL, why);
   const void *params = !why && e->prim->params_size ? room.bytes : NULL;
   bool fine = !why && make_results(f, e, params, in, out, clean);

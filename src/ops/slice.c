@@ -125,6 +125,8 @@ pons_array pons_index(pons_array x, int64_t i, int axis) {
   if (i < -n || i >= n)
     return node_fail("index", "index %lld is out of range for axis %d of size %lld", (long long)i, normal,
                      (long long)n);
+  if (trace_is_shapeless() && x->traced) /* as MLX does, which has no shape rule for slices */
+    return pons_take(x, pons_scalar((double)i, PONS_INT64), normal);
   int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM];
   for (int k = 0; k < x->ndim; k++) stop[k] = x->shape[k];
   start[normal] = i < 0 ? i + n : i;
