@@ -7,6 +7,7 @@
    operands beside it as further inputs, so that its size follows theirs. Uses export.h, graph/. */
 #include "export/export.h"
 #include <pons/eval.h>
+#include <pons/linalg.h>
 #include <pons/ops.h>
 
 static bool is_no_op(const prim *p) { return p == &prim_alias || strcmp(p->name, "Contiguous") == 0; }
@@ -127,6 +128,14 @@ typedef struct pass {
 
 static int64_t place(const pass *s, const node *a) { return map_get(&s->tape.index, a, -1); }
 
+/* Singular values alone, which older releases don't know, from all that SVD gives. */
+static bool are_singular_values(const node *a) { return strcmp(a->prim->name, "SVD") == 0 && a->n_out == 1; }
+static pons_array singular_values(pons_array x) {
+  pons_array all[3];
+  pons_linalg_svd(x, true, all);
+  return all[1];
+}
+
 static bool take_apart(pass *s, int64_t i, int n_in, const pons_array *in, const char *why) {
   const node *a = s->tape.at[i].node;
   pons_array *out = mem_zalloc((size_t)a->n_out * sizeof *out);
@@ -137,6 +146,7 @@ static bool take_apart(pass *s, int64_t i, int n_in, const pons_array *in, const
   s->parts[i] = out;
   if (a->prim->row) out[0] = decompose_row((row)(a->prim->row - 1), in);
   else if (a->prim->decompose) a->prim->decompose(a->params, n_in, in, out);
+  else if (are_singular_values(a)) out[0] = singular_values(in[0]);
   for (int k = 0; k < a->n_out; k++) {
     if (!out[k]) {
       error_release(

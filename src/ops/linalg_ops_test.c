@@ -257,6 +257,71 @@ static void traces(void **state) {
   pons_function_release(f);
 }
 
+/* ---- at size, on several threads, in older files ---- */
+
+static pons_array take_rows_of(pons_array x, pons_array rows) {
+  return pons_take_along_axis(x, pons_expand_dims(rows, PONS_AXES(-1)), -2);
+}
+static pons_array drawn(pons_shape shape, pons_dtype dtype) {
+  return pons_random_normal(shape, dtype, NULL, NULL, pons_random_key(7));
+}
+
+/* Sizes for which LAPACK works in blocks, as a batch in a few pieces. */
+static void factors_of_larger_matrices(void **state) {
+  (void)state;
+  const int64_t shapes[3][3] = {{2, 90, 90}, {3, 150, 40}, {3, 40, 150}};
+  for (int i = 0; i < 3; i++) {
+    const int64_t m = shapes[i][1], n = shapes[i][2], k = m < n ? m : n;
+    pons_array a = drawn((pons_shape){3, shapes[i]}, PONS_FLOAT64), out[3];
+    pons_linalg_qr(a, out);
+    near(pons_matmul(out[0], out[1]), a, 1e-13f);
+    pons_linalg_lu(a, out);
+    near(take_rows_of(pons_matmul(out[1], out[2]), out[0]), a, 1e-13f);
+    pons_linalg_svd(a, true, out);
+    pons_array wide = matrix_from_diagonal(out[1], m, n);
+    near(pons_matmul(pons_matmul(out[0], wide), out[2]), a, 1e-13f);
+    near(pons_matmul(matrix_adjoint(out[0]), out[0]), pons_identity(m, PONS_FLOAT64), 1e-13f);
+    pons_linalg_eigh(pons_matmul(matrix_transposed(matrix_part(a, 0, m, 0, k)), matrix_part(a, 0, m, 0, k)),
+                     'L', out);
+    pons_array values = pons_square(pons_take(out[0], pons_arange((double)k - 1, -1, -1, PONS_INT32), -1)), s;
+    pons_linalg_svd(matrix_part(a, 0, m, 0, k), false, &s);
+    near(values, pons_square(pons_square(s)), 1e-12f);
+  }
+}
+
+static void the_same_bits_on_any_number_of_threads(void **state) {
+  (void)state;
+  const int before = pons_threads();
+  pons_array out[2][3];
+  for (int i = 0; i < 2; i++) {
+    pons_set_threads(i ? 4 : 1);
+    pons_linalg_svd(drawn(PONS_SHAPE(70, 33, 31), PONS_FLOAT32), true, out[i]);
+    assert_true(pons_eval_many(out[i], 3));
+  }
+  pons_set_threads(before);
+  for (int k = 0; k < 3; k++) assert_true(pons_item(pons_array_equal(out[0][k], out[1][k])) == 1);
+}
+
+static void values_of(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  pons_linalg_svd(in[0], false, out);
+}
+
+/* MLX 0.23.0 has no SVD without vectors. */
+static void singular_values_in_older_files(void **state) {
+  (void)state;
+  const char *path = PONS_BUILD_DIR "/singular_values.mlxfn";
+  pons_array a = MATRIX(2, 3, 1, -2, 3, 4, 5, -7), out, again;
+  pons_function f = pons_function_new(values_of, 1, NULL, NULL);
+  assert_true(pons_export_function(path, .function = f, .inputs = &a, .n_inputs = 1, .release = "0.23.0"));
+  pons_imported file = pons_import_function(path);
+  assert_true(pons_call(f, &a, 1, &out, 1));
+  assert_true(pons_call(pons_imported_function(file), &a, 1, &again, 1));
+  near(again, out, 1e-6f);
+  pons_imported_release(file);
+  pons_function_release(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(values),
                                      TEST(exchanges),
@@ -268,6 +333,9 @@ int main(void) {
                                      TEST(complex_svd),
                                      TEST(complex_eigh),
                                      TEST(eig_of_any),
-                                     TEST(traces)};
+                                     TEST(traces),
+                                     TEST(factors_of_larger_matrices),
+                                     TEST(the_same_bits_on_any_number_of_threads),
+                                     TEST(singular_values_in_older_files)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

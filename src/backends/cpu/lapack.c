@@ -79,7 +79,7 @@ void lapack_report(text *json) {
     text_add(json, ", \"why\": ");
     text_add_json(json, lapack.tried ? lapack.tried : missing);
     text_add(json,
-             ", \"instead\": \"nothing: factorizations (linalg) are errors\", \"remedy\": "
+             ", \"instead\": \"factorizations (linalg) are errors; LU works, slowly\", \"remedy\": "
              "\"install OpenBLAS: libopenblas0 (Debian, Ubuntu), openblas (Fedora, Homebrew); or "
              "liblapack3\"");
   } else {
