@@ -35,11 +35,13 @@ CALLED = {
     "array.tolist": "pons_copy_out", "array.__bytes__": "pons_copy_out", "array.__dlpack__": "pons_to_dlpack",
     "array.__bool__": "pons_item", "array.__float__": "pons_item", "array.__int__": "pons_item_int", "array.__index__": "pons_item_int",
     "array.__len__": "pons_dim", "array.dtype": "pons_dtype_of", "array.shape": "pons_shape_of", "array.itemsize": "pons_dtype_size",
-    "array.T": "pons_transpose", "array.mT": "pons_matrix_transpose", "array.__getitem__": "pons_index", "array.__iter__": "pons_unstack",
-    "array.__setitem__": "pons_index_update", "Dtype.size": "pons_dtype_size", "Dtype": "pons_dtype", "DtypeCategory": "pons_dtype_category",
+    "array.T": "pons_transpose", "array.mT": "pons_matrix_transpose", "array.__getitem__": "pons_get", "array.__iter__": "pons_unstack",
+    "array.__setitem__": "pons_put", "Dtype.size": "pons_dtype_size", "Dtype": "pons_dtype", "DtypeCategory": "pons_dtype_category",
     "Stream": "pons_stream", "custom_function": "pons_custom_function",
     "custom_function.*": "pons_custom_function", "__version__": "pons_version", "Stream.device": "pons_stream_device",
     "compile": "pons_compile", "round": "pons_round", "bool_": "PONS_BOOL", "finfo": "pons_finfo", "iinfo": "pons_iinfo",
+    **{f"ArrayAt.{kind}": f"pons_put_{kind}" for kind in "add subtract multiply divide maximum minimum".split()},
+    "ArrayAt.__getitem__": "pons_index_list", "array.at": "pons_index_list", "ArrayAt": "pons_index_list",
     "FunctionExporter": "pons_exporter", "FunctionExporter.close": "pons_exporter_close",
 }
 OPERATORS = dict(zip(
@@ -49,11 +51,11 @@ OPERATORS = dict(zip(
 # Names that make no sense in C, and why.
 REASONS = {
     "pi e inf nan euler_gamma": "constants of math.h",
-    "newaxis": "pons_expand_dims takes the place in the index",
+    "newaxis": "PONS_NEWAXIS, an item of a list of indices",
     "printoptions PrintOptions* StreamContext* stream": "Python's `with`: pons_set_printoptions and pons_set_stream return what was set before",
     "array.__array__ array.__array_namespace__ array.__dlpack_device__ array.__format__ array.__copy__ array.__deepcopy__ "
     "array.__getstate__ array.__setstate__ array.__complex__ ArrayIterator* ArrayLike*": "protocols of Python",
-    "ArrayAt*": "pons_scatter and its like take the way of combining as an argument",
+    "ArrayAt*": "pons_put_add and its like take the place as an argument",
     "Device* default_device.*": "a device is its name, a text",
     "cpu gpu DeviceType*": "devices are named by text: \"cpu\"",
     "ThreadLocalStream* new_thread_unsafe_stream": "streams belong to the process; pons_set_stream is per thread",
@@ -62,7 +64,7 @@ REASONS = {
     "finfo.* iinfo.*": "members of the struct",
 }
 # Headers whose functions are ops.
-OPS_IN = {"ops.h", "fast.h", "random.h", "linalg.h", "fft.h", "quantize.h", "conv.h", "indexing.h"}
+OPS_IN = {"ops.h", "fast.h", "random.h", "linalg.h", "fft.h", "quantize.h", "conv.h", "index.h"}
 
 
 class Code:

@@ -1,7 +1,7 @@
 """Indexing, against MLX; see judge.py. MLX doesn't check indices, so what is outside is for Pons alone to refuse."""
 import numpy as np
-from draw import ANY, FLOATS, REALS
-from judge import arg, main, mx, pons, row
+from draw import INEXACT, INTEGERS, REALS
+from judge import arg, main, mx, pons, product, row
 
 
 def indexed(d, ndim=(1, 4), **options):
@@ -36,6 +36,40 @@ def _cut(d, x):
 row("slice", lambda d: arg(x := d.array(ndim=(0, 4)), *slices(d, x)), grad=True,
     mlx=lambda x, start, stop, step: x[python_slices(start, stop, step)] if x.ndim else x)
 row("slice_update", lambda d: _cut(d, d.array(ndim=(1, 4))), grad=True, mlx=assigned)
+
+
+def combined(name):
+    def at(x, update, start, stop, step):
+        return getattr(x.at[python_slices(start, stop, step)], name)(update)
+    return at
+
+
+for kind, name in [("add", "add"), ("prod", "multiply"), ("max", "maximum"), ("min", "minimum")]:
+    row(f"slice_update_{kind}", lambda d, ordered=kind in ("max", "min"): _cut(
+        d, d.array(d.dtype(REALS[1:] if ordered else INEXACT + INTEGERS), d.shape(1, 4), special=False)), grad=True, mlx=combined(name),
+        **({"tol": 2, "scale": product} if kind == "prod" else {}))
+
+
+def dynamic(d):
+    """An array, where a slice of it begins, along which axes, and of which sizes; MLX doesn't look whether it fits."""
+    x = d.array(ndim=(1, 4), empty=False)
+    axes = d.numpy.permutation(x.ndim)[:d.integer(1, x.ndim)].tolist()
+    sizes = [d.integer(1, n) if k in axes else n for k, n in enumerate(x.shape)]
+    start = [d.integer(0, x.shape[k] - sizes[k]) for k in axes]
+    if d.wrong():
+        start[0] = x.shape[axes[0]] - sizes[axes[0]] + 1
+        d.must_fail("the slice begins too late")
+    dtype = d.choice(("int32", "uint8", "int64", "uint32"))
+    return x, type(x)(np.array(start, dtype), dtype), [k - x.ndim if d.flag() else k for k in axes], sizes
+
+
+def _dynamic_update(d):
+    x, start, axes, sizes = dynamic(d)
+    return [x, d.array(x.dtype, sizes), start, axes]
+
+
+row("slice_dynamic", lambda d: arg(*dynamic(d)), grad=(0,), mlx=lambda x, start, axes, size: mx.slice(x, start, axes, size))
+row("slice_update_dynamic", _dynamic_update, grad=(0, 1), mlx=lambda x, u, start, axes: mx.slice_update(x, u, start, axes))
 row("take", lambda d: arg(*(xa := indexed(d)), d.indices(xa[0].shape[xa[1]])), grad=True,
     mlx=lambda x, axis, i: mx.take(x, i, axis), pons=lambda x, axis, i: pons.take(x, i, axis))
 
