@@ -21,6 +21,7 @@ CASE(arange) {
   out[0] = pons_arange(0, 5, 1, PONS_INT32);
   out[1] = pons_arange(1, -2, -0.5, PONS_FLOAT32);
   out[2] = pons_arange(3, 3, 1, PONS_FLOAT16);
+  out[3] = pons_arange(0, 1, 0.25, PONS_COMPLEX64);
 }
 CASE(linspace) {
   NO_INPUT;
@@ -78,7 +79,7 @@ static const conformance_case cases[] = {
     {"full", full, TYPES_ANY, true, 1, 1, {INPUT(TRANSPOSED, 2, 2, 3)}},
     {"zeros, ones, full: of nothing", constants, TYPES_ONE, false, 0, 3, {{0}}},
     {"zeros_like, ones_like", likes, TYPES_ANY, false, 1, 2, {INPUT(PLAIN, 2, 2, 3)}},
-    {"arange", arange, TYPES_ONE, false, 0, 3, {{0}}},
+    {"arange", arange, TYPES_ONE, false, 0, 4, {{0}}},
     {"linspace", linspace, TYPES_ONE, false, 0, 2, {{0}}},
     {"eye, identity, tri", eye, TYPES_ONE, false, 0, 4, {{0}}},
     {"tril", tril, TYPES_ANY, true, 1, 1, {INPUT(PLAIN, 3, 2, 3, 4)}},

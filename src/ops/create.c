@@ -42,7 +42,7 @@ static error *arange_infer(const void *params, int n_in, const pons_array *in, s
   if (!isfinite(p->start) || !isfinite(p->stop) || !isfinite(p->step))
     return fail("arange", "start %g, stop %g and step %g must be finite", p->start, p->stop, p->step);
   if (p->step == 0) return fail("arange", "the step is 0");
-  if (p->dtype == PONS_BOOL || p->dtype == PONS_COMPLEX64)
+  if (p->dtype == PONS_BOOL || !dtype_is_valid((int)p->dtype))
     return fail("arange", "not defined for %s",
                 dtype_is_valid((int)p->dtype) ? pons_dtype_name(p->dtype) : "this dtype");
   const double count = ceil((p->stop - p->start) / p->step);

@@ -338,9 +338,10 @@ def run_op(e, ins, dts, shapes):
     if op == "Arange":
         # first and second element are formed in the output type, the rest extrapolate
         n = shapes[0][0]
-        if out_dt[0] in FLOATS:
-            a = cast(st["start"], out_dt[0]).astype(np.float64)
-            b = cast(st["start"] + st["step"], out_dt[0]).astype(np.float64)
+        if out_dt[0] in FLOATS or out_dt[0] == "complex64":
+            part = {"complex64": "float32"}.get(out_dt[0], out_dt[0])
+            a = cast(st["start"], part).astype(np.float64)
+            b = cast(st["start"] + st["step"], part).astype(np.float64)
         else:
             a, b = int(st["start"]), int(st["start"] + st["step"])
         return [a + np.arange(n) * (b - a)]
