@@ -5,6 +5,8 @@
                        layouts.c: what each primitive stores, per release
                            │
      nodes ─ lower.c: what the release lacks, taken apart ─ mlxfn_write.c ─► file ─ exported.c
+                                                                           └─ told.c: to a callback
+     nodes ─ graph_dot.c ─► Graphviz
 
    Uses base/, graph/ and, through the public interface, run/. */
 #ifndef EXPORT_H
