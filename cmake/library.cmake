@@ -36,6 +36,20 @@ function(pons_objects name)
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE PONS_VERSION="${PROJECT_VERSION}" ${isa_defines})
 endfunction()
 
+# Texts that devices compile at run time.
+set(opencl_texts ${PROJECT_SOURCE_DIR}/src/backends/opencl/prologue.h)
+foreach(part scalar_float scalar_half scalar_integer scalar)
+  list(APPEND opencl_texts ${PROJECT_SOURCE_DIR}/src/kernel/${part}.h)
+endforeach()
+set(opencl_prologue ${CMAKE_CURRENT_BINARY_DIR}/opencl_prologue.c)
+add_custom_command(
+  OUTPUT ${opencl_prologue}
+  COMMAND ${CMAKE_COMMAND} -DOUT=${opencl_prologue} -DNAME=opencl_prologue "-DFILES=${opencl_texts}"
+          -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+  DEPENDS ${opencl_texts} cmake/embed.cmake
+  VERBATIM)
+list(APPEND sources ${opencl_prologue})
+
 pons_objects(pons_objects ${sources})
 target_link_libraries(pons_objects PRIVATE ZLIB::ZLIB PkgConfig::CJSON Threads::Threads)
 set(objects $<TARGET_OBJECTS:pons_objects>)

@@ -6,8 +6,8 @@
 extern "C" {
 #endif
 
-/* Devices found, the default first. "cpu" is always there. Names are "cpu", "null", later "cuda:0",
-   "opencl:1", ... */
+/* Devices found, the default first. "cpu" is always there. Names are "cpu", "opencl", of
+   several of a kind "opencl:0", "opencl:1", ... */
 PONS_API int pons_device_count(void);
 PONS_API const char *pons_device_name(int index);
 /* The same as JSON for people and programs: devices, instruction sets, libraries found and where, versions,
@@ -23,7 +23,8 @@ PONS_API bool pons_cuda_is_available(void);
    device. */
 PONS_API char *pons_device_info(const char *device);
 
-/* Where ops made by this thread run: at first the process's default, the first device of the list. */
+/* Where ops made by this thread run: at first the process's default, which the environment variable PONS_DEVICE
+   names; left out, the first device of the list. */
 PONS_API const char *pons_default_device(void);
 /* False and an error if there is no such device. NULL: the process's default again. */
 PONS_API bool pons_set_default_device(const char *device);

@@ -70,7 +70,7 @@ typedef struct memory_driver {
 
 typedef struct driver {
   const char *name; /* "cpu" */
-  bool is_gpu;
+  bool (*is_gpu)(int index); /* left out: none is */
   int (*count)(void);                      /* devices found; opens libraries at the first call */
   const char *(*model)(int index);         /* what the maker calls device `index`; NULL: as the driver */
   void (*report)(text *json); /* one JSON object: what was found, where, what is missing and why */
@@ -91,7 +91,7 @@ struct device {
 extern const driver *const pons_drivers[];
 device *device_default(void);
 device *device_named(const char *name); /* NULL: no such device */
-device *device_host(void);              /* "cpu": computes what another device has no way to compute */
+device *device_host(void);              /* the first: computes what another device has no way to compute */
 
 /* pick.c: the first implementation of `prim` on `d` that does not refuse `l`, or NULL. With `why`, each
    refusal is told. */

@@ -26,8 +26,10 @@ const char *pons_device_name(int index) {
 bool pons_is_available(const char *name) {
   if (name == NULL) return false;
   if (strcmp(name, "gpu") != 0) return device_named(name) != NULL;
-  for (int i = 0; i < pons_device_count(); i++)
-    if (device_at(i)->driver->is_gpu) return true;
+  for (int i = 0; i < pons_device_count(); i++) {
+    const device *d = device_at(i);
+    if (d->driver->is_gpu != NULL && d->driver->is_gpu(d->index)) return true;
+  }
   return false;
 }
 

@@ -6,6 +6,7 @@
 #include "device/parts.h"
 #include <assert.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 static device devices[MAX_DEVICES];
 static int device_count;
@@ -40,32 +41,58 @@ static void add_implementations(const driver *v) {
   }
 }
 
-static void find_devices(void) {
-  for (const driver *const *v = pons_drivers; *v != NULL; v++) {
-    int found = (*v)->count();
-    if (found > 0) add_implementations(*v);
-    for (int i = 0; i < found && device_count < MAX_DEVICES; i++) {
-      device *d = &devices[device_count++];
-      *d = (device){.driver = *v, .index = i};
-      if (found == 1) snprintf(d->name, sizeof d->name, "%s", (*v)->name);
-      else snprintf(d->name, sizeof d->name, "%.10s:%d", (*v)->name, i % MAX_DEVICES);
-    }
+static void ask(const driver *v) {
+  int found = v->count();
+  for (int i = 0; i < found && device_count < MAX_DEVICES; i++) {
+    device *d = &devices[device_count++];
+    *d = (device){.driver = v, .index = i};
+    if (found == 1) snprintf(d->name, sizeof d->name, "%s", v->name);
+    else snprintf(d->name, sizeof d->name, "%.10s:%d", v->name, i % MAX_DEVICES);
   }
+}
+
+/* The first driver is the host's; asking the others may open large libraries. */
+static void find_first(void) {
+  for (const driver *const *v = pons_drivers; *v != NULL; v++) add_implementations(*v);
+  ask(pons_drivers[0]);
+}
+
+static void know_first(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, find_first);
+}
+
+static void find_rest(void) {
+  for (const driver *const *v = pons_drivers + 1; *v != NULL; v++) ask(*v);
 }
 
 static void know_devices(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, find_devices);
+  know_first();
+  pthread_once(&once, find_rest);
 }
 
 device *device_at(int index) { return &devices[index]; }
 
-device *device_default(void) {
-  know_devices();
-  return &devices[0];
+static device *chosen = &devices[0];
+static void choose_default(void) {
+  const char *name = getenv("PONS_DEVICE");
+  if (name == NULL || *name == '\0') return;
+  device *d = device_or_error("PONS_DEVICE", name);
+  if (d != NULL) chosen = d;
 }
 
-device *device_host(void) { return device_named("cpu"); }
+device *device_default(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  know_first();
+  pthread_once(&once, choose_default);
+  return chosen;
+}
+
+device *device_host(void) {
+  know_first();
+  return &devices[0];
+}
 
 /* "cuda" is the first of its driver; "cpu:0" is "cpu". */
 device *device_named(const char *name) {

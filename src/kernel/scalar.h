@@ -14,9 +14,9 @@
 
 /* ---- the functions without a suffix: those of K_SUFFIX ---- */
 
-#define K_PASTE(name, suffix) k_##name##_##suffix
-#define K_OF(name, suffix) K_PASTE(name, suffix)
-#define K(name) K_OF(name, K_SUFFIX)
+#define K_PASTE(head, suffix) head##suffix
+#define K_OF(head, suffix) K_PASTE(head, suffix)
+#define K(name) K_OF(k_##name##_, K_SUFFIX) /* names may be macros of the language's own */
 #define k_abs(x) K(abs)(x)
 #define k_neg(x) K(neg)(x)
 #define k_sign(x) K(sign)(x)

@@ -7,6 +7,7 @@
    every operand, NaN included. Uses nothing. */
 #ifndef SCALAR_FLOAT_H
 #define SCALAR_FLOAT_H
+#ifndef K_PROLOGUE /* a GPU language's prologue has said what stands here */
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,6 +48,7 @@ static inline double k_from_bits_f64(uint64_t u) {
   memcpy(&x, &u, sizeof x);
   return x;
 }
+#endif
 
 #define K_BIG_F32 12582912.0f        /* 1.5 * 2^23: added and taken away again, rounds to an integer */
 #define K_BIG_F64 6755399441055744.0 /* 1.5 * 2^52 */
@@ -83,7 +85,7 @@ static inline float k_power_of_two_f32(int32_t n) { return k_from_bits_f32((uint
 static inline float k_exp_less_f32(float x, int32_t less) {
   x = k_clamp_f32(x, -105, 90);
   float t = k_fma_f32(x, 1.44269504f, K_BIG_F32), n = t - K_BIG_F32;
-  int32_t k = (int32_t)(k_bits_f32(t) - 0x4b400000u) - less, half = k >> 1;
+  int32_t k = (int32_t)(k_bits_f32(t) - 0x4b400000u) - less, part = k >> 1;
   float r = k_fma_f32(n, -1.42860677e-6f, k_fma_f32(n, -0.693145752f, x));
   float p = 1.37805939e-3f;
   p = k_fma_f32(p, r, 8.37312452e-3f);
@@ -92,7 +94,7 @@ static inline float k_exp_less_f32(float x, int32_t less) {
   p = k_fma_f32(p, r, 4.99999851e-1f);
   p = k_fma_f32(p, r, 1.0f);
   p = k_fma_f32(p, r, 1.0f);
-  return p * k_power_of_two_f32(half) * k_power_of_two_f32(k - half);
+  return p * k_power_of_two_f32(part) * k_power_of_two_f32(k - part);
 }
 static inline float k_exp_f32(float x) { return k_exp_less_f32(x, 0); }
 
@@ -127,8 +129,8 @@ static inline float k_sinh_f32(float x) {
   return k_copysign_f32(a > 10 ? large : small, x);
 }
 static inline float k_cosh_f32(float x) {
-  float half = k_exp_less_f32(k_abs_f32(x), 1);
-  return half + 0.25f / half;
+  float e = k_exp_less_f32(k_abs_f32(x), 1); /* half of exp */
+  return e + 0.25f / e;
 }
 
 /* ---- logarithms ---- */

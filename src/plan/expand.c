@@ -253,7 +253,7 @@ static const implementation *pick_on(const device *d, const node *n, const void 
 static const implementation *pick_for(draft *d, const node *n, const void *params, int32_t *in,
                                       operand *operands, bool *on_host) {
   const device *first = d->request->device, *host = device_host();
-  const bool may_leave = !n->prim->decompose && host && host != first;
+  const bool may_leave = !n->prim->decompose && host != first;
   *on_host = false;
   const implementation *found = pick_on(first, n, params, operands);
   if (found) return found;

@@ -1,0 +1,14 @@
+# Writes the texts of FILES, one after the other and without their #include lines, as a C string called NAME into OUT:
+#   cmake -DOUT=... -DNAME=... -DFILES=a;b -P embed.cmake
+
+set(all "")
+foreach(file ${FILES})
+  file(READ ${file} one)
+  string(REGEX REPLACE "(^|\n)#include[^\n]*" "\\1" one "${one}")
+  string(APPEND all "${one}\n")
+endforeach()
+file(WRITE ${OUT}.txt "${all}")
+file(READ ${OUT}.txt hex HEX)
+file(REMOVE ${OUT}.txt)
+string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+file(WRITE ${OUT} "extern const char ${NAME}[];\nconst char ${NAME}[] = {${bytes}0};\n")

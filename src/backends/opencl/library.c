@@ -1,0 +1,147 @@
+/* library.c: the OpenCL library, looked for at run time, and the devices it tells of. Uses api.h, base/. */
+#include "backends/opencl/api.h"
+#include <pthread.h>
+
+static struct {
+  void *library;
+  char *missing;
+  opencl_api api;
+  opencl_device devices[OPENCL_MAX_DEVICES];
+  int n_used, n_found;
+} found;
+static pthread_once_t opened = PTHREAD_ONCE_INIT;
+
+/* ---- what went wrong ---- */
+
+static const char *status_name(cl_int status) {
+  switch (status) {
+    case -1: return "CL_DEVICE_NOT_FOUND";
+    case -2: return "CL_DEVICE_NOT_AVAILABLE";
+    case -3: return "CL_COMPILER_NOT_AVAILABLE";
+    case -4: return "CL_MEM_OBJECT_ALLOCATION_FAILURE";
+    case -5: return "CL_OUT_OF_RESOURCES";
+    case -6: return "CL_OUT_OF_HOST_MEMORY";
+    case -11: return "CL_BUILD_PROGRAM_FAILURE";
+    case -36: return "CL_INVALID_COMMAND_QUEUE";
+    case -51: return "CL_INVALID_ARG_SIZE";
+    case -52: return "CL_INVALID_KERNEL_ARGS";
+    case -54: return "CL_INVALID_WORK_GROUP_SIZE";
+    case -61: return "CL_INVALID_BUFFER_SIZE";
+    default: return "status";
+  }
+}
+
+error *opencl_fail(const char *call, cl_int status) {
+  return fail("opencl", "%s: %s (%d)", call, status_name(status), (int)status);
+}
+
+/* ---- finding ---- */
+
+static bool find_entries(void) {
+  bool all = true;
+#define ENTRY(result, name, parameters)                        \
+  {                                                            \
+    void *address = library_symbol(found.library, #name);      \
+    memcpy(&found.api.name, &address, sizeof address);         \
+    all &= address != NULL;                                    \
+  }
+  OPENCL_ENTRIES(ENTRY)
+#undef ENTRY
+  return all;
+}
+
+static bool has_extension(cl_device_id id, const char *name) {
+  char list[8192];
+  if (found.api.clGetDeviceInfo(id, CL_DEVICE_EXTENSIONS, sizeof list, list, NULL) != CL_SUCCESS) return false;
+  return strstr(list, name) != NULL;
+}
+
+static void ask_device(cl_platform_id platform, cl_device_id id) {
+  cl_bits type = 0;
+  if (found.n_found == OPENCL_MAX_DEVICES) return;
+  opencl_device d = {.id = id};
+  found.api.clGetDeviceInfo(id, CL_DEVICE_NAME, sizeof d.name, d.name, NULL);
+  found.api.clGetDeviceInfo(id, CL_DEVICE_TYPE, sizeof type, &type, NULL);
+  found.api.clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof d.platform, d.platform, NULL);
+  d.is_gpu = (type & CL_DEVICE_TYPE_GPU) != 0;
+  if (!has_extension(id, "cl_khr_fp64")) d.missing = "it has no float64 (cl_khr_fp64)";
+  if (d.missing) {
+    found.devices[found.n_found++] = d;
+    return;
+  }
+  memmove(&found.devices[found.n_used + 1], &found.devices[found.n_used],
+          (size_t)(found.n_found - found.n_used) * sizeof d);
+  found.devices[found.n_used++] = d;
+  found.n_found++;
+}
+
+static void ask_platforms(void) {
+  cl_platform_id platforms[8];
+  cl_device_id ids[OPENCL_MAX_DEVICES];
+  cl_uint n_platforms = 0;
+  if (found.api.clGetPlatformIDs(8, platforms, &n_platforms) != CL_SUCCESS) return;
+  for (cl_uint i = 0; i < n_platforms && i < 8; i++) {
+    cl_uint n = 0;
+    if (found.api.clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, OPENCL_MAX_DEVICES, ids, &n) != CL_SUCCESS) continue;
+    for (cl_uint k = 0; k < n && k < OPENCL_MAX_DEVICES; k++) ask_device(platforms[i], ids[k]);
+  }
+}
+
+static void open_library(void) {
+  static const char *const names[] = {"libOpenCL.so.1", "libOpenCL.so",
+                                      "/System/Library/Frameworks/OpenCL.framework/OpenCL", NULL};
+  found.library = library_open(names, &found.missing);
+  if (found.library && find_entries()) ask_platforms();
+}
+
+const opencl_api *opencl(void) {
+  pthread_once(&opened, open_library);
+  return &found.api;
+}
+
+int opencl_count(void) {
+  opencl();
+  return found.n_used;
+}
+
+const opencl_device *opencl_device_at(int index) {
+  opencl();
+  return &found.devices[index];
+}
+
+/* ---- the report ---- */
+
+static void add_missing(text *json) {
+  text_add(json, "{\"missing\": ");
+  text_add_json(json, !found.library && found.missing ? found.missing
+                      : !found.library                ? "no OpenCL library was found"
+                                                      : "the OpenCL library lacks entry points of version 1.2");
+  text_add(json, ", \"remedy\": \"install an OpenCL driver; for the CPU: pocl-opencl-icd (Debian, Ubuntu), pocl "
+                 "(Fedora, Homebrew)\"}");
+}
+
+void opencl_report(text *json) {
+  opencl();
+  if (!found.library || !found.api.clEnqueueNDRangeKernel) {
+    add_missing(json);
+    return;
+  }
+  const char *path = library_path(found.library, "clGetPlatformIDs");
+  text_add(json, "{\"path\": ");
+  text_add_json(json, path ? path : "unknown");
+  text_add(json, ", \"found\": [");
+  for (int i = 0; i < found.n_found; i++) {
+    const opencl_device *d = &found.devices[i];
+    text_add(json, "%s{\"name\": ", i ? ", " : "");
+    text_add_json(json, d->name);
+    text_add(json, ", \"platform\": ");
+    text_add_json(json, d->platform);
+    text_add(json, ", \"gpu\": %s", d->is_gpu ? "true" : "false");
+    if (d->missing) {
+      text_add(json, ", \"not used\": ");
+      text_add_json(json, d->missing);
+    }
+    text_add(json, "}");
+  }
+  text_add(json, "]}");
+}
