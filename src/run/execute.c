@@ -120,12 +120,14 @@ static void set_operand(workspace *w, const plan_step *s, int k, void *at, int64
   w->operands[k].data = has_memory(s->device) ? (void *)&w->places[k] : at ? (char *)at + offset : NULL;
 }
 
-static error *bind_input_apart(workspace *w, const run_input *in, const plan_step *s, int k) {
+static error *bind_input_apart(const plan *p, workspace *w, const run_input *in, const plan_step *s, int k) {
   error *why = NULL;
   const int32_t m = s->memories[k];
-  buffer *b = w->held[m] ? w->held[m] : in[m].buffer;
-  const int64_t offset = s->offsets[k] + (w->held[m] ? 0 : in[m].offset);
-  void *at = has_memory(s->device) ? buffer_on(b, s->device, &why) : buffer_host(b, &why);
+  const bool given = p->memories[m].kind == MEMORY_INPUT;
+  buffer *b = given ? in[m].buffer : w->held[m];
+  const int64_t offset = s->offsets[k] + (given ? in[m].offset : 0);
+  void *at = NULL; /* of what is empty: no step made it */
+  if (b) at = has_memory(s->device) ? buffer_on(b, s->device, &why) : buffer_host(b, &why);
   set_operand(w, s, k, at, offset);
   return why;
 }
@@ -145,7 +147,7 @@ static error *bind_output_apart(const plan *p, workspace *w, const plan_step *s,
 static error *run_step_apart(const plan *p, workspace *w, run_input *in, const plan_step *s) {
   error *why = NULL;
   for (int k = 0; !why && k < s->n_in + s->n_out; k++)
-    why = k < s->n_in ? bind_input_apart(w, in, s, k) : bind_output_apart(p, w, s, k);
+    why = k < s->n_in ? bind_input_apart(p, w, in, s, k) : bind_output_apart(p, w, s, k);
   if (!why) why = launch_step(s, w->operands);
   for (int k = 0; k < s->n_in + s->n_out && k < 32; k++) {
     if (!(s->frees >> k & 1)) continue;

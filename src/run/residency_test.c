@@ -150,6 +150,13 @@ static void the_cpu_computes_the_rest(void **state) {
   assert_int_equal(launches, before + 1); /* the cast that begins with a float32 runs there */
 }
 
+static void what_is_empty_has_no_memory(void **state) {
+  (void)state;
+  pons_array none = pons_exp(pons_zeros(PONS_SHAPE(0), PONS_FLOAT32));
+  CHECK(pons_sum(pons_multiply(none, none)), 0);
+  assert_true(pons_eval(pons_sort(none, 0)));
+}
+
 static void both_ways(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
   (void)payload, (void)n_in, (void)n_out;
   out[0] = pons_multiply(pons_cumsum(pons_add(in[0], in[1])), in[0]);
@@ -276,7 +283,8 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
   const struct CMUnitTest tests[] = {
       TEST(copies_are_made_once),      TEST(views_are_read_where_they_are),
-      TEST(the_cpu_computes_the_rest), TEST(compiled_functions_run_there),
+      TEST(the_cpu_computes_the_rest), TEST(what_is_empty_has_no_memory),
+      TEST(compiled_functions_run_there),
       TEST(failures_are_told),         TEST(two_devices_give_what_one_gives),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
