@@ -47,6 +47,7 @@ missing_parts() {
   fi
   if [ "$1" = test ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || [ -x build/venv/bin/python ] || say python
+    ls /etc/OpenCL/vendors/*.icd >/dev/null 2>&1 || [ "$(uname)" = Darwin ] || say opencl
     have shellcheck || say shellcheck
     have cppcheck || say cppcheck
   fi
@@ -61,6 +62,7 @@ package_names() {
   apt:cmocka) say libcmocka-dev ;;
   apt:zlib) say zlib1g-dev ;;
   apt:openblas) say libopenblas-dev ;;
+  apt:opencl) say pocl-opencl-icd ocl-icd-libopencl1 ;;
   apt:python) say python3 python3-venv ;;
   dnf:compiler) say gcc glibc-devel ;;
   dnf:cmake) say cmake ninja-build ;;
@@ -69,6 +71,7 @@ package_names() {
   dnf:cmocka) say libcmocka-devel ;;
   dnf:zlib) say zlib-devel ;;
   dnf:openblas) say openblas-devel ;;
+  dnf:opencl) say pocl ocl-icd ;;
   dnf:python) say python3 python3-pip ;;
   dnf:shellcheck) say ShellCheck ;;
   brew:compiler) ;; # comes with Xcode's command line tools, which brew itself needs
@@ -261,7 +264,7 @@ bench() {
 }
 
 gpu() {
-  say "Pons has no GPU backend yet: everything runs on the CPU."
+  say "Elementwise work runs on OpenCL devices, the rest on the CPU; there is no CUDA or Metal backend yet."
   if have nvidia-smi && nvidia-smi -L 2>/dev/null; then
     :
   else

@@ -58,6 +58,15 @@ foreach(file ${test_files})
   pons_test_settings(${name} ${folder})
 endforeach()
 
+# The tests of ops run a second time with OpenCL as the default device. Not under sanitizers: drivers leak.
+if(NOT PONS_SANITIZE AND TARGET tools_pons)
+  foreach(name elementwise_test reduce_ops_test shape_ops_test index_ops_test product_ops_test)
+    add_test(NAME ${name}_opencl COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh opencl $<TARGET_FILE:${name}>
+             WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+    pons_test_settings(${name}_opencl src/backends/opencl)
+  endforeach()
+endif()
+
 pons_find_files(script_files *_test.sh)
 foreach(file ${script_files})
   get_filename_component(name ${file} NAME_WE)

@@ -15,19 +15,32 @@ static pthread_once_t opened = PTHREAD_ONCE_INIT;
 
 static const char *status_name(cl_int status) {
   switch (status) {
-    case -1: return "CL_DEVICE_NOT_FOUND";
-    case -2: return "CL_DEVICE_NOT_AVAILABLE";
-    case -3: return "CL_COMPILER_NOT_AVAILABLE";
-    case -4: return "CL_MEM_OBJECT_ALLOCATION_FAILURE";
-    case -5: return "CL_OUT_OF_RESOURCES";
-    case -6: return "CL_OUT_OF_HOST_MEMORY";
-    case -11: return "CL_BUILD_PROGRAM_FAILURE";
-    case -36: return "CL_INVALID_COMMAND_QUEUE";
-    case -51: return "CL_INVALID_ARG_SIZE";
-    case -52: return "CL_INVALID_KERNEL_ARGS";
-    case -54: return "CL_INVALID_WORK_GROUP_SIZE";
-    case -61: return "CL_INVALID_BUFFER_SIZE";
-    default: return "status";
+    case -1:
+      return "CL_DEVICE_NOT_FOUND";
+    case -2:
+      return "CL_DEVICE_NOT_AVAILABLE";
+    case -3:
+      return "CL_COMPILER_NOT_AVAILABLE";
+    case -4:
+      return "CL_MEM_OBJECT_ALLOCATION_FAILURE";
+    case -5:
+      return "CL_OUT_OF_RESOURCES";
+    case -6:
+      return "CL_OUT_OF_HOST_MEMORY";
+    case -11:
+      return "CL_BUILD_PROGRAM_FAILURE";
+    case -36:
+      return "CL_INVALID_COMMAND_QUEUE";
+    case -51:
+      return "CL_INVALID_ARG_SIZE";
+    case -52:
+      return "CL_INVALID_KERNEL_ARGS";
+    case -54:
+      return "CL_INVALID_WORK_GROUP_SIZE";
+    case -61:
+      return "CL_INVALID_BUFFER_SIZE";
+    default:
+      return "status";
   }
 }
 
@@ -39,11 +52,11 @@ error *opencl_fail(const char *call, cl_int status) {
 
 static bool find_entries(void) {
   bool all = true;
-#define ENTRY(result, name, parameters)                        \
-  {                                                            \
-    void *address = library_symbol(found.library, #name);      \
-    memcpy(&found.api.name, &address, sizeof address);         \
-    all &= address != NULL;                                    \
+#define ENTRY(result, name, parameters)                   \
+  {                                                       \
+    void *address = library_symbol(found.library, #name); \
+    memcpy(&found.api.name, &address, sizeof address);    \
+    all &= address != NULL;                               \
   }
   OPENCL_ENTRIES(ENTRY)
 #undef ENTRY
@@ -52,7 +65,8 @@ static bool find_entries(void) {
 
 static bool has_extension(cl_device_id id, const char *name) {
   char list[8192];
-  if (found.api.clGetDeviceInfo(id, CL_DEVICE_EXTENSIONS, sizeof list, list, NULL) != CL_SUCCESS) return false;
+  if (found.api.clGetDeviceInfo(id, CL_DEVICE_EXTENSIONS, sizeof list, list, NULL) != CL_SUCCESS)
+    return false;
   return strstr(list, name) != NULL;
 }
 
@@ -82,7 +96,8 @@ static void ask_platforms(void) {
   if (found.api.clGetPlatformIDs(8, platforms, &n_platforms) != CL_SUCCESS) return;
   for (cl_uint i = 0; i < n_platforms && i < 8; i++) {
     cl_uint n = 0;
-    if (found.api.clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, OPENCL_MAX_DEVICES, ids, &n) != CL_SUCCESS) continue;
+    if (found.api.clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, OPENCL_MAX_DEVICES, ids, &n) != CL_SUCCESS)
+      continue;
     for (cl_uint k = 0; k < n && k < OPENCL_MAX_DEVICES; k++) ask_device(platforms[i], ids[k]);
   }
 }
@@ -115,9 +130,10 @@ static void add_missing(text *json) {
   text_add(json, "{\"missing\": ");
   text_add_json(json, !found.library && found.missing ? found.missing
                       : !found.library                ? "no OpenCL library was found"
-                                                      : "the OpenCL library lacks entry points of version 1.2");
-  text_add(json, ", \"remedy\": \"install an OpenCL driver; for the CPU: pocl-opencl-icd (Debian, Ubuntu), pocl "
-                 "(Fedora, Homebrew)\"}");
+                                       : "the OpenCL library lacks entry points of version 1.2");
+  text_add(json,
+           ", \"remedy\": \"install an OpenCL driver; for the CPU: pocl-opencl-icd (Debian, Ubuntu), pocl "
+           "(Fedora, Homebrew)\"}");
 }
 
 void opencl_report(text *json) {

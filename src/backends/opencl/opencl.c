@@ -1,8 +1,8 @@
 /* opencl.c: the driver for OpenCL devices: memory, and fused kernels as programs made at run time.
 
    Each device has one queue, whose work is done in order; a lock guards it, since the arguments of a kernel belong
-   to the kernel. Programs are kept by their text. Uses api.h, gpu/fused.h, device/. */
-#include "backends/gpu/fused.h"
+   to the kernel. Programs are kept by their text. Uses api.h, gpu/kernel_text.h, device/. */
+#include "backends/gpu/kernel_text.h"
 #include "backends/opencl/api.h"
 #include "device/device.h"
 #include <pthread.h>
@@ -111,9 +111,12 @@ static cl_kernel build(struct queue *q, cl_device_id id, const char *text, error
     *why = opencl_fail("clCreateProgramWithSource", status);
     return NULL;
   }
-  status = opencl()->clBuildProgram(p, 1, &id, "-cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt", NULL, NULL);
-  if (status != CL_SUCCESS) *why = build_failure(p, id, status);
-  else if (!(kernel = opencl()->clCreateKernel(p, "fused", &status))) *why = opencl_fail("clCreateKernel", status);
+  status =
+      opencl()->clBuildProgram(p, 1, &id, "-cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt", NULL, NULL);
+  if (status != CL_SUCCESS)
+    *why = build_failure(p, id, status);
+  else if (!(kernel = opencl()->clCreateKernel(p, "fused", &status)))
+    *why = opencl_fail("clCreateKernel", status);
   opencl()->clReleaseProgram(p); /* the kernel holds on to it */
   return kernel;
 }
@@ -158,8 +161,8 @@ static void add_operand(arguments *a, const operand *o) {
 
 enum { GROUP = 64 };
 
-static error *launch_fused(struct queue *q, cl_kernel entry, const fused *f, const kernel *k, const operand *in,
-                           const operand *out) {
+static error *launch_fused(struct queue *q, cl_kernel entry, const kernel_text *f, const kernel *k,
+                           const operand *in, const operand *out) {
   arguments a = {entry, 0, CL_SUCCESS};
   cl_int status = CL_SUCCESS;
   cl_mem layout = NULL;
@@ -182,9 +185,9 @@ static error *launch_fused(struct queue *q, cl_kernel entry, const fused *f, con
 
 static error *run_kernel(const kernel *k, const operand *in, const operand *out) {
   const int index = ((const location *)out->data)->device;
-  fused *f = mem_alloc(sizeof *f);
+  kernel_text *f = mem_alloc(sizeof *f);
   if (!f) return fail_no_memory("opencl");
-  fused_write(f, k, in, out);
+  kernel_text_write(f, k, in, out);
   error *why = f->text.failed ? fail_no_memory("opencl") : NULL;
   struct queue *q = why ? NULL : enter(index, &why);
   if (q) {
@@ -199,7 +202,7 @@ static error *run_kernel(const kernel *k, const operand *in, const operand *out)
 
 static const char *refuses_kernel(int index, const kernel *k) {
   (void)index;
-  return fused_refuses(k);
+  return kernel_text_refuses(k);
 }
 
 /* ---- the driver ---- */

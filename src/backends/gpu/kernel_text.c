@@ -1,4 +1,4 @@
-/* fused.c: writes a kernel as text: a work item per element, which reads its inputs, computes the rows, and stores.
+/* kernel_text.c: writes a kernel as text: a work item per element, which reads its inputs, computes the rows, and stores.
 
        KERNEL void fused(GLOBAL float *y0, int64_t to0, GLOBAL const uint16_t *x0, int64_t at0, ..., int64_t n) {
          const int64_t i = GLOBAL_ID;
@@ -10,7 +10,7 @@
 
    Axes along which all operands lie alike are one axis. A value of the narrow floats is a float32 that was rounded
    to them. Uses kernel/. */
-#include "backends/gpu/fused.h"
+#include "backends/gpu/kernel_text.h"
 
 /* How a dtype is held in memory, and as a value; what its functions' names end in. */
 typedef struct typing {
@@ -18,16 +18,16 @@ typedef struct typing {
 } typing;
 
 static const typing typings[PONS_DTYPE_COUNT] = {
-    [PONS_BOOL] = {"uint8_t", "bool", "b"},        [PONS_UINT8] = {"uint8_t", "uint8_t", "u8"},
+    [PONS_BOOL] = {"uint8_t", "bool", "b"},          [PONS_UINT8] = {"uint8_t", "uint8_t", "u8"},
     [PONS_UINT16] = {"uint16_t", "uint16_t", "u16"}, [PONS_UINT32] = {"uint32_t", "uint32_t", "u32"},
     [PONS_UINT64] = {"uint64_t", "uint64_t", "u64"}, [PONS_INT8] = {"int8_t", "int8_t", "i8"},
-    [PONS_INT16] = {"int16_t", "int16_t", "i16"},  [PONS_INT32] = {"int32_t", "int32_t", "i32"},
-    [PONS_INT64] = {"int64_t", "int64_t", "i64"},  [PONS_FLOAT16] = {"uint16_t", "float", "f32"},
-    [PONS_FLOAT32] = {"float", "float", "f32"},    [PONS_FLOAT64] = {"double", "double", "f64"},
-    [PONS_BFLOAT16] = {"uint16_t", "float", "f32"}, [PONS_COMPLEX64] = {"uint64_t", "uint64_t", ""},
+    [PONS_INT16] = {"int16_t", "int16_t", "i16"},    [PONS_INT32] = {"int32_t", "int32_t", "i32"},
+    [PONS_INT64] = {"int64_t", "int64_t", "i64"},    [PONS_FLOAT16] = {"uint16_t", "float", "f32"},
+    [PONS_FLOAT32] = {"float", "float", "f32"},      [PONS_FLOAT64] = {"double", "double", "f64"},
+    [PONS_BFLOAT16] = {"uint16_t", "float", "f32"},  [PONS_COMPLEX64] = {"uint64_t", "uint64_t", ""},
 };
 
-const char *fused_refuses(const kernel *k) {
+const char *kernel_text_refuses(const kernel *k) {
   for (int i = 0; i < k->n_code; i++)
     if (k->code[i].result == PONS_COMPLEX64 || k->code[i].operand == PONS_COMPLEX64)
       return "complex numbers have no functions in the dialect";
@@ -96,8 +96,10 @@ static void add_instruction(text *t, const instruction *c, int value, const uint
     text_add(t, "    const %s %s = v%d;\n", typings[dtypes[c->arg[i]]].value, arity == 1 ? "x" : names[i + 1],
              c->arg[i]);
   text_add(t, "#undef K_SUFFIX\n#define K_SUFFIX %s\n    v%d = ", typings[c->operand].suffix, value);
-  if (c->row == ROW_cast) add_conversion(t, dtypes[c->arg[0]], c->result);
-  else text_add(t, "%s", row_table[c->row].value);
+  if (c->row == ROW_cast)
+    add_conversion(t, dtypes[c->arg[0]], c->result);
+  else
+    text_add(t, "%s", row_table[c->row].value);
   text_add(t, ";\n");
   if (c->result == PONS_FLOAT16)
     text_add(t, "    v%d = k_float_from_half(k_half_from_float(v%d));\n", value, value);
@@ -137,12 +139,12 @@ static void add_place(text *t, const space *s, int first) {
   for (int d = 0; d < s->n; d++) text_add(t, " + p%d * layout[%d]", d, first + d);
 }
 
-void fused_write(fused *f, const kernel *k, const operand *in, const operand *out) {
+void kernel_text_write(kernel_text *f, const kernel *k, const operand *in, const operand *out) {
   const space s = space_of(k, in, out);
   uint8_t dtypes[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];
   bool strided = false;
   text *t = &f->text;
-  *f = (fused){.size = shape_size(out->ndim, out->shape)};
+  *f = (kernel_text){.size = shape_size(out->ndim, out->shape)};
   for (int i = 0; i < k->n_in; i++) strided |= s.lies[i] == STRIDED;
   add_head(t, k, in, out, strided);
   if (strided) {
