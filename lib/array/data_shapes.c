@@ -23,13 +23,12 @@ static const void *read(const char *op, pons_array x, const char *instead, pons_
     if (data) return data;
     *why = pons_error_of(x) ? x : pons_fail(op, "the values can't be computed: %s", pons_error());
   }
+  pons_scope_return(pons_scope_open(), *why); /* the scope holds what it is given back */
   return NULL;
 }
 
-static pons_array integers(const char *op, int64_t *list, int64_t count) {
-  pons_array a = pons_from_data(list, PONS_SHAPE(count), PONS_INT64, free, list);
-  (void)op;
-  return a;
+static pons_array integers(int64_t *list, int64_t count) {
+  return pons_from_data(list, PONS_SHAPE(count), PONS_INT64, free, list);
 }
 
 static int64_t *room(const char *op, int64_t count, pons_array *why) {
@@ -73,7 +72,7 @@ void pons_nonzero(pons_array x, pons_array *out) {
     int64_t *list = why ? NULL : room("nonzero", count, &why);
     if (list) {
       coordinates(places, count, steps, size, list, 1);
-      out[axis] = integers("nonzero", list, count);
+      out[axis] = integers(list, count);
     } else {
       out[axis] = why;
     }
@@ -105,7 +104,7 @@ pons_array pons_compress(pons_array x, pons_array condition, int axis) {
     return pons_fail("compress", "the condition has %d axes, not one", pons_ndim(condition));
   pons_array why;
   int64_t count, *places = true_places("compress", condition, &count, &why);
-  return places ? pons_take(x, integers("compress", places, count), axis) : why;
+  return places ? pons_take(x, integers(places, count), axis) : why;
 }
 
 /* The index of each slice as often as it is wanted. */
@@ -123,7 +122,7 @@ static pons_array repeated(const int64_t *counts, int64_t n, int64_t step) {
   if (!list) return why;
   for (int64_t i = 0; i < n; i++)
     for (int64_t k = 0; k < counts[i * step]; k++) list[at++] = i;
-  return integers("repeat_each", list, total);
+  return integers(list, total);
 }
 
 pons_array pons_repeat_each(pons_array x, pons_array counts, int axis) {
@@ -177,9 +176,9 @@ static pons_array fill_runs(const char *op, const uint32_t *order, const uint8_t
     return why;
   }
   count_runs(order, fresh, n, first, inverse, counts);
-  d->first = integers(op, first, many);
-  d->inverse = pons_reshape(integers(op, inverse, n), pons_shape_of(x));
-  d->counts = integers(op, counts, many);
+  d->first = integers(first, many);
+  d->inverse = pons_reshape(integers(inverse, n), pons_shape_of(x));
+  d->counts = integers(counts, many);
   d->values = pons_take(flat, d->first, 0);
   return NULL;
 }
