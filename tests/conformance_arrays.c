@@ -35,10 +35,8 @@ CASE(matrix_transpose) { out[0] = pons_matrix_transpose(in[0]); }
 CASE(unstack) { pons_unstack(in[0], 1, out); }
 CASE(contiguous_either) { out[0] = pons_contiguous(in[0], .allow_col_major = true); }
 CASE(as_strided_defaults) { out[0] = pons_as_strided(in[0], PONS_SHAPE(3, 2), PONS_SCALAR, 2); }
-CASE(full_like) {
-  out[0] = pons_full_like(in[0], in[1]);
-  out[1] = pons_full_like(in[0], in[1], .dtype = PONS_AS(PONS_FLOAT32));
-}
+CASE(full_like) { out[0] = pons_full_like(in[0], in[1]); }
+CASE(full_like_as) { out[0] = pons_full_like(in[0], in[1], .dtype = PONS_AS(PONS_FLOAT32)); }
 
 /* ---- PONS_FLAT ---- */
 CASE(flat_order) {
@@ -163,6 +161,13 @@ CASE(searchsorted_nan) {
   out[1] = pons_searchsorted(a, pons_concatenate(values, 2, 0), true);
 }
 CASE(unique) { pons_unique(in[0], 5, NULL, out); }
+CASE(unique_values) {
+  pons_array all[4];
+  pons_unique(in[0], 4, NULL, all);
+  out[0] = all[0];
+  pons_unique(in[0], 7, in[1], all);
+  out[1] = all[0];
+}
 CASE(unique_filled) { pons_unique(in[0], 14, in[1], out); }
 CASE(unique_cut) { pons_unique(in[0], 2, NULL, out); }
 
@@ -244,7 +249,14 @@ static const conformance_case cases[] = {
      1,
      1,
      {INPUT(TRANSPOSED, 2, 2, 4)}},
-    {"full_like", full_like, TYPES_REAL, false, 2, 2, {INPUT(TRANSPOSED, 2, 2, 3), INPUT(PLAIN, 1, 3)}},
+    {"full_like", full_like, TYPES_ANY, true, 2, 1, {INPUT(TRANSPOSED, 2, 2, 3), INPUT(PLAIN, 1, 3)}},
+    {"full_like: as float32",
+     full_like_as,
+     TYPES_REAL,
+     false,
+     2,
+     1,
+     {INPUT(TRANSPOSED, 2, 2, 3), INPUT(PLAIN, 1, 3)}},
 
     {"sort, argsort, topk: flat", flat_order, TYPES_ANY, true, 1, 3, {INPUT_FROM(-100, 100, PLAIN, 2, 2, 3)}},
     {"argmax, argmin: flat", flat_arg, TYPES_ANY, false, 1, 2, {INPUT(TRANSPOSED, 2, 2, 3)}},
@@ -308,6 +320,13 @@ static const conformance_case cases[] = {
      {INPUT_FROM(-9, 9, PLAIN, 1, 12), INPUT_FROM(-9, 9, TRANSPOSED, 2, 3, 5)}},
     {"searchsorted: no numbers", searchsorted_nan, TYPE_BIT(PONS_FLOAT32), false, 1, 2, {INPUT(PLAIN, 1, 5)}},
     {"unique", unique, TYPES_ANY, false, 1, 4, {INPUT(TRANSPOSED, 2, 3, 4)}},
+    {"unique: values alone",
+     unique_values,
+     TYPES_ANY,
+     true,
+     2,
+     2,
+     {INPUT_FROM(-100, 100, TRANSPOSED, 2, 2, 3), INPUT(PLAIN, 0, 0)}},
     {"unique: filled up", unique_filled, TYPES_ANY, false, 2, 4, {INPUT(PLAIN, 1, 12), INPUT(PLAIN, 0, 0)}},
     {"unique: cut off", unique_cut, TYPES_ANY, false, 1, 4, {INPUT(STRIDED, 1, 12)}},
 

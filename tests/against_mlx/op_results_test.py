@@ -185,8 +185,8 @@ def cases():
         "fast-rope": lambda x: f.rope(x, 4, traditional=False, base=10000.0, scale=1.0, offset=0),
         "fast-rope-traditional-offsets-per-batch": lambda x, o: f.rope(x, 2, traditional=True, base=10000.0, scale=0.5, offset=o),
         "fast-rope-freqs": lambda x, w: f.rope(x, 4, traditional=False, base=None, scale=1.0, offset=2, freqs=w.astype(f32)),
-        "cross-entropy": f.cross_entropy, "gated-delta-update": f.gated_delta_update,
-        "gated-delta-update-state-mask-grouped-heads": gated,
+        "fast-cross-entropy": f.cross_entropy, "fast-gated-delta-update": f.gated_delta_update,
+        "fast-gated-delta-update-state-mask-grouped-heads": gated,
         "fast-scaled-dot-product-attention": attend, "fast-scaled-dot-product-attention-causal-grouped-heads": lambda *in_: attend(*in_, mask="causal"),
         "fast-scaled-dot-product-attention-mask": lambda *in_: attend(*in_[:3], mask=in_[3]),
         "fast-scaled-dot-product-attention-added-mask-sinks-grouped-heads": lambda *in_: attend(*in_[:3], mask=in_[3], sinks=in_[4]),
@@ -214,7 +214,7 @@ def cases():
         "roll-two-axes": lambda x: [mx.roll(x, (1, -5), (0, -1)), mx.roll(x, 1, (0, 1))], "unstack": lambda x: mx.unstack(x, axis=1),
         "contiguous-column-major-too": lambda x: mx.contiguous(x, allow_col_major=True),
         "as-strided-strides-left-out": lambda x: mx.as_strided(x, (3, 2), offset=2),
-        "full-like": lambda x, v: [mx.full_like(x, v), mx.full_like(x, v, f32)],
+        "full-like": mx.full_like, "full-like-as-float32": lambda x, v: mx.full_like(x, v, f32),
         "sort-argsort-topk-flat": lambda x: [mx.sort(x, axis=None), mx.argsort(x, axis=None), mx.sort(mx.topk(x, 3, axis=None))],
         "argmax-argmin-flat": lambda x: [mx.argmax(x), mx.argmin(x, keepdims=True)],
         "cumsum-cumprod-flat": lambda x: [mx.cumsum(x), mx.cumprod(x, dtype=f32)],
@@ -237,6 +237,7 @@ def cases():
         "logcumsumexp": lambda x: [mx.logcumsumexp(x, axis=1), mx.logcumsumexp(x, axis=0, reverse=True), mx.logcumsumexp(x)],
         "searchsorted": lambda a, v: both_sides(mx.sort(a), v), "searchsorted-no-numbers": search_nan,
         "unique": lambda x: mx.unique(x, 5, True, True, True), "unique-cut-off": lambda x: mx.unique(x, 2, True, True, True),
+        "unique-values-alone": lambda x, v: [mx.unique(x, 4), mx.unique(x, 7, fill_value=v)],
         "unique-filled-up": lambda x, v: mx.unique(x, 14, True, True, True, fill_value=v),
         "pad-edge-reflect-symmetric": lambda x: [mx.pad(x, [(1, 0), (0, 3)], "edge"), mx.pad(x, [(1, 1), (2, 2)], "reflect"),
                                                  mx.pad(x, [(1, 1), (2, 2)], "symmetric")],
@@ -268,7 +269,7 @@ def beyond_mlx(plain, dtype):
     """MLX has no grouped or dilated convolution and no nan_to_num of float64,
     ends a loss of it in float32, and subtracts the greatest in a logsumexp before it widens."""
     narrow = dtype == "bool" or dtype.startswith("uint")
-    return (plain.startswith(("conv", "nan-to-num", "cross-entropy")) and dtype == "float64") or (plain.startswith("logsumexp-") and narrow)
+    return (plain.startswith(("conv", "nan-to-num", "fast-cross-entropy")) and dtype == "float64") or (plain.startswith("logsumexp-") and narrow)
 
 
 def lookup(named, name):
