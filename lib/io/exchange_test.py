@@ -1,5 +1,5 @@
 """Files that NumPy and MLX write are read, and they read what Pons writes: every dtype, byte order and layout."""
-import os, sys, tempfile, zipfile
+import json, os, struct, sys, tempfile, zipfile
 
 if os.environ.get("PONS_SANITIZE"):
     print("skipped: a sanitizer's library can't be loaded into Python")
@@ -25,7 +25,42 @@ def numpy_samples():
             yield name + str(shape), np.asarray(a)
 
 
+def safetensors_by_hand(folder):
+    """dtypes beyond NumPy's, and elements at odd places, as MLX takes them; float64, which MLX refuses."""
+    path = os.path.join(folder, "hand.safetensors")
+    rng = np.random.default_rng(3)
+    data, tensors = b"", {}
+    for name, dtype, width in [("odd", "U8", 1), ("half", "F16", 2), ("e4m3", "F8_E4M3", 1), ("whole", "I64", 8), ("e8m0", "F8_E8M0", 1),
+                               ("bf", "BF16", 2), ("complex", "C64", 8), ("flags", "BOOL", 1), ("single", "F32", 4), ("wide", "F64", 8)]:
+        piece = (rng.integers(0, 2, 3) if name == "flags" else rng.integers(1, 60, 3 * width)).astype("uint8").tobytes()
+        tensors[name] = {"dtype": dtype, "shape": [3, 1], "data_offsets": [len(data), len(data) + len(piece)]}
+        data += piece
+    without = {key: t for key, t in tensors.items() if key != "wide"}
+
+    def write(entries, length):
+        header = json.dumps(entries).encode()
+        with open(path, "wb") as f:
+            f.write(struct.pack("<Q", len(header)) + header + data[:length])
+
+    write(tensors, len(data))
+    have = load(path)[0]
+    check("float64", have["wide"], ("float64", (3, 1), data[-24:]))
+    del have["wide"]
+    write(without, len(data) - 24)
+    check("without it", load(path)[0], have)
+    if mx is not None:
+        check("odd places", have, {key: bits(a) for key, a in mx.load(path).items()})
+    tensors["half"]["data_offsets"] = [0, 6]
+    write(tensors, len(data))
+    try:
+        load(path)
+        raise AssertionError("overlapping tensors were read")
+    except ValueError as e:
+        assert "overlaps" in str(e), e
+
+
 def main(folder):
+    safetensors_by_hand(folder)
     samples = dict(numpy_samples())
     for key, a in samples.items():
         path = os.path.join(folder, "a.npy")

@@ -13,7 +13,8 @@ bool is_function_file(const char *path) {
 
 /* ---- metadata as JSON: {"type": "uint32", "value": 4} ---- */
 
-static cJSON *number(pons_dtype dtype, const void *data, int64_t i) {
+/* `digits`: of a float. */
+static cJSON *number(pons_dtype dtype, const void *data, int64_t i, int digits) {
   char text[40];
   if (dtype == PONS_BOOL) return cJSON_CreateBool(((const bool *)data)[i]);
   if (dtype == PONS_UINT64)
@@ -21,7 +22,7 @@ static cJSON *number(pons_dtype dtype, const void *data, int64_t i) {
   else if (dtype == PONS_INT64)
     snprintf(text, sizeof text, "%lld", (long long)((const int64_t *)data)[i]);
   else if (isfinite(((const double *)data)[i]))
-    snprintf(text, sizeof text, "%.17g", ((const double *)data)[i]);
+    snprintf(text, sizeof text, "%.*g", digits, ((const double *)data)[i]);
   else
     return cJSON_CreateNull();
   return cJSON_CreateRaw(text);
@@ -30,14 +31,15 @@ static cJSON *number(pons_dtype dtype, const void *data, int64_t i) {
 static cJSON *numbers(pons_array a) {
   const pons_scope scope = pons_scope_open();
   const pons_dtype dtype = pons_dtype_of(a);
+  const int digits = dtype == PONS_FLOAT32 ? 9 : 17;
   const bool wide = dtype == PONS_BOOL || dtype == PONS_UINT64;
   pons_array x = wide                                             ? a
                  : dtype == PONS_FLOAT32 || dtype == PONS_FLOAT64 ? pons_astype(a, PONS_FLOAT64)
                                                                   : pons_astype(a, PONS_INT64);
   const void *data = pons_data(x);
-  cJSON *value = pons_ndim(x) || !data ? cJSON_CreateArray() : number(pons_dtype_of(x), data, 0);
+  cJSON *value = pons_ndim(x) || !data ? cJSON_CreateArray() : number(pons_dtype_of(x), data, 0, digits);
   for (int64_t i = 0; data && pons_ndim(x) && i < pons_size(x); i++)
-    cJSON_AddItemToArray(value, number(pons_dtype_of(x), data, i));
+    cJSON_AddItemToArray(value, number(pons_dtype_of(x), data, i, digits));
   pons_scope_close(scope);
   return value;
 }
