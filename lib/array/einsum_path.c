@@ -93,6 +93,7 @@ static pons_array read_result(const char *op, const char *text, int ellipsis_axe
 pons_array equation_read(const char *op, const char *subscripts, const pons_array *arrays, int count,
                          equation *q) {
   *q = (equation){.count = count};
+  if (!subscripts) return pons_fail(op, "no subscripts given");
   if (count < 1) return pons_fail(op, "needs at least one operand");
   pons_array bad = fault_among(op, arrays, count);
   if (bad) return bad;

@@ -32,6 +32,15 @@ function argument(declaration,   type, name, word) {
   if (type == "pons_array") return "a[" (n_arrays++ % 8) "]"
   if (type == "const pons_array *") { after_list = 1; return "r->list" }
   if (type ~ /^(int|int64_t|size_t)$/ && after_list == 1 && name ~ /^(n|n_.*|count)$/) { after_list = 2; return "r->n_list" }
+  if (type == "const pons_shape *") return "r->shapes"
+  if (type == "int" && name == "count") return "(r->n_list % 4)" # of the lists below, too
+  if (type ~ /^const pons_[a-z_]+ \*$/ && structure_of(type) in members) {
+    word = structure_of(type)
+    word = "((const " word "[]){" structure(word, members[word]) ", " structure(word, members[word]) ", " \
+           structure(word, members[word]) "})"
+    last_name = name
+    return missing == "" ? word : ""
+  }
   if (type ~ /^(int|int64_t|uint64_t|uint32_t|size_t|unsigned)$/) return "(" type ")r->" (has_outs ? "counts" : "ints") "[" (n_ints++ % 4) "]"
   if (type == "const double *") return "&r->reals[" (n_reals++ % 3) "]"
   if (type ~ /^(float|double)$/) return "(" type ")r->reals[" (n_reals++ % 3) "]"
@@ -51,6 +60,8 @@ function argument(declaration,   type, name, word) {
   missing = type
   return ""
 }
+
+function structure_of(pointer) { sub(/^const /, "", pointer); sub(/ \*$/, "", pointer); return pointer }
 
 function structure(type, list,   parts, names, n, m, i, k, base, expression, one) {
   expression = ""
@@ -96,6 +107,7 @@ END {
     c = substr(text, i, 1)
     if (c == "{") depth++
     if (c == "}") depth--
+    if (c == "}" && depth == 0 && word_so_far ~ /^ *static inline/) { word_so_far = ""; continue }
     if (c == ";" && depth <= 0) { statement[++count] = trim(word_so_far); word_so_far = ""; depth = 0 } else word_so_far = word_so_far c
   }
   for (i = 1; i <= count; i++) {
