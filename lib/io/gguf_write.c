@@ -231,7 +231,7 @@ static void write_entry(sink *to, const tensor *t) {
   write_number(to, (uint64_t)shape.count, 4);
   for (int i = shape.count - 1; i >= 0; i--) {
     const bool packed = t->scales && i == shape.count - 1;
-    write_number(to, (uint64_t)(packed ? shape.at[i] * 32 / t->type->bits : shape.at[i]), 8);
+    write_number(to, (uint64_t)(packed ? shape.at[i] / t->type->bits * GGUF_GROUP : shape.at[i]), 8);
   }
   write_number(to, t->type->code, 4);
   write_number(to, t->offset, 8);
