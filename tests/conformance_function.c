@@ -91,6 +91,10 @@ CASE(wide_floats) { /* drawn as float32, computed in float64 */
   out[0] = pons_random_normal(PONS_SHAPE(4), PONS_FLOAT64, pons_float(1), pons_float(2), in[0]);
   out[1] = pons_random_laplace(PONS_SHAPE(5), PONS_FLOAT64, 0, 1, in[0]);
 }
+CASE(between_doubles) {
+  out[0] = pons_random_uniform(in[1], in[2], PONS_SHAPE(2, 3), PONS_FLOAT64, in[0]);
+  out[1] = pons_random_normal(PONS_SHAPE(2, 3), PONS_FLOAT64, in[1], in[2], in[0]);
+}
 CASE(bernoulli) { out[0] = pons_random_bernoulli(pons_float(0.3), PONS_SHAPE(20), in[0]); }
 CASE(bernoulli_of) {
   out[0] = pons_random_bernoulli(in[1], PONS_SCALAR, in[0]);
@@ -157,6 +161,13 @@ const conformance_case *random_cases(int *count) {
        {KEY, INPUT(PLAIN, 2, 2, 3), INPUT(PLAIN, 2, 3, 3)}},
       {"random_laplace", laplace, TYPES_ONE, false, 1, 4, {KEY}},
       {"random_normal, random_laplace: float64", wide_floats, TYPES_ONE, false, 1, 2, {KEY}},
+      {"random_uniform, random_normal: float64 between arrays",
+       between_doubles,
+       TYPE_BIT(PONS_FLOAT64),
+       true,
+       3,
+       2,
+       {KEY, INPUT(PLAIN, 1, 3), INPUT(PLAIN, 1, 3)}},
       {"random_bernoulli", bernoulli, TYPES_ONE, false, 1, 1, {KEY}},
       {"random_bernoulli: of an array", bernoulli_of, TYPES_FLOAT, false, 2, 2, {KEY, INPUT_FROM(0, 1, PLAIN, 1, 3)}},
       {"random_randint", randint, TYPES_ONE, false, 1, 3, {KEY}},

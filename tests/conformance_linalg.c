@@ -63,6 +63,11 @@ CASE(lu_values) { /* exchanges fixed: rows upside down */
 
 /* ---- eigenvalues ---- */
 
+CASE(lu_factor_values) {
+  pons_array lu[2], rows = pons_arange((double)pons_dim(in[0], -2) - 1, -1, -1, PONS_INT32);
+  pons_linalg_lu_factor(pons_take(apart(in[0]), rows, -2), lu);
+  out[0] = lu[0];
+}
 CASE(eigh) {
   pons_linalg_eigh(definite(in[0]), 'L', out);
   out[1] = pons_abs(out[1]);
@@ -72,6 +77,7 @@ CASE(eigh_upper) {
   out[1] = pons_abs(out[1]);
   out[2] = pons_linalg_eigvalsh(definite(in[0]), 'U');
 }
+CASE(eigvalsh) { out[0] = pons_linalg_eigvalsh(definite(in[0]), 'L'); }
 CASE(eigvalsh_triangles) { /* the other triangle is not read */
   out[0] = pons_linalg_eigvalsh(in[0], 'L');
   out[1] = pons_linalg_eigvalsh(in[0], 'U');
@@ -166,12 +172,14 @@ static const conformance_case cases[] = {
     {"linalg_lu: tall", lu, TYPES_FACTOR, false, 1, 3, {INPUT(PLAIN, 2, 5, 3)}},
     {"linalg_lu: wide", lu, TYPES_FACTOR, false, 1, 3, {INPUT(STRIDED, 2, 3, 4)}},
     {"linalg_lu_factor", lu_factor, TYPES_FACTOR, false, 1, 2, {INPUT(PLAIN, 3, 2, 3, 3)}},
+    {"linalg_lu_factor: exchanges fixed", lu_factor_values, TYPES_FACTOR, true, 1, 1, {INPUT(PLAIN, 3, 2, 3, 3)}},
     {"linalg_lu: L and U", lu_values, TYPES_FACTOR, true, 1, 2, {INPUT(PLAIN, 3, 2, 3, 3)}},
     {"linalg_lu: L and U, tall", lu_values, TYPES_FACTOR, true, 1, 2, {INPUT(PLAIN, 2, 4, 2)}},
     {"linalg_lu: L and U, wide", lu_values, TYPES_FACTOR, true, 1, 2, {INPUT(TRANSPOSED, 2, 2, 3)}},
     {"linalg_eigh", eigh, TYPES_WITH_COMPLEX, true, 1, 2, {INPUT(PLAIN, 2, 3, 3)}},
     {"linalg_eigh: upper, batch", eigh_upper, TYPES_WITH_COMPLEX, true, 1, 3, {INPUT(TRANSPOSED, 3, 2, 2, 2)}},
-    {"linalg_eigvalsh", eigvalsh_triangles, TYPES_WITH_COMPLEX, false, 1, 2, {INPUT(PLAIN, 2, 3, 3)}},
+    {"linalg_eigvalsh", eigvalsh, TYPES_WITH_COMPLEX, true, 1, 1, {INPUT(PLAIN, 2, 3, 3)}},
+    {"linalg_eigvalsh: one triangle", eigvalsh_triangles, TYPES_WITH_COMPLEX, false, 1, 2, {INPUT(PLAIN, 2, 3, 3)}},
     {"linalg_eig", eig, TYPES_FACTOR, false, 1, 4, {INPUT(TRANSPOSED, 3, 2, 3, 3)}},
     {"linalg_eigvals", eigvals, TYPES_WITH_COMPLEX, false, 1, 2, {INPUT(PLAIN, 2, 4, 4)}},
     {"linalg_inv", inv, TYPES_FACTOR, true, 1, 1, {INPUT(TRANSPOSED, 3, 2, 3, 3)}},

@@ -71,7 +71,7 @@ static void reduce_vjp(const vjp_call *c) {
       c->grads[0] = ct;
       return;
     case REDUCE_PROD:
-      c->grads[0] = p->axes.n ? pons_multiply(ct, others_product(x, p->axes)) : ct;
+      c->grads[0] = p->axes.n ? pons_multiply(ct, pons_conjugate(others_product(x, p->axes))) : ct;
       return;
     case REDUCE_MIN:
     case REDUCE_MAX:

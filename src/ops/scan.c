@@ -88,6 +88,7 @@ static void scan_vjp(const vjp_call *c) {
     case SCAN_LOGADDEXP: /* sum over the later ones of ct exp(x - y) */
       if (!p->inclusive) ct = moved_on(ct, p->axis, p->reverse);
       y = p->inclusive ? y : scan(SCAN_LOGADDEXP, x, p->axis, p->reverse, true);
+      x = pons_conjugate(x), y = pons_conjugate(y);
       c->grads[0] = pons_multiply(pons_exp(x), scan(SCAN_SUM, pons_multiply(ct, pons_exp(pons_negative(y))),
                                                     p->axis, !p->reverse, true));
       return;

@@ -6,7 +6,8 @@
 The names are those of mlx_names.tsv (mlx.core 0.32.4). A name is present where a public header declares its C name and the
 library exports that. The other columns are for ops, functions that give arrays:
   vjp, jvp, vmap, export   a conformance case names the op and is one of those that the tests hold derivatives, batches and
-                           files of; what a case has is told by op_table_test, which writes the cases to files
+                           files of; what a case has is told by op_table_test, which writes the cases to files.
+                           vjp also where the row of the differential test compares it
   fixture                  each primitive of such a file is in some file that MLX wrote (tests/fixtures)
   differential             there is a row for the op in differential/"""
 import ctypes
@@ -90,7 +91,7 @@ class Code:
             self.in_fixtures |= primitives(path)
         for path in glob.glob(os.path.join(HERE, "differential", "differential_*_test.py")):
             importlib.import_module(os.path.basename(path)[:-3])
-        self.rows = set(importlib.import_module("judge").ROWS)
+        self.rows = importlib.import_module("judge").ROWS
 
     def target(self, name):
         """The function behind a macro."""
@@ -160,10 +161,11 @@ def columns(code, c):
     smooth = any(e["differentiable"] for e in alone or cases) or not cases
     derivatives = told(any(e["derivatives"] for e in cases), smooth)
     used = [e["primitives"] for e in cases]
-    return [derivatives, derivatives,
+    vjp = told(any(code.rows[n].grad for n in names & set(code.rows)) or derivatives == "yes", smooth)
+    return [vjp, derivatives,
             told(any(e["batches"] for e in cases), not cases or any(e["batches"] for e in cases)),
             told(cases), told(any(p <= code.in_fixtures for p in used), any(used) or not cases),
-            told(names & code.rows)]
+            told(names & set(code.rows))]
 
 
 def table(head, rows):

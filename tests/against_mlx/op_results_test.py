@@ -269,7 +269,7 @@ def beyond_mlx(plain, dtype):
     """MLX has no grouped or dilated convolution and no nan_to_num of float64,
     ends a loss of it in float32, and subtracts the greatest in a logsumexp before it widens."""
     narrow = dtype == "bool" or dtype.startswith("uint")
-    return (plain.startswith(("conv", "nan-to-num", "fast-cross-entropy")) and dtype == "float64") or (plain.startswith("logsumexp-") and narrow)
+    return (plain.startswith(("conv", "nan-to-num", "fast-cross-entropy", "random-uniform-random")) and dtype == "float64") or (plain.startswith("logsumexp-") and narrow)
 
 
 def lookup(named, name):

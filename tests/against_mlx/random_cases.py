@@ -24,6 +24,8 @@ def cases():
         "random-laplace": lambda k: [r.laplace((3, 4), key=k), r.laplace((5,), loc=-1, scale=2.5, key=k),
                                      r.laplace((5,), f16, loc=0.1, scale=3, key=k), r.laplace((5,), b16, key=k)],
         "random-normal-random-laplace-float64": lambda k: [r.normal((4,), f64, loc=1, scale=2, key=k), r.laplace((5,), f64, key=k)],
+        "random-uniform-random-normal-float64-between-arrays": lambda k, x, y: [
+            r.uniform(x, y, (2, 3), f64, key=k), r.normal((2, 3), f64, loc=x, scale=y, key=k)],
         "random-bernoulli": lambda k: r.bernoulli(0.3, (20,), key=k),
         "random-bernoulli-of-an-array": lambda k, p: [r.bernoulli(p, key=k), r.bernoulli(p, (4, 3), key=k)],
         "random-randint": lambda k: [r.randint(-3, 9, (20,), key=k), r.randint(0, 200, (20,), mx.uint8, key=k),

@@ -16,7 +16,7 @@ for name in ("variance", "std"):
 for name in ("argmax", "argmin"):
     row(name, lambda d: arg(x := d.reducible(REALS, True), d.axis(x), d.flag()))
 for name, tol in (("cumsum", 4), ("cumprod", 64), ("cummax", 1), ("cummin", 1)):
-    row(name, lambda d: arg(x := d.reducible(), d.axis(x), d.flag(), d.flag()), tol=tol,
+    row(name, lambda d: arg(x := d.reducible(ANY if d.flag() else ["float32", "complex64"]), d.axis(x), d.flag(), d.flag()), tol=tol,
         scale=total if name == "cumsum" else None, grad=True,
         mlx=lambda x, axis, r, e, name=name: getattr(mx, name)(x, axis, reverse=r, inclusive=not e),
         pons=lambda x, axis, r, e, name=name: getattr(pons, name)(x, axis=axis, reverse=r, exclusive=e))

@@ -20,8 +20,8 @@ What is compared: values, shapes, dtypes, and whether there is an error.
           carries; with a tolerance the sign of zero isn't looked at either.
   same    same(got, want, arguments) in the place of that comparison, for results with a choice: None or what is wrong.
           got and want are lists of NumPy arrays.
-  grad    the vjp by every float32 operand, or those whose positions are given, is compared too, in half of the cases whose
-          floats are all float32.
+  grad    the vjp by every float32 or complex64 operand, or those whose positions are given, is compared too, in half of
+          the cases without other floats.
 Draws that MLX may crash on are marked by d.must_fail: only Pons is called, and must refuse.
 What legitimately differs stands in differences.py, with the reason; an entry that explains nothing any more is an error."""
 import argparse
@@ -42,6 +42,7 @@ from mlx_values import mx  # noqa: E402
 SKIPPED = 77
 SEED = 20261125
 CASES = 200
+SMOOTH = ("float32", "complex64")
 PATIENCE = 30  # seconds for a case
 SHOWN = 3  # failures printed per op
 ROWS = {}
@@ -261,17 +262,17 @@ def agree(case, got, want, units, scale, prefix=""):
 
 
 def gradients_agree(case, scale):
-    """The vjp by the float32 operands."""
+    """The vjp by the operands of the dtypes SMOOTH."""
     arguments, row = case.arguments, case.row
     by = [k for k, a in enumerate(arguments)
-          if isinstance(a, Drawn) and a.dtype == "float32" and (row.grad is True or k in row.grad)]
-    over = [k for k, r in enumerate(case.got) if isinstance(r, Result) and r.dtype == "float32"]
+          if isinstance(a, Drawn) and a.dtype in SMOOTH and (row.grad is True or k in row.grad)]
+    over = [k for k, r in enumerate(case.got) if isinstance(r, Result) and r.dtype in SMOOTH]
     if any(a.size == 0 for a in case.drawn()):
         return True  # MLX may loop for ever where a gradient of nothing is summed
-    if not by or not over or not case.draw.smooth or any(d in FLOATS and d != "float32" for d in case.dtypes()):
+    if not by or not over or not case.draw.smooth or any(d in FLOATS and d not in SMOOTH for d in case.dtypes()):
         return True
-    cotangents = [Drawn(case.draw.values(case.got[k].bits.size, "float32", -1, 1).reshape(case.got[k].shape), "float32")
-                  for k in over]
+    cotangents = [Drawn(case.draw.values(r.bits.size, r.dtype, -1, 1).reshape(r.shape), r.dtype)
+                  for r in (case.got[k] for k in over)]
 
     def side(call, argument, differentiate, taken, refusals):
         fixed = [argument(a) for a in arguments]
