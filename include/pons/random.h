@@ -22,8 +22,8 @@ PONS_API pons_array pons_random_uniform(pons_array low, pons_array high, pons_sh
 /* scale z + loc (NULL: 1, 0) with z normal, complex64 too. */
 PONS_API pons_array pons_random_normal(pons_shape shape, pons_dtype dtype, pons_array loc, pons_array scale,
                                        pons_array key);
-/* shape + (n): mean (..., n), covariance (..., n, n); `shape` is PONS_SCALAR or what their leading axes broadcast
-   to. float32 alone. */
+/* shape + (n): mean (..., n), covariance (..., n, n); `shape` is PONS_SCALAR or what their leading axes
+   broadcast to. float32 alone. */
 PONS_API pons_array pons_random_multivariate_normal(pons_array mean, pons_array cov, pons_shape shape,
                                                     pons_dtype dtype, pons_array key);
 PONS_API pons_array pons_random_laplace(pons_shape shape, pons_dtype dtype, double loc, double scale,
@@ -37,8 +37,8 @@ PONS_API pons_array pons_random_randint(pons_array low, pons_array high, pons_sh
 PONS_API pons_array pons_random_truncated_normal(pons_array low, pons_array high, pons_shape shape,
                                                  pons_dtype dtype, pons_array key);
 PONS_API pons_array pons_random_gumbel(pons_shape shape, pons_dtype dtype, pons_array key);
-/* Indices along `axis` with probability softmax(logits), uint32: one per row of logits, `num_samples` per row along
-   a last axis, or `shape`, to which the rows broadcast:
+/* Indices along `axis` with probability softmax(logits), uint32: one per row of logits, `num_samples` per row
+   along a last axis, or `shape`, to which the rows broadcast:
        pons_random_categorical(logits, -1, key, .num_samples = 5) */
 #define pons_random_categorical(...) \
   pons_random_categorical_with((struct pons_categorical_args){.logits = __VA_ARGS__})

@@ -198,8 +198,8 @@ static pons_array draws_of_one(pons_array logits, const sizes *drawn, pons_array
   return pons_subtract(pons_searchsorted(before, at, true), pons_scalar(1, PONS_UINT32));
 }
 
-/* Gumbel noise on the logits makes the greatest one a draw (Gumbel 1954). With a shape, its axes are matched with
-   those of the logits from the last one on. */
+/* Gumbel noise on the logits makes the greatest one a draw (Gumbel 1954). With a shape, its axes are matched
+   with those of the logits from the last one on. */
 pons_array pons_random_categorical_with(struct pons_categorical_args args) {
   int axis;
   pons_array x = args.logits, bad = fault_of("random_categorical", x);

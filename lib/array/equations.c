@@ -88,8 +88,8 @@ static void pseudo_inverse(void *payload, const pons_array *in, int n_in, pons_a
   out[0] = pons_matmul(pons_multiply(v, pons_expand_dims(inverse, PONS_AXES(-2))), transposed(u));
 }
 
-/* dX = -X dA X + X X^T dA^T (I - A X) + (I - X A) dA^T X^T X, where the rank does not change (Golub and Pereyra
-   1973). in: A, X, and the cotangent G. */
+/* dX = -X dA X + X X^T dA^T (I - A X) + (I - X A) dA^T X^T X, where the rank does not change (Golub and
+   Pereyra 1973). in: A, X, and the cotangent G. */
 static void pseudo_inverse_vjp(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
   (void)payload, (void)n_in, (void)n_out;
   pons_array a = in[0], x = in[1], xt = transposed(x), gt = transposed(in[2]);

@@ -19,8 +19,8 @@ static pons_array symmetric(pons_array x) {
 
 static bool is_upper(const void *params) { return ((const cholesky_params *)params)->upper; }
 
-/* Murray 2016, "Differentiation of the Cholesky decomposition", (9) and (10). One triangle of A is read, but A is
-   taken to be symmetric, and so is its gradient. */
+/* Murray 2016, "Differentiation of the Cholesky decomposition", (9) and (10). One triangle of A is read, but
+   A is taken to be symmetric, and so is its gradient. */
 static void cholesky_vjp(const vjp_call *c) {
   const bool upper = is_upper(c->params);
   pons_array l = upper ? matrix_transposed(c->out[0]) : c->out[0];

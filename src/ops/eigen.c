@@ -40,9 +40,9 @@ static pons_array eigh_basis(pons_array a, const void *params, const pons_array 
   return both[1];
 }
 
-/* dw = Re diag P, dV = V (F P) with P = V^H dA V and F = 1 / (w_j - w_i) off the diagonal (Giles 2008, 3.1). One
-   triangle of A is read, but A is taken to be Hermitian, and so is its gradient. Vectors of equal values have no
-   derivative; the phase of complex ones is left as it is. */
+/* dw = Re diag P, dV = V (F P) with P = V^H dA V and F = 1 / (w_j - w_i) off the diagonal (Giles 2008, 3.1).
+   One triangle of A is read, but A is taken to be Hermitian, and so is its gradient. Vectors of equal values
+   have no derivative; the phase of complex ones is left as it is. */
 static void eigh_vjp(const vjp_call *c) {
   const node *a = c->in[0];
   pons_array v = eigh_basis(c->in[0], c->params, c->out);
@@ -125,9 +125,9 @@ static pons_array overlaps(pons_array a, pons_array b) {
   return pons_astype(pons_sum(each, .axes = PONS_AXES(-2), .keepdims = true), PONS_COMPLEX64);
 }
 
-/* dw = diag P, dV = D - V Re diag(V^H D) with P = V^-1 dA V, D = V (F P), F = 1 / (w_j - w_i) off the diagonal
-   (Giles 2008, 3.1; the last term keeps the columns' lengths at 1). Vectors of equal values have no derivative, and
-   neither has the phase of a vector, which LAPACK chooses. */
+/* dw = diag P, dV = D - V Re diag(V^H D) with P = V^-1 dA V, D = V (F P), F = 1 / (w_j - w_i) off the
+   diagonal (Giles 2008, 3.1; the last term keeps the columns' lengths at 1). Vectors of equal values have no
+   derivative, and neither has the phase of a vector, which LAPACK chooses. */
 static void eig_vjp(const vjp_call *c) {
   const node *a = c->in[0];
   pons_array v = eig_basis(c->in[0], c->params, c->out);

@@ -1,5 +1,5 @@
-/* factors.c: what the factorizations of linear algebra share: their checks, and the small steps of which their
-   derivatives are made. Uses graph/. */
+/* factors.c: what the factorizations of linear algebra share: their checks, and the small steps of which
+   their derivatives are made. Uses graph/. */
 #include "ops/ops.h"
 
 error *factor_check(const char *op, int n_in, const pons_array *in, bool square, bool complex) {

@@ -1,6 +1,6 @@
 /* linalg_ops_test.c: linear algebra by small cases: values, what is refused and when, empty matrices, and the
-   derivatives that conformance_gradient_test.c can't hold against differences in float64: complex ones. Numbers are
-   those that MLX gives, or follow from the equations that a factorization stands for. */
+   derivatives that conformance_gradient_test.c can't hold against differences in float64: complex ones.
+   Numbers are those that MLX gives, or follow from the equations that a factorization stands for. */
 #include "ops/ops_for_tests.h"
 #include <math.h>
 
@@ -244,8 +244,8 @@ static void sum_of_squares(void *payload, const pons_array *in, int n_in, pons_a
   out[0] = pons_real(pons_sum(pons_square(pons_linalg_eigvals(in[0]))));
 }
 
-/* The sum of the squares of A's eigenvalues is the trace of A A: its gradient is 2 A^T, and the gradient of a sum of
-   that is the same 2 everywhere. */
+/* The sum of the squares of A's eigenvalues is the trace of A A: its gradient is 2 A^T, and the gradient of a
+   sum of that is the same 2 everywhere. */
 static void traces(void **state) {
   (void)state;
   pons_array a = MATRIX(2, 2, 1, -2, 3, 4), direction = MATRIX(2, 2, 1, 0, 0, 0), grad, tangent;

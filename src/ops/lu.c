@@ -1,6 +1,8 @@
-/* lu.c: LUF, the LU factorization with rows exchanged: L's part below its diagonal of ones and U in one matrix.
+/* lu.c: LUF, the LU factorization with rows exchanged: L's part below its diagonal of ones and U in one
+   matrix.
 
-   MLX can't write it to files, so there it is taken apart into an elimination, column by column. Uses graph/. */
+   MLX can't write it to files, so there it is taken apart into an elimination, column by column.
+   Uses graph/. */
 #include "ops/ops.h"
 
 static int lu_outputs(const void *params, int n_in) {
@@ -23,13 +25,13 @@ static error *lu_infer(const void *params, int n_in, const pons_array *in, spec 
 
 /* ---- derivatives ----
 
-   B, the rows of A in their new order, is L U. The k by k parts in the corner, k = min(m, n), are B1, L1, U1; what
-   is below or beside them is B2 = L2 U1 or B2 = L1 U2. With Z = L1^-1 dB1 U1^-1
+   B, the rows of A in their new order, is L U. The k by k parts in the corner, k = min(m, n), are B1, L1, U1;
+   what is below or beside them is B2 = L2 U1 or B2 = L1 U2. With Z = L1^-1 dB1 U1^-1
 
        dL1 = L1 (Z below its diagonal),   dU1 = (the rest of Z) U1
 
-   and dL2, dU2 follow from B2 (de Hoog, Anderssen and Lukas 2011, "Differentiation of matrix functionals using
-   triangular factorization", for the square part). U1 must be invertible. */
+   and dL2, dU2 follow from B2 (de Hoog, Anderssen and Lukas 2011, "Differentiation of matrix functionals
+   using triangular factorization", for the square part). U1 must be invertible. */
 
 typedef struct lu_parts {
   int64_t m, n, k;

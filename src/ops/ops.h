@@ -84,12 +84,14 @@ pons_array matrix_transposed(pons_array x);
 pons_array matrix_adjoint(pons_array x); /* transposed, conjugate if complex */
 /* Rows and columns from a first to before a last one. */
 pons_array matrix_part(pons_array x, int64_t row, int64_t rows_end, int64_t column, int64_t columns_end);
-pons_array matrix_join(pons_array a, pons_array b, int axis); /* side by side along -1, one below the other along -2 */
+/* Side by side along axis -1, one below the other along -2. */
+pons_array matrix_join(pons_array a, pons_array b, int axis);
 /* (..., m, n) to (..., min(m, n)), and (..., k) to (..., m, n) with zeros beside the diagonal. */
 pons_array matrix_diagonal(pons_array x);
 pons_array matrix_from_diagonal(pons_array x, int64_t m, int64_t n);
-/* 1 / (values[j] - values[i]) at (i, j), but 0 on the diagonal and where both i and j are at least `rank`: how
-   far vectors i and j turn towards each other. Equal values give infinity: their vectors have no derivative. */
+/* 1 / (values[j] - values[i]) at (i, j), but 0 on the diagonal and where both i and j are at least `rank`:
+   how far vectors i and j turn towards each other. Equal values give infinity: their vectors have no
+   derivative. */
 pons_array matrix_gaps(pons_array values, int64_t rank);
 /* a b c */
 pons_array matrix_product3(pons_array a, pons_array b, pons_array c);

@@ -20,8 +20,8 @@ static error *qr_infer(const void *params, int n_in, const pons_array *in, spec 
   return NULL;
 }
 
-/* Of a matrix that is at least as tall as wide (Walter and Lehmann 2012, "Algorithmic differentiation of linear
-   algebra functions with application in optimum experimental design", 4.3). R must be invertible. */
+/* Of a matrix that is at least as tall as wide (Walter and Lehmann 2012, "Algorithmic differentiation of
+   linear algebra functions with application in optimum experimental design", 4.3). R must be invertible. */
 static pons_array tall_vjp(pons_array q, pons_array r, pons_array q_bar, pons_array r_bar) {
   pons_array m = pons_subtract(pons_matmul(r, matrix_transposed(pons_triu(r_bar, 0))),
                                pons_matmul(matrix_transposed(q_bar), q));

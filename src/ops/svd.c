@@ -27,15 +27,15 @@ static error *svd_infer(const void *params, int n_in, const pons_array *in, spec
   return e ? e : spec_set("svd", &out[2], dtype_of(in[0]), n, dims);
 }
 
-/* Derivatives (Townsend 2016, "Differentiating the singular value decomposition"; Wan and Zhang 2019 for complex
-   matrices). With P = U^H dA V, and S as an m by n matrix:
+/* Derivatives (Townsend 2016, "Differentiating the singular value decomposition"; Wan and Zhang 2019 for
+   complex matrices). With P = U^H dA V, and S as an m by n matrix:
 
        dS = Re diag P,   dU = U X,   dV = V Y,   X = F (P S^T + S P^H),   Y = G (S^T P + P^H S)
 
-   where F and G, element by element, are 1 / (s_j^2 - s_i^2), the singular values being followed by zeros. X and Y
-   are 0 between two columns beyond the rank min(m, n): these span what is left, in no order, and only functions
-   that do not depend on it have a derivative. So it is with the phase of each pair of vectors, of which both take
-   half. Equal singular values have no derivative of their vectors: the result holds NaN. */
+   where F and G, element by element, are 1 / (s_j^2 - s_i^2), the singular values being followed by zeros. X
+   and Y are 0 between two columns beyond the rank min(m, n): these span what is left, in no order, and only
+   functions that do not depend on it have a derivative. So it is with the phase of each pair of vectors, of
+   which both take half. Equal singular values have no derivative of their vectors: the result holds NaN. */
 typedef struct svd_parts {
   pons_array u, s, vt, wide; /* wide: s as an m by n matrix */
   pons_array f, g;

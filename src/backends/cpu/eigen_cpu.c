@@ -141,7 +141,8 @@ static double real_at(const matrices *j, const void *list, int64_t i) {
   return j->dtype == PONS_FLOAT64 ? ((const double *)list)[i] : (double)((const float *)list)[i];
 }
 
-/* A real matrix's vectors of a conjugate pair, in neighbouring columns: their real part, their imaginary part. */
+/* A real matrix's vectors of a conjugate pair, in neighbouring columns: their real part, their imaginary
+ * part. */
 static void store_pairs(const matrices *j, const void *wi, const void *columns, float *to) {
   const int64_t n = j->n;
   for (int64_t c = 0; c < n; c++) {

@@ -1,5 +1,5 @@
-/* lapack.c: a LAPACK library, looked for at run time: in the BLAS library that serves (OpenBLAS holds LAPACK),
-   else whatever the system calls liblapack. Uses cpu/lapack.h, cpu/gemm.h, base/. */
+/* lapack.c: a LAPACK library, looked for at run time: in the BLAS library that serves (OpenBLAS holds
+   LAPACK), else whatever the system calls liblapack. Uses cpu/lapack.h, cpu/gemm.h, base/. */
 #include "backends/cpu/lapack.h"
 #include "backends/cpu/gemm.h"
 #include <pthread.h>

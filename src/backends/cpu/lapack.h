@@ -1,12 +1,12 @@
-/* lapack.h: LAPACK, looked for at run time, by its Fortran interface: every argument is a pointer, matrices lie
-   in columns, sizes are 32-bit integers, and each character has its length behind the last argument.
-   Uses base/. */
+/* lapack.h: LAPACK, looked for at run time, by its Fortran interface: every argument is a pointer, matrices
+   lie in columns, sizes are 32-bit integers, and each character has its length behind the last argument. Uses
+   base/. */
 #ifndef CPU_LAPACK_H
 #define CPU_LAPACK_H
 #include "base/base.h"
 
-/* The functions for one element type. Where real and complex ones take different arguments, the members of the
-   other kind are NULL. Reals (s, w, wr, wi, rwork) are float32 for complex64. */
+/* The functions for one element type. Where real and complex ones take different arguments, the members of
+   the other kind are NULL. Reals (s, w, wr, wi, rwork) are float32 for complex64. */
 typedef struct lapack_functions {
   void (*geqrf)(const int *m, const int *n, void *a, const int *lda, void *tau, void *work, const int *lwork,
                 int *info);

@@ -23,8 +23,8 @@ struct matrices {
   size_t size; /* of an element */
   int m, n, k; /* rows and columns of each matrix, and the smaller of the two */
   int64_t batch;
-  /* Factors matrix `index` and writes its results. Returns LAPACK's info: 0 is fine. Takes its memory from `w`;
-     only counts it when w->at is NULL. */
+  /* Factors matrix `index` and writes its results. Returns LAPACK's info: 0 is fine. Takes its memory from
+     `w`; only counts it when w->at is NULL. */
   int (*factor)(const matrices *j, int64_t index, workspace *w);
   /* The error for info > 0 at a matrix that index_text names; NULL: info > 0 is fine. */
   error *(*explain)(const matrices *j, int info, const char *which);
