@@ -408,6 +408,28 @@ PONS_API int pons_einsum_path(const char *subscripts, const pons_array *operands
 PONS_API pons_array pons_vecdot(pons_array a, pons_array b, int axis);
 /* Kronecker product: b scaled by each element of a, in a's order. */
 PONS_API pons_array pons_kron(pons_array a, pons_array b);
+/* a (..., m, k) and b (..., k, n), each matrix chosen by number, counted through all leading dimensions: a[lhs] @ b[rhs],
+   the indices' shape + (m, n). Indices left out (NULL) are 0, 1, ... in the shape of the leading dimensions; both
+   broadcast. A wrong index is an error. */
+struct pons_gather_mm_args {
+  pons_array a, b, lhs_indices, rhs_indices;
+  bool sorted_indices; /* a promise that a device may use */
+};
+#define pons_gather_mm(...) pons_gather_mm_with((struct pons_gather_mm_args){.a = __VA_ARGS__})
+PONS_API pons_array pons_gather_mm_with(struct pons_gather_mm_args args);
+/* a @ b with square blocks (32 or 64 wide; 0: 64) left out or scaled: masks are bool or factors, an element per block
+   of the result, of a and of b; NULL leaves all as it is. */
+struct pons_block_masked_mm_args {
+  pons_array a, b;
+  int block_size;
+  pons_array mask_out, mask_lhs, mask_rhs;
+};
+#define pons_block_masked_mm(...) \
+  pons_block_masked_mm_with((struct pons_block_masked_mm_args){.a = __VA_ARGS__})
+PONS_API pons_array pons_block_masked_mm_with(struct pons_block_masked_mm_args args);
+/* a (m, k) @ b (k, n) over part of k alone: segments (..., 2) tell from where to (not including) where; gives
+   (..., m, n). One that is empty or reversed gives zeros, one outside of k is an error. */
+PONS_API pons_array pons_segmented_mm(pons_array a, pons_array b, pons_array segments);
 /* Cross-correlation, channels last: x (N, ..., C), weight (O, ..., C / groups) gives (N, ..., O). Lists of
    one value serve all spatial axes; left out: stride 1, padding 0, dilation 1, groups 1. */
 struct pons_conv_args {

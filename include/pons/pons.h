@@ -8,6 +8,7 @@
 #include <pons/fast.h>
 #include <pons/linalg.h>
 #include <pons/random.h>
+#include <pons/quantized.h>
 #include <pons/eval.h>
 #include <pons/transforms.h>
 #include <pons/export.h>

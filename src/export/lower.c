@@ -49,9 +49,36 @@ static bool is_whole_equal_nan(const node *a, node *const *in) {
   return a->prim->row == ROW_equal_nan + 1 && !dtype_is_inexact((pons_dtype)in[0]->dtype);
 }
 
+/* Is the operand one of matrices chosen by number? */
+static bool is_gathered(const node *a) {
+  return strcmp(a->prim->name, "GatherMM") == 0 || strcmp(a->prim->name, "GatherQMM") == 0;
+}
+
+/* MLX reads the numbers of matrices as uint32, whatever they are. */
+static bool has_other_indices(const node *a, node *const *in) {
+  return is_gathered(a) && (in[a->n_in - 2]->dtype != PONS_UINT32 || in[a->n_in - 1]->dtype != PONS_UINT32);
+}
+
+/* Why MLX can't run on a CPU what it reads; NULL: it can. */
+static const char *cpu_refuses(const node *a, node *const *in) {
+  const char *name = a->prim->name;
+  const bool wide = a->n_in > 0 && in[0]->dtype == PONS_FLOAT64;
+  if (strcmp(name, "Quantize") == 0) {
+    const bool *dequantize = (const bool *)((const char *)a->params + prim_field(a->prim, "dequantize")->offset);
+    const int *mode = (const int *)((const char *)a->params + prim_field(a->prim, "mode")->offset);
+    return *dequantize || *mode != 0 || wide ? "MLX's CPU quantizes to affine codes alone" : NULL;
+  }
+  if (strcmp(name, "QuantizedMatmul") == 0 || strcmp(name, "GatherQMM") == 0)
+    return wide ? "MLX has no quantized products of float64" : NULL;
+  if (strcmp(name, "GatherMM") == 0 || strcmp(name, "BlockMaskedMM") == 0)
+    return in[0]->dtype != PONS_FLOAT32 ? "MLX's CPU has it for float32 alone" : NULL;
+  return NULL;
+}
+
 const layout *target_layout(const target *t, const node *a, node *const *in, const char **why) {
   const char *name = prim_file_name(a->prim);
   const layout *l = layout_find(name, t->release);
+  if (!l && strcmp(name, "Quantize") == 0) l = layout_find("AffineQuantize", t->release);
   *why = NULL;
   if (!l)
     *why = layout_find(name, RELEASE_NEWEST) ? "that release doesn't have it"
@@ -60,6 +87,8 @@ const layout *target_layout(const target *t, const node *a, node *const *in, con
   else if (!holds(l, a)) *why = "that release doesn't know these parameters";
   else if (is_complex_abs(a, in)) *why = "its result stays complex in MLX";
   else if (is_whole_equal_nan(a, in)) *why = "MLX knows it for floats alone";
+  else if (has_other_indices(a, in)) *why = "MLX takes uint32 as indices";
+  else if (!t->gpu && cpu_refuses(a, in)) *why = cpu_refuses(a, in);
   else if (strcmp(name, "DivMod") == 0 && t->release < RELEASE(32, 2))
     *why = "that release truncates where later ones floor";
   return *why ? NULL : l;
@@ -115,6 +144,26 @@ static pons_array decompose_row(row r, const pons_array *in) {
   return NULL;
 }
 
+/* ---- indices that MLX would misread ---- */
+
+/* `indices` of matrices of x as uint32, those that count from the end too. */
+static pons_array unsigned_indices(pons_array indices, const node *x) {
+  if (indices->dtype == PONS_UINT32) return indices;
+  if (dtype_kind_of((pons_dtype)indices->dtype) == KIND_SIGNED) {
+    const double count = (double)shape_size(x->ndim - 2, x->shape);
+    pons_array wide = pons_astype(indices, PONS_INT64), negative = pons_less(wide, pons_scalar(0, PONS_INT64));
+    indices = pons_where(negative, pons_add(wide, pons_scalar(count, PONS_INT64)), wide);
+  }
+  return pons_astype(indices, PONS_UINT32);
+}
+
+static pons_array with_unsigned_indices(const node *a, int n_in, const pons_array *in) {
+  pons_array again[6];
+  for (int k = 0; k < n_in; k++)
+    again[k] = k < n_in - 2 ? in[k] : unsigned_indices(in[k], in[k == n_in - 2 ? 0 : 1]);
+  return node_make(a->prim, a->params, n_in, again);
+}
+
 /* ---- one pass over the graph ---- */
 
 typedef struct pass {
@@ -145,6 +194,7 @@ static bool take_apart(pass *s, int64_t i, int n_in, const pons_array *in, const
   }
   s->parts[i] = out;
   if (a->prim->row) out[0] = decompose_row((row)(a->prim->row - 1), in);
+  else if (has_other_indices(a, in)) out[0] = with_unsigned_indices(a, n_in, in);
   else if (a->prim->decompose) a->prim->decompose(a->params, n_in, in, out);
   else if (are_singular_values(a)) out[0] = singular_values(in[0]);
   for (int k = 0; k < a->n_out; k++) {

@@ -8,6 +8,7 @@
 #include <pons/fast.h>
 #include <pons/linalg.h>
 #include <pons/ops.h>
+#include <pons/quantized.h>
 #include <pons/random.h>
 
 /* elementwise.c: the record of each row of elementwise.def, at the row's place. */
@@ -33,6 +34,11 @@ extern const prim prim_matmul, prim_addmm, prim_convolution, prim_divmod, prim_r
 extern const prim prim_custom_kernel;
 /* qr.c, lu.c, inverse.c, cholesky.c, svd.c, eigen.c */
 extern const prim prim_qr, prim_lu, prim_inverse, prim_cholesky, prim_svd, prim_eig, prim_eigh;
+/* gather_mm.c, segmented_mm.c, block_masked_mm.c */
+extern const prim prim_gather_mm, prim_segmented_mm, prim_block_masked_mm;
+/* quantize.c, fp8.c, quantized_matmul.c, gather_qmm.c, qqmm.c */
+extern const prim prim_quantize, prim_to_fp8, prim_from_fp8, prim_quantized_matmul, prim_gather_qmm, prim_qqmm,
+    prim_gather_qqmm;
 /* softmax.c, norm.c, rope.c, attention.c: composites */
 extern const prim prim_softmax, prim_logsumexp, prim_rms_norm, prim_rms_norm_vjp, prim_layer_norm,
     prim_layer_norm_vjp, prim_rope, prim_attention;
@@ -98,6 +104,41 @@ pons_array matrix_product3(pons_array a, pons_array b, pons_array c);
 
 /* gather.c: index arrays of one shape and dtype, into out[count]. */
 void indices_alike(int count, const pons_array *indices, int n, const int64_t *dims, pons_array *out);
+
+/* ---- quantize.c: what quantized ops share ---- */
+
+/* NULL, or the error that there is no such format. */
+error *quantization_check(const char *op, quantization q);
+/* What is left out filled in, and checked. */
+error *quantization_complete(const char *op, quantization *q);
+/* Codes in[0] with scales in[1] and, for affine, biases in[2]: fit they? *columns: values per row. */
+error *quantized_check(const char *op, quantization q, const pons_array *in, int64_t *columns);
+/* x, codes, scales and biases as a user gave them: checked for what is missing or too much, floats promoted to one
+   dtype. NULL if fine, else an array with the error. */
+pons_array quantized_operands(const char *op, quantization q, pons_array in[4]);
+static inline int quantized_parts(quantization q) { return q.mode == QUANTIZED_AFFINE ? 3 : 2; }
+/* The dtype in which scales are made and products summed up: float32 for all but float64. */
+pons_dtype quantized_wide(pons_dtype d);
+/* Their values; the parts from `in`. */
+pons_array dequantized(quantization q, const pons_array *in, pons_dtype dtype);
+/* The codes of affine ones as numbers: what a value is multiplied by. */
+pons_array codes_as_numbers(quantization q, pons_array codes, const node *scales);
+/* (..., n) as (..., n / group size, group size) */
+pons_array in_groups(pons_array x, int group_size);
+
+/* ---- gather_mm.c: matrices chosen by number ---- */
+
+/* Checks the two arrays of indices; *places: their shape. */
+error *matrix_indices_check(const char *op, const node *lhs, const node *rhs, shape *places);
+/* Indices as given, or 0, 1, ... where left out, both broadcast to one shape. */
+error *matrix_indices(const char *op, const node *a, const node *b, pons_array *lhs, pons_array *rhs);
+pons_array matrices_in_row(pons_array x); /* (..., m, n) as (count, m, n) */
+pons_array take_matrices(pons_array x, pons_array indices);
+/* Zeros like x with `updates` (indices' shape + matrix) added at the matrices that indices tell. */
+pons_array add_matrices(const node *x, pons_array indices, pons_array updates);
+/* vmap: indices c->in[at] of c->in[x .. x + n) as those of whole batches: the operands' batches come to the front, and
+   the indices tell the place in the batch too. Fills in[x ..] and in[at]. */
+void batch_matrices(const vmap_call *c, int x, int n, int at, pons_array *in);
 
 /* ---- batch.c: what vmap rules share ---- */
 

@@ -67,6 +67,12 @@ typedef struct conv_params {
   bool flip;
 } conv_params;
 
+/* "GatherMM"; in: a, b, lhs indices, rhs indices: of matrices, counted through the leading axes */
+typedef struct gather_mm_params { bool left_sorted, right_sorted; } gather_mm_params;
+/* "BlockMaskedMM"; in: a, b, then the result's mask, the operands' masks, or the three: a factor or bool per block */
+typedef struct block_masked_mm_params { int block_size; } block_masked_mm_params;
+/* "SegmentedMM"; in: a (M, K), b (K, N), segments (..., 2): from, to along K; no parameters */
+
 /* ---- linear algebra: matrices are the last two axes ---- */
 /* "QRF": (..., m, n) to Q (..., m, k), R (..., k, n), k = min(m, n). "LUF": to LU (..., m, n), pivots (..., k),
    rows (..., m), which say where each row of the operand stands in the factors. No parameters. */
@@ -75,6 +81,30 @@ typedef struct inverse_params { bool tri, upper; } inverse_params; /* upper: of 
 typedef struct cholesky_params { bool upper; } cholesky_params;
 typedef struct eig_params { bool compute_eigenvectors; } eig_params; /* to values (..., n), vectors (..., n, n) */
 typedef struct eigh_params { chars uplo; /* "L", "U": the triangle that is read */ bool compute_eigenvectors; } eigh_params;
+
+/* ---- quantized (pons/quantized.h has the formats) ---- */
+enum { QUANTIZED_AFFINE, QUANTIZED_MXFP4, QUANTIZED_MXFP8, QUANTIZED_NVFP4, QUANTIZED_MODES };
+/* How an array is quantized: the first fields of the structs that follow. */
+typedef struct quantization { int group_size, bits, mode; } quantization;
+#define QUANTIZATION_OF(p) ((quantization){(p)->group_size, (p)->bits, (p)->mode})
+/* in: w[, global scale]: codes, scales[, biases]; dequantize: codes, scales[, biases or global scale]: values */
+typedef struct quantize_params {
+  int group_size, bits, mode;
+  bool dequantize;
+  pons_dtype dtype; /* of the values; not in files: the result's own */
+} quantize_params;
+/* in: x, codes, scales[, biases] */
+typedef struct quantized_matmul_params { int group_size, bits, mode; bool transpose; } quantized_matmul_params;
+/* "GatherQMM"; in: x, codes, scales[, biases], lhs indices, rhs indices */
+typedef struct gather_qmm_params {
+  int group_size, bits, mode;
+  bool transpose, left_sorted, right_sorted;
+} gather_qmm_params;
+/* "QQMatmul"; in: x, floats or codes and scales[, global scales of x and w] */
+typedef struct qqmm_params { int group_size, bits, mode; } qqmm_params;
+/* "GatherQQMM"; in: x, w, lhs indices, rhs indices[, scales][, global scales of x and w] */
+typedef struct gather_qqmm_params { int group_size, bits, mode; bool left_sorted, right_sorted; } gather_qqmm_params;
+/* "ToFP8": no parameters; "FromFP8": cast_params */
 
 /* ---- indexing ---- */
 /* in: x, one index array per axis, of one shape */

@@ -134,15 +134,56 @@ def quant_affine(w, gs, bits):
     neg = np.abs(mn) > np.abs(mx)
     n = np.float32(2 ** bits - 1)
     s = np.maximum((mx - mn) / n, np.float32(1e-7))
+    if bits == 1:  # no room for an exact edge
+        codes = np.clip(np.round((g - mn) / s), 0, n).astype(np.int64).reshape(w.shape)
+        return pack(codes, 1), s[..., 0], mn[..., 0]
     s = np.where(neg, s, -s)
     edge = np.where(neg, mn, mx)
     q0 = np.round(edge / s)
     s = np.where(q0 != 0, edge / np.where(q0 == 0, 1, q0), s)
     b = np.where(q0 == 0, np.float32(0), edge)
     q = np.clip(np.round((g - b) / s), 0, n).astype(np.uint32).reshape(w.shape)
-    bit = ((q[..., None] >> np.arange(bits)) & 1).astype(np.uint8).reshape(*w.shape[:-1], -1)
-    packed = np.packbits(bit, axis=-1, bitorder="little").view("<u4")
-    return packed, s[..., 0], b[..., 0]
+    return pack(q.astype(np.int64), bits), s[..., 0], b[..., 0]
+
+
+def pack(codes, bits):
+    """a row of unsigned codes -> uint32 words"""
+    bit = ((codes[..., None] >> np.arange(bits)) & 1).astype(np.uint8).reshape(*codes.shape[:-1], -1)
+    return np.packbits(bit, axis=-1, bitorder="little").view("<u4")
+
+
+def to_e4m3(x):
+    """nearest, ties to the even code; 448 for what is beyond, and for NaN"""
+    table = e4m3(np.arange(127)).astype(np.float64)
+    size = np.abs(np.where(np.isnan(x), 448, x).astype(np.float64))
+    size = np.minimum(size, 448)
+    high = np.clip(np.searchsorted(table, size), 1, 126)
+    low, up = size - table[high - 1], table[high] - size
+    code = np.where((low < up) | ((low == up) & (high % 2 == 1)), high - 1, high)
+    return (code | np.where(np.signbit(x), 128, 0)).astype(np.uint8)
+
+
+def quant_float(w, gs, mode, dt, gscale=None):
+    """groups of E2M1 or E4M3 codes under a scale of a byte; quotients are rounded to the dtype of w"""
+    g = w.reshape(*w.shape[:-1], -1, gs).astype(np.float64 if dt == "float64" else np.float32)
+    share = cast(np.abs(g).max(-1, keepdims=True) / g.dtype.type(448 if mode == "mxfp8" else 6), dt)
+    if mode == "nvfp4":
+        widen = np.float32(1) if gscale is None else np.float32(448 * 6) / np.float32(gscale)
+        scales = to_e4m3(share * widen)
+        by = e4m3(scales).astype(g.dtype)
+        y = cast(np.where(by == 0, 0, g / np.where(by == 0, 1, by)), dt) * widen
+    else:
+        mantissa, exponent = np.frexp(share)
+        exponent = np.where(share == 0, 0, np.where(mantissa == 0.5, exponent - 1, exponent))
+        scales = (exponent + 127).astype(np.uint8)
+        y = g / np.exp2(exponent.astype(g.dtype))
+    if mode == "mxfp8":
+        codes = to_e4m3(y)
+    else:
+        codes = np.abs(y[..., None] - FP4[:8]).argmin(-1)  # the first of equals, which is the smaller
+        other = np.abs(y[..., None] - FP4).argmin(-1)
+        codes = np.where(y < 0, other, codes)
+    return pack(codes.reshape(w.shape).astype(np.int64), 8 if mode == "mxfp8" else 4), scales[..., 0]
 
 
 def broadcast_gather(idx):
@@ -566,7 +607,7 @@ def run_op(e, ins, dts, shapes):
                             st["mode"], None if af or len(ins) < 3 else ins[2])]
         if st["mode"] == "affine":
             return list(quant_affine(x, st["group_size"], st["bits"]))
-        raise NotImplementedError("fp quantize")
+        return list(quant_float(x, st["group_size"], st["mode"], dts[0], ins[1].reshape(-1)[0] if len(ins) > 1 else None))
     if op == "RMSNorm":
         a = wide[0]
         return [a / np.sqrt((a * a).mean(-1, keepdims=True) + st["eps"]) * wide[1]]

@@ -45,6 +45,8 @@ def chosen(release, gpu):
             fits = False  # it truncated: written as what it computed
         if name == "Quantize" and state["mode"] == "mxfp4" and version < (0, 29, 0):
             fits = False
+        if name == "Quantize" and (state["mode"] != "affine" or state["dequantize"]) and not gpu:
+            fits = False  # MLX's CPU has simpler ops for it
         if fits and (gpu or name not in ON_GPUS):
             out.append(i)
     return out

@@ -11,6 +11,7 @@ import numpy as np
 import interpreter
 import linalg_cases
 import mlx_places
+import quantized_cases
 import random_cases
 from mlx_values import as_value, mx
 
@@ -255,7 +256,7 @@ def cases():
         "vecdot": lambda a, b: [mx.vecdot(a, b), mx.vecdot(a, b, axis=0)],
         "kron": lambda a, b, c: [mx.kron(a, b), mx.kron(c, a)],
     }
-    return {**named, **linalg_cases.cases(), **mlx_places.cases(), **random_cases.cases()}
+    return {**named, **linalg_cases.cases(), **mlx_places.cases(), **random_cases.cases(), **quantized_cases.cases()}
 
 
 # Not in MLX's Python; (float64) narrowed to float32 where Pons stays wide; the same bits.
@@ -269,6 +270,8 @@ def beyond_mlx(plain, dtype):
     """MLX has no grouped or dilated convolution and no nan_to_num of float64,
     ends a loss of it in float32, and subtracts the greatest in a logsumexp before it widens."""
     narrow = dtype == "bool" or dtype.startswith("uint")
+    if quantized_cases.beyond_mlx(plain, dtype):
+        return True
     return (plain.startswith(("conv", "nan-to-num", "fast-cross-entropy", "random-uniform-random")) and dtype == "float64") or (plain.startswith("logsumexp-") and narrow)
 
 

@@ -73,4 +73,15 @@ error *cpu_cholesky(const launch *l);
 error *cpu_svd(const launch *l);
 error *cpu_eigh(const launch *l);
 error *cpu_eig(const launch *l);
+const char *cpu_refuses_quantize(const launch *l);
+error *cpu_quantize(const launch *l);
+error *cpu_to_fp8(const launch *l);
+error *cpu_from_fp8(const launch *l);
+const char *cpu_refuses_quantized_matmul(const launch *l);
+error *cpu_quantized_matmul(const launch *l);
+error *cpu_gather_qmm(const launch *l);
+error *cpu_gather_mm(const launch *l);
+error *cpu_segmented_mm(const launch *l);
+const char *cpu_refuses_block_masked_mm(const launch *l);
+error *cpu_block_masked_mm(const launch *l);
 #endif

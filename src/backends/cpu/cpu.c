@@ -50,6 +50,14 @@ static const implementation implementations[] = {
     {"SVD", "lapack", cpu_refuses_without_lapack, cpu_svd},
     {"Eigh", "lapack", cpu_refuses_without_lapack, cpu_eigh},
     {"Eig", "lapack", cpu_refuses_without_lapack, cpu_eig},
+    {"Quantize", "loops", cpu_refuses_quantize, cpu_quantize},
+    {"ToFP8", "loops", NULL, cpu_to_fp8},
+    {"FromFP8", "loops", NULL, cpu_from_fp8},
+    {"QuantizedMatmul", "codes", cpu_refuses_quantized_matmul, cpu_quantized_matmul},
+    {"GatherQMM", "codes", cpu_refuses_quantized_matmul, cpu_gather_qmm},
+    {"GatherMM", "blocks", NULL, cpu_gather_mm},
+    {"SegmentedMM", "blocks", NULL, cpu_segmented_mm},
+    {"BlockMaskedMM", "blocks", cpu_refuses_block_masked_mm, cpu_block_masked_mm},
 };
 
 static int count(void) { return 1; }

@@ -5,6 +5,7 @@
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/gemm.h"
+#include "backends/cpu/quantized.h"
 #include <math.h>
 
 static int isa_index(void) {
@@ -32,6 +33,7 @@ CHOOSE(reduce_loops, cpu_reduce_loops)
 CHOOSE(softmax_loops, cpu_softmax_loops)
 CHOOSE(random_loops, cpu_random_loops)
 CHOOSE(gemm_loops, cpu_gemm_loops)
+CHOOSE(quantized_loops, cpu_quantized_loops)
 
 lane lane_of(pons_dtype d) {
   switch (dtype_kind_of(d)) {
@@ -116,6 +118,14 @@ void cpu_to_lanes(void *lanes, pons_dtype d, const void *data, int n, const int6
   if (!j.count) return;
   j.rows_per_piece = turns_per_piece(j.count, j.n);
   parallel_for(pieces_of(j.count, j.rows_per_piece), load_rows, &j);
+}
+
+const void *cpu_packed_lanes(const operand *x, const char *op, buffer **held, error **why) {
+  if (lane_is_direct(x->dtype)) return cpu_packed(x, op, held, why);
+  *held = buffer_new((size_t)operand_size(x) * lane_size(lane_of(x->dtype)), op, why);
+  if (!*held) return NULL;
+  cpu_to_lanes(buffer_data(*held), x->dtype, x->data, x->ndim, x->shape, x->strides);
+  return buffer_data(*held);
 }
 
 static void store_tiles(void *context, int64_t piece) {

@@ -87,6 +87,9 @@ lane_value lane_identity(int reduce_kind, pons_dtype d);
 /* A strided operand as packed lanes, and `count` packed lanes as elements; shared by the threads. */
 void cpu_to_lanes(void *lanes, pons_dtype d, const void *data, int n, const int64_t *shape,
                   const int64_t *strides);
+/* x as lanes in row-major order: its own memory if it is that, else in *held, which the caller releases (NULL is fine).
+   NULL and *why if there is no memory. */
+const void *cpu_packed_lanes(const operand *x, const char *op, buffer **held, error **why);
 void cpu_from_lanes(pons_dtype d, void *data, const void *lanes, int64_t count);
 /* Element `index` of memory of dtype d, with its size */
 static inline void *element(const void *data, pons_dtype d, int64_t index) {

@@ -1,0 +1,50 @@
+/* quantized.h: codes of few bits in words of uint32, as numbers and back. pons/quantized.h says what lies where.
+
+   Codes are taken eight at a time. Loops are built once per instruction set. Uses cpu/lanes.h. */
+#ifndef CPU_QUANTIZED_H
+#define CPU_QUANTIZED_H
+#include "backends/cpu/lanes.h"
+
+/* What a code stands for: a number of 1 to 6 or 8 bits, or a float of 4 or 8. */
+enum { CODES_E2M1 = 0, CODES_E4M3 = 7, CODE_KINDS = 9 };
+static inline int codes_of(quantization q) {
+  return q.mode == QUANTIZED_AFFINE ? q.bits : q.bits == 4 ? CODES_E2M1 : CODES_E4M3;
+}
+enum { GROUP_MOST = 128, GROUP_LEAST = 16 };
+
+/* A row of codes times `rows` rows of x, 1 or DOT_ROWS: out[r] += sum over groups of
+   scale * (codes . x) + bias * (sum of x). */
+enum { DOT_ROWS = 4 };
+typedef struct quantized_dot {
+  const uint32_t *words;
+  int64_t groups;
+  int group_size;
+  const float *scales, *biases; /* per group; biases NULL: none */
+  const float *x;
+  int64_t x_row;
+  const float *sums; /* of x, per row and group; only for biases */
+  int64_t sums_row;
+  float *out;
+} quantized_dot;
+
+typedef struct quantized_loops {
+  void (*values[CODE_KINDS])(const uint32_t *words, int64_t n, float *values); /* n: whole groups */
+  void (*dot_one[CODE_KINDS])(const quantized_dot *d);
+  void (*dot_many[CODE_KINDS])(const quantized_dot *d); /* DOT_ROWS */
+  /* values[i] = values[i] * scale + bias of its group; biases NULL: none */
+  void (*scale)(float *values, int64_t groups, int group_size, const float *scales, const float *biases);
+  void (*from_e4m3)(const uint8_t *codes, int64_t n, float *values);
+  void (*from_e8m0)(const uint8_t *codes, int64_t n, float *values);
+  void (*to_e4m3)(const float *values, int64_t n, uint8_t *codes);
+  /* The nearest code, the smaller on a tie. */
+  void (*to_e2m1)(const float *values, int64_t n, uint8_t *codes);
+  /* round((w - bias) / scale), from 0 to top */
+  void (*to_numbers)(const float *w, int64_t n, float scale, float bias, float top, uint8_t *codes);
+  void (*range)(const float *w, int64_t n, float *least, float *greatest); /* n a multiple of 16 */
+} quantized_loops;
+extern const quantized_loops quantized_loops_baseline, quantized_loops_avx2, quantized_loops_avx512;
+const quantized_loops *cpu_quantized_loops(void);
+
+/* n scales from element `first` of memory as floats: they are of dtype d, or bytes that the mode tells. */
+void cpu_scales(quantization q, pons_dtype d, const void *scales, int64_t first, int64_t n, float *to);
+#endif

@@ -1,0 +1,286 @@
+/* quantized_matmul_cpu.c: "QuantizedMatmul" and "GatherQMM".
+
+   Few rows of x by transposed codes: each row of codes is turned into numbers in registers and multiplied there, so
+   that memory gives codes and scales and nothing else. Else blocks of codes are dequantized into a panel, which is
+   multiplied as any matrix. Either way threads share blocks of the result's columns. Uses cpu/quantized.h, cpu/gemm.h,
+   cpu/indices.h. */
+#include "backends/cpu/gemm.h"
+#include "backends/cpu/indices.h"
+#include "backends/cpu/quantized.h"
+
+enum {
+  FEW_ROWS = 8,           /* of x, for which codes are not worth a panel */
+  CHUNK = 256,            /* groups of a row taken at a time */
+  PANEL = 1 << 14,        /* values */
+  COLUMNS_MOST = 128,     /* of the result in a block */
+  PIECE_CODES = 1 << 18   /* codes in a piece, about */
+};
+
+typedef struct qmm_job {
+  quantization q;
+  bool transpose;
+  const float *x;         /* matrices (m, k), one behind the other */
+  const float *sums;      /* of x per group of k; NULL: not wanted */
+  const uint32_t *words;
+  const void *scales, *biases;
+  pons_dtype scale_dtype;
+  cursor matrices;        /* of codes: offsets of words, scales, biases */
+  const int64_t *lhs, *rhs; /* GatherQMM: which matrices */
+  int64_t m, n, k;
+  int64_t entries, blocks, width; /* products; blocks of columns of each; columns in a block */
+  pons_dtype dtype;
+  void *out;
+} qmm_job;
+
+/* A matrix of codes. */
+typedef struct qmm_matrix {
+  const uint32_t *words;
+  const void *scales, *biases;
+} qmm_matrix;
+
+static qmm_matrix matrix_of(const qmm_job *j, int64_t entry) {
+  cursor at;
+  cursor_copy(&at, &j->matrices);
+  cursor_to(&at, j->rhs ? j->rhs[entry] : entry);
+  return (qmm_matrix){j->words + at.offset[0], element(j->scales, j->scale_dtype, at.offset[1]),
+                      j->biases ? element(j->biases, j->scale_dtype, at.offset[2]) : NULL};
+}
+
+static int64_t x_matrix(const qmm_job *j, int64_t entry) { return j->lhs ? j->lhs[entry] : entry; }
+
+/* ---- few rows ---- */
+
+static int64_t row_groups(const qmm_job *j) { return j->k / j->q.group_size; }
+
+/* results[r * width + c] += row r of x times row `row` of the codes */
+static void multiply_row(const qmm_job *j, const qmm_matrix *w, int64_t entry, int64_t row, float *results,
+                         int64_t width) {
+  const int64_t groups = row_groups(j), words = j->q.group_size * j->q.bits / 32;
+  const int kind = codes_of(j->q);
+  float scales[CHUNK], biases[CHUNK], sums[DOT_ROWS];
+  for (int64_t g = 0; g < groups; g += CHUNK) {
+    const int64_t some = smaller(groups - g, CHUNK), at = row * groups + g;
+    cpu_scales(j->q, j->scale_dtype, w->scales, at, some, scales);
+    if (w->biases) cpu_scales(j->q, j->scale_dtype, w->biases, at, some, biases);
+    for (int64_t r = 0; r < j->m;) {
+      const int64_t x_row = x_matrix(j, entry) * j->m + r;
+      const bool many = j->m - r >= DOT_ROWS;
+      const quantized_dot d = {.words = w->words + at * words,
+                               .groups = some,
+                               .group_size = j->q.group_size,
+                               .scales = scales,
+                               .biases = w->biases ? biases : NULL,
+                               .x = j->x + x_row * j->k + g * j->q.group_size,
+                               .x_row = j->k,
+                               .sums = j->sums ? j->sums + x_row * groups + g : NULL,
+                               .sums_row = groups,
+                               .out = sums};
+      memset(sums, 0, sizeof sums);
+      if (many) cpu_quantized_loops()->dot_many[kind](&d);
+      else cpu_quantized_loops()->dot_one[kind](&d);
+      for (int i = 0; i < (many ? DOT_ROWS : 1); i++) results[(r + i) * width] += sums[i];
+      r += many ? DOT_ROWS : 1;
+    }
+  }
+}
+
+static void few_rows_piece(void *context, int64_t piece) {
+  const qmm_job *j = context;
+  const int64_t entry = piece / j->blocks, first = piece % j->blocks * j->width;
+  const int64_t width = smaller(j->n - first, j->width);
+  float results[FEW_ROWS * COLUMNS_MOST];
+  memset(results, 0, (size_t)(j->m * width) * sizeof *results);
+  const qmm_matrix w = matrix_of(j, entry);
+  for (int64_t c = 0; c < width; c++) multiply_row(j, &w, entry, first + c, results + c, width);
+  for (int64_t r = 0; r < j->m; r++)
+    cpu_lanes()->store[j->dtype](results + r * width, width,
+                                 element(j->out, j->dtype, (entry * j->m + r) * j->n + first), 1);
+}
+
+/* ---- sums of x per group ---- */
+
+typedef struct sums_job {
+  const float *x;
+  float *sums;
+  int64_t groups;
+  int group_size;
+} sums_job;
+
+enum { SUMS_PER_PIECE = 512 };
+
+static void sums_piece(void *context, int64_t piece) {
+  const sums_job *j = context;
+  const int64_t first = piece * SUMS_PER_PIECE, end = smaller(first + SUMS_PER_PIECE, j->groups);
+  for (int64_t g = first; g < end; g++)
+    cpu_reduce_loops()->fold[REDUCE_SUM][LANE_FLOAT](j->x + g * j->group_size, j->group_size, j->sums + g);
+}
+
+/* ---- panels ---- */
+
+/* Values of rows first .. first + rows of the codes, columns from .. from + columns, row-major. */
+static void fill_panel(const qmm_job *j, const qmm_matrix *w, int64_t row_size, int64_t first, int64_t rows,
+                       int64_t from, int64_t columns, float *panel) {
+  const int size = j->q.group_size;
+  const int64_t groups = columns / size;
+  float scales[PANEL / GROUP_LEAST / 16], biases[PANEL / GROUP_LEAST / 16];
+  for (int64_t r = first; r < first + rows; r++, panel += columns) {
+    const int64_t at = (r * row_size + from) / size;
+    cpu_quantized_loops()->values[codes_of(j->q)](w->words + at * size * j->q.bits / 32, columns, panel);
+    cpu_scales(j->q, j->scale_dtype, w->scales, at, groups, scales);
+    if (w->biases) cpu_scales(j->q, j->scale_dtype, w->biases, at, groups, biases);
+    cpu_quantized_loops()->scale(panel, groups, size, scales, w->biases ? biases : NULL);
+  }
+}
+
+/* The result is float here: the output itself or a buffer that follows it. */
+static void panel_piece(void *context, int64_t piece) {
+  const qmm_job *j = context;
+  const int64_t entry = piece / j->blocks, first = piece % j->blocks * j->width;
+  const int64_t width = smaller(j->n - first, j->width), depth = PANEL / j->width;
+  float panel[PANEL];
+  const qmm_matrix w = matrix_of(j, entry);
+  gemm g = {.lane = LANE_FLOAT, .m = j->m, .n = width, .alpha = 1, .a_row = j->k, .a_col = 1, .c_row = j->n};
+  g.c = (float *)j->out + entry * j->m * j->n + first;
+  for (int64_t at = 0; at < j->k; at += depth) {
+    g.k = smaller(j->k - at, depth);
+    g.a = j->x + x_matrix(j, entry) * j->m * j->k + at;
+    g.b = panel;
+    g.beta = at > 0;
+    if (j->transpose) {
+      fill_panel(j, &w, j->k, first, width, at, g.k, panel);
+      g.b_row = 1, g.b_col = g.k;
+    } else {
+      fill_panel(j, &w, j->n, at, g.k, first, width, panel);
+      g.b_row = width, g.b_col = 1;
+    }
+    cpu_gemm(&g);
+  }
+}
+
+/* ---- both ---- */
+
+const char *cpu_refuses_quantized_matmul(const launch *l) {
+  return l->out->dtype == PONS_FLOAT64 ? "its loops are of float32" : NULL;
+}
+
+/* What is held until the product is done. */
+typedef struct qmm_memory {
+  buffer *x, *sums, *parts[3], *lhs, *rhs, *result;
+} qmm_memory;
+
+static buffer *floats_of(const char *op, int64_t count, error **why) {
+  return *why ? NULL : buffer_new((size_t)count * sizeof(float), op, why);
+}
+
+/* Codes, scales, biases: used where they lie if their matrices are row-major, whatever their batches are. */
+static error *take_parts(qmm_job *j, const launch *l, const char *op, qmm_memory *held) {
+  int64_t strides[3][PONS_MAX_NDIM] = {{0}};
+  const void *data[3] = {NULL};
+  const int parts = j->q.mode == QUANTIZED_AFFINE ? 3 : 2, n = l->in[1].ndim;
+  error *why = NULL;
+  for (int i = 0; i < parts && !why; i++) {
+    const operand *part = &l->in[i + 1];
+    if (shape_is_row_major(2, part->shape + n - 2, part->strides + n - 2)) {
+      data[i] = part->data;
+      memcpy(strides[i], part->strides, (size_t)n * sizeof *strides[i]);
+    } else {
+      data[i] = cpu_packed(part, op, &held->parts[i], &why);
+      shape_row_major(n, part->shape, strides[i]);
+    }
+  }
+  j->words = data[0], j->scales = data[1], j->biases = data[2];
+  j->scale_dtype = l->in[2].dtype;
+  cursor_set(&j->matrices, n - 2, l->in[1].shape, 3, strides[0], strides[1], strides[2]);
+  return why;
+}
+
+static error *sum_groups(qmm_job *j, int64_t count, const char *op, qmm_memory *held) {
+  error *why = NULL;
+  sums_job s = {.x = j->x, .groups = count / j->q.group_size, .group_size = j->q.group_size};
+  held->sums = floats_of(op, s.groups, &why);
+  if (why) return why;
+  s.sums = buffer_data(held->sums);
+  parallel_for(pieces_of(s.groups, SUMS_PER_PIECE), sums_piece, &s);
+  j->sums = s.sums;
+  return NULL;
+}
+
+static error *multiply(qmm_job *j, const launch *l, const char *op, qmm_memory *held) {
+  error *why = NULL;
+  const int64_t count = operand_size(l->out);
+  if (j->transpose && j->m <= FEW_ROWS) {
+    if (j->biases) why = sum_groups(j, operand_size(&l->in[0]), op, held);
+    if (why) return why;
+    j->width = PIECE_CODES / j->k;
+    j->width = j->width < 1 ? 1 : j->width > COLUMNS_MOST ? COLUMNS_MOST : j->width;
+    j->out = l->out->data;
+    j->blocks = pieces_of(j->n, j->width);
+    parallel_for(j->entries * j->blocks, few_rows_piece, j);
+    return NULL;
+  }
+  if (j->dtype != PONS_FLOAT32) held->result = floats_of(op, count, &why);
+  if (why) return why;
+  j->out = held->result ? buffer_data(held->result) : l->out->data;
+  j->width = j->transpose ? 64 : GROUP_MOST; /* whole groups, if they lie along the columns */
+  j->blocks = pieces_of(j->n, j->width);
+  parallel_for(j->entries * j->blocks, panel_piece, j);
+  if (held->result) cpu_from_lanes(j->dtype, l->out->data, j->out, count);
+  return NULL;
+}
+
+/* Sizes, operands, product. */
+static error *run(qmm_job *j, const launch *l, const char *op, qmm_memory *held) {
+  const operand *x = &l->in[0], *out = l->out;
+  error *why = take_parts(j, l, op, held);
+  if (!why) j->x = cpu_packed_lanes(x, op, &held->x, &why);
+  j->dtype = out->dtype;
+  j->k = x->shape[x->ndim - 1];
+  j->n = out->shape[out->ndim - 1];
+  if (!why && j->k) why = multiply(j, l, op, held);
+  else if (!why) memset(out->data, 0, (size_t)operand_size(out) * pons_dtype_size(out->dtype));
+  return why;
+}
+
+static void release(qmm_memory *held) {
+  buffer_release(held->x);
+  buffer_release(held->sums);
+  for (int i = 0; i < 3; i++) buffer_release(held->parts[i]);
+  buffer_release(held->lhs);
+  buffer_release(held->rhs);
+  buffer_release(held->result);
+}
+
+error *cpu_quantized_matmul(const launch *l) {
+  const quantized_matmul_params *p = l->params;
+  const operand *x = &l->in[0];
+  if (!operand_size(l->out)) return NULL;
+  qmm_job j = {.q = QUANTIZATION_OF(p), .transpose = p->transpose};
+  qmm_memory held = {NULL};
+  const int lead = l->in[1].ndim - 2; /* axes of x before these rows are batches, the others rows */
+  j.entries = shape_size(lead, x->shape);
+  j.m = shape_size(x->ndim - 1 - lead, x->shape + lead);
+  error *why = run(&j, l, "quantized_matmul", &held);
+  release(&held);
+  return why;
+}
+
+error *cpu_gather_qmm(const launch *l) {
+  const gather_qmm_params *p = l->params;
+  const char *op = "gather_qmm";
+  const operand *x = &l->in[0], *w = &l->in[1], *places = &l->in[l->n_in - 1];
+  qmm_job j = {.q = QUANTIZATION_OF(p), .transpose = p->transpose};
+  qmm_memory held = {NULL};
+  error *why = NULL;
+  const int64_t one = 1;
+  const index_axis of_x = {0, shape_size(x->ndim - 2, x->shape), 1}, of_w = {0, shape_size(w->ndim - 2, w->shape), 1};
+  held.lhs = indices_offsets(op, places - 1, 1, &of_x, &one, &why);
+  if (!why) held.rhs = indices_offsets(op, places, 1, &of_w, &one, &why);
+  if (!why && operand_size(l->out)) {
+    j.lhs = buffer_data(held.lhs), j.rhs = buffer_data(held.rhs);
+    j.entries = operand_size(places);
+    j.m = x->shape[x->ndim - 2];
+    why = run(&j, l, op, &held);
+  }
+  release(&held);
+  return why;
+}
