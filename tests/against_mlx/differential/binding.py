@@ -284,7 +284,8 @@ class Binding:
             return self.result(result, raw)
         if result == "bool" and not raw:
             raise PonsError((self.plain["pons_error"]() or b"false without an error").decode())
-        return [self.checked(a) for list_ in outs for a in list_[:list_.size]]
+        failed = self.plain["pons_error"]()  # without an error NULL is a result that there isn't
+        return [self.checked(a) for list_ in outs for a in list_[:list_.size] if a or failed]
 
     def __getattr__(self, short):
         name = "pons_" + short
