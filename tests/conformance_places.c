@@ -1,5 +1,6 @@
-/* conformance_places.c: cases of x[...] by lists of indices, read and written, of slices at computed places, and of
-   results whose shape depends on values (which here do not depend on inputs, so that the cases can be traced). */
+/* conformance_places.c: cases of x[...] by lists of indices, read and written, of slices at computed
+   places, and of results whose shape depends on values (which here do not depend on inputs, so that the
+   cases can be traced). */
 #include "conformance_cases.h"
 
 #define CASE(name) static void name(const pons_array *in, pons_array *out)

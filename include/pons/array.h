@@ -153,8 +153,8 @@ PONS_API int64_t pons_dim(pons_array a, int axis); /* -1 if there is no such axi
 PONS_API int64_t pons_size(pons_array a);          /* number of elements */
 PONS_API size_t pons_nbytes(pons_array a);
 PONS_API bool pons_is_evaluated(pons_array a);
-/* Could `a` be computed? Not while a function is traced without values, by pons_vmap, pons_compile or pons_export,
-   if it depends on what that function is given. */
+/* Could `a` be computed? Not while a function is traced without values, by pons_vmap, pons_compile or
+   pons_export, if it depends on what that function is given. */
 PONS_API bool pons_has_value(pons_array a);
 
 /* ---- ownership ----------------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
-/* index.h: x[...] as in NumPy and MLX: a list of integers, slices, new axes, an ellipsis, arrays of indices and
-   masks, for reading (pons_get) and for arrays with a part replaced or combined (pons_put and its kin); and
-   results whose shape depends on values.
+/* index.h: x[...] as in NumPy and MLX: a list of integers, slices, new axes, an ellipsis, arrays of indices
+   and masks, for reading (pons_get) and for arrays with a part replaced or combined (pons_put and its kin);
+   and results whose shape depends on values.
 
        pons_get(x, PONS_INDEX(pons_at_slice(1, PONS_END, 2), pons_at_int(-1)))    x[1::2, -1]
        pons_get(x, PONS_INDEX(PONS_ELLIPSIS, PONS_NEWAXIS, pons_at_array(i)))     x[..., None, i]
@@ -77,22 +77,23 @@ PONS_API pons_array pons_put_multiply(pons_array x, pons_index_list index, pons_
 PONS_API pons_array pons_put_divide(pons_array x, pons_index_list index, pons_array value);
 PONS_API pons_array pons_put_maximum(pons_array x, pons_index_list index, pons_array value);
 PONS_API pons_array pons_put_minimum(pons_array x, pons_index_list index, pons_array value);
-/* x with the places where `mask` is true, in row-major order, replaced by the elements of `value`: the mask has
-   the shape of x's first axes. `value` has as many rows as there are true places (or more), or broadcasts
+/* x with the places where `mask` is true, in row-major order, replaced by the elements of `value`: the mask
+   has the shape of x's first axes. `value` has as many rows as there are true places (or more), or broadcasts
    to x where that has the mask. */
 PONS_API pons_array pons_masked_scatter(pons_array x, pons_array mask, pons_array value);
 
-/* ---- results whose shape depends on values -------------------------------------------------------------- */
+/* ---- results whose shape depends on values ------------------------------------------------------------- */
 
 /* These compute what they need when they are called. Where a function is traced without values (by pons_vmap,
-   pons_compile, pons_export) they are errors; pons_where, pons_put with a mask and the like work there. Indices
-   are int64. Gradients pass to the elements taken. */
+   pons_compile, pons_export) they are errors; pons_where, pons_put with a mask and the like work there.
+   Indices are int64. Gradients pass to the elements taken. */
 
 /* Where x is not zero: pons_ndim(x) arrays of one axis, the indices along each axis, in row-major order. */
 PONS_API void pons_nonzero(pons_array x, pons_array *out);
 /* The same as rows: (count, ndim). */
 PONS_API pons_array pons_argwhere(pons_array x);
-/* The slices along `axis` (or elements of the flattened array, PONS_FLAT) where `condition`, of one axis, holds. */
+/* The slices along `axis` (or elements of the flattened array, PONS_FLAT) where `condition`, of one axis,
+   holds. */
 PONS_API pons_array pons_compress(pons_array x, pons_array condition, int axis);
 /* Each slice along `axis` (or element, PONS_FLAT) counts[i] times, or, of one count, all as often. */
 PONS_API pons_array pons_repeat_each(pons_array x, pons_array counts, int axis);

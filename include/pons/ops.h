@@ -267,12 +267,13 @@ PONS_API pons_array pons_slice_update_max(pons_array x, pons_array update, pons_
                                           pons_shape steps);
 PONS_API pons_array pons_slice_update_min(pons_array x, pons_array update, pons_shape start, pons_shape stop,
                                           pons_shape steps);
-/* The slice of `size` (one per axis of x) that begins at start[i] along axes.at[i], at 0 along the others: MLX's
-   mx.slice. `start` has one integer per axis of `axes`; a slice that does not fit is an error. */
+/* The slice of `size` (one per axis of x) that begins at start[i] along axes.at[i], at 0 along the others:
+   MLX's mx.slice. `start` has one integer per axis of `axes`; a slice that does not fit is an error. */
 PONS_API pons_array pons_slice_dynamic(pons_array x, pons_array start, pons_axes axes, pons_shape size);
-/* x with `update` in the place of such a slice: MLX's mx.slice_update. Axes in front that `update` lacks are x's, or
-   of size 1 where they are in `axes`. */
-PONS_API pons_array pons_slice_update_dynamic(pons_array x, pons_array update, pons_array start, pons_axes axes);
+/* x with `update` in the place of such a slice: MLX's mx.slice_update. Axes in front that `update` lacks
+   are x's, or of size 1 where they are in `axes`. */
+PONS_API pons_array pons_slice_update_dynamic(pons_array x, pons_array update, pons_array start,
+                                              pons_axes axes);
 /* x[i] along `axis`: one slice, the axis gone. */
 PONS_API pons_array pons_index(pons_array x, int64_t i, int axis);
 /* x[..., indices, ...] along `axis`: indices' shape takes the place of the axis. Here and below PONS_FLAT stands

@@ -1,4 +1,5 @@
-/* data_shapes.c: results whose shape depends on values: nonzero, argwhere, compress, repeat by counts, unique.
+/* data_shapes.c: results whose shape depends on values: nonzero, argwhere, compress, repeat by counts,
+   unique.
 
    What decides is computed and read when the function is called; the result is then taken by index arrays, so
    gradients pass as through any take. */
@@ -147,8 +148,8 @@ typedef struct distinct {
   pons_array values, first, inverse, counts;
 } distinct;
 
-/* What the sorted order tells: order[i] is where the i-th least element stands, fresh[i] whether it differs from
-   the one before. The sort is stable, so the first of equal ones is that which occurs first. */
+/* What the sorted order tells: order[i] is where the i-th least element stands, fresh[i] whether it differs
+   from the one before. The sort is stable, so the first of equal ones is that which occurs first. */
 static void count_runs(const uint32_t *order, const uint8_t *fresh, int64_t n, int64_t *first,
                        int64_t *inverse, int64_t *counts) {
   int64_t at = -1;

@@ -1,10 +1,10 @@
-/* index_plan.c: reads a list of indices: who stands for which axis, masks as the indices of their true places,
-   and where the result's axes come from. Uses index_plan.h. */
+/* index_plan.c: reads a list of indices: who stands for which axis, masks as the indices of their true
+   places, and where the result's axes come from. Uses index_plan.h. */
 #include "index_plan.h"
 #include <string.h>
 
-/* The list with the ellipsis and what is left out written as whole axes, masks as arrays. One entry per axis of
-   x, and new axes between. */
+/* The list with the ellipsis and what is left out written as whole axes, masks as arrays. One entry per
+   axis of x, and new axes between. */
 typedef struct entry {
   pons_index_kind kind; /* no ellipsis */
   pons_index_item item;

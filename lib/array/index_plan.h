@@ -1,5 +1,5 @@
-/* index_plan.h: what a list of indices means for an array: a slice of it, axes that go, axes that arrays index,
-   and how the result's axes lie. For lib/array/ alone. */
+/* index_plan.h: what a list of indices means for an array: a slice of it, axes that go, axes that arrays
+   index, and how the result's axes lie. For lib/array/ alone. */
 #ifndef LIB_ARRAY_INDEX_PLAN_H
 #define LIB_ARRAY_INDEX_PLAN_H
 #include <pons/index.h>

@@ -1,8 +1,8 @@
 /* index_put.c: x with x[...] replaced, or with values combined in.
 
-   The value is broadcast to x[...], its axes are put in x's order, and it goes into x by a slice update; where
-   arrays index, by a scatter into the slice, which then replaces that in x. A mask alone stays a mask. Uses
-   index_plan.h. */
+   The value is broadcast to x[...], its axes are put in x's order, and it goes into x by a slice update;
+   where arrays index, by a scatter into the slice, which then replaces that in x. A mask alone stays a
+   mask. Uses index_plan.h. */
 #include "index_plan.h"
 
 /* ---- the value in x's order of axes ---- */

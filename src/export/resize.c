@@ -1,8 +1,9 @@
-/* resize.c: what an entry of a shapeless file is where its operands have other sizes than they had in the trace.
+/* resize.c: what an entry of a shapeless file is where its operands have other sizes than they had in the
+   trace.
 
    MLX stores sizes of the trace in it as they were. What was the whole of an axis then is taken to be the whole now;
-   where it can't be told which part of an axis is meant, there is an error. (MLX goes on, and reads and writes beyond
-   arrays.) Uses export.h, graph/. */
+   where it can't be told which part of an axis is meant, there is an error. (MLX goes on, and reads and
+   writes beyond arrays.) Uses export.h, graph/. */
 #include "export/export.h"
 #include <pons/ops.h>
 
@@ -28,7 +29,8 @@ static bool listed(const ints *list, int64_t value) {
 
 static const char *cannot_tell(resized *r, int axis, const sizes *x, const char *what) {
   snprintf(r->why, sizeof r->why,
-           "axis %d had size %lld when the function was traced and has %lld now; the file doesn't tell %s",
+           "axis %d had size %lld when the function was traced and has %lld now; "
+           "the file doesn't tell %s",
            axis, (long long)x->traced[axis], (long long)x->now[axis], what);
   return r->why;
 }
@@ -43,8 +45,8 @@ static const char *whole_slices(const file_entry *e, const sizes *x, ints *slice
   return NULL;
 }
 
-/* Slice, SliceUpdate: ranges over whole axes, in either direction, stay so. `shape` becomes that of the slice if it was
-   `traced` (NULL: nobody asks). */
+/* Slice, SliceUpdate: ranges over whole axes, in either direction, stay so. `shape` becomes that of the
+   slice if it was `traced` (NULL: nobody asks). */
 static const char *whole_ranges(const file_entry *e, const sizes *x, void *params, int64_t *shape,
                                 resized *r) {
   ints *start = list_named(e, params, "start"), *end = list_named(e, params, "end"),

@@ -111,8 +111,8 @@ const prim prim_gather = {
     .jvp = gather_jvp,
     .vmap = gather_vmap};
 
-/* Of one shape and one dtype, which MLX expects in files. Where dtypes differ all become int64; an index that int64
-   has not is out of range either way. */
+/* Of one shape and one dtype, which MLX expects in files. Where dtypes differ all become int64; an index
+   that int64 has not is out of range either way. */
 void indices_alike(int count, const pons_array *indices, int n, const int64_t *dims, pons_array *out) {
   bool same = true;
   for (int i = 1; i < count; i++) same = same && indices[i]->dtype == indices[0]->dtype;

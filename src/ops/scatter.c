@@ -303,8 +303,8 @@ const prim prim_masked_scatter = {.name = "MaskedScatter",
                                   .vmap = masked_scatter_vmap,
                                   .decompose = masked_scatter_decompose};
 
-/* The value as rows for the true places, in front of which comes the batch axis of size 1. What broadcasts to the
-   rows is repeated as often as there may be true places. */
+/* The value as rows for the true places, in front of which comes the batch axis of size 1. What broadcasts
+   to the rows is repeated as often as there may be true places. */
 static pons_array rows_for(const node *x, const node *mask, pons_array value) {
   const int rest = x->ndim - mask->ndim, extra = value->ndim - rest - 1;
   for (int i = 0; i < extra; i++)

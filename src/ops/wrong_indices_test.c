@@ -1,5 +1,6 @@
-/* wrong_indices_test.c: every op that takes index arrays says which index is wrong, for which axis and of which size,
-   whatever the dtype of the indices and wherever it runs: by itself, compiled, batched, under a gradient, from a file. */
+/* wrong_indices_test.c: every op that takes index arrays says which index is wrong, for which axis and of
+   which size, whatever the dtype of the indices and wherever it runs: by itself, compiled, batched, under a
+   gradient, from a file. */
 #include "ops/ops_for_tests.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,7 +111,8 @@ static void call_sum(void *payload, const pons_array *in, int n_in, pons_array *
   out[0] = pons_sum(out[0]);
 }
 
-/* y can't be computed, and the error names the index, the axis and its size. (A batch makes one axis more.) */
+/* y can't be computed, and the error names the index, the axis and its size. (A batch makes one axis more.)
+   */
 static void check_wrong(const char *what, const char *where, int w, pons_array y, bool named) {
   char expected[80];
   if (y && pons_eval(y)) fail_msg("%s, %s: index %s was taken", what, where, wrong[w].text);
