@@ -63,6 +63,8 @@ def reduces_nothing(case):
 
 
 LIST = [
+    Difference("elementwise", "floor_divide", "value", lambda case: case.want[0].dtype in ("float16", "bfloat16"),
+               "MLX rounds the quotient to 16 bits before it takes the floor"),
     Difference("elementwise", "arccosh", "vjp: value", lambda case: [case.arguments[0].wide().real <= -1],
                "MLX gives a slope where the function has no value"),
     Difference("elementwise", "exp sin cos sigmoid erf erfinv logaddexp", "value", float64,

@@ -5,9 +5,10 @@ from judge import arg, main, mx, pons, product, row
 PLAIN = dict(special=False)
 
 
-def matrices(d, dtypes=INEXACT):
+def matrices(d, dtypes=INEXACT, inner=0):
     """Two operands of a matrix product: batches that broadcast, vectors, now and then sizes that don't fit."""
-    m, k, n = (d.integer(0 if d.chance(0.1) else 1, 6) for _ in range(3))
+    m, k, n = (d.choice((0, 1, 2, 3, 4, 6) if d.chance(0.3) else (1, 2, 3, 5)) for _ in range(3))
+    k = max(k, inner)
     batch = d.shape(0, 2, 12, empty=False)
     a = (() if d.chance(0.1) else d.broadcastable(batch) + (m,)) + (k,)
     b = (k + 1 if d.wrong() else k,)
@@ -17,7 +18,8 @@ def matrices(d, dtypes=INEXACT):
 
 
 row("matmul", matrices, tol=8, scale=product, grad=True)
-row("addmm", lambda d: [d.array(INEXACT, _result(ab := matrices(d)), **PLAIN), *ab, d.choice((1.0, 2.0, 0.5)), d.choice((1.0, -1.0, 0.0))],
+# with an inner size of 0 MLX sets the first matrix alone
+row("addmm", lambda d: [d.array(INEXACT, _result(ab := matrices(d, inner=1)), **PLAIN), *ab, d.choice((1.0, 2.0, 0.5)), d.choice((1.0, -1.0, 0.0))],
     tol=8, scale=product, grad=True, mlx=lambda c, a, b, alpha, beta: mx.addmm(c, a, b, alpha=alpha, beta=beta))
 row("inner", lambda d: arg(a := d.array(INEXACT, ndim=(0, 3), most=60, **PLAIN),
                            d.array(INEXACT, d.shape(0, 2, 12) + ((a.shape[-1] + d.wrong()),) if a.ndim else (), **PLAIN)),

@@ -4,10 +4,10 @@ from draw import ANY, FLOATS, REALS
 from judge import arg, main, mx, pons, row, total
 
 # pons' options as a struct, mlx's by position
-for name, tol, grad in (("sum", 4, True), ("prod", 64, True), ("max", 0, True), ("min", 0, True), ("all", 0, False),
+for name, tol, grad in (("sum", 4, True), ("prod", 64, True), ("max", 1, True), ("min", 1, True), ("all", 0, False),
                         ("any", 0, False), ("mean", 8, True), ("logsumexp", 16, True)):
     row(name, lambda d, name=name: arg(x := d.reducible(REALS if name == "logsumexp" else ANY, name in ("max", "min", "logsumexp")), d.axes(x), d.flag()),
-        tol=tol, scale=total if tol and name != "prod" else None, grad=grad,
+        tol=tol, scale=total if tol > 1 and name != "prod" else None, grad=grad,
         pons=lambda x, axes, keep, name=name: getattr(pons, name)(x, axes=axes, keepdims=keep))
 for name in ("variance", "std"):
     row(name, lambda d: arg(x := d.reducible(REALS, special=False), d.axes(x), d.flag(), d.choice((0, 0, 1, 2))),

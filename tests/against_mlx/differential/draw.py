@@ -78,6 +78,7 @@ class Draw:
         self.numpy = np.random.Generator(np.random.PCG64(self.random.getrandbits(63)))
         self.refused = None     # a text: why both must refuse; MLX isn't asked then, as it may crash
         self.smooth = True      # no value is drawn where derivatives are not defined, or overflow
+        self.extreme = True     # the greatest and least numbers may be drawn
         self.broken = False     # an argument was made wrong on purpose
 
     # ---- choices
@@ -160,7 +161,7 @@ class Draw:
         if special and low is None and self.chance(0.25):
             self.smooth = False
             top, least, denormal = EXTREMES[dtype]
-            pool = [np.inf, -np.inf, np.nan, 0.0, -0.0, 1.0] + ([top, -top, least, -least] if self.chance(0.3) else [])
+            pool = [np.inf, -np.inf, np.nan, 0.0, -0.0, 1.0] + ([top, -top, least, -least] if self.extreme and self.chance(0.3) else [])
             x = np.where(g.random(size) < 0.3, np.array(pool)[g.integers(0, len(pool), size)], x)
         with np.errstate(over="ignore"):
             return to_bfloat16(x.astype(np.float32)) if dtype == "bfloat16" else x.astype(dtype)
@@ -195,7 +196,9 @@ class Draw:
         return Drawn(bits, dtype, (layout,) if how is None else (layout, how))
 
     def reducible(self, dtypes=ANY, empty=False, **options):
-        """An array to reduce. Empty only where MLX refuses: elsewhere it may read beyond what it reduces, or hang."""
+        """An array to reduce. Empty only where MLX refuses: elsewhere it may read beyond what it reduces, or hang. Without
+        the greatest and least numbers, with which the order decides what overflows on the way."""
+        self.extreme = False
         return self.array(dtypes, empty=empty, most=300, **options)
 
     def pair(self, dtypes=ANY, low=None, high=None, special=True, numbers=True):

@@ -228,7 +228,7 @@ def apart(got, want, units, scale, eps=None):
         room = units * eps * np.maximum(np.where(np.isfinite(w), np.abs(w), 0), scale)
         parts = [(g.real, w.real), (g.imag, w.imag)] if got.dtype == "complex64" else [(g, w)]
         wrong = [~((a == b) | (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= room)) for a, b in parts]
-    return np.asarray(wrong[0] | wrong[-1])
+    return np.asarray((wrong[0] | wrong[-1]) & ~(np.isnan(g) & np.isnan(w)))
 
 
 def agree(case, got, want, units, scale, prefix=""):
