@@ -56,6 +56,11 @@ typedef enum pons_indexing { PONS_INDEXING_XY, PONS_INDEXING_IJ } pons_indexing;
    along the others unless sparse. */
 PONS_API void pons_meshgrid(const pons_array *arrays, int count, bool sparse, pons_indexing indexing,
                             pons_array *out);
+/* Windows of m points that are 0 (hamming: 0.08) at both ends and 1 in the middle, float32; m 1: a single 1. */
+PONS_API pons_array pons_bartlett(int64_t m);
+PONS_API pons_array pons_blackman(int64_t m);
+PONS_API pons_array pons_hamming(int64_t m);
+PONS_API pons_array pons_hanning(int64_t m);
 
 /* ---- elementwise, one operand: each is a row of kernel/elementwise.def --------------------------------- */
 
@@ -431,18 +436,49 @@ PONS_API pons_array pons_block_masked_mm_with(struct pons_block_masked_mm_args a
 /* a (m, k) @ b (k, n) over part of k alone: segments (..., 2) tell from where to (not including) where; gives
    (..., m, n). One that is empty or reversed gives zeros, one outside of k is an error. */
 PONS_API pons_array pons_segmented_mm(pons_array a, pons_array b, pons_array segments);
-/* Cross-correlation, channels last: x (N, ..., C), weight (O, ..., C / groups) gives (N, ..., O). Lists of
-   one value serve all spatial axes; left out: stride 1, padding 0, dilation 1, groups 1. */
+/* Cross-correlation, channels last: x (N, ..., C), weight (O, ..., C / groups) gives (N, ..., O). x is of a float
+   dtype. Lists of one value serve all spatial axes; left out: stride 1, padding 0, dilation 1, groups 1. Negative
+   padding takes so many elements away, before the others are spread by input_dilation. */
 struct pons_conv_args {
   pons_array x, weight;
   pons_axes stride, padding, padding_high /* left out: as padding */, dilation, input_dilation;
   int groups;
   bool flip; /* the kernel reversed along its spatial axes: convolution proper */
 };
-#define pons_conv2d(...) pons_conv_with((struct pons_conv_args){.x = __VA_ARGS__})
-#define pons_conv1d(...) pons_conv_with((struct pons_conv_args){.x = __VA_ARGS__})
-#define pons_conv_general(...) pons_conv_with((struct pons_conv_args){.x = __VA_ARGS__})
-PONS_API pons_array pons_conv_with(struct pons_conv_args args);
+#define pons_conv_general(...) pons_conv_general_with((struct pons_conv_args){.x = __VA_ARGS__})
+#define pons_conv1d(...) pons_conv1d_with((struct pons_conv_args){.x = __VA_ARGS__})
+#define pons_conv2d(...) pons_conv2d_with((struct pons_conv_args){.x = __VA_ARGS__})
+#define pons_conv3d(...) pons_conv3d_with((struct pons_conv_args){.x = __VA_ARGS__})
+PONS_API pons_array pons_conv_general_with(struct pons_conv_args args);
+/* The same with one value for all spatial axes, however many; for two; for three. */
+PONS_API pons_array pons_conv1d_with(struct pons_conv_args args);
+PONS_API pons_array pons_conv2d_with(struct pons_conv_args args);
+PONS_API pons_array pons_conv3d_with(struct pons_conv_args args);
+/* Transposed: x's elements stand `stride` apart and each adds a kernel's worth to the result, from which `padding`
+   is taken at both ends, and to whose end `output_padding` is added. */
+struct pons_conv_transpose_args {
+  pons_array x, weight;
+  pons_axes stride, padding, dilation, output_padding;
+  int groups;
+};
+#define pons_conv_transpose1d(...) pons_conv_transpose1d_with((struct pons_conv_transpose_args){.x = __VA_ARGS__})
+#define pons_conv_transpose2d(...) pons_conv_transpose2d_with((struct pons_conv_transpose_args){.x = __VA_ARGS__})
+#define pons_conv_transpose3d(...) pons_conv_transpose3d_with((struct pons_conv_transpose_args){.x = __VA_ARGS__})
+PONS_API pons_array pons_conv_transpose1d_with(struct pons_conv_transpose_args args);
+PONS_API pons_array pons_conv_transpose2d_with(struct pons_conv_transpose_args args);
+PONS_API pons_array pons_conv_transpose3d_with(struct pons_conv_transpose_args args);
+/* All places where two vectors overlap; as many as the longer has, of the middle; where they overlap wholly. */
+typedef enum pons_convolve_mode { PONS_CONVOLVE_FULL, PONS_CONVOLVE_SAME, PONS_CONVOLVE_VALID } pons_convolve_mode;
+/* Convolution of two vectors. */
+PONS_API pons_array pons_convolve(pons_array a, pons_array v, pons_convolve_mode mode);
+/* The last axis times scale * H, H being the Hadamard matrix of its length m 2^k (m 1, 12, 20 or 28; another
+   length is an error); scale 0: 1 / sqrt(length), which keeps the norm. */
+struct pons_hadamard_args {
+  pons_array x;
+  float scale;
+};
+#define pons_hadamard_transform(...) pons_hadamard_transform_with((struct pons_hadamard_args){.x = __VA_ARGS__})
+PONS_API pons_array pons_hadamard_transform_with(struct pons_hadamard_args args);
 
 /* ---- softmax ------------------------------------------------------------------------------------------- */
 

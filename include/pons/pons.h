@@ -6,6 +6,7 @@
 #include <pons/aliases.h>
 #include <pons/index.h>
 #include <pons/fast.h>
+#include <pons/fft.h>
 #include <pons/linalg.h>
 #include <pons/random.h>
 #include <pons/quantized.h>

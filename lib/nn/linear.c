@@ -60,6 +60,6 @@ bool pons_conv_init_with(struct pons_conv_init_args a) {
 pons_array pons_conv_layer_with(pons_named p, const char *prefix, struct pons_conv_args args) {
   pons_scope s = pons_scope_open();
   args.weight = parameter(p, prefix, "weight");
-  pons_array y = pons_conv_with(args), bias = parameter_if_any(p, prefix, "bias");
+  pons_array y = pons_conv_general_with(args), bias = parameter_if_any(p, prefix, "bias");
   return pons_scope_return(s, bias ? pons_add(y, bias) : y);
 }

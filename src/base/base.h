@@ -141,6 +141,13 @@ uint64_t hash_bytes(const void *bytes, size_t count, uint64_t seed);
 /* The two words of the counter (first, second) under a key: Threefry-2x32, 20 rounds. */
 void threefry(const uint32_t key[2], uint32_t first, uint32_t second, uint32_t out[2]);
 
+/* ---- Hadamard matrices (hadamard_signs.c) ---- */
+
+/* The m of n = m 2^k, m being 1, 12, 20 or 28; 0 if n is not of that form. */
+int hadamard_factor(int64_t n);
+/* Element (i, j) of the matrix of order m: 1 or -1. */
+int hadamard_sign(int m, int i, int j);
+
 /* ---- threads (threads.c): one pool that shares the pieces of a loop ---- */
 
 /* Calls body(context, i) for i = 0 .. pieces-1, on this thread and the pool's; returns when all are done. How

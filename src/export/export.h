@@ -47,7 +47,7 @@ const layout *layout_at(int index);
 
 /* One item of layout.state, see layouts.def. */
 typedef struct layout_field {
-  char type; /* '=': implied value, '~': as another field; else as layouts.def has it */
+  char type; /* '=': implied value, '~': as another field, '%': by the result's size; else as layouts.def has it */
   const char *name;
   int name_length;
   int64_t implied;

@@ -3,6 +3,7 @@
 #include "export/export.h"
 #include <pons/eval.h>
 #include <pons/fast.h>
+#include <pons/fft.h>
 #include <pons/ops.h>
 #include <pons/random.h>
 #include <setjmp.h>
@@ -495,6 +496,30 @@ static void what_a_release_lacks_is_named(void **state) {
   pons_function_release(f);
 }
 
+static void odd_signal(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_fft_irfft(in[0], .n = 3);
+}
+
+/* Before 0.32.4 it stood nowhere but in the result's shape. */
+static void a_spectrum_of_an_odd_signal_is_known_by_the_size_of_the_result(void **state) {
+  (void)state;
+  const float pairs[] = {6, 0, 0, 0};
+  pons_array x = pons_array_from(pairs, PONS_SHAPE(2), PONS_COMPLEX64), y;
+  pons_function f = pons_function_new(odd_signal, 1, NULL, NULL);
+  assert_true(pons_export_function(path, .function = f, .inputs = &x, .n_inputs = 1, .release = "0.32.3"));
+  pons_imported file = import_it();
+  char *shown = pons_imported_show(file, "text");
+  assert_non_null(strstr(shown, "odd_out=by size"));
+  pons_free(shown);
+  pons_imported_release(file);
+  pons_function g = imported_function();
+  assert_true(pons_call(g, &x, 1, &y, 1));
+  check_equal(y, pons_array_from((const float[]){2, 2, 2}, PONS_SHAPE(3), PONS_FLOAT32));
+  pons_function_release(g);
+  pons_function_release(f);
+}
+
 /* ---- faults ---- */
 
 static void failing(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
@@ -615,6 +640,7 @@ int main(void) {
       TEST(every_release_has_its_layout),
       TEST(integer_operations_that_a_release_lacks_are_written_in_others),
       TEST(what_a_release_lacks_is_named),
+      TEST(a_spectrum_of_an_odd_signal_is_known_by_the_size_of_the_result),
       TEST(a_failed_export_leaves_the_file_as_it_was),
       TEST(sizes_beyond_32_bits_are_refused),
       TEST(stored_shapes_are_computed_again),

@@ -77,6 +77,7 @@ static void add_value(text *t, const file_state *v, bool json) {
       text_add(t, json ? "\"%.*s\"" : "%.*s", length, name);
       break;
     }
+    case '%': text_add(t, json ? "null" : "by size"); break;
     default: text_add(t, "%lld", (long long)v->integer);
   }
 }

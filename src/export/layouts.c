@@ -64,7 +64,7 @@ bool layout_next(const char **state, layout_field *out) {
     s += 2;
   }
   out->name = s;
-  out->name_length = span(s, " =~(");
+  out->name_length = span(s, " =~%(");
   s += out->name_length;
   if (*s == '(') {
     out->names = s + 1;
@@ -76,6 +76,9 @@ bool layout_next(const char **state, layout_field *out) {
     out->type = '=';
     out->implied = strtol(s + 1, &end, 10);
     s = end;
+  } else if (*s == '%') {
+    out->type = '%';
+    s++;
   } else if (*s == '~') {
     out->type = '~';
     out->other = s + 1;

@@ -44,6 +44,12 @@ static bool is_complex_abs(const node *a, node *const *in) {
   return a->prim->row == ROW_abs + 1 && in[0]->dtype == PONS_COMPLEX64 && a->dtype != PONS_COMPLEX64;
 }
 
+/* MLX reads it, and computes something else. */
+static bool is_grouped_in_space(const node *a) {
+  if (strcmp(a->prim->name, "Convolution") != 0 || a->ndim <= 4) return false;
+  return *(const int *)((const char *)a->params + prim_field(a->prim, "groups")->offset) > 1;
+}
+
 /* MLX can't compare integers so that NaN equals NaN; they have none. */
 static bool is_whole_equal_nan(const node *a, node *const *in) {
   return a->prim->row == ROW_equal_nan + 1 && !dtype_is_inexact((pons_dtype)in[0]->dtype);
@@ -86,6 +92,7 @@ const layout *target_layout(const target *t, const node *a, node *const *in, con
   else if (l->place == PLACE_GPU && !t->gpu) *why = "MLX can't run it on a CPU";
   else if (!holds(l, a)) *why = "that release doesn't know these parameters";
   else if (is_complex_abs(a, in)) *why = "its result stays complex in MLX";
+  else if (is_grouped_in_space(a)) *why = "MLX knows groups with one or two spatial axes alone";
   else if (is_whole_equal_nan(a, in)) *why = "MLX knows it for floats alone";
   else if (has_other_indices(a, in)) *why = "MLX takes uint32 as indices";
   else if (!t->gpu && cpu_refuses(a, in)) *why = cpu_refuses(a, in);

@@ -94,6 +94,15 @@ static int64_t *result_types(const signature *s, const file_entry *e, int *count
   return list;
 }
 
+/* Is the result of a real inverse transform of odd size along the last of its axes? */
+static bool is_odd(const signature *s, const file_entry *e) {
+  const file_state *axes = state_named(e, "axes"), *inverse = state_named(e, "inverse"), *real = state_named(e, "real");
+  const file_array *y = &s->values[e->out[0]];
+  if (!axes || axes->integer < 1 || !inverse || !inverse->integer || !real || !real->integer) return false;
+  const int64_t last = axes->list[axes->integer - 1];
+  return last >= 0 && last < y->ndim && y->dims[last] % 2;
+}
+
 /* The state of `e` as the record's struct; *results (mem_free it) is what it needs for the results' types.
    NULL, or why it can't be: no record, one with a field that the layout hasn't, or no memory. */
 static const char *set_params(const signature *s, const file_entry *e, const prim *p, params_room *room,
@@ -108,6 +117,8 @@ static const char *set_params(const signature *s, const file_entry *e, const pri
       int count = 0;
       if (!(*results = result_types(s, e, &count))) return "out of memory";
       *(ints *)at = (ints){count, *results};
+    } else if (v && v->field.type == '%' && f->type == FIELD_BOOL) {
+      *(bool *)at = is_odd(s, e);
     } else if (v && !f->unstored) {
       if (!set_field(at, f, v)) return missing;
     } else if (f->type == FIELD_DTYPE) {

@@ -141,7 +141,7 @@ static void put_field(writer *w, const layout_field *item, const field *f, const
 static void put_state(writer *w, const node *a, const layout *l) {
   layout_field item;
   for (const char *s = l->state; layout_next(&s, &item);) {
-    if (item.type == '=' || item.type == '~') continue;
+    if (item.type == '=' || item.type == '~' || item.type == '%') continue;
     char name[40];
     snprintf(name, sizeof name, "%.*s", item.name_length, item.name);
     const field *f = prim_field(a->prim, name);

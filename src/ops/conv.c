@@ -217,6 +217,84 @@ static void conv_vmap(const vmap_call *c) {
   c->out_axes[0] = last;
 }
 
+/* ---- the definition ---- */
+
+/* x with d - 1 zeros between neighbours along an axis. */
+static pons_array spread_along(pons_array x, int axis, int64_t d) {
+  const int n = x->ndim;
+  const int64_t size = spread(x->shape[axis], d);
+  if (d == 1) return x;
+  int64_t low[PONS_MAX_NDIM + 1] = {0}, high[PONS_MAX_NDIM + 1] = {0}, stop[PONS_MAX_NDIM];
+  high[axis + 1] = d - 1;
+  x = pons_flatten(pons_pad(pons_expand_dims(x, PONS_AXES(axis + 1)), (pons_shape){n + 1, low}, (pons_shape){n + 1, high}, NULL),
+                   axis, axis + 1);
+  if (node_failed(x)) return x;
+  for (int i = 0; i < n; i++) stop[i] = i == axis ? size : x->shape[i];
+  return pons_slice(x, (pons_shape){n, low}, (pons_shape){n, stop}, PONS_SCALAR);
+}
+
+/* (N, spatial..., C) to (groups, N, spatial..., C / groups), spread and padded. */
+static pons_array laid_out(const conv_params *p, pons_array x) {
+  const int n = x->ndim - 2;
+  const int64_t channels = x->shape[n + 1] / p->groups;
+  int64_t low[PONS_MAX_NDIM] = {0}, high[PONS_MAX_NDIM] = {0};
+  for (int i = 0; i < n && !node_failed(x); i++) {
+    x = spread_along(x, i + 1, p->input_dilation.at[i]);
+    low[i + 1] = p->pad_lo.at[i], high[i + 1] = p->pad_hi.at[i];
+  }
+  x = pons_pad(x, (pons_shape){n + 2, low}, (pons_shape){n + 2, high}, NULL);
+  return pons_moveaxis(pons_unflatten(x, n + 1, PONS_SHAPE(p->groups, channels)), n + 1, 0);
+}
+
+/* What position `at` of the kernel meets at all places, times its weights: (groups, N * places, O / groups). */
+static pons_array term(const conv_params *p, pons_array x, pons_array w, const int64_t *at, const spec *y) {
+  const int n = y->shape.n - 2;
+  int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM], step[PONS_MAX_NDIM], first[PONS_MAX_NDIM] = {0},
+          last[PONS_MAX_NDIM], places = y->shape.dims[0];
+  for (int i = 0; i < n + 3; i++) stop[i] = x->shape[i], step[i] = 1, last[i] = w->shape[i];
+  for (int i = 0; i < n; i++) {
+    const int64_t reached = p->flip ? w->shape[i + 2] - 1 - at[i] : at[i];
+    places *= y->shape.dims[i + 1];
+    start[i + 2] = reached * p->kernel_dilation.at[i];
+    step[i + 2] = p->stride.at[i];
+    stop[i + 2] = start[i + 2] + (y->shape.dims[i + 1] - 1) * step[i + 2] + 1;
+    first[i + 2] = at[i];
+    last[i + 2] = at[i] + 1;
+  }
+  const int64_t g = p->groups, c = x->shape[n + 2], o = w->shape[1];
+  pons_array met = pons_slice(x, (pons_shape){n + 3, start}, (pons_shape){n + 3, stop}, (pons_shape){n + 3, step});
+  pons_array weights = pons_slice(w, (pons_shape){n + 3, first}, (pons_shape){n + 3, last}, PONS_SCALAR);
+  weights = pons_swapaxes(pons_reshape(weights, PONS_SHAPE(g, o, c)), 1, 2);
+  return pons_matmul(pons_reshape(met, PONS_SHAPE(g, places, c)), weights);
+}
+
+/* The next position in row-major order; false after the last. */
+static bool next_position(int64_t *at, const int64_t *sizes, int n) {
+  for (int i = n - 1; i >= 0; i--) {
+    if (++at[i] < sizes[i]) return true;
+    at[i] = 0;
+  }
+  return false;
+}
+
+static void conv_decompose(const void *params, int n_in, const pons_array *in, pons_array *out) {
+  const conv_params *p = params;
+  spec y;
+  error *e = conv_infer(params, n_in, in, &y);
+  if (e || in[0]->size == 0 || in[1]->size == 0) {
+    out[0] = e ? node_error(e) : pons_zeros(shape_public(&y.shape), y.dtype);
+    return;
+  }
+  const int n = y.shape.n - 2;
+  const pons_dtype wide = pons_dtype_size(y.dtype) == 2 ? PONS_FLOAT32 : y.dtype;
+  pons_array x = laid_out(p, as_dtype(in[0], wide));
+  pons_array w = pons_unflatten(as_dtype(in[1], wide), 0, PONS_SHAPE(p->groups, in[1]->shape[0] / p->groups));
+  int64_t at[PONS_MAX_NDIM] = {0};
+  pons_array sum = node_failed(x) ? x : node_failed(w) ? w : term(p, x, w, at, &y);
+  while (!node_failed(sum) && next_position(at, in[1]->shape + 1, n)) sum = pons_add(sum, term(p, x, w, at, &y));
+  out[0] = as_dtype(pons_reshape(pons_moveaxis(sum, 0, 1), shape_public(&y.shape)), y.dtype);
+}
+
 const prim prim_convolution = {
     .name = "Convolution",
     .params_size = sizeof(conv_params),
@@ -227,32 +305,62 @@ const prim prim_convolution = {
     .infer = conv_infer,
     .vjp = conv_vjp,
     .jvp = conv_jvp,
-    .vmap = conv_vmap};
+    .vmap = conv_vmap,
+    .decompose = conv_decompose};
 
 /* One value per spatial axis from a list of one, or of all, or none. */
-static error *fill_list(const char *what, pons_axes given, int n, int64_t otherwise, int64_t *out) {
-  if (given.at && given.count != 1 && given.count != n)
-    return fail("conv", "%d values of %s for %d spatial axes", given.count, what, n);
-  for (int i = 0; i < n; i++) out[i] = !given.at ? otherwise : given.at[given.count == 1 ? 0 : i];
+static error *fill_list(const char *op, const char *what, pons_axes given, int n, int64_t otherwise,
+                        int64_t *out) {
+  if (given.count > 1 && given.count != n)
+    return fail(op, "%d values of %s for %d spatial axes", given.count, what, n);
+  for (int i = 0; i < n; i++)
+    out[i] = !given.at || !given.count ? otherwise : given.at[given.count == 1 ? 0 : i];
   return NULL;
 }
 
-pons_array pons_conv_with(struct pons_conv_args args) {
-  pons_array in[2] = {args.x, args.weight}, bad = operand_fault("conv", 2, in);
-  if (bad) return bad;
-  if (args.x->ndim < 3)
-    return node_fail("conv", "x must be (N, spatial..., channels), not %s", node_text(args.x));
-  const int n = args.x->ndim - 2;
-  conv_lists l;
-  error *e = fill_list("stride", args.stride, n, 1, l.stride);
-  if (!e) e = fill_list("padding", args.padding, n, 0, l.low);
-  if (!e) e = fill_list("padding", args.padding_high.at ? args.padding_high : args.padding, n, 0, l.high);
-  if (!e) e = fill_list("dilation", args.dilation, n, 1, l.kernel);
-  if (!e) e = fill_list("input dilation", args.input_dilation, n, 1, l.input);
-  for (int i = 0; i < n && !e; i++)
-    if (l.low[i] < 0 || l.high[i] < 0) e = fail("conv", "negative padding along spatial axis %d", i);
-  if (e) return node_error(e);
-  const pons_dtype dtype = dtype_at_least_float(pons_promote(dtype_of(args.x), dtype_of(args.weight)));
-  const conv_params params = params_of(&l, n, args.groups ? args.groups : 1, args.flip);
-  return conv(&params, as_dtype(args.x, dtype), as_dtype(args.weight, dtype));
+/* x without what negative padding takes away. */
+static pons_array cropped(pons_array x, conv_lists *l) {
+  int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM];
+  bool any = false;
+  for (int i = 0; i < x->ndim; i++) stop[i] = x->shape[i];
+  for (int i = 0; i < x->ndim - 2; i++) {
+    any |= l->low[i] < 0 || l->high[i] < 0;
+    if (l->low[i] < 0) start[i + 1] = -l->low[i], l->low[i] = 0;
+    if (l->high[i] < 0) stop[i + 1] += l->high[i], l->high[i] = 0;
+    if (start[i + 1] > x->shape[i + 1]) start[i + 1] = x->shape[i + 1];
+    if (stop[i + 1] < start[i + 1]) stop[i + 1] = start[i + 1];
+  }
+  return any ? pons_slice(x, (pons_shape){x->ndim, start}, (pons_shape){x->ndim, stop}, PONS_SCALAR) : x;
 }
+
+/* spatial: how many axes there must be; 0: any number */
+static pons_array convolved(const char *op, int spatial, struct pons_conv_args args) {
+  pons_array in[2] = {args.x, args.weight}, bad = operand_fault(op, 2, in);
+  if (bad) return bad;
+  const int n = args.x->ndim - 2;
+  if (n < 1 || args.weight->ndim != n + 2 || (spatial && n != spatial))
+    return node_fail(op, "x %s and weight %s must both have a first axis, %s, and channels last", node_text(args.x),
+                     node_text(args.weight),
+                     spatial == 2   ? "two spatial ones"
+                     : spatial == 3 ? "three spatial ones"
+                                    : "as many spatial ones");
+  if (dtype_kind_of(dtype_of(args.x)) != KIND_FLOAT || args.weight->dtype == PONS_COMPLEX64)
+    return node_fail(op, "takes x of a float dtype and no complex weight: %s and %s", node_text(args.x),
+                     node_text(args.weight));
+  conv_lists l;
+  error *e = fill_list(op, "stride", args.stride, n, 1, l.stride);
+  if (!e) e = fill_list(op, "padding", args.padding, n, 0, l.low);
+  if (!e) e = fill_list(op, "padding", args.padding_high.at ? args.padding_high : args.padding, n, 0, l.high);
+  if (!e) e = fill_list(op, "dilation", args.dilation, n, 1, l.kernel);
+  if (!e) e = fill_list(op, "input dilation", args.input_dilation, n, 1, l.input);
+  if (e) return node_error(e);
+  pons_array x = cropped(args.x, &l);
+  const pons_dtype dtype = pons_promote(dtype_of(args.x), dtype_of(args.weight));
+  const conv_params params = params_of(&l, n, args.groups ? args.groups : 1, args.flip);
+  return conv(&params, as_dtype(x, dtype), as_dtype(args.weight, dtype));
+}
+
+pons_array pons_conv_general_with(struct pons_conv_args args) { return convolved("conv", 0, args); }
+pons_array pons_conv1d_with(struct pons_conv_args args) { return convolved("conv1d", 0, args); }
+pons_array pons_conv2d_with(struct pons_conv_args args) { return convolved("conv2d", 2, args); }
+pons_array pons_conv3d_with(struct pons_conv_args args) { return convolved("conv3d", 3, args); }

@@ -50,6 +50,8 @@ const prim *const pons_prims[] = {
     &prim_addmm,
     &prim_convolution,
     &prim_divmod,
+    &prim_fft,
+    &prim_hadamard,
     &prim_random_bits,
     &prim_qr,
     &prim_lu,

@@ -7,6 +7,7 @@
 #include "ops/params.h"
 #include <pons/fast.h>
 #include <pons/linalg.h>
+#include <pons/fft.h>
 #include <pons/ops.h>
 #include <pons/quantized.h>
 #include <pons/random.h>
@@ -39,6 +40,8 @@ extern const prim prim_gather_mm, prim_segmented_mm, prim_block_masked_mm;
 /* quantize.c, fp8.c, quantized_matmul.c, gather_qmm.c, qqmm.c */
 extern const prim prim_quantize, prim_to_fp8, prim_from_fp8, prim_quantized_matmul, prim_gather_qmm, prim_qqmm,
     prim_gather_qqmm;
+/* fft.c, hadamard.c */
+extern const prim prim_fft, prim_hadamard;
 /* softmax.c, norm.c, rope.c, attention.c: composites */
 extern const prim prim_softmax, prim_logsumexp, prim_rms_norm, prim_rms_norm_vjp, prim_layer_norm,
     prim_layer_norm_vjp, prim_rope, prim_attention;

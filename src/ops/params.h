@@ -106,6 +106,11 @@ typedef struct qqmm_params { int group_size, bits, mode; } qqmm_params;
 typedef struct gather_qqmm_params { int group_size, bits, mode; bool left_sorted, right_sorted; } gather_qqmm_params;
 /* "ToFP8": no parameters; "FromFP8": cast_params */
 
+/* ---- spectra ---- */
+/* "FFT": the last of the axes is the halved one of a real transform; odd_out: a real inverse gives an odd length */
+typedef struct fft_params { ints axes; bool inverse, real, odd_out; } fft_params;
+typedef struct hadamard_params { float scale; } hadamard_params; /* over the last axis: m 2^k, m 1, 12, 20 or 28 */
+
 /* ---- indexing ---- */
 /* in: x, one index array per axis, of one shape */
 typedef struct gather_params { ints axes, slice_sizes; } gather_params;

@@ -42,7 +42,7 @@ static void convolutions(void **unused) {
         "[10, 32, 4] float32");
   check(pons_flatten(pons_conv_general(x, w, .input_dilation = PONS_AXES(2)), 0, -1),
         "[1, 20, 2, 30, 3, 40] float32");
-  check_error(pons_conv2d(x, w, .groups = 2),
+  check_error(pons_conv1d(x, w, .groups = 2),
               "conv: channels of x (1, 4, 1) float32 and weight (1, 2, 1) float32 do not fit 2 groups");
   check_error(pons_conv1d(x, w, .stride = PONS_AXES(0)), "conv: stride of 0 along spatial axis 0");
   check_error(pons_conv1d(x, pons_zeros(PONS_SHAPE(1, 5, 1), PONS_FLOAT32)),

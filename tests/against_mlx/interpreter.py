@@ -269,17 +269,30 @@ def rope(ins, st):
     return y
 
 
+def hadamard_matrix(m):
+    """Order 12: Paley's second construction with the quadratic character of 5; 20 and 28: Williamson's array."""
+    if m == 1:
+        return np.ones((1, 1))
+    if m == 12:
+        chi = np.array([0, 1, -1, -1, 1])
+        conference = np.ones((6, 6))
+        conference[1:, 1:] = chi[(np.arange(5)[None] - np.arange(5)[:, None]) % 5]
+        np.fill_diagonal(conference, 0)
+        return np.kron(conference, [[1, 1], [1, -1]]) + np.kron(np.eye(6), [[1, -1], [-1, -1]])
+    firsts = {20: ("+----", "+----", "++--+", "+-++-"), 28: ("+------", "++----+", "+-+--+-", "+--++--")}
+    rows = [np.where(np.array(list(f)) == "+", 1.0, -1.0) for f in firsts[m]]
+    a, b, c, d = (np.array([np.roll(r, k) for k in range(len(r))]) for r in rows)
+    return np.block([[a, b, c, d], [-b, a, -d, c], [-c, d, a, -b], [-d, -c, b, a]])
+
+
 def hadamard(x, scale):
     n = x.shape[-1]
-    m = n
-    while m % 2 == 0 and m > 1:
-        m //= 2
-    if m != 1:
-        raise NotImplementedError(f"hadamard n={n}")
-    h = np.ones((1, 1))
+    m = next(m for m in (1, 12, 20, 28) if n % m == 0 and n // m & (n // m - 1) == 0)
+    h = hadamard_matrix(m)
+    assert (h @ h.T == m * np.eye(m)).all()
     while h.shape[0] < n:
-        h = np.block([[h, h], [h, -h]])
-    return x.astype(np.float64) @ h * scale
+        h = np.kron(h, [[1, 1], [1, -1]])
+    return x.astype(np.float64) @ h.T * scale
 
 
 def scatter_into(dst, where, upd, kind):

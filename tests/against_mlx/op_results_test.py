@@ -178,7 +178,16 @@ def cases():
         "conv2d-dilation": conv(kernel_dilation=2, padding=(2, 1)), "conv2d-groups": conv(groups=2, padding=1),
         "conv2d-depthwise": conv(groups=4, stride=2), "conv1d-stride-beyond-the-kernel": conv(stride=3, padding=2),
         "conv-general-input-dilation-flipped": conv(padding=([2, 1], [3, 1]), input_dilation=2, flip=True),
-        "conv2d-more-padding-than-kernel": conv(padding=4, stride=2), "conv-general-three-axes": conv(padding=1, stride=(1, 2, 2)),
+        "conv1d-more-padding-than-kernel": conv(padding=4, stride=2), "conv3d-padding-and-strides": conv(padding=1, stride=(1, 2, 2)),
+        "conv3d-groups": lambda x, w: mx.concatenate(
+            [mx.conv3d(x[..., 2 * k:2 * k + 2], w[k:k + 1], padding=(1, 0, 1), dilation=(1, 2, 1)) for k in range(2)], -1),
+        "conv-general-negative-padding": conv(padding=([-1], [2]), stride=2),
+        "conv-transpose1d": lambda x, w: mx.conv_transpose1d(x, w, 2, 1, 2, 1),
+        "conv-transpose2d": lambda x, w: mx.conv_transpose2d(x, w, (2, 3), (1, 0), 1, (1, 2)),
+        "conv-transpose2d-groups": lambda x, w: mx.conv_transpose2d(x, w, 2, groups=2),
+        "conv-transpose3d": lambda x, w: mx.conv_transpose3d(x, w, (2, 1, 2), (1, 0, 0)),
+        "convolve": mx.convolve, "convolve-same": lambda a, v: mx.convolve(a, v, "same"),
+        "convolve-valid": lambda a, v: mx.convolve(a, v, "valid"),
         "softmax": lambda x: mx.softmax(x, -1), "softmax-precise": lambda x: mx.softmax(x, -1, precise=True),
         "softmax-other-axes": lambda x: [mx.softmax(x, 0), mx.softmax(x, (0, 1), precise=True)], "softmax-empty": lambda x: mx.softmax(x, -1),
         "fast-rms-norm": fast(f.rms_norm, 1e-5), "fast-rms-norm-no-weight": fast(f.rms_norm, None, 1e-5),
@@ -267,12 +276,46 @@ WIDER_HERE = {"fast-rms-norm", "fast-rms-norm-no-weight", "fast-layer-norm", "fa
 
 
 def beyond_mlx(plain, dtype):
-    """MLX has no grouped or dilated convolution and no nan_to_num of float64,
+    """MLX has no grouped or dilated convolution, no nan_to_num and no Hadamard transform of float64,
     ends a loss of it in float32, and subtracts the greatest in a logsumexp before it widens."""
     narrow = dtype == "bool" or dtype.startswith("uint")
     if quantized_cases.beyond_mlx(plain, dtype):
         return True
-    return (plain.startswith(("conv", "nan-to-num", "fast-cross-entropy", "random-uniform-random")) and dtype == "float64") or (plain.startswith("logsumexp-") and narrow)
+    lacks = ("conv", "nan-to-num", "hadamard-", "fast-cross-entropy", "random-uniform-random")
+    return (plain.startswith(lacks) and dtype == "float64") or (plain.startswith("logsumexp-") and narrow)
+
+
+def spectral():
+    F = mx.fft
+    named = {
+        "fft-fft": F.fft, "fft-ifft": lambda x: F.ifft(x, axis=1), "fft-rfft": F.rfft, "fft-irfft": F.irfft,
+        "fft-fft-padded-orthogonal": lambda x: F.fft(x, 5, 0, norm="ortho"),
+        "fft-ifft-cut": lambda x: F.ifft(x, 3, norm="forward"),
+        "fft-rfft-padded-along-another-axis": lambda x: F.rfft(x, 9, -2, norm="forward"),
+        "fft-irfft-odd": lambda x: F.irfft(x, 7, 0, norm="ortho"),
+        "fft-fft2": F.fft2, "fft-ifft2": lambda x: F.ifft2(x, (4, 5), (2, 0)), "fft-rfft2": lambda x: F.rfft2(x, norm="ortho"),
+        "fft-irfft2": F.irfft2, "fft-fftn": F.fftn, "fft-fftn-no-axes": lambda x: F.fftn(x, axes=()),
+        "fft-ifftn": lambda x: F.ifftn(x, norm="ortho"), "fft-rfftn": lambda x: F.rfftn(x, axes=(2, 0)),
+        "fft-irfftn": lambda x: F.irfftn(x, (3, 5), (1, 2)),
+        "fft-fftfreq": lambda: [F.fftfreq(7, 0.5), F.fftfreq(6, 2)], "fft-rfftfreq": lambda: [F.rfftfreq(7, 0.5), F.rfftfreq(6, -2)],
+        "fft-fftshift": lambda x: [F.fftshift(x), F.fftshift(x, 1)], "fft-ifftshift": lambda x: [F.ifftshift(x), F.ifftshift(x, (-1, 0))],
+        "fft-stft": lambda x: F.stft(x, 8, window=mx.hanning(8)),
+        "fft-stft-edges": lambda x: F.stft(x, 6, 4, 3, pad_mode="edge", norm="ortho"),
+        "fft-stft-two-sided": lambda x: F.stft(x, 5, 2, pad_mode="constant", onesided=False),
+        "fft-stft-not-centered": lambda x, w: F.stft(x, 4, center=False, window=w),
+        "fft-istft": lambda x: F.istft(x, window=mx.hamming(8)),
+        "fft-istft-padded": lambda x: F.istft(x, 7, 3, 5, norm="forward", length=30),
+        "fft-istft-two-sided-not-centered": lambda x, w: F.istft(x, hop_length=2, onesided=False, center=False, window=w),
+        "hadamard-transform": mx.hadamard_transform, "hadamard-transform-40": mx.hadamard_transform,
+    }
+    for kind in ("fft-transposed", "fft-a-prime-length", "fft-a-long-line", "fft-a-long-line-of-a-prime-length", "fft-no-lines",
+                 "rfft-odd", "rfft-one-element", "rfft-a-long-line", "rfft-a-long-odd-line", "irfft-a-long-line"):
+        named["fft-" + kind] = getattr(F, kind.split("-")[0])
+    for kind in ("12", "28", "scalar"):
+        named["hadamard-transform-" + kind] = lambda x: mx.hadamard_transform(x, 0.5)
+    for name, sizes in {"bartlett": (7, 1), "blackman": (8, 1), "hamming": (7, 1), "hanning": (8, 1)}.items():
+        named[name] = lambda f=getattr(mx, name), sizes=sizes: [f(m) for m in sizes]
+    return named
 
 
 def lookup(named, name):
@@ -319,7 +362,7 @@ def main():
     if mx is None:
         print("MLX is not there")
         return SKIPPED
-    named = cases()
+    named = {**cases(), **spectral()}
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([PROGRAM, folder], check=True, stdout=subprocess.DEVNULL)
         entries = json.load(open(os.path.join(folder, "manifest.json"), encoding="utf-8"))

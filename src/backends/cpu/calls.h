@@ -48,6 +48,8 @@ const char *cpu_refuses_without_blas(const launch *l);
 const char *cpu_refuses_across(const launch *l);
 error *cpu_convolution_across(const launch *l);
 error *cpu_convolution(const launch *l);
+error *cpu_fft(const launch *l);
+error *cpu_hadamard(const launch *l);
 error *cpu_gather(const launch *l);
 error *cpu_gather_axis(const launch *l);
 error *cpu_scatter(const launch *l);

@@ -33,6 +33,8 @@ static const implementation implementations[] = {
     {"AddMM", "portable", NULL, cpu_addmm_portable},
     {"Convolution", "across", cpu_refuses_across, cpu_convolution_across},
     {"Convolution", "patches", NULL, cpu_convolution},
+    {"FFT", "stockham", NULL, cpu_fft},
+    {"Hadamard", "butterflies", NULL, cpu_hadamard},
     {"Gather", "loops", NULL, cpu_gather},
     {"GatherAxis", "loops", NULL, cpu_gather_axis},
     {"Scatter", "loops", NULL, cpu_scatter},

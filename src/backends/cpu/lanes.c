@@ -4,6 +4,7 @@
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/cursor.h"
+#include "backends/cpu/fft_plan.h"
 #include "backends/cpu/gemm.h"
 #include "backends/cpu/quantized.h"
 #include <math.h>
@@ -32,8 +33,10 @@ CHOOSE(lane_loops, cpu_lanes)
 CHOOSE(reduce_loops, cpu_reduce_loops)
 CHOOSE(softmax_loops, cpu_softmax_loops)
 CHOOSE(random_loops, cpu_random_loops)
+CHOOSE(hadamard_loops, cpu_hadamard_loops)
 CHOOSE(gemm_loops, cpu_gemm_loops)
 CHOOSE(quantized_loops, cpu_quantized_loops)
+CHOOSE(fft_loops, cpu_fft_loops)
 
 lane lane_of(pons_dtype d) {
   switch (dtype_kind_of(d)) {

@@ -55,6 +55,11 @@ typedef struct random_loops {
                    uint32_t *seconds);
 } random_loops;
 
+typedef struct hadamard_loops { /* x = scale * H x in place, n = m 2^k, in rows of 2^k; signs: m by m */
+  void (*transform_float)(float *x, int m, int64_t n, float scale, const float *signs);
+  void (*transform_double)(double *x, int m, int64_t n, float scale, const float *signs);
+} hadamard_loops;
+
 /* x_baseline, x_avx2, ...: -DISA tells which in an .isa.c file. */
 #define ISA_JOIN_NAMES(x, isa) x##_##isa
 #define ISA_JOIN(x, isa) ISA_JOIN_NAMES(x, isa)
@@ -64,6 +69,7 @@ DECLARE_LOOPS(lane_loops)
 DECLARE_LOOPS(reduce_loops)
 DECLARE_LOOPS(softmax_loops)
 DECLARE_LOOPS(random_loops)
+DECLARE_LOOPS(hadamard_loops)
 #undef DECLARE_LOOPS
 
 /* Those of the instruction set in use. */
@@ -71,6 +77,7 @@ const lane_loops *cpu_lanes(void);
 const reduce_loops *cpu_reduce_loops(void);
 const softmax_loops *cpu_softmax_loops(void);
 const random_loops *cpu_random_loops(void);
+const hadamard_loops *cpu_hadamard_loops(void);
 
 lane lane_of(pons_dtype d);
 /* Are lanes of d the same bytes as its elements, so that contiguous ones need no load? */

@@ -42,6 +42,7 @@ static const implementation implementations[] = {
     TAKES("Cholesky"),      TAKES("SVD"),
     TAKES("Eigh"),          TAKES("Eig"),
     TAKES("SearchSorted"),
+    TAKES("FFT"),           TAKES("Hadamard"),
 };
 
 static int count(void) {

@@ -62,6 +62,33 @@ def reduces_nothing(case):
     return all(x.shape[k] == 1 for k in axes)
 
 
+def cropped_gradient(case):
+    """A convolution whose gradient by x is one with negative padding, or where strides leave the end of x unread: MLX takes
+    padding from x before it spreads it."""
+    x, w = case.arguments[:2]
+    spatial = x.ndim - 2
+
+    def each(v):
+        return (v,) * spatial if isinstance(v, int) else tuple(v)
+    strides, spreads, dilations = (each(1),) * 3
+    if case.op == "conv_general":
+        strides, (low, high), dilations, spreads = each(case.arguments[2]), case.arguments[3], *map(each, case.arguments[4:6])
+    elif case.op.startswith("conv_transpose"):
+        spreads, padding, dilations, more = map(each, case.arguments[2:6])
+        low = [(k - 1) * q - p for k, q, p in zip(w.shape[1:], dilations, padding)]
+        high = [a + b for a, b in zip(low, more)]
+    else:
+        strides, low, dilations = map(each, case.arguments[2:5])
+        high = low
+    for n, k, stride, a, b, q, p in zip(x.shape[1:], w.shape[1:], strides, low, high, dilations, spreads):
+        size, reach = (n + min(a, 0) + min(b, 0) - 1) * p + 1, (k - 1) * q + 1
+        a, b = max(a, 0), max(b, 0)
+        unread = (size + a + b - reach) % stride
+        if a >= reach or b - unread >= reach or unread or min(low) < 0 or min(high) < 0:
+            return True
+    return False
+
+
 LIST = [
     Difference("elementwise", "floor_divide", "value", lambda case: case.want[0].dtype in ("float16", "bfloat16"),
                "MLX rounds the quotient to 16 bits before it takes the floor"),
@@ -110,4 +137,13 @@ LIST = [
                lambda case: case.arguments[5] == "nvfp4" and case.arguments[0].size % 4 > 0, "MLX takes nvfp4 in pairs of groups"),
     Difference("quantized", "segmented_mm", "only Pons refuses", lambda case: "inner dimensions differ" in case.got.text,
                "MLX multiplies what the segments tell, and reads foreign memory if there is less"),
+    Difference("spectral", "conv*", "only MLX refuses", float64, "MLX has no grouped or dilated convolutions of float64"),
+    Difference("spectral", "conv*", "value", float64, "MLX computes them in float32"),
+    Difference("spectral", "conv*", "vjp: shape", cropped_gradient,
+               "where strides leave the end of x unread, MLX's gradient has another shape than x"),
+    Difference("spectral", "conv*", "vjp: value", cropped_gradient,
+               "MLX's values are then not those of differences"),
+    Difference("spectral", "fft_stft", "only MLX refuses", lambda case: case.arguments[0].layout[0] != "plain",
+               "MLX takes frames of a signal that lies row-major alone, unless it is centered"),
+    Difference("spectral", "hadamard_transform", "only MLX refuses", float64, "MLX has no float64 there"),
 ]

@@ -1,0 +1,424 @@
+/* fft_cpu.c: "FFT": along one axis after another; a real transform takes its halved axis first, its inverse last.
+
+   Along an axis the lines are taken FFT_LINES at a time. A line that is long, or one of few, is transformed by
+   itself with all threads, as a matrix (Bailey 1990):
+
+       columns of x[columns j + i]  ->  times w^(i k)  ->  rows  ->  X[k + rows l]
+
+   and one of an awkward length as a convolution (Bluestein 1970). A real signal of even length is computed as a
+   complex one of half the length. Uses cpu/fft_plan.h, cpu/cursor.h. */
+#include "backends/cpu/calls.h"
+#include "backends/cpu/cursor.h"
+#include "backends/cpu/fft_plan.h"
+
+/* Blocks of longer lines would not stay in the cache; shorter ones are not worth the matrix. */
+enum { LONGEST_BLOCK = 4096, SHORTEST_LONG = 128, FEW = FFT_LINES / 2 };
+
+/* Elements of one line: floats. */
+typedef struct line {
+  float *at;
+  int64_t step, other; /* as in fft_lines */
+  bool real;
+} line;
+
+/* An axis of two operands. Real signals are float32, the rest is complex64. */
+typedef struct axis_job {
+  int64_t n;  /* length of the signal */
+  bool inverse, from_real, to_real;
+  float scale;
+  line in, out;     /* the first line's elements */
+  cursor lines;     /* the others', in floats */
+  int64_t count, per_piece;
+  const fft_plan *plan;  /* of n, or n / 2 of an even real signal */
+  const fft_plan *roots; /* for that */
+  error *_Atomic why;
+} axis_job;
+
+static bool halves(const axis_job *j) { return (j->from_real || j->to_real) && j->n % 2 == 0; }
+
+/* ---- blocks ---- */
+
+/* The block that holds the result: a or b. `a` is the start. */
+static float *run_passes(const fft_loops *f, const fft_plan *p, float *a, float *b) {
+  for (int i = 0; i < p->n_passes; i++) {
+    f->pass(&p->passes[i], a, b);
+    float *next = b;
+    b = a, a = next;
+  }
+  return a;
+}
+
+static float *run_block(const fft_loops *f, const fft_plan *p, float *a, float *b) {
+  if (!p->inner) return run_passes(f, p, a, b);
+  const int64_t n = p->n, whole = p->inner->n;
+  f->multiply(a, n, p->chirp);
+  memset(a + n * FFT_ELEMENT, 0, (size_t)((whole - n) * FFT_ELEMENT) * sizeof *a);
+  float *spectrum = run_passes(f, p->inner, a, b), *spare = spectrum == a ? b : a;
+  f->multiply(spectrum, whole, p->spectrum);
+  /* back: the inverse is the transform forward with the elements in reverse order but the first */
+  float *back = run_passes(f, p->inner, spectrum, spare), *result = back == a ? b : a;
+  for (int64_t k = 0; k < n; k++)
+    memcpy(result + k * FFT_ELEMENT, back + (k ? whole - k : 0) * FFT_ELEMENT, FFT_ELEMENT * sizeof *a);
+  f->multiply(result, n, p->chirp);
+  return result;
+}
+
+static int64_t block_elements(const fft_plan *p) { return (p->inner ? p->inner->n : p->n) + 1; }
+
+/* Two blocks, one after the other. */
+static buffer *blocks_new(const fft_plan *p, error *_Atomic *why) {
+  error *no = NULL, *none = NULL;
+  buffer *b = buffer_new((size_t)(2 * block_elements(p) * FFT_ELEMENT) * sizeof(float), "fft", &no);
+  if (!b && !atomic_compare_exchange_strong(why, &none, no)) error_release(no);
+  return b;
+}
+
+static fft_lines lines_at(const line *l, float *const *at, int count) {
+  fft_lines lines = {.count = count, .step = l->step, .other = l->other, .real = l->real};
+  memcpy(lines.at, at, sizeof lines.at);
+  return lines;
+}
+
+static void some_lines(const axis_job *j, float *const *in, float *const *out, int count, float *a, float *b) {
+  const fft_loops *f = cpu_fft_loops();
+  const int64_t n = j->n, half = n / 2;
+  fft_lines from = lines_at(&j->in, in, count), to = lines_at(&j->out, out, count);
+  if (!halves(j)) {
+    f->load(&from, j->to_real ? half + 1 : n, j->inverse, a);
+    if (j->to_real) f->mirror(n, a);
+    f->store(&to, j->from_real ? half + 1 : n, j->inverse, j->scale, run_block(f, j->plan, a, b));
+  } else if (j->from_real) {
+    from.other = from.step, from.step *= 2, from.real = false;
+    f->load(&from, half, false, a);
+    const float *z = run_block(f, j->plan, a, b);
+    float *x = z == a ? b : a;
+    f->untangle(half, j->roots->table, z, x);
+    f->store(&to, half + 1, false, j->scale, x);
+  } else {
+    to.other = to.step, to.step *= 2, to.real = false;
+    f->load(&from, half + 1, false, b);
+    f->tangle(half, j->roots->table, b, a);
+    f->store(&to, half, true, j->scale, run_block(f, j->plan, a, b));
+  }
+}
+
+static void lines_piece(void *context, int64_t piece) {
+  axis_job *j = context;
+  buffer *blocks = blocks_new(j->plan, &j->why);
+  if (!blocks) return;
+  float *a = buffer_data(blocks), *b = a + block_elements(j->plan) * FFT_ELEMENT;
+  int64_t at = piece * j->per_piece, end = smaller(at + j->per_piece, j->count);
+  cursor lines;
+  cursor_copy(&lines, &j->lines);
+  for (cursor_to(&lines, at); at < end;) {
+    float *in[FFT_LINES] = {NULL}, *out[FFT_LINES] = {NULL};
+    int count = 0;
+    for (; count < FFT_LINES && at < end; count++, at++, cursor_next(&lines)) {
+      in[count] = j->in.at + lines.offset[0];
+      out[count] = j->out.at + lines.offset[1];
+    }
+    some_lines(j, in, out, count, a, b);
+  }
+  buffer_release(blocks);
+}
+
+/* ---- one line as a matrix ---- */
+
+typedef struct split_job {
+  const fft_plan *p;
+  line in, out;
+  float *between; /* n pairs */
+  bool inverse;
+  float scale;
+  error *_Atomic *why;
+} split_job;
+
+/* w^(k i) for each k < n, as pairs */
+static void turns_of(const fft_plan *p, int64_t i, int64_t n, float *turns) {
+  const double *low = p->coarse, *high = low + 2 * p->coarse_step;
+  for (int64_t k = 0; k < n; k++) {
+    const int64_t at = k * i;
+    const double *a = low + 2 * (at % p->coarse_step), *b = high + 2 * (at / p->coarse_step);
+    turns[2 * k] = (float)(a[0] * b[0] - a[1] * b[1]);
+    turns[2 * k + 1] = (float)(a[0] * b[1] + a[1] * b[0]);
+  }
+}
+
+/* Lines first .. of FFT_LINES lines, `apart` floats from one to the next; `step`: elements between neighbours. */
+static fft_lines neighbours(const line *l, int64_t first, int64_t end, int64_t apart, int64_t step) {
+  fft_lines lines = {.step = l->step * step, .other = l->other, .real = l->real};
+  for (int64_t i = first; i < end && lines.count < FFT_LINES; i++) lines.at[lines.count++] = l->at + i * apart;
+  return lines;
+}
+
+static void columns_piece(void *context, int64_t piece) {
+  split_job *j = context;
+  const fft_plan *p = j->p;
+  const fft_loops *f = cpu_fft_loops();
+  const int64_t first = piece * FFT_LINES;
+  buffer *blocks = blocks_new(p->column, j->why);
+  if (!blocks) return;
+  float *a = buffer_data(blocks), *b = a + block_elements(p->column) * FFT_ELEMENT;
+  fft_lines from = neighbours(&j->in, first, p->columns, j->in.step, p->columns);
+  const line between = {j->between, 2, 1, false};
+  fft_lines to = neighbours(&between, first, p->columns, 2, p->columns);
+  f->load(&from, p->rows, j->inverse, a);
+  float *y = run_block(f, p->column, a, b), *turns = y == a ? b : a;
+  turns_of(p, first, p->rows, turns);
+  f->turn(y, p->rows, turns, p->fine);
+  f->store(&to, p->rows, false, 1, y);
+  buffer_release(blocks);
+}
+
+static void rows_piece(void *context, int64_t piece) {
+  split_job *j = context;
+  const fft_plan *p = j->p;
+  const fft_loops *f = cpu_fft_loops();
+  const int64_t first = piece * FFT_LINES;
+  buffer *blocks = blocks_new(p->row, j->why);
+  if (!blocks) return;
+  float *a = buffer_data(blocks), *b = a + block_elements(p->row) * FFT_ELEMENT;
+  const line between = {j->between, 2, 1, false};
+  fft_lines from = neighbours(&between, first, p->rows, 2 * p->columns, 1);
+  fft_lines to = neighbours(&j->out, first, p->rows, j->out.step, p->rows);
+  f->load(&from, p->columns, false, a);
+  f->store(&to, p->columns, j->inverse, j->scale, run_block(f, p->row, a, b));
+  buffer_release(blocks);
+}
+
+static buffer *pairs_new(int64_t count, error *_Atomic *why) {
+  error *no = NULL, *none = NULL;
+  buffer *b = buffer_new((size_t)(2 * count) * sizeof(float), "fft", &no);
+  if (!b && !atomic_compare_exchange_strong(why, &none, no)) error_release(no);
+  return b;
+}
+
+static void split_line(const fft_plan *p, line in, line out, bool inverse, float scale, error *_Atomic *why) {
+  buffer *between = pairs_new(p->n, why);
+  if (!between) return;
+  split_job j = {p, in, out, buffer_data(between), inverse, scale, why};
+  parallel_for(pieces_of(p->columns, FFT_LINES), columns_piece, &j);
+  if (!atomic_load(why)) parallel_for(pieces_of(p->rows, FFT_LINES), rows_piece, &j);
+  buffer_release(between);
+}
+
+/* ---- loops over one long line ---- */
+
+enum { STRETCH = 1 << 13 }; /* elements of a piece */
+
+/* What turns x into y, an element or a pair of opposite elements at a time. */
+typedef struct sweep {
+  void (*over)(const struct sweep *s, int64_t first, int64_t end);
+  int64_t n;
+  line x, y;
+  const float *table;
+  bool inverse;
+  float scale;
+} sweep;
+
+static void sweep_piece(void *context, int64_t piece) {
+  const sweep *s = context;
+  s->over(s, piece * STRETCH, smaller((piece + 1) * STRETCH, s->n));
+}
+
+static void run_sweep(sweep *s) { parallel_for(pieces_of(s->n, STRETCH), sweep_piece, s); }
+
+static inline float *pair_at(const line *l, int64_t k) { return l->at + k * l->step; }
+
+/* y = x times the table, y and the table being pairs in a row; of the inverse, x with its parts exchanged */
+static void into_chirp(const sweep *s, int64_t first, int64_t end) {
+  for (int64_t k = first; k < end; k++) {
+    const float *x = pair_at(&s->x, k), *w = s->table + 2 * k;
+    const float re = x[0], im = s->x.real ? 0 : x[s->x.other];
+    const float r = s->inverse ? im : re, i = s->inverse ? re : im;
+    float *y = pair_at(&s->y, k);
+    y[0] = r * w[0] - i * w[1];
+    y[1] = r * w[1] + i * w[0];
+  }
+}
+
+static void out_of_chirp(const sweep *s, int64_t first, int64_t end) {
+  for (int64_t k = first; k < end; k++) {
+    const float *x = pair_at(&s->x, k), *w = s->table + 2 * k;
+    const float r = (x[0] * w[0] - x[1] * w[1]) * s->scale, i = (x[0] * w[1] + x[1] * w[0]) * s->scale;
+    float *y = pair_at(&s->y, k);
+    y[0] = s->inverse ? i : r;
+    if (!s->y.real) y[s->y.other] = s->inverse ? r : i;
+  }
+}
+
+static void chirp_line(const fft_plan *p, line in, line out, bool inverse, float scale, error *_Atomic *why) {
+  const int64_t whole = p->inner->n;
+  buffer *room = pairs_new(2 * whole, why);
+  if (!room) return;
+  const line a = {buffer_data(room), 2, 1, false}, b = {a.at + 2 * whole, 2, 1, false};
+  run_sweep(&(sweep){into_chirp, p->n, in, a, p->chirp, inverse, 1});
+  memset(a.at + 2 * p->n, 0, (size_t)(2 * (whole - p->n)) * sizeof(float));
+  split_line(p->inner, a, b, false, 1, why);
+  if (!atomic_load(why)) run_sweep(&(sweep){into_chirp, whole, b, b, p->spectrum, false, 1});
+  if (!atomic_load(why)) split_line(p->inner, b, a, true, 1, why);
+  if (!atomic_load(why)) run_sweep(&(sweep){out_of_chirp, p->n, a, out, p->chirp, inverse, scale});
+  buffer_release(room);
+}
+
+static void complex_line(const fft_plan *p, line in, line out, bool inverse, float scale, error *_Atomic *why) {
+  (p->kind == FFT_SPLIT ? split_line : chirp_line)(p, in, out, inverse, scale, why);
+}
+
+/* ---- a long line of a real signal: see untangle and tangle in fft.isa.c ---- */
+
+/* y[k] from x[k] and x[h - k], k <= h, h = s->n - 1; x has h elements of pairs in a row */
+static void untangle_line(const sweep *s, int64_t first, int64_t end) {
+  const int64_t h = s->n - 1;
+  for (int64_t k = first; k < end; k++) {
+    const float *a = s->x.at + 2 * (k % h), *b = s->x.at + 2 * ((h - k) % h);
+    const int64_t at = smaller(k, h - k); /* w^k = -conj(w^(h-k)) */
+    const float c = k == at ? s->table[2 * at] : -s->table[2 * at], d = s->table[2 * at + 1];
+    const float er = (a[0] + b[0]) * 0.5f, ei = (a[1] - b[1]) * 0.5f;
+    const float odd_r = (a[1] + b[1]) * 0.5f, odd_i = (b[0] - a[0]) * 0.5f;
+    float *y = pair_at(&s->y, k);
+    y[0] = (er + odd_r * c - odd_i * d) * s->scale;
+    y[s->y.other] = (ei + odd_r * d + odd_i * c) * s->scale;
+  }
+}
+
+/* y[k] from x[k] and x[h - k], k < h = s->n; y has pairs in a row */
+static void tangle_line(const sweep *s, int64_t first, int64_t end) {
+  const int64_t h = s->n;
+  for (int64_t k = first; k < end; k++) {
+    const float *a = pair_at(&s->x, k), *b = pair_at(&s->x, h - k);
+    const int64_t at = smaller(k, h - k);
+    const float c = k == at ? s->table[2 * at] : -s->table[2 * at], d = -s->table[2 * at + 1];
+    const float ai = k ? a[s->x.other] : 0, bi = k ? b[s->x.other] : 0;
+    const float sum_r = a[0] + b[0], sum_i = ai - bi, apart_r = a[0] - b[0], apart_i = ai + bi;
+    float *y = s->y.at + 2 * k;
+    y[0] = sum_r - (apart_r * d + apart_i * c);
+    y[1] = sum_i + (apart_r * c - apart_i * d);
+  }
+}
+
+/* All elements of the spectrum of a real signal of odd length from half of them, as pairs in a row. */
+static void mirror_line(const sweep *s, int64_t first, int64_t end) {
+  for (int64_t k = first; k < end; k++) {
+    const bool above = 2 * k > s->n;
+    const float *x = pair_at(&s->x, above ? s->n - k : k), im = x[s->x.other];
+    float *y = s->y.at + 2 * k;
+    y[0] = x[0];
+    y[1] = k == 0 ? 0 : above ? -im : im;
+  }
+}
+
+static void copy_line(const sweep *s, int64_t first, int64_t end) {
+  for (int64_t k = first; k < end; k++) {
+    const float *x = pair_at(&s->x, k);
+    float *y = pair_at(&s->y, k);
+    y[0] = x[0];
+    y[s->y.other] = x[s->x.other];
+  }
+}
+
+static void real_line(axis_job *j, line in, line out) {
+  const int64_t half = j->n / 2;
+  const bool even = j->n % 2 == 0;
+  buffer *room = pairs_new(even ? half : j->n, &j->why);
+  if (!room) return;
+  const line z = {buffer_data(room), 2, 1, false};
+  if (j->from_real) {
+    if (even) in.other = in.step, in.step *= 2, in.real = false;
+    complex_line(j->plan, in, z, false, even ? 1 : j->scale, &j->why);
+    if (!atomic_load(&j->why))
+      run_sweep(&(sweep){even ? untangle_line : copy_line, half + 1, z, out, even ? j->roots->table : NULL, false,
+                         j->scale});
+  } else {
+    run_sweep(&(sweep){even ? tangle_line : mirror_line, even ? half : j->n, in, z, even ? j->roots->table : NULL,
+                       true, 1});
+    if (even) out.other = out.step, out.step *= 2, out.real = false;
+    complex_line(j->plan, z, out, true, j->scale, &j->why);
+  }
+  buffer_release(room);
+}
+
+/* ---- an axis ---- */
+
+static void each_line(axis_job *j) {
+  cursor lines;
+  cursor_copy(&lines, &j->lines);
+  cursor_to(&lines, 0);
+  for (int64_t i = 0; i < j->count && !atomic_load(&j->why); i++, cursor_next(&lines)) {
+    line in = j->in, out = j->out;
+    in.at += lines.offset[0];
+    out.at += lines.offset[1];
+    if (j->from_real || j->to_real) real_line(j, in, out);
+    else complex_line(j->plan, in, out, j->inverse, j->scale, &j->why);
+  }
+}
+
+static fft_kind kind_for(int64_t n, int64_t lines) {
+  const bool smooth = fft_is_smooth(n), fits = (smooth ? n : 2 * n) <= LONGEST_BLOCK;
+  if (fits && (lines >= FEW || n < SHORTEST_LONG)) return FFT_BLOCK;
+  return smooth ? FFT_SPLIT : FFT_CHIRP;
+}
+
+static error *run_axis(axis_job *j) {
+  error *why = NULL;
+  const int64_t n = halves(j) ? j->n / 2 : j->n;
+  const fft_kind kind = kind_for(n, j->count);
+  j->plan = fft_plan_get(kind, n, &why);
+  if (j->plan && halves(j)) j->roots = fft_plan_get(FFT_ROOTS, n, &why);
+  if (!why && kind == FFT_BLOCK) {
+    const int64_t groups = turns_per_piece(pieces_of(j->count, FFT_LINES), 4 * n * FFT_LINES);
+    j->per_piece = groups * FFT_LINES;
+    parallel_for(pieces_of(j->count, j->per_piece), lines_piece, j);
+  } else if (!why) {
+    each_line(j);
+  }
+  fft_plan_release(j->plan);
+  fft_plan_release(j->roots);
+  return why ? why : atomic_load(&j->why);
+}
+
+/* From `in` to `out` (row-major) along one axis; they may be the same memory. */
+static error *along(const fft_params *p, int axis, bool halved, const operand *in, const operand *out) {
+  int64_t dims[PONS_MAX_NDIM], strides[2][PONS_MAX_NDIM];
+  axis_job j = {.inverse = p->inverse, .n = (p->inverse ? out : in)->shape[axis]};
+  j.from_real = halved && !p->inverse;
+  j.to_real = halved && p->inverse;
+  j.scale = p->inverse ? 1 / (float)j.n : 1;
+  const int unit[2] = {j.from_real ? 1 : 2, j.to_real ? 1 : 2};
+  shape_row_major(out->ndim, out->shape, strides[1]);
+  for (int d = 0; d < in->ndim; d++) {
+    dims[d] = d == axis ? 1 : in->shape[d];
+    strides[0][d] = in->strides[d] * unit[0];
+    strides[1][d] *= unit[1];
+  }
+  j.in = (line){in->data, strides[0][axis], 1, j.from_real};
+  j.out = (line){out->data, strides[1][axis], 1, j.to_real};
+  j.lines = cursor_new(in->ndim, dims, 2, strides[0], strides[1]);
+  j.count = cursor_size(&j.lines);
+  return j.count ? run_axis(&j) : NULL;
+}
+
+/* The complex axes first, in memory of their own, then the halved one. */
+static error *real_inverse(const fft_params *p, const operand *x, const operand *out) {
+  const int last = p->axes.n - 1;
+  if (last == 0) return along(p, (int)p->axes.at[0], true, x, out);
+  int64_t strides[PONS_MAX_NDIM];
+  error *why = NULL;
+  buffer *room = buffer_new((size_t)operand_size(x) * pons_dtype_size(x->dtype), "fft", &why);
+  if (!room) return why;
+  shape_row_major(x->ndim, x->shape, strides);
+  const operand y = {buffer_data(room), x->dtype, x->ndim, x->shape, strides};
+  for (int i = 0; i < last && !why; i++) why = along(p, (int)p->axes.at[i], false, i ? &y : x, &y);
+  if (!why) why = along(p, (int)p->axes.at[last], true, &y, out);
+  buffer_release(room);
+  return why;
+}
+
+error *cpu_fft(const launch *l) {
+  const fft_params *p = l->params;
+  if (p->real && p->inverse) return real_inverse(p, l->in, l->out);
+  const int last = p->axes.n - 1;
+  error *why = along(p, (int)p->axes.at[last], p->real, l->in, l->out);
+  for (int i = 0; i < last && !why; i++) why = along(p, (int)p->axes.at[i], false, l->out, l->out);
+  return why;
+}

@@ -1,0 +1,293 @@
+/* fft_plan.c: plans of Fourier transforms, and the cache they stay in. Roots of unity are computed in double and
+   rounded once. Uses cpu/fft_plan.h. */
+#include "backends/cpu/fft_plan.h"
+#include <math.h>
+#include <pthread.h>
+
+static void plan_free(fft_plan *p);
+
+/* ---- roots ---- */
+
+/* e^(-2 pi i k / n), 0 <= k */
+static void root(int64_t k, int64_t n, double *re, double *im) {
+  const double angle = -2 * 3.14159265358979323846 * (double)(k % n) / (double)n;
+  *re = cos(angle);
+  *im = sin(angle);
+}
+
+static void root_float(int64_t k, int64_t n, float *pair) {
+  double re, im;
+  root(k, n, &re, &im);
+  pair[0] = (float)re;
+  pair[1] = (float)im;
+}
+
+/* ---- factors ---- */
+
+/* Radices of the passes for n, whose product it is: fours, then a two, then odd primes; the count. The last may be
+   greater than FFT_MAX_RADIX: a prime that was left over, or a product of such. */
+static int factors_of(int64_t n, int64_t *out) {
+  int count = 0;
+  while (n % 4 == 0) out[count++] = 4, n /= 4;
+  if (n % 2 == 0) out[count++] = 2, n /= 2;
+  for (int64_t f = 3; f <= FFT_MAX_RADIX; f += 2)
+    while (n % f == 0) out[count++] = f, n /= f;
+  if (n > 1) out[count++] = n;
+  return count;
+}
+
+bool fft_is_smooth(int64_t n) {
+  int64_t factors[FFT_MAX_PASSES];
+  const int count = factors_of(n, factors);
+  return count == 0 || factors[count - 1] <= FFT_MAX_RADIX;
+}
+
+/* The least length from `least` on with no prime factor but 2, 3 and 5. */
+static int64_t quick_length(int64_t least) {
+  for (int64_t n = least;; n++) {
+    int64_t rest = n;
+    while (rest % 2 == 0) rest /= 2;
+    while (rest % 3 == 0) rest /= 3;
+    while (rest % 5 == 0) rest /= 5;
+    if (rest == 1) return n;
+  }
+}
+
+/* ---- passes ---- */
+
+static void *take(fft_plan *p, size_t bytes) {
+  p->bytes += bytes;
+  return mem_alloc(bytes);
+}
+
+static bool make_passes(fft_plan *p) {
+  int64_t factors[FFT_MAX_PASSES], s = 1, room = 0, rest = p->n;
+  p->n_passes = factors_of(p->n, factors);
+  for (int i = 0; i < p->n_passes; i++) {
+    rest /= factors[i];
+    room += (rest - 1) * (factors[i] - 1) + factors[i];
+  }
+  float *w = p->table = take(p, (size_t)(2 * room + 1) * sizeof *w);
+  if (!w) return false;
+  for (int i = 0; i < p->n_passes; i++) {
+    const int r = (int)factors[i];
+    const int64_t m = p->n / s / r;
+    p->passes[i] = (fft_pass){.radix = r, .m = m, .s = s, .roots = w};
+    for (int k = 0; k < r; k++, w += 2) {
+      root_float(k, r, w);
+      w[1] = -w[1];
+    }
+    p->passes[i].twiddles = w;
+    for (int64_t j = 1; j < m; j++)
+      for (int k = 1; k < r; k++, w += 2) root_float(j * k, m * r, w);
+    s *= r;
+  }
+  return true;
+}
+
+/* ---- Bluestein's convolution ---- */
+
+/* y = transform of n elements `stride` apart, in double, by its factors; w has the roots of `whole`. */
+static void transform(int64_t n, const int64_t *factor, const double *x, int64_t stride, double *y, const double *w,
+                      int64_t whole) {
+  if (n == 1) {
+    y[0] = x[0], y[1] = x[1];
+    return;
+  }
+  const int64_t r = *factor, m = n / r, unit = whole / n;
+  for (int64_t j = 0; j < r; j++)
+    transform(m, factor + 1, x + 2 * j * stride, stride * r, y + 2 * j * m, w, whole);
+  for (int64_t k = 0; k < m; k++) {
+    double t[2 * 5], sum[2 * 5]; /* radices of quick_length */
+    for (int64_t j = 0; j < r; j++) {
+      const double *a = y + 2 * (j * m + k), *b = w + 2 * (j * k * unit % whole);
+      t[2 * j] = a[0] * b[0] - a[1] * b[1];
+      t[2 * j + 1] = a[0] * b[1] + a[1] * b[0];
+    }
+    for (int64_t q = 0; q < r; q++) {
+      sum[2 * q] = sum[2 * q + 1] = 0;
+      for (int64_t j = 0; j < r; j++) {
+        const double *b = w + 2 * (j * q % r * m * unit);
+        sum[2 * q] += t[2 * j] * b[0] - t[2 * j + 1] * b[1];
+        sum[2 * q + 1] += t[2 * j] * b[1] + t[2 * j + 1] * b[0];
+      }
+    }
+    for (int64_t q = 0; q < r; q++) y[2 * (q * m + k)] = sum[2 * q], y[2 * (q * m + k) + 1] = sum[2 * q + 1];
+  }
+}
+
+/* b[j] = e^(-pi i j^2 / n); j^2 counts modulo 2 n, and grows by 2 j + 1. */
+static void chirp_of(int64_t n, float *chirp, double *conjugates, int64_t whole) {
+  int64_t square = 0;
+  for (int64_t j = 0; j < n; j++) {
+    double re, im;
+    root(square, 2 * n, &re, &im);
+    chirp[2 * j] = (float)re;
+    chirp[2 * j + 1] = (float)im;
+    double *ends[2] = {conjugates + 2 * j, conjugates + 2 * (j ? whole - j : 0)};
+    for (int k = 0; k < 2; k++) ends[k][0] = re, ends[k][1] = -im;
+    square = (square + 2 * j + 1) % (2 * n);
+  }
+}
+
+static bool make_chirp(fft_plan *p, fft_kind inner, error **why) {
+  const int64_t whole = quick_length(2 * p->n - 1);
+  p->inner = fft_plan_get(inner, whole, why);
+  if (!p->inner) return false;
+  p->chirp = take(p, (size_t)(2 * p->n) * sizeof *p->chirp);
+  p->spectrum = take(p, (size_t)(2 * whole) * sizeof *p->spectrum);
+  double *room = mem_zalloc((size_t)(6 * whole) * sizeof *room);
+  const bool fine = p->chirp && p->spectrum && room;
+  if (fine) {
+    double *y = room + 2 * whole, *w = y + 2 * whole;
+    int64_t factors[FFT_MAX_PASSES];
+    factors_of(whole, factors);
+    for (int64_t k = 0; k < whole; k++) root(k, whole, w + 2 * k, w + 2 * k + 1);
+    chirp_of(p->n, p->chirp, room, whole);
+    transform(whole, factors, room, 1, y, w, whole);
+    for (int64_t k = 0; k < 2 * whole; k++) p->spectrum[k] = (float)(y[k] / (double)whole);
+  }
+  mem_free(room);
+  return fine;
+}
+
+/* ---- one long line as a matrix ---- */
+
+/* The divisor of n nearest to its root, from below. */
+static int64_t even_divisor(int64_t n) {
+  int64_t best = 1;
+  for (int64_t d = 1; d * d <= n; d++)
+    if (n % d == 0) best = d;
+  return best;
+}
+
+static bool make_split(fft_plan *p, error **why) {
+  p->rows = even_divisor(p->n);
+  p->columns = p->n / p->rows;
+  p->column = fft_plan_get(FFT_BLOCK, p->rows, why);
+  if (p->column) p->row = fft_plan_get(FFT_BLOCK, p->columns, why);
+  if (!p->row) return false;
+  for (p->coarse_step = 1; p->coarse_step * p->coarse_step < p->n;) p->coarse_step *= 2;
+  p->fine = take(p, (size_t)(p->rows * FFT_ELEMENT) * sizeof *p->fine);
+  p->coarse = take(p, (size_t)(4 * p->coarse_step) * sizeof *p->coarse);
+  if (!p->fine || !p->coarse) return false;
+  for (int64_t k = 0; k < p->rows; k++)
+    for (int v = 0; v < FFT_LINES; v++) {
+      float pair[2];
+      root_float(k * v, p->n, pair);
+      p->fine[k * FFT_ELEMENT + v] = pair[0];
+      p->fine[k * FFT_ELEMENT + FFT_LINES + v] = pair[1];
+    }
+  double *low = p->coarse, *high = low + 2 * p->coarse_step;
+  for (int64_t j = 0; j < p->coarse_step; j++) {
+    root(j, p->n, low + 2 * j, low + 2 * j + 1);
+    root(j * p->coarse_step, p->n, high + 2 * j, high + 2 * j + 1);
+  }
+  return true;
+}
+
+/* ---- plans ---- */
+
+static bool make_roots(fft_plan *p) {
+  p->table = take(p, (size_t)(2 * (p->n / 2 + 1)) * sizeof *p->table);
+  for (int64_t k = 0; p->table && k <= p->n / 2; k++) root_float(k, 2 * p->n, p->table + 2 * k);
+  return p->table != NULL;
+}
+
+static bool make(fft_plan *p, error **why) {
+  switch (p->kind) {
+    case FFT_BLOCK: return fft_is_smooth(p->n) ? make_passes(p) : make_chirp(p, FFT_BLOCK, why);
+    case FFT_SPLIT: return make_split(p, why);
+    case FFT_CHIRP: return make_chirp(p, FFT_SPLIT, why);
+    case FFT_ROOTS: break;
+  }
+  return make_roots(p);
+}
+
+static fft_plan *plan_new(fft_kind kind, int64_t n, error **why) {
+  fft_plan *p = mem_zalloc(sizeof *p);
+  if (p) {
+    p->kind = kind;
+    p->n = n;
+    p->bytes = sizeof *p;
+    p->users = 1;
+    if (make(p, why)) return p;
+    plan_free(p);
+  }
+  if (!*why) *why = fail_no_memory("fft");
+  return NULL;
+}
+
+static void plan_free(fft_plan *p) {
+  fft_plan_release(p->inner);
+  fft_plan_release(p->row);
+  fft_plan_release(p->column);
+  mem_free(p->chirp);
+  mem_free(p->spectrum);
+  mem_free(p->fine);
+  mem_free(p->coarse);
+  mem_free(p->table);
+  mem_free(p);
+}
+
+/* ---- the cache: the plans used last, up to so many and so many bytes; it is a user of each ---- */
+
+enum { MOST_PLANS = 64, MOST_BYTES = 32 << 20 };
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static fft_plan *cache[MOST_PLANS];
+static int cached;
+static int64_t now;
+static size_t cached_bytes;
+
+static fft_plan *find(fft_kind kind, int64_t n) {
+  for (int i = 0; i < cached; i++) {
+    if (cache[i]->kind != kind || cache[i]->n != n) continue;
+    cache[i]->last_use = ++now;
+    cache[i]->users++;
+    return cache[i];
+  }
+  return NULL;
+}
+
+/* Takes the plan out that was not used for longest; the caller releases it once the lock is open. */
+static fft_plan *oldest(void) {
+  int at = 0;
+  for (int i = 1; i < cached; i++)
+    if (cache[i]->last_use < cache[at]->last_use) at = i;
+  fft_plan *p = cache[at];
+  cache[at] = cache[--cached];
+  cached_bytes -= p->bytes;
+  return p;
+}
+
+static void remember(fft_plan *p) {
+  fft_plan *out[MOST_PLANS];
+  int n_out = 0;
+  pthread_mutex_lock(&lock);
+  while (cached && (cached == MOST_PLANS || cached_bytes + p->bytes > MOST_BYTES)) out[n_out++] = oldest();
+  p->users++;
+  p->last_use = ++now;
+  cached_bytes += p->bytes;
+  cache[cached++] = p;
+  pthread_mutex_unlock(&lock);
+  for (int i = 0; i < n_out; i++) fft_plan_release(out[i]);
+}
+
+const fft_plan *fft_plan_get(fft_kind kind, int64_t n, error **why) {
+  pthread_mutex_lock(&lock);
+  fft_plan *p = find(kind, n);
+  pthread_mutex_unlock(&lock);
+  if (p) return p;
+  p = plan_new(kind, n, why);
+  if (p && p->bytes <= MOST_BYTES / 4) remember(p); /* two threads may each remember their own: no harm */
+  return p;
+}
+
+void fft_plan_release(const fft_plan *plan) {
+  fft_plan *p = (fft_plan *)plan;
+  if (!p) return;
+  pthread_mutex_lock(&lock);
+  const bool last = --p->users == 0;
+  pthread_mutex_unlock(&lock);
+  if (last) plan_free(p);
+}
