@@ -9,7 +9,7 @@ typedef const conformance_case *(*family)(int *count);
 static const family families[] = {elementwise_cases, shape_cases,   index_cases,     place_cases,
                                   reduce_cases,      product_cases, linalg_cases,    composite_cases,
                                   function_cases,    random_cases,  file_only_cases, array_cases,
-                                  quantized_cases, spectral_cases};
+                                  quantized_cases,   spectral_cases, convolution_cases};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 int conformance_count(void) {

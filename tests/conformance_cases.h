@@ -69,6 +69,7 @@ const conformance_case *product_cases(int *count);
 const conformance_case *linalg_cases(int *count);
 const conformance_case *quantized_cases(int *count);
 const conformance_case *spectral_cases(int *count);
+const conformance_case *convolution_cases(int *count);
 const conformance_case *composite_cases(int *count);
 const conformance_case *array_cases(int *count);
 const conformance_case *function_cases(int *count);
