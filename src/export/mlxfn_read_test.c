@@ -39,7 +39,7 @@ static void each_fixture(void (*visit)(const char *name, uint8_t *bytes, size_t 
     files++;
   }
   closedir(directory);
-  assert_true(files >= 76);
+  assert_true(files >= 79);
 }
 
 static mlxfn *read_bytes(const uint8_t *bytes, size_t count) {

@@ -42,6 +42,10 @@ FUNCTION(logcumsumexp) {
   UNUSED;
   out[0] = pons_logcumsumexp(in[0], .axis = 1);
 }
+FUNCTION(fp8) {
+  UNUSED;
+  out[0] = pons_from_fp8(pons_to_fp8(in[0]), PONS_FLOAT32);
+}
 FUNCTION(lu) {
   UNUSED;
   pons_array parts[3];
@@ -115,6 +119,7 @@ static const struct {
                  {"invert", invert},
                  {"logcumsumexp", logcumsumexp},
                  {"lu", lu},
+                 {"fp8", fp8},
                  {"checkpoint", checkpointed},
                  {"custom-function", custom},
                  {"compiled", compiled},
