@@ -315,9 +315,11 @@ static void singular_values_in_older_files(void **state) {
   pons_function f = pons_function_new(values_of, 1, NULL, NULL);
   assert_true(pons_export_function(path, .function = f, .inputs = &a, .n_inputs = 1, .release = "0.23.0"));
   pons_imported file = pons_import_function(path);
+  pons_function read = pons_imported_function(file);
   assert_true(pons_call(f, &a, 1, &out, 1));
-  assert_true(pons_call(pons_imported_function(file), &a, 1, &again, 1));
+  assert_true(pons_call(read, &a, 1, &again, 1));
   near(again, out, 1e-6f);
+  pons_function_release(read);
   pons_imported_release(file);
   pons_function_release(f);
 }

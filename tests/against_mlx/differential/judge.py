@@ -396,6 +396,9 @@ def main(name, family):
     parser.add_argument("--op", action="append", help="this op alone; may be repeated")
     parser.add_argument("--case", type=int, help="the case of this number alone")
     options = parser.parse_args()
+    if os.environ.get("PONS_SANITIZE"):
+        print("skipped: a sanitizer's library can't be loaded into Python")
+        sys.exit(SKIPPED)
     if not mx:
         print("skipped: no MLX in this Python")
         sys.exit(SKIPPED)
