@@ -7,7 +7,7 @@ shift
 POCL_CACHE_DIR=$PONS_BUILD_DIR/pocl
 export POCL_CACHE_DIR
 mkdir -p "$POCL_CACHE_DIR"
-if ! "$PONS_COMMAND" info | grep -q "^devices:.* $device[,;]"; then
+if ! "$PONS_COMMAND" info | grep -q "^devices:.* ${device}[,;]"; then
   echo "no device $device here"
   exit 77
 fi

@@ -17,10 +17,11 @@ static int paley_12(int i, int j) {
        -C  D  A -B
        -D -C  B  A   */
 static int williamson(int order, const char *const rows[4], int i, int j) {
-  static const int which[4][4] = {{1, 2, 3, 4}, {-2, 1, -4, 3}, {-3, 4, 1, -2}, {-4, -3, 2, 1}};
-  const int block = which[i / order][j / order];
-  const int sign = rows[(block < 0 ? -block : block) - 1][(j % order - i % order + order) % order] == '+' ? 1 : -1;
-  return block < 0 ? -sign : sign;
+  static const int which[4][4] = {{0, 1, 2, 3}, {1, 0, 3, 2}, {2, 3, 0, 1}, {3, 2, 1, 0}};
+  static const int signs[4][4] = {{1, 1, 1, 1}, {-1, 1, -1, 1}, {-1, 1, 1, -1}, {-1, -1, 1, 1}};
+  const char *row = rows[which[i / order][j / order]];
+  const int sign = signs[i / order][j / order];
+  return row[(j % order - i % order + order) % order] == '+' ? sign : -sign;
 }
 
 int hadamard_sign(int m, int i, int j) {

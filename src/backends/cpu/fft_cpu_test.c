@@ -41,7 +41,8 @@ static double complex turn(int64_t k, int64_t n) {
   static double complex *table;
   static int64_t size;
   if (size != n) {
-    table = realloc(table, (size_t)n * sizeof *table);
+    free(table);
+    table = malloc((size_t)n * sizeof *table);
     assert_non_null(table);
     for (int64_t j = 0; j < n; j++)
       table[j] = cos(2 * acos(-1) * (double)j / (double)n) + sin(2 * acos(-1) * (double)j / (double)n) * I;

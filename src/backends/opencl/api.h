@@ -36,28 +36,30 @@ enum {
 #define CL_DEVICE_TYPE_GPU ((cl_bits)1 << 2)
 
 /* ENTRY(result, name, parameters) */
-#define OPENCL_ENTRIES(ENTRY)                                                                                 \
-  ENTRY(cl_int, clGetPlatformIDs, (cl_uint, cl_platform_id *, cl_uint *))                                     \
-  ENTRY(cl_int, clGetPlatformInfo, (cl_platform_id, cl_uint, size_t, void *, size_t *))                       \
-  ENTRY(cl_int, clGetDeviceIDs, (cl_platform_id, cl_bits, cl_uint, cl_device_id *, cl_uint *))                \
-  ENTRY(cl_int, clGetDeviceInfo, (cl_device_id, cl_uint, size_t, void *, size_t *))                           \
-  ENTRY(cl_context, clCreateContext, (const void *, cl_uint, const cl_device_id *, void *, void *, cl_int *)) \
-  ENTRY(cl_command_queue, clCreateCommandQueue, (cl_context, cl_device_id, cl_bits, cl_int *))                \
-  ENTRY(cl_mem, clCreateBuffer, (cl_context, cl_bits, size_t, void *, cl_int *))                              \
-  ENTRY(cl_int, clReleaseMemObject, (cl_mem))                                                                 \
-  ENTRY(cl_int, clEnqueueReadBuffer,                                                                          \
-        (cl_command_queue, cl_mem, cl_uint, size_t, size_t, void *, cl_uint, const void *, void *))           \
-  ENTRY(cl_int, clEnqueueWriteBuffer,                                                                         \
-        (cl_command_queue, cl_mem, cl_uint, size_t, size_t, const void *, cl_uint, const void *, void *))     \
-  ENTRY(cl_program, clCreateProgramWithSource, (cl_context, cl_uint, const char **, const size_t *, cl_int *))\
-  ENTRY(cl_int, clBuildProgram, (cl_program, cl_uint, const cl_device_id *, const char *, void *, void *))    \
-  ENTRY(cl_int, clGetProgramBuildInfo, (cl_program, cl_device_id, cl_uint, size_t, void *, size_t *))         \
-  ENTRY(cl_int, clReleaseProgram, (cl_program))                                                               \
-  ENTRY(cl_kernel, clCreateKernel, (cl_program, const char *, cl_int *))                                      \
-  ENTRY(cl_int, clReleaseKernel, (cl_kernel))                                                                 \
-  ENTRY(cl_int, clSetKernelArg, (cl_kernel, cl_uint, size_t, const void *))                                   \
-  ENTRY(cl_int, clEnqueueNDRangeKernel,                                                                       \
-        (cl_command_queue, cl_kernel, cl_uint, const size_t *, const size_t *, const size_t *, cl_uint,       \
+#define OPENCL_ENTRIES(ENTRY)                                                                              \
+  ENTRY(cl_int, clGetPlatformIDs, (cl_uint, cl_platform_id *, cl_uint *))                                  \
+  ENTRY(cl_int, clGetPlatformInfo, (cl_platform_id, cl_uint, size_t, void *, size_t *))                    \
+  ENTRY(cl_int, clGetDeviceIDs, (cl_platform_id, cl_bits, cl_uint, cl_device_id *, cl_uint *))             \
+  ENTRY(cl_int, clGetDeviceInfo, (cl_device_id, cl_uint, size_t, void *, size_t *))                        \
+  ENTRY(cl_context, clCreateContext,                                                                       \
+        (const void *, cl_uint, const cl_device_id *, void *, void *, cl_int *))                           \
+  ENTRY(cl_command_queue, clCreateCommandQueue, (cl_context, cl_device_id, cl_bits, cl_int *))             \
+  ENTRY(cl_mem, clCreateBuffer, (cl_context, cl_bits, size_t, void *, cl_int *))                           \
+  ENTRY(cl_int, clReleaseMemObject, (cl_mem))                                                              \
+  ENTRY(cl_int, clEnqueueReadBuffer,                                                                       \
+        (cl_command_queue, cl_mem, cl_uint, size_t, size_t, void *, cl_uint, const void *, void *))        \
+  ENTRY(cl_int, clEnqueueWriteBuffer,                                                                      \
+        (cl_command_queue, cl_mem, cl_uint, size_t, size_t, const void *, cl_uint, const void *, void *))  \
+  ENTRY(cl_program, clCreateProgramWithSource,                                                             \
+        (cl_context, cl_uint, const char **, const size_t *, cl_int *))                                    \
+  ENTRY(cl_int, clBuildProgram, (cl_program, cl_uint, const cl_device_id *, const char *, void *, void *)) \
+  ENTRY(cl_int, clGetProgramBuildInfo, (cl_program, cl_device_id, cl_uint, size_t, void *, size_t *))      \
+  ENTRY(cl_int, clReleaseProgram, (cl_program))                                                            \
+  ENTRY(cl_kernel, clCreateKernel, (cl_program, const char *, cl_int *))                                   \
+  ENTRY(cl_int, clReleaseKernel, (cl_kernel))                                                              \
+  ENTRY(cl_int, clSetKernelArg, (cl_kernel, cl_uint, size_t, const void *))                                \
+  ENTRY(cl_int, clEnqueueNDRangeKernel,                                                                    \
+        (cl_command_queue, cl_kernel, cl_uint, const size_t *, const size_t *, const size_t *, cl_uint,    \
          const void *, void *))
 
 typedef struct opencl_api {
