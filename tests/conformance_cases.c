@@ -113,16 +113,26 @@ void conformance_inputs(const conformance_case *c, pons_dtype d, uint64_t seed, 
     in[i] = laid_out(&c->in[i], c->in[i].dtype == CASE_TYPE ? d : c->in[i].dtype, &state);
 }
 
-bool conformance_has_derivatives(const conformance_case *c) {
-  if (!c->smooth || !conformance_takes(c, PONS_FLOAT64)) return false;
+static bool is_smooth_type(pons_dtype d) {
+  return d == PONS_FLOAT64 || d == PONS_FLOAT32 || d == PONS_COMPLEX64;
+}
+
+bool conformance_has_derivatives_in(const conformance_case *c, pons_dtype d) {
+  if (!c->smooth || !conformance_takes(c, d) || !is_smooth_type(d)) return false;
+  if (d == PONS_FLOAT32 && conformance_takes(c, PONS_FLOAT64)) return false;
   bool varied = false;
   for (int i = 0; i < c->n_in; i++) varied |= c->in[i].dtype == CASE_TYPE;
   if (!varied) return false;
   const pons_scope scope = pons_scope_open();
   pons_array in[CASE_MAX_INPUTS], out[CASE_MAX_OUTPUTS];
-  conformance_inputs(c, PONS_FLOAT64, 1, in);
+  conformance_inputs(c, d, 1, in);
   c->build(in, out);
-  for (int k = 0; k < c->n_out; k++) varied &= pons_dtype_of(out[k]) == PONS_FLOAT64;
+  for (int k = 0; k < c->n_out; k++) varied &= is_smooth_type(pons_dtype_of(out[k]));
   pons_scope_close(scope);
   return varied;
+}
+
+bool conformance_has_derivatives(const conformance_case *c) {
+  return conformance_has_derivatives_in(c, PONS_FLOAT64) || conformance_has_derivatives_in(c, PONS_FLOAT32) ||
+         conformance_has_derivatives_in(c, PONS_COMPLEX64);
 }

@@ -54,8 +54,11 @@ static inline bool conformance_takes(const conformance_case *c, pons_dtype d) { 
 /* Fills in[0 .. n_in) with values that follow from the seed. */
 void conformance_inputs(const conformance_case *c, pons_dtype d, uint64_t seed, pons_array *in);
 
-/* Do the tests hold its derivatives against differences? It is smooth, has an input of float64 and gives
-   nothing else. */
+/* Do the tests hold its derivatives against differences when it is run with this dtype? It is smooth, an input
+   is of the dtype, and no result is of whole numbers. float64 and complex64, and float32 where there is no
+   float64. */
+bool conformance_has_derivatives_in(const conformance_case *c, pons_dtype d);
+/* ... with any of them? */
 bool conformance_has_derivatives(const conformance_case *c);
 
 /* ---- for the families' files ---- */

@@ -24,15 +24,17 @@ static void (*const builds[ROW_COUNT])(const pons_array *in, pons_array *out) = 
 
 static bool has_slope(row r) {
   switch (r) {
-    case ROW_sign:
     case ROW_floor:
     case ROW_ceil:
     case ROW_round:
     case ROW_floor_divide:
     case ROW_cast:
       return false; /* to float32: differences of float64 see its rounding */
-    default:
-      return row_result(r, PONS_FLOAT64) == PONS_FLOAT64 && row_takes(r, PONS_FLOAT64);
+    default: {
+      const pons_dtype d = row_takes(r, PONS_FLOAT64) ? PONS_FLOAT64 : PONS_COMPLEX64;
+      const pons_dtype result = row_takes(r, d) ? row_result(r, d) : PONS_BOOL;
+      return result == PONS_FLOAT64 || result == PONS_FLOAT32 || result == PONS_COMPLEX64;
+    }
   }
 }
 

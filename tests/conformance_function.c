@@ -77,7 +77,8 @@ CASE(normal_about) {
   out[3] = pons_random_normal(PONS_SHAPE(2, 3), PONS_COMPLEX64, in[1], in[1], in[0]);
 }
 CASE(multivariate) {
-  pons_array cov = pons_add(pons_matmul(in[2], pons_swapaxes(in[2], -1, -2)), pons_identity(3, PONS_FLOAT32));
+  pons_array apart = pons_diag(pons_arange(1, 13, 4, PONS_FLOAT32), 0); /* keeps the variances distinct */
+  pons_array cov = pons_add(pons_matmul(in[2], pons_swapaxes(in[2], -1, -2)), apart);
   out[0] = pons_random_multivariate_normal(in[1], cov, PONS_SCALAR, PONS_FLOAT32, in[0]);
   out[1] = pons_random_multivariate_normal(in[1], cov, PONS_SHAPE(4, 2), PONS_FLOAT32, in[0]);
 }
@@ -118,6 +119,9 @@ CASE(truncated_between) {
   out[0] = pons_random_truncated_normal(in[1], high, PONS_SCALAR, PONS_FLOAT32, in[0]);
   out[1] = pons_random_truncated_normal(in[1], high, PONS_SHAPE(2, 3), PONS_FLOAT16, in[0]);
 }
+CASE(truncated_at) {
+  out[0] = pons_random_truncated_normal(in[1], pons_add(in[1], in[2]), PONS_SHAPE(2, 3), PONS_FLOAT32, in[0]);
+}
 CASE(gumbel) {
   out[0] = pons_random_gumbel(PONS_SHAPE(8), PONS_FLOAT32, in[0]);
   out[1] = pons_random_gumbel(PONS_SHAPE(8), PONS_FLOAT16, in[0]);
@@ -155,7 +159,7 @@ const conformance_case *random_cases(int *count) {
       {"random_multivariate_normal",
        multivariate,
        TYPES_ONE,
-       false,
+       true,
        3,
        2,
        {KEY, INPUT(PLAIN, 2, 2, 3), INPUT(PLAIN, 2, 3, 3)}},
@@ -169,7 +173,13 @@ const conformance_case *random_cases(int *count) {
        2,
        {KEY, INPUT(PLAIN, 1, 3), INPUT(PLAIN, 1, 3)}},
       {"random_bernoulli", bernoulli, TYPES_ONE, false, 1, 1, {KEY}},
-      {"random_bernoulli: of an array", bernoulli_of, TYPES_FLOAT, false, 2, 2, {KEY, INPUT_FROM(0, 1, PLAIN, 1, 3)}},
+      {"random_bernoulli: of an array",
+       bernoulli_of,
+       TYPES_FLOAT,
+       false,
+       2,
+       2,
+       {KEY, INPUT_FROM(0, 1, PLAIN, 1, 3)}},
       {"random_randint", randint, TYPES_ONE, false, 1, 3, {KEY}},
       {"random_randint: between arrays",
        randint_between,
@@ -186,6 +196,13 @@ const conformance_case *random_cases(int *count) {
        2,
        2,
        {KEY, INPUT(PLAIN, 1, 3)}},
+      {"random_truncated_normal: float32 between arrays",
+       truncated_at,
+       TYPES_ONE,
+       true,
+       3,
+       1,
+       {KEY, INPUT_FROM(-1, 1, PLAIN, 1, 3), INPUT_FROM(0.5, 1, PLAIN, 2, 2, 3)}},
       {"random_gumbel", gumbel, TYPES_ONE, false, 1, 2, {KEY}},
       {"random_categorical", categorical, TYPES_FLOAT, false, 2, 1, {KEY, INPUT(PLAIN, 2, 3, 4)}},
       {"random_categorical: several per row",

@@ -83,7 +83,7 @@ static void scan_vjp(const vjp_call *c) {
       c->grads[0] = as_dtype(scan(SCAN_SUM, ct, p->axis, !p->reverse, p->inclusive), dtype_of(x));
       return;
     case SCAN_PROD:
-      c->grads[0] = prod_vjp(p, x, ct);
+      c->grads[0] = prod_vjp(p, pons_conjugate(x), ct);
       return;
     case SCAN_LOGADDEXP: /* sum over the later ones of ct exp(x - y) */
       if (!p->inclusive) ct = moved_on(ct, p->axis, p->reverse);

@@ -82,10 +82,10 @@ static void scatter_vjp(const vjp_call *c) {
       if (want_updates) by_updates = at_places(p, ct, indices, updates);
       break;
     case PONS_SCATTER_PROD:
-      if (want_x) by_x = pons_multiply(ct, scatter(p, ones_of(x), indices, updates));
+      if (want_x) by_x = pons_multiply(ct, pons_conjugate(scatter(p, ones_of(x), indices, updates)));
       if (want_updates)
-        by_updates = pons_multiply(at_places(p, pons_multiply(ct, x), indices, updates),
-                                   other_updates(p, x, indices, updates));
+        by_updates = pons_multiply(at_places(p, pons_multiply(ct, pons_conjugate(x)), indices, updates),
+                                   pons_conjugate(other_updates(p, x, indices, updates)));
       break;
     default: /* to those that reached the extreme */
       if (want_x) by_x = pons_where(pons_equal(c->out[0], x), ct, zeros_of(x));

@@ -170,8 +170,8 @@ static void slice_update_vjp(const vjp_call *c) {
   }
   pons_array old = pons_slice(c->in[0], start, stop, step), update = c->in[1], by_old, by_update;
   if (p->kind == PONS_SCATTER_PROD) {
-    by_old = pons_multiply(ct_there, update);
-    by_update = pons_multiply(ct_there, old);
+    by_old = pons_multiply(ct_there, pons_conjugate(update));
+    by_update = pons_multiply(ct_there, pons_conjugate(old));
   } else { /* the gradient goes to the one that is there now; to the old one where both are */
     pons_array kept =
         p->kind == PONS_SCATTER_MAX ? pons_greater_equal(old, update) : pons_less_equal(old, update);

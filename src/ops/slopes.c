@@ -5,8 +5,8 @@
        jvp   tangent of y  = sum over the operands of slope * tangent
        vjp   gradient of x = cotangent of y * conjugate of the slope
 
-   The rows marked OWN_RULE come first: complex parts and magnitudes, which have no complex slope, casts, and
-   `select`. Uses kernel/ (rows), graph/. */
+   The rows marked OWN_RULE come first: complex parts, magnitudes and directions, which have no complex slope,
+   casts, and `select`. Uses kernel/ (rows), graph/. */
 #include "ops/ops.h"
 
 /* ---- slopes as values: an array or a number ---- */
@@ -94,6 +94,21 @@ static void abs_jvp(const jvp_call *c) {
     c->out_tangents[0] = pons_real(pons_multiply(pons_conjugate(sign), c->tangents[0]));
   else
     c->out_tangents[0] = pons_multiply(sign, c->tangents[0]);
+}
+
+/* What of `moved` turns z: i s Im(conj(s) moved) / |z| with s = z / |z|, which is its own adjoint; 0 at 0. Real
+   signs have slope 0. */
+static pons_array turn(pons_array z, pons_array s, pons_array moved) {
+  pons_array across = pons_imag(pons_multiply(pons_conjugate(s), moved)), size = pons_abs(z);
+  pons_array none = constant_like(0, size), is_none = pons_equal(size, none);
+  pons_array angle = pons_divide(across, pons_where(is_none, constant_like(1, size), size));
+  return pons_multiply(pons_multiply(s, pons_complex(0, 1)), angle); /* s is 0 where z is */
+}
+static void sign_vjp(const vjp_call *c) {
+  if (c->wanted[0] && is_complex(c->in[0])) c->grads[0] = turn(c->in[0], c->out[0], c->cotangents[0]);
+}
+static void sign_jvp(const jvp_call *c) {
+  if (c->tangents[0] && is_complex(c->in[0])) c->out_tangents[0] = turn(c->in[0], c->out[0], c->tangents[0]);
 }
 
 static void real_vjp(const vjp_call *c) {

@@ -52,9 +52,13 @@ def cases():
         residual = apart(x).astype(mx.complex64) @ v - v * w[..., None, :]
         return [w.sum(-1), mx.square(w).sum(-1), residual, la.norm(v, axis=-2)]
 
+    def eig_vectors(x):
+        w, v = la.eig(apart(x))
+        return (mx.abs(v) * mx.abs(w)[..., None, :]).sum(-1)
+
     def eigvals(x):
         w = la.eigvals(apart(x))
-        return [w.sum(-1), w.prod(-1)]
+        return [w.sum(-1), (w * 0.2).prod(-1)]
 
     def cholesky_inv(x):
         return both(lambda upper: la.cholesky_inv(la.cholesky(definite(x), upper=upper), upper=upper))
@@ -70,7 +74,7 @@ def cases():
         "linalg-eigh": eigh, "linalg-eigh-upper-batch": eigh_upper,
         "linalg-lu-factor-exchanges-fixed": of(lambda x: la.lu_factor(x[..., ::-1, :])[0]),
         "linalg-eigvalsh": of(la.eigvalsh, definite), "linalg-eigvalsh-one-triangle": lambda x: [la.eigvalsh(x, "L"), la.eigvalsh(x, "U")],
-        "linalg-eig": eig, "linalg-eigvals": eigvals, "linalg-inv": of(la.inv),
+        "linalg-eig": eig, "linalg-eig-vectors": eig_vectors, "linalg-eigvals": eigvals, "linalg-inv": of(la.inv),
         "linalg-tri-inv": lambda x: both(lambda upper: la.tri_inv(apart(x), upper=upper)),
         "linalg-pinv-tall": of(la.pinv), "linalg-pinv-wide-batch": of(la.pinv), "linalg-cholesky-inv": cholesky_inv,
         "linalg-solve": lambda a, b: la.solve(apart(a), b),

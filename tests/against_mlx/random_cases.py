@@ -8,7 +8,7 @@ def cases():
     f16, f64, b16, c64 = mx.float16, mx.float64, mx.bfloat16, mx.complex64
 
     def multivariate(k, mean, x):
-        cov = x @ x.T + mx.eye(3)
+        cov = x @ x.T + mx.diag(mx.arange(1.0, 13, 4))
         return [r.multivariate_normal(mean, cov, key=k), r.multivariate_normal(mean, cov, (4, 2), key=k)]
 
     return {
@@ -34,6 +34,7 @@ def cases():
         "random-truncated-normal": lambda k: r.truncated_normal(-1, 2, (8,), key=k),
         "random-truncated-normal-between-arrays": lambda k, x: [r.truncated_normal(x, x + 1, key=k),
                                                                 r.truncated_normal(x, x + 1, (2, 3), f16, key=k)],
+        "random-truncated-normal-float32-between-arrays": lambda k, x, y: r.truncated_normal(x, x + y, (2, 3), key=k),
         "random-gumbel": lambda k: [r.gumbel((8,), key=k), r.gumbel((8,), f16, key=k)],
         "random-categorical": lambda k, x: r.categorical(x, 1, key=k),
         "random-categorical-several-per-row": lambda k, x: [r.categorical(x, 1, num_samples=4, key=k), r.categorical(x, 0, num_samples=5, key=k),

@@ -110,6 +110,8 @@ LIST = [
     Difference("reduce", "softmax", "dtype", integer,
                "over other axes than the last MLX casts the quotients back to integers: 0 nearly everywhere"),
     Difference("reduce", "prod cumprod", "value", endless_complex, "which part of an infinite product is NaN is left open"),
+    Difference("reduce", "cumprod", "vjp: value", lambda case: case.arguments[0].dtype == "complex64",
+               "MLX doesn't conjugate the other factors, as it does in the gradient of prod: differences contradict it"),
     Difference("reduce", "cummax cummin", "value", lost_nan, "MLX loses NaN in these dtypes: 0"),
     Difference("shape", "full", "vjp: value", lambda case: True, "MLX multiplies the cotangent with the value"),
     Difference("shape", "concatenate", "only Pons refuses", lambda case: len(case.arguments[0]) == 1,
