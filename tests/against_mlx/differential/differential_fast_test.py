@@ -28,6 +28,7 @@ def turned(d):
     dims = 2 * d.integer(1, dim // 2) if not d.wrong() else d.choice((0, 3, dim + 2 - dim % 2))
     offset = d.choice((2, d.indices(9, (), "int32"), d.indices(9, (d.choice((1, batch, batch + d.wrong())),), "int32")))
     offset = offset if isinstance(offset, int) or np.all(offset.wide() >= 0) else 3
+    d.refused = None  # an offset has no end
     freqs = d.array(x.dtype if d.flag() else FLOATS, (max(dims // 2, 1) + d.wrong(),), low=1, high=9) if d.flag() else None
     return [x, dims, d.flag(), offset, freqs]
 

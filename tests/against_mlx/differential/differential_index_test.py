@@ -83,6 +83,7 @@ def along(d):
 
 def _put(d):
     x, axis, i = along(d)
+    d.refused = None  # of those indices the shape alone is wanted
     where = d.numpy.permuted(np.broadcast_to(np.arange(x.shape[axis]).reshape([-1 if k == axis % x.ndim else 1 for k in range(x.ndim)]),
                                              x.shape), axis=axis)
     i = type(i)(np.ascontiguousarray(where[tuple(slice(0, min(n, m)) for n, m in zip(i.shape, x.shape))]).astype(np.int32), "int32")

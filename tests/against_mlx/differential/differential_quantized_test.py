@@ -97,6 +97,23 @@ def qqmm(d):
 
 row("qqmm", qqmm, tol=8, scale=quantized_scale, mlx=lambda x, w, s, m: mx.qqmm(x, w, s, mode=m),
     pons=lambda x, w, s, m: pons.qqmm(x, w, s, mode=m))
+
+
+def gather_qqmm(d):
+    mode, count, others = d.choice(tuple(MODES)), d.integer(1, 3), d.integer(1, 3)
+    words, scales, _, columns = parts(d, (count, d.integer(1, 6)), (mode, *MODES[mode]), None)
+    places = d.shape(0, 2, 6, empty=False)
+    return [d.array("float32", (others, 1, columns), -2, 2, **PLAIN), words, scales, indices(d, others, places), indices(d, count, places), mode]
+
+
+def one_by_one(x, w, s, i, j, mode):
+    """MLX's own gather_qqmm throws on the CPU, whatever the operands."""
+    made = [mx.qqmm(x[a], w[b], s[b], mode=mode) for a, b in zip(i.flatten().tolist(), j.flatten().tolist())]
+    return mx.reshape(mx.stack(made), (*i.shape, 1, w.shape[1]))
+
+
+row("gather_qqmm", gather_qqmm, tol=8, scale=quantized_scale, mlx=one_by_one,
+    pons=lambda x, w, s, i, j, m: pons.gather_qqmm(x, w, s, i, j, mode=m))
 row("to_fp8", lambda d: [d.array(NARROW + ["int32"], low=-500, high=500)])
 row("from_fp8", lambda d: [d.array("uint8"), d.choice(NARROW)])
 

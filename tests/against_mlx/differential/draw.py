@@ -72,6 +72,25 @@ class Drawn:
         return f"<{self.dtype} {self.shape}{how} {text}>"
 
 
+# ---- lists of indices: integers, slices, None, an ellipsis and drawn arrays
+
+def in_numpy(index, right=False):
+    """As NumPy takes it; `right`: with every index of an array right."""
+    def item(i):
+        if not isinstance(i, Drawn):
+            return i
+        return np.zeros(i.shape, np.int64) if right and i.dtype in INTEGERS else i.seen
+    return tuple(item(i) for i in index)
+
+
+def looked_up(shape, index, right=False):
+    """The numbers of the places that index means in an array of that shape, or None if NumPy refuses it."""
+    try:
+        return np.arange(int(np.prod(shape))).reshape(shape)[in_numpy(index, right)]
+    except (IndexError, ValueError):
+        return None
+
+
 class Draw:
     def __init__(self, key):
         self.random = random.Random(key)
