@@ -177,6 +177,8 @@ static void hadamard(void **state) {
               "hadamard_transform: (0, 4) float32 is empty");
   check_error(pons_hadamard_transform(pons_ones(PONS_SHAPE(4), PONS_COMPLEX64)),
               "hadamard_transform: not defined for (4) complex64");
+  check_error(pons_hadamard_transform(pons_ones(PONS_SHAPE(1), PONS_COMPLEX64)),
+              "hadamard_transform: not defined for (1) complex64");
 }
 
 /* ---- what is refused ---- */
