@@ -70,9 +70,9 @@ function structure(type, list,   parts, names, n, m, i, k, base, expression, one
   for (i = 1; i <= n; i++) {
     if (trim(parts[i]) == "") continue
     m = split(parts[i], names, ",")
-    base = trim(names[1]); sub(/[^ *]+$/, "", base)
+    base = trim(names[1]); sub(/[ *]*[^ *]+$/, "", base)
     for (k = 1; k <= m; k++) {
-      one = argument(k == 1 ? names[1] : base trim(names[k]))
+      one = argument(k == 1 ? names[1] : base " " trim(names[k]))
       if (one == "") return ""
       expression = expression (expression == "" ? "" : ", ") "." last_name " = " one
     }

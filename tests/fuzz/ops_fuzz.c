@@ -4,7 +4,7 @@
 
      8 bytes: an array of the pool, eight times | 32 bytes: a call, as often as there are bytes
 
-   The calls are generated from the headers (calls_from_headers.awk). */
+   The calls are generated from the headers (calls_from_headers.awk); a few with arguments of their own stand here. */
 #include <pons/pons.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,15 +38,92 @@ typedef struct record {
   int64_t shapes_at[SHAPES][8];
 } record;
 
+/* ---- calls by hand ---- */
+
+static void einsum_path(const record *r) {
+  int path[POOL][2];
+  char *report = NULL;
+  pons_einsum_path(r->words[0], r->list, r->n_list, path, r->flags[0] ? &report : NULL);
+  pons_free(report);
+}
+
+static void broadcast_shapes(const record *r) {
+  int64_t out[PONS_MAX_NDIM];
+  pons_broadcast_shapes(r->shapes, r->n_list % (SHAPES + 1), out);
+}
+
+/* Kinds and numbers may be any; names too, and none. */
+enum { TEMPLATES = 3 };
+static void template_arguments(const record *r, struct pons_kernel_argument *out) {
+  for (int i = 0; i < TEMPLATES; i++)
+    out[i] = (struct pons_kernel_argument){r->words[i % 2], (enum pons_kernel_argument_kind)(r->ints[i] & 7),
+                                           r->dtypes[i % 2], (int)r->ints[3 - i], (float)r->reals[i]};
+}
+
+static void source_kernel(const record *r, pons_array *out, void kernel(struct pons_kernel_args)) {
+  const char *names[POOL];
+  pons_dtype dtypes[SHAPES];
+  struct pons_kernel_argument templates[TEMPLATES];
+  const float start = (float)r->reals[0];
+  for (int i = 0; i < POOL; i++) names[i] = r->words[i % 2];
+  for (int i = 0; i < SHAPES; i++) dtypes[i] = r->dtypes[i % 2];
+  template_arguments(r, templates);
+  kernel((struct pons_kernel_args){.name = r->flags[0] ? "kernel" : r->words[0],
+                                   .source = r->flags[1] ? "out[0] = a_shape[0];" : r->words[1],
+                                   .header = r->flags[2] ? r->words[0] : NULL,
+                                   .inputs = r->list,
+                                   .input_names = names,
+                                   .n_inputs = r->n_list,
+                                   .output_shapes = r->shapes,
+                                   .output_dtypes = dtypes,
+                                   .output_names = names,
+                                   .n_outputs = (int)(r->ints[0] & 7) % (SHAPES + 1),
+                                   .out = out,
+                                   .template_arguments = templates,
+                                   .n_template_arguments = (int)(r->ints[1] & 3),
+                                   .grid = {(int)r->ints[0], (int)r->ints[1], (int)r->ints[2]},
+                                   .threadgroup = {(int)r->ints[1], (int)r->ints[2], (int)r->ints[3]},
+                                   .init_value = r->flags[3] ? &start : NULL,
+                                   .any_layout = r->flags[4],
+                                   .atomic_outputs = r->flags[5],
+                                   .math_mode = r->flags[6]   ? "fast"
+                                                : r->flags[7] ? r->words[1]
+                                                              : NULL,
+                                   .shared_memory = (int)r->ints[3]});
+}
+
+static void compiled_kernel(const record *r, pons_array *out) {
+  pons_dtype dtypes[SHAPES];
+  struct pons_kernel_argument scalars[TEMPLATES];
+  const float start = (float)r->reals[0];
+  for (int i = 0; i < SHAPES; i++) dtypes[i] = r->dtypes[i % 2];
+  template_arguments(r, scalars);
+  pons_fast_precompiled_cuda_kernel(
+      "kernel", .compiled_source = r->axes_at, .compiled_bytes = (size_t)r->ints[0] % sizeof r->axes_at,
+      .inputs = r->list, .n_inputs = r->n_list, .output_shapes = r->shapes, .output_dtypes = dtypes,
+      .n_outputs = (int)(r->ints[1] & 7) % (SHAPES + 1), .out = out, .scalars = scalars,
+      .n_scalars = (int)(r->ints[2] & 3), .grid = {(int)r->ints[0], (int)r->ints[1], (int)r->ints[2]},
+      .threadgroup = {(int)r->ints[1], (int)r->ints[2], (int)r->ints[3]}, .shared_memory = (int)r->ints[3],
+      .init_value = r->flags[0] ? &start : NULL, .ensure_row_contiguous = r->flags[1]);
+}
+
+#define CALLS_BY_HAND                                                              \
+  CALL(pons_einsum_path, einsum_path(r))                                           \
+  CALL(pons_broadcast_shapes, broadcast_shapes(r))                                 \
+  CALL(pons_fast_metal_kernel, source_kernel(r, out, pons_fast_metal_kernel_with)) \
+  CALL(pons_fast_cuda_kernel, source_kernel(r, out, pons_fast_cuda_kernel_with))   \
+  CALL(pons_fast_precompiled_cuda_kernel, compiled_kernel(r, out))
+
 /* ---- the calls ---- */
 
 typedef void call_function(pons_array *a, const record *r, pons_array *out);
 #define CALL(name, expression)                                               \
   static void call_##name(pons_array *a, const record *r, pons_array *out) { \
-    (void)a, (void)r;                                                        \
+    (void)a, (void)r, (void)out;                                             \
     expression;                                                              \
   }
 #include "fuzz_calls.def"
+CALLS_BY_HAND
 #undef CALL
 static const struct {
   const char *name;
@@ -54,6 +131,7 @@ static const struct {
 } calls[] = {
 #define CALL(name, expression) {#name, call_##name},
 #include "fuzz_calls.def"
+    CALLS_BY_HAND
 #undef CALL
 };
 enum { CALLS = sizeof calls / sizeof *calls };

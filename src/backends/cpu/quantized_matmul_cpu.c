@@ -255,7 +255,7 @@ error *cpu_quantized_matmul(const launch *l) {
   const operand *x = &l->in[0];
   if (!operand_size(l->out)) return NULL;
   qmm_job j = {.q = QUANTIZATION_OF(p), .transpose = p->transpose};
-  qmm_memory held = {NULL};
+  qmm_memory held = {0};
   const int lead = l->in[1].ndim - 2; /* axes of x before these rows are batches, the others rows */
   j.entries = shape_size(lead, x->shape);
   j.m = shape_size(x->ndim - 1 - lead, x->shape + lead);
@@ -269,7 +269,7 @@ error *cpu_gather_qmm(const launch *l) {
   const char *op = "gather_qmm";
   const operand *x = &l->in[0], *w = &l->in[1], *places = &l->in[l->n_in - 1];
   qmm_job j = {.q = QUANTIZATION_OF(p), .transpose = p->transpose};
-  qmm_memory held = {NULL};
+  qmm_memory held = {0};
   error *why = NULL;
   const int64_t one = 1;
   const index_axis of_x = {0, shape_size(x->ndim - 2, x->shape), 1}, of_w = {0, shape_size(w->ndim - 2, w->shape), 1};
