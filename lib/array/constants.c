@@ -21,8 +21,9 @@ pons_array pons_ones_like_with(struct pons_like_args args) {
 
 /* Between the ends as MLX does, in float32 but for float64: (1 - t) start + t stop. */
 pons_array pons_linspace_with(struct pons_linspace_args args) {
-  const int64_t count = args.count, steps = args.exclude_stop ? count : count - 1;
+  const int64_t count = args.count;
   if (count < 0) return pons_fail("linspace", "%lld values", (long long)count);
+  const int64_t steps = args.exclude_stop ? count : count - 1;
   const pons_dtype lane = args.dtype == PONS_FLOAT64 ? PONS_FLOAT64 : PONS_FLOAT32;
   pons_array first = pons_scalar(args.start, lane), last = pons_scalar(args.stop, lane);
   if (count == 1) return pons_astype(pons_reshape(first, PONS_SHAPE(1)), args.dtype);

@@ -10,6 +10,7 @@ static void creation(void **unused) {
   check(pons_eye(2, 3, 1, PONS_FLOAT32), "[[0, 1, 0], [0, 0, 1]] float32");
   check(pons_triu(counted(PONS_SHAPE(2, 3)), 1), "[[0, 1, 2], [0, 0, 5]] float32");
   check(pons_linspace(0, 1, 3, PONS_FLOAT32), "[0, 0.5, 1] float32");
+  check_error(pons_linspace(0, 1, INT64_MIN, PONS_FLOAT32), "linspace: -9223372036854775808 values");
   check_graph(pons_zeros(PONS_SHAPE(2, 3), PONS_FLOAT32), "Broadcast Full");
   check_graph(pons_zeros(PONS_SCALAR, PONS_FLOAT32), "Full");
   check_error(pons_full(PONS_SHAPE(2, 3), FLOATS(1, 2)),

@@ -1,7 +1,7 @@
 # calls_from_headers.awk: one row per public function that makes arrays, for ops_fuzz.c, from the headers' own prototypes:
 # CALL(pons_add, out[0] = pons_add(a[0], a[1])). What each type of parameter is drawn from stands in argument().
-# Usage: awk -v types_only='REGEX' -f calls_from_headers.awk HEADER...
-# Headers that match REGEX lend their types alone.
+# Usage: awk -v types_only='REGEX' -v by_hand='REGEX' -f calls_from_headers.awk HEADER...
+# Headers that match types_only lend their types alone; functions that match by_hand stand in ops_fuzz.c itself.
 
 FNR == 1 { text = text "\n; @" FILENAME " ;\n" }
 { text = text $0 "\n" }
@@ -85,6 +85,7 @@ function prototype(s,   open, head, name, result, list, parts, n, i, call, one) 
   head = trim(substr(s, 1, open - 1)); list = substr(s, open + 1); sub(/\)[^)]*$/, "", list)
   name = head; sub(/^.*[ *]/, "", name)
   result = trim(substr(head, 1, length(head) - length(name))); sub(/^PONS_API /, "", result)
+  if (by_hand != "" && name ~ by_hand) { print "/* called by hand: " name " */"; return }
   n_arrays = n_ints = n_reals = n_flags = n_dtypes = n_axes = n_shapes = n_words = outs = after_list = 0
   missing = ""
   has_outs = list ~ /pons_array \*?out/ # how many results there are may follow from a number

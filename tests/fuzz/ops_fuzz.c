@@ -47,6 +47,12 @@ static void einsum_path(const record *r) {
   pons_free(report);
 }
 
+/* As many results as the axis is long: of what there is room for. */
+static void unstack(const pons_array *a, const record *r, pons_array *out) {
+  const int axis = (int)r->ints[0];
+  if (pons_dim(a[0], axis) <= OUT) pons_unstack(a[0], axis, out);
+}
+
 static void broadcast_shapes(const record *r) {
   int64_t out[PONS_MAX_NDIM];
   pons_broadcast_shapes(r->shapes, r->n_list % (SHAPES + 1), out);
@@ -108,6 +114,7 @@ static void compiled_kernel(const record *r, pons_array *out) {
 }
 
 #define CALLS_BY_HAND                                                              \
+  CALL(pons_unstack, unstack(a, r, out))                                           \
   CALL(pons_einsum_path, einsum_path(r))                                           \
   CALL(pons_broadcast_shapes, broadcast_shapes(r))                                 \
   CALL(pons_fast_metal_kernel, source_kernel(r, out, pons_fast_metal_kernel_with)) \
@@ -205,11 +212,13 @@ static void read_record(const uint8_t *at, pons_array *pool, record *r) {
   }
 }
 
-/* Any small array: whole numbers, or any bits. */
+/* Any small array: whole numbers, or any bits. One without elements may be long along its other axes: nothing may
+   count through those. */
 static pons_array array_of(const uint8_t *at) {
   int64_t dims[4], size = 1;
   const int ndim = at[1] % 5;
   for (int i = 0; i < ndim; i++) size *= dims[i] = at[2 + i] % 5;
+  for (int i = 0; i < ndim && size == 0 && at[6] >= 240; i++) dims[i] <<= 16;
   const pons_dtype dtype = (pons_dtype)(at[0] % PONS_DTYPE_COUNT);
   if (at[6] % 4 == 3 && dtype != PONS_BOOL) {
     uint64_t bits[4 * 4 * 4 * 4], state = at[7];

@@ -56,8 +56,10 @@ static void multiply_block(const matmul_job *j, const cursor *batch, int64_t ind
   int64_t row = block / j->across * j->height, column = block % j->across * j->width;
   int64_t size = (int64_t)lane_size(j->product.lane);
   gemm g = j->product;
-  g.a = (const char *)g.a + (batch->offset[0] + row * g.a_row) * size;
-  g.b = (const char *)g.b + (batch->offset[1] + column * g.b_col) * size;
+  if (g.k > 0) { /* without elements there may be no memory to count from */
+    g.a = (const char *)g.a + (batch->offset[0] + row * g.a_row) * size;
+    g.b = (const char *)g.b + (batch->offset[1] + column * g.b_col) * size;
+  }
   g.c = (char *)g.c + (index * g.m * g.n + row * g.c_row + column) * size;
   g.m = smaller(g.m - row, j->height);
   g.n = smaller(g.n - column, j->width);

@@ -97,6 +97,21 @@ static void one_matrix_for_the_batch(void **state) {
   unmake(&y);
 }
 
+/* (300, 0) x (0, 600), in several blocks: arrays without elements may have no memory, and nothing counts from it. */
+static void nothing_to_sum_over(void **state) {
+  (void)state;
+  made y;
+  int64_t a_shape[] = {300, 0}, b_shape[] = {0, 600}, y_shape[] = {300, 600}, strides[] = {1, 1};
+  operand in[] = {{NULL, PONS_FLOAT32, 2, a_shape, strides}, {NULL, PONS_FLOAT32, 2, b_shape, strides}};
+  error *(*const multiply[])(const launch *) = {cpu_matmul_blas, cpu_matmul_portable};
+  for (int i = 0; i < 2; i++) {
+    make_out(&y, PONS_FLOAT32, 2, y_shape);
+    run_well(multiply[i], &(launch){NULL, 2, 1, in, &y.op});
+    for (int64_t k = 0; k < 300 * 600; k++) assert_true(made_value(&y, k) == 0);
+    unmake(&y);
+  }
+}
+
 static void integers_by_our_own_loops(void **state) {
   (void)state;
   check_case(PONS_INT32, 0, NULL, 5, 6, 7, true, false);
@@ -144,6 +159,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(agrees_with_loops),        cmocka_unit_test(large_ones_in_blocks),
       cmocka_unit_test(one_matrix_for_the_batch), cmocka_unit_test(integers_by_our_own_loops),
+      cmocka_unit_test(nothing_to_sum_over),
       cmocka_unit_test(no_memory_is_an_error), cmocka_unit_test(report_is_json),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);
