@@ -13,7 +13,7 @@ static pons_array frequencies(const char *op, int64_t n, double d, pons_array co
 
 pons_array pons_fft_fftfreq(int64_t n, double d) {
   const int64_t count = n > 0 ? n : 0;
-  const pons_array halves[2] = {pons_arange(0, (double)((count + 1) / 2), 1, PONS_FLOAT32),
+  const pons_array halves[2] = {pons_arange(0, (double)(count - count / 2), 1, PONS_FLOAT32),
                                 pons_arange((double)-(count / 2), 0, 1, PONS_FLOAT32)};
   return frequencies("fftfreq", n, d, pons_concatenate(halves, 2, 0));
 }

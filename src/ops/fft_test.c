@@ -197,6 +197,7 @@ static void errors(void **state) {
   check_error(pons_fft_ifftn(x, .axes = PONS_AXES(1, -1)), "ifftn: axis -1 of (2, 4) float32 is given twice");
   check_error(pons_fft_fft(x, .norm = (pons_fft_norm)3), "fft: norm 3 is none");
   check_error(pons_fft_fftfreq(0, 1), "fftfreq: 0 samples");
+  check_error(pons_fft_fftfreq(INT64_MAX, 1), "arange: 0 to 4.61169e+18 by 1 are too many elements");
   check_error(pons_fft_rfftfreq(3, 0), "rfftfreq: the distance of samples is 0");
   check_error(pons_fft_fftshift(x, PONS_AXES(2)), "fftshift: axis 2 of 2");
   check_error(pons_fft_stft(x, .n_fft = -1), "stft: n_fft -1 is not positive");
