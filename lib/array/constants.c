@@ -32,14 +32,17 @@ pons_array pons_linspace_with(struct pons_linspace_args args) {
   return pons_astype(pons_add(pons_multiply(rest, first), pons_multiply(t, last)), args.dtype);
 }
 
-/* Row and column numbers (n, 1) and (1, m); the k-th diagonal is where they are equal. */
-static bool numbers(const char *op, int64_t n, int64_t m, int k, pons_array *rows, pons_array *columns) {
+/* Row and column numbers (n, 1) and (1, m); the k-th diagonal is where they are equal. One beyond the corners is as
+   good as any further out. */
+static bool numbers(const char *op, int64_t n, int64_t m, int64_t k, pons_array *rows, pons_array *columns) {
   if (n < 0 || m < 0) {
     *rows = pons_fail(op, "%lld rows and %lld columns", (long long)n, (long long)m);
     return false;
   }
+  if (k < -n) k = -n;
+  if (k > m) k = m;
   *rows = pons_expand_dims(pons_arange(0, (double)n, 1, PONS_INT32), PONS_AXES(1));
-  *columns = pons_expand_dims(pons_arange(-(double)k, (double)m - k, 1, PONS_INT32), PONS_AXES(0));
+  *columns = pons_expand_dims(pons_arange((double)-k, (double)(m - k), 1, PONS_INT32), PONS_AXES(0));
   return true;
 }
 
@@ -50,7 +53,7 @@ pons_array pons_eye(int64_t n, int64_t m, int k, pons_dtype dtype) {
 
 pons_array pons_identity(int64_t n, pons_dtype dtype) { return pons_eye(n, n, 0, dtype); }
 
-static pons_array triangle(const char *op, int64_t n, int64_t m, int k) {
+static pons_array triangle(const char *op, int64_t n, int64_t m, int64_t k) {
   pons_array rows, columns;
   return numbers(op, n, m, k, &rows, &columns) ? pons_greater_equal(rows, columns) : rows;
 }
@@ -60,7 +63,7 @@ pons_array pons_tri(int64_t n, int64_t m, int k, pons_dtype dtype) {
 }
 
 /* Where the lower triangle's truth is `lower`, x stays. */
-static pons_array part(const char *op, pons_array x, int k, bool lower) {
+static pons_array part(const char *op, pons_array x, int64_t k, bool lower) {
   if (x && !pons_error_of(x) && pons_ndim(x) < 2)
     return pons_fail(op, "needs at least 2 axes, not %d", pons_ndim(x));
   pons_array within =
@@ -70,4 +73,4 @@ static pons_array part(const char *op, pons_array x, int k, bool lower) {
 }
 
 pons_array pons_tril(pons_array x, int k) { return part("tril", x, k, true); }
-pons_array pons_triu(pons_array x, int k) { return part("triu", x, k - 1, false); }
+pons_array pons_triu(pons_array x, int k) { return part("triu", x, (int64_t)k - 1, false); }

@@ -1,5 +1,6 @@
 /* shape_ops_test.c: creation, reshaping, moving, broadcasting, joining: shapes, graphs, messages. */
 #include "ops/ops_for_tests.h"
+#include <limits.h>
 
 static void creation(void **unused) {
   (void)unused;
@@ -10,6 +11,10 @@ static void creation(void **unused) {
   check(pons_eye(2, 3, 1, PONS_FLOAT32), "[[0, 1, 0], [0, 0, 1]] float32");
   check(pons_triu(counted(PONS_SHAPE(2, 3)), 1), "[[0, 1, 2], [0, 0, 5]] float32");
   check(pons_linspace(0, 1, 3, PONS_FLOAT32), "[0, 0.5, 1] float32");
+  check(pons_triu(counted(PONS_SHAPE(2, 3)), INT_MIN), "[[0, 1, 2], [3, 4, 5]] float32");
+  check(pons_tril(counted(PONS_SHAPE(2, 3)), INT_MIN), "[[0, 0, 0], [0, 0, 0]] float32");
+  check(pons_triu(counted(PONS_SHAPE(2, 3)), INT_MAX), "[[0, 0, 0], [0, 0, 0]] float32");
+  check(pons_tril(counted(PONS_SHAPE(2, 3)), INT_MAX), "[[0, 1, 2], [3, 4, 5]] float32");
   check_error(pons_linspace(0, 1, INT64_MIN, PONS_FLOAT32), "linspace: -9223372036854775808 values");
   check_graph(pons_zeros(PONS_SHAPE(2, 3), PONS_FLOAT32), "Broadcast Full");
   check_graph(pons_zeros(PONS_SCALAR, PONS_FLOAT32), "Full");
@@ -50,6 +55,7 @@ static void moving(void **unused) {
   check(pons_broadcast_to(FLOATS(1, 2), PONS_SHAPE(2, 2)), "[[1, 2], [1, 2]] float32");
   check(pons_as_strided(x, PONS_SHAPE(2, 2), PONS_SHAPE(1, -2), 3), "[[3, 1], [4, 2]] float32");
   check(pons_view(FLOATS(1), PONS_UINT16), "[0, 16256] uint16");
+  check(pons_view(pons_astype(INTS(1, -2), PONS_FLOAT32), PONS_UINT16), "[0, 16256, 0, 49152] uint16"); /* of a cast */
   check(pons_view(pons_view(FLOATS(1, 2), PONS_UINT8), PONS_FLOAT32), "[1, 2] float32");
   check_error(pons_transpose(x, .axes = PONS_AXES(0, 0)), "transpose: axis 0 is given twice");
   check_error(pons_transpose(x, .axes = PONS_AXES(0)), "transpose: 1 axes given for (2, 3) float32");

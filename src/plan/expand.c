@@ -184,8 +184,8 @@ static int32_t make_view_of(draft *d, const node *n, int32_t value, pons_dtype d
   return draft_value_new(d, &v);
 }
 
-/* The broadcast of a cast is cast after broadcasting: then the cast disappears in the kernel that reads it.
-   */
+/* The broadcast of a cast is cast after broadcasting: then the cast disappears in the kernel that reads it. Not so
+   where the view is of bits in another dtype: those are the cast's. */
 static int32_t make_cast_of_view(draft *d, const node *n, int32_t value) {
   const draft_value v = d->values[value];
   const draft_op cast = d->ops[v.op];
@@ -206,7 +206,7 @@ static bool is_cast(const draft *d, int32_t value) {
 
 static int32_t make_view(draft *d, const node *n) {
   int32_t value = draft_value_of(d, n->in[0]);
-  if (is_cast(d, value) && n->size > d->values[value].size) {
+  if (is_cast(d, value) && n->size > d->values[value].size && n->dtype == d->values[value].dtype) {
     const int32_t made = make_cast_of_view(d, n, value);
     if (made >= 0 || d->why) return made;
   }
