@@ -85,6 +85,7 @@ static void rearranged(void **state) {
   (void)state;
   const pons_array x = counted(2, 3);
   check(pons_roll(x, PONS_SHAPE(1, 2)), "[[3, 4, 5], [0, 1, 2]] int32");
+  check(pons_roll(x, PONS_SHAPE(INT64_MAX, INT64_MAX)), "[[4, 5, 0], [1, 2, 3]] int32"); /* 6 k + 1, twice */
   check(pons_roll(x, PONS_SHAPE(1), .axes = PONS_AXES(0, 1)), "[[5, 3, 4], [2, 0, 1]] int32");
   check(pons_roll(x, PONS_SHAPE(1), .axes = PONS_NO_AXES), "[[0, 1, 2], [3, 4, 5]] int32");
   check(pons_roll(pons_int(4), PONS_SHAPE(1)), "4 int32");

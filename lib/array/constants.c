@@ -42,7 +42,7 @@ static bool numbers(const char *op, int64_t n, int64_t m, int64_t k, pons_array 
   if (k < -n) k = -n;
   if (k > m) k = m;
   *rows = pons_expand_dims(pons_arange(0, (double)n, 1, PONS_INT32), PONS_AXES(1));
-  *columns = pons_expand_dims(pons_arange((double)-k, (double)(m - k), 1, PONS_INT32), PONS_AXES(0));
+  *columns = pons_expand_dims(pons_arange((double)-k, (double)m - (double)k, 1, PONS_INT32), PONS_AXES(0));
   return true;
 }
 

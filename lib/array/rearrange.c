@@ -29,8 +29,9 @@ pons_array pons_roll_with(struct pons_roll_args args) {
   pons_array x = args.x, bad = fault_of("roll", x);
   if (bad) return bad;
   if (!args.axes.at) {
-    int64_t sum = 0;
-    for (int i = 0; i < args.shifts.count; i++) sum += args.shifts.at[i];
+    const int64_t size = pons_size(x);
+    int64_t sum = 0; /* less than once around */
+    for (int i = 0; i < args.shifts.count && size > 0; i++) sum = (sum + args.shifts.at[i] % size) % size;
     return pons_reshape(rolled(pons_flatten(x, 0, -1), sum, 0), pons_shape_of(x));
   }
   if (args.shifts.count != 1 && args.shifts.count < args.axes.count)

@@ -15,6 +15,7 @@ static void creation(void **unused) {
   check(pons_tril(counted(PONS_SHAPE(2, 3)), INT_MIN), "[[0, 0, 0], [0, 0, 0]] float32");
   check(pons_triu(counted(PONS_SHAPE(2, 3)), INT_MAX), "[[0, 0, 0], [0, 0, 0]] float32");
   check(pons_tril(counted(PONS_SHAPE(2, 3)), INT_MAX), "[[0, 1, 2], [3, 4, 5]] float32");
+  check_error(pons_tri(0, INT64_MAX, -7, PONS_FLOAT32), "arange: 0 to 9.22337e+18 by 1 are too many elements");
   check_error(pons_linspace(0, 1, INT64_MIN, PONS_FLOAT32), "linspace: -9223372036854775808 values");
   check_graph(pons_zeros(PONS_SHAPE(2, 3), PONS_FLOAT32), "Broadcast Full");
   check_graph(pons_zeros(PONS_SCALAR, PONS_FLOAT32), "Full");
