@@ -133,6 +133,6 @@ bool conformance_has_derivatives_in(const conformance_case *c, pons_dtype d) {
 }
 
 bool conformance_has_derivatives(const conformance_case *c) {
-  return conformance_has_derivatives_in(c, PONS_FLOAT64) || conformance_has_derivatives_in(c, PONS_FLOAT32) ||
-         conformance_has_derivatives_in(c, PONS_COMPLEX64);
+  return conformance_unrounded(c) || conformance_has_derivatives_in(c, PONS_FLOAT64) ||
+         conformance_has_derivatives_in(c, PONS_FLOAT32) || conformance_has_derivatives_in(c, PONS_COMPLEX64);
 }

@@ -58,7 +58,11 @@ void conformance_inputs(const conformance_case *c, pons_dtype d, uint64_t seed, 
    is of the dtype, and no result is of whole numbers. float64 and complex64, and float32 where there is no
    float64. */
 bool conformance_has_derivatives_in(const conformance_case *c, pons_dtype d);
-/* ... with any of them? */
+/* Where rounding lies on the way and counts as identity, as no difference can show: a function of the same
+   derivatives at the case's operands, made of ops that have them, to hold it against in float64. NULL: not so. */
+typedef void (*conformance_function)(const pons_array *in, pons_array *out);
+conformance_function conformance_unrounded(const conformance_case *c);
+/* Does a test hold its derivatives against anything? */
 bool conformance_has_derivatives(const conformance_case *c);
 
 /* ---- for the families' files ---- */

@@ -95,6 +95,57 @@ static void derivatives_of_gradients_agree_with_differences(void **state) {
   for (int i = 0; i < conformance_count(); i++) judge_case(conformance_at(i), judge_second);
 }
 
+/* ---- where rounding counts as identity ---- */
+
+static void build_plain(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)n_in, (void)n_out;
+  ((const conformance_case *)payload)->build(in, out);
+}
+static void build_unrounded(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)n_in, (void)n_out;
+  conformance_unrounded(payload)(in, out);
+}
+
+/* Gradient and tangent of both. */
+static void judge_alike(const subject *a, const subject *b) {
+  pons_array v[MOST_INPUTS], u[MOST_RESULTS], y[2][MOST_RESULTS], t[2][MOST_RESULTS], g[2][MOST_INPUTS];
+  const subject *both[2] = {a, b};
+  directions(a, &seed, v);
+  must(a, "value", pons_call(a->f, a->in, a->n_in, y[0], a->n_out), y[0]);
+  for (int k = 0; k < a->n_out; k++) u[k] = draw_array(&seed, pons_shape_of(y[0][k]), -1, 1);
+  for (int i = 0; i < 2; i++) {
+    must(a, "gradient", pons_vjp(both[i]->f, a->in, a->n_in, u, a->n_out, y[i], g[i]), g[i]);
+    must(a, "tangent", pons_jvp(both[i]->f, a->in, v, a->n_in, a->n_out, y[i], t[i]), t[i]);
+  }
+  for (int i = 0; i < a->n_in; i++)
+    if (!a->fixed[i]) agree_arrays(a, "gradient", g[0][i], g[1][i], 1e-5, 0);
+  for (int k = 0; k < a->n_out; k++) agree_arrays(a, "tangent", t[0][k], t[1][k], 1e-5, 0);
+}
+
+static void rounding_counts_as_identity(void **state) {
+  (void)state;
+  for (int i = 0; i < conformance_count(); i++) {
+    const conformance_case *c = conformance_at(i);
+    if (!conformance_unrounded(c)) continue;
+    const pons_scope scope = pons_scope_open();
+    subject s[2] = {{.name = c->name, .n_in = c->n_in, .n_out = c->n_out}}, gradient[2];
+    conformance_inputs(c, PONS_FLOAT64, (uint64_t)draw(&seed, 0, 1e9), s[0].in);
+    for (int k = 0; k < c->n_in; k++) s[0].fixed[k] = c->in[k].dtype != CASE_TYPE;
+    s[1] = s[0];
+    s[0].f = pons_function_new(build_plain, c->n_out, (void *)c, NULL);
+    s[1].f = pons_function_new(build_unrounded, c->n_out, (void *)c, NULL);
+    judge_alike(&s[0], &s[1]);
+    weighed w[2];
+    for (int k = 0; k < 2; k++) {
+      uint64_t same = 1;
+      gradient_of(&s[k], &same, &w[k], &gradient[k]);
+    }
+    judge_alike(&gradient[0], &gradient[1]);
+    for (int k = 0; k < 2; k++) pons_function_release(s[k].f), pons_function_release(gradient[k].f);
+    pons_scope_close(scope);
+  }
+}
+
 int main(void) {
   const char *given = getenv("PONS_SEED");
   seed = given ? strtoull(given, NULL, 10) : 20260131;
@@ -102,6 +153,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(derivatives_agree_with_differences),
       cmocka_unit_test(derivatives_of_gradients_agree_with_differences),
+      cmocka_unit_test(rounding_counts_as_identity),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

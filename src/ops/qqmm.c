@@ -16,6 +16,11 @@ static pons_array rounded(quantization q, pons_array x, pons_array global) {
   return row ? pons_squeeze(y, PONS_AXES(0)) : y;
 }
 
+/* For gradients: what rounding made of x, whose derivative by x is 1. */
+static pons_array straight(pons_array rounded, pons_array x) {
+  return pons_add(pons_stop_gradient(rounded), pons_subtract(x, pons_stop_gradient(x)));
+}
+
 static bool is_codes(const node *w) { return w->dtype == PONS_UINT32; }
 
 static pons_array weight_values(quantization q, pons_array w, pons_array scales, pons_array global, pons_dtype dtype) {
@@ -64,6 +69,15 @@ static error *sides_check(const char *op, quantization q, int n_in, const pons_a
   return NULL;
 }
 
+/* The sides' values with the derivatives that rounding leaves them. */
+static pons_array left_for_gradients(quantization q, sides s) {
+  return straight(rounded(q, s.x, s.global_x), s.x);
+}
+static pons_array right_for_gradients(quantization q, sides s) {
+  pons_array w = weight_values(q, s.w, s.scales, s.global_w, dtype_of(s.x));
+  return is_codes(s.w) ? w : straight(w, s.w);
+}
+
 static pons_array product(pons_array x, pons_array w, pons_dtype dtype) {
   return as_dtype(pons_matmul(x, transposed(w)), dtype);
 }
@@ -99,9 +113,20 @@ static void qqmm_vjp(const vjp_call *c) {
   const quantization q = QUANTIZATION_OF((const qqmm_params *)c->params);
   const sides s = sides_of(c->n_in, c->in, 2);
   const pons_array ct = c->cotangents[0];
-  if (c->wanted[0]) c->grads[0] = pons_matmul(ct, weight_values(q, s.w, s.scales, s.global_w, dtype_of(s.x)));
+  if (c->wanted[0]) c->grads[0] = pons_matmul(ct, right_for_gradients(q, s));
   if (c->wanted[1] && !s.scales && !node_failed(ct))
-    c->grads[1] = pons_matmul(transposed(as_matrix(ct)), as_matrix(rounded(q, s.x, s.global_x)));
+    c->grads[1] = pons_matmul(transposed(as_matrix(ct)), as_matrix(left_for_gradients(q, s)));
+}
+
+/* What moving either side alone does to the product. */
+static void qqmm_jvp(const jvp_call *c) {
+  const quantization q = QUANTIZATION_OF((const qqmm_params *)c->params);
+  const sides s = sides_of(c->n_in, c->in, 2);
+  const pons_dtype dtype = dtype_of(s.x);
+  pons_array x = c->tangents[0], w = s.scales ? NULL : c->tangents[1];
+  if (x) x = product(x, right_for_gradients(q, s), dtype);
+  if (w) w = product(left_for_gradients(q, s), w, dtype);
+  c->out_tangents[0] = x && w ? pons_add(x, w) : x ? x : w;
 }
 
 const prim prim_qqmm = {.name = "QQMatmul",
@@ -110,6 +135,7 @@ const prim prim_qqmm = {.name = "QQMatmul",
                                    FIELD_OF(qqmm_params, mode, QUANTIZED_MODES)},
                         .infer = qqmm_infer,
                         .vjp = qqmm_vjp,
+                        .jvp = qqmm_jvp,
                         .decompose = qqmm_decompose};
 
 /* ---- GatherQQMM ---- */
@@ -149,22 +175,33 @@ static void gather_qqmm_vjp(const vjp_call *c) {
   const sides s = sides_of(c->n_in, c->in, 4);
   const pons_array ct = c->cotangents[0], lhs = c->in[2], rhs = c->in[3];
   if (c->wanted[0]) {
-    pons_array w = take_matrices(weight_values(q, s.w, s.scales, s.global_w, dtype_of(s.x)), rhs);
+    pons_array w = take_matrices(right_for_gradients(q, s), rhs);
     c->grads[0] = add_matrices(s.x, lhs, as_dtype(pons_matmul(ct, w), dtype_of(s.x)));
   }
   if (!c->wanted[1] || s.scales) return;
-  pons_array x = take_matrices(rounded(q, s.x, s.global_x), lhs);
+  pons_array x = take_matrices(left_for_gradients(q, s), lhs);
   c->grads[1] = add_matrices(s.w, rhs, as_dtype(pons_matmul(transposed(ct), x), dtype_of(s.w)));
+}
+
+static void gather_qqmm_jvp(const jvp_call *c) {
+  const quantization q = QUANTIZATION_OF((const gather_qqmm_params *)c->params);
+  const sides s = sides_of(c->n_in, c->in, 4);
+  const pons_dtype dtype = dtype_of(s.x);
+  pons_array x = c->tangents[0], w = s.scales ? NULL : c->tangents[1];
+  if (x) x = as_dtype(pons_gather_mm(x, transposed(right_for_gradients(q, s)), c->in[2], c->in[3]), dtype);
+  if (w) w = as_dtype(pons_gather_mm(left_for_gradients(q, s), transposed(w), c->in[2], c->in[3]), dtype);
+  c->out_tangents[0] = x && w ? pons_add(x, w) : x ? x : w;
 }
 
 const prim prim_gather_qqmm = {
     .name = "GatherQQMM",
     .params_size = sizeof(gather_qqmm_params),
     .fields = {FIELD(INT, gather_qqmm_params, group_size), FIELD(INT, gather_qqmm_params, bits),
-               FIELD_OF(gather_qqmm_params, mode, QUANTIZED_MODES), FIELD(BOOL, gather_qqmm_params, left_sorted),
-               FIELD(BOOL, gather_qqmm_params, right_sorted)},
+               FIELD_OF(gather_qqmm_params, mode, QUANTIZED_MODES),
+               FIELD(BOOL, gather_qqmm_params, left_sorted), FIELD(BOOL, gather_qqmm_params, right_sorted)},
     .infer = gather_qqmm_infer,
     .vjp = gather_qqmm_vjp,
+    .jvp = gather_qqmm_jvp,
     .decompose = gather_qqmm_decompose};
 
 /* ---- constructors ---- */
