@@ -120,6 +120,15 @@ static void along_diagonals(void **state) {
   check_error(pons_trace(INTS(1)), "diagonal: needs at least two axes, not 1");
 }
 
+static void what_is_no_number(void **state) {
+  (void)state;
+  const double two = 2;
+  pons_array z = pons_stack((pons_array[]){pons_complex(NAN, 1), pons_complex(INFINITY, 2)}, 2, 0);
+  check(pons_nan_to_num(z, .posinf = &two, .neginf = &two), "[0+0j, inf+2j] complex64"); /* as MLX: infinities stay */
+  check_error(pons_nan_to_num(z, .posinf = &two),
+              "nan_to_num: complex64 has no least and greatest number: posinf and neginf must be given");
+}
+
 static void products(void **state) {
   (void)state;
   const pons_array f = pons_astype(counted(2, 3), PONS_FLOAT32);
@@ -244,6 +253,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(kinds_of_dtypes),   cmocka_unit_test(shapes_that_meet),
       cmocka_unit_test(rearranged),        cmocka_unit_test(along_diagonals),
+      cmocka_unit_test(what_is_no_number),
       cmocka_unit_test(products),          cmocka_unit_test(einstein_sums),
       cmocka_unit_test(order_and_padding), cmocka_unit_test(gradients_of_products_with_zeros),
   };

@@ -42,7 +42,10 @@ pons_array pons_nan_to_num_with(struct pons_nan_to_num_args args) {
   pons_array x = args.x, bad = fault_of("nan_to_num", x);
   if (bad) return bad;
   const pons_dtype dtype = pons_dtype_of(x);
-  if (dtype == PONS_COMPLEX64) return pons_fail("nan_to_num", "not defined for complex64");
+  if (dtype == PONS_COMPLEX64 && args.posinf && args.neginf) /* as MLX: infinities stay */
+    return pons_where(pons_isnan(x), like(args.nan, x), x);
+  if (dtype == PONS_COMPLEX64)
+    return pons_fail("nan_to_num", "complex64 has no least and greatest number: posinf and neginf must be given");
   if (!is_real_float(dtype)) return itself(x);
   const double up = args.posinf ? *args.posinf : pons_finfo(dtype).max;
   const double down = args.neginf ? *args.neginf : -pons_finfo(dtype).max;

@@ -37,10 +37,11 @@ static inline k_complex k_exp_c64(k_complex x) { return cexpf(x); }
 static inline k_complex k_log_c64(k_complex x) { return clogf(x); }
 static inline k_complex k_log2_c64(k_complex x) { return k_scale_c64(clogf(x), 1.44269504f); }
 static inline k_complex k_log10_c64(k_complex x) { return k_scale_c64(clogf(x), 0.434294482f); }
-/* |1 + x|^2 - 1 = 2 re + re^2 + im^2 keeps what is small. */
+/* |1 + x|^2 - 1 = 2 re + re^2 + im^2 keeps what is small; beside -1 it is 1 + x that is small. */
 static inline k_complex k_log1p_c64(k_complex x) {
   double re = (double)crealf(x), im = (double)cimagf(x), grown = re * (2 + re) + im * im;
-  return k_complex_of((float)(0.5 * log1p(grown)), atan2f(cimagf(x), (float)(1 + re)));
+  double size = grown < -0.5 ? log(hypot(1 + re, im)) : 0.5 * log1p(grown);
+  return k_complex_of((float)size, atan2f(cimagf(x), (float)(1 + re)));
 }
 static inline k_complex k_sin_c64(k_complex x) { return csinf(x); }
 static inline k_complex k_cos_c64(k_complex x) { return ccosf(x); }

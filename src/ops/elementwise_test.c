@@ -149,6 +149,7 @@ static void values_at_the_edges(void **unused) {
   check(pons_equal(FLOATS(NAN, 1), FLOATS(NAN, 1)), "[False, True] bool");
   check(pons_equal_nan(FLOATS(NAN, 1), FLOATS(NAN, 2)), "[True, False] bool");
   check(pons_sign(pons_complex(3, 4)), "0.6+0.8j complex64");
+  check(pons_log1p(pons_complex(-1, 1e-38f)), "-87.4982+1.5708j complex64"); /* log(1e-38) + pi/2 i */
   check(pons_abs(pons_complex(3, 4)), "5 float32");
   check(pons_imag(INTS(3)), "[0] int32");
   check(pons_logaddexp(FLOATS(-INFINITY, INFINITY), FLOATS(-INFINITY, 1)), "[-inf, inf] float32");

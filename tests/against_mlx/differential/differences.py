@@ -127,6 +127,11 @@ def reduces_nothing(case):
     return all(x.shape[k] == 1 for k in axes)
 
 
+def crops_all(case):
+    x, (low, high) = case.arguments[0], case.arguments[3]
+    return any(n + min(a, 0) + min(b, 0) <= 0 for n, a, b in zip(x.shape[1:-1], low, high))
+
+
 def cropped_gradient(case):
     """A convolution whose gradient by x is one with negative padding, or where strides leave the end of x unread: MLX takes
     padding from x before it spreads it."""
@@ -237,6 +242,7 @@ LIST = [
                "MLX multiplies what the segments tell, and reads foreign memory if there is less"),
     Difference("spectral", "conv_general", "only MLX refuses", lambda case: "after padding" in case.want.text and min(map(min, case.arguments[3])) < 0,
                "MLX refuses where padding takes all of x away, however much is padded at the other end", rare=True),
+    Difference("spectral", "conv_general", "shape", crops_all, "MLX spreads no element over -1 places", rare=True),
     Difference("spectral", "conv*", "only MLX refuses", float64, "MLX has no grouped or dilated convolutions of float64"),
     Difference("spectral", "conv*", "value", float64, "MLX computes them in float32"),
     Difference("spectral", "conv*", "vjp: shape", cropped_gradient,
