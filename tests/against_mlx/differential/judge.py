@@ -401,6 +401,15 @@ def run(family, options):
     return int(this.failures > 0 or len(this.stale()) > 0)
 
 
+def skip_if_impossible():
+    if os.environ.get("PONS_SANITIZE"):
+        print("skipped: a sanitizer's library can't be loaded into Python")
+        sys.exit(SKIPPED)
+    if not mx:
+        print("skipped: no MLX in this Python")
+        sys.exit(SKIPPED)
+
+
 def main(name, family):
     """Runs the rows of the file that is the program; in a process of its own, so that a crash is told with its case."""
     if name != "__main__":
@@ -411,12 +420,7 @@ def main(name, family):
     parser.add_argument("--op", action="append", help="this op alone; may be repeated")
     parser.add_argument("--case", type=int, help="the case of this number alone")
     options = parser.parse_args()
-    if os.environ.get("PONS_SANITIZE"):
-        print("skipped: a sanitizer's library can't be loaded into Python")
-        sys.exit(SKIPPED)
-    if not mx:
-        print("skipped: no MLX in this Python")
-        sys.exit(SKIPPED)
+    skip_if_impossible()
     if "PONS_DIFFERENTIAL_MARKER" in os.environ:
         sys.exit(run(family, options))
     with tempfile.NamedTemporaryFile() as marker:

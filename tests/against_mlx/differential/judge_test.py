@@ -7,7 +7,7 @@ import sys
 
 import judge
 from draw import Drawn
-from judge import SKIPPED, mx, pons
+from judge import mx, pons
 
 REAL = ["float32"]
 
@@ -52,9 +52,7 @@ def told(name, call, options):
 
 
 def main():
-    if not mx:
-        print("skipped: no MLX in this Python")
-        return SKIPPED
+    judge.skip_if_impossible()
     for name, (kind, call, options) in WRONG.items():
         status, text = told(name, call, options)
         assert status == 1 and f"{name}: {kind}: " in text, (name, status, text)
