@@ -241,6 +241,7 @@ fuzz() {
   deps run
   build fuzz fuzzers
   mkdir -p build/fuzz/found
+  export ASAN_OPTIONS=allocator_may_return_null=1 # no memory is an error like any other
   failed=
   for fuzzer in build/fuzz/fuzz/*_fuzz; do
     name=$(basename "$fuzzer")

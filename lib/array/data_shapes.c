@@ -4,6 +4,7 @@
    What decides is computed and read when the function is called; the result is then taken by index arrays, so
    gradients pass as through any take. */
 #include "dtypes.h"
+#include <pons/device.h>
 #include <pons/eval.h>
 #include <pons/index.h>
 #include <stdlib.h>
@@ -33,7 +34,8 @@ static pons_array integers(int64_t *list, int64_t count) {
 }
 
 static int64_t *room(const char *op, int64_t count, pons_array *why) {
-  int64_t *list = malloc((size_t)(count + 1) * sizeof *list);
+  const size_t bytes = (size_t)(count + 1) * sizeof(int64_t);
+  int64_t *list = bytes <= pons_get_memory_limit() ? malloc(bytes) : NULL; /* the system may promise more than it has */
   if (!list) *why = pons_fail(op, "no memory for %lld indices", (long long)count);
   return list;
 }

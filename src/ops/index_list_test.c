@@ -75,6 +75,9 @@ static void functions_of_values(void **unused) {
   check(room[3], "[1, 1, 2] int64");
   pons_clear_error();
   check_error(pons_repeat_each(INTS(1, 2), INTS(1, -1), 0), "repeat_each: count 1 is -1");
+  const size_t limit = pons_set_memory_limit(1 << 20);
+  check_error(pons_repeat_each(INTS(1, 2), INTS(1, 2000000000), 0), "repeat_each: no memory for 2000000001 indices");
+  pons_set_memory_limit(limit);
   check_error(pons_repeat_each(INTS(1, 2), INTS(1, 1, 1), 0), "repeat_each: 3 counts for 2 slices");
 }
 
