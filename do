@@ -9,7 +9,7 @@ if [ -z "${CMAKE_GENERATOR:-}" ] && command -v ninja >/dev/null 2>&1; then
   export CMAKE_GENERATOR=Ninja
 fi
 # What the tests compare with; nothing of it is part of Pons.
-python_packages='numpy mlx==0.32.4 mlx-cpu==0.32.4 gguf'
+python_packages='numpy pytest mlx==0.32.4 mlx-cpu==0.32.4 gguf'
 
 usage() {
   cat <<'END'
@@ -32,6 +32,13 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 # ---- deps
 
+# Whether the Python of the tests, or the one they will be given, has its headers: the front end needs them.
+has_headers() {
+  python=python3
+  [ ! -x build/venv/bin/python ] || python=build/venv/bin/python
+  "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' 2>/dev/null
+}
+
 # Words for what is missing: the names of tools and pkg-config modules.
 missing_parts() {
   have cc || say compiler
@@ -47,6 +54,7 @@ missing_parts() {
   fi
   if [ "$1" = test ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || [ -x build/venv/bin/python ] || say python
+    has_headers || say python-headers
     ls /etc/OpenCL/vendors/*.icd >/dev/null 2>&1 || [ "$(uname)" = Darwin ] || say opencl
     have shellcheck || say shellcheck
     have cppcheck || say cppcheck
@@ -64,6 +72,7 @@ package_names() {
   apt:openblas) say libopenblas-dev ;;
   apt:opencl) say pocl-opencl-icd ocl-icd-libopencl1 ;;
   apt:python) say python3 python3-venv ;;
+  apt:python-headers) say python3-dev ;;
   dnf:compiler) say gcc glibc-devel ;;
   dnf:cmake) say cmake ninja-build ;;
   dnf:pkg-config) say pkgconf-pkg-config ;;
@@ -73,9 +82,10 @@ package_names() {
   dnf:openblas) say openblas-devel ;;
   dnf:opencl) say pocl ocl-icd ;;
   dnf:python) say python3 python3-pip ;;
+  dnf:python-headers) say python3-devel ;;
   dnf:shellcheck) say ShellCheck ;;
   brew:compiler) ;; # comes with Xcode's command line tools, which brew itself needs
-  brew:zlib | brew:python) ;;
+  brew:zlib | brew:python | brew:python-headers) ;;
   brew:cmake) say cmake ninja ;;
   *) say "$2" ;;
   esac
@@ -116,19 +126,20 @@ install_packages() {
   esac
 }
 
-# The Python that tests compare with. Without MLX's wheel (or a network) they are skipped and say so.
+# The Python that tests run with and compare with. Without MLX's wheel (or a network) they are skipped and say so.
+# build/venv/ready says what was asked for when it was made.
 make_venv() {
-  [ -e build/venv/ready ] && return
+  [ "$(cat build/venv/ready 2>/dev/null)" != "$python_packages" ] || return 0
   say "making build/venv with $python_packages (for tests only)"
   python3 -m venv build/venv || return 0
   # shellcheck disable=SC2086 # a list of words
   if build/venv/bin/python -m pip install -q $python_packages; then
-    touch build/venv/ready
-  elif build/venv/bin/python -m pip install -q numpy; then
+    say "$python_packages" >build/venv/ready
+  elif build/venv/bin/python -m pip install -q numpy pytest; then
     say "no MLX for this machine: tests against MLX are skipped"
-    touch build/venv/ready
+    say "$python_packages" >build/venv/ready
   else
-    say "no NumPy: tests against NumPy and MLX are skipped"
+    say "no NumPy: tests of the Python front end and against NumPy and MLX are skipped"
   fi
 }
 
@@ -220,7 +231,7 @@ test_all() {
 
 lint() {
   if have shellcheck; then
-    shellcheck --severity=warning ./do .ci/run tests/*.sh tests/*/*.sh
+    shellcheck --severity=warning ./do .ci/run tests/*.sh tests/*/*.sh python/tests/*.sh
   else
     say "no shellcheck: scripts not checked"
   fi
@@ -229,7 +240,7 @@ lint() {
     strict=0
     [ "$(cppcheck --version)" != "Cppcheck 2.10" ] || strict=1
     cppcheck --quiet --error-exitcode=$strict --std=c11 --enable=warning,portability --inline-suppr -j "$jobs" \
-      --suppressions-list=tests/cppcheck.txt -D__GNUC__=12 -Iinclude -Isrc src lib tools examples bench
+      --suppressions-list=tests/cppcheck.txt -D__GNUC__=12 -Iinclude -Isrc src lib python tools examples bench
   else
     say "no cppcheck: sources not checked"
   fi

@@ -1,0 +1,4 @@
+"""Pons: arrays, their transforms, and programs that run everywhere.
+
+`pons.core` has the interface of `mlx.core`; `python -m pons.mlx PROGRAM.py` runs programs written for MLX on it.
+"""
