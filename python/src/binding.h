@@ -1,0 +1,181 @@
+/* binding.h: what the files of this folder share. The module is a thin layer over <pons/pons.h>: arguments are
+   converted by the signature that stands in a function's docstring (signature.c, call.c, convert.c), the library
+   is called once, its result is wrapped (array.c). CPython's limited API, so that one build serves every Python
+   from 3.11 on. */
+#ifndef BINDING_H
+#define BINDING_H
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <pons/pons.h>
+
+/* ---- arguments as the bodies of functions get them ----------------------------------------------------- */
+
+typedef enum slot_kind {
+  SLOT_NONE, /* None, or left out where that is the default */
+  SLOT_ARRAY,
+  SLOT_ARRAYS,
+  SLOT_BOOL,
+  SLOT_INT,
+  SLOT_FLOAT,
+  SLOT_INTS, /* a sequence of integers, or one where the signature allows both */
+  SLOT_TEXT,
+  SLOT_DTYPE,
+  SLOT_STREAM,
+  SLOT_OBJECT
+} slot_kind;
+/* Valid during the call. */
+typedef struct slot {
+  slot_kind kind;
+  union {
+    pons_array array; /* scope-owned */
+    struct {
+      int count;
+      pons_array *at;
+    } arrays;
+    bool flag;
+    int64_t i;
+    double number;
+    struct { /* the same integers twice */
+      pons_shape shape;
+      pons_axes axes;
+      bool one; /* an integer was passed, not a sequence */
+    } ints;
+    const char *text;
+    pons_dtype dtype;
+    pons_stream stream;
+    PyObject *object; /* borrowed; of *args a tuple */
+  };
+} slot;
+static inline pons_array array_or_null(slot s) { return s.kind == SLOT_ARRAY ? s.array : NULL; }
+/* None: no axes given, which is the library's default, as a rule all. */
+static inline pons_axes axes_of(slot s) { return s.kind == SLOT_INTS ? s.ints.axes : (pons_axes){0, NULL}; }
+static inline pons_shape shape_of(slot s) { return s.kind == SLOT_INTS ? s.ints.shape : PONS_SCALAR; }
+static inline int axis_or(slot s, int otherwise) { return s.kind == SLOT_INT ? (int)s.i : otherwise; }
+static inline int axis_or_flat(slot s) { return axis_or(s, PONS_FLAT); }
+static inline int64_t int_or(slot s, int64_t otherwise) { return s.kind == SLOT_INT ? s.i : otherwise; }
+static inline pons_dtype dtype_or(slot s, pons_dtype otherwise) { return s.kind == SLOT_DTYPE ? s.dtype : otherwise; }
+static inline pons_optional_dtype optional_dtype(slot s) {
+  return s.kind == SLOT_DTYPE ? PONS_AS(s.dtype) : (pons_optional_dtype){false, PONS_BOOL};
+}
+
+/* ---- functions of the module --------------------------------------------------------------------------- */
+
+typedef struct signature signature;
+/* `doc` begins with the signature, then an empty line, then says what the function does. That text is the docstring
+   and the stub, and arguments are converted by it. */
+typedef PyObject *function_body(const slot *s);
+typedef struct function {
+  const char *name, *doc;
+  function_body *body; /* gets a slot per parameter, in order; the stream is set already */
+  signature *parsed;   /* at the first call */
+} function;
+
+/* FUNCTION(sum, "(a: array, /, ...) -> array", "What it does.") { return wrap(pons_sum(s[0].array)); } */
+#define FUNCTION(id, text, what) NAMED_FUNCTION(id, #id, text, what)
+/* For names that several submodules have. */
+#define NAMED_FUNCTION(id, name, text, what)                                                         \
+  static PyObject *id##_body(const slot *s);                                                         \
+  static const char id##_doc[] = name text "\n\n" what;                                              \
+  function id##_function = {name, id##_doc, id##_body, NULL};                                        \
+  static PyObject *id##_call(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) { \
+    (void)self;                                                                                      \
+    return call(&id##_function, NULL, args, n, names);                                               \
+  }                                                                                                  \
+  static PyObject *id##_body(const slot *s)
+/* A row of a PyMethodDef table: a function under a name. */
+#define ROW(id) ALIAS(#id, id)
+#define ALIAS(name, id) {name, (PyCFunction)(void (*)(void))id##_call, METH_FASTCALL | METH_KEYWORDS, id##_doc}
+#define END_OF_ROWS {NULL, NULL, 0, NULL}
+
+/* Converts the arguments, calls the body in a scope of its own, on the stream that is among the arguments. `self`, if
+   not NULL, is the first argument: methods are functions of the same name. */
+PyObject *call(function *f, PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names);
+
+/* Adds the functions, constants or types of a file to the module; 0, or -1 and an exception. */
+int add_array_type(PyObject *module);
+int add_device_types(PyObject *module);
+int add_dtype_types(PyObject *module);
+int add_elementwise(PyObject *module);
+int add_creation(PyObject *module);
+int add_shapes(PyObject *module);
+int add_indexing(PyObject *module);
+int add_reductions(PyObject *module);
+int add_products(PyObject *module);
+int add_quantized(PyObject *module);
+int add_linalg(PyObject *submodule);
+int add_fft(PyObject *submodule);
+int add_random(PyObject *submodule);
+int add_fast(PyObject *submodule);
+int add_memory(PyObject *module);
+
+/* ---- signatures (signature.c) -------------------------------------------------------------------------- */
+
+enum accepts { /* what an annotation allows */
+  ACCEPTS_NONE = 1,
+  ACCEPTS_ARRAY = 2, /* arrays and what becomes one: scalars, buffers */
+  ACCEPTS_ARRAYS = 4,
+  ACCEPTS_BOOL = 8,
+  ACCEPTS_INT = 16,
+  ACCEPTS_FLOAT = 32,
+  ACCEPTS_INTS = 64,
+  ACCEPTS_TEXT = 128,
+  ACCEPTS_DTYPE = 256,
+  ACCEPTS_STREAM = 512,
+  ACCEPTS_OBJECT = 1024
+};
+typedef struct parameter {
+  PyObject *name; /* interned */
+  unsigned accepts;
+  bool keyword_only, positional_only;
+  PyObject *default_object; /* NULL: must be passed */
+  char *annotation;         /* as written, for messages */
+} parameter;
+enum { MAX_PARAMETERS = 24 };
+struct signature {
+  int count;
+  int variadic; /* the index of *name, which takes all positional arguments from there on; or -1 */
+  parameter at[MAX_PARAMETERS];
+};
+/* NULL and an exception if the text is no signature: a mistake in this module. */
+signature *signature_parse(const char *name, const char *doc);
+
+/* ---- values ------------------------------------------------------------------------------------------- */
+
+/* Raises what the library's call met (pons_error) and clears it; an exception raised by a callback stays. Returns
+   NULL. */
+PyObject *raise_error(void);
+/* The same for an array that carries an error. */
+PyObject *raise_error_of(pons_array a);
+
+/* array.c: a Python object that keeps `a`; NULL and an exception if it carries an error. */
+PyObject *wrap(pons_array a);
+PyObject *wrap_tuple(const pons_array *arrays, int count);
+PyObject *wrap_list(const pons_array *arrays, int count);
+/* The array of an array object, borrowed from it; NULL, without an exception, for other objects. */
+pons_array unwrap(PyObject *o);
+/* Lets an array object stand for another array: x[...] = v, x += 1. */
+void rewrap(PyObject *array, pons_array a);
+extern PyTypeObject *array_type;
+
+/* convert.c: what is taken as an array where one is expected: arrays, scalars (weak), buffers, objects with
+   __mlx_array__. 1; 0 for another type; -1 and an exception. The result is scope-owned. */
+int operand_from_object(PyObject *o, pons_array *out);
+/* What array(o, dtype) makes: also of lists. NULL and an exception. */
+pons_array array_from_object(PyObject *o, pons_optional_dtype dtype);
+/* An element as bool, int, float or complex; evaluates without the GIL. */
+PyObject *item_of(pons_array a);
+
+/* dtype.c */
+PyObject *dtype_object(pons_dtype dtype); /* new reference */
+bool dtype_from_object(PyObject *o, pons_dtype *out);
+
+/* device.c: Stream, ThreadLocalStream, Device, DeviceType; false without an exception for other types, with one for a
+   device that is not there. */
+bool stream_from_object(PyObject *o, pons_stream *out);
+/* eval without the GIL. False and an exception. */
+bool evaluate(const pons_array *arrays, int count);
+
+/* random.c: the next key of this thread's state (scope-owned), or the one passed. */
+pons_array key_or_next(slot key);
+
+#endif
