@@ -36,19 +36,35 @@ function(pons_objects name)
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE PONS_VERSION="${PROJECT_VERSION}" ${isa_defines})
 endfunction()
 
-# Texts that devices compile at run time.
-set(opencl_texts ${PROJECT_SOURCE_DIR}/src/backends/opencl/prologue.h)
+# Texts that devices compile at run time, as strings of the library.
+function(pons_embed name)
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/embedded/${name}.c)
+  add_custom_command(
+    OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DNAME=${name} "-DFILES=${ARGN}" -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${ARGN} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    VERBATIM)
+  set(sources ${sources} ${out} PARENT_SCOPE)
+endfunction()
+
+# What stands in front of every kernel in the language of a backend: src/backends/<name>/prologue.h, then the same for all.
+set(gpu_texts ${PROJECT_SOURCE_DIR}/src/backends/gpu/dialect.h)
 foreach(part scalar_float scalar_half scalar_integer scalar)
-  list(APPEND opencl_texts ${PROJECT_SOURCE_DIR}/src/kernel/${part}.h)
+  list(APPEND gpu_texts ${PROJECT_SOURCE_DIR}/src/kernel/${part}.h)
 endforeach()
-set(opencl_prologue ${CMAKE_CURRENT_BINARY_DIR}/opencl_prologue.c)
-add_custom_command(
-  OUTPUT ${opencl_prologue}
-  COMMAND ${CMAKE_COMMAND} -DOUT=${opencl_prologue} -DNAME=opencl_prologue "-DFILES=${opencl_texts}"
-          -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
-  DEPENDS ${opencl_texts} cmake/embed.cmake
-  VERBATIM)
-list(APPEND sources ${opencl_prologue})
+file(GLOB prologues CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backends/*/prologue.h)
+foreach(prologue ${prologues})
+  get_filename_component(folder ${prologue} DIRECTORY)
+  get_filename_component(backend ${folder} NAME)
+  pons_embed(${backend}_prologue ${prologue} ${gpu_texts})
+endforeach()
+
+# Kernels in the dialect of all: x.kc is kernel_x.
+file(GLOB kernel_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backends/*/*.kc)
+foreach(file ${kernel_files})
+  get_filename_component(name ${file} NAME_WE)
+  pons_embed(kernel_${name} ${file})
+endforeach()
 
 pons_objects(pons_objects ${sources})
 target_link_libraries(pons_objects PRIVATE ZLIB::ZLIB PkgConfig::CJSON Threads::Threads)

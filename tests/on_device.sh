@@ -5,7 +5,8 @@ device=$1
 shift
 # PoCL keeps compiled kernels; not in the home folder, which may not be there.
 POCL_CACHE_DIR=$PONS_BUILD_DIR/pocl
-export POCL_CACHE_DIR
+PONS_CACHE_DIR=$PONS_BUILD_DIR/kernels
+export POCL_CACHE_DIR PONS_CACHE_DIR
 mkdir -p "$POCL_CACHE_DIR"
 if ! "$PONS_COMMAND" info | grep -q "^devices:.* ${device}[,;]"; then
   echo "no device $device here"

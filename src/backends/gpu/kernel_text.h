@@ -1,25 +1,26 @@
-/* kernel_text.h: a kernel (kernel/kernel.h) as text in the dialect all GPU languages share, and the numbers it is launched
-   with. Uses kernel/.
-
-   The dialect is C with the macros KERNEL, GLOBAL, GLOBAL_ID, given meaning by a prologue per language, which also
-   names the types of stdint.h and stands in front of the functions of kernel/scalar.h. */
+/* kernel_text.h: a kernel (kernel/kernel.h) as text in the dialect all GPU languages share (dialect.h), and the numbers it is
+   launched with. Uses kernel/. */
 #ifndef GPU_KERNEL_TEXT_H
 #define GPU_KERNEL_TEXT_H
 #include "kernel/kernel.h"
 
-/* Arguments of the entry "fused", in order: for each output, then each input, its memory and the place of its first
-   element there (int64, in elements); the number of elements (int64); if n_layout is not 0 memory with `layout`. */
+enum {
+  KERNEL_TEXT_NUMBERS = KERNEL_MAX_OUTPUTS + KERNEL_MAX_INPUTS + 1 + (1 + KERNEL_MAX_INPUTS) * PONS_MAX_NDIM
+};
+
+/* Arguments of the entry "fused", in order: the memory of each output, then of each input; a memory with all the
+   numbers if they are more than `by_value`; the numbers. They are the place of each operand's first element, which the
+   caller fills in, the number of elements, sizes, and strides of each input that needs them. */
 typedef struct kernel_text {
   text text;
   int64_t size;
-  int n_layout;
-  int64_t
-      layout[(1 + KERNEL_MAX_INPUTS) * PONS_MAX_NDIM]; /* sizes, then strides of each input that needs them */
+  int n_numbers;
+  int64_t numbers[KERNEL_TEXT_NUMBERS];
 } kernel_text;
 
 /* Why no text can be made of it, or NULL. */
 const char *kernel_text_refuses(const kernel *k);
 /* Fills `f`, whose text the caller frees. The text is the same for all shapes with as many axes that can't be merged
    and the same inputs that are row-major, repeated, or neither. */
-void kernel_text_write(kernel_text *f, const kernel *k, const operand *in, const operand *out);
+void kernel_text_write(kernel_text *f, const kernel *k, const operand *in, const operand *out, int by_value);
 #endif

@@ -6,12 +6,12 @@
 
 static const int64_t sizes[] = {2, 3, 4}, plain[] = {12, 4, 1}, swapped[] = {1, 2, 6}, repeated[] = {0, 0, 0};
 
-static void expect(const kernel *k, const operand *in, const operand *out, const char *text, int n_layout) {
+static void expect(const kernel *k, const operand *in, const operand *out, const char *text, int n_numbers) {
   static kernel_text f;
-  kernel_text_write(&f, k, in, out);
+  kernel_text_write(&f, k, in, out, 96);
   assert_string_equal(f.text.at, text);
   assert_int_equal(f.size, 24);
-  assert_int_equal(f.n_layout, n_layout);
+  assert_int_equal(f.n_numbers, n_numbers);
   text_free(&f.text);
 }
 
@@ -21,25 +21,26 @@ static void axes_that_lie_alike_are_one(void **state) {
       2, 1, 1, {PONS_FLOAT16, PONS_FLOAT16}, {{ROW_add, PONS_FLOAT16, PONS_FLOAT16, {0, 1, -1}}}, {2}};
   const operand in[] = {{NULL, PONS_FLOAT16, 3, sizes, plain}, {NULL, PONS_FLOAT16, 3, sizes, repeated}},
                 out = {NULL, PONS_FLOAT16, 3, sizes, plain};
-  expect(&k, in, &out,
-         "KERNEL void fused(GLOBAL uint16_t *y0, int64_t to0, GLOBAL const uint16_t *x0, int64_t at0, "
-         "GLOBAL const uint16_t *x1, int64_t at1, int64_t n) {\n"
-         "  const int64_t i = GLOBAL_ID;\n"
-         "  if (i >= n) return;\n"
-         "  const float v0 = k_float_from_half(x0[at0 + i]);\n"
-         "  const float v1 = k_float_from_half(x1[at1]);\n"
-         "  float v2;\n"
-         "  {\n"
-         "    const float a = v0;\n"
-         "    const float b = v1;\n"
-         "#undef K_SUFFIX\n"
-         "#define K_SUFFIX f32\n"
-         "    v2 = k_add(a, b);\n"
-         "    v2 = k_float_from_half(k_half_from_float(v2));\n"
-         "  }\n"
-         "  y0[to0 + i] = k_half_from_float(v2);\n"
-         "}\n",
-         0);
+  expect(
+      &k, in, &out,
+      "#define N(k) ((index_t)v.at[k])\n"
+      "KERNEL fused(GLOBAL uint16_t *y0, GLOBAL const uint16_t *x0, GLOBAL const uint16_t *x1, NUMBERS) {\n"
+      "  const index_t i = GLOBAL_ID;\n"
+      "  if (i >= N(3)) return;\n"
+      "  const float v0 = k_float_from_half(x0[N(1) + i]);\n"
+      "  const float v1 = k_float_from_half(x1[N(2)]);\n"
+      "  float v2;\n"
+      "  {\n"
+      "    const float a = v0;\n"
+      "    const float b = v1;\n"
+      "#undef K_SUFFIX\n"
+      "#define K_SUFFIX f32\n"
+      "    v2 = k_add(a, b);\n"
+      "    v2 = k_float_from_half(k_half_from_float(v2));\n"
+      "  }\n"
+      "  y0[N(0) + i] = k_half_from_float(v2);\n"
+      "}\n",
+      4);
 }
 
 static void other_layouts_are_numbers(void **state) {
@@ -47,17 +48,17 @@ static void other_layouts_are_numbers(void **state) {
   const kernel k = {1, 1, 1, {PONS_FLOAT32}, {{ROW_cast, PONS_FLOAT32, PONS_INT8, {0, -1, -1}}}, {1}};
   const operand in = {NULL, PONS_FLOAT32, 3, sizes, swapped}, out = {NULL, PONS_INT8, 3, sizes, plain};
   expect(&k, &in, &out,
-         "KERNEL void fused(GLOBAL int8_t *y0, int64_t to0, GLOBAL const float *x0, int64_t at0, int64_t n, "
-         "GLOBAL const int64_t *layout) {\n"
-         "  const int64_t i = GLOBAL_ID;\n"
-         "  if (i >= n) return;\n"
-         "  int64_t rest = i;\n"
-         "  const int64_t p2 = rest % layout[2];\n"
-         "  rest /= layout[2];\n"
-         "  const int64_t p1 = rest % layout[1];\n"
-         "  rest /= layout[1];\n"
-         "  const int64_t p0 = rest;\n"
-         "  const float v0 = (x0[at0 + p0 * layout[3] + p1 * layout[4] + p2 * layout[5]]);\n"
+         "#define N(k) ((index_t)v.at[k])\n"
+         "KERNEL fused(GLOBAL int8_t *y0, GLOBAL const float *x0, NUMBERS) {\n"
+         "  const index_t i = GLOBAL_ID;\n"
+         "  if (i >= N(2)) return;\n"
+         "  index_t rest = i;\n"
+         "  const index_t p2 = rest % N(5);\n"
+         "  rest /= N(5);\n"
+         "  const index_t p1 = rest % N(4);\n"
+         "  rest /= N(4);\n"
+         "  const index_t p0 = rest;\n"
+         "  const float v0 = (x0[N(1) + p0 * N(6) + p1 * N(7) + p2 * N(8)]);\n"
          "  int8_t v1;\n"
          "  {\n"
          "    const float x = v0;\n"
@@ -65,9 +66,9 @@ static void other_layouts_are_numbers(void **state) {
          "#define K_SUFFIX f32\n"
          "    v1 = (int8_t)k_i32_from_f32(x);\n"
          "  }\n"
-         "  y0[to0 + i] = (v1);\n"
+         "  y0[N(0) + i] = (v1);\n"
          "}\n",
-         6);
+         9);
 }
 
 static void complex_numbers_are_only_copied(void **state) {

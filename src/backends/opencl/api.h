@@ -2,7 +2,7 @@
    points are found at run time (library.c). Reference: Khronos, "The OpenCL Specification", version 1.2. */
 #ifndef OPENCL_API_H
 #define OPENCL_API_H
-#include "base/base.h"
+#include "backends/gpu/gpu.h"
 
 typedef int32_t cl_int;
 typedef uint32_t cl_uint;
@@ -24,13 +24,15 @@ enum {
   CL_DEVICE_TYPE = 0x1000,
   CL_DEVICE_MAX_WORK_GROUP_SIZE = 0x1004,
   CL_DEVICE_GLOBAL_MEM_SIZE = 0x101F,
+  CL_DEVICE_LOCAL_MEM_SIZE = 0x1023,
   CL_DEVICE_NAME = 0x102B,
+  CL_DRIVER_VERSION = 0x102D,
   CL_DEVICE_VERSION = 0x102F,
   CL_DEVICE_EXTENSIONS = 0x1030,
+  CL_PROGRAM_BINARY_SIZES = 0x1165,
+  CL_PROGRAM_BINARIES = 0x1166,
   CL_PROGRAM_BUILD_LOG = 0x1183,
-  CL_MEM_READ_WRITE = 1 << 0,
-  CL_MEM_READ_ONLY = 1 << 2,
-  CL_MEM_COPY_HOST_PTR = 1 << 5
+  CL_MEM_READ_WRITE = 1 << 0
 };
 #define CL_DEVICE_TYPE_ALL ((cl_bits)0xFFFFFFFF)
 #define CL_DEVICE_TYPE_GPU ((cl_bits)1 << 2)
@@ -53,10 +55,13 @@ enum {
   ENTRY(cl_program, clCreateProgramWithSource,                                                             \
         (cl_context, cl_uint, const char **, const size_t *, cl_int *))                                    \
   ENTRY(cl_int, clBuildProgram, (cl_program, cl_uint, const cl_device_id *, const char *, void *, void *)) \
+  ENTRY(cl_program, clCreateProgramWithBinary,                                                             \
+        (cl_context, cl_uint, const cl_device_id *, const size_t *, const unsigned char **, cl_int *,      \
+         cl_int *))                                                                                        \
+  ENTRY(cl_int, clGetProgramInfo, (cl_program, cl_uint, size_t, void *, size_t *))                         \
   ENTRY(cl_int, clGetProgramBuildInfo, (cl_program, cl_device_id, cl_uint, size_t, void *, size_t *))      \
   ENTRY(cl_int, clReleaseProgram, (cl_program))                                                            \
   ENTRY(cl_kernel, clCreateKernel, (cl_program, const char *, cl_int *))                                   \
-  ENTRY(cl_int, clReleaseKernel, (cl_kernel))                                                              \
   ENTRY(cl_int, clSetKernelArg, (cl_kernel, cl_uint, size_t, const void *))                                \
   ENTRY(cl_int, clEnqueueNDRangeKernel,                                                                    \
         (cl_command_queue, cl_kernel, cl_uint, const size_t *, const size_t *, const size_t *, cl_uint,    \
@@ -73,7 +78,8 @@ typedef struct opencl_api {
 enum { OPENCL_MAX_DEVICES = 16 };
 typedef struct opencl_device {
   cl_device_id id;
-  char name[128], platform[128];
+  char name[128], platform[128], version[128], driver[128];
+  gpu_features features;
   bool is_gpu;
   const char *missing; /* why it is not used; NULL: it is */
 } opencl_device;

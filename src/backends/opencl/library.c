@@ -70,15 +70,29 @@ static bool has_extension(cl_device_id id, const char *name) {
   return strstr(list, name) != NULL;
 }
 
+static gpu_features features_of(cl_device_id id) {
+  size_t group = 0;
+  cl_bits local = 0;
+  found.api.clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL);
+  found.api.clGetDeviceInfo(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local, NULL);
+  return (gpu_features){.float64 = has_extension(id, "cl_khr_fp64"),
+                        .atomics64 = has_extension(id, "cl_khr_int64_base_atomics"),
+                        .max_group = group > 1024 ? 1024 : (int)group,
+                        .local_bytes = local > 1 << 20 ? 1 << 20 : (int)local};
+}
+
 static void ask_device(cl_platform_id platform, cl_device_id id) {
   cl_bits type = 0;
   if (found.n_found == OPENCL_MAX_DEVICES) return;
   opencl_device d = {.id = id};
   found.api.clGetDeviceInfo(id, CL_DEVICE_NAME, sizeof d.name, d.name, NULL);
+  found.api.clGetDeviceInfo(id, CL_DEVICE_VERSION, sizeof d.version, d.version, NULL);
+  found.api.clGetDeviceInfo(id, CL_DRIVER_VERSION, sizeof d.driver, d.driver, NULL);
   found.api.clGetDeviceInfo(id, CL_DEVICE_TYPE, sizeof type, &type, NULL);
   found.api.clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof d.platform, d.platform, NULL);
   d.is_gpu = (type & CL_DEVICE_TYPE_GPU) != 0;
-  if (!has_extension(id, "cl_khr_fp64")) d.missing = "it has no float64 (cl_khr_fp64)";
+  d.features = features_of(id);
+  if (!d.features.float64) d.missing = "it has no float64 (cl_khr_fp64)";
   if (d.missing) {
     found.devices[found.n_found++] = d;
     return;

@@ -1,26 +1,18 @@
-/* opencl.c: the driver for OpenCL devices: memory, and fused kernels as programs made at run time.
+/* opencl.c: the driver for OpenCL devices: memory, programs, launches.
 
    Each device has one queue, whose work is done in order; a lock guards it, since the arguments of a kernel belong
-   to the kernel. Programs are kept by their text. Uses api.h, gpu/kernel_text.h, device/. */
-#include "backends/gpu/kernel_text.h"
+   to the kernel. Uses api.h, gpu/, device/. */
 #include "backends/opencl/api.h"
+#include "backends/gpu/gpu.h"
 #include "device/device.h"
 #include <pthread.h>
 
-extern const char opencl_prologue[]; /* prologue.h and the scalar functions */
-
-typedef struct program {
-  struct program *next;
-  uint64_t hash;
-  char *text;
-  cl_kernel kernel;
-} program;
+extern const char opencl_prologue[]; /* prologue.h, the dialect and the scalar functions */
 
 static struct queue {
   pthread_mutex_t lock;
   cl_context context;
   cl_command_queue queue;
-  program *programs;
   error *failed; /* why there is no queue */
   bool opened;
 } queues[OPENCL_MAX_DEVICES];
@@ -96,132 +88,141 @@ static error *read_memory(int index, void *memory, void *host, size_t bytes) {
 
 /* ---- programs ---- */
 
-static error *build_failure(cl_program p, cl_device_id id, cl_int status) {
+static void build_failure(const char *name, cl_program p, cl_device_id id, cl_int status, error **why) {
   char log[4096] = "";
   opencl()->clGetProgramBuildInfo(p, id, CL_PROGRAM_BUILD_LOG, sizeof log - 1, log, NULL);
-  return fail("opencl", "a kernel does not compile (%d): %s", (int)status, log);
+  *why = fail("opencl", "the kernel %s does not compile (%d): %s", name, (int)status, log);
 }
 
-static cl_kernel build(struct queue *q, cl_device_id id, const char *text, error **why) {
+static cl_int build(cl_program p, cl_device_id id) {
+  return opencl()->clBuildProgram(p, 1, &id, "-cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt", NULL,
+                                  NULL);
+}
+
+/* What the device gives of a program; nothing if it gives nothing. */
+static gpu_binary binary_of(cl_program p) {
+  gpu_binary b = {0};
+  if (opencl()->clGetProgramInfo(p, CL_PROGRAM_BINARY_SIZES, sizeof b.size, &b.size, NULL) != CL_SUCCESS ||
+      b.size == 0)
+    return (gpu_binary){0};
+  b.bytes = mem_alloc(b.size);
+  if (b.bytes &&
+      opencl()->clGetProgramInfo(p, CL_PROGRAM_BINARIES, sizeof b.bytes, &b.bytes, NULL) == CL_SUCCESS)
+    return b;
+  mem_free(b.bytes);
+  return (gpu_binary){0};
+}
+
+static void *compile(int index, const char *name, const char *text, gpu_binary *binary, error **why) {
+  struct queue *q = enter(index, why);
+  if (!q) return NULL;
+  const cl_device_id id = opencl_device_at(index)->id;
   const char *texts[] = {opencl_prologue, text};
   cl_int status;
-  cl_kernel kernel = NULL;
   cl_program p = opencl()->clCreateProgramWithSource(q->context, 2, texts, NULL, &status);
-  if (!p) {
+  if (!p)
     *why = opencl_fail("clCreateProgramWithSource", status);
-    return NULL;
+  else if ((status = build(p, id)) != CL_SUCCESS) {
+    build_failure(name, p, id, status, why);
+    opencl()->clReleaseProgram(p);
+    p = NULL;
+  } else {
+    *binary = binary_of(p);
   }
-  status =
-      opencl()->clBuildProgram(p, 1, &id, "-cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt", NULL, NULL);
-  if (status != CL_SUCCESS)
-    *why = build_failure(p, id, status);
-  else if (!(kernel = opencl()->clCreateKernel(p, "fused", &status)))
-    *why = opencl_fail("clCreateKernel", status);
-  opencl()->clReleaseProgram(p); /* the kernel holds on to it */
-  return kernel;
+  leave(q);
+  return p;
 }
 
-static cl_kernel find_kernel(struct queue *q, cl_device_id id, const text *t, error **why) {
-  const uint64_t hash = hash_bytes(t->at, t->length, 0);
-  for (const program *p = q->programs; p; p = p->next)
-    if (p->hash == hash && !strcmp(p->text, t->at)) return p->kernel;
-  program *p = mem_alloc(sizeof *p);
-  char *copy = mem_alloc(t->length + 1);
-  cl_kernel kernel = p && copy ? build(q, id, t->at, why) : NULL;
-  if (!kernel) {
-    if (!p || !copy) *why = fail_no_memory("opencl");
-    mem_free(p);
-    mem_free(copy);
-    return NULL;
+static void *load(int index, const void *bytes, size_t size) {
+  error *why = NULL;
+  struct queue *q = enter(index, &why);
+  error_release(why);
+  if (!q) return NULL;
+  const cl_device_id id = opencl_device_at(index)->id;
+  const unsigned char *binary = bytes;
+  cl_int status;
+  cl_program p = opencl()->clCreateProgramWithBinary(q->context, 1, &id, &size, &binary, NULL, &status);
+  if (p && build(p, id) != CL_SUCCESS) {
+    opencl()->clReleaseProgram(p);
+    p = NULL;
   }
-  *p = (program){q->programs, hash, memcpy(copy, t->at, t->length + 1), kernel};
-  q->programs = p;
+  leave(q);
+  return p;
+}
+
+static void *entry(int index, void *module, const char *name, error **why) {
+  (void)index;
+  cl_int status;
+  cl_kernel kernel = opencl()->clCreateKernel(module, name, &status);
+  if (!kernel) *why = opencl_fail("clCreateKernel", status);
   return kernel;
 }
 
 /* ---- launching ---- */
 
-typedef struct arguments {
-  cl_kernel kernel;
-  cl_uint count;
-  cl_int status; /* the first that is not CL_SUCCESS */
-} arguments;
-
-static void add_argument(arguments *a, size_t bytes, const void *value) {
-  const cl_int status = opencl()->clSetKernelArg(a->kernel, a->count++, bytes, value);
-  if (a->status == CL_SUCCESS) a->status = status;
-}
-
-static void add_operand(arguments *a, const operand *o) {
-  const location *at = o->data;
-  const int64_t first = at->offset / (int64_t)pons_dtype_size(o->dtype);
-  add_argument(a, sizeof(cl_mem), &at->memory);
-  add_argument(a, sizeof first, &first);
-}
-
-enum { GROUP = 64 };
-
-static error *launch_fused(struct queue *q, cl_kernel entry, const kernel_text *f, const kernel *k,
-                           const operand *in, const operand *out) {
-  arguments a = {entry, 0, CL_SUCCESS};
+static cl_int set_arguments(const gpu_launch *l) {
   cl_int status = CL_SUCCESS;
-  cl_mem layout = NULL;
-  for (int i = 0; i < k->n_out; i++) add_operand(&a, &out[i]);
-  for (int i = 0; i < k->n_in; i++) add_operand(&a, &in[i]);
-  add_argument(&a, sizeof f->size, &f->size);
-  if (f->n_layout) {
-    layout = opencl()->clCreateBuffer(q->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
-                                      (size_t)f->n_layout * sizeof *f->layout, (void *)f->layout, &status);
-    if (!layout) return opencl_fail("clCreateBuffer", status);
-    add_argument(&a, sizeof layout, &layout);
-  }
-  const size_t group = GROUP, count = ((size_t)f->size + GROUP - 1) / GROUP * GROUP;
-  status = a.status;
-  if (status == CL_SUCCESS)
-    status = opencl()->clEnqueueNDRangeKernel(q->queue, entry, 1, NULL, &count, &group, 0, NULL, NULL);
-  if (layout) opencl()->clReleaseMemObject(layout);
-  return status == CL_SUCCESS ? NULL : opencl_fail("clEnqueueNDRangeKernel", status);
+  for (int i = 0; status == CL_SUCCESS && i < l->n_memories; i++)
+    status = opencl()->clSetKernelArg(l->entry, (cl_uint)i, sizeof(cl_mem), &l->memories[i]);
+  if (status != CL_SUCCESS) return status;
+  return opencl()->clSetKernelArg(l->entry, (cl_uint)l->n_memories, GPU_NUMBERS * sizeof *l->numbers,
+                                  l->numbers);
 }
 
-static error *run_kernel(const kernel *k, const operand *in, const operand *out) {
-  const int index = ((const location *)out->data)->device;
-  kernel_text *f = mem_alloc(sizeof *f);
-  if (!f) return fail_no_memory("opencl");
-  kernel_text_write(f, k, in, out);
-  error *why = f->text.failed ? fail_no_memory("opencl") : NULL;
-  struct queue *q = why ? NULL : enter(index, &why);
-  if (q) {
-    cl_kernel entry = find_kernel(q, opencl_device_at(index)->id, &f->text, &why);
-    if (entry) why = launch_fused(q, entry, f, k, in, out);
-    leave(q);
+static error *run(int index, const gpu_launch *l) {
+  error *why = NULL;
+  struct queue *q = enter(index, &why);
+  if (!q) return why;
+  size_t threads[3], group[3];
+  for (int d = 0; d < 3; d++) {
+    group[d] = (size_t)l->group[d];
+    threads[d] = (size_t)l->groups[d] * group[d];
   }
-  text_free(&f->text);
-  mem_free(f);
+  cl_int status = set_arguments(l);
+  if (status != CL_SUCCESS)
+    why = opencl_fail("clSetKernelArg", status);
+  else if ((status = opencl()->clEnqueueNDRangeKernel(q->queue, l->entry, 3, NULL, threads, group, 0, NULL,
+                                                      NULL)) != CL_SUCCESS)
+    why = opencl_fail("clEnqueueNDRangeKernel", status);
+  leave(q);
   return why;
-}
-
-static const char *refuses_kernel(int index, const kernel *k) {
-  (void)index;
-  return kernel_text_refuses(k);
 }
 
 /* ---- the driver ---- */
 
-/* Copies are kernels without instructions. */
-static error *copy(const launch *l) {
-  kernel k = {.n_in = 1, .n_out = 1, .in = {(uint8_t)l->in->dtype}, .out = {0}};
-  return run_kernel(&k, l->in, l->out);
+static const gpu_features *features(int index) { return &opencl_device_at(index)->features; }
+
+static void identify(int index, text *t) {
+  const opencl_device *d = opencl_device_at(index);
+  text_add(t, "opencl %s, %s, %s, %s", d->platform, d->name, d->version, d->driver);
 }
 
-static const implementation implementations[] = {
-    {"Full", "copy", NULL, copy},
-    {"Contiguous", "copy", NULL, copy},
-};
+static const memory_driver memory = {take, give, write_memory, read_memory};
+static const gpu_backend backend = {.name = "opencl",
+                                    .prologue = opencl_prologue,
+                                    .count = opencl_count,
+                                    .features = features,
+                                    .identify = identify,
+                                    .compile = compile,
+                                    .load = load,
+                                    .entry = entry,
+                                    .launch = run,
+                                    .memory = &memory};
+
+#define GPU_BACKEND backend
+#include "backends/gpu/implementations.h"
+
+static error *run_kernel(const kernel *k, const operand *in, const operand *out) {
+  return gpu_run_kernel(&backend, k, in, out);
+}
+
+static const char *refuses_kernel(int index, const kernel *k) {
+  (void)index;
+  return gpu_refuses_kernel(k);
+}
 
 static bool is_gpu(int index) { return opencl_device_at(index)->is_gpu; }
 static const char *model(int index) { return opencl_device_at(index)->name; }
-
-static const memory_driver memory = {take, give, write_memory, read_memory};
 
 const driver driver_opencl = {
     .name = "opencl",
@@ -229,8 +230,8 @@ const driver driver_opencl = {
     .count = opencl_count,
     .model = model,
     .report = opencl_report,
-    .implementations = implementations,
-    .n_implementations = sizeof implementations / sizeof *implementations,
+    .implementations = gpu_implementations,
+    .n_implementations = sizeof gpu_implementations / sizeof *gpu_implementations,
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
     .memory = &memory,

@@ -2,9 +2,23 @@
    library. */
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
 #pragma OPENCL FP_CONTRACT OFF
-#define KERNEL kernel
+#ifdef cl_khr_int64_base_atomics
+#pragma OPENCL EXTENSION cl_khr_int64_base_atomics : enable
+#define ATOMIC_CAS64(place, expected, desired) atom_cmpxchg((volatile global ulong *)(place), expected, desired)
+#endif
+#define ATOMIC_CAS32(place, expected, desired) atomic_cmpxchg((volatile global uint *)(place), expected, desired)
+#define KERNEL kernel void
 #define GLOBAL global
+#define LOCAL local
+#define LOCAL_POINTER local
+#define VALUES const int64_t *
+#define NUMBERS const numbers v
+#define GROUP_ID(d) ((int64_t)get_group_id(d))
+#define GROUP_COUNT(d) ((int64_t)get_num_groups(d))
+#define GROUP_SIZE(d) ((int)get_local_size(d))
+#define LOCAL_ID(d) ((int)get_local_id(d))
 #define GLOBAL_ID ((int64_t)get_global_id(0))
+#define BARRIER barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 
 typedef char int8_t;
 typedef short int16_t;

@@ -1,0 +1,116 @@
+/* call.c: a launch being put together: definitions, memories, numbers, groups. Uses gpu.h, programs.c. */
+#include "backends/gpu/gpu.h"
+#include "backends/gpu/typing.h"
+
+gpu_call gpu_call_for(const gpu_backend *b, const operand *o) {
+  return (gpu_call){
+      .backend = b, .index = ((const location *)o->data)->device, .groups = {1, 1, 1}, .group = {1, 1, 1}};
+}
+
+gpu_features gpu_common_features(const gpu_backend *b) {
+  gpu_features all = {true, true, 1024, 1 << 20};
+  for (int i = 0; i < b->count(); i++) {
+    const gpu_features *f = b->features(i);
+    all.float64 &= f->float64;
+    all.atomics64 &= f->atomics64;
+    all.max_group = f->max_group < all.max_group ? f->max_group : all.max_group;
+    all.local_bytes = f->local_bytes < all.local_bytes ? f->local_bytes : all.local_bytes;
+  }
+  return all;
+}
+
+/* ---- definitions ---- */
+
+void gpu_define_dtype(gpu_call *c, const char *role, pons_dtype d) {
+  const gpu_typing *t = &gpu_typings[d];
+  text_add(&c->definitions,
+           "typedef %s %s;\ntypedef %s %s_value;\n#define %s_load(x) %s(x)\n#define %s_store(x) %s(x)\n",
+           t->element, role, t->value, role, role, t->load, role, t->store);
+}
+
+void gpu_define(gpu_call *c, const char *name, int64_t value) {
+  text_add(&c->definitions, "#define %s %lld\n", name, (long long)value);
+}
+
+void gpu_define_text(gpu_call *c, const char *name, const char *value) {
+  text_add(&c->definitions, "#define %s %s\n", name, value);
+}
+
+/* ---- arguments ---- */
+
+int gpu_number(gpu_call *c, int64_t value) {
+  const int place = c->n_numbers++;
+  if (place < GPU_NUMBERS) c->numbers[place] = value;
+  return place;
+}
+
+int gpu_number_float(gpu_call *c, float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return gpu_number(c, bits);
+}
+
+int gpu_number_list(gpu_call *c, int n, const int64_t *values) {
+  const int first = c->n_numbers;
+  for (int i = 0; i < n; i++) gpu_number(c, values[i]);
+  return first;
+}
+
+void gpu_memory(gpu_call *c, void *memory, bool written) {
+  c->memories[c->n_memories++] = memory;
+  c->n_written += written;
+  gpu_number(c, 0);
+}
+
+/* How far the elements reach from the first one. */
+static int64_t reach(const operand *o) {
+  int64_t far = 1;
+  for (int d = 0; d < o->ndim; d++)
+    far += (o->shape[d] - 1) * (o->strides[d] < 0 ? -o->strides[d] : o->strides[d]);
+  const int64_t size = shape_size(o->ndim, o->shape);
+  return far > size ? far : size;
+}
+
+static void add_operand(gpu_call *c, const operand *o, bool written) {
+  const location *at = o->data;
+  const int64_t first = at->offset / (int64_t)pons_dtype_size(o->dtype);
+  gpu_memory(c, at->memory, written);
+  c->numbers[c->n_numbers - 1] = first;
+  c->wide |= first + reach(o) > INT32_MAX;
+}
+
+void gpu_written(gpu_call *c, const operand *o) { add_operand(c, o, true); }
+void gpu_read(gpu_call *c, const operand *o) { add_operand(c, o, false); }
+
+enum { ONE_EACH_GROUP = 64 };
+void gpu_one_each(gpu_call *c, int64_t count) {
+  const int most = c->backend->features(c->index)->max_group;
+  c->group[0] = most < ONE_EACH_GROUP ? most : ONE_EACH_GROUP;
+  c->groups[0] = (count + c->group[0] - 1) / c->group[0];
+  c->wide |= count > INT32_MAX - ONE_EACH_GROUP;
+}
+
+/* ---- launching ---- */
+
+error *gpu_run(gpu_call *c, const char *body, const char *name) {
+  gpu_launch l = {.n_memories = c->n_memories,
+                  .n_written = c->n_written,
+                  .memories = c->memories,
+                  .numbers = c->numbers,
+                  .groups = {c->groups[0], c->groups[1], c->groups[2]},
+                  .group = {c->group[0], c->group[1], c->group[2]}};
+  const int bits = c->wide ? 64 : 32;
+  error *why = NULL;
+  text all = {0};
+  text_add(&all, "typedef int%d_t index_t;\n#define place_of place_of_%d\n%s", bits, bits,
+           c->definitions.at ? c->definitions.at : "");
+  if (c->n_numbers > GPU_NUMBERS)
+    why = fail(name, "%d numbers are more than the %d a kernel takes", c->n_numbers, GPU_NUMBERS);
+  else if (all.failed || c->definitions.failed)
+    why = fail_no_memory(name);
+  if (!why) l.entry = gpu_program(c->backend, c->index, all.at, body, name, &why);
+  if (!why) why = c->backend->launch(c->index, &l);
+  text_free(&all);
+  text_free(&c->definitions);
+  return why;
+}

@@ -1,0 +1,49 @@
+/* fused.c: launches elementwise kernels, whose text is made for them. Uses kernel_text.h, call.c. */
+#include "backends/gpu/gpu.h"
+#include "backends/gpu/kernel_text.h"
+
+const char *gpu_refuses_kernel(const kernel *k) { return kernel_text_refuses(k); }
+
+/* The numbers in a memory of their own, where they are too many to be handed over by value. */
+static error *add_memory_of_numbers(gpu_call *c, const kernel_text *f, void **memory) {
+  const memory_driver *m = c->backend->memory;
+  const size_t bytes = (size_t)f->n_numbers * sizeof *f->numbers;
+  error *why = NULL;
+  *memory = m->take(c->index, bytes, &why);
+  if (!*memory) return why;
+  gpu_memory(c, *memory, false);
+  return m->write(c->index, *memory, f->numbers, bytes);
+}
+
+static error *launch_text(gpu_call *c, kernel_text *f, const kernel *k, const operand *in,
+                          const operand *out) {
+  error *why = NULL;
+  void *memory = NULL;
+  for (int i = 0; i < k->n_out; i++) gpu_written(c, &out[i]);
+  for (int i = 0; i < k->n_in; i++) gpu_read(c, &in[i]);
+  memcpy(f->numbers, c->numbers, (size_t)c->n_numbers * sizeof *f->numbers);
+  if (f->n_numbers > GPU_NUMBERS)
+    why = add_memory_of_numbers(c, f, &memory);
+  else
+    gpu_number_list(c, f->n_numbers - c->n_numbers, f->numbers + c->n_numbers);
+  gpu_one_each(c, f->size);
+  text_add(&c->definitions, "%s", f->text.at);
+  c->definitions.failed |= f->text.failed;
+  if (!why)
+    why = gpu_run(c, "", "fused");
+  else
+    text_free(&c->definitions);
+  if (memory) c->backend->memory->give(c->index, memory);
+  return why;
+}
+
+error *gpu_run_kernel(const gpu_backend *b, const kernel *k, const operand *in, const operand *out) {
+  kernel_text *f = mem_alloc(sizeof *f);
+  if (!f) return fail_no_memory(b->name);
+  kernel_text_write(f, k, in, out, GPU_NUMBERS);
+  gpu_call c = gpu_call_for(b, out);
+  error *why = f->text.failed ? fail_no_memory(b->name) : launch_text(&c, f, k, in, out);
+  text_free(&f->text);
+  mem_free(f);
+  return why;
+}

@@ -1,0 +1,124 @@
+/* gpu.h: what GPU backends share: kernels written once in a dialect of C (dialect.h), their programs, their
+   launches. A backend gives a struct of functions, gpu_backend, and gets all of gpu/ for it:
+
+       gpu_backend     compile, launch, memory                         opencl/, cuda/, metal/
+          ▲
+       gpu_call        one launch being put together: text, operands, numbers, groups    call.c
+          ▲  programs are kept in memory and on disk                                    programs.c
+       kernels.def     a row per implementation of a primitive; each a file *.kc and the function that launches it
+          ▲
+       implementations.h    the rows as the driver's list
+
+   Uses device/, kernel/, ops/params.h. */
+#ifndef GPU_H
+#define GPU_H
+#include "device/device.h"
+
+/* Arguments of a kernel: memories, those that are written first; then `numbers`, a struct of so many int64 by value,
+   which begin with the place of each memory's first element, in elements. */
+enum { GPU_NUMBERS = 96, GPU_MAX_MEMORIES = 33 };
+
+/* ---- what a backend gives ---- */
+
+typedef struct gpu_features {
+  bool float64;    /* has doubles */
+  bool atomics64;  /* compares and swaps 64 bits in global memory */
+  int max_group;   /* threads in a group */
+  int local_bytes; /* of a group's local memory */
+} gpu_features;
+
+/* A compiled text, from mem_alloc; size 0: the device gives none, and nothing is kept on disk. */
+typedef struct gpu_binary {
+  void *bytes;
+  size_t size;
+} gpu_binary;
+
+typedef struct gpu_launch {
+  void *entry; /* as backend->entry has it */
+  int n_memories, n_written;
+  void *const *memories;  /* as memory->take has them */
+  const int64_t *numbers; /* GPU_NUMBERS */
+  int64_t groups[3];
+  int group[3]; /* threads in one */
+} gpu_launch;
+
+/* Called from any thread; `index` counts the driver's devices. Modules and entries live as long as the process. */
+typedef struct gpu_backend {
+  const char *name;
+  const char
+      *prologue;      /* what the dialect means in the language, dialect.h and the scalar functions: stands in
+                           front of every text */
+  int (*count)(void); /* of devices */
+  const gpu_features *(*features)(int index);
+  void (*identify)(int index,
+                   text *t); /* device, driver, compiler: what a binary depends on beside the text */
+  /* A module made of prologue and text; *binary gets what `load` takes. `name` is for messages. NULL and *why. */
+  void *(*compile)(int index, const char *name, const char *text, gpu_binary *binary, error **why);
+  void *(*load)(int index, const void *bytes, size_t size); /* NULL: it must be compiled */
+  void *(*entry)(int index, void *module, const char *name, error **why);
+  error *(*launch)(int index, const gpu_launch *l); /* queued behind what was launched before */
+  const memory_driver *memory;
+} gpu_backend;
+
+/* ---- programs.c ---- */
+
+/* The entry `name` of the program of the two texts, one after the other (`body` is a constant of this library). From
+   memory, from disk, or compiled. NULL and *why. */
+void *gpu_program(const gpu_backend *b, int index, const char *definitions, const char *body,
+                  const char *name, error **why);
+/* Where compiled kernels are kept: $PONS_CACHE_DIR, or pons in the user's folder for caches; NULL: nowhere. The
+   caller frees it. */
+char *gpu_cache_folder(void);
+
+/* ---- call.c ---- */
+
+/* One launch being put together. Errors are kept until it is run. */
+typedef struct gpu_call {
+  const gpu_backend *backend;
+  int index;
+  text definitions; /* stand in front of the kernel's text */
+  void *memories[GPU_MAX_MEMORIES];
+  int n_memories, n_written, n_numbers;
+  int64_t numbers[GPU_NUMBERS];
+  int64_t groups[3];
+  int group[3];
+  bool wide; /* places need 64 bits */
+} gpu_call;
+
+/* For the device on which `o` is. */
+gpu_call gpu_call_for(const gpu_backend *b, const operand *o);
+/* typedefs and functions for elements of dtype `d`: with role X
+     X        as it lies in memory
+     X_value  as it is computed with
+     X_load(X) X_value, X_store(X_value) X */
+void gpu_define_dtype(gpu_call *c, const char *role, pons_dtype d);
+void gpu_define(gpu_call *c, const char *name, int64_t value);
+void gpu_define_text(gpu_call *c, const char *name, const char *value);
+/* The next memory, and the place of its first element among the numbers. Memories that are written come first. */
+void gpu_written(gpu_call *c, const operand *o);
+void gpu_read(gpu_call *c, const operand *o);
+void gpu_memory(gpu_call *c, void *memory, bool written); /* from its first byte on */
+int gpu_number(gpu_call *c, int64_t value);               /* its place among the numbers */
+int gpu_number_float(gpu_call *c, float value);
+int gpu_number_list(gpu_call *c, int n, const int64_t *values); /* the first one's place */
+/* One thread for each of `count` items. */
+void gpu_one_each(gpu_call *c, int64_t count);
+/* Launches `entry` of `text`, and frees what the call holds. */
+error *gpu_run(gpu_call *c, const char *text, const char *entry);
+
+/* ---- fused.c: elementwise kernels, generated ---- */
+
+const char *gpu_refuses_kernel(const kernel *k);
+error *gpu_run_kernel(const gpu_backend *b, const kernel *k, const operand *in, const operand *out);
+
+/* ---- kernels.def ---- */
+
+/* What all the backend's devices have: whether a kernel is taken is decided before it is known where it runs. */
+gpu_features gpu_common_features(const gpu_backend *b);
+
+#define GPU_KERNEL(prim, name)                                           \
+  const char *gpu_refuses_##name(const gpu_backend *b, const launch *l); \
+  error *gpu_##name(const gpu_backend *b, const launch *l);
+#include "backends/gpu/kernels.def"
+#undef GPU_KERNEL
+#endif

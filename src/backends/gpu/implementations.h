@@ -1,0 +1,18 @@
+/* implementations.h: kernels.def as a driver's list, `gpu_implementations`. Included by the driver's file, which defines
+   GPU_BACKEND, its struct of functions, and may define GPU_OWN_IMPLEMENTATIONS, rows that come first. */
+#include "backends/gpu/gpu.h"
+
+#define GPU_KERNEL(prim, name)                                                                       \
+  static const char *refuses_##name(const launch *l) { return gpu_refuses_##name(&GPU_BACKEND, l); } \
+  static error *launch_##name(const launch *l) { return gpu_##name(&GPU_BACKEND, l); }
+#include "backends/gpu/kernels.def"
+#undef GPU_KERNEL
+
+#ifndef GPU_OWN_IMPLEMENTATIONS
+#define GPU_OWN_IMPLEMENTATIONS
+#endif
+static const implementation gpu_implementations[] = {GPU_OWN_IMPLEMENTATIONS
+#define GPU_KERNEL(prim, name) {#prim, #name, refuses_##name, launch_##name},
+#include "backends/gpu/kernels.def"
+#undef GPU_KERNEL
+};

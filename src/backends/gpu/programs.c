@@ -1,0 +1,192 @@
+/* programs.c: compiled kernels: each text once per device, kept in memory, and on disk for the next process.
+
+   A file on disk is called after a hash of all that the binary depends on, and begins with all of it, so that a
+   file of another text is never taken; it is written beside and renamed. What can't be read, written or loaded is
+   as if it were not there. Uses gpu.h. */
+#include "backends/gpu/gpu.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the folder ---- */
+
+static char *joined(const char *folder, const char *name) {
+  text t = {0};
+  text_add(&t, "%s/%s", folder, name);
+  return text_take(&t);
+}
+
+char *gpu_cache_folder(void) {
+  const char *own = getenv("PONS_CACHE_DIR"), *caches = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+  if (own) return *own ? mem_text(own) : NULL;
+  if (caches && *caches == '/') return joined(caches, "pons");
+  return home && *home == '/' ? joined(home, ".cache/pons") : NULL;
+}
+
+/* Makes the folder and those above it; what is new can be read by its owner alone. */
+static bool make_folder(char *path) {
+  for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+    *slash = '\0';
+    const bool there = mkdir(path, 0700) == 0 || errno == EEXIST;
+    *slash = '/';
+    if (!there) return false;
+  }
+  return mkdir(path, 0700) == 0 || errno == EEXIST;
+}
+
+/* ---- a file ---- */
+
+/* In front of key and binary. */
+typedef struct head {
+  char magic[8];
+  uint64_t key_size, binary_size, binary_hash;
+} head;
+static const char magic[] = "PONSGPU1"; /* without its end */
+
+static char *file_of(const text *key) {
+  char *folder = gpu_cache_folder();
+  text path = {0};
+  if (folder)
+    text_add(&path, "%s/%016llx%016llx.kernel", folder,
+             (unsigned long long)hash_bytes(key->at, key->length, 1),
+             (unsigned long long)hash_bytes(key->at, key->length, 2));
+  mem_free(folder);
+  return path.at ? text_take(&path) : NULL;
+}
+
+/* The binary behind the head at the start of `bytes`, or NULL if the file is not of this key or not whole. */
+static const char *binary_in(const char *bytes, size_t size, const text *key, size_t *binary_size) {
+  head h;
+  if (size < sizeof h) return NULL;
+  memcpy(&h, bytes, sizeof h);
+  if (memcmp(h.magic, magic, sizeof h.magic) != 0 || h.key_size != key->length) return NULL;
+  if (size - sizeof h < h.key_size || size - sizeof h - h.key_size != h.binary_size) return NULL;
+  if (memcmp(bytes + sizeof h, key->at, key->length) != 0) return NULL;
+  const char *binary = bytes + sizeof h + key->length;
+  *binary_size = h.binary_size;
+  return hash_bytes(binary, h.binary_size, 0) == h.binary_hash ? binary : NULL;
+}
+
+static char *read_whole(const char *path, size_t *size) {
+  FILE *f = fopen(path, "rb");
+  if (!f) return NULL;
+  long length = fseek(f, 0, SEEK_END) == 0 ? ftell(f) : -1;
+  char *bytes = length > 0 && fseek(f, 0, SEEK_SET) == 0 ? mem_alloc((size_t)length) : NULL;
+  if (bytes && fread(bytes, 1, (size_t)length, f) != (size_t)length) {
+    mem_free(bytes);
+    bytes = NULL;
+  }
+  fclose(f);
+  *size = bytes ? (size_t)length : 0;
+  return bytes;
+}
+
+static void *load_kept(const gpu_backend *b, int index, const text *key, const char *path) {
+  size_t size, binary_size;
+  char *bytes = read_whole(path, &size);
+  const char *binary = bytes ? binary_in(bytes, size, key, &binary_size) : NULL;
+  void *module = binary ? b->load(index, binary, binary_size) : NULL;
+  mem_free(bytes);
+  return module;
+}
+
+static void keep(const text *key, const gpu_binary *binary, const char *path) {
+  text beside = {0};
+  char *folder = gpu_cache_folder();
+  head h = {{0}, key->length, binary->size, hash_bytes(binary->bytes, binary->size, 0)};
+  memcpy(h.magic, magic, sizeof h.magic);
+  text_add(&beside, "%s.XXXXXX", path);
+  const int file = folder && !beside.failed && make_folder(folder) ? mkstemp(beside.at) : -1;
+  FILE *f = file >= 0 ? fdopen(file, "wb") : NULL;
+  if (f) {
+    bool fine = fwrite(&h, sizeof h, 1, f) == 1 && fwrite(key->at, 1, key->length, f) == key->length &&
+                fwrite(binary->bytes, 1, binary->size, f) == binary->size;
+    fine = fclose(f) == 0 && fine;
+    if (!fine || rename(beside.at, path) != 0) unlink(beside.at);
+  } else if (file >= 0) {
+    close(file);
+    unlink(beside.at);
+  }
+  mem_free(folder);
+  text_free(&beside);
+}
+
+/* ---- programs in memory ---- */
+
+typedef struct program {
+  struct program *next;
+  const gpu_backend *backend;
+  int index;
+  const char *body;
+  char *definitions, *name;
+  void *entry;
+} program;
+
+enum { PLACES = 1024 };
+static program *programs[PLACES];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *module_of(const gpu_backend *b, int index, const char *name, const char *source, error **why) {
+  text key = {0};
+  gpu_binary binary = {0};
+  b->identify(index, &key);
+  text_add(&key, "\n%s%s", b->prologue, source);
+  char *path = key.failed ? NULL : file_of(&key);
+  void *module = path ? load_kept(b, index, &key, path) : NULL;
+  if (!module) {
+    module = b->compile(index, name, source, &binary, why);
+    if (module && path && binary.size > 0) keep(&key, &binary, path);
+  }
+  mem_free(binary.bytes);
+  mem_free(path);
+  text_free(&key);
+  return module;
+}
+
+static program *program_new(const program *wanted, error **why) {
+  text source = {0};
+  text_add(&source, "%s%s", wanted->definitions, wanted->body);
+  program *p = mem_alloc(sizeof *p);
+  char *definitions = mem_text(wanted->definitions), *name = mem_text(wanted->name);
+  if (source.failed || !p || !definitions || !name)
+    *why = fail_no_memory(wanted->backend->name);
+  else {
+    *p = *wanted;
+    p->definitions = definitions;
+    p->name = name;
+    void *module = module_of(p->backend, p->index, name, source.at, why);
+    p->entry = module ? p->backend->entry(p->index, module, name, why) : NULL;
+  }
+  text_free(&source);
+  if (!*why) return p;
+  mem_free(p);
+  mem_free(definitions);
+  mem_free(name);
+  return NULL;
+}
+
+static bool is_same(const program *a, const program *b) {
+  return a->body == b->body && a->backend == b->backend && a->index == b->index &&
+         !strcmp(a->name, b->name) && !strcmp(a->definitions, b->definitions);
+}
+
+void *gpu_program(const gpu_backend *b, int index, const char *definitions, const char *body,
+                  const char *name, error **why) {
+  const program wanted = {
+      .backend = b, .index = index, .body = body, .definitions = (char *)definitions, .name = (char *)name};
+  const uint64_t hash =
+      hash_bytes(definitions, strlen(definitions), (uint64_t)(uintptr_t)body + (uint64_t)index);
+  program **place = &programs[hash % PLACES];
+  pthread_mutex_lock(&lock);
+  program *p = *place;
+  while (p && !is_same(p, &wanted)) p = p->next;
+  if (!p && (p = program_new(&wanted, why)) != NULL) {
+    p->next = *place;
+    *place = p;
+  }
+  pthread_mutex_unlock(&lock);
+  return p ? p->entry : NULL;
+}

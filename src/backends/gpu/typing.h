@@ -1,0 +1,12 @@
+/* typing.h: how a dtype is held in memory and as a value in the dialect. Uses base/. */
+#ifndef GPU_TYPING_H
+#define GPU_TYPING_H
+#include "base/base.h"
+
+typedef struct gpu_typing {
+  const char *element, *value; /* types */
+  const char *suffix;          /* of the value's functions in kernel/scalar.h; "" if there are none */
+  const char *load, *store;    /* functions from the one to the other; "" for none */
+} gpu_typing;
+extern const gpu_typing gpu_typings[PONS_DTYPE_COUNT];
+#endif
