@@ -21,11 +21,28 @@ PONS_API pons_function pons_function_new(pons_callback callback, int n_out, void
                                          void (*destroy)(void *));
 PONS_API pons_function pons_function_keep(pons_function f);
 PONS_API void pons_function_release(pons_function f); /* NULL is fine */
-/* How many results f gives for these inputs. -1 and an error if it takes no such inputs. */
+/* What a call gives, being filled. */
+typedef struct pons_results_s *pons_results;
+/* One more result, behind those added before. */
+PONS_API void pons_results_add(pons_results results, pons_array a);
+/* A number that goes with these results, 0 if it is never set: transforms pass on that of the function they
+   call, and a compiled function gives it again whenever it replays what it traced. */
+PONS_API void pons_results_set_tag(pons_results results, int64_t tag);
+/* Adds as many results as there turn out to be. To fail, add an array that carries an error (pons_fail). */
+typedef void (*pons_open_callback)(void *payload, const pons_array *in, int n_in, pons_results results);
+/* The same for a function that is called to know how many results it has: once for each call or trace. */
+PONS_API pons_function pons_function_new_open(pons_open_callback callback, void *payload,
+                                              void (*destroy)(void *));
+
+/* How many results f gives for these inputs; where only calling it can tell, it is called on placeholders
+   like them. -1 and an error if it takes no such inputs. */
 PONS_API int pons_function_outputs(pons_function f, const pons_array *in, int n_in);
-/* Calls f. n_out must be pons_function_outputs. False if a result carries an error; the results carry it then
+/* Calls f, which must have n_out results. False if a result carries an error; the results carry it then
    too. */
 PONS_API bool pons_call(pons_function f, const pons_array *in, int n_in, pons_array *out, int n_out);
+/* Calls f however many results it has: the count, with *out, a list to be freed with pons_free, of results owned
+   as always, and *tag (may be NULL). -1 and an error: then *out is NULL. */
+PONS_API int pons_call_open(pons_function f, const pons_array *in, int n_in, pons_array **out, int64_t *tag);
 /* A function of one array, called and its single result returned: y = f(x). */
 PONS_API pons_array pons_apply(pons_function f, pons_array x);
 
@@ -41,11 +58,15 @@ PONS_API bool pons_vjp(pons_function f, const pons_array *primals, int n_in, con
    out_tangents[n_out]. */
 PONS_API bool pons_jvp(pons_function f, const pons_array *primals, const pons_array *tangents, int n_in,
                        int n_out, pons_array *out, pons_array *out_tangents);
+/* The same however many results f has: their count, with *out, a list to be freed with pons_free: the results,
+   then as many tangents. -1 and an error: then *out is NULL. */
+PONS_API int pons_jvp_open(pons_function f, const pons_array *primals, const pons_array *tangents, int n_in,
+                           pons_array **out);
 /* PONS_NOT_MAPPED as an axis: this input is shared by the whole batch, this output is the same for all of
    it. */
 #define PONS_NOT_MAPPED (-1000)
-/* f for each slice of its inputs along `in_axes` (one per input; left out: axis 0 of each), results stacked
-   along `out_axes` (left out: axis 0). */
+/* f for each slice of its inputs along `in_axes`, results stacked along `out_axes`: one per input or result,
+   or a single one for all of them; left out: axis 0 of each. */
 PONS_API pons_function pons_vmap(pons_function f, pons_axes in_axes, pons_axes out_axes);
 /* f traced once per signature (dtypes and shapes of the inputs) and kept as a plan. f must not read
    values. */

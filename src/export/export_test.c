@@ -85,6 +85,45 @@ static void network(void *payload, const pons_array *in, int n_in, pons_array *o
   if (n_out > 1) out[1] = h;
 }
 
+/* exp(x) for each of the inputs, and the sum of them */
+static void open_network(void *payload, const pons_array *in, int n_in, pons_results results) {
+  (*(int *)payload)++;
+  pons_array sum = pons_float(0);
+  for (int i = 0; i < n_in; i++) {
+    pons_results_add(results, pons_exp(in[i]));
+    sum = pons_add(sum, pons_sum(in[i]));
+  }
+  pons_results_add(results, sum);
+}
+
+static void functions_that_tell_their_results_when_called(void **state) {
+  (void)state;
+  int calls = 0;
+  pons_function f = pons_function_new_open(open_network, &calls, NULL);
+  pons_array in[] = {floats(4, 3, 0.1), floats(3, 5, -0.4)}, *out, *again;
+  if (!pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2)) fail_msg("%s", pons_error());
+  assert_int_equal(calls, 1);
+  pons_function_exporter e = pons_exporter(path, .function = f);
+  assert_true(pons_exporter_call(e, .inputs = in, .n_inputs = 1));
+  assert_true(pons_exporter_call(e, .inputs = in, .n_inputs = 2));
+  assert_true(pons_exporter_close(e));
+  assert_int_equal(calls, 3);
+  pons_function g = imported_function(); /* with a number of results for each signature */
+  for (int n = 1; n <= 2; n++) {
+    assert_int_equal(pons_call_open(f, in, n, &out, NULL), n + 1);
+    assert_int_equal(pons_call_open(g, in, n, &again, NULL), n + 1);
+    assert_int_equal(pons_function_outputs(g, in, n), n + 1);
+    for (int i = 0; i <= n; i++) check_equal(again[i], out[i]);
+    pons_free(out);
+    pons_free(again);
+  }
+  assert_int_equal(pons_function_outputs(g, in + 1, 1), -1);
+  assert_non_null(strstr(pons_error(), "no signature takes ((3, 5) float32)"));
+  pons_clear_error();
+  pons_function_release(g);
+  pons_function_release(f);
+}
+
 static void values_gradients_batches_and_plans_go_through_the_file(void **state) {
   (void)state;
   pons_function f = pons_function_new(network, 2, NULL, NULL);
@@ -625,6 +664,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
   const struct CMUnitTest tests[] = {
       TEST(values_gradients_batches_and_plans_go_through_the_file),
+      TEST(functions_that_tell_their_results_when_called),
       TEST(an_imported_function_is_exported_again),
       TEST(a_gradient_is_exported),
       TEST(functions_made_of_functions_are_exported),

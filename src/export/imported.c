@@ -230,6 +230,25 @@ static void end_call(call *c) {
   mem_free(c->match);
 }
 
+/* Adds the results of the call to `out`; false and an error if there are none. */
+static bool call_file(const mlxfn *f, call *c, result_list *out) {
+  const signature *s = begin_call(c) ? find(f, c) : NULL;
+  bool fine = false;
+  if (s) {
+    pons_array *made = mem_alloc((size_t)(s->n_out + 1) * sizeof *made);
+    const pons_scope scope = pons_scope_open();
+    if (!made) error_release(fail_no_memory("import"));
+    fine = made && mlxfn_build(f, s, c->match, made, false);
+    for (int32_t i = 0; fine && i < s->n_out; i++) pons_results_add(out, made[i]);
+    pons_scope_close(scope);
+    mem_free(made);
+  } else if (c->order && c->match) {
+    fail_no_match(f, c);
+  }
+  end_call(c);
+  return fine && results_meet(out);
+}
+
 int pons_imported_call(pons_imported file, const pons_array *in, int n_in, const char *const *keywords,
                        int n_keywords, pons_array *out, int room) {
   if (!file) {
@@ -237,20 +256,12 @@ int pons_imported_call(pons_imported file, const pons_array *in, int n_in, const
     return -1;
   }
   call c = {.in = in, .n_in = n_in, .keys = keywords, .n_keys = n_keywords};
-  const signature *s = begin_call(&c) ? find(file->file, &c) : NULL;
-  int count = -1;
-  if (s) {
-    pons_array *results = mem_alloc((size_t)(s->n_out + 1) * sizeof *results);
-    const pons_scope scope = pons_scope_open();
-    if (!results) error_release(fail_no_memory("import"));
-    else if (mlxfn_build(file->file, s, c.match, results, false)) count = s->n_out;
-    for (int i = 0; i < count && i < room; i++) out[i] = results[i];
-    pons_scope_return_many(scope, out, count < room ? count > 0 ? count : 0 : room);
-    mem_free(results);
-  } else if (c.order && c.match) {
-    fail_no_match(file->file, &c);
-  }
-  end_call(&c);
+  result_list r;
+  results_begin(&r, "import");
+  const int count = call_file(file->file, &c, &r) ? r.count : -1;
+  const int given = count < room ? count : room;
+  results_give(&r, 0, out, given > 0 ? given : 0);
+  results_end(&r);
   return count;
 }
 
@@ -261,23 +272,14 @@ typedef struct imported_function {
   pons_imported file;
 } imported_function;
 
-static int imported_outputs(function *f, const pons_array *in, int n_in) {
-  const mlxfn *file = ((imported_function *)f)->file->file;
-  call c = {.in = in, .n_in = n_in};
-  const signature *s = begin_call(&c) ? find(file, &c) : NULL;
-  if (!s && c.match) fail_no_match(file, &c);
-  end_call(&c);
-  return s ? s->n_out : -1;
-}
-
-static void imported_call(function *f, const pons_array *in, int n_in, pons_array *out, int n_out) {
+static void imported_call(function *f, const pons_array *in, int n_in, result_list *out) {
   const bool clean = pons_ok();
-  if (pons_imported_call(((imported_function *)f)->file, in, n_in, NULL, 0, out, n_out) == n_out) return;
+  call c = {.in = in, .n_in = n_in};
+  if (call_file(((imported_function *)f)->file->file, &c, out)) return;
   const char *why = clean ? pons_error() : NULL;
-  for (int i = 0; i < n_out; i++)
-    out[i] = why && strncmp(why, "import: ", 8) == 0
-                 ? node_fail("import", "%s", why + 8)
-                 : node_fail("import", "the file's function can't be called");
+  results_fail(out, why && strncmp(why, "import: ", 8) == 0
+                        ? fail("import", "%s", why + 8)
+                        : fail("import", "the file's function can't be called"));
 }
 
 static void imported_destroy(function *f) {
@@ -285,7 +287,7 @@ static void imported_destroy(function *f) {
   mem_free(f);
 }
 
-/* The number of results if all signatures have the same, or -1: then the inputs tell. */
+/* The number of results if all signatures have the same, or -1: then a call tells. */
 static int common_outputs(const mlxfn *f) {
   for (int32_t i = 1; i < f->n_signatures; i++)
     if (f->signatures[i].n_out != f->signatures[0].n_out) return -1;
@@ -297,10 +299,9 @@ pons_function pons_imported_function(pons_imported file) {
     error_release(fail("import", "the file is NULL"));
     return NULL;
   }
-  imported_function *f = function_new(sizeof *f, "imported", -1, imported_call, imported_destroy);
+  imported_function *f =
+      function_new(sizeof *f, "imported", common_outputs(file->file), imported_call, imported_destroy);
   if (!f) return NULL;
-  f->head.n_out = common_outputs(file->file);
-  if (f->head.n_out < 0) f->head.outputs = imported_outputs;
   f->file = keep(file);
   return &f->head;
 }

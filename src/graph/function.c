@@ -1,9 +1,10 @@
 /* function.c: functions of arrays. A C callback with its payload here; transforms and imported files bring
-   kinds of their own through function_new. */
+   kinds of their own through function_new. However many results a function has, it is called once and adds
+   them to a list (results.c). */
 #include "graph/graph.h"
 
 void *function_new(size_t bytes, const char *kind, int n_out,
-                   void (*call)(function *, const pons_array *, int, pons_array *, int),
+                   void (*call)(function *, const pons_array *, int, result_list *),
                    void (*destroy)(function *)) {
   function *f = mem_zalloc(bytes);
   if (!f) {
@@ -27,42 +28,45 @@ void pons_function_release(pons_function f) {
   if (f && atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) == 1) f->destroy(f);
 }
 
-int pons_function_outputs(pons_function f, const pons_array *in, int n_in) {
-  if (!f) {
-    error_release(fail("function", "it is NULL"));
-    return -1;
-  }
-  return f->outputs ? f->outputs(f, in, n_in) : f->n_out;
+bool function_call(function *f, const pons_array *in, int n_in, result_list *out) {
+  results_begin(out, f ? f->kind : "call");
+  if (!f) results_fail(out, fail("call", "the function is NULL"));
+  for (int i = 0; i < n_in && !out->why; i++)
+    if (!in[i]) results_fail(out, fail("call", "input %d of %d is NULL", i, n_in));
+  if (!out->why) f->call(f, in, n_in, out);
+  return results_meet(out);
 }
 
-static bool all_fine(const function *f, pons_array *out, int n_out) {
-  bool fine = true;
-  for (int i = 0; i < n_out; i++) {
-    if (!out[i]) out[i] = node_fail(f->kind, "result %d of %d was not set", i, n_out);
-    if (!node_failed(out[i])) continue;
-    error_meet(out[i]->error);
-    fine = false;
-  }
-  return fine;
+static void check_count(result_list *r, int count, int n_out) {
+  if (!r->why && count != n_out)
+    results_fail(r, fail("call", "the function has %d results, not %d", count, n_out));
 }
 
-static bool fail_all(pons_array *out, int n_out, error *e) {
-  for (int i = 0; i < n_out; i++) out[i] = node_error(error_keep(e));
-  error_release(e);
-  return false;
+bool function_call_counted(function *f, const pons_array *in, int n_in, result_list *out, int n_out) {
+  if (f && f->n_out >= 0 && f->n_out != n_out) { /* no need to call it to see that */
+    results_begin(out, f->kind);
+    check_count(out, f->n_out, n_out);
+    return false;
+  }
+  function_call(f, in, n_in, out);
+  check_count(out, out->count, n_out);
+  return results_meet(out);
 }
 
 bool pons_call(pons_function f, const pons_array *in, int n_in, pons_array *out, int n_out) {
-  if (!f) return fail_all(out, n_out, fail("call", "the function is NULL"));
-  for (int i = 0; i < n_in; i++)
-    if (!in[i]) return fail_all(out, n_out, fail("call", "input %d of %d is NULL", i, n_in));
-  const int expected = pons_function_outputs(f, in, n_in);
-  if (expected < 0) return fail_all(out, n_out, fail("call", "the function takes no such inputs"));
-  if (expected != n_out) return fail_all(out, n_out, fail("call", "the function has %d results, not %d",
-                                                          expected, n_out));
-  memset(out, 0, (size_t)n_out * sizeof *out);
-  f->call(f, in, n_in, out, n_out);
-  return all_fine(f, out, n_out);
+  result_list r;
+  const bool fine = function_call_counted(f, in, n_in, &r, n_out);
+  results_give(&r, 0, out, n_out);
+  const bool given = fine && !r.why;
+  results_end(&r);
+  return given;
+}
+
+int pons_call_open(pons_function f, const pons_array *in, int n_in, pons_array **out, int64_t *tag) {
+  result_list r;
+  const bool fine = function_call(f, in, n_in, &r);
+  if (tag) *tag = r.tag;
+  return results_hand_over(&r, fine, out);
 }
 
 pons_array pons_apply(pons_function f, pons_array x) {
@@ -71,18 +75,34 @@ pons_array pons_apply(pons_function f, pons_array x) {
   return y;
 }
 
-/* ---- a C function ---- */
+/* ---- C functions ---- */
 
 typedef struct callback_function {
   function head;
-  pons_callback callback;
+  pons_callback callback; /* with a fixed number of results */
+  pons_open_callback open_callback;
   void *payload;
   void (*destroy)(void *);
 } callback_function;
 
-static void callback_call(function *f, const pons_array *in, int n_in, pons_array *out, int n_out) {
+static void callback_call(function *f, const pons_array *in, int n_in, result_list *out) {
   const callback_function *c = (callback_function *)f;
-  c->callback(c->payload, in, n_in, out, n_out);
+  pons_array few[RESULTS_FEW] = {NULL},
+             *filled = f->n_out <= RESULTS_FEW ? few : mem_zalloc((size_t)f->n_out * sizeof *filled);
+  if (!filled) {
+    results_fail(out, fail_no_memory(f->kind));
+    return;
+  }
+  c->callback(c->payload, in, n_in, filled, f->n_out);
+  for (int i = 0; i < f->n_out; i++)
+    pons_results_add(out,
+                     filled[i] ? filled[i] : node_fail(f->kind, "result %d of %d was not set", i, f->n_out));
+  if (filled != few) mem_free(filled);
+}
+
+static void open_callback_call(function *f, const pons_array *in, int n_in, result_list *out) {
+  const callback_function *c = (callback_function *)f;
+  c->open_callback(c->payload, in, n_in, out);
 }
 
 static void callback_destroy(function *f) {
@@ -91,60 +111,39 @@ static void callback_destroy(function *f) {
   mem_free(c);
 }
 
-pons_function pons_function_new(pons_callback callback, int n_out, void *payload, void (*destroy)(void *)) {
-  callback_function *c = function_new(sizeof *c, "function", n_out, callback_call, callback_destroy);
+static callback_function *callback_new(int n_out, void *payload, void (*destroy)(void *)) {
+  callback_function *c = function_new(sizeof *c, "function", n_out,
+                                      n_out < 0 ? open_callback_call : callback_call, callback_destroy);
   if (!c) {
     if (destroy) destroy(payload);
     return NULL;
   }
-  c->callback = callback;
   c->payload = payload;
   c->destroy = destroy;
-  return &c->head;
+  return c;
 }
 
-/* ---- a function on placeholders ---- */
+pons_function pons_function_new(pons_callback callback, int n_out, void *payload, void (*destroy)(void *)) {
+  callback_function *c = callback_new(n_out > 0 ? n_out : 0, payload, destroy);
+  if (c) c->callback = callback;
+  return c ? &c->head : NULL;
+}
 
-static bool placeholders(const pons_array *in, int n_in, traced *t) {
-  for (int i = 0; i < n_in; i++) {
-    pons_array p = node_placeholder((pons_dtype)in[i]->dtype, in[i]->ndim, in[i]->shape);
-    if (node_failed(p)) return false;
-    p->weak = in[i]->weak;
-    t->in[t->n_in++] = pons_keep(p);
+pons_function pons_function_new_open(pons_open_callback callback, void *payload, void (*destroy)(void *)) {
+  callback_function *c = callback_new(-1, payload, destroy);
+  if (c) c->open_callback = callback;
+  return c ? &c->head : NULL;
+}
+
+int pons_function_outputs(pons_function f, const pons_array *in, int n_in) {
+  if (!f) {
+    error_release(fail("function", "it is NULL"));
+    return -1;
   }
-  return true;
-}
-
-bool function_trace(function *f, const pons_array *in, int n_in, traced *t) {
-  memset(t, 0, sizeof *t);
-  for (int i = 0; i < n_in; i++)
-    if (!in[i] || node_failed(in[i])) {
-      error_release(in[i] ? error_keep(in[i]->error) : fail("trace", "input %d of %d is NULL", i, n_in));
-      if (in[i]) error_meet(in[i]->error);
-      return false;
-    }
-  const int n_out = pons_function_outputs(f, in, n_in);
-  if (n_out < 0) return false;
-  t->in = mem_zalloc((size_t)(n_in + 1) * sizeof *t->in);
-  t->out = mem_zalloc((size_t)(n_out + 1) * sizeof *t->out);
-  const pons_scope scope = pons_scope_open();
-  bool fine = t->in && t->out && placeholders(in, n_in, t);
-  if (!fine) error_release(fail_no_memory("trace"));
-  if (fine) {
-    trace_begin();
-    fine = pons_call(f, t->in, n_in, t->out, n_out);
-    trace_end();
-    for (t->n_out = 0; t->n_out < n_out; t->n_out++) pons_keep(t->out[t->n_out]);
-  }
-  pons_scope_close(scope);
-  if (!fine) traced_free(t);
-  return fine;
-}
-
-void traced_free(traced *t) {
-  for (int i = 0; t->in && i < t->n_in; i++) pons_release(t->in[i]);
-  for (int i = 0; t->out && i < t->n_out; i++) pons_release(t->out[i]);
-  mem_free(t->in);
-  mem_free(t->out);
-  memset(t, 0, sizeof *t);
+  if (f->n_out >= 0) return f->n_out;
+  traced t;
+  if (!function_trace(f, in, n_in, &t)) return -1;
+  const int n_out = t.n_out;
+  traced_free(&t);
+  return n_out;
 }

@@ -254,6 +254,36 @@ void tape_free(tape *t);
 /* The graph as text, a line per node: "v2 float32 (2, 3) = Add v0 v1". */
 void graph_print(text *t, const pons_array *roots, int n_roots);
 
+/* ---- what one call of a function gives (results.c) ---- */
+
+enum { RESULTS_FEW = 8 };
+/* Arrays in the order in which they were added (pons_results_add), with a reference to each, or an error for
+   all of them. Stays where it was begun. */
+typedef struct pons_results_s result_list;
+struct pons_results_s {
+  const char *kind; /* of the function, for messages */
+  pons_array *at;   /* count of them; `few` until there are more */
+  int count, room;
+  int64_t tag;
+  error *why; /* NULL: fine, unless a result carries an error */
+  pons_array few[RESULTS_FEW];
+};
+void results_begin(result_list *r, const char *kind);
+void results_end(result_list *r);
+/* The call has no results but this error. Takes the reference; the first one stays. */
+void results_fail(result_list *r, error *why);
+/* False if anything failed, and this thread has met the error then. */
+bool results_meet(const result_list *r);
+/* An array with the first error; NULL if there is none. */
+pons_array results_failed(const result_list *r);
+/* Results first .. first + count - 1, or the error in the place of each, as the innermost scope's. */
+void results_give(result_list *r, int first, pons_array *out, int count);
+/* All of them with their references, as memory from mem_alloc; none are left. NULL and *count = -1: `why`. */
+pons_array *results_take(result_list *r, int *count);
+/* The same if `fine`, with the references handed to the innermost scope; ends `r`. Returns the count, or -1 and
+   *out = NULL. */
+int results_hand_over(result_list *r, bool fine, pons_array **out);
+
 /* ---- functions (function.c) ---- */
 
 /* What a pons_function is made of. Implementations embed it as their first member. */
@@ -261,21 +291,27 @@ typedef struct pons_function_s function;
 struct pons_function_s {
   atomic_int refs;
   const char *kind; /* "callback", "grad", "imported", ... */
-  int n_out;        /* -1: outputs() tells */
-  int (*outputs)(function *f, const pons_array *in, int n_in); /* may be NULL if n_out >= 0 */
-  void (*call)(function *f, const pons_array *in, int n_in, pons_array *out, int n_out);
+  int n_out;        /* how many results it always has; -1: known once it was called */
+  void (*call)(function *f, const pons_array *in, int n_in, result_list *out); /* adds to `out` */
   void (*destroy)(function *f); /* frees f itself too */
 };
 /* Zeroed memory of `bytes` with the head filled in, one reference. NULL and an error on no memory. */
 void *function_new(size_t bytes, const char *kind, int n_out,
-                   void (*call)(function *, const pons_array *, int, pons_array *, int),
+                   void (*call)(function *, const pons_array *, int, result_list *),
                    void (*destroy)(function *));
+/* Begins `out` and calls f, once. False if anything failed; results_end in any case. */
+bool function_call(function *f, const pons_array *in, int n_in, result_list *out);
+/* The same; other than `n_out` results are an error too. */
+bool function_call_counted(function *f, const pons_array *in, int n_in, result_list *out, int n_out);
 /* f called on placeholders like `in` (on the dtypes and shapes alone): placeholders and results, held by the
    trace. */
 typedef struct traced {
   int n_in, n_out;
   pons_array *in, *out;
+  int64_t tag;
 } traced;
 bool function_trace(function *f, const pons_array *in, int n_in, traced *t);
+/* What was traced once more, with `in` in the place of the placeholders, added to `out`. */
+void traced_again(const traced *t, const pons_array *in, result_list *out);
 void traced_free(traced *t);
 #endif

@@ -29,6 +29,7 @@ typedef struct variant {
   spec *in;
   bool *weak; /* the inputs that give way in promotion */
   origin *out;
+  int64_t tag; /* of the results */
   spec *results;
   plan *plan;
   plan_leaf *constants; /* the plan's inputs behind the first n_in */
@@ -61,13 +62,14 @@ static void variant_release(variant *v) {
   mem_free(v);
 }
 
-static variant *variant_new(int n_in, int n_out) {
+static variant *variant_new(int n_in, int n_out, int64_t tag) {
   variant *v = mem_zalloc(sizeof *v);
   if (!v) return NULL;
   atomic_init(&v->refs, 1);
   v->device = stream_device(stream_current());
   v->n_in = n_in;
   v->n_out = n_out;
+  v->tag = tag;
   v->in = mem_alloc((size_t)(n_in + 1) * sizeof *v->in);
   v->weak = mem_alloc((size_t)(n_in + 1) * sizeof *v->weak);
   v->out = mem_zalloc((size_t)(n_out + 1) * sizeof *v->out);
@@ -219,25 +221,37 @@ static bool fill(variant *v, const traced *t, const tape *walked) {
   return fine;
 }
 
-/* A new variant, with a reference. NULL and an error; or NULL and *call_it: the function must be called
-   itself. */
-static variant *trace(compiled *c, const pons_array *in, int n_in, bool *call_it) {
+static void fail_trace(result_list *out) {
+  const char *why = pons_error();
+  results_fail(out, fail("compile", "the function can't be traced: %s", why ? why : "no memory"));
+}
+
+/* A new variant, with a reference. NULL, and what there is to say is in `out`: an error, or the results in
+   nodes, for another trace wants to see them. */
+static variant *trace(compiled *c, const pons_array *in, int n_in, result_list *out) {
   const bool inside = trace_is_open();
-  *call_it = false;
   traced t;
   tape walked = {0};
   const unsigned failures = eval_failures();
-  if (!function_trace(c->f, in, n_in, &t)) return NULL;
+  if (!function_trace(c->f, in, n_in, &t)) {
+    fail_trace(out);
+    return NULL;
+  }
   if (eval_failures() != failures) { /* it read a value, and went on with what it was not */
     traced_free(&t);
+    fail_trace(out);
     return NULL;
   }
   show_graph(t.out, t.n_out);
-  variant *v = variant_new(n_in, t.n_out);
+  variant *v = variant_new(n_in, t.n_out, t.tag);
   bool fine = v && tape_walk(&walked, t.out, t.n_out, t.in, t.n_in);
   if (!fine) error_release(fail_no_memory("compile"));
-  if (fine && inside && is_part_of_other_trace(&t, &walked)) *call_it = true;
-  fine = fine && !*call_it && fill(v, &t, &walked);
+  const bool again = fine && inside && is_part_of_other_trace(&t, &walked);
+  fine = fine && !again && fill(v, &t, &walked);
+  if (again)
+    traced_again(&t, in, out);
+  else if (!fine)
+    fail_trace(out);
   tape_free(&walked);
   traced_free(&t);
   if (fine) return v;
@@ -292,10 +306,7 @@ static bool start(variant *v, const pons_array *in, pons_array *results) {
   return fine;
 }
 
-/* The array as a result: it belongs to the innermost scope. */
-static pons_array owned(pons_array a) { return pons_scope_return(pons_scope_open(), a); }
-
-static void replay(variant *v, const pons_array *in, pons_array *out) {
+static void replay(variant *v, const pons_array *in, result_list *out) {
   pons_array few[16], *results = v->n_results <= 16 ? few : mem_alloc((size_t)v->n_results * sizeof *results);
   bool fine = results != NULL;
   if (!fine) error_release(fail_no_memory("compile"));
@@ -305,15 +316,14 @@ static void replay(variant *v, const pons_array *in, pons_array *out) {
     fine = !node_failed(results[i]);
   }
   fine = fine && (v->n_results == 0 || start(v, in, results));
-  for (int i = 0; i < v->n_out; i++) {
+  if (!fine) results_fail(out, fail_no_memory("compile"));
+  for (int i = 0; fine && i < v->n_out; i++) {
     const origin *o = &v->out[i];
-    if (!fine)
-      out[i] = node_error(fail_no_memory("compile"));
-    else if (o->kind == FROM_PLAN)
-      out[i] = results[o->index];
-    else
-      out[i] = owned(o->kind == FROM_INPUT ? in[o->index] : o->constant);
+    pons_results_add(out, o->kind == FROM_PLAN    ? results[o->index]
+                          : o->kind == FROM_INPUT ? in[o->index]
+                                                  : o->constant);
   }
+  pons_results_set_tag(out, v->tag);
   if (results != few) mem_free(results);
 }
 
@@ -325,10 +335,6 @@ static bool compute_inputs(const pons_array *in, int n_in) {
   for (int i = 0; i < n_in; i++)
     if (!is_computed(in[i])) return pons_eval_many(in, n_in);
   return true;
-}
-
-static void fail_all(pons_array *out, int n_out, const char *text) {
-  for (int i = 0; i < n_out; i++) out[i] = node_fail("compile", "the function can't be traced: %s", text);
 }
 
 enum { UNKNOWN, ON, OFF };
@@ -356,32 +362,20 @@ static bool calls_through(const pons_array *in, int n_in) {
   return false;
 }
 
-static void compiled_call(function *self, const pons_array *in, int n_in, pons_array *out, int n_out) {
+static void compiled_call(function *self, const pons_array *in, int n_in, result_list *out) {
   compiled *c = (compiled *)self;
   if (calls_through(in, n_in)) {
-    pons_call(c->f, in, n_in, out, n_out);
+    c->f->call(c->f, in, n_in, out);
     return;
   }
   variant *v = find(c, in, n_in);
-  bool call_it = false;
-  if (!v && (v = trace(c, in, n_in, &call_it))) add(c, v);
-  if (call_it) {
-    pons_call(c->f, in, n_in, out, n_out);
-  } else if (!v) {
-    fail_all(out, n_out, pons_error() ? pons_error() : "no memory");
-  } else if (v->n_out != n_out) {
-    fail_all(out, n_out, "it has another number of results now");
-  } else if (compute_inputs(in, n_in)) {
+  if (!v && (v = trace(c, in, n_in, out))) add(c, v);
+  if (!v) return;
+  if (compute_inputs(in, n_in))
     replay(v, in, out);
-  } else {
-    for (int i = 0; i < n_out; i++)
-      out[i] = node_fail("compile", "an input can't be computed: %s", pons_error());
-  }
+  else
+    results_fail(out, fail("compile", "an input can't be computed: %s", pons_error()));
   variant_release(v);
-}
-
-static int compiled_outputs(function *self, const pons_array *in, int n_in) {
-  return pons_function_outputs(((compiled *)self)->f, in, n_in);
 }
 
 static void compiled_destroy(function *self) {
@@ -403,7 +397,6 @@ pons_function pons_compile(pons_function f) {
   }
   compiled *c = function_new(sizeof *c, "compile", f->n_out, compiled_call, compiled_destroy);
   if (!c) return NULL;
-  c->head.outputs = compiled_outputs;
   c->f = pons_function_keep(f);
   pthread_mutex_init(&c->lock, NULL);
   return &c->head;

@@ -137,8 +137,47 @@ static void gradients_go_through(void **state) {
   pons_function_release(f);
 }
 
+/* 1, x, 2x ... : as many as x has elements, and the tag tells how many */
+static void multiples(void *payload, const pons_array *in, int n_in, pons_results results) {
+  (void)payload, (void)n_in;
+  calls++;
+  const int64_t n = pons_size(in[0]);
+  pons_results_add(results, pons_float(1));
+  for (int64_t i = 0; i < n; i++)
+    pons_results_add(results, i ? pons_multiply(in[0], pons_float((double)(i + 1))) : in[0]);
+  pons_results_set_tag(results, 10 + n);
+}
+
+static void an_open_function_has_its_results_and_tag_per_signature(void **state) {
+  (void)state;
+  pons_function f = pons_function_new_open(multiples, NULL, NULL), g = pons_compile(f);
+  calls = 0;
+  for (int turn = 0; turn < 3; turn++) {
+    pons_array *out;
+    int64_t tag;
+    assert_int_equal(pons_call_open(g, (pons_array[]){FLOATS(1, 2)}, 1, &out, &tag), 3);
+    assert_int_equal(tag, 12);
+    CHECK(out[0], 1);
+    CHECK(out[1], 1, 2);
+    CHECK(out[2], 2, 4);
+    pons_free(out);
+    assert_int_equal(pons_call_open(g, (pons_array[]){FLOATS(1, 2, 3)}, 1, &out, &tag), 4);
+    assert_int_equal(tag, 13);
+    CHECK(out[3], 3, 6, 9);
+    pons_free(out);
+    assert_int_equal(calls, 2);
+  }
+  pons_array x = FLOATS(1, 2), y[2];
+  assert_false(pons_call(g, &x, 1, y, 2));
+  assert_string_equal(pons_error_of(y[1]), "call: the function has 3 results, not 2");
+  pons_clear_error();
+  pons_function_release(g);
+  pons_function_release(f);
+}
+
 static void times_captured(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
   (void)n_in, (void)n_out;
+  calls++;
   out[0] = pons_multiply(in[0], *(pons_array *)payload);
 }
 static void calls_compiled(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
@@ -153,7 +192,9 @@ static void gradients_reach_what_is_captured(void **state) {
   (void)state;
   pons_array five = pons_scalar(5, PONS_FLOAT32);
   pons_function f = pons_function_new(calls_compiled, 1, &five, NULL), g = pons_grad(f, (pons_axes){0});
+  calls = 0;
   assert_true(pons_item(pons_apply(g, pons_scalar(3, PONS_FLOAT32))) == 5);
+  assert_int_equal(calls, 1); /* what was traced serves */
   pons_function_release(g);
   pons_function_release(f);
 }
@@ -294,6 +335,7 @@ int main(void) {
       TEST(results_may_be_inputs_constants_views_and_equal),
       TEST(gradients_go_through),
       TEST(gradients_reach_what_is_captured),
+      TEST(an_open_function_has_its_results_and_tag_per_signature),
       TEST(reading_a_value_inside_is_an_error),
       TEST(many_signatures_are_bounded),
       TEST(replaying_leaves_nothing_behind),

@@ -154,29 +154,37 @@ typedef struct custom_function {
   custom_function_parts parts;
 } custom_function;
 
-static int custom_function_outputs(function *self, const pons_array *in, int n_in) {
-  return pons_function_outputs(((custom_function *)self)->parts.f, in, n_in);
+/* The node on the inputs and the results of f, `y`. */
+static pons_array put_node(const custom_function_parts *p, const pons_array *in, int n_in,
+                           const result_list *y, result_list *out) {
+  pons_array *all = joined(in, n_in, y->at, y->count, NULL, 0),
+             *made = mem_alloc((size_t)(y->count + 1) * sizeof *made);
+  const bool fine = all && made;
+  const custom_params params = {p->f, p->vjp, p->jvp, p->vmap, p->recompute, y->count};
+  if (fine && y->count) node_make_many(&prim_custom, &params, n_in + y->count, all, made, y->count);
+  for (int k = 0; fine && k < y->count; k++) pons_results_add(out, made[k]);
+  mem_free(all);
+  mem_free(made);
+  return fine ? NULL : transform_no_memory(out->kind);
 }
 
-static void custom_call(function *self, const pons_array *in, int n_in, pons_array *out, int n_out) {
+static void custom_call(function *self, const pons_array *in, int n_in, result_list *out) {
   const custom_function_parts *p = &((custom_function *)self)->parts;
   const pons_scope scope = pons_scope_open();
-  pons_array *all = joined(in, n_in, NULL, 0, out, n_out);
-  if (!all) {
-    transform_fail_all(out, n_out, pons_scope_return(scope, transform_no_memory(self->kind)));
-    return;
-  }
+  pons_array *given = joined(in, n_in, NULL, 0, NULL, 0),
+             bad = given ? NULL : transform_no_memory(self->kind);
   /* With a rule for each direction nothing need pass through f. */
-  for (int i = 0; p->vjp && p->jvp && i < n_in; i++) all[i] = pons_stop_gradient(in[i]);
-  const bool fine = pons_call(p->f, all, n_in, all + n_in, n_out);
-  memcpy(all, in, (size_t)n_in * sizeof *in);
-  const custom_params params = {p->f, p->vjp, p->jvp, p->vmap, p->recompute, n_out};
-  if (fine)
-    node_make_many(&prim_custom, &params, n_in + n_out, all, out, n_out);
-  else
-    transform_fail_all(out, n_out, transform_failed(all + n_in, n_out));
-  mem_free(all);
-  pons_scope_return_many(scope, out, n_out);
+  for (int i = 0; given && p->vjp && p->jvp && i < n_in; i++) given[i] = pons_stop_gradient(in[i]);
+  if (given) {
+    result_list y;
+    function_call(p->f, given, n_in, &y);
+    bad = results_failed(&y);
+    if (!bad) bad = put_node(p, in, n_in, &y, out);
+    pons_results_set_tag(out, y.tag);
+    results_end(&y);
+  }
+  mem_free(given);
+  transform_end(scope, bad, out);
 }
 
 static void custom_destroy(function *self) {
@@ -195,7 +203,6 @@ pons_function transform_custom(const char *kind, const custom_function_parts *pa
   }
   custom_function *c = function_new(sizeof *c, kind, parts->f->n_out, custom_call, custom_destroy);
   if (!c) return NULL;
-  c->head.outputs = custom_function_outputs;
   c->parts = (custom_function_parts){pons_function_keep(parts->f), pons_function_keep(parts->vjp),
                                      pons_function_keep(parts->jvp), pons_function_keep(parts->vmap),
                                      parts->recompute};

@@ -11,12 +11,6 @@ typedef struct grad_function {
   int argnums[];
 } grad_function;
 
-static int value_and_grad_outputs(function *self, const pons_array *in, int n_in) {
-  const grad_function *g = (grad_function *)self;
-  const int n_out = pons_function_outputs(g->f, in, n_in);
-  return n_out < 0 ? -1 : n_out + g->n_argnums;
-}
-
 /* wanted[i] for each of argnums; NULL, or what is wrong with them. */
 static pons_array mark_wanted(const grad_function *g, int n_in, bool *wanted) {
   for (int i = 0; i < g->n_argnums; i++) {
@@ -31,15 +25,18 @@ static pons_array mark_wanted(const grad_function *g, int n_in, bool *wanted) {
 
 static pons_array gradients(const grad_function *g, const call_site *c, pons_array *aliases,
                             pons_array *grads) {
-  if (c->n_out < 1) return node_fail(c->op, "the function has no result");
   lineage l;
   pons_array bad = lineage_of_call(&l, c, aliases);
   if (bad) return bad;
-  const pons_array y = c->out[0];
+  if (c->out->count < 1) {
+    lineage_free(&l);
+    return node_fail(c->op, "the function has no result");
+  }
+  const pons_array y = c->out->at[0];
   if (y->ndim)
     bad = node_fail(c->op, "the function's first result must be a scalar, it is %s\nhint: sum it",
                     node_text(y));
-  const between b = {c->out, aliases, 1, c->n_in};
+  const between b = {c->out->at, aliases, 1, c->n_in};
   pons_array one = bad ? bad : pons_scalar(1, (pons_dtype)y->dtype);
   if (!bad) bad = pull_back_on(c->op, &l, &b, &one, grads);
   lineage_free(&l);
@@ -51,29 +48,29 @@ static pons_array gradients(const grad_function *g, const call_site *c, pons_arr
   return bad;
 }
 
-static void grad_call(function *self, const pons_array *in, int n_in, pons_array *out, int n_out) {
-  const grad_function *g = (grad_function *)self;
-  const int values = pons_function_outputs(g->f, in, n_in);
-  if (values < 0) {
-    transform_fail_all(out, n_out, node_fail(self->kind, "the function takes no such inputs"));
-    return;
-  }
-  const pons_scope scope = pons_scope_open();
-  pons_array *room = mem_zalloc((size_t)(values + 2 * n_in + 1) * sizeof *room + (size_t)n_in * sizeof(bool));
-  if (!room) {
-    transform_fail_all(out, n_out, pons_scope_return(scope, transform_no_memory(self->kind)));
-    return;
-  }
-  pons_array *aliases = room + values, *grads = aliases + n_in;
+static pons_array call_and_differentiate(const grad_function *g, const pons_array *in, int n_in,
+                                         result_list *values, result_list *out) {
+  pons_array *aliases = mem_zalloc((size_t)(2 * n_in + 1) * sizeof *aliases + (size_t)n_in * sizeof(bool));
+  if (!aliases) return transform_no_memory(g->head.kind);
+  pons_array *grads = aliases + n_in;
   bool *wanted = (bool *)(grads + n_in + 1);
-  const call_site c = {self->kind, g->f, in, n_in, wanted, room, values};
+  const call_site c = {g->head.kind, g->f, in, n_in, wanted, g->f->n_out, values};
   pons_array bad = mark_wanted(g, n_in, wanted);
   if (!bad) bad = gradients(g, &c, aliases, grads);
-  const int before = g->value ? values : 0;
-  for (int i = 0; i < before; i++) out[i] = bad ? bad : room[i];
-  for (int i = 0; i < g->n_argnums; i++) out[before + i] = bad ? bad : grads[g->argnums[i]];
-  mem_free(room);
-  pons_scope_return_many(scope, out, n_out);
+  for (int i = 0; g->value && !bad && i < values->count; i++) pons_results_add(out, values->at[i]);
+  for (int i = 0; i < g->n_argnums && !bad; i++) pons_results_add(out, grads[g->argnums[i]]);
+  mem_free(aliases);
+  return bad;
+}
+
+static void grad_call(function *self, const pons_array *in, int n_in, result_list *out) {
+  const pons_scope scope = pons_scope_open();
+  result_list values;
+  results_begin(&values, self->kind);
+  pons_array bad = call_and_differentiate((grad_function *)self, in, n_in, &values, out);
+  pons_results_set_tag(out, values.tag);
+  results_end(&values);
+  transform_end(scope, bad, out);
 }
 
 static void grad_destroy(function *self) {
@@ -90,11 +87,10 @@ static pons_function make(pons_function f, pons_axes argnums, bool value) {
   const int zero = 0;
   if (!argnums.at) argnums = (pons_axes){1, &zero};
   const int count = argnums.count > 0 ? argnums.count : 0;
-  const int n_out = value ? -1 : count;
+  const int n_out = !value ? count : f->n_out < 0 ? -1 : f->n_out + count;
   grad_function *g =
       function_new(sizeof *g + (size_t)count * sizeof(int), kind, n_out, grad_call, grad_destroy);
   if (!g) return NULL;
-  if (value) g->head.outputs = value_and_grad_outputs;
   g->f = pons_function_keep(f);
   g->value = value;
   g->n_argnums = count;

@@ -171,8 +171,8 @@ static pons_array check_tangents(const pons_array *primals, const pons_array *ta
 }
 
 /* aliases and tangents: room for n_in. */
-static pons_array jvp(const call_site *c, const pons_array *given, pons_array *aliases, pons_array *tangents,
-                      pons_array *out_tangents) {
+static pons_array jvp(const call_site *c, const pons_array *given, pons_array *aliases,
+                      pons_array *tangents) {
   lineage l;
   pons_array bad = check_tangents(c->primals, given, c->n_in);
   for (int i = 0; i < c->n_in && !bad; i++) {
@@ -182,21 +182,41 @@ static pons_array jvp(const call_site *c, const pons_array *given, pons_array *a
   }
   if (!bad) bad = lineage_of_call(&l, c, aliases);
   if (bad) return bad;
-  const between b = {c->out, aliases, c->n_out, c->n_in};
-  bad = push_forward_on(c->op, &l, &b, tangents, out_tangents);
+  const int n_out = c->out->count;
+  pons_array *out_tangents = mem_alloc((size_t)(n_out + 1) * sizeof *out_tangents);
+  if (!out_tangents) bad = transform_no_memory(c->op);
+  const between b = {c->out->at, aliases, n_out, c->n_in};
+  if (!bad) bad = push_forward_on(c->op, &l, &b, tangents, out_tangents);
   lineage_free(&l);
-  for (int i = 0; i < c->n_out && !bad; i++)
-    if (!out_tangents[i]) out_tangents[i] = pons_zeros_like(c->out[i]);
-  return bad ? bad : transform_failed(out_tangents, c->n_out);
+  for (int i = 0; i < n_out && !bad; i++)
+    pons_results_add(c->out, out_tangents[i] ? out_tangents[i] : pons_zeros_like(c->out->at[i]));
+  mem_free(out_tangents);
+  return bad;
+}
+
+/* `r`: the results of f (n_out of them, or any number: -1), then their tangents. */
+static void call_jvp(function *f, const pons_array *primals, const pons_array *tangents, int n_in, int n_out,
+                     result_list *r) {
+  const pons_scope scope = pons_scope_open();
+  results_begin(r, "jvp");
+  pons_array *room = mem_zalloc((size_t)(2 * n_in + 1) * sizeof *room); /* aliases, tangents */
+  const call_site c = {"jvp", f, primals, n_in, NULL, n_out, r};
+  pons_array bad = room ? jvp(&c, tangents, room, room + n_in) : transform_no_memory("jvp");
+  mem_free(room);
+  transform_end(scope, bad, r);
 }
 
 bool pons_jvp(pons_function f, const pons_array *primals, const pons_array *tangents, int n_in, int n_out,
               pons_array *out, pons_array *out_tangents) {
-  const pons_scope scope = pons_scope_open();
-  pons_array *room = mem_zalloc((size_t)(2 * n_out + 2 * n_in + 1) *
-                                sizeof *room); /* results, their tangents, aliases, tangents */
-  pons_array bad = room ? NULL : transform_no_memory("jvp");
-  const call_site c = {"jvp", f, primals, n_in, NULL, room, n_out};
-  if (!bad) bad = jvp(&c, tangents, room + 2 * n_out, room + 2 * n_out + n_in, room + n_out);
-  return transform_return(scope, bad, room, out, n_out, out_tangents, n_out);
+  result_list r;
+  call_jvp(f, primals, tangents, n_in, n_out, &r);
+  return transform_give(&r, out, n_out, out_tangents, n_out);
+}
+
+int pons_jvp_open(pons_function f, const pons_array *primals, const pons_array *tangents, int n_in,
+                  pons_array **out) {
+  result_list r;
+  call_jvp(f, primals, tangents, n_in, -1, &r);
+  const int both = results_hand_over(&r, results_meet(&r), out);
+  return both < 0 ? -1 : both / 2;
 }

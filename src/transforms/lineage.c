@@ -14,11 +14,6 @@ pons_array transform_failed(const pons_array *arrays, int count) {
   return NULL;
 }
 
-bool transform_fail_all(pons_array *out, int count, pons_array failed) {
-  for (int i = 0; i < count; i++) out[i] = failed;
-  return false;
-}
-
 void transform_results(node *n, pons_array *out) {
   if (n->n_out == 1)
     out[0] = n;
@@ -31,19 +26,17 @@ pons_array transform_zeros(const node *n, int k) {
   return pons_zeros(shape_public(&n->specs[k].shape), n->specs[k].dtype);
 }
 
-bool transform_return(pons_scope scope, pons_array bad, pons_array *room, pons_array *a, int n_a,
-                      pons_array *b, int n_b) {
-  if (bad) {
-    bad = pons_scope_return(scope, bad);
-    transform_fail_all(a, n_a, bad);
-    transform_fail_all(b, n_b, bad);
-  } else {
-    pons_scope_return_many(scope, room, n_a + n_b);
-    memcpy(a, room, (size_t)n_a * sizeof *a);
-    memcpy(b, room + n_a, (size_t)n_b * sizeof *b);
-  }
-  mem_free(room);
-  return !bad;
+void transform_end(pons_scope scope, pons_array bad, result_list *r) {
+  if (bad) results_fail(r, error_keep(bad->error));
+  pons_scope_close(scope);
+}
+
+bool transform_give(result_list *r, pons_array *a, int n_a, pons_array *b, int n_b) {
+  results_give(r, 0, a, n_a);
+  results_give(r, n_a, b, n_b);
+  const bool fine = results_meet(r);
+  results_end(r);
+  return fine;
 }
 
 pons_array batch_to_front(pons_array x, int axis, int64_t size) {
@@ -145,8 +138,12 @@ pons_array lineage_of_call(lineage *l, const call_site *c, pons_array *aliases) 
   pons_array bad = make_aliases(c, aliases);
   if (bad) return bad;
   trace_begin();
-  if (!pons_call(c->f, aliases, c->n_in, c->out, c->n_out)) bad = transform_failed(c->out, c->n_out);
-  const between b = {c->out, aliases, c->n_out, c->n_in};
+  if (c->n_out < 0)
+    function_call(c->f, aliases, c->n_in, c->out);
+  else
+    function_call_counted(c->f, aliases, c->n_in, c->out, c->n_out);
+  bad = results_failed(c->out);
+  const between b = {c->out->at, aliases, c->out->count, c->n_in};
   if (!bad && !lineage_make(l, &b)) bad = transform_no_memory(c->op);
   if (bad)
     trace_end();

@@ -48,8 +48,8 @@ typedef struct call_site {
   const pons_array *primals;
   int n_in;
   const bool *wanted; /* primals that are varied; NULL: all */
-  pons_array *out;
-  int n_out;
+  int n_out;          /* as many results it must have; -1: any number */
+  result_list *out;   /* begun; the caller ends it */
 } call_site;
 /* Fills out and aliases[n_in] and takes the tape, traced from the aliases to the results. NULL if fine; else
    an array that carries the error, and `l` needs no freeing. */
@@ -66,15 +66,13 @@ pons_array push_forward(const char *op, const between *b, const pons_array *tang
 pons_array push_forward_on(const char *op, lineage *l, const between *b, const pons_array *tangents,
                            pons_array *out_tangents);
 
-/* Ends what pons_vjp and pons_jvp have in common: room holds n_a + n_b results, which go to the scope outside
-   and to a and b; with `bad` that goes everywhere. Frees room. True unless bad. */
-bool transform_return(pons_scope scope, pons_array bad, pons_array *room, pons_array *a, int n_a,
-                      pons_array *b, int n_b);
+/* Ends a transform: with `bad` that is all that `r` gives; closes `scope`. */
+void transform_end(pons_scope scope, pons_array bad, result_list *r);
+/* Ends what pons_vjp and pons_jvp have in common: the results go to a[n_a] and b[n_b]. Ends `r`. True if fine. */
+bool transform_give(result_list *r, pons_array *a, int n_a, pons_array *b, int n_b);
 pons_array transform_no_memory(const char *op);
 /* The first of them that carries an error, or NULL. */
 pons_array transform_failed(const pons_array *arrays, int count);
-/* `failed` everywhere; false, for returning. */
-bool transform_fail_all(pons_array *out, int count, pons_array failed);
 /* The arrays of a node's results: itself, or its outputs. */
 void transform_results(node *n, pons_array *out);
 /* Zeros like result k of a node. */

@@ -126,22 +126,24 @@ static pons_array vjp(const call_site *c, const pons_array *cotangents, pons_arr
   lineage l;
   pons_array bad = lineage_of_call(&l, c, aliases);
   if (bad) return bad;
-  bad = check_cotangents(cotangents, c->out, c->n_out);
-  const between b = {c->out, aliases, c->n_out, c->n_in};
+  bad = check_cotangents(cotangents, c->out->at, c->n_out);
+  const between b = {c->out->at, aliases, c->n_out, c->n_in};
   if (!bad) bad = pull_back_on(c->op, &l, &b, cotangents, grads);
   lineage_free(&l);
   for (int i = 0; i < c->n_in && !bad; i++)
-    if (!grads[i]) grads[i] = pons_zeros_like(c->primals[i]);
-  return bad ? bad : transform_failed(grads, c->n_in);
+    pons_results_add(c->out, grads[i] ? grads[i] : pons_zeros_like(c->primals[i]));
+  return bad;
 }
 
 bool pons_vjp(pons_function f, const pons_array *primals, int n_in, const pons_array *cotangents, int n_out,
               pons_array *out, pons_array *grads) {
   const pons_scope scope = pons_scope_open();
-  pons_array *room =
-      mem_zalloc((size_t)(n_out + 2 * n_in + 1) * sizeof *room); /* results, gradients, aliases */
-  pons_array bad = room ? NULL : transform_no_memory("vjp");
-  const call_site c = {"vjp", f, primals, n_in, NULL, room, n_out};
-  if (!bad) bad = vjp(&c, cotangents, room + n_out + n_in, room + n_out);
-  return transform_return(scope, bad, room, out, n_out, grads, n_in);
+  result_list r; /* of f, then the gradients */
+  results_begin(&r, "vjp");
+  pons_array *room = mem_zalloc((size_t)(2 * n_in + 1) * sizeof *room); /* gradients, aliases */
+  const call_site c = {"vjp", f, primals, n_in, NULL, n_out, &r};
+  pons_array bad = room ? vjp(&c, cotangents, room + n_in, room) : transform_no_memory("vjp");
+  mem_free(room);
+  transform_end(scope, bad, &r);
+  return transform_give(&r, out, n_out, grads, n_in);
 }

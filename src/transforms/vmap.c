@@ -197,19 +197,18 @@ typedef struct vmap_function {
   int axes[];                /* those of the inputs, then those of the outputs */
 } vmap_function;
 
-static int vmap_outputs(function *self, const pons_array *in, int n_in) {
-  return pons_function_outputs(((vmap_function *)self)->f, in, n_in);
-}
+/* Of the i-th input or result: axes left out (count < 0) are 0, and one serves for all. */
+static int axis_of(const int *axes, int count, int i) { return count < 0 ? 0 : axes[count == 1 ? 0 : i]; }
 
 /* What the function is called on, and what will take its place. Sets *size. */
 static pons_array make_placeholders(const vmap_function *v, const pons_array *in, int n_in,
                                     pons_array *placeholders, batched *values, int64_t *size) {
-  if (v->n_in_axes >= 0 && v->n_in_axes != n_in)
+  if (v->n_in_axes >= 0 && v->n_in_axes != 1 && v->n_in_axes != n_in)
     return node_fail("vmap", "in_axes has %d entries, the function is called with %d arrays", v->n_in_axes,
                      n_in);
   int first = -1;
   for (int i = 0; i < n_in; i++) {
-    const int given = v->n_in_axes < 0 ? 0 : v->axes[i];
+    const int given = axis_of(v->axes, v->n_in_axes, i);
     placeholders[i] = in[i];
     values[i] = (batched){in[i], -1};
     if (given == PONS_NOT_MAPPED) continue;
@@ -232,7 +231,7 @@ static pons_array make_placeholders(const vmap_function *v, const pons_array *in
 }
 
 static pons_array place_result(const vmap_function *v, int i, batched y, int64_t size) {
-  const int given = v->n_out_axes < 0 ? 0 : v->axes[(v->n_in_axes < 0 ? 0 : v->n_in_axes) + i];
+  const int given = axis_of(v->axes + (v->n_in_axes < 0 ? 0 : v->n_in_axes), v->n_out_axes, i);
   if (given == PONS_NOT_MAPPED) {
     if (y.axis < 0) return y.array;
     return node_fail("vmap", "result %d depends on the batch, out_axes says that it does not", i);
@@ -245,42 +244,52 @@ static pons_array place_result(const vmap_function *v, int i, batched y, int64_t
   return y.axis == axis ? y.array : pons_moveaxis(y.array, y.axis, axis);
 }
 
-/* room: n_in placeholders and n_out results; values: n_in, results: n_out. */
-static pons_array vmap(const vmap_function *v, const pons_array *in, int n_in, pons_array *out, int n_out,
-                       pons_array *room, batched *values) {
-  int64_t size = 0;
-  pons_array *single = room + n_in;
-  batched *results = values + n_in;
-  if (v->n_out_axes >= 0 && v->n_out_axes != n_out)
+/* The tape of what the function gave for one slice, of the whole batch. */
+static pons_array batch_results(const vmap_function *v, const result_list *single,
+                                const pons_array *placeholders, const batched *values, int n_in, int64_t size,
+                                result_list *out) {
+  const int n_out = single->count;
+  if (v->n_out_axes > 1 && v->n_out_axes != n_out)
     return node_fail("vmap", "out_axes has %d entries, the function has %d results", v->n_out_axes, n_out);
-  pons_array bad = make_placeholders(v, in, n_in, room, values, &size);
-  if (bad) return bad;
-  trace_begin();
-  const bool fine = pons_call(v->f, room, n_in, single, n_out);
-  trace_end();
-  if (!fine) return transform_failed(single, n_out);
-  const between b = {single, room, n_out, n_in};
-  bad = run(size, &b, values, results);
+  batched *made = mem_alloc((size_t)(n_out + 1) * sizeof *made);
+  if (!made) return transform_no_memory("vmap");
+  const between b = {single->at, placeholders, n_out, n_in};
+  pons_array bad = run(size, &b, values, made);
   for (int i = 0; i < n_out && !bad; i++) {
-    out[i] = place_result(v, i, results[i], size);
-    if (node_failed(out[i])) bad = out[i];
+    pons_array y = place_result(v, i, made[i], size);
+    pons_results_add(out, y);
+    if (node_failed(y)) bad = y;
   }
+  mem_free(made);
   return bad;
 }
 
-static void vmap_call_function(function *self, const pons_array *in, int n_in, pons_array *out, int n_out) {
+/* placeholders and values: room for n_in. */
+static pons_array vmap(const vmap_function *v, const pons_array *in, int n_in, pons_array *placeholders,
+                       batched *values, result_list *out) {
+  int64_t size = 0;
+  pons_array bad = make_placeholders(v, in, n_in, placeholders, values, &size);
+  if (bad) return bad;
+  result_list single;
+  trace_begin();
+  function_call(v->f, placeholders, n_in, &single);
+  trace_end();
+  bad = results_failed(&single);
+  if (!bad) bad = batch_results(v, &single, placeholders, values, n_in, size, out);
+  pons_results_set_tag(out, single.tag);
+  results_end(&single);
+  return bad;
+}
+
+static void vmap_call_function(function *self, const pons_array *in, int n_in, result_list *out) {
   const pons_scope scope = pons_scope_open();
-  const size_t count = (size_t)(n_in + n_out) + 1;
-  pons_array *room = mem_zalloc(count * sizeof *room), bad = transform_failed(in, n_in);
-  batched *values = mem_zalloc(count * sizeof *values);
+  pons_array *room = mem_zalloc((size_t)(n_in + 1) * sizeof *room), bad = transform_failed(in, n_in);
+  batched *values = mem_zalloc((size_t)(n_in + 1) * sizeof *values);
   if (!room || !values) bad = transform_no_memory("vmap");
-  if (!bad) bad = vmap((vmap_function *)self, in, n_in, out, n_out, room, values);
+  if (!bad) bad = vmap((vmap_function *)self, in, n_in, room, values, out);
   mem_free(values);
   mem_free(room);
-  if (bad)
-    transform_fail_all(out, n_out, pons_scope_return(scope, bad));
-  else
-    pons_scope_return_many(scope, out, n_out);
+  transform_end(scope, bad, out);
 }
 
 static void vmap_destroy(function *self) {
@@ -298,7 +307,6 @@ pons_function pons_vmap(pons_function f, pons_axes in_axes, pons_axes out_axes) 
   vmap_function *v =
       function_new(sizeof *v + (in + out) * sizeof(int), "vmap", f->n_out, vmap_call_function, vmap_destroy);
   if (!v) return NULL;
-  v->head.outputs = vmap_outputs;
   v->f = pons_function_keep(f);
   v->n_in_axes = n_in;
   v->n_out_axes = n_out;

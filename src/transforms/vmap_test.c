@@ -68,6 +68,17 @@ static void axes_differ_and_results_need_not_depend(void **state) {
   pons_function_release(f);
 }
 
+static void one_axis_serves_for_all(void **state) {
+  (void)state;
+  pons_function f = function_of(scaled, 1), g = pons_vmap(f, PONS_AXES(1), PONS_AXES(1));
+  const pons_array in[2] = {grid(), pons_add(grid(), grid())};
+  pons_array y;
+  assert_true(pons_call(g, in, 2, &y, 1));
+  check(y, 2, 8, 18, 32, 50, 72);
+  pons_function_release(g);
+  pons_function_release(f);
+}
+
 FUNCTION(dot) {
   UNUSED;
   out[0] = pons_sum(pons_multiply(in[0], in[1]));
@@ -167,7 +178,7 @@ static void wrong_calls_are_refused(void **state) {
   (void)state;
   pons_function f = function_of(scaled, 1), g = pons_vmap(f, ALL, ALL),
                 none = pons_vmap(f, PONS_AXES(PONS_NOT_MAPPED, PONS_NOT_MAPPED), ALL),
-                few = pons_vmap(f, PONS_AXES(0), ALL);
+                many = pons_vmap(f, PONS_AXES(0, 0, 0), ALL);
   pons_array in[2] = {grid(), floats(1, 10, 100)}, y;
   assert_false(pons_call(g, in, 2, &y, 1));
   assert_string_equal(
@@ -178,9 +189,9 @@ static void wrong_calls_are_refused(void **state) {
   assert_string_equal(pons_error_of(y), "vmap: input 1 has no axis 0: () float32");
   assert_false(pons_call(none, in, 2, &y, 1));
   assert_string_equal(pons_error_of(y), "vmap: none of the 2 inputs is mapped");
-  assert_false(pons_call(few, in, 2, &y, 1));
-  assert_string_equal(pons_error_of(y), "vmap: in_axes has 1 entries, the function is called with 2 arrays");
-  pons_function_release(few);
+  assert_false(pons_call(many, in, 2, &y, 1));
+  assert_string_equal(pons_error_of(y), "vmap: in_axes has 3 entries, the function is called with 2 arrays");
+  pons_function_release(many);
   pons_function_release(none);
   pons_function_release(g);
   pons_function_release(f);
@@ -226,6 +237,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(a_reduction_per_row_or_column),
       CASE(inputs_may_be_shared),
+      CASE(one_axis_serves_for_all),
       CASE(axes_differ_and_results_need_not_depend),
       CASE(batches_of_batches),
       CASE(gradients_per_example),
