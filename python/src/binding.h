@@ -43,7 +43,7 @@ typedef struct slot {
     const char *text;
     pons_dtype dtype;
     pons_stream stream;
-    PyObject *object; /* borrowed; of *args a tuple */
+    PyObject *object; /* borrowed; of *args a tuple, of **kwargs a dict */
   };
 } slot;
 static inline pons_array array_or_null(slot s) { return s.kind == SLOT_ARRAY ? s.array : NULL; }
@@ -107,6 +107,11 @@ int add_fft(PyObject *submodule);
 int add_random(PyObject *submodule);
 int add_fast(PyObject *submodule);
 int add_memory(PyObject *module);
+int add_files(PyObject *module);
+int add_metal(PyObject *submodule);
+int add_cuda(PyObject *submodule);
+int add_distributed(PyObject *submodule);
+int add_kernels(PyObject *submodule);
 
 /* ---- signatures (signature.c) -------------------------------------------------------------------------- */
 
@@ -134,6 +139,7 @@ enum { MAX_PARAMETERS = 24 };
 struct signature {
   int count;
   int variadic; /* the index of *name, which takes all positional arguments from there on; or -1 */
+  int others;   /* the index of **name, which takes the keyword arguments that are left; or -1 */
   parameter at[MAX_PARAMETERS];
 };
 /* NULL and an exception if the text is no signature: a mistake in this module. */

@@ -13,7 +13,7 @@ typedef struct frame {
   slot slots[MAX_PARAMETERS];
   size_t used;
   block *more;
-  PyObject *rest; /* the tuple of *args */
+  PyObject *rest, *others; /* the tuple of *args, the dict of **kwargs */
   _Alignas(16) char room[1024];
 } frame;
 
@@ -40,6 +40,7 @@ static void frame_end(frame *f) {
     free(b);
   }
   Py_XDECREF(f->rest);
+  Py_XDECREF(f->others);
 }
 
 /* ---- converters: 1; 0, the object is of another type; -1 and an exception ---- */
@@ -257,7 +258,7 @@ static bool bind_positional(binding *b, PyObject *first, PyObject *const *args, 
   if (first && !put(b, i++, first)) return false;
   for (Py_ssize_t k = 0; k < n; k++, i++) {
     if (i == b->g->variadic) return put_rest(b, args + k, n - k);
-    if (i >= b->g->count || b->g->at[i].keyword_only) {
+    if (i >= b->g->count || i == b->g->others || b->g->at[i].keyword_only) {
       PyObject *count = PyUnicode_FromFormat("%zd", n);
       if (count) wrong(b->f, " positional arguments are too many", count);
       Py_XDECREF(count);
@@ -278,9 +279,14 @@ static int find(const signature *g, PyObject *name) {
 
 static bool bind_named(binding *b, PyObject *names, PyObject *const *values) {
   const Py_ssize_t n = names ? PyTuple_Size(names) : 0;
+  if (b->g->others >= 0 && (!(b->to->others = PyDict_New()) || !put(b, b->g->others, b->to->others))) return false;
   for (Py_ssize_t k = 0; k < n; k++) {
     PyObject *name = PyTuple_GetItem(names, k);
     const int i = find(b->g, name);
+    if (i < 0 && b->to->others) {
+      if (PyDict_SetItem(b->to->others, name, values[k]) < 0) return false;
+      continue;
+    }
     if (i < 0 || i == b->g->variadic || b->g->at[i].positional_only)
       return wrong(b->f, " is no keyword argument", name);
     if (b->seen >> i & 1) return wrong(b->f, " is given twice", name);
@@ -318,7 +324,7 @@ PyObject *call(function *f, PyObject *self, PyObject *const *args, Py_ssize_t n,
   frame to;
   to.used = 0;
   to.more = NULL;
-  to.rest = NULL;
+  to.rest = to.others = NULL;
   PyObject *result = NULL;
   const pons_scope scope = pons_scope_open();
   binding b = {f, f->parsed, &to, 0};

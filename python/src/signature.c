@@ -108,7 +108,10 @@ static bool read_parameter(signature *g, const char *begin, const char *end, boo
   parameter *p = &g->at[g->count];
   const char *equals = part_end(begin, end, '='), *colon = part_end(begin, equals, ':');
   const char *name = begin, *name_end = colon, *type = colon < equals ? colon + 1 : equals, *type_end = equals;
-  if (*name == '*') {
+  if (*name == '*' && name[1] == '*') {
+    name += 2;
+    g->others = g->count;
+  } else if (*name == '*') {
     name++;
     g->variadic = g->count;
   }
@@ -119,6 +122,7 @@ static bool read_parameter(signature *g, const char *begin, const char *end, boo
   p->accepts = type == type_end ? ACCEPTS_OBJECT : annotation(type, type_end);
   g->count++;
   if (!p->name || !p->annotation) return false;
+  if (g->others == g->count - 1) p->accepts = ACCEPTS_OBJECT;
   if (g->variadic == g->count - 1) p->accepts = p->accepts == ACCEPTS_ARRAY ? ACCEPTS_ARRAYS : ACCEPTS_OBJECT;
   PyUnicode_InternInPlace(&p->name);
   if (equals == end) return true;
@@ -161,7 +165,7 @@ signature *signature_parse(const char *name, const char *doc) {
   const char *open = doc + strlen(name), *close = *open == '(' ? closing_bracket(open) : open;
   signature *g = calloc(1, sizeof *g);
   if (!g) return (signature *)PyErr_NoMemory();
-  g->variadic = -1;
+  g->variadic = g->others = -1;
   if (*open == '(' && read_parameters(g, open + 1, close)) return g;
   if (!PyErr_Occurred()) PyErr_Format(PyExc_SystemError, "%s: can't read its signature", name);
   free(g); /* what it points to is lost: the module is broken anyway */
