@@ -31,8 +31,10 @@ PyObject *wrap_tuple(const pons_array *arrays, int count) {
   PyObject *tuple = PyTuple_New(count);
   for (int i = 0; tuple && i < count; i++) {
     PyObject *o = wrap(arrays[i]);
-    if (o) PyTuple_SetItem(tuple, i, o);
-    else Py_CLEAR(tuple);
+    if (o)
+      PyTuple_SetItem(tuple, i, o);
+    else
+      Py_CLEAR(tuple);
   }
   return tuple;
 }
@@ -41,8 +43,10 @@ PyObject *wrap_list(const pons_array *arrays, int count) {
   PyObject *list = PyList_New(count);
   for (int i = 0; list && i < count; i++) {
     PyObject *o = wrap(arrays[i]);
-    if (o) PyList_SetItem(list, i, o);
-    else Py_CLEAR(list);
+    if (o)
+      PyList_SetItem(list, i, o);
+    else
+      Py_CLEAR(list);
   }
   return list;
 }
@@ -89,8 +93,9 @@ static PyMemberDef members[] = {
     {NULL, 0, 0, 0, NULL}};
 
 static const PyType_Slot own_slots[] = {
-    {Py_tp_doc, "array(val: scalar | list | tuple | DLPackCompatible | array, dtype: Dtype | None = None)\n\n"
-                "An N-dimensional array, computed when it is asked for."},
+    {Py_tp_doc,
+     "array(val: scalar | list | tuple | DLPackCompatible | array, dtype: Dtype | None = None)\n\n"
+     "An N-dimensional array, computed when it is asked for."},
     {Py_tp_new, array_new},
     {Py_tp_dealloc, array_free},
     {Py_tp_members, members},
@@ -108,7 +113,8 @@ static void join_methods(void) {
 }
 
 static void join_slots(void) {
-  const PyType_Slot *const parts[] = {own_slots, operator_slots, indexing_slots, exchange_slots, method_slots};
+  const PyType_Slot *const parts[] = {own_slots, operator_slots, indexing_slots, exchange_slots,
+                                      method_slots};
   int n = 0;
   for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
     for (const PyType_Slot *s = parts[p]; s->slot && n < MAX_SLOTS - 2; s++) all_slots[n++] = *s;
@@ -118,7 +124,8 @@ static void join_slots(void) {
 int add_array_type(PyObject *module) {
   join_methods();
   join_slots();
-  PyType_Spec spec = {"pons.core.array", sizeof(array_object), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, all_slots};
+  PyType_Spec spec = {"pons.core.array", sizeof(array_object), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                      all_slots};
   array_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
   return array_type ? PyModule_AddObjectRef(module, "array", (PyObject *)array_type) : -1;
 }

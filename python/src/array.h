@@ -6,8 +6,7 @@
 #include <structmember.h>
 
 typedef struct array_object {
-  PyObject_HEAD
-  pons_array value; /* kept */
+  PyObject_HEAD pons_array value; /* kept */
   PyObject *weak_references;
 } array_object;
 

@@ -53,7 +53,9 @@ static inline pons_shape shape_of(slot s) { return s.kind == SLOT_INTS ? s.ints.
 static inline int axis_or(slot s, int otherwise) { return s.kind == SLOT_INT ? (int)s.i : otherwise; }
 static inline int axis_or_flat(slot s) { return axis_or(s, PONS_FLAT); }
 static inline int64_t int_or(slot s, int64_t otherwise) { return s.kind == SLOT_INT ? s.i : otherwise; }
-static inline pons_dtype dtype_or(slot s, pons_dtype otherwise) { return s.kind == SLOT_DTYPE ? s.dtype : otherwise; }
+static inline pons_dtype dtype_or(slot s, pons_dtype otherwise) {
+  return s.kind == SLOT_DTYPE ? s.dtype : otherwise;
+}
 static inline pons_optional_dtype optional_dtype(slot s) {
   return s.kind == SLOT_DTYPE ? PONS_AS(s.dtype) : (pons_optional_dtype){false, PONS_BOOL};
 }
@@ -84,8 +86,10 @@ typedef struct function {
   static PyObject *id##_body(const slot *s)
 /* A row of a PyMethodDef table: a function under a name. */
 #define ROW(id) ALIAS(#id, id)
-#define ALIAS(name, id) {name, (PyCFunction)(void (*)(void))id##_call, METH_FASTCALL | METH_KEYWORDS, id##_doc}
-#define END_OF_ROWS {NULL, NULL, 0, NULL}
+#define ALIAS(name, id) \
+  { name, (PyCFunction)(void (*)(void))id##_call, METH_FASTCALL | METH_KEYWORDS, id##_doc }
+#define END_OF_ROWS \
+  { NULL, NULL, 0, NULL }
 
 /* Converts the arguments, calls the body in a scope of its own, on the stream that is among the arguments. `self`, if
    not NULL, is the first argument: methods are functions of the same name. */
@@ -116,17 +120,17 @@ int add_kernels(PyObject *submodule);
 /* ---- signatures (signature.c) -------------------------------------------------------------------------- */
 
 enum accepts { /* what an annotation allows */
-  ACCEPTS_NONE = 1,
-  ACCEPTS_ARRAY = 2, /* arrays and what becomes one: scalars, buffers */
-  ACCEPTS_ARRAYS = 4,
-  ACCEPTS_BOOL = 8,
-  ACCEPTS_INT = 16,
-  ACCEPTS_FLOAT = 32,
-  ACCEPTS_INTS = 64,
-  ACCEPTS_TEXT = 128,
-  ACCEPTS_DTYPE = 256,
-  ACCEPTS_STREAM = 512,
-  ACCEPTS_OBJECT = 1024
+               ACCEPTS_NONE = 1,
+               ACCEPTS_ARRAY = 2, /* arrays and what becomes one: scalars, buffers */
+               ACCEPTS_ARRAYS = 4,
+               ACCEPTS_BOOL = 8,
+               ACCEPTS_INT = 16,
+               ACCEPTS_FLOAT = 32,
+               ACCEPTS_INTS = 64,
+               ACCEPTS_TEXT = 128,
+               ACCEPTS_DTYPE = 256,
+               ACCEPTS_STREAM = 512,
+               ACCEPTS_OBJECT = 1024
 };
 typedef struct parameter {
   PyObject *name; /* interned */

@@ -184,8 +184,10 @@ static int convert(frame *f, unsigned accepts, PyObject *o, slot *s) {
   if (accepts & ACCEPTS_ARRAY && unwrap(o)) return to_array(o, s);
   if (!fits && accepts & ACCEPTS_BOOL) fits = to_bool(o, s);
   if (!fits && accepts & ACCEPTS_INTS && accepts & ACCEPTS_INT) fits = to_one_of_ints(f, o, s);
-  if (!fits && accepts & ACCEPTS_INTS) fits = to_ints(f, o, s);
-  else if (!fits && accepts & ACCEPTS_INT) fits = to_int(o, s);
+  if (!fits && accepts & ACCEPTS_INTS)
+    fits = to_ints(f, o, s);
+  else if (!fits && accepts & ACCEPTS_INT)
+    fits = to_int(o, s);
   if (!fits && accepts & ACCEPTS_FLOAT) fits = to_float(o, s);
   if (!fits && accepts & ACCEPTS_TEXT) fits = to_text(f, o, s);
   if (!fits && accepts & ACCEPTS_DTYPE) fits = to_dtype(o, s);
@@ -214,8 +216,8 @@ static bool wrong(const function *f, const char *what, PyObject *detail) {
   const char *end = strstr(f->doc, "\n\n");
   PyObject *text = PyUnicode_FromStringAndSize(f->doc, end ? end - f->doc : (Py_ssize_t)strlen(f->doc));
   if (text)
-    PyErr_Format(PyExc_TypeError, "%s(): incompatible function arguments: %U%s\nsignature: %U", f->name, detail, what,
-                 text);
+    PyErr_Format(PyExc_TypeError, "%s(): incompatible function arguments: %U%s\nsignature: %U", f->name,
+                 detail, what, text);
   Py_XDECREF(text);
   return false;
 }
@@ -223,7 +225,8 @@ static bool wrong(const function *f, const char *what, PyObject *detail) {
 static bool wrong_type(const function *f, const parameter *p, PyObject *o) {
   if (PyErr_Occurred()) return false;
   PyObject *name = type_name(o);
-  PyObject *detail = name ? PyUnicode_FromFormat("%U must be %s, not %U", p->name, p->annotation, name) : NULL;
+  PyObject *detail =
+      name ? PyUnicode_FromFormat("%U must be %s, not %U", p->name, p->annotation, name) : NULL;
   if (detail) wrong(f, "", detail);
   Py_XDECREF(name);
   Py_XDECREF(detail);
@@ -279,7 +282,8 @@ static int find(const signature *g, PyObject *name) {
 
 static bool bind_named(binding *b, PyObject *names, PyObject *const *values) {
   const Py_ssize_t n = names ? PyTuple_Size(names) : 0;
-  if (b->g->others >= 0 && (!(b->to->others = PyDict_New()) || !put(b, b->g->others, b->to->others))) return false;
+  if (b->g->others >= 0 && (!(b->to->others = PyDict_New()) || !put(b, b->g->others, b->to->others)))
+    return false;
   for (Py_ssize_t k = 0; k < n; k++) {
     PyObject *name = PyTuple_GetItem(names, k);
     const int i = find(b->g, name);
@@ -315,7 +319,8 @@ static bool bind_defaults(binding *b) {
 /* The stream among the arguments, or NULL. */
 static pons_stream stream_of(const function *f, const frame *from) {
   for (int i = f->parsed->count - 1; i >= 0; i--)
-    if (from->slots[i].kind == SLOT_STREAM && f->parsed->at[i].accepts & ACCEPTS_NONE) return from->slots[i].stream;
+    if (from->slots[i].kind == SLOT_STREAM && f->parsed->at[i].accepts & ACCEPTS_NONE)
+      return from->slots[i].stream;
   return NULL;
 }
 

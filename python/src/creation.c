@@ -2,18 +2,23 @@
 #include "binding.h"
 #include <string.h>
 
-FUNCTION(zeros, "(shape: int | Sequence[int], dtype: Dtype | None = float32, *, stream: StreamOrDevice = None) -> array",
-         "Zeros.") {
+FUNCTION(
+    zeros,
+    "(shape: int | Sequence[int], dtype: Dtype | None = float32, *, stream: StreamOrDevice = None) -> array",
+    "Zeros.") {
   return wrap(pons_zeros(s[0].ints.shape, dtype_or(s[1], PONS_FLOAT32)));
 }
 
-FUNCTION(ones, "(shape: int | Sequence[int], dtype: Dtype | None = float32, *, stream: StreamOrDevice = None) -> array",
-         "Ones.") {
+FUNCTION(
+    ones,
+    "(shape: int | Sequence[int], dtype: Dtype | None = float32, *, stream: StreamOrDevice = None) -> array",
+    "Ones.") {
   return wrap(pons_ones(s[0].ints.shape, dtype_or(s[1], PONS_FLOAT32)));
 }
 
 FUNCTION(full,
-         "(shape: int | Sequence[int], vals: scalar | array, dtype: Dtype | None = None, *, stream: StreamOrDevice = None) "
+         "(shape: int | Sequence[int], vals: scalar | array, dtype: Dtype | None = None, *, stream: "
+         "StreamOrDevice = None) "
          "-> array",
          "`vals` broadcast to the shape.") {
   pons_array value = s[2].kind == SLOT_DTYPE ? pons_astype(s[1].array, s[2].dtype) : s[1].array;
@@ -30,17 +35,20 @@ FUNCTION(ones_like, "(a: array, /, dtype: Dtype | None = None, *, stream: Stream
   return wrap(pons_ones_like(s[0].array, .dtype = optional_dtype(s[1])));
 }
 
-FUNCTION(full_like,
-         "(a: array, vals: scalar | array, dtype: Dtype | None = None, *, stream: StreamOrDevice = None) -> array",
-         "`vals` in the shape and dtype of a.") {
+FUNCTION(
+    full_like,
+    "(a: array, vals: scalar | array, dtype: Dtype | None = None, *, stream: StreamOrDevice = None) -> array",
+    "`vals` in the shape and dtype of a.") {
   return wrap(pons_full_like(s[0].array, s[1].array, .dtype = optional_dtype(s[2])));
 }
 
 /* int32 of integers, float32 where one of them is a float. */
 FUNCTION(arange,
-         "(start: int | float, stop: int | float | None = None, step: int | float | None = None, dtype: Dtype | None = "
+         "(start: int | float, stop: int | float | None = None, step: int | float | None = None, dtype: "
+         "Dtype | None = "
          "None, *, stream: StreamOrDevice = None) -> array",
-         "start, start + step, ... before stop; with one number from 0 to before it. The dtype is int32, or float32 where a "
+         "start, start + step, ... before stop; with one number from 0 to before it. The dtype is int32, or "
+         "float32 where a "
          "number is a float.") {
   double numbers[3] = {0, 0, 1};
   bool is_float = false;
@@ -53,11 +61,13 @@ FUNCTION(arange,
     numbers[1] = numbers[0];
     numbers[0] = 0;
   }
-  return wrap(pons_arange(numbers[0], numbers[1], numbers[2], dtype_or(s[3], is_float ? PONS_FLOAT32 : PONS_INT32)));
+  return wrap(
+      pons_arange(numbers[0], numbers[1], numbers[2], dtype_or(s[3], is_float ? PONS_FLOAT32 : PONS_INT32)));
 }
 
 FUNCTION(linspace,
-         "(start: float, stop: float, num: int | None = 50, endpoint: bool = True, dtype: Dtype | None = float32, stream: "
+         "(start: float, stop: float, num: int | None = 50, endpoint: bool = True, dtype: Dtype | None = "
+         "float32, stream: "
          "StreamOrDevice = None) -> array",
          "`num` numbers from start to stop, with or without the stop.") {
   return wrap(pons_linspace(s[0].number, s[1].number, int_or(s[2], 50), dtype_or(s[4], PONS_FLOAT32),
@@ -65,7 +75,8 @@ FUNCTION(linspace,
 }
 
 FUNCTION(eye,
-         "(n: int, m: int | None = None, k: int = 0, dtype: Dtype | None = float32, *, stream: StreamOrDevice = None) -> "
+         "(n: int, m: int | None = None, k: int = 0, dtype: Dtype | None = float32, *, stream: "
+         "StreamOrDevice = None) -> "
          "array",
          "(n, m) with ones on the k-th diagonal.") {
   return wrap(pons_eye(s[0].i, int_or(s[1], s[0].i), (int)s[2].i, dtype_or(s[3], PONS_FLOAT32)));
@@ -77,7 +88,8 @@ FUNCTION(identity, "(n: int, dtype: Dtype | None = float32, *, stream: StreamOrD
 }
 
 FUNCTION(tri,
-         "(n: int, m: int | None = None, k: int = 0, dtype: Dtype | None = None, *, stream: StreamOrDevice = None) -> array",
+         "(n: int, m: int | None = None, k: int = 0, dtype: Dtype | None = None, *, stream: StreamOrDevice = "
+         "None) -> array",
          "(n, m) with ones on and below the k-th diagonal.") {
   return wrap(pons_tri(s[0].i, int_or(s[1], s[0].i), (int)s[2].i, dtype_or(s[3], PONS_FLOAT32)));
 }
@@ -97,9 +109,9 @@ FUNCTION(diag, "(a: array, /, k: int = 0, *, stream: StreamOrDevice = None) -> a
   return wrap(pons_diag(s[0].array, (int)s[1].i));
 }
 
-#define WINDOW(id)                                                                                                   \
+#define WINDOW(id)                                                                                        \
   FUNCTION(id, "(M: int, *, stream: StreamOrDevice = None) -> array", "A window of M points, float32.") { \
-    return wrap(pons_##id(s[0].i));                                                                                  \
+    return wrap(pons_##id(s[0].i));                                                                       \
   }
 WINDOW(bartlett)
 WINDOW(blackman)
@@ -107,7 +119,8 @@ WINDOW(hamming)
 WINDOW(hanning)
 
 FUNCTION(meshgrid,
-         "(*arrays: array, sparse: bool | None = False, indexing: str | None = 'xy', stream: StreamOrDevice = None) -> "
+         "(*arrays: array, sparse: bool | None = False, indexing: str | None = 'xy', stream: StreamOrDevice "
+         "= None) -> "
          "tuple[array, ...]",
          "Coordinates of a grid.") {
   const char *indexing = s[2].kind == SLOT_TEXT ? s[2].text : "xy";
@@ -116,13 +129,32 @@ FUNCTION(meshgrid,
     return PyErr_Format(PyExc_ValueError, "meshgrid: indexing is '%s', it must be 'xy' or 'ij'", indexing);
   const int count = s[0].arrays.count;
   pons_array *out = s[0].arrays.at; /* in place: the operands are read before */
-  pons_meshgrid(s[0].arrays.at, count, s[1].kind == SLOT_BOOL && s[1].flag, ij ? PONS_INDEXING_IJ : PONS_INDEXING_XY, out);
+  pons_meshgrid(s[0].arrays.at, count, s[1].kind == SLOT_BOOL && s[1].flag,
+                ij ? PONS_INDEXING_IJ : PONS_INDEXING_XY, out);
   return wrap_tuple(out, count);
 }
 
-static PyMethodDef rows[] = {
-    ROW(zeros), ROW(ones), ROW(full), ROW(zeros_like), ROW(ones_like), ROW(full_like), ROW(arange), ROW(linspace),
-    ROW(eye), ROW(identity), ROW(tri), ROW(tril), ROW(triu), ROW(diag), ROW(bartlett), ROW(blackman), ROW(hamming),
-    ROW(hanning), ROW(meshgrid), ALIAS("empty", zeros), ALIAS("empty_like", zeros_like), END_OF_ROWS};
+static PyMethodDef rows[] = {ROW(zeros),
+                             ROW(ones),
+                             ROW(full),
+                             ROW(zeros_like),
+                             ROW(ones_like),
+                             ROW(full_like),
+                             ROW(arange),
+                             ROW(linspace),
+                             ROW(eye),
+                             ROW(identity),
+                             ROW(tri),
+                             ROW(tril),
+                             ROW(triu),
+                             ROW(diag),
+                             ROW(bartlett),
+                             ROW(blackman),
+                             ROW(hamming),
+                             ROW(hanning),
+                             ROW(meshgrid),
+                             ALIAS("empty", zeros),
+                             ALIAS("empty_like", zeros_like),
+                             END_OF_ROWS};
 
 int add_creation(PyObject *module) { return PyModule_AddFunctions(module, rows); }

@@ -8,14 +8,16 @@
 static PyObject *cpu_type, *gpu_type; /* members of the enum */
 
 static int add_device_type(PyObject *module) {
-  PyObject *enums = PyImport_ImportModule("enum"), *make = enums ? PyObject_GetAttrString(enums, "Enum") : NULL;
+  PyObject *enums = PyImport_ImportModule("enum"),
+           *make = enums ? PyObject_GetAttrString(enums, "Enum") : NULL;
   PyObject *type = make ? PyObject_CallFunction(make, "s[(si)(si)]", "DeviceType", "cpu", 0, "gpu", 1) : NULL;
   PyObject *name = PyUnicode_FromString("pons.core");
   int bad = !type || !name || PyObject_SetAttrString(type, "__module__", name) < 0;
   if (!bad) cpu_type = PyObject_GetAttrString(type, "cpu");
   if (!bad) gpu_type = PyObject_GetAttrString(type, "gpu");
   bad = bad || !cpu_type || !gpu_type || PyModule_AddObjectRef(module, "DeviceType", type) < 0 ||
-        PyModule_AddObjectRef(module, "cpu", cpu_type) < 0 || PyModule_AddObjectRef(module, "gpu", gpu_type) < 0;
+        PyModule_AddObjectRef(module, "cpu", cpu_type) < 0 ||
+        PyModule_AddObjectRef(module, "gpu", gpu_type) < 0;
   Py_XDECREF(name);
   Py_XDECREF(type);
   Py_XDECREF(make);
@@ -26,8 +28,7 @@ static int add_device_type(PyObject *module) {
 /* ---- Device ---- */
 
 typedef struct device_object {
-  PyObject_HEAD
-  bool gpu;
+  PyObject_HEAD bool gpu;
   int index;
 } device_object;
 static PyTypeObject *device_type;
@@ -128,19 +129,19 @@ static PyObject *device_index(PyObject *self, void *unused) {
 static PyGetSetDef device_properties[] = {{"type", device_kind, NULL, "type(self) -> DeviceType\n\n", NULL},
                                           {"index", device_index, NULL, "index(self) -> int\n\n", NULL},
                                           {NULL, NULL, NULL, NULL, NULL}};
-static PyType_Slot device_slots[] = {{Py_tp_doc, "Device(type: DeviceType, index: int = 0)\n\nWhere ops run."},
-                                     {Py_tp_new, device_make},
-                                     {Py_tp_repr, device_repr},
-                                     {Py_tp_richcompare, device_compare},
-                                     {Py_tp_hash, device_hash},
-                                     {Py_tp_getset, device_properties},
-                                     {0, NULL}};
+static PyType_Slot device_slots[] = {
+    {Py_tp_doc, "Device(type: DeviceType, index: int = 0)\n\nWhere ops run."},
+    {Py_tp_new, device_make},
+    {Py_tp_repr, device_repr},
+    {Py_tp_richcompare, device_compare},
+    {Py_tp_hash, device_hash},
+    {Py_tp_getset, device_properties},
+    {0, NULL}};
 
 /* ---- Stream, ThreadLocalStream ---- */
 
 typedef struct stream_object {
-  PyObject_HEAD
-  pons_stream stream;
+  PyObject_HEAD pons_stream stream;
   int number; /* in the order of their making, per process */
 } stream_object;
 static PyTypeObject *stream_type, *local_stream_type;
@@ -183,8 +184,9 @@ bool stream_from_object(PyObject *o, pons_stream *out) {
 static PyObject *stream_repr(PyObject *self) {
   const stream_object *s = (stream_object *)self;
   PyObject *device = device_of_name(pons_stream_device(s->stream));
-  PyObject *text = device ? PyUnicode_FromFormat("%s(%S, %d)", Py_TYPE(self) == stream_type ? "Stream" : "ThreadLocalStream",
-                                                 device, s->number)
+  PyObject *text = device ? PyUnicode_FromFormat(
+                                "%s(%S, %d)", Py_TYPE(self) == stream_type ? "Stream" : "ThreadLocalStream",
+                                device, s->number)
                           : NULL;
   Py_XDECREF(device);
   return text;
@@ -212,7 +214,8 @@ static PyType_Slot stream_slots[] = {{Py_tp_doc, "Runs its work in order on its 
                                      {Py_tp_getset, stream_properties},
                                      {0, NULL}};
 
-static PyObject *new_stream_of(const char *op, PyObject *device, PyTypeObject *type, pons_stream (*make)(const char *)) {
+static PyObject *new_stream_of(const char *op, PyObject *device, PyTypeObject *type,
+                               pons_stream (*make)(const char *)) {
   const char *name = device_name(op, device);
   return name ? stream_new(type, make(name)) : NULL;
 }
@@ -228,7 +231,8 @@ FUNCTION(new_thread_unsafe_stream, "(device: Device | DeviceType) -> Stream",
 
 FUNCTION(new_thread_local_stream, "(device: Device | DeviceType) -> ThreadLocalStream",
          "A stream that stands for another one on each thread that uses it.") {
-  return new_stream_of("new_thread_local_stream", s[0].object, local_stream_type, pons_new_thread_local_stream);
+  return new_stream_of("new_thread_local_stream", s[0].object, local_stream_type,
+                       pons_new_thread_local_stream);
 }
 
 FUNCTION(default_stream, "(device: Device | DeviceType) -> Stream",
@@ -236,7 +240,8 @@ FUNCTION(default_stream, "(device: Device | DeviceType) -> Stream",
   return new_stream_of("default_stream", s[0].object, stream_type, pons_default_stream);
 }
 
-FUNCTION(set_default_stream, "(stream: Stream) -> None", "Makes it the default stream of its device for this thread.") {
+FUNCTION(set_default_stream, "(stream: Stream) -> None",
+         "Makes it the default stream of its device for this thread.") {
   pons_stream stream;
   if (Py_TYPE(s[0].object) != stream_type && Py_TYPE(s[0].object) != local_stream_type) {
     PyErr_SetString(PyExc_TypeError, "set_default_stream(): stream must be Stream");
@@ -247,7 +252,8 @@ FUNCTION(set_default_stream, "(stream: Stream) -> None", "Makes it the default s
   return Py_NewRef(Py_None);
 }
 
-FUNCTION(clear_streams, "() -> None", "Waits for the streams that this thread made and ends the threads behind them.") {
+FUNCTION(clear_streams, "() -> None",
+         "Waits for the streams that this thread made and ends the threads behind them.") {
   (void)s;
   Py_BEGIN_ALLOW_THREADS pons_clear_streams();
   Py_END_ALLOW_THREADS return Py_NewRef(Py_None);
@@ -267,7 +273,8 @@ FUNCTION(default_device, "() -> Device", "Where ops of this thread run when noth
   return device_of_name(pons_default_device());
 }
 
-FUNCTION(set_default_device, "(device: Device | DeviceType) -> None", "Where ops of this thread run from now on.") {
+FUNCTION(set_default_device, "(device: Device | DeviceType) -> None",
+         "Where ops of this thread run from now on.") {
   const char *name = device_name("set_default_device", s[0].object);
   if (!name) return NULL;
   return pons_set_default_device(name) ? Py_NewRef(Py_None) : raise_error();
@@ -311,8 +318,7 @@ FUNCTION(device_info, "(d: Device | DeviceType | None = None) -> dict[str, str |
 /* ---- with stream(s): ---- */
 
 typedef struct context_object {
-  PyObject_HEAD
-  pons_stream stream, before;
+  PyObject_HEAD pons_stream stream, before;
   char device_before[64]; /* the default device, which changes with the stream */
 } context_object;
 static PyTypeObject *context_type;
@@ -324,7 +330,8 @@ static PyObject *context_make(PyTypeObject *type, PyObject *args, PyObject *keyw
   if (!PyArg_ParseTupleAndKeywords(args, keywords, "O:StreamContext", names, &o)) return NULL;
   if (!stream_from_object(o, &stream)) {
     if (!PyErr_Occurred())
-      PyErr_SetString(PyExc_TypeError, "stream(): s must be Stream | ThreadLocalStream | Device | DeviceType");
+      PyErr_SetString(PyExc_TypeError,
+                      "stream(): s must be Stream | ThreadLocalStream | Device | DeviceType");
     return NULL;
   }
   context_object *c = (context_object *)PyType_GenericAlloc(type, 0);
@@ -353,11 +360,13 @@ static PyObject *context_exit(PyObject *self, PyObject *args) {
 
 static PyMethodDef context_methods[] = {
     {"__enter__", context_enter, METH_NOARGS, "__enter__(self) -> None"},
-    {"__exit__", context_exit, METH_VARARGS, "__exit__(self, exc_type: type | None = None, exc_value: object | None = "
-                                             "None, traceback: object | None = None) -> None"},
+    {"__exit__", context_exit, METH_VARARGS,
+     "__exit__(self, exc_type: type | None = None, exc_value: object | None = "
+     "None, traceback: object | None = None) -> None"},
     END_OF_ROWS};
 static PyType_Slot context_slots[] = {
-    {Py_tp_doc, "StreamContext(s: Stream | ThreadLocalStream | Device | DeviceType)\n\nOps inside run on the stream."},
+    {Py_tp_doc,
+     "StreamContext(s: Stream | ThreadLocalStream | Device | DeviceType)\n\nOps inside run on the stream."},
     {Py_tp_new, context_make},
     {Py_tp_methods, context_methods},
     {0, NULL}};
@@ -369,25 +378,36 @@ FUNCTION(stream, "(s: Stream | ThreadLocalStream | Device | DeviceType) -> Strea
 
 /* ---- the module ---- */
 
-static PyTypeObject *add_type(PyObject *module, const char *name, size_t size, unsigned flags, PyType_Slot *slots) {
+static PyTypeObject *add_type(PyObject *module, const char *name, size_t size, unsigned flags,
+                              PyType_Slot *slots) {
   PyType_Spec spec = {name, (int)size, 0, Py_TPFLAGS_DEFAULT | flags, slots};
   PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
   if (!type || PyModule_AddObjectRef(module, strrchr(name, '.') + 1, type) < 0) return NULL;
   return (PyTypeObject *)type;
 }
 
-static PyMethodDef rows[] = {ROW(new_stream),     ROW(new_thread_unsafe_stream), ROW(new_thread_local_stream),
-                             ROW(default_stream), ROW(set_default_stream),       ROW(clear_streams),
-                             ROW(synchronize),    ROW(default_device),           ROW(set_default_device),
-                             ROW(is_available),   ROW(device_count),             ROW(device_info),
-                             ROW(stream),         END_OF_ROWS};
+static PyMethodDef rows[] = {ROW(new_stream),
+                             ROW(new_thread_unsafe_stream),
+                             ROW(new_thread_local_stream),
+                             ROW(default_stream),
+                             ROW(set_default_stream),
+                             ROW(clear_streams),
+                             ROW(synchronize),
+                             ROW(default_device),
+                             ROW(set_default_device),
+                             ROW(is_available),
+                             ROW(device_count),
+                             ROW(device_info),
+                             ROW(stream),
+                             END_OF_ROWS};
 
 int add_device_types(PyObject *module) {
   if (add_device_type(module) < 0) return -1;
   device_type = add_type(module, "pons.core.Device", sizeof(device_object), 0, device_slots);
   const unsigned none = Py_TPFLAGS_DISALLOW_INSTANTIATION;
   stream_type = add_type(module, "pons.core.Stream", sizeof(stream_object), none, stream_slots);
-  local_stream_type = add_type(module, "pons.core.ThreadLocalStream", sizeof(stream_object), none, stream_slots);
+  local_stream_type =
+      add_type(module, "pons.core.ThreadLocalStream", sizeof(stream_object), none, stream_slots);
   context_type = add_type(module, "pons.core.StreamContext", sizeof(context_object), 0, context_slots);
   if (!device_type || !stream_type || !local_stream_type || !context_type) return -1;
   return PyModule_AddFunctions(module, rows);

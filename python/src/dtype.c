@@ -3,8 +3,7 @@
 #include <string.h>
 
 typedef struct dtype_struct {
-  PyObject_HEAD
-  pons_dtype value;
+  PyObject_HEAD pons_dtype value;
 } dtype_struct;
 
 static PyTypeObject *dtype_type;
@@ -45,8 +44,9 @@ static PyObject *dtype_reduce(PyObject *self, PyObject *unused) {
   return PyUnicode_FromString(dtype == PONS_BOOL ? "bool_" : pons_dtype_name(dtype));
 }
 
-static PyGetSetDef dtype_properties[] = {{"size", dtype_size, NULL, "size(self) -> int\n\nBytes of one element.", NULL},
-                                         {NULL, NULL, NULL, NULL, NULL}};
+static PyGetSetDef dtype_properties[] = {
+    {"size", dtype_size, NULL, "size(self) -> int\n\nBytes of one element.", NULL},
+    {NULL, NULL, NULL, NULL, NULL}};
 static PyMethodDef dtype_methods[] = {{"__reduce__", dtype_reduce, METH_NOARGS, NULL}, END_OF_ROWS};
 static PyType_Slot dtype_slots[] = {{Py_tp_doc, "The type of an array's elements: float32, int8, ..."},
                                     {Py_tp_repr, dtype_repr},
@@ -66,7 +66,9 @@ static int add_dtypes(PyObject *module) {
     if (!o) return -1;
     o->value = (pons_dtype)d;
     dtypes[d] = (PyObject *)o;
-    if (PyModule_AddObjectRef(module, d == PONS_BOOL ? "bool_" : pons_dtype_name((pons_dtype)d), dtypes[d]) < 0) return -1;
+    if (PyModule_AddObjectRef(module, d == PONS_BOOL ? "bool_" : pons_dtype_name((pons_dtype)d), dtypes[d]) <
+        0)
+      return -1;
   }
   return 0;
 }
@@ -75,8 +77,8 @@ static int add_dtypes(PyObject *module) {
 
 static PyObject *category_type;
 /* In the order of pons_dtype_category. */
-static const char *const categories[] = {"complexfloating", "floating",        "inexact", "signedinteger",
-                                         "unsignedinteger", "integer",         "number",  "generic"};
+static const char *const categories[] = {"complexfloating", "floating", "inexact", "signedinteger",
+                                         "unsignedinteger", "integer",  "number",  "generic"};
 enum { CATEGORY_COUNT = sizeof categories / sizeof *categories };
 
 static int add_categories(PyObject *module) {
@@ -117,7 +119,8 @@ FUNCTION(issubdtype, "(arg1: Dtype | DtypeCategory, arg2: Dtype | DtypeCategory)
          "Is the first one in the second?") {
   const int a = number_of(s[0]), b = number_of(s[1]);
   if (a >= 0 && b >= 0) return PyBool_FromLong(pons_issubdtype(a, b));
-  if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "issubdtype(): arguments must be Dtype or DtypeCategory");
+  if (!PyErr_Occurred())
+    PyErr_SetString(PyExc_TypeError, "issubdtype(): arguments must be Dtype or DtypeCategory");
   return NULL;
 }
 
@@ -132,7 +135,8 @@ static bool dtype_of(const char *op, PyObject *o, pons_dtype *out) {
   return false;
 }
 
-FUNCTION(result_type, "(*arrays_and_dtypes: array | Dtype) -> Dtype", "The dtype that all of them are promoted to.") {
+FUNCTION(result_type, "(*arrays_and_dtypes: array | Dtype) -> Dtype",
+         "The dtype that all of them are promoted to.") {
   pons_dtype result = PONS_BOOL;
   const Py_ssize_t count = PyTuple_Size(s[0].object);
   for (Py_ssize_t i = 0; i < count; i++) {

@@ -2,20 +2,24 @@
 #include "binding.h"
 
 /* name(a), name(a, b): what the annotations allow is the same for all, as scalars are arrays without axes. */
-#define UNARY(id, what) UNARY_AS(id, pons_##id, what)
-#define UNARY_AS(id, op, what) \
-  FUNCTION(id, "(a: array, /, *, stream: StreamOrDevice = None) -> array", what) { return wrap(op(s[0].array)); }
-#define BINARY(id, what) \
-  FUNCTION(id, "(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice = None) -> array", what) { \
-    return wrap(pons_##id(s[0].array, s[1].array));                                                          \
+#define UNARY(id, what)                                                            \
+  FUNCTION(id, "(a: array, /, *, stream: StreamOrDevice = None) -> array", what) { \
+    return wrap(pons_##id(s[0].array));                                            \
+  }
+#define BINARY(id, what)                                                                               \
+  FUNCTION(id, "(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice = None) -> array", \
+           what) {                                                                                     \
+    return wrap(pons_##id(s[0].array, s[1].array));                                                    \
   }
 /* The stream may be passed by place as well, and the operands by name. */
-#define OPEN_BINARY(id, what)                                                                              \
+#define OPEN_BINARY(id, what)                                                                            \
   FUNCTION(id, "(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array", what) { \
-    return wrap(pons_##id(s[0].array, s[1].array));                                                        \
+    return wrap(pons_##id(s[0].array, s[1].array));                                                      \
   }
-#define OPEN_UNARY(id, what) \
-  FUNCTION(id, "(a: array, stream: StreamOrDevice = None) -> array", what) { return wrap(pons_##id(s[0].array)); }
+#define OPEN_UNARY(id, what)                                                 \
+  FUNCTION(id, "(a: array, stream: StreamOrDevice = None) -> array", what) { \
+    return wrap(pons_##id(s[0].array));                                      \
+  }
 
 UNARY(abs, "The absolute value; of a complex number its magnitude.")
 UNARY(negative, "-a")
@@ -106,13 +110,15 @@ FUNCTION(round, "(a: array, /, decimals: int = 0, stream: StreamOrDevice = None)
 }
 
 FUNCTION(where,
-         "(condition: scalar | array, x: scalar | array, y: scalar | array, /, *, stream: StreamOrDevice = None) -> array",
+         "(condition: scalar | array, x: scalar | array, y: scalar | array, /, *, stream: StreamOrDevice = "
+         "None) -> array",
          "x where the condition is true, else y.") {
   return wrap(pons_where(s[0].array, s[1].array, s[2].array));
 }
 
 FUNCTION(clip,
-         "(a: array, /, a_min: scalar | array | None, a_max: scalar | array | None, *, stream: StreamOrDevice = None) -> "
+         "(a: array, /, a_min: scalar | array | None, a_max: scalar | array | None, *, stream: "
+         "StreamOrDevice = None) -> "
          "array",
          "a between a_min and a_max; one of them may be None.") {
   if (s[1].kind != SLOT_NONE || s[2].kind != SLOT_NONE)
@@ -122,7 +128,8 @@ FUNCTION(clip,
 }
 
 FUNCTION(nan_to_num,
-         "(a: scalar | array, nan: float = 0, posinf: float | None = None, neginf: float | None = None, *, stream: "
+         "(a: scalar | array, nan: float = 0, posinf: float | None = None, neginf: float | None = None, *, "
+         "stream: "
          "StreamOrDevice = None) -> array",
          "a with these in the place of NaN and infinities; None: the greatest and the least finite number.") {
   return wrap(pons_nan_to_num(s[0].array, .nan = s[1].number,
@@ -130,39 +137,118 @@ FUNCTION(nan_to_num,
                               .neginf = s[3].kind == SLOT_FLOAT ? &s[3].number : NULL));
 }
 
-#define CLOSENESS(id, what)                                                                                          \
-  FUNCTION(id,                                                                                                       \
-           "(a: array, b: array, /, rtol: float = 1e-05, atol: float = 1e-08, *, equal_nan: bool = False, stream: " \
-           "StreamOrDevice = None) -> array",                                                                        \
-           what) {                                                                                                   \
-    return wrap(pons_##id(s[0].array, s[1].array, s[2].number, s[3].number, .equal_nan = s[4].flag));                \
+#define CLOSENESS(id, what)                                                                                 \
+  FUNCTION(id,                                                                                              \
+           "(a: array, b: array, /, rtol: float = 1e-05, atol: float = 1e-08, *, equal_nan: bool = False, " \
+           "stream: "                                                                                       \
+           "StreamOrDevice = None) -> array",                                                               \
+           what) {                                                                                          \
+    return wrap(pons_##id(s[0].array, s[1].array, s[2].number, s[3].number, .equal_nan = s[4].flag));       \
   }
 CLOSENESS(isclose, "|a - b| <= atol + rtol |b|")
 CLOSENESS(allclose, "Is |a - b| <= atol + rtol |b| everywhere?")
 
-FUNCTION(array_equal,
-         "(a: scalar | array, b: scalar | array, equal_nan: bool = False, stream: StreamOrDevice = None) -> array",
-         "Are shapes and elements equal?") {
+FUNCTION(
+    array_equal,
+    "(a: scalar | array, b: scalar | array, equal_nan: bool = False, stream: StreamOrDevice = None) -> array",
+    "Are shapes and elements equal?") {
   return wrap(pons_array_equal(s[0].array, s[1].array, .equal_nan = s[2].flag));
 }
 
-FUNCTION(stop_gradient, "(a: array, /, *, stream: StreamOrDevice = None) -> array", "a; no gradient passes.") {
+FUNCTION(stop_gradient, "(a: array, /, *, stream: StreamOrDevice = None) -> array",
+         "a; no gradient passes.") {
   return wrap(pons_stop_gradient(s[0].array));
 }
 
-static PyMethodDef rows[] = {
-    ROW(abs), ROW(negative), ROW(sign), ROW(square), ROW(sqrt), ROW(rsqrt), ROW(reciprocal), ROW(exp), ROW(expm1),
-    ROW(log), ROW(log2), ROW(log10), ROW(log1p), ROW(sin), ROW(cos), ROW(tan), ROW(arcsin), ROW(arccos), ROW(arctan),
-    ROW(sinh), ROW(cosh), ROW(tanh), ROW(arcsinh), ROW(arccosh), ROW(arctanh), ROW(sigmoid), ROW(erf), ROW(erfinv),
-    ROW(floor), ROW(ceil), ROW(trunc), ROW(logical_not), ROW(real), ROW(imag), ROW(positive), ROW(degrees),
-    ROW(radians), ROW(bitwise_invert), ROW(isnan), ROW(isinf), ROW(isfinite), ROW(isposinf), ROW(isneginf),
-    ROW(conjugate), ROW(conj), ROW(add), ROW(subtract), ROW(multiply), ROW(divide), ROW(floor_divide), ROW(remainder),
-    ROW(power), ROW(maximum), ROW(minimum), ROW(arctan2), ROW(logaddexp), ROW(equal), ROW(not_equal), ROW(less),
-    ROW(less_equal), ROW(greater), ROW(greater_equal), ROW(logical_and), ROW(logical_or), ROW(logical_xor),
-    ROW(bitwise_and), ROW(bitwise_or), ROW(bitwise_xor), ROW(left_shift), ROW(right_shift), ROW(divmod), ROW(round),
-    ROW(where), ROW(clip), ROW(nan_to_num), ROW(isclose), ROW(allclose), ROW(array_equal), ROW(stop_gradient),
-    ALIAS("acos", arccos), ALIAS("acosh", arccosh), ALIAS("asin", arcsin), ALIAS("asinh", arcsinh),
-    ALIAS("atan", arctan), ALIAS("atan2", arctan2), ALIAS("atanh", arctanh), ALIAS("pow", power),
-    ALIAS("bitwise_left_shift", left_shift), ALIAS("bitwise_right_shift", right_shift), END_OF_ROWS};
+static PyMethodDef rows[] = {ROW(abs),
+                             ROW(negative),
+                             ROW(sign),
+                             ROW(square),
+                             ROW(sqrt),
+                             ROW(rsqrt),
+                             ROW(reciprocal),
+                             ROW(exp),
+                             ROW(expm1),
+                             ROW(log),
+                             ROW(log2),
+                             ROW(log10),
+                             ROW(log1p),
+                             ROW(sin),
+                             ROW(cos),
+                             ROW(tan),
+                             ROW(arcsin),
+                             ROW(arccos),
+                             ROW(arctan),
+                             ROW(sinh),
+                             ROW(cosh),
+                             ROW(tanh),
+                             ROW(arcsinh),
+                             ROW(arccosh),
+                             ROW(arctanh),
+                             ROW(sigmoid),
+                             ROW(erf),
+                             ROW(erfinv),
+                             ROW(floor),
+                             ROW(ceil),
+                             ROW(trunc),
+                             ROW(logical_not),
+                             ROW(real),
+                             ROW(imag),
+                             ROW(positive),
+                             ROW(degrees),
+                             ROW(radians),
+                             ROW(bitwise_invert),
+                             ROW(isnan),
+                             ROW(isinf),
+                             ROW(isfinite),
+                             ROW(isposinf),
+                             ROW(isneginf),
+                             ROW(conjugate),
+                             ROW(conj),
+                             ROW(add),
+                             ROW(subtract),
+                             ROW(multiply),
+                             ROW(divide),
+                             ROW(floor_divide),
+                             ROW(remainder),
+                             ROW(power),
+                             ROW(maximum),
+                             ROW(minimum),
+                             ROW(arctan2),
+                             ROW(logaddexp),
+                             ROW(equal),
+                             ROW(not_equal),
+                             ROW(less),
+                             ROW(less_equal),
+                             ROW(greater),
+                             ROW(greater_equal),
+                             ROW(logical_and),
+                             ROW(logical_or),
+                             ROW(logical_xor),
+                             ROW(bitwise_and),
+                             ROW(bitwise_or),
+                             ROW(bitwise_xor),
+                             ROW(left_shift),
+                             ROW(right_shift),
+                             ROW(divmod),
+                             ROW(round),
+                             ROW(where),
+                             ROW(clip),
+                             ROW(nan_to_num),
+                             ROW(isclose),
+                             ROW(allclose),
+                             ROW(array_equal),
+                             ROW(stop_gradient),
+                             ALIAS("acos", arccos),
+                             ALIAS("acosh", arccosh),
+                             ALIAS("asin", arcsin),
+                             ALIAS("asinh", arcsinh),
+                             ALIAS("atan", arctan),
+                             ALIAS("atan2", arctan2),
+                             ALIAS("atanh", arctanh),
+                             ALIAS("pow", power),
+                             ALIAS("bitwise_left_shift", left_shift),
+                             ALIAS("bitwise_right_shift", right_shift),
+                             END_OF_ROWS};
 
 int add_elementwise(PyObject *module) { return PyModule_AddFunctions(module, rows); }

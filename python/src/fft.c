@@ -19,24 +19,26 @@ static bool length_is_fine(slot s) {
   return false;
 }
 
-#define ONE_AXIS(id, what)                                                                                          \
-  NAMED_FUNCTION(fft_##id, #id,                                                                                     \
-                 "(a: array, n: int | None = None, axis: int = -1, norm: str = 'backward', stream: StreamOrDevice " \
-                 "= None) -> array",                                                                                \
-                 what) {                                                                                            \
-    pons_fft_norm norm;                                                                                             \
-    if (!norm_from(s[3], &norm) || !length_is_fine(s[1])) return NULL;                                              \
-    const int axis = (int)s[2].i;                                                                                   \
-    return wrap(pons_fft_##id(s[0].array, .n = int_or(s[1], 0), .axis = (pons_axes){1, &axis}, .norm = norm));      \
+#define ONE_AXIS(id, what)                                                                               \
+  NAMED_FUNCTION(                                                                                        \
+      fft_##id, #id,                                                                                     \
+      "(a: array, n: int | None = None, axis: int = -1, norm: str = 'backward', stream: StreamOrDevice " \
+      "= None) -> array",                                                                                \
+      what) {                                                                                            \
+    pons_fft_norm norm;                                                                                  \
+    if (!norm_from(s[3], &norm) || !length_is_fine(s[1])) return NULL;                                   \
+    const int axis = (int)s[2].i;                                                                        \
+    return wrap(                                                                                         \
+        pons_fft_##id(s[0].array, .n = int_or(s[1], 0), .axis = (pons_axes){1, &axis}, .norm = norm));   \
   }
-#define AXES(id, axes_text, what)                                                                                  \
-  NAMED_FUNCTION(fft_##id, #id,                                                                                    \
-                 "(a: array, s: Sequence[int] | None = None, axes: Sequence[int] | None = " axes_text              \
-                 ", norm: str = 'backward', stream: StreamOrDevice = None) -> array",                              \
-                 what) {                                                                                           \
-    pons_fft_norm norm;                                                                                            \
-    if (!norm_from(s[3], &norm)) return NULL;                                                                      \
-    return wrap(pons_fft_##id(s[0].array, .s = shape_of(s[1]), .axes = transformed(s), .norm = norm));             \
+#define AXES(id, axes_text, what)                                                                      \
+  NAMED_FUNCTION(fft_##id, #id,                                                                        \
+                 "(a: array, s: Sequence[int] | None = None, axes: Sequence[int] | None = " axes_text  \
+                 ", norm: str = 'backward', stream: StreamOrDevice = None) -> array",                  \
+                 what) {                                                                               \
+    pons_fft_norm norm;                                                                                \
+    if (!norm_from(s[3], &norm)) return NULL;                                                          \
+    return wrap(pons_fft_##id(s[0].array, .s = shape_of(s[1]), .axes = transformed(s), .norm = norm)); \
   }
 
 /* The axes given; with lengths alone the last ones, as many. */
@@ -90,13 +92,16 @@ static bool pad_from(slot s, pons_stft_pad *pad) {
     *pad = (pons_stft_pad)i;
     if (strcmp(modes[i], s.text) == 0) return true;
   }
-  PyErr_Format(PyExc_ValueError, "stft: pad_mode is '%s', it must be 'reflect', 'constant' or 'edge'", s.text);
+  PyErr_Format(PyExc_ValueError, "stft: pad_mode is '%s', it must be 'reflect', 'constant' or 'edge'",
+               s.text);
   return false;
 }
 
 NAMED_FUNCTION(fft_stft, "stft",
-               "(x: array, n_fft: int = 2048, hop_length: int | None = None, win_length: int | None = None, window: array | "
-               "None = None, center: bool = True, pad_mode: str = 'reflect', norm: str = 'backward', onesided: bool | None "
+               "(x: array, n_fft: int = 2048, hop_length: int | None = None, win_length: int | None = None, "
+               "window: array | "
+               "None = None, center: bool = True, pad_mode: str = 'reflect', norm: str = 'backward', "
+               "onesided: bool | None "
                "= None, stream: StreamOrDevice = None) -> array",
                "The short-time Fourier transform: (..., length) gives (..., frequencies, frames).") {
   pons_fft_norm norm;
@@ -104,31 +109,35 @@ NAMED_FUNCTION(fft_stft, "stft",
   if (!norm_from(s[7], &norm) || !pad_from(s[6], &pad) || !length_is_fine(s[1]) || !length_is_fine(s[2]) ||
       !length_is_fine(s[3]))
     return NULL;
-  const pons_stft_sides sides =
-      s[8].kind == SLOT_NONE ? PONS_STFT_BY_DTYPE : s[8].flag ? PONS_STFT_ONESIDED : PONS_STFT_TWOSIDED;
-  return wrap(pons_fft_stft(s[0].array, .n_fft = s[1].i, .hop_length = int_or(s[2], 0), .win_length = int_or(s[3], 0),
-                            .window = array_or_null(s[4]), .uncentered = !s[5].flag, .pad_mode = pad, .norm = norm,
-                            .sides = sides));
+  const pons_stft_sides sides = s[8].kind == SLOT_NONE ? PONS_STFT_BY_DTYPE
+                                : s[8].flag            ? PONS_STFT_ONESIDED
+                                                       : PONS_STFT_TWOSIDED;
+  return wrap(pons_fft_stft(s[0].array, .n_fft = s[1].i, .hop_length = int_or(s[2], 0),
+                            .win_length = int_or(s[3], 0), .window = array_or_null(s[4]),
+                            .uncentered = !s[5].flag, .pad_mode = pad, .norm = norm, .sides = sides));
 }
 
-NAMED_FUNCTION(fft_istft, "istft",
-               "(stft_matrix: array, n_fft: int | None = None, hop_length: int | None = None, win_length: int | None = None, "
-               "window: array | None = None, center: bool = True, norm: str = 'backward', onesided: bool | None = None, "
-               "length: int | None = None, stream: StreamOrDevice = None) -> array",
-               "The signal whose frames these are.") {
+NAMED_FUNCTION(
+    fft_istft, "istft",
+    "(stft_matrix: array, n_fft: int | None = None, hop_length: int | None = None, win_length: int | None = "
+    "None, "
+    "window: array | None = None, center: bool = True, norm: str = 'backward', onesided: bool | None = None, "
+    "length: int | None = None, stream: StreamOrDevice = None) -> array",
+    "The signal whose frames these are.") {
   pons_fft_norm norm;
-  if (!norm_from(s[6], &norm) || !length_is_fine(s[1]) || !length_is_fine(s[2]) || !length_is_fine(s[3])) return NULL;
+  if (!norm_from(s[6], &norm) || !length_is_fine(s[1]) || !length_is_fine(s[2]) || !length_is_fine(s[3]))
+    return NULL;
   return wrap(pons_fft_istft(s[0].array, .n_fft = int_or(s[1], 0), .hop_length = int_or(s[2], 0),
-                             .win_length = int_or(s[3], 0), .window = array_or_null(s[4]), .uncentered = !s[5].flag,
-                             .norm = norm, .twosided = s[7].kind == SLOT_BOOL && !s[7].flag,
-                             .length = int_or(s[8], 0)));
+                             .win_length = int_or(s[3], 0), .window = array_or_null(s[4]),
+                             .uncentered = !s[5].flag, .norm = norm,
+                             .twosided = s[7].kind == SLOT_BOOL && !s[7].flag, .length = int_or(s[8], 0)));
 }
 
 #define FFT_ROW(id) ALIAS(#id, fft_##id)
-static PyMethodDef rows[] = {FFT_ROW(fft),      FFT_ROW(ifft),     FFT_ROW(rfft),      FFT_ROW(irfft),
-                             FFT_ROW(fft2),     FFT_ROW(ifft2),    FFT_ROW(rfft2),     FFT_ROW(irfft2),
-                             FFT_ROW(fftn),     FFT_ROW(ifftn),    FFT_ROW(rfftn),     FFT_ROW(irfftn),
-                             FFT_ROW(fftfreq),  FFT_ROW(rfftfreq), FFT_ROW(fftshift),  FFT_ROW(ifftshift),
-                             FFT_ROW(stft),     FFT_ROW(istft),    END_OF_ROWS};
+static PyMethodDef rows[] = {FFT_ROW(fft),     FFT_ROW(ifft),     FFT_ROW(rfft),     FFT_ROW(irfft),
+                             FFT_ROW(fft2),    FFT_ROW(ifft2),    FFT_ROW(rfft2),    FFT_ROW(irfft2),
+                             FFT_ROW(fftn),    FFT_ROW(ifftn),    FFT_ROW(rfftn),    FFT_ROW(irfftn),
+                             FFT_ROW(fftfreq), FFT_ROW(rfftfreq), FFT_ROW(fftshift), FFT_ROW(ifftshift),
+                             FFT_ROW(stft),    FFT_ROW(istft),    END_OF_ROWS};
 
 int add_fft(PyObject *submodule) { return PyModule_AddFunctions(submodule, rows); }

@@ -9,8 +9,10 @@
 static PyObject *path_of(PyObject *o) {
   PyObject *path = PyOS_FSPath(o);
   if (path && PyUnicode_Check(path)) return path;
-  if (path) PyErr_SetString(PyExc_TypeError, "a path must be str");
-  else if (PyErr_ExceptionMatches(PyExc_TypeError)) PyErr_Clear();
+  if (path)
+    PyErr_SetString(PyExc_TypeError, "a path must be str");
+  else if (PyErr_ExceptionMatches(PyExc_TypeError))
+    PyErr_Clear();
   Py_XDECREF(path);
   return NULL;
 }
@@ -41,8 +43,10 @@ static PyObject *metadata_value(pons_named named, const char *key) {
   PyObject *list = PyList_New((Py_ssize_t)count);
   for (int64_t i = 0; list && i < count; i++) {
     PyObject *item = PyUnicode_FromString(texts[i]);
-    if (item) PyList_SetItem(list, (Py_ssize_t)i, item);
-    else Py_CLEAR(list);
+    if (item)
+      PyList_SetItem(list, (Py_ssize_t)i, item);
+    else
+      Py_CLEAR(list);
   }
   return list;
 }
@@ -95,7 +99,8 @@ static bool put_texts(pons_named named, const char *key, PyObject *list) {
     fine = texts[i] != NULL;
   }
   if (fine && !pons_named_set_metadata_texts(named, key, texts, count)) raise_error();
-  if (!fine && !PyErr_Occurred()) PyErr_Format(PyExc_TypeError, "save: metadata '%s' must be a list of str", key);
+  if (!fine && !PyErr_Occurred())
+    PyErr_Format(PyExc_TypeError, "save: metadata '%s' must be a list of str", key);
   PyMem_Free(texts);
   return !PyErr_Occurred();
 }
@@ -156,9 +161,11 @@ static bool is_npy(PyObject *path, const char *format, pons_named named) {
 }
 
 FUNCTION(load,
-         "(file: object, /, format: str | None = None, return_metadata: bool = False, *, stream: StreamOrDevice = None) -> "
+         "(file: object, /, format: str | None = None, return_metadata: bool = False, *, stream: "
+         "StreamOrDevice = None) -> "
          "array | dict[str, array] | tuple[dict[str, array], dict[str, Any]]",
-         "The array of a .npy file, or the arrays of a .npz, .safetensors or .gguf file by name; elements are read when "
+         "The array of a .npy file, or the arrays of a .npz, .safetensors or .gguf file by name; elements "
+         "are read when "
          "they are used. The file is a path or has a method read().") {
   PyObject *path = path_of(s[0].object), *result = NULL;
   const char *format = s[1].kind == SLOT_TEXT ? s[1].text : NULL;
@@ -198,7 +205,8 @@ static PyObject *write_to(PyObject *file, const char *format, pons_named named) 
 }
 
 /* Writes and frees `named` (NULL: an exception is there); `ending` is appended to a path that lacks it. */
-static PyObject *save_as(PyObject *file, const char *format, bool (*save)(const char *, pons_named), pons_named named) {
+static PyObject *save_as(PyObject *file, const char *format, bool (*save)(const char *, pons_named),
+                         pons_named named) {
   PyObject *path = named ? path_of(file) : NULL, *result = NULL;
   const char *text = path ? PyUnicode_AsUTF8AndSize(path, NULL) : NULL;
   if (text) {
@@ -272,13 +280,15 @@ FUNCTION(save_safetensors,
 }
 
 FUNCTION(save_gguf,
-         "(file: object, arrays: dict[str, array], metadata: dict[str, array | str | list[str]] | None = None) -> None",
+         "(file: object, arrays: dict[str, array], metadata: dict[str, array | str | list[str]] | None = "
+         "None) -> None",
          "Writes arrays and metadata to a .gguf file.") {
   return save_as(s[0].object, "gguf", pons_save_gguf,
                  with_metadata(s[1].object, s[2].kind == SLOT_OBJECT ? s[2].object : NULL));
 }
 
-static PyMethodDef rows[] = {ROW(load), ROW(save), ROW(savez), ROW(savez_compressed), ROW(save_safetensors),
-                             ROW(save_gguf), END_OF_ROWS};
+static PyMethodDef rows[] = {
+    ROW(load),      ROW(save),  ROW(savez), ROW(savez_compressed), ROW(save_safetensors),
+    ROW(save_gguf), END_OF_ROWS};
 
 int add_files(PyObject *module) { return PyModule_AddFunctions(module, rows); }

@@ -6,9 +6,9 @@
 
 /* What the kernel is made of, as Python objects: texts point into them. */
 typedef struct kernel_object {
-  PyObject_HEAD
-  PyObject *name, *source, *header, *input_names, *output_names; /* str; the last two are tuples of str */
-  PyObject *math_mode;                                          /* str or NULL */
+  PyObject_HEAD PyObject *name, *source, *header, *input_names,
+      *output_names;   /* str; the last two are tuples of str */
+  PyObject *math_mode; /* str or NULL */
   bool metal, any_layout, atomic_outputs;
   int shared_memory;
 } kernel_object;
@@ -34,14 +34,16 @@ static int count_of(PyObject *o, const char *what) {
   const Py_ssize_t n = PySequence_Check(o) ? PySequence_Size(o) : -1;
   if (n >= 0 && n <= MAX_ARRAYS) return (int)n;
   if (!PyErr_Occurred())
-    PyErr_Format(PyExc_ValueError, "custom_kernel: %s must be a sequence of at most %d items", what, MAX_ARRAYS);
+    PyErr_Format(PyExc_ValueError, "custom_kernel: %s must be a sequence of at most %d items", what,
+                 MAX_ARRAYS);
   return -1;
 }
 
 static bool integers(PyObject *o, const char *what, int64_t *out, int room, int *count) {
   const Py_ssize_t n = PySequence_Check(o) ? PySequence_Size(o) : -1;
   if (n < 0 || n > room) {
-    if (!PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "custom_kernel: %s must be at most %d integers", what, room);
+    if (!PyErr_Occurred())
+      PyErr_Format(PyExc_ValueError, "custom_kernel: %s must be at most %d integers", what, room);
     return false;
   }
   for (Py_ssize_t i = 0; i < n && !PyErr_Occurred(); i++) {
@@ -82,7 +84,8 @@ static bool outputs_of(PyObject *shapes, PyObject *dtypes, lists *l) {
   const int n_dtypes = count_of(dtypes, "output_dtypes");
   if (l->n_outputs < 0 || n_dtypes < 0) return false;
   if (n_dtypes != l->n_outputs) {
-    PyErr_Format(PyExc_ValueError, "custom_kernel: %d output_shapes, but %d output_dtypes", l->n_outputs, n_dtypes);
+    PyErr_Format(PyExc_ValueError, "custom_kernel: %d output_shapes, but %d output_dtypes", l->n_outputs,
+                 n_dtypes);
     return false;
   }
   for (int i = 0; i < l->n_outputs; i++) {
@@ -123,7 +126,8 @@ static bool template_of(PyObject *o, lists *l) {
   for (int i = 0; i < l->n_arguments; i++) {
     PyObject *pair = PySequence_GetItem(o, i);
     const bool is_pair = pair && PySequence_Check(pair) && PySequence_Size(pair) == 2;
-    PyObject *name = is_pair ? PySequence_GetItem(pair, 0) : NULL, *value = is_pair ? PySequence_GetItem(pair, 1) : NULL;
+    PyObject *name = is_pair ? PySequence_GetItem(pair, 0) : NULL,
+             *value = is_pair ? PySequence_GetItem(pair, 1) : NULL;
     l->arguments[i].name = name && PyUnicode_Check(name) ? text_of(name) : NULL;
     bool fine = l->arguments[i].name && value && argument_value(value, &l->arguments[i]);
     Py_XDECREF(name);
@@ -149,34 +153,42 @@ static bool scalars_of(PyObject *o, lists *l) {
 }
 
 static void names_of(PyObject *tuple, const char **out) {
-  for (Py_ssize_t i = 0; i < PyTuple_Size(tuple) && i < MAX_ARRAYS; i++) out[i] = text_of(PyTuple_GetItem(tuple, i));
+  for (Py_ssize_t i = 0; i < PyTuple_Size(tuple) && i < MAX_ARRAYS; i++)
+    out[i] = text_of(PyTuple_GetItem(tuple, i));
 }
 
 /* ---- a kernel that is made once and called often ---- */
 
 static PyObject *kernel_body(const slot *s);
-static function kernel_function = {"custom_kernel",
-               "custom_kernel(kernel: object, /, *, inputs: object, output_shapes: object, output_dtypes: object, grid: object, "
-               "threadgroup: object, template: object = None, init_value: float | None = None, verbose: bool = False, "
-               "stream: StreamOrDevice = None) -> list[array]"
-               "\n\nRuns the kernel; the grid counts threads.", kernel_body, NULL};
+static function kernel_function = {
+    "custom_kernel",
+    "custom_kernel(kernel: object, /, *, inputs: object, output_shapes: object, output_dtypes: object, grid: "
+    "object, "
+    "threadgroup: object, template: object = None, init_value: float | None = None, verbose: bool = False, "
+    "stream: StreamOrDevice = None) -> list[array]"
+    "\n\nRuns the kernel; the grid counts threads.",
+    kernel_body, NULL};
 
 static PyObject *kernel_body(const slot *s) {
   const kernel_object *k = (kernel_object *)s[0].object;
   lists *l = calloc(1, sizeof *l);
   if (!l) return PyErr_NoMemory();
-  struct pons_kernel_args args = {.name = text_of(k->name), .source = text_of(k->source), .header = text_of(k->header),
-                                  .any_layout = k->any_layout, .atomic_outputs = k->atomic_outputs,
+  struct pons_kernel_args args = {.name = text_of(k->name),
+                                  .source = text_of(k->source),
+                                  .header = text_of(k->header),
+                                  .any_layout = k->any_layout,
+                                  .atomic_outputs = k->atomic_outputs,
                                   .shared_memory = k->shared_memory,
                                   .math_mode = k->math_mode ? text_of(k->math_mode) : NULL};
   PyObject *result = NULL;
-  if (inputs_of(s[1].object, l) && outputs_of(s[2].object, s[3].object, l) && three(s[4].object, "grid", args.grid) &&
-      three(s[5].object, "threadgroup", args.threadgroup) &&
+  if (inputs_of(s[1].object, l) && outputs_of(s[2].object, s[3].object, l) &&
+      three(s[4].object, "grid", args.grid) && three(s[5].object, "threadgroup", args.threadgroup) &&
       (s[6].object == Py_None || s[6].kind == SLOT_NONE || template_of(s[6].object, l))) {
     const Py_ssize_t n_in = PyTuple_Size(k->input_names), n_out = PyTuple_Size(k->output_names);
     if (n_in != l->n_inputs || n_out != l->n_outputs) {
-      PyErr_Format(PyExc_ValueError, "custom_kernel: %s takes %zd inputs and gives %zd results, not %d and %d", args.name,
-                   n_in, n_out, l->n_inputs, l->n_outputs);
+      PyErr_Format(PyExc_ValueError,
+                   "custom_kernel: %s takes %zd inputs and gives %zd results, not %d and %d", args.name, n_in,
+                   n_out, l->n_inputs, l->n_outputs);
     } else {
       const float init = s[7].kind == SLOT_FLOAT ? (float)s[7].number : 0;
       names_of(k->input_names, l->input_names);
@@ -225,10 +237,11 @@ static void kernel_free(PyObject *self) {
   Py_DECREF(type);
 }
 
-static PyType_Slot kernel_slots[] = {{Py_tp_doc, "A kernel of the user's own; called with inputs, shapes and a grid."},
-                                     {Py_tp_call, kernel_call_object},
-                                     {Py_tp_dealloc, kernel_free},
-                                     {0, NULL}};
+static PyType_Slot kernel_slots[] = {
+    {Py_tp_doc, "A kernel of the user's own; called with inputs, shapes and a grid."},
+    {Py_tp_call, kernel_call_object},
+    {Py_tp_dealloc, kernel_free},
+    {0, NULL}};
 
 /* A tuple of str. */
 static PyObject *name_list(slot s, const char *what) {
@@ -257,11 +270,14 @@ static kernel_object *kernel_new(const slot *s, bool metal) {
   return NULL;
 }
 
-NAMED_FUNCTION(fast_metal_kernel, "metal_kernel",
-               "(name: str, input_names: Sequence[str], output_names: Sequence[str], source: str, header: str = '', "
-               "ensure_row_contiguous: bool = True, atomic_outputs: bool = False, compile_options: object | None = None) -> "
-               "object",
-               "A kernel from the body of a function in the Metal Shading Language; its signature is written around it.") {
+NAMED_FUNCTION(
+    fast_metal_kernel, "metal_kernel",
+    "(name: str, input_names: Sequence[str], output_names: Sequence[str], source: str, header: str = '', "
+    "ensure_row_contiguous: bool = True, atomic_outputs: bool = False, compile_options: object | None = "
+    "None) -> "
+    "object",
+    "A kernel from the body of a function in the Metal Shading Language; its signature is written around "
+    "it.") {
   kernel_object *k = kernel_new(s, true);
   if (!k) return NULL;
   k->atomic_outputs = s[6].flag;
@@ -273,28 +289,33 @@ NAMED_FUNCTION(fast_metal_kernel, "metal_kernel",
   return NULL;
 }
 
-NAMED_FUNCTION(fast_cuda_kernel, "cuda_kernel",
-               "(name: str, input_names: Sequence[str], output_names: Sequence[str], source: str, header: str = '', "
-               "ensure_row_contiguous: bool = True, shared_memory: int = 0) -> object",
-               "A kernel from the body of a function in CUDA C; its signature is written around it.") {
+NAMED_FUNCTION(
+    fast_cuda_kernel, "cuda_kernel",
+    "(name: str, input_names: Sequence[str], output_names: Sequence[str], source: str, header: str = '', "
+    "ensure_row_contiguous: bool = True, shared_memory: int = 0) -> object",
+    "A kernel from the body of a function in CUDA C; its signature is written around it.") {
   kernel_object *k = kernel_new(s, false);
   if (k) k->shared_memory = (int)s[6].i;
   return (PyObject *)k;
 }
 
-NAMED_FUNCTION(fast_precompiled_cuda_kernel, "precompiled_cuda_kernel",
-               "(*, name: str, compiled_source: bytes, inputs: object, output_shapes: object, output_dtypes: object, "
-               "scalars: object, grid: object, threadgroup: object, shared_memory: int = 0, init_value: float | None = None, "
-               "ensure_row_contiguous: bool = False, stream: StreamOrDevice = None) -> list[array]",
-               "Runs a function of PTX or a cubin with the pointers of inputs and results and the scalars.") {
+NAMED_FUNCTION(
+    fast_precompiled_cuda_kernel, "precompiled_cuda_kernel",
+    "(*, name: str, compiled_source: bytes, inputs: object, output_shapes: object, output_dtypes: object, "
+    "scalars: object, grid: object, threadgroup: object, shared_memory: int = 0, init_value: float | None = "
+    "None, "
+    "ensure_row_contiguous: bool = False, stream: StreamOrDevice = None) -> list[array]",
+    "Runs a function of PTX or a cubin with the pointers of inputs and results and the scalars.") {
   char *data;
   Py_ssize_t bytes;
   if (PyBytes_AsStringAndSize(s[1].object, &data, &bytes) < 0) return NULL;
   lists *l = calloc(1, sizeof *l);
   if (!l) return PyErr_NoMemory();
   const float init = s[9].kind == SLOT_FLOAT ? (float)s[9].number : 0;
-  struct pons_precompiled_kernel_args args = {.name = s[0].text, .compiled_source = data,
-                                              .compiled_bytes = (size_t)bytes, .shared_memory = (int)s[8].i,
+  struct pons_precompiled_kernel_args args = {.name = s[0].text,
+                                              .compiled_source = data,
+                                              .compiled_bytes = (size_t)bytes,
+                                              .shared_memory = (int)s[8].i,
                                               .init_value = s[9].kind == SLOT_FLOAT ? &init : NULL,
                                               .ensure_row_contiguous = s[10].flag};
   PyObject *result = NULL;

@@ -3,17 +3,19 @@
 #include <string.h>
 
 #define LINALG(id, text, what) NAMED_FUNCTION(linalg_##id, #id, text, what)
-#define OF_ONE(id, what) \
-  LINALG(id, "(a: array, *, stream: StreamOrDevice = None) -> array", what) { return wrap(pons_linalg_##id(s[0].array)); }
-#define OF_ONE_UPPER(id, what)                                                                          \
-  LINALG(id, "(a: array, upper: bool = False, *, stream: StreamOrDevice = None) -> array", what) {     \
-    return wrap(pons_linalg_##id(s[0].array, s[1].flag));                                               \
+#define OF_ONE(id, what)                                                      \
+  LINALG(id, "(a: array, *, stream: StreamOrDevice = None) -> array", what) { \
+    return wrap(pons_linalg_##id(s[0].array));                                \
   }
-#define IN_PARTS(id, count, type, what)                                               \
-  LINALG(id, "(a: array, *, stream: StreamOrDevice = None) -> " type, what) {        \
-    pons_array out[count];                                                            \
-    pons_linalg_##id(s[0].array, out);                                                \
-    return wrap_tuple(out, count);                                                    \
+#define OF_ONE_UPPER(id, what)                                                                     \
+  LINALG(id, "(a: array, upper: bool = False, *, stream: StreamOrDevice = None) -> array", what) { \
+    return wrap(pons_linalg_##id(s[0].array, s[1].flag));                                          \
+  }
+#define IN_PARTS(id, count, type, what)                                       \
+  LINALG(id, "(a: array, *, stream: StreamOrDevice = None) -> " type, what) { \
+    pons_array out[count];                                                    \
+    pons_linalg_##id(s[0].array, out);                                        \
+    return wrap_tuple(out, count);                                            \
   }
 OF_ONE(inv, "The inverse.")
 OF_ONE(pinv, "The Moore-Penrose inverse.")
@@ -28,7 +30,8 @@ IN_PARTS(lu_factor, 2, "tuple[array, array]", "L and U in one matrix, and pivots
 IN_PARTS(eig, 2, "tuple[array, array]", "Eigenvalues and eigenvectors, complex64.")
 IN_PARTS(slogdet, 2, "tuple[array, array]", "Sign and logarithm of the absolute value of the determinant.")
 
-LINALG(svd, "(a: array, compute_uv: bool = True, *, stream: StreamOrDevice = None) -> tuple[array, array, array]",
+LINALG(svd,
+       "(a: array, compute_uv: bool = True, *, stream: StreamOrDevice = None) -> tuple[array, array, array]",
        "U, S and V^T with a = U[..., :k] diag(S) V^T[..., :k, :], or S alone.") {
   pons_array out[3];
   pons_linalg_svd(s[0].array, s[1].flag, out);
@@ -44,7 +47,8 @@ static bool uplo_from(const char *op, slot s, char *uplo) {
 }
 
 LINALG(eigh, "(a: array, UPLO: str = 'L', *, stream: StreamOrDevice = None) -> tuple[array, array]",
-       "Eigenvalues, ascending, and eigenvectors of a symmetric or Hermitian matrix; UPLO is the triangle read.") {
+       "Eigenvalues, ascending, and eigenvectors of a symmetric or Hermitian matrix; UPLO is the triangle "
+       "read.") {
   pons_array out[2];
   char uplo;
   if (!uplo_from("eigh", s[1], &uplo)) return NULL;
@@ -62,7 +66,8 @@ LINALG(solve, "(a: array, b: array, *, stream: StreamOrDevice = None) -> array",
   return wrap(pons_linalg_solve(s[0].array, s[1].array));
 }
 
-LINALG(solve_triangular, "(a: array, b: array, *, upper: bool = False, stream: StreamOrDevice = None) -> array",
+LINALG(solve_triangular,
+       "(a: array, b: array, *, upper: bool = False, stream: StreamOrDevice = None) -> array",
        "x with a x = b, of a's lower or upper triangle.") {
   return wrap(pons_linalg_solve_triangular(s[0].array, s[1].array, s[2].flag));
 }
@@ -73,7 +78,9 @@ LINALG(cross, "(a: array, b: array, axis: int = -1, *, stream: StreamOrDevice = 
 }
 
 static bool ord_from(slot s, pons_ord *ord) {
-  *ord = s.kind == SLOT_FLOAT ? PONS_ORD(s.number) : s.kind == SLOT_INT ? PONS_ORD((double)s.i) : (pons_ord){0};
+  *ord = s.kind == SLOT_FLOAT ? PONS_ORD(s.number)
+         : s.kind == SLOT_INT ? PONS_ORD((double)s.i)
+                              : (pons_ord){0};
   if (s.kind != SLOT_TEXT) return true;
   const bool fro = strcmp(s.text, "fro") == 0 || strcmp(s.text, "f") == 0, nuc = strcmp(s.text, "nuc") == 0;
   *ord = fro ? PONS_ORD_FRO : PONS_ORD_NUC;
@@ -83,7 +90,8 @@ static bool ord_from(slot s, pons_ord *ord) {
 }
 
 LINALG(norm,
-       "(a: array, /, ord: None | int | float | str = None, axis: None | int | list[int] = None, keepdims: bool = False, *, "
+       "(a: array, /, ord: None | int | float | str = None, axis: None | int | list[int] = None, keepdims: "
+       "bool = False, *, "
        "stream: StreamOrDevice = None) -> array",
        "The norm of vectors or matrices: ord is a number, inf, -inf, 'fro' or 'nuc'.") {
   pons_ord ord;
@@ -92,10 +100,25 @@ LINALG(norm,
 }
 
 #define LINALG_ROW(id) ALIAS(#id, linalg_##id)
-static PyMethodDef rows[] = {
-    LINALG_ROW(inv), LINALG_ROW(pinv), LINALG_ROW(det), LINALG_ROW(eigvals), LINALG_ROW(cholesky),
-    LINALG_ROW(cholesky_inv), LINALG_ROW(tri_inv), LINALG_ROW(qr), LINALG_ROW(lu), LINALG_ROW(lu_factor),
-    LINALG_ROW(eig), LINALG_ROW(slogdet), LINALG_ROW(svd), LINALG_ROW(eigh), LINALG_ROW(eigvalsh), LINALG_ROW(solve),
-    LINALG_ROW(solve_triangular), LINALG_ROW(cross), LINALG_ROW(norm), END_OF_ROWS};
+static PyMethodDef rows[] = {LINALG_ROW(inv),
+                             LINALG_ROW(pinv),
+                             LINALG_ROW(det),
+                             LINALG_ROW(eigvals),
+                             LINALG_ROW(cholesky),
+                             LINALG_ROW(cholesky_inv),
+                             LINALG_ROW(tri_inv),
+                             LINALG_ROW(qr),
+                             LINALG_ROW(lu),
+                             LINALG_ROW(lu_factor),
+                             LINALG_ROW(eig),
+                             LINALG_ROW(slogdet),
+                             LINALG_ROW(svd),
+                             LINALG_ROW(eigh),
+                             LINALG_ROW(eigvalsh),
+                             LINALG_ROW(solve),
+                             LINALG_ROW(solve_triangular),
+                             LINALG_ROW(cross),
+                             LINALG_ROW(norm),
+                             END_OF_ROWS};
 
 int add_linalg(PyObject *submodule) { return PyModule_AddFunctions(submodule, rows); }

@@ -2,9 +2,9 @@
    cuda. */
 #include "binding.h"
 
-#define COUNT(id, what) \
-  FUNCTION(id, "() -> int", what) { \
-    (void)s;                        \
+#define COUNT(id, what)                    \
+  FUNCTION(id, "() -> int", what) {        \
+    (void)s;                               \
     return PyLong_FromSize_t(pons_##id()); \
   }
 COUNT(get_active_memory, "Bytes in arrays.")
@@ -12,11 +12,12 @@ COUNT(get_peak_memory, "The greatest sum of bytes in arrays since the start or r
 COUNT(get_cache_memory, "Bytes kept for reuse.")
 COUNT(get_memory_limit, "Bytes beyond which an op fails.")
 
-#define LIMIT(id, what)                                                                                         \
-  FUNCTION(id, "(limit: int) -> int", what) {                                                                   \
-    if (s[0].i < 0) return PyErr_Format(PyExc_ValueError, #id ": the limit is %lld, it must not be negative",   \
-                                        (long long)s[0].i);                                                     \
-    return PyLong_FromSize_t(pons_##id((size_t)s[0].i));                                                        \
+#define LIMIT(id, what)                                                                         \
+  FUNCTION(id, "(limit: int) -> int", what) {                                                   \
+    if (s[0].i < 0)                                                                             \
+      return PyErr_Format(PyExc_ValueError, #id ": the limit is %lld, it must not be negative", \
+                          (long long)s[0].i);                                                   \
+    return PyLong_FromSize_t(pons_##id((size_t)s[0].i));                                        \
   }
 LIMIT(set_memory_limit, "Bytes beyond which an op fails; returns the value before.")
 LIMIT(set_cache_limit, "Bytes that are kept for reuse at most; returns the value before.")
@@ -51,7 +52,8 @@ static PyObject *no_capture(void) {
   return NULL;
 }
 
-NAMED_FUNCTION(metal_start_capture, "start_capture", "(path: str) -> None", "Captures Metal's work into a file.") {
+NAMED_FUNCTION(metal_start_capture, "start_capture", "(path: str) -> None",
+               "Captures Metal's work into a file.") {
   (void)s;
   return no_capture();
 }
@@ -68,9 +70,9 @@ static PyObject *metal_device_info(PyObject *self, PyObject *unused) {
   return call(&device_info_function, NULL, NULL, 0, NULL);
 }
 
-#define MEMORY_ROWS                                                                                                     \
-  ROW(get_active_memory), ROW(get_peak_memory), ROW(get_cache_memory), ROW(set_memory_limit), ROW(set_cache_limit),     \
-      ROW(set_wired_limit), ROW(reset_peak_memory), ROW(clear_cache)
+#define MEMORY_ROWS                                                                           \
+  ROW(get_active_memory), ROW(get_peak_memory), ROW(get_cache_memory), ROW(set_memory_limit), \
+      ROW(set_cache_limit), ROW(set_wired_limit), ROW(reset_peak_memory), ROW(clear_cache)
 static PyMethodDef rows[] = {MEMORY_ROWS, ROW(get_memory_limit), END_OF_ROWS};
 static PyMethodDef metal_rows[] = {MEMORY_ROWS,
                                    ALIAS("is_available", metal_is_available),

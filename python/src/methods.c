@@ -42,7 +42,7 @@ static PyObject *get_dtype(PyObject *self, void *unused) {
 /* The value of a property that is an op. */
 static PyObject *get_op(PyObject *self, void *op) {
   const pons_scope scope = pons_scope_open();
-  PyObject *o = wrap((*(pons_array (**)(pons_array))op)(unwrap(self)));
+  PyObject *o = wrap((*(pons_array(**)(pons_array))op)(unwrap(self)));
   pons_scope_close(scope);
   return o;
 }
@@ -53,8 +53,10 @@ static pons_array (*const op_mT)(pons_array) = pons_matrix_transpose;
 static pons_array (*const op_real)(pons_array) = pons_real;
 static pons_array (*const op_imag)(pons_array) = pons_imag;
 
-#define PROPERTY(name, doc) {#name, get_##name, NULL, doc, NULL}
-#define OP(name, doc) {#name, get_op, NULL, doc, (void *)&op_##name}
+#define PROPERTY(name, doc) \
+  { #name, get_##name, NULL, doc, NULL }
+#define OP(name, doc) \
+  { #name, get_op, NULL, doc, (void *)&op_##name }
 static PyGetSetDef properties[] = {
     PROPERTY(shape, "shape(self) -> tuple[int, ...]\n\nThe sizes along each axis."),
     PROPERTY(ndim, "ndim(self) -> int\n\nThe number of axes."),
@@ -72,24 +74,27 @@ const PyType_Slot method_slots[] = {{Py_tp_getset, properties}, {0, NULL}};
 
 /* ---- functions as methods ---- */
 
-#define METHODS                                                                                                       \
-  METHOD(abs) METHOD(all) METHOD(any) METHOD(argmax) METHOD(argmin) METHOD(astype) METHOD(conj) METHOD(cos)           \
-  METHOD(cummax) METHOD(cummin) METHOD(cumprod) METHOD(cumsum) METHOD(diag) METHOD(diagonal) METHOD(exp)              \
-  METHOD(flatten) METHOD(log) METHOD(log10) METHOD(log1p) METHOD(log2) METHOD(logcumsumexp) METHOD(logsumexp)         \
-  METHOD(max) METHOD(mean) METHOD(min) METHOD(moveaxis) METHOD(prod) METHOD(reciprocal) METHOD(round) METHOD(rsqrt)   \
-  METHOD(sin) METHOD(split) METHOD(sqrt) METHOD(square) METHOD(squeeze) METHOD(std) METHOD(sum) METHOD(swapaxes)      \
-  METHOD(var) METHOD(view)
+#define METHODS                                                                                              \
+  METHOD(abs)                                                                                                \
+  METHOD(all) METHOD(any) METHOD(argmax) METHOD(argmin) METHOD(astype) METHOD(conj) METHOD(cos)              \
+      METHOD(cummax) METHOD(cummin) METHOD(cumprod) METHOD(cumsum) METHOD(diag) METHOD(diagonal) METHOD(exp) \
+          METHOD(flatten) METHOD(log) METHOD(log10) METHOD(log1p) METHOD(log2) METHOD(logcumsumexp)          \
+              METHOD(logsumexp) METHOD(max) METHOD(mean) METHOD(min) METHOD(moveaxis) METHOD(prod)           \
+                  METHOD(reciprocal) METHOD(round) METHOD(rsqrt) METHOD(sin) METHOD(split) METHOD(sqrt)      \
+                      METHOD(square) METHOD(squeeze) METHOD(std) METHOD(sum) METHOD(swapaxes) METHOD(var)    \
+                          METHOD(view)
 
-#define METHOD(id)                                                                                          \
-  extern function id##_function;                                                                            \
-  static PyObject *id##_method(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) {      \
-    return call(&id##_function, self, args, n, names);                                                      \
+#define METHOD(id)                                                                                     \
+  extern function id##_function;                                                                       \
+  static PyObject *id##_method(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) { \
+    return call(&id##_function, self, args, n, names);                                                 \
   }
 METHODS
 #undef METHOD
 
 /* x.reshape(2, 3) is x.reshape((2, 3)), x.transpose(1, 0) is x.transpose((1, 0)). */
-static PyObject *call_with_list(function *f, PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+static PyObject *call_with_list(function *f, PyObject *self, PyObject *const *args, Py_ssize_t n,
+                                PyObject *names) {
   if (n == 0 || (n == 1 && !PyLong_Check(args[0]))) return call(f, self, args, n, names);
   const Py_ssize_t n_names = names ? PyTuple_Size(names) : 0;
   PyObject **again = malloc((size_t)(n_names + 1) * sizeof *again), *list = PyTuple_New(n), *result = NULL;

@@ -4,20 +4,28 @@
 
 #define PONS_MLX_RELEASE "0.32.4"
 
-static PyModuleDef core = {PyModuleDef_HEAD_INIT, "pons.core",
-                           "Arrays, their functions and transforms, with the interface of mlx.core " PONS_MLX_RELEASE ".",
-                           -1, NULL, NULL, NULL, NULL, NULL};
+static PyModuleDef core = {
+    PyModuleDef_HEAD_INIT,
+    "pons.core",
+    "Arrays, their functions and transforms, with the interface of mlx.core " PONS_MLX_RELEASE ".",
+    -1,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL};
 
 static const struct {
   const char *name, *doc;
   int (*add)(PyObject *);
-} submodules[] = {{"pons.core.random", "Random numbers: the same bits as MLX for the same key.", add_random},
-                  {"pons.core.linalg", "Linear algebra.", add_linalg},
-                  {"pons.core.fft", "Discrete Fourier transforms.", add_fft},
-                  {"pons.core.fast", "Operations that devices may have a kernel for, and kernels of your own.", add_fast},
-                  {"pons.core.distributed", "Processes that compute together.", add_distributed},
-                  {"pons.core.metal", "Apple's GPUs; memory functions under their old names.", add_metal},
-                  {"pons.core.cuda", "NVIDIA's GPUs.", add_cuda}};
+} submodules[] = {
+    {"pons.core.random", "Random numbers: the same bits as MLX for the same key.", add_random},
+    {"pons.core.linalg", "Linear algebra.", add_linalg},
+    {"pons.core.fft", "Discrete Fourier transforms.", add_fft},
+    {"pons.core.fast", "Operations that devices may have a kernel for, and kernels of your own.", add_fast},
+    {"pons.core.distributed", "Processes that compute together.", add_distributed},
+    {"pons.core.metal", "Apple's GPUs; memory functions under their old names.", add_metal},
+    {"pons.core.cuda", "NVIDIA's GPUs.", add_cuda}};
 enum { SUBMODULES = sizeof submodules / sizeof *submodules };
 
 static int add_submodule(PyObject *module, int i) {
@@ -32,7 +40,11 @@ static int add_constants(PyObject *module) {
   static const struct {
     const char *name;
     double value;
-  } constants[] = {{"pi", PONS_PI}, {"e", PONS_E}, {"euler_gamma", PONS_EULER_GAMMA}, {"inf", PONS_INF}, {"nan", PONS_NAN}};
+  } constants[] = {{"pi", PONS_PI},
+                   {"e", PONS_E},
+                   {"euler_gamma", PONS_EULER_GAMMA},
+                   {"inf", PONS_INF},
+                   {"nan", PONS_NAN}};
   for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
     PyObject *value = PyFloat_FromDouble(constants[i].value);
     const int bad = !value || PyModule_AddObjectRef(module, constants[i].name, value) < 0;

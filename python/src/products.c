@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PRODUCT(id, what)                                                                               \
-  FUNCTION(id, "(a: array, b: array, /, *, stream: StreamOrDevice = None) -> array", what) {           \
-    return wrap(pons_##id(s[0].array, s[1].array));                                                     \
+#define PRODUCT(id, what)                                                                    \
+  FUNCTION(id, "(a: array, b: array, /, *, stream: StreamOrDevice = None) -> array", what) { \
+    return wrap(pons_##id(s[0].array, s[1].array));                                          \
   }
 PRODUCT(matmul, "The matrix product over the last two axes; leading axes broadcast.")
 PRODUCT(inner, "The inner product over the last axes.")
@@ -21,7 +21,8 @@ FUNCTION(vecdot, "(a: array, b: array, /, *, axis: int = -1, stream: StreamOrDev
 }
 
 FUNCTION(addmm,
-         "(c: array, a: array, b: array, /, alpha: float = 1.0, beta: float = 1.0, *, stream: StreamOrDevice = None) -> "
+         "(c: array, a: array, b: array, /, alpha: float = 1.0, beta: float = 1.0, *, stream: StreamOrDevice "
+         "= None) -> "
          "array",
          "alpha (a @ b) + beta c") {
   return wrap(pons_addmm(s[0].array, s[1].array, s[2].array, (float)s[3].number, (float)s[4].number));
@@ -32,7 +33,8 @@ static bool axes_from(PyObject *pair, Py_ssize_t i, int *room, pons_axes *out) {
   PyObject *list = PySequence_GetItem(pair, i);
   const Py_ssize_t n = list && PySequence_Check(list) ? PySequence_Size(list) : -1;
   if (n < 0 || n > PONS_MAX_NDIM) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "tensordot(): axes must be int | list[Sequence[int]]");
+    if (!PyErr_Occurred())
+      PyErr_SetString(PyExc_TypeError, "tensordot(): axes must be int | list[Sequence[int]]");
     Py_XDECREF(list);
     return false;
   }
@@ -46,9 +48,10 @@ static bool axes_from(PyObject *pair, Py_ssize_t i, int *room, pons_axes *out) {
   return !PyErr_Occurred();
 }
 
-FUNCTION(tensordot,
-         "(a: array, b: array, /, axes: int | list[Sequence[int]] = 2, *, stream: StreamOrDevice = None) -> array",
-         "Sums over the last axes of a and as many first ones of b, or over the axes named for each.") {
+FUNCTION(
+    tensordot,
+    "(a: array, b: array, /, axes: int | list[Sequence[int]] = 2, *, stream: StreamOrDevice = None) -> array",
+    "Sums over the last axes of a and as many first ones of b, or over the axes named for each.") {
   if (s[2].kind == SLOT_INT) return wrap(pons_tensordot(s[0].array, s[1].array, (int)s[2].i));
   int rooms[2][PONS_MAX_NDIM];
   pons_axes axes[2];
@@ -75,7 +78,8 @@ FUNCTION(einsum_path, "(subscripts: str, *operands: array) -> tuple[list[tuple[i
   const int pairs = pons_einsum_path(s[0].text, s[1].arrays.at, count, path, &report);
   PyObject *list = pairs < 0 ? raise_error() : PyList_New(0);
   for (int i = 0; list && i < pairs; i++) {
-    PyObject *pair = path[i][1] < 0 ? Py_BuildValue("(i)", path[i][0]) : Py_BuildValue("(ii)", path[i][0], path[i][1]);
+    PyObject *pair =
+        path[i][1] < 0 ? Py_BuildValue("(i)", path[i][0]) : Py_BuildValue("(ii)", path[i][0], path[i][1]);
     if (!pair || PyList_Append(list, pair) < 0) Py_CLEAR(list);
     Py_XDECREF(pair);
   }
@@ -89,7 +93,8 @@ FUNCTION(einsum_path, "(subscripts: str, *operands: array) -> tuple[list[tuple[i
 /* ---- products of chosen parts ---- */
 
 FUNCTION(gather_mm,
-         "(a: array, b: array, /, lhs_indices: array | None = None, rhs_indices: array | None = None, *, sorted_indices: "
+         "(a: array, b: array, /, lhs_indices: array | None = None, rhs_indices: array | None = None, *, "
+         "sorted_indices: "
          "bool = False, stream: StreamOrDevice = None) -> array",
          "Products of matrices chosen by number: a[lhs] @ b[rhs].") {
   return wrap(pons_gather_mm(s[0].array, s[1].array, .lhs_indices = array_or_null(s[2]),
@@ -97,11 +102,13 @@ FUNCTION(gather_mm,
 }
 
 FUNCTION(block_masked_mm,
-         "(a: array, b: array, /, block_size: int = 64, mask_out: array | None = None, mask_lhs: array | None = None, "
+         "(a: array, b: array, /, block_size: int = 64, mask_out: array | None = None, mask_lhs: array | "
+         "None = None, "
          "mask_rhs: array | None = None, *, stream: StreamOrDevice = None) -> array",
          "a @ b with square blocks left out or scaled.") {
-  return wrap(pons_block_masked_mm(s[0].array, s[1].array, .block_size = (int)s[2].i, .mask_out = array_or_null(s[3]),
-                                   .mask_lhs = array_or_null(s[4]), .mask_rhs = array_or_null(s[5])));
+  return wrap(pons_block_masked_mm(s[0].array, s[1].array, .block_size = (int)s[2].i,
+                                   .mask_out = array_or_null(s[3]), .mask_lhs = array_or_null(s[4]),
+                                   .mask_rhs = array_or_null(s[5])));
 }
 
 FUNCTION(segmented_mm, "(a: array, b: array, /, segments: array, *, stream: StreamOrDevice = None) -> array",
@@ -115,29 +122,33 @@ FUNCTION(convolve, "(a: array, v: array, /, mode: str = 'full', *, stream: Strea
          "The convolution of two vectors; mode is 'full', 'same' or 'valid'.") {
   static const char *const modes[] = {"full", "same", "valid"}; /* as in pons_convolve_mode */
   for (int m = 0; m < 3; m++)
-    if (strcmp(modes[m], s[2].text) == 0) return wrap(pons_convolve(s[0].array, s[1].array, (pons_convolve_mode)m));
-  return PyErr_Format(PyExc_ValueError, "convolve: mode is '%s', it must be 'full', 'same' or 'valid'", s[2].text);
+    if (strcmp(modes[m], s[2].text) == 0)
+      return wrap(pons_convolve(s[0].array, s[1].array, (pons_convolve_mode)m));
+  return PyErr_Format(PyExc_ValueError, "convolve: mode is '%s', it must be 'full', 'same' or 'valid'",
+                      s[2].text);
 }
 
-#define CONV(id, many)                                                                                                  \
-  FUNCTION(id,                                                                                                          \
+#define CONV(id, many)                                                                                     \
+  FUNCTION(id,                                                                                             \
            "(input: array, weight: array, /, stride: " many " = 1, padding: " many " = 0, dilation: " many \
-           " = 1, groups: int = 1, *, stream: StreamOrDevice = None) -> array",                                         \
-           "Cross-correlation, channels last: input (N, ..., C), weight (O, ..., C / groups).") {                       \
-    return wrap(pons_##id(s[0].array, s[1].array, .stride = s[2].ints.axes, .padding = s[3].ints.axes,                  \
-                          .dilation = s[4].ints.axes, .groups = (int)s[5].i));                                          \
+           " = 1, groups: int = 1, *, stream: StreamOrDevice = None) -> array",                            \
+           "Cross-correlation, channels last: input (N, ..., C), weight (O, ..., C / groups).") {          \
+    return wrap(pons_##id(s[0].array, s[1].array, .stride = s[2].ints.axes, .padding = s[3].ints.axes,     \
+                          .dilation = s[4].ints.axes, .groups = (int)s[5].i));                             \
   }
 CONV(conv1d, "int | Sequence[int]")
 CONV(conv2d, "int | tuple[int, int]")
 CONV(conv3d, "int | tuple[int, int, int]")
 
-#define CONV_TRANSPOSE(id, many)                                                                                       \
-  FUNCTION(id,                                                                                                         \
+#define CONV_TRANSPOSE(id, many)                                                                           \
+  FUNCTION(id,                                                                                             \
            "(input: array, weight: array, /, stride: " many " = 1, padding: " many " = 0, dilation: " many \
-           " = 1, output_padding: " many " = 0, groups: int = 1, *, stream: StreamOrDevice = None) -> array",          \
-           "The transposed convolution, channels last.") {                                                             \
-    return wrap(pons_##id(s[0].array, s[1].array, .stride = s[2].ints.axes, .padding = s[3].ints.axes,                 \
-                          .dilation = s[4].ints.axes, .output_padding = s[5].ints.axes, .groups = (int)s[6].i));       \
+           " = 1, output_padding: " many                                                                   \
+           " = 0, groups: int = 1, *, stream: StreamOrDevice = None) -> array",                            \
+           "The transposed convolution, channels last.") {                                                 \
+    return wrap(pons_##id(s[0].array, s[1].array, .stride = s[2].ints.axes, .padding = s[3].ints.axes,     \
+                          .dilation = s[4].ints.axes, .output_padding = s[5].ints.axes,                    \
+                          .groups = (int)s[6].i));                                                         \
   }
 CONV_TRANSPOSE(conv_transpose1d, "int | Sequence[int]")
 CONV_TRANSPOSE(conv_transpose2d, "int | tuple[int, int]")
@@ -160,11 +171,14 @@ static bool paddings_from(PyObject *o, int rooms[2][PONS_MAX_NDIM], pons_axes ou
   return fine;
 }
 
-FUNCTION(conv_general,
-         "(input: array, weight: array, /, stride: int | Sequence[int] = 1, padding: Padding = 0, kernel_dilation: int | "
-         "Sequence[int] = 1, input_dilation: int | Sequence[int] = 1, groups: int = 1, flip: bool = False, *, stream: "
-         "StreamOrDevice = None) -> array",
-         "Cross-correlation of any number of axes, channels last; padding may be a list before and one behind.") {
+FUNCTION(
+    conv_general,
+    "(input: array, weight: array, /, stride: int | Sequence[int] = 1, padding: Padding = 0, "
+    "kernel_dilation: int | "
+    "Sequence[int] = 1, input_dilation: int | Sequence[int] = 1, groups: int = 1, flip: bool = False, *, "
+    "stream: "
+    "StreamOrDevice = None) -> array",
+    "Cross-correlation of any number of axes, channels last; padding may be a list before and one behind.") {
   int rooms[2][PONS_MAX_NDIM];
   pons_axes padding[2] = {{0, NULL}, {0, NULL}};
   if (!paddings_from(s[3].object, rooms, padding)) return NULL;
@@ -178,13 +192,27 @@ FUNCTION(hadamard_transform, "(a: array, scale: float | None = None, stream: Str
   return wrap(pons_hadamard_transform(s[0].array, .scale = s[1].kind == SLOT_FLOAT ? (float)s[1].number : 0));
 }
 
-static PyMethodDef rows[] = {ROW(matmul),           ROW(inner),        ROW(outer),
-                             ROW(kron),             ROW(vecdot),       ROW(addmm),
-                             ROW(tensordot),        ROW(einsum),       ROW(einsum_path),
-                             ROW(gather_mm),        ROW(segmented_mm), ROW(block_masked_mm),
-                             ROW(convolve),         ROW(conv1d),       ROW(conv2d),
-                             ROW(conv3d),           ROW(conv_general), ROW(conv_transpose1d),
-                             ROW(conv_transpose2d), ROW(conv_transpose3d), ROW(hadamard_transform),
+static PyMethodDef rows[] = {ROW(matmul),
+                             ROW(inner),
+                             ROW(outer),
+                             ROW(kron),
+                             ROW(vecdot),
+                             ROW(addmm),
+                             ROW(tensordot),
+                             ROW(einsum),
+                             ROW(einsum_path),
+                             ROW(gather_mm),
+                             ROW(segmented_mm),
+                             ROW(block_masked_mm),
+                             ROW(convolve),
+                             ROW(conv1d),
+                             ROW(conv2d),
+                             ROW(conv3d),
+                             ROW(conv_general),
+                             ROW(conv_transpose1d),
+                             ROW(conv_transpose2d),
+                             ROW(conv_transpose3d),
+                             ROW(hadamard_transform),
                              END_OF_ROWS};
 
 int add_products(PyObject *module) { return PyModule_AddFunctions(module, rows); }

@@ -16,14 +16,17 @@ static PyObject *fresh_key(uint64_t seed) {
 
 /* The list of this thread, borrowed. Threads begin with keys of their own. */
 static PyObject *thread_state(void) {
-  PyObject *locals = PyThreadState_GetDict(), *state = locals ? PyDict_GetItemWithError(locals, slot_name) : NULL;
+  PyObject *locals = PyThreadState_GetDict(),
+           *state = locals ? PyDict_GetItemWithError(locals, slot_name) : NULL;
   if (state || PyErr_Occurred()) return state;
   struct timespec now;
   timespec_get(&now, TIME_UTC);
   PyObject *key = fresh_key((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
   state = key ? PyList_New(1) : NULL;
-  if (state) PyList_SetItem(state, 0, key);
-  else Py_XDECREF(key);
+  if (state)
+    PyList_SetItem(state, 0, key);
+  else
+    Py_XDECREF(key);
   if (state && locals && PyDict_SetItem(locals, slot_name, state) < 0) Py_CLEAR(state);
   Py_XDECREF(state); /* the dict keeps it */
   return state;
@@ -45,13 +48,15 @@ pons_array key_or_next(slot key) {
   return pons_reshape(halves[1], PONS_SHAPE(2));
 }
 
-NAMED_FUNCTION(random_getattr, "__getattr__", "(name: object, /) -> object",
-               "`state`: a list of the key from which functions called without a key split theirs; one per thread.") {
+NAMED_FUNCTION(
+    random_getattr, "__getattr__", "(name: object, /) -> object",
+    "`state`: a list of the key from which functions called without a key split theirs; one per thread.") {
   if (PyUnicode_CompareWithASCIIString(s[0].object, "state") == 0) return Py_XNewRef(thread_state());
   return PyErr_Format(PyExc_AttributeError, "module 'pons.core.random' has no attribute '%U'", s[0].object);
 }
 
-NAMED_FUNCTION(random_seed, "seed", "(seed: int) -> None", "Sets the key from which this thread's are split.") {
+NAMED_FUNCTION(random_seed, "seed", "(seed: int) -> None",
+               "Sets the key from which this thread's are split.") {
   PyObject *state = thread_state(), *key = state ? fresh_key((uint64_t)s[0].i) : NULL;
   if (!key || PyList_SetItem(state, 0, key) < 0) return NULL;
   return Py_NewRef(Py_None);
@@ -70,52 +75,58 @@ NAMED_FUNCTION(random_split, "split", "(key: array, num: int = 2, stream: Stream
 
 /* ---- numbers ---- */
 
-NAMED_FUNCTION(random_uniform, "uniform",
-               "(low: scalar | array = 0, high: scalar | array = 1, shape: Sequence[int] = [], dtype: Dtype | None = "
-               "float32, key: array | None = None, stream: StreamOrDevice = None) -> array",
-               "Evenly from low to below high, which broadcast to the shape.") {
+NAMED_FUNCTION(
+    random_uniform, "uniform",
+    "(low: scalar | array = 0, high: scalar | array = 1, shape: Sequence[int] = [], dtype: Dtype | None = "
+    "float32, key: array | None = None, stream: StreamOrDevice = None) -> array",
+    "Evenly from low to below high, which broadcast to the shape.") {
   return wrap(pons_random_uniform(s[0].array, s[1].array, s[2].ints.shape, dtype_or(s[3], PONS_FLOAT32),
                                   key_or_next(s[4])));
 }
 
-NAMED_FUNCTION(random_normal, "normal",
-               "(shape: Sequence[int] = [], dtype: Dtype | None = float32, loc: scalar | array | None = None, scale: "
-               "scalar | array | None = None, key: array | None = None, stream: StreamOrDevice = None) -> array",
-               "Normal numbers, times scale, plus loc.") {
+NAMED_FUNCTION(
+    random_normal, "normal",
+    "(shape: Sequence[int] = [], dtype: Dtype | None = float32, loc: scalar | array | None = None, scale: "
+    "scalar | array | None = None, key: array | None = None, stream: StreamOrDevice = None) -> array",
+    "Normal numbers, times scale, plus loc.") {
   return wrap(pons_random_normal(s[0].ints.shape, dtype_or(s[1], PONS_FLOAT32), array_or_null(s[2]),
                                  array_or_null(s[3]), key_or_next(s[4])));
 }
 
-NAMED_FUNCTION(random_multivariate_normal, "multivariate_normal",
-               "(mean: array, cov: array, shape: Sequence[int] = [], dtype: Dtype | None = float32, key: array | None = "
-               "None, stream: StreamOrDevice = None) -> array",
-               "Normal vectors with these means and covariances.") {
-  return wrap(pons_random_multivariate_normal(s[0].array, s[1].array, s[2].ints.shape, dtype_or(s[3], PONS_FLOAT32),
-                                              key_or_next(s[4])));
+NAMED_FUNCTION(
+    random_multivariate_normal, "multivariate_normal",
+    "(mean: array, cov: array, shape: Sequence[int] = [], dtype: Dtype | None = float32, key: array | None = "
+    "None, stream: StreamOrDevice = None) -> array",
+    "Normal vectors with these means and covariances.") {
+  return wrap(pons_random_multivariate_normal(s[0].array, s[1].array, s[2].ints.shape,
+                                              dtype_or(s[3], PONS_FLOAT32), key_or_next(s[4])));
 }
 
 NAMED_FUNCTION(random_randint, "randint",
-               "(low: scalar | array, high: scalar | array, shape: Sequence[int] = [], dtype: Dtype | None = int32, key: "
+               "(low: scalar | array, high: scalar | array, shape: Sequence[int] = [], dtype: Dtype | None = "
+               "int32, key: "
                "array | None = None, stream: StreamOrDevice = None) -> array",
                "Whole numbers from low to below high, which broadcast to the shape.") {
   return wrap(pons_random_randint(s[0].array, s[1].array, s[2].ints.shape, dtype_or(s[3], PONS_INT32),
                                   key_or_next(s[4])));
 }
 
-NAMED_FUNCTION(random_bernoulli, "bernoulli",
-               "(p: scalar | array = 0.5, shape: Sequence[int] | None = None, key: array | None = None, stream: "
-               "StreamOrDevice = None) -> array",
-               "True with probability p.") {
+NAMED_FUNCTION(
+    random_bernoulli, "bernoulli",
+    "(p: scalar | array = 0.5, shape: Sequence[int] | None = None, key: array | None = None, stream: "
+    "StreamOrDevice = None) -> array",
+    "True with probability p.") {
   const pons_shape shape = s[1].kind == SLOT_INTS ? s[1].ints.shape : pons_shape_of(s[0].array);
   return wrap(pons_random_bernoulli(s[0].array, shape, key_or_next(s[2])));
 }
 
 NAMED_FUNCTION(random_truncated_normal, "truncated_normal",
-               "(lower: scalar | array, upper: scalar | array, shape: Sequence[int] | None = None, dtype: Dtype | None = "
+               "(lower: scalar | array, upper: scalar | array, shape: Sequence[int] | None = None, dtype: "
+               "Dtype | None = "
                "float32, key: array | None = None, stream: StreamOrDevice = None) -> array",
                "A normal number given that it is from lower to upper.") {
-  return wrap(pons_random_truncated_normal(s[0].array, s[1].array, shape_of(s[2]), dtype_or(s[3], PONS_FLOAT32),
-                                           key_or_next(s[4])));
+  return wrap(pons_random_truncated_normal(s[0].array, s[1].array, shape_of(s[2]),
+                                           dtype_or(s[3], PONS_FLOAT32), key_or_next(s[4])));
 }
 
 NAMED_FUNCTION(random_gumbel, "gumbel",
@@ -125,29 +136,34 @@ NAMED_FUNCTION(random_gumbel, "gumbel",
   return wrap(pons_random_gumbel(s[0].ints.shape, dtype_or(s[1], PONS_FLOAT32), key_or_next(s[2])));
 }
 
-NAMED_FUNCTION(random_laplace, "laplace",
-               "(shape: Sequence[int] = [], dtype: Dtype | None = float32, loc: float = 0.0, scale: float = 1.0, key: "
-               "array | None = None, stream: StreamOrDevice = None) -> array",
-               "Numbers of a Laplace distribution.") {
+NAMED_FUNCTION(
+    random_laplace, "laplace",
+    "(shape: Sequence[int] = [], dtype: Dtype | None = float32, loc: float = 0.0, scale: float = 1.0, key: "
+    "array | None = None, stream: StreamOrDevice = None) -> array",
+    "Numbers of a Laplace distribution.") {
   return wrap(pons_random_laplace(s[0].ints.shape, dtype_or(s[1], PONS_FLOAT32), s[2].number, s[3].number,
                                   key_or_next(s[4])));
 }
 
 NAMED_FUNCTION(random_categorical, "categorical",
-               "(logits: array, axis: int = -1, shape: Sequence[int] | None = None, num_samples: int | None = None, key: "
+               "(logits: array, axis: int = -1, shape: Sequence[int] | None = None, num_samples: int | None "
+               "= None, key: "
                "array | None = None, stream: StreamOrDevice = None) -> array",
-               "Indices along the axis with probability softmax(logits): one per row, `num_samples` per row, or `shape`.") {
+               "Indices along the axis with probability softmax(logits): one per row, `num_samples` per row, "
+               "or `shape`.") {
   if (s[2].kind != SLOT_NONE && s[3].kind != SLOT_NONE) {
-    PyErr_SetString(PyExc_ValueError, "random.categorical: at most one of shape and num_samples may be given");
+    PyErr_SetString(PyExc_ValueError,
+                    "random.categorical: at most one of shape and num_samples may be given");
     return NULL;
   }
-  return wrap(pons_random_categorical(s[0].array, (int)s[1].i, key_or_next(s[4]), .num_samples = int_or(s[3], 0),
-                                      .shape = shape_of(s[2])));
+  return wrap(pons_random_categorical(s[0].array, (int)s[1].i, key_or_next(s[4]),
+                                      .num_samples = int_or(s[3], 0), .shape = shape_of(s[2])));
 }
 
-NAMED_FUNCTION(random_permutation, "permutation",
-               "(x: int | array, axis: int = 0, key: array | None = None, stream: StreamOrDevice = None) -> array",
-               "0 .. x-1, or the slices of x along the axis, in random order.") {
+NAMED_FUNCTION(
+    random_permutation, "permutation",
+    "(x: int | array, axis: int = 0, key: array | None = None, stream: StreamOrDevice = None) -> array",
+    "0 .. x-1, or the slices of x along the axis, in random order.") {
   if (s[0].kind == SLOT_INT) return wrap(pons_random_permutation(s[0].i, key_or_next(s[2])));
   return wrap(pons_random_permutation_of(s[0].array, (int)s[1].i, key_or_next(s[2])));
 }

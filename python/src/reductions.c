@@ -2,12 +2,12 @@
 #include "binding.h"
 #include <string.h>
 
-#define REDUCTION(id, what)                                                                                       \
-  FUNCTION(id,                                                                                                    \
+#define REDUCTION(id, what)                                                                             \
+  FUNCTION(id,                                                                                          \
            "(a: array, /, axis: None | int | Sequence[int] = None, keepdims: bool = False, *, stream: " \
-           "StreamOrDevice = None) -> array",                                                                     \
-           what) {                                                                                                \
-    return wrap(pons_##id(s[0].array, .axes = axes_of(s[1]), .keepdims = s[2].flag));                             \
+           "StreamOrDevice = None) -> array",                                                           \
+           what) {                                                                                      \
+    return wrap(pons_##id(s[0].array, .axes = axes_of(s[1]), .keepdims = s[2].flag));                   \
   }
 REDUCTION(sum, "The sum over the axes, all if None.")
 REDUCTION(prod, "The product over the axes, all if None.")
@@ -20,26 +20,30 @@ REDUCTION(median, "The median over the axes, all if None.")
 REDUCTION(logsumexp, "log(sum(exp(a))) over the axes, all if None.")
 
 /* `correction` is the array API's name for ddof. */
-#define SPREAD(id, op, what)                                                                                        \
-  FUNCTION(id,                                                                                                      \
-           "(a: array, /, axis: None | int | Sequence[int] = None, keepdims: bool = False, ddof: int = 0, *, " \
-           "correction: int | None = None, stream: StreamOrDevice = None) -> array",                                \
-           what) {                                                                                                  \
-    const int ddof = (int)int_or(s[4], s[3].i);                                                                     \
-    return wrap(op(s[0].array, .axes = axes_of(s[1]), .keepdims = s[2].flag, .ddof = ddof));                        \
+#define SPREAD(id, op, what)                                                                              \
+  FUNCTION(                                                                                               \
+      id,                                                                                                 \
+      "(a: array, /, axis: None | int | Sequence[int] = None, keepdims: bool = False, ddof: int = 0, *, " \
+      "correction: int | None = None, stream: StreamOrDevice = None) -> array",                           \
+      what) {                                                                                             \
+    const int ddof = (int)int_or(s[4], s[3].i);                                                           \
+    return wrap(op(s[0].array, .axes = axes_of(s[1]), .keepdims = s[2].flag, .ddof = ddof));              \
   }
-SPREAD(std, pons_std, "The standard deviation over the axes; the divisor is the count less ddof (or correction).")
+SPREAD(std, pons_std,
+       "The standard deviation over the axes; the divisor is the count less ddof (or correction).")
 SPREAD(var, pons_variance, "The variance over the axes; the divisor is the count less ddof (or correction).")
 
 FUNCTION(count_nonzero,
-         "(a: array, /, *, axis: None | int | Sequence[int] = None, keepdims: bool = False, stream: StreamOrDevice = None) "
+         "(a: array, /, *, axis: None | int | Sequence[int] = None, keepdims: bool = False, stream: "
+         "StreamOrDevice = None) "
          "-> array",
          "How many elements are not zero along the axes.") {
   return wrap(pons_count_nonzero(s[0].array, .axes = axes_of(s[1]), .keepdims = s[2].flag));
 }
 
 FUNCTION(minmax,
-         "(a: array, /, axis: None | int | Sequence[int] = None, keepdims: bool = False, *, stream: StreamOrDevice = None) "
+         "(a: array, /, axis: None | int | Sequence[int] = None, keepdims: bool = False, *, stream: "
+         "StreamOrDevice = None) "
          "-> tuple[array, array]",
          "The least and the greatest along the axes.") {
   pons_array out[2];
@@ -58,31 +62,35 @@ static pons_array extreme(pons_array (*op)(pons_array, int, bool), const slot *s
 }
 
 FUNCTION(argmax,
-         "(a: array, /, axis: None | int = None, keepdims: bool = False, *, stream: StreamOrDevice = None) -> array",
+         "(a: array, /, axis: None | int = None, keepdims: bool = False, *, stream: StreamOrDevice = None) "
+         "-> array",
          "Where the first of the greatest stands along the axis, or in the flattened array.") {
   return wrap(extreme(pons_argmax, s));
 }
 
 FUNCTION(argmin,
-         "(a: array, /, axis: None | int = None, keepdims: bool = False, *, stream: StreamOrDevice = None) -> array",
+         "(a: array, /, axis: None | int = None, keepdims: bool = False, *, stream: StreamOrDevice = None) "
+         "-> array",
          "Where the first of the least stands along the axis, or in the flattened array.") {
   return wrap(extreme(pons_argmin, s));
 }
 
-#define SCAN(id, what)                                                                                                \
-  FUNCTION(id,                                                                                                        \
-           "(a: array, /, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True, stream: " \
-           "StreamOrDevice = None) -> array",                                                                         \
-           what) {                                                                                                    \
-    return wrap(pons_##id(s[0].array, axis_or_flat(s[1]), .reverse = s[2].flag, .exclusive = !s[3].flag));            \
+#define SCAN(id, what)                                                                                     \
+  FUNCTION(                                                                                                \
+      id,                                                                                                  \
+      "(a: array, /, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True, stream: "  \
+      "StreamOrDevice = None) -> array",                                                                   \
+      what) {                                                                                              \
+    return wrap(pons_##id(s[0].array, axis_or_flat(s[1]), .reverse = s[2].flag, .exclusive = !s[3].flag)); \
   }
-#define TYPED_SCAN(id, what)                                                                                          \
-  FUNCTION(id,                                                                                                        \
-           "(a: array, /, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True, dtype: Dtype | " \
-           "None = None, stream: StreamOrDevice = None) -> array",                                                    \
-           what) {                                                                                                    \
-    return wrap(pons_##id(s[0].array, axis_or_flat(s[1]), .reverse = s[2].flag, .exclusive = !s[3].flag,              \
-                          .dtype = optional_dtype(s[4])));                                                            \
+#define TYPED_SCAN(id, what)                                                                             \
+  FUNCTION(id,                                                                                           \
+           "(a: array, /, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True, "   \
+           "dtype: Dtype | "                                                                             \
+           "None = None, stream: StreamOrDevice = None) -> array",                                       \
+           what) {                                                                                       \
+    return wrap(pons_##id(s[0].array, axis_or_flat(s[1]), .reverse = s[2].flag, .exclusive = !s[3].flag, \
+                          .dtype = optional_dtype(s[4])));                                               \
   }
 TYPED_SCAN(cumsum, "Running sums along the axis, or of the flattened array.")
 TYPED_SCAN(cumprod, "Running products along the axis, or of the flattened array.")
@@ -90,10 +98,11 @@ SCAN(cummax, "The greatest so far along the axis, or of the flattened array.")
 SCAN(cummin, "The least so far along the axis, or of the flattened array.")
 SCAN(logcumsumexp, "log(cumsum(exp(a))) along the axis, or of the flattened array.")
 
-FUNCTION(trace,
-         "(a: array, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Dtype | None = None, *, stream: "
-         "StreamOrDevice = None) -> array",
-         "The sum along the diagonal of two axes.") {
+FUNCTION(
+    trace,
+    "(a: array, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Dtype | None = None, *, stream: "
+    "StreamOrDevice = None) -> array",
+    "The sum along the diagonal of two axes.") {
   return wrap(pons_trace(s[0].array, (int)s[1].i, (int)s[2].i, (int)s[3].i, .dtype = optional_dtype(s[4])));
 }
 
@@ -103,13 +112,15 @@ FUNCTION(diff, "(a: array, /, n: int = 1, axis: int = -1, *, stream: StreamOrDev
 }
 
 FUNCTION(softmax,
-         "(a: array, /, axis: None | int | Sequence[int] = None, *, precise: bool = False, stream: StreamOrDevice = None) "
+         "(a: array, /, axis: None | int | Sequence[int] = None, *, precise: bool = False, stream: "
+         "StreamOrDevice = None) "
          "-> array",
          "exp(a) over its sum along the axes, all if None; precise: halves are computed in float32.") {
   int every[PONS_MAX_NDIM];
   for (int i = 0; i < pons_ndim(s[0].array); i++) every[i] = i;
   const pons_axes all = {pons_ndim(s[0].array), every};
-  return wrap(pons_softmax(s[0].array, .axes = s[1].kind == SLOT_INTS ? s[1].ints.axes : all, .precise = s[2].flag));
+  return wrap(
+      pons_softmax(s[0].array, .axes = s[1].kind == SLOT_INTS ? s[1].ints.axes : all, .precise = s[2].flag));
 }
 
 /* ---- sorting ---- */
@@ -124,12 +135,14 @@ FUNCTION(argsort, "(a: array, /, axis: None | int = -1, *, stream: StreamOrDevic
   return wrap(pons_argsort(s[0].array, axis_or_flat(s[1])));
 }
 
-FUNCTION(partition, "(a: array, /, kth: int, axis: None | int = -1, *, stream: StreamOrDevice = None) -> array",
+FUNCTION(partition,
+         "(a: array, /, kth: int, axis: None | int = -1, *, stream: StreamOrDevice = None) -> array",
          "Element kth where sorting would put it, none greater before, none less behind.") {
   return wrap(pons_partition(s[0].array, (int)s[1].i, axis_or_flat(s[2])));
 }
 
-FUNCTION(argpartition, "(a: array, /, kth: int, axis: None | int = -1, *, stream: StreamOrDevice = None) -> array",
+FUNCTION(argpartition,
+         "(a: array, /, kth: int, axis: None | int = -1, *, stream: StreamOrDevice = None) -> array",
          "The indices that partition.") {
   return wrap(pons_argpartition(s[0].array, (int)s[1].i, axis_or_flat(s[2])));
 }
@@ -140,18 +153,23 @@ FUNCTION(topk, "(a: array, /, k: int, axis: None | int = -1, *, stream: StreamOr
 }
 
 FUNCTION(searchsorted,
-         "(sorted_sequence: array, values: array, /, side: str = 'left', *, stream: StreamOrDevice = None) -> array",
+         "(sorted_sequence: array, values: array, /, side: str = 'left', *, stream: StreamOrDevice = None) "
+         "-> array",
          "Where each value would be put: 'left' before its equals, 'right' behind them.") {
   const bool right = strcmp(s[2].text, "right") == 0;
   if (!right && strcmp(s[2].text, "left") != 0)
-    return PyErr_Format(PyExc_ValueError, "searchsorted: side is '%s', it must be 'left' or 'right'", s[2].text);
+    return PyErr_Format(PyExc_ValueError, "searchsorted: side is '%s', it must be 'left' or 'right'",
+                        s[2].text);
   return wrap(pons_searchsorted(s[0].array, s[1].array, right));
 }
 
 FUNCTION(unique,
-         "(a: array, /, size: int, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, "
-         "fill_value: scalar | array | None = None, *, stream: StreamOrDevice = None) -> array | tuple[array, ...]",
-         "The different elements in order, `size` of them: cut off, or filled up; on request the place of the first of "
+         "(a: array, /, size: int, return_index: bool = False, return_inverse: bool = False, return_counts: "
+         "bool = False, "
+         "fill_value: scalar | array | None = None, *, stream: StreamOrDevice = None) -> array | "
+         "tuple[array, ...]",
+         "The different elements in order, `size` of them: cut off, or filled up; on request the place of "
+         "the first of "
          "each, which of them each element is, and how often each occurs.") {
   pons_array all[4], out[4];
   int count = 0;
@@ -161,11 +179,38 @@ FUNCTION(unique,
   return count == 1 ? wrap(out[0]) : wrap_tuple(out, count);
 }
 
-static PyMethodDef rows[] = {
-    ROW(sum), ROW(prod), ROW(max), ROW(min), ROW(all), ROW(any), ROW(mean), ROW(median), ROW(logsumexp), ROW(std),
-    ROW(var), ROW(count_nonzero), ROW(minmax), ROW(argmax), ROW(argmin), ROW(cumsum), ROW(cumprod), ROW(cummax),
-    ROW(cummin), ROW(logcumsumexp), ROW(trace), ROW(diff), ROW(softmax), ROW(sort), ROW(argsort), ROW(partition),
-    ROW(argpartition), ROW(topk), ROW(searchsorted), ROW(unique), ALIAS("cumulative_sum", cumsum),
-    ALIAS("cumulative_prod", cumprod), END_OF_ROWS};
+static PyMethodDef rows[] = {ROW(sum),
+                             ROW(prod),
+                             ROW(max),
+                             ROW(min),
+                             ROW(all),
+                             ROW(any),
+                             ROW(mean),
+                             ROW(median),
+                             ROW(logsumexp),
+                             ROW(std),
+                             ROW(var),
+                             ROW(count_nonzero),
+                             ROW(minmax),
+                             ROW(argmax),
+                             ROW(argmin),
+                             ROW(cumsum),
+                             ROW(cumprod),
+                             ROW(cummax),
+                             ROW(cummin),
+                             ROW(logcumsumexp),
+                             ROW(trace),
+                             ROW(diff),
+                             ROW(softmax),
+                             ROW(sort),
+                             ROW(argsort),
+                             ROW(partition),
+                             ROW(argpartition),
+                             ROW(topk),
+                             ROW(searchsorted),
+                             ROW(unique),
+                             ALIAS("cumulative_sum", cumsum),
+                             ALIAS("cumulative_prod", cumprod),
+                             END_OF_ROWS};
 
 int add_reductions(PyObject *module) { return PyModule_AddFunctions(module, rows); }

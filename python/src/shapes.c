@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-FUNCTION(astype, "(a: array, dtype: Dtype, /, *, stream: StreamOrDevice = None) -> array", "As another dtype.") {
+FUNCTION(astype, "(a: array, dtype: Dtype, /, *, stream: StreamOrDevice = None) -> array",
+         "As another dtype.") {
   return wrap(pons_astype(s[0].array, s[1].dtype));
 }
 
@@ -17,17 +18,20 @@ FUNCTION(reshape, "(a: array, /, shape: Sequence[int], *, stream: StreamOrDevice
   return wrap(pons_reshape(s[0].array, s[1].ints.shape));
 }
 
-FUNCTION(flatten, "(a: array, /, start_axis: int = 0, end_axis: int = -1, *, stream: StreamOrDevice = None) -> array",
+FUNCTION(flatten,
+         "(a: array, /, start_axis: int = 0, end_axis: int = -1, *, stream: StreamOrDevice = None) -> array",
          "The axes from start to end, both included, as one.") {
   return wrap(pons_flatten(s[0].array, (int)s[1].i, (int)s[2].i));
 }
 
-FUNCTION(unflatten, "(a: array, /, axis: int, shape: Sequence[int], *, stream: StreamOrDevice = None) -> array",
+FUNCTION(unflatten,
+         "(a: array, /, axis: int, shape: Sequence[int], *, stream: StreamOrDevice = None) -> array",
          "The axis as several; one size may be -1.") {
   return wrap(pons_unflatten(s[0].array, (int)s[1].i, s[2].ints.shape));
 }
 
-FUNCTION(squeeze, "(a: array, /, axis: None | int | Sequence[int] = None, *, stream: StreamOrDevice = None) -> array",
+FUNCTION(squeeze,
+         "(a: array, /, axis: None | int | Sequence[int] = None, *, stream: StreamOrDevice = None) -> array",
          "Without these axes of size 1, all of them if None.") {
   return wrap(pons_squeeze(s[0].array, axes_of(s[1])));
 }
@@ -37,12 +41,14 @@ FUNCTION(expand_dims, "(a: array, /, axis: int | Sequence[int], *, stream: Strea
   return wrap(pons_expand_dims(s[0].array, s[1].ints.axes));
 }
 
-FUNCTION(transpose, "(a: array, /, axes: Sequence[int] | None = None, *, stream: StreamOrDevice = None) -> array",
+FUNCTION(transpose,
+         "(a: array, /, axes: Sequence[int] | None = None, *, stream: StreamOrDevice = None) -> array",
          "The axes in a new order, reversed if None.") {
   return wrap(pons_transpose(s[0].array, .axes = axes_of(s[1])));
 }
 
-FUNCTION(matrix_transpose, "(a: array, /, *, stream: StreamOrDevice = None) -> array", "The last two axes swapped.") {
+FUNCTION(matrix_transpose, "(a: array, /, *, stream: StreamOrDevice = None) -> array",
+         "The last two axes swapped.") {
   return wrap(pons_matrix_transpose(s[0].array));
 }
 
@@ -56,15 +62,18 @@ FUNCTION(moveaxis, "(a: array, /, source: int, destination: int, *, stream: Stre
   return wrap(pons_moveaxis(s[0].array, (int)s[1].i, (int)s[2].i));
 }
 
-FUNCTION(flip, "(a: array, /, axis: None | int | Sequence[int] = None, *, stream: StreamOrDevice = None) -> array",
+FUNCTION(flip,
+         "(a: array, /, axis: None | int | Sequence[int] = None, *, stream: StreamOrDevice = None) -> array",
          "Reversed along the axes, all if None.") {
   return wrap(pons_flip(s[0].array, axes_of(s[1])));
 }
 
 FUNCTION(roll,
-         "(a: array, shift: int | Sequence[int], axis: None | int | Sequence[int] = None, /, *, stream: StreamOrDevice = "
+         "(a: array, shift: int | Sequence[int], axis: None | int | Sequence[int] = None, /, *, stream: "
+         "StreamOrDevice = "
          "None) -> array",
-         "Elements moved on along the axes, or of the flattened array; those that leave come in at the other end.") {
+         "Elements moved on along the axes, or of the flattened array; those that leave come in at the other "
+         "end.") {
   return wrap(pons_roll(s[0].array, s[1].ints.shape, .axes = axes_of(s[2])));
 }
 
@@ -73,16 +82,17 @@ static PyObject *at_least(const slot *s, pons_array (*op)(pons_array)) {
   for (int i = 0; i < s[0].arrays.count; i++) s[0].arrays.at[i] = op(s[0].arrays.at[i]);
   return s[0].arrays.count == 1 ? wrap(s[0].arrays.at[0]) : wrap_list(s[0].arrays.at, s[0].arrays.count);
 }
-#define AT_LEAST(id)                                                                                         \
-  FUNCTION(id, "(*arys: array, stream: StreamOrDevice = None) -> array | list[array]",                       \
-           "With so many axes at least, as NumPy adds them.") {                                              \
-    return at_least(s, pons_##id);                                                                           \
+#define AT_LEAST(id)                                                                   \
+  FUNCTION(id, "(*arys: array, stream: StreamOrDevice = None) -> array | list[array]", \
+           "With so many axes at least, as NumPy adds them.") {                        \
+    return at_least(s, pons_##id);                                                     \
   }
 AT_LEAST(atleast_1d)
 AT_LEAST(atleast_2d)
 AT_LEAST(atleast_3d)
 
-FUNCTION(broadcast_to, "(a: scalar | array, /, shape: int | Sequence[int], *, stream: StreamOrDevice = None) -> array",
+FUNCTION(broadcast_to,
+         "(a: scalar | array, /, shape: int | Sequence[int], *, stream: StreamOrDevice = None) -> array",
          "Broadcast to the shape.") {
   return wrap(pons_broadcast_to(s[0].array, s[1].ints.shape));
 }
@@ -97,7 +107,8 @@ FUNCTION(broadcast_arrays, "(*arrays: array, stream: StreamOrDevice = None) -> t
 static bool shape_from(PyObject *o, int64_t *room, pons_shape *out) {
   const Py_ssize_t n = PySequence_Check(o) ? PySequence_Size(o) : -1;
   if (n < 0 || n > PONS_MAX_NDIM) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "broadcast_shapes(): shapes must be Sequence[int]");
+    if (!PyErr_Occurred())
+      PyErr_SetString(PyExc_TypeError, "broadcast_shapes(): shapes must be Sequence[int]");
     return false;
   }
   for (Py_ssize_t i = 0; i < n; i++) {
@@ -126,22 +137,26 @@ FUNCTION(broadcast_shapes, "(*shapes: Sequence[int]) -> tuple[int]", "The shape 
   return shape;
 }
 
-FUNCTION(contiguous, "(a: array, /, allow_col_major: bool = False, *, stream: StreamOrDevice = None) -> array",
+FUNCTION(contiguous,
+         "(a: array, /, allow_col_major: bool = False, *, stream: StreamOrDevice = None) -> array",
          "Row-major in memory; with allow_col_major what lies column-major may stay so.") {
   return wrap(pons_contiguous(s[0].array, .allow_col_major = s[1].flag));
 }
 
-FUNCTION(as_strided,
-         "(a: array, /, shape: Sequence[int] | None = None, strides: Sequence[int] | None = None, offset: int = 0, *, "
-         "stream: StreamOrDevice = None) -> array",
-         "Element (i, j, ...) is element offset + i strides[0] + j strides[1] + ... of a in row-major order.") {
+FUNCTION(
+    as_strided,
+    "(a: array, /, shape: Sequence[int] | None = None, strides: Sequence[int] | None = None, offset: int = "
+    "0, *, "
+    "stream: StreamOrDevice = None) -> array",
+    "Element (i, j, ...) is element offset + i strides[0] + j strides[1] + ... of a in row-major order.") {
   const pons_shape shape = s[1].kind == SLOT_INTS ? s[1].ints.shape : pons_shape_of(s[0].array);
   return wrap(pons_as_strided(s[0].array, shape, shape_of(s[2]), s[3].i));
 }
 
 /* ---- joined and cut ---- */
 
-FUNCTION(concatenate, "(arrays: list[array], axis: int | None = 0, *, stream: StreamOrDevice = None) -> array",
+FUNCTION(concatenate,
+         "(arrays: list[array], axis: int | None = 0, *, stream: StreamOrDevice = None) -> array",
          "Joined along the axis; None: flattened before.") {
   const int axis = axis_or_flat(s[1]);
   for (int i = 0; axis == PONS_FLAT && i < s[0].arrays.count; i++)
@@ -158,7 +173,8 @@ FUNCTION(stack, "(arrays: list[array], axis: int | None = 0, *, stream: StreamOr
 }
 
 FUNCTION(split,
-         "(a: array, /, indices_or_sections: int | Sequence[int], axis: int = 0, *, stream: StreamOrDevice = None) -> array",
+         "(a: array, /, indices_or_sections: int | Sequence[int], axis: int = 0, *, stream: StreamOrDevice = "
+         "None) -> array",
          "A list of so many equal pieces along the axis, or of those that begin at the indices.") {
   const bool sections = s[1].ints.one;
   const int64_t count = sections ? s[1].ints.shape.at[0] : s[1].ints.shape.count + 1;
@@ -166,8 +182,10 @@ FUNCTION(split,
     return PyErr_Format(PyExc_ValueError, "split: an array can't be cut into %lld pieces", (long long)count);
   pons_array *out = malloc((size_t)count * sizeof *out);
   if (!out) return PyErr_NoMemory();
-  if (sections) pons_split(s[0].array, (int)count, (int)s[2].i, out);
-  else pons_split_at(s[0].array, s[1].ints.axes, (int)s[2].i, out);
+  if (sections)
+    pons_split(s[0].array, (int)count, (int)s[2].i, out);
+  else
+    pons_split_at(s[0].array, s[1].ints.axes, (int)s[2].i, out);
   PyObject *list = wrap_list(out, (int)count);
   free(out);
   return list;
@@ -185,7 +203,8 @@ FUNCTION(unstack, "(x: array, /, *, axis: int = 0, stream: StreamOrDevice = None
   return tuple;
 }
 
-FUNCTION(repeat, "(array: array, repeats: int, axis: int | None = None, *, stream: StreamOrDevice = None) -> array",
+FUNCTION(repeat,
+         "(array: array, repeats: int, axis: int | None = None, *, stream: StreamOrDevice = None) -> array",
          "Each slice along the axis so often; None: each element of the flattened array.") {
   return wrap(pons_repeat(s[0].array, (int)s[1].i, axis_or_flat(s[2])));
 }
@@ -241,26 +260,55 @@ static bool pad_widths(PyObject *o, int ndim, int64_t *low, int64_t *high) {
   return true;
 }
 
-FUNCTION(pad,
-         "(a: array, pad_width: PadWidth, mode: str = 'constant', constant_values: scalar | array = 0, *, stream: "
-         "StreamOrDevice = None) -> array",
-         "Elements added at the ends of the axes: the value, or for mode 'edge', 'reflect' and 'symmetric' the array's "
-         "own. The width is an integer, a pair for all axes, or a pair for each.") {
+FUNCTION(
+    pad,
+    "(a: array, pad_width: PadWidth, mode: str = 'constant', constant_values: scalar | array = 0, *, stream: "
+    "StreamOrDevice = None) -> array",
+    "Elements added at the ends of the axes: the value, or for mode 'edge', 'reflect' and 'symmetric' the "
+    "array's "
+    "own. The width is an integer, a pair for all axes, or a pair for each.") {
   int64_t low[PONS_MAX_NDIM] = {0}, high[PONS_MAX_NDIM] = {0};
   const int ndim = pons_ndim(s[0].array);
   if (!pad_widths(s[1].object, ndim, low, high)) return NULL;
   for (int m = 0; m < 4; m++)
     if (strcmp(pad_modes[m], s[2].text) == 0)
-      return wrap(pons_pad(s[0].array, (pons_shape){ndim, low}, (pons_shape){ndim, high}, s[3].array, (pons_pad_mode)m));
-  return PyErr_Format(PyExc_ValueError, "pad: mode is '%s', it must be 'constant', 'edge', 'reflect' or 'symmetric'",
+      return wrap(pons_pad(s[0].array, (pons_shape){ndim, low}, (pons_shape){ndim, high}, s[3].array,
+                           (pons_pad_mode)m));
+  return PyErr_Format(PyExc_ValueError,
+                      "pad: mode is '%s', it must be 'constant', 'edge', 'reflect' or 'symmetric'",
                       s[2].text);
 }
 
-static PyMethodDef rows[] = {
-    ROW(astype), ROW(view), ROW(reshape), ROW(flatten), ROW(unflatten), ROW(squeeze), ROW(expand_dims), ROW(transpose),
-    ROW(matrix_transpose), ROW(swapaxes), ROW(moveaxis), ROW(flip), ROW(roll), ROW(atleast_1d), ROW(atleast_2d),
-    ROW(atleast_3d), ROW(broadcast_to), ROW(broadcast_arrays), ROW(broadcast_shapes), ROW(contiguous), ROW(as_strided),
-    ROW(concatenate), ROW(stack), ROW(split), ROW(unstack), ROW(repeat), ROW(tile), ROW(pad),
-    ALIAS("concat", concatenate), ALIAS("permute_dims", transpose), END_OF_ROWS};
+static PyMethodDef rows[] = {ROW(astype),
+                             ROW(view),
+                             ROW(reshape),
+                             ROW(flatten),
+                             ROW(unflatten),
+                             ROW(squeeze),
+                             ROW(expand_dims),
+                             ROW(transpose),
+                             ROW(matrix_transpose),
+                             ROW(swapaxes),
+                             ROW(moveaxis),
+                             ROW(flip),
+                             ROW(roll),
+                             ROW(atleast_1d),
+                             ROW(atleast_2d),
+                             ROW(atleast_3d),
+                             ROW(broadcast_to),
+                             ROW(broadcast_arrays),
+                             ROW(broadcast_shapes),
+                             ROW(contiguous),
+                             ROW(as_strided),
+                             ROW(concatenate),
+                             ROW(stack),
+                             ROW(split),
+                             ROW(unstack),
+                             ROW(repeat),
+                             ROW(tile),
+                             ROW(pad),
+                             ALIAS("concat", concatenate),
+                             ALIAS("permute_dims", transpose),
+                             END_OF_ROWS};
 
 int add_shapes(PyObject *module) { return PyModule_AddFunctions(module, rows); }

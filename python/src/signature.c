@@ -107,7 +107,8 @@ static bool read_parameter(signature *g, const char *begin, const char *end, boo
   if (g->count == MAX_PARAMETERS) return false;
   parameter *p = &g->at[g->count];
   const char *equals = part_end(begin, end, '='), *colon = part_end(begin, equals, ':');
-  const char *name = begin, *name_end = colon, *type = colon < equals ? colon + 1 : equals, *type_end = equals;
+  const char *name = begin, *name_end = colon, *type = colon < equals ? colon + 1 : equals,
+             *type_end = equals;
   if (*name == '*' && name[1] == '*') {
     name += 2;
     g->others = g->count;
