@@ -9,7 +9,7 @@ if [ -z "${CMAKE_GENERATOR:-}" ] && command -v ninja >/dev/null 2>&1; then
   export CMAKE_GENERATOR=Ninja
 fi
 # What the tests compare with; nothing of it is part of Pons.
-python_packages='numpy pytest mlx==0.32.4 mlx-cpu==0.32.4 gguf'
+python_packages='numpy pytest scikit-build-core mlx==0.32.4 mlx-cpu==0.32.4 gguf'
 
 usage() {
   cat <<'END'
