@@ -76,7 +76,7 @@ def test_a_file_runs_as_python_would_run_it(tmp_path):
         "print(sys.argv[0] == __file__, sys.modules['__main__'].Thing is Thing, mx.__name__)\n"
     )
     arguments = str(program), "-m", "--flag", "x y"
-    as_python = printed(*arguments, env=None if has_mlx else {}) if has_mlx else None
+    as_python = printed(*arguments) if has_mlx else None
     on_pons = printed("-m", "pons.mlx", *arguments)
     assert on_pons == [f"__main__ {program} None ['-m', '--flag', 'x y'] 7", "True True pons.core"]
     if has_mlx:
