@@ -56,6 +56,7 @@ missing_parts() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || [ -x build/venv/bin/python ] || say python
     has_headers || say python-headers
     ls /etc/OpenCL/vendors/*.icd >/dev/null 2>&1 || [ "$(uname)" = Darwin ] || say opencl
+    have clang++ || [ "$(uname)" = Darwin ] || say clang
     have shellcheck || say shellcheck
     have cppcheck || say cppcheck
   fi

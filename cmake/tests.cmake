@@ -58,12 +58,34 @@ foreach(file ${test_files})
   pons_test_settings(${name} ${folder})
 endforeach()
 
-# The tests of ops run a second time with OpenCL as the default device. Not under sanitizers: drivers leak.
+# The doubles of CUDA's libraries (tests/cuda_double), in a folder of their own, where tests have the loader find them.
+find_program(PONS_CXX NAMES clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14
+             DOC "Compiles kernels for the doubles")
+set(cuda_double ${PROJECT_SOURCE_DIR}/tests/cuda_double)
+function(pons_cuda_double name file)
+  add_library(${name} SHARED ${ARGN})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+  target_compile_options(${name} PRIVATE ${warnings})
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE CUDA_DOUBLE_CXX="${PONS_CXX}"
+                                             CUDA_DOUBLE_SHIM="${cuda_double}/shim.h")
+  target_link_libraries(${name} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+  set_target_properties(${name} PROPERTIES PREFIX "" OUTPUT_NAME ${file} SUFFIX "" NO_SONAME OFF
+                                           LIBRARY_OUTPUT_DIRECTORY tests/cuda_double)
+endfunction()
+if(PONS_CXX AND NOT APPLE)
+  pons_cuda_double(cuda_double_driver libcuda.so.1 ${cuda_double}/driver.c ${cuda_double}/fibers.c ${cuda_double}/faults.c)
+  pons_cuda_double(cuda_double_nvrtc libnvrtc.so.12 ${cuda_double}/nvrtc.c ${cuda_double}/faults.c)
+endif()
+
+# The tests of ops run a second time with OpenCL as the default device, and a third time with CUDA's double. Not under
+# sanitizers: drivers leak.
 if(NOT PONS_SANITIZE AND TARGET tools_pons)
   foreach(name elementwise_test reduce_ops_test shape_ops_test index_ops_test product_ops_test)
-    add_test(NAME ${name}_opencl COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh opencl $<TARGET_FILE:${name}>
-             WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
-    pons_test_settings(${name}_opencl src/backends/opencl)
+    foreach(device opencl cuda_double)
+      add_test(NAME ${name}_${device} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh ${device} $<TARGET_FILE:${name}>
+               WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+      pons_test_settings(${name}_${device} src/backends)
+    endforeach()
   endforeach()
 endif()
 

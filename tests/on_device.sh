@@ -1,5 +1,6 @@
 #!/bin/sh
 # on_device.sh DEVICE PROGRAM: runs a test with DEVICE as the default device. Skipped (77) where there is none.
+# DEVICE cuda_double is cuda on the doubles of its libraries (tests/cuda_double).
 set -eu
 device=$1
 shift
@@ -8,6 +9,15 @@ POCL_CACHE_DIR=$PONS_BUILD_DIR/pocl
 PONS_CACHE_DIR=$PONS_BUILD_DIR/kernels
 export POCL_CACHE_DIR PONS_CACHE_DIR
 mkdir -p "$POCL_CACHE_DIR"
+if [ "$device" = cuda_double ]; then
+  device=cuda
+  if ! [ -e "$PONS_BUILD_DIR/tests/cuda_double/libcuda.so.1" ]; then
+    echo "no doubles of CUDA's libraries: they need clang++"
+    exit 77
+  fi
+  LD_LIBRARY_PATH=$PONS_BUILD_DIR/tests/cuda_double${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  export LD_LIBRARY_PATH
+fi
 if ! "$PONS_COMMAND" info | grep -q "^devices:.* ${device}[,;]"; then
   echo "no device $device here"
   exit 77

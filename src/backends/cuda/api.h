@@ -1,0 +1,174 @@
+/* api.h: what the backend uses of the CUDA driver and of NVRTC, by their own names: nothing of NVIDIA's is needed to
+   build. The entry points are found at run time (libraries.c).
+
+   The driver's are those of CUDA 11.6 (driver 510); what a driver may lack all the same is in the second list, and has
+   a way around it. References: NVIDIA, "CUDA Driver API" and "NVRTC", versions 11.6 and 13.0. */
+#ifndef CUDA_API_H
+#define CUDA_API_H
+#include "base/base.h"
+
+typedef int CUresult;
+typedef int CUdevice;
+typedef uint64_t CUdeviceptr;
+typedef struct CUctx_st *CUcontext;
+typedef struct CUmod_st *CUmodule;
+typedef struct CUfunc_st *CUfunction;
+typedef struct CUstream_st *CUstream;
+typedef struct CUevent_st *CUevent;
+typedef struct CUmemPoolHandle_st *CUmemoryPool;
+
+enum {
+  CUDA_SUCCESS = 0,
+  CUDA_ERROR_INVALID_VALUE = 1,
+  CUDA_ERROR_OUT_OF_MEMORY = 2,
+  CUDA_ERROR_NOT_INITIALIZED = 3,
+  CUDA_ERROR_DEINITIALIZED = 4,
+  CUDA_ERROR_DEVICE_UNAVAILABLE = 46,
+  CUDA_ERROR_NO_DEVICE = 100,
+  CUDA_ERROR_INVALID_IMAGE = 200,
+  CUDA_ERROR_NO_BINARY_FOR_GPU = 209,
+  CUDA_ERROR_ECC_UNCORRECTABLE = 214,
+  CUDA_ERROR_NVLINK_UNCORRECTABLE = 220,
+  CUDA_ERROR_UNSUPPORTED_PTX_VERSION = 222,
+  CUDA_ERROR_NOT_FOUND = 500,
+  CUDA_ERROR_NOT_READY = 600,
+  CUDA_ERROR_ILLEGAL_ADDRESS = 700,
+  CUDA_ERROR_LAUNCH_TIMEOUT = 702,
+  CUDA_ERROR_CONTEXT_IS_DESTROYED = 709,
+  CUDA_ERROR_ASSERT = 710,
+  CUDA_ERROR_HARDWARE_STACK_ERROR = 714,
+  CUDA_ERROR_LAUNCH_FAILED = 719,
+  CUDA_ERROR_NOT_SUPPORTED = 801,
+};
+enum { /* CUdevice_attribute */
+  CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK = 1,
+  CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK = 8,
+  CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT = 16,
+  CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75,
+  CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76,
+  CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN = 97,
+  CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED = 115,
+};
+enum {
+  CU_STREAM_NON_BLOCKING = 1,
+  CU_EVENT_DISABLE_TIMING = 2,
+  CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8,
+  CU_MEM_ALLOCATION_TYPE_PINNED = 1,
+  CU_MEM_LOCATION_TYPE_DEVICE = 1,
+  CU_MEMPOOL_ATTR_RELEASE_THRESHOLD = 4,
+};
+enum { CUDA_NEEDED = 11060 }; /* of cuDriverGetVersion */
+
+typedef struct CUmemPoolProps {
+  int alloc_type, handle_types;
+  struct {
+    int type, id;
+  } location;
+  void *win32_security;
+  unsigned char reserved[64];
+} CUmemPoolProps;
+
+/* ENTRY(name, symbol, parameters): all give a CUresult. */
+#define CUDA_ENTRIES(ENTRY)                                                                              \
+  ENTRY(cuInit, "cuInit", (unsigned flags))                                                              \
+  ENTRY(cuDriverGetVersion, "cuDriverGetVersion", (int *version))                                        \
+  ENTRY(cuGetErrorName, "cuGetErrorName", (CUresult, const char **))                                     \
+  ENTRY(cuGetErrorString, "cuGetErrorString", (CUresult, const char **))                                 \
+  ENTRY(cuDeviceGetCount, "cuDeviceGetCount", (int *))                                                   \
+  ENTRY(cuDeviceGet, "cuDeviceGet", (CUdevice *, int index))                                             \
+  ENTRY(cuDeviceGetName, "cuDeviceGetName", (char *, int room, CUdevice))                                \
+  ENTRY(cuDeviceGetAttribute, "cuDeviceGetAttribute", (int *, int attribute, CUdevice))                  \
+  ENTRY(cuDeviceTotalMem, "cuDeviceTotalMem_v2", (size_t *, CUdevice))                                   \
+  ENTRY(cuDevicePrimaryCtxRetain, "cuDevicePrimaryCtxRetain", (CUcontext *, CUdevice))                   \
+  ENTRY(cuCtxPushCurrent, "cuCtxPushCurrent_v2", (CUcontext))                                            \
+  ENTRY(cuCtxPopCurrent, "cuCtxPopCurrent_v2", (CUcontext *))                                            \
+  ENTRY(cuMemGetInfo, "cuMemGetInfo_v2", (size_t * free, size_t * total))                                \
+  ENTRY(cuMemAlloc, "cuMemAlloc_v2", (CUdeviceptr *, size_t))                                            \
+  ENTRY(cuMemFree, "cuMemFree_v2", (CUdeviceptr))                                                        \
+  ENTRY(cuMemAllocHost, "cuMemAllocHost_v2", (void **, size_t))                                          \
+  ENTRY(cuMemFreeHost, "cuMemFreeHost", (void *))                                                        \
+  ENTRY(cuMemcpyHtoDAsync, "cuMemcpyHtoDAsync_v2", (CUdeviceptr, const void *, size_t, CUstream))        \
+  ENTRY(cuMemcpyDtoHAsync, "cuMemcpyDtoHAsync_v2", (void *, CUdeviceptr, size_t, CUstream))              \
+  ENTRY(cuStreamCreate, "cuStreamCreate", (CUstream *, unsigned flags))                                  \
+  ENTRY(cuStreamSynchronize, "cuStreamSynchronize", (CUstream))                                          \
+  ENTRY(cuEventCreate, "cuEventCreate", (CUevent *, unsigned flags))                                     \
+  ENTRY(cuEventRecord, "cuEventRecord", (CUevent, CUstream))                                             \
+  ENTRY(cuEventSynchronize, "cuEventSynchronize", (CUevent))                                             \
+  ENTRY(cuEventDestroy, "cuEventDestroy_v2", (CUevent))                                                  \
+  ENTRY(cuModuleLoadData, "cuModuleLoadData", (CUmodule *, const void *image))                           \
+  ENTRY(cuModuleUnload, "cuModuleUnload", (CUmodule))                                                    \
+  ENTRY(cuModuleGetFunction, "cuModuleGetFunction", (CUfunction *, CUmodule, const char *name))          \
+  ENTRY(cuFuncSetAttribute, "cuFuncSetAttribute", (CUfunction, int attribute, int value))                \
+  ENTRY(cuLaunchKernel, "cuLaunchKernel",                                                                \
+        (CUfunction, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, \
+         unsigned block_z, unsigned shared_bytes, CUstream, void **parameters, void **extra))
+
+/* Stream-ordered memory: all of them are there, or cuMemAlloc with a cache of our own does. */
+#define CUDA_POOL_ENTRIES(ENTRY)                                                             \
+  ENTRY(cuMemPoolCreate, "cuMemPoolCreate", (CUmemoryPool *, const CUmemPoolProps *))        \
+  ENTRY(cuMemPoolSetAttribute, "cuMemPoolSetAttribute", (CUmemoryPool, int attribute, void *)) \
+  ENTRY(cuMemPoolTrimTo, "cuMemPoolTrimTo", (CUmemoryPool, size_t))                          \
+  ENTRY(cuMemAllocFromPoolAsync, "cuMemAllocFromPoolAsync", (CUdeviceptr *, size_t, CUmemoryPool, CUstream)) \
+  ENTRY(cuMemFreeAsync, "cuMemFreeAsync", (CUdeviceptr, CUstream))
+
+typedef struct cuda_api {
+#define ENTRY(name, symbol, parameters) CUresult(*name) parameters;
+  CUDA_ENTRIES(ENTRY)
+  CUDA_POOL_ENTRIES(ENTRY)
+#undef ENTRY
+} cuda_api;
+
+/* ---- NVRTC, the compiler: CUDA 11.2 or newer ---- */
+
+typedef int nvrtcResult;
+typedef struct nvrtc_program *nvrtcProgram;
+enum { NVRTC_SUCCESS = 0, NVRTC_ERROR_OUT_OF_MEMORY = 1, NVRTC_ERROR_COMPILATION = 6 };
+
+#define NVRTC_ENTRIES(ENTRY)                                                                          \
+  ENTRY(nvrtcVersion, (int *major, int *minor))                                                       \
+  ENTRY(nvrtcGetNumSupportedArchs, (int *))                                                           \
+  ENTRY(nvrtcGetSupportedArchs, (int *))                                                              \
+  ENTRY(nvrtcCreateProgram, (nvrtcProgram *, const char *text, const char *name, int n_headers,       \
+                             const char *const *headers, const char *const *names))                   \
+  ENTRY(nvrtcDestroyProgram, (nvrtcProgram *))                                                        \
+  ENTRY(nvrtcCompileProgram, (nvrtcProgram, int n_options, const char *const *options))               \
+  ENTRY(nvrtcGetProgramLogSize, (nvrtcProgram, size_t *))                                             \
+  ENTRY(nvrtcGetProgramLog, (nvrtcProgram, char *))                                                   \
+  ENTRY(nvrtcGetPTXSize, (nvrtcProgram, size_t *))                                                    \
+  ENTRY(nvrtcGetPTX, (nvrtcProgram, char *))                                                          \
+  ENTRY(nvrtcGetCUBINSize, (nvrtcProgram, size_t *))                                                  \
+  ENTRY(nvrtcGetCUBIN, (nvrtcProgram, char *))
+
+typedef struct nvrtc_api {
+#define ENTRY(name, parameters) nvrtcResult(*name) parameters;
+  NVRTC_ENTRIES(ENTRY)
+#undef ENTRY
+  const char *(*nvrtcGetErrorString)(nvrtcResult);
+} nvrtc_api;
+
+/* ---- libraries.c ---- */
+
+enum { CUDA_MAX_DEVICES = 16 };
+/* What the driver tells of a device; no context is needed for it. */
+typedef struct cuda_card {
+  CUdevice id;
+  char name[128];
+  int arch; /* 86: compute capability 8.6 */
+  int multiprocessors, threads_per_block, shared_bytes; /* the most a block may have */
+  size_t memory;
+  bool pools;
+  char missing[192]; /* why it is not used; empty: it is */
+} cuda_card;
+
+/* Entry points; found at the first call. */
+const cuda_api *cuda(void);
+const nvrtc_api *nvrtc(void); /* NULL: there is none */
+int cuda_driver_version(void); /* 12040 */
+int nvrtc_version(void);       /* 12040 */
+bool nvrtc_knows(int arch);
+/* The newest architecture it knows that is not newer than `arch`; 0: none. */
+int nvrtc_newest_up_to(int arch);
+int cuda_count(void); /* the devices that are used come first */
+const cuda_card *cuda_card_at(int index);
+void cuda_report(text *json);
+#endif

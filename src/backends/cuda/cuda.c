@@ -1,0 +1,67 @@
+/* cuda.c: the driver for NVIDIA GPUs: what device/ and gpu/ want to know of it. Uses program.h, gpu/. */
+#include "backends/cuda/program.h"
+
+/* ---- the driver ---- */
+
+static gpu_features all_features[CUDA_MAX_DEVICES];
+static pthread_once_t features_known = PTHREAD_ONCE_INIT;
+
+static void learn_features(void) {
+  for (int i = 0; i < cuda_count(); i++)
+    all_features[i] = (gpu_features){.float64 = true,
+                                     .atomics64 = true,
+                                     .max_group = cuda_card_at(i)->threads_per_block,
+                                     .local_bytes = cuda_card_at(i)->shared_bytes};
+}
+
+static const gpu_features *features(int index) {
+  pthread_once(&features_known, learn_features);
+  return &all_features[index];
+}
+
+static const memory_driver memory = {cuda_take, cuda_give, cuda_write, cuda_read};
+
+extern const char cuda_prologue[];
+static const gpu_backend gpu_cuda = {
+    .name = "cuda",
+    .prologue = cuda_prologue,
+    .count = cuda_count,
+    .features = features,
+    .identify = cuda_identify,
+    .compile = cuda_compile,
+    .load = cuda_load,
+    .entry = cuda_entry,
+    .launch = cuda_launch,
+    .memory = &memory,
+};
+
+#define GPU_BACKEND gpu_cuda
+#include "backends/gpu/implementations.h"
+
+static error *run_kernel(const kernel *k, const operand *in, const operand *out) {
+  return gpu_run_kernel(&gpu_cuda, k, in, out);
+}
+
+static const char *refuses_kernel(int index, const kernel *k) {
+  (void)index;
+  return gpu_refuses_kernel(k);
+}
+
+static bool is_gpu(int index) {
+  (void)index;
+  return true;
+}
+static const char *model(int index) { return cuda_card_at(index)->name; }
+
+const driver driver_cuda = {
+    .name = "cuda",
+    .is_gpu = is_gpu,
+    .count = cuda_count,
+    .model = model,
+    .report = cuda_report,
+    .implementations = gpu_implementations,
+    .n_implementations = sizeof gpu_implementations / sizeof *gpu_implementations,
+    .refuses_kernel = refuses_kernel,
+    .run_kernel = run_kernel,
+    .memory = &memory,
+};

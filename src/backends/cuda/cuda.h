@@ -1,0 +1,56 @@
+/* cuda.h: what the files of cuda/ share: a device with its context, queue and memory. Uses api.h, device/, gpu/. */
+#ifndef CUDA_CUDA_H
+#define CUDA_CUDA_H
+#include "backends/cuda/api.h"
+#include "device/device.h"
+#include <pthread.h>
+
+/* Device memory, as the rest of Pons holds it. */
+typedef struct cuda_block {
+  CUdeviceptr at;
+  size_t bytes;            /* of its size class, without pools */
+  struct cuda_block *next; /* while it lies in the cache */
+} cuda_block;
+
+enum { CUDA_CLASSES = 256 }; /* size classes of the cache, memory.c */
+enum { CUDA_CHUNKS = 4 };    /* of page-locked memory, copies.c */
+typedef struct cuda_staging {
+  pthread_mutex_t lock;
+  char *chunks[CUDA_CHUNKS]; /* NULL: there is none */
+  CUevent done[CUDA_CHUNKS]; /* when the device has read what was written there */
+  int current;
+  size_t used; /* of the current one */
+  bool opened, absent;
+} cuda_staging;
+
+/* Work is done in order on one queue. Calls on it may come from any thread. */
+typedef struct cuda_device {
+  pthread_mutex_t lock;
+  int index;
+  bool opened;
+  error *failed; /* why it can't be used: not opened, or lost */
+  CUcontext context;
+  CUstream queue;
+  CUmemoryPool pool; /* NULL: cuMemAlloc, and what is given back is kept in `cached` */
+  pthread_mutex_t cache_lock;
+  cuda_block *cached[CUDA_CLASSES];
+  cuda_staging in, out;
+} cuda_device;
+
+/* ---- device.c ---- */
+
+/* Device `index`, opened at the first call, its context made the thread's until cuda_leave. NULL and *why. */
+cuda_device *cuda_enter(int index, error **why);
+void cuda_leave(cuda_device *d);
+/* NULL if the call went well. Else an error with the call, its values and what the driver says; where that means that
+   the context is gone, every later use of the device gives an error that tells so. */
+error *cuda_check(cuda_device *d, CUresult status, const char *call, ...) PRINTF_LIKE(3, 4);
+error *cuda_wait(cuda_device *d);
+
+/* ---- memory.c, copies.c ---- */
+
+void *cuda_take(int index, size_t bytes, error **why);
+void cuda_give(int index, void *memory);
+error *cuda_write(int index, void *memory, const void *host, size_t bytes);
+error *cuda_read(int index, void *memory, void *host, size_t bytes);
+#endif

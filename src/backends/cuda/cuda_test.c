@@ -1,0 +1,374 @@
+/* cuda_test.c: the CUDA backend on the doubles of tests/cuda_double: memory, copies, programs, launches, and what happens when
+   calls fail. What is set in the environment holds for a process, so each case is one. It judges what is asked of the driver,
+   not the hardware. */
+#include "backends/cuda/program.h"
+#include <dlfcn.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+#undef fail /* of cmocka */
+
+#define DOUBLES PONS_BUILD_DIR "/tests/cuda_double/"
+
+/* In a case: ends the process. */
+#define CHECK(condition)                                                            \
+  do {                                                                              \
+    if (!(condition)) {                                                             \
+      print_error("%s:%d: %s\n%s\n", __FILE__, __LINE__, #condition, pons_error()); \
+      _exit(1);                                                                     \
+    }                                                                               \
+  } while (0)
+
+static long (*count)(const char *what);
+
+static void open_double(const char *name) {
+  void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  if (!library) print_error("%s\n", dlerror()), _exit(1);
+  void *symbol = dlsym(library, "cuda_double_count");
+  if (symbol) memcpy(&count, &symbol, sizeof count);
+}
+
+/* The status of a process that runs `f` with the settings, "NAME=value" with ';' between them. */
+static int process(void (*f)(void), const char *settings) {
+  char list[512];
+  snprintf(list, sizeof list, "%s", settings);
+  const pid_t child = fork();
+  if (child == 0) {
+    for (char *one = strtok(list, ";"); one; one = strtok(NULL, ";")) putenv(one);
+    open_double(DOUBLES "libcuda.so.1");
+    if (!strstr(settings, "NO_NVRTC")) open_double(DOUBLES "libnvrtc.so.12");
+    f();
+    _exit(0);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return status;
+}
+
+static void passes(void (*f)(void), const char *settings) {
+  if (process(f, settings) != 0) print_error("with %s\n", settings), assert_true(false);
+}
+
+static bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
+
+/* ---- memory and copies ---- */
+
+static void round_trip(size_t bytes) {
+  error *why = NULL;
+  unsigned char *host = malloc(bytes), *back = malloc(bytes);
+  CHECK(host && back);
+  for (size_t i = 0; i < bytes; i++) host[i] = (unsigned char)(i * 7 + i / 251);
+  void *memory = cuda_take(0, bytes, &why);
+  CHECK(memory);
+  CHECK(!cuda_write(0, memory, host, bytes));
+  for (size_t i = 0; i < bytes; i++) host[i] ^= 0xff; /* as cuda_write allows */
+  CHECK(!cuda_read(0, memory, back, bytes));
+  for (size_t i = 0; i < bytes; i++) host[i] ^= 0xff;
+  CHECK(!memcmp(host, back, bytes));
+  cuda_give(0, memory);
+  free(host);
+  free(back);
+}
+
+static void copies_of_any_size(void) {
+  static const size_t sizes[] = {1, 3, 100000, 4 << 20, (4 << 20) + 5, 23 << 20};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) round_trip(sizes[i]);
+}
+
+static void memory_goes_both_ways(void **state) {
+  (void)state;
+  passes(copies_of_any_size, "A=1");
+  passes(copies_of_any_size, "CUDA_DOUBLE_POOLS=0");
+  passes(copies_of_any_size, "CUDA_DOUBLE_FAULTS=cuMemAllocHost:1+=2"); /* no page-locked memory */
+  passes(copies_of_any_size, "CUDA_DOUBLE_FAULTS=cuMemAllocHost:3=2");
+  passes(copies_of_any_size, "CUDA_DOUBLE_FAULTS=cuMemPoolCreate:1=801");
+}
+
+static void cache_serves_and_is_emptied(void) {
+  error *why = NULL;
+  void *a = cuda_take(0, 600000, &why);
+  cuda_give(0, a);
+  CHECK(cuda_take(0, 590000, &why) == a); /* of the same size class */
+  CHECK(count("cuMemAlloc") == 1);
+  cuda_give(0, a);
+  void *b = cuda_take(0, 900000, &why); /* there is none beside what is kept */
+  CHECK(b && count("cuMemFree") == 1 && count("device memory") == 1);
+  CHECK(!cuda_take(0, 900000, &why) && told("out of memory") && told("asked 0.9 MiB") && told("of 1.0 MiB"));
+  error_release(why);
+  pons_clear_error();
+}
+
+static void pool_tells_when_there_is_none(void) {
+  error *why = NULL;
+  void *a = cuda_take(0, 900000, &why);
+  CHECK(a && !cuda_take(0, 900000, &why) && told("out of memory"));
+  error_release(why);
+  pons_clear_error();
+  cuda_give(0, a);
+  why = NULL;
+  CHECK((a = cuda_take(0, 900000, &why))); /* behind the queue, which is waited for */
+  cuda_give(0, a);
+  CHECK(count("device memory") == 0);
+}
+
+static void memory_that_is_short(void **state) {
+  (void)state;
+  passes(cache_serves_and_is_emptied, "CUDA_DOUBLE_POOLS=0;CUDA_DOUBLE_MEMORY=1000000");
+  passes(pool_tells_when_there_is_none, "CUDA_DOUBLE_MEMORY=1000000");
+}
+
+/* ---- programs ---- */
+
+static const char sum_text[] = /* of each group's threads, by way of local memory */
+    "KERNEL sum(GLOBAL float *y, GLOBAL const float *x, NUMBERS) {\n"
+    "  LOCAL float room[64];\n"
+    "  const int i = LOCAL_ID(0);\n"
+    "  room[i] = x[GLOBAL_ID] * v.at[0];\n"
+    "  for (int gap = 32; gap > 0; gap /= 2) {\n"
+    "    BARRIER;\n"
+    "    if (i < gap) room[i] += room[i + gap];\n"
+    "  }\n"
+    "  if (i == 0) y[GROUP_ID(0)] = room[0];\n"
+    "}\n";
+
+static error *launch_sum(int index, void *entry, void *y, void *x) {
+  int64_t numbers[GPU_NUMBERS] = {3};
+  void *memories[] = {y, x};
+  const gpu_launch l = {entry, 2, 1, memories, numbers, {3, 1, 1}, {64, 1, 1}};
+  return cuda_launch(index, &l);
+}
+
+/* The program, compiled or as an earlier process left it. */
+static void *module_of(int index, bool anew, error **why) {
+  static const char path[] = DOUBLES "sum.image";
+  gpu_binary binary = {0};
+  char *image = calloc(1, 1 << 20);
+  FILE *f = anew ? NULL : fopen(path, "rb");
+  void *module = NULL;
+  if (f && image) {
+    const size_t bytes = fread(image, 1, 1 << 20, f);
+    module = cuda_load(index, image, bytes);
+  }
+  if (f) fclose(f);
+  free(image);
+  if (module) return module;
+  module = cuda_compile(index, "sum", sum_text, &binary, why);
+  if (module && (f = fopen(path, "wb"))) {
+    fwrite(binary.bytes, 1, binary.size, f);
+    fclose(f);
+  }
+  mem_free(binary.bytes);
+  return module;
+}
+
+/* Everything once. */
+static error *compute(int index, bool anew) {
+  error *why = NULL;
+  float in[192], out[3] = {0};
+  for (int i = 0; i < 192; i++) in[i] = (float)(i / 64 + 1);
+  void *module = module_of(index, anew, &why);
+  void *entry = module ? cuda_entry(index, module, "sum", &why) : NULL;
+  void *x = entry ? cuda_take(index, sizeof in, &why) : NULL;
+  void *y = x ? cuda_take(index, sizeof out, &why) : NULL;
+  if (y) why = cuda_write(index, x, in, sizeof in);
+  if (y && !why) why = launch_sum(index, entry, y, x);
+  if (y && !why) why = cuda_read(index, y, out, sizeof out);
+  if (x) cuda_give(index, x);
+  if (y) cuda_give(index, y);
+  for (int i = 0; i < 3 && !why; i++) CHECK(out[i] == (float)(64 * 3 * (i + 1)));
+  return why;
+}
+
+static void kernels_compute(void) {
+  CHECK(!compute(0, true));
+  CHECK(count("device memory") == 0);
+}
+
+static void both_devices_compute(void) {
+  CHECK(cuda_count() == 2);
+  CHECK(!compute(1, true));
+  CHECK(!compute(0, true));
+}
+
+static void binaries_are_loaded_again(void) {
+  error *why = NULL;
+  gpu_binary binary = {0};
+  CHECK(cuda_compile(0, "sum", sum_text, &binary, &why) && binary.size > 0);
+  CHECK(cuda_load(0, binary.bytes, binary.size));
+  memset(binary.bytes, 0, 16);
+  CHECK(!cuda_load(0, binary.bytes, binary.size) && pons_ok());
+  mem_free(binary.bytes);
+}
+
+static void broken_texts_are_told(void) {
+  error *why = NULL;
+  gpu_binary binary = {0};
+  CHECK(!cuda_compile(0, "broken", "KERNEL broken(NUMBERS) { nowhere = 1; }\n", &binary, &why) &&
+        !binary.bytes);
+  CHECK(told("the kernel 'broken' does not compile for sm_86") && told("nowhere"));
+  error_release(why);
+  why = NULL;
+  CHECK(cuda_compile(0, "sum", sum_text, &binary, &why));
+  void *module = cuda_load(0, binary.bytes, binary.size);
+  pons_clear_error();
+  CHECK(!cuda_entry(0, module, "product", &why) && told("product") && told("CUDA_ERROR_NOT_FOUND"));
+  error_release(why);
+  mem_free(binary.bytes);
+}
+
+static void programs_run(void **state) {
+  (void)state;
+  passes(kernels_compute, "A=1");
+  passes(kernels_compute, "CUDA_DOUBLE_ARCH=120"); /* newer than NVRTC: by way of PTX */
+  passes(kernels_compute, "PONS_CUDA_WAIT=1");
+  passes(both_devices_compute, "CUDA_DOUBLE_DEVICES=2");
+  passes(binaries_are_loaded_again, "A=1");
+  passes(broken_texts_are_told, "A=1");
+}
+
+/* ---- calls that fail ---- */
+
+static bool report_says(const char *what) {
+  text json = {0};
+  cuda_report(&json);
+  const bool says = json.at && strstr(json.at, what);
+  text_free(&json);
+  return says;
+}
+
+/* Is it about a call that gives memory back, or one after which nothing can be given back, or is kept for later? */
+static bool may_leave_memory(void) {
+  const char *faults = getenv("CUDA_DOUBLE_FAULTS");
+  return strstr(faults, "Free") || strstr(faults, "Push") || strstr(faults, "PoolCreate") || strstr(faults, "kernel") ||
+         strstr(faults, "=719");
+}
+
+/* With the fault each result is right or an error, what failed is told, and nothing is left behind. */
+static void fails_or_works(void) {
+  const char *faults = getenv("CUDA_DOUBLE_FAULTS");
+  if (cuda_count() == 0) {
+    CHECK(report_says("missing") || report_says("not used"));
+    return;
+  }
+  error *why = compute(0, strstr(faults, "nvrtc"));
+  CHECK(!why || !pons_ok());
+  if (why && strstr(faults, "=719") && !strstr(faults, "nvrtc")) {
+    pons_clear_error();
+    void *none = cuda_take(0, 4, &(error *){NULL});
+    CHECK(!none && told("is lost since"));
+  }
+  error_release(why);
+  if (!strcmp(getenv("CUDA_DOUBLE_POOLS"), "1") && !may_leave_memory()) CHECK(count("device memory") == 0);
+}
+
+/* Where memory is short what lies unused is given back, by other calls. */
+static void fails_or_works_where_memory_is_short(void) {
+  error *why = NULL;
+  for (int i = 0; i < 3; i++) {
+    void *memory = cuda_take(0, 400000 + 200000 * (size_t)i, &why);
+    CHECK(memory ? !why : why && !pons_ok());
+    if (memory) cuda_give(0, memory);
+    error_release(why);
+    why = NULL;
+  }
+}
+
+static void each_fails(void (*f)(void), const char *const *calls, int most, const char *more) {
+  static const int statuses[] = {2, 719};
+  char settings[200];
+  for (; *calls; calls++) {
+    for (int i = 0; i < most * 2; i++) {
+      for (int pools = 0; pools < 2; pools++) {
+        snprintf(settings, sizeof settings, "%sCUDA_DOUBLE_POOLS=%d;CUDA_DOUBLE_FAULTS=%s:%d=%d", more, pools,
+                 *calls, i / 2 + 1, statuses[i % 2]);
+        passes(f, settings);
+      }
+    }
+  }
+}
+
+static void each_call_may_fail(void **state) {
+  (void)state;
+  static const char *const driver_calls[] = {"cuInit",
+                                             "cuDeviceGetCount",
+                                             "cuDeviceGet",
+                                             "cuDeviceGetName",
+                                             "cuDeviceGetAttribute",
+                                             "cuDeviceTotalMem",
+                                             "cuDevicePrimaryCtxRetain",
+                                             "cuCtxPushCurrent",
+                                             "cuMemAlloc",
+                                             "cuMemAllocHost",
+                                             "cuMemPoolCreate",
+                                             "cuMemPoolSetAttribute",
+                                             "cuMemAllocFromPoolAsync",
+                                             "cuMemFreeAsync",
+                                             "cuMemcpyHtoDAsync",
+                                             "cuMemcpyDtoHAsync",
+                                             "cuStreamCreate",
+                                             "cuEventCreate",
+                                             "cuEventRecord",
+                                             "cuEventSynchronize",
+                                             "cuModuleLoadData",
+                                             "cuModuleGetFunction",
+                                             "cuLaunchKernel",
+                                             "kernel",
+                                             NULL};
+  static const char *const compiler_calls[] = {"nvrtcVersion", "nvrtcGetNumSupportedArchs",
+                                               "nvrtcCreateProgram", "nvrtcCompileProgram", NULL};
+  static const char *const trims[] = {
+      "cuMemAlloc",   "cuMemFree", "cuStreamSynchronize", "cuMemFreeAsync", "cuMemPoolTrimTo",
+      "cuMemGetInfo", NULL};
+  passes(kernels_compute, "A=1"); /* leaves its binary for the others */
+  each_fails(fails_or_works, driver_calls, 3, "");
+  each_fails(fails_or_works, compiler_calls, 1, "");
+  each_fails(fails_or_works_where_memory_is_short, trims, 2, "CUDA_DOUBLE_MEMORY=1000000;");
+}
+
+/* ---- what is found ---- */
+
+static void old_driver(void) { CHECK(cuda_count() == 0 && report_says("too old: it knows CUDA 11.4")); }
+static void no_gpu(void) { CHECK(cuda_count() == 0 && report_says("CUDA_ERROR_NO_DEVICE (100)")); }
+static void new_compiler(void) {
+  CHECK(cuda_count() == 0 && report_says("newer than the driver, which knows CUDA 12") &&
+        report_says("not used"));
+}
+static void old_compiler(void) { CHECK(cuda_count() == 1 && report_says("\"NVRTC\": \"CUDA 11.7\"")); }
+static void old_card(void) {
+  CHECK(cuda_count() == 0 && report_says("makes nothing for compute capability 3.7"));
+}
+static void named_compiler(void) { CHECK(cuda_count() == 1 && report_says("named.so")); }
+static void no_compiler(void) {
+  if (nvrtc()) return; /* this machine has one */
+  CHECK(cuda_count() == 0 && report_says("no NVRTC") && report_says("not used") && report_says("PONS_NVRTC"));
+}
+
+static void reports_tell_what_is_missing(void **state) {
+  (void)state;
+  passes(old_driver, "CUDA_DOUBLE_DRIVER=11040");
+  passes(no_gpu, "CUDA_DOUBLE_DEVICES=0");
+  passes(new_compiler, "CUDA_DOUBLE_NVRTC=13000");
+  passes(old_compiler, "CUDA_DOUBLE_NVRTC=11070");
+  passes(old_card, "CUDA_DOUBLE_ARCH=37");
+  passes(no_compiler, "NO_NVRTC=1");
+  unlink(DOUBLES "named.so");
+  assert_int_equal(symlink("libnvrtc.so.12", DOUBLES "named.so"), 0);
+  passes(named_compiler, "NO_NVRTC=1;PONS_NVRTC=/nowhere:" DOUBLES "named.so");
+}
+
+int main(void) {
+  if (access(DOUBLES "libcuda.so.1", R_OK) != 0) {
+    print_message("skipped: no doubles of CUDA's libraries (no clang++ when this was configured)\n");
+    return 77;
+  }
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(memory_goes_both_ways),
+      cmocka_unit_test(memory_that_is_short),
+      cmocka_unit_test(programs_run),
+      cmocka_unit_test(each_call_may_fail),
+      cmocka_unit_test(reports_tell_what_is_missing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,134 @@
+/* device.c: a device is opened when it is first used: its primary context, which libraries and other frameworks in the
+   process share, one queue, and a pool for stream-ordered memory where the driver has them. Uses cuda.h. */
+#include "backends/cuda/cuda.h"
+
+static cuda_device devices[CUDA_MAX_DEVICES];
+static pthread_once_t locks_made = PTHREAD_ONCE_INIT;
+
+static void make_locks(void) {
+  for (int i = 0; i < CUDA_MAX_DEVICES; i++) {
+    devices[i].index = i;
+    pthread_mutex_init(&devices[i].lock, NULL);
+    pthread_mutex_init(&devices[i].cache_lock, NULL);
+    pthread_mutex_init(&devices[i].in.lock, NULL);
+    pthread_mutex_init(&devices[i].out.lock, NULL);
+  }
+}
+
+/* ---- what went wrong ---- */
+
+/* After these the context does nothing any more. */
+static bool is_lost(CUresult status) {
+  switch (status) {
+    case CUDA_ERROR_DEINITIALIZED:
+    case CUDA_ERROR_ECC_UNCORRECTABLE:
+    case CUDA_ERROR_NVLINK_UNCORRECTABLE:
+    case CUDA_ERROR_ILLEGAL_ADDRESS:
+    case CUDA_ERROR_LAUNCH_TIMEOUT:
+    case CUDA_ERROR_CONTEXT_IS_DESTROYED:
+    case CUDA_ERROR_ASSERT:
+    case CUDA_ERROR_LAUNCH_FAILED:
+      return true;
+    default:
+      return status >= CUDA_ERROR_HARDWARE_STACK_ERROR && status < CUDA_ERROR_LAUNCH_FAILED;
+  }
+}
+
+static void lose(cuda_device *d, const char *call, const char *name) {
+  pthread_mutex_lock(&d->lock);
+  if (!d->failed)
+    d->failed = fail("cuda",
+                     "device %d (%s) is lost since %s gave %s; what was only there is gone\n"
+                     "hint: start the program anew; PONS_CUDA_WAIT=1 tells which kernel it was",
+                     d->index, cuda_card_at(d->index)->name, call, name);
+  pthread_mutex_unlock(&d->lock);
+}
+
+error *cuda_check(cuda_device *d, CUresult status, const char *format, ...) {
+  if (status == CUDA_SUCCESS) return NULL;
+  char call[256];
+  const char *name = NULL, *words = NULL;
+  va_list list;
+  va_start(list, format);
+  vsnprintf(call, sizeof call, format, list);
+  va_end(list);
+  cuda()->cuGetErrorName(status, &name);
+  cuda()->cuGetErrorString(status, &words);
+  if (!name) name = "an unknown status";
+  error *why = fail("cuda", "%s on device %d: %s (%d)%s%s", call, d->index, name, status, words ? ": " : "",
+                    words ? words : "");
+  if (is_lost(status)) lose(d, call, name);
+  return why;
+}
+
+error *cuda_wait(cuda_device *d) {
+  return cuda_check(d, cuda()->cuStreamSynchronize(d->queue), "cuStreamSynchronize");
+}
+
+/* ---- opening ---- */
+
+/* What the pool keeps, it keeps until memory is short. A device whose pool can't be made has none. */
+static void open_pool(cuda_device *d) {
+  const CUmemPoolProps props = {.alloc_type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .location = {CU_MEM_LOCATION_TYPE_DEVICE, cuda_card_at(d->index)->id}};
+  uint64_t keep = UINT64_MAX;
+  if (!cuda_card_at(d->index)->pools) return;
+  if (cuda()->cuMemPoolCreate(&d->pool, &props) != CUDA_SUCCESS)
+    d->pool = NULL;
+  else
+    cuda()->cuMemPoolSetAttribute(d->pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep); /* else it keeps less */
+}
+
+static error *open_context(cuda_device *d) {
+  const CUdevice id = cuda_card_at(d->index)->id;
+  return cuda_check(d, cuda()->cuDevicePrimaryCtxRetain(&d->context, id), "cuDevicePrimaryCtxRetain(%d)", id);
+}
+
+/* Its context is the thread's. */
+static error *open_queue(cuda_device *d) {
+  error *why = cuda_check(d, cuda()->cuStreamCreate(&d->queue, CU_STREAM_NON_BLOCKING), "cuStreamCreate");
+  if (!why) open_pool(d);
+  return why;
+}
+
+static error *push(cuda_device *d) {
+  return cuda_check(d, cuda()->cuCtxPushCurrent(d->context), "cuCtxPushCurrent");
+}
+
+static error *open_device(cuda_device *d) {
+  error *why = open_context(d);
+  if (!why) why = push(d);
+  if (why) return why;
+  why = open_queue(d);
+  cuda_leave(d);
+  return why;
+}
+
+cuda_device *cuda_enter(int index, error **why) {
+  static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+  pthread_once(&locks_made, make_locks);
+  cuda_device *d = &devices[index];
+  pthread_mutex_lock(&opening); /* a failure to open takes d->lock */
+  if (!d->opened) {
+    error *failed = open_device(d);
+    pthread_mutex_lock(&d->lock);
+    if (!d->failed)
+      d->failed = failed;
+    else
+      error_release(failed);
+    pthread_mutex_unlock(&d->lock);
+    d->opened = true;
+  }
+  pthread_mutex_unlock(&opening);
+  pthread_mutex_lock(&d->lock);
+  *why = error_keep(d->failed);
+  pthread_mutex_unlock(&d->lock);
+  error_meet(*why);
+  if (!*why) *why = push(d);
+  return *why ? NULL : d;
+}
+
+void cuda_leave(cuda_device *d) {
+  CUcontext before;
+  error_release(cuda_check(d, cuda()->cuCtxPopCurrent(&before), "cuCtxPopCurrent"));
+}

@@ -1,0 +1,105 @@
+/* memory.c: device memory. Where the driver has pools it is taken and given back in the order of the queue, and the pool keeps
+   what is free. Else it is cuMemAlloc's, and what is given back lies in lists by size class: since there is one queue,
+   a block may be used anew behind the work that still reads it. When there is none left, what lies unused goes back to the
+   driver, once the queue is done, and it is tried once more. Uses cuda.h. */
+#include "backends/cuda/cuda.h"
+
+/* Four classes between powers of two, from 512 bytes: at most a quarter is lost. */
+static int class_of(size_t bytes, size_t *rounded) {
+  size_t step = 128, base = 512;
+  int k = 0;
+  if (bytes < base) bytes = base;
+  while (base * 2 <= bytes && k < CUDA_CLASSES - 8) base *= 2, step *= 2, k += 4;
+  const size_t steps = (bytes - base + step - 1) / step;
+  *rounded = base + steps * step;
+  return k + (int)steps;
+}
+
+static void empty_cache(cuda_device *d) {
+  for (int i = 0; i < CUDA_CLASSES; i++) {
+    for (cuda_block *b = d->cached[i], *next; b; b = next) {
+      next = b->next;
+      error_release(cuda_check(d, cuda()->cuMemFree(b->at), "cuMemFree"));
+      mem_free(b);
+    }
+    d->cached[i] = NULL;
+  }
+}
+
+/* Gives back to the driver what nobody uses. */
+static error *trim(cuda_device *d) {
+  error *why = cuda_wait(d);
+  if (why) return why;
+  if (d->pool) return cuda_check(d, cuda()->cuMemPoolTrimTo(d->pool, 0), "cuMemPoolTrimTo");
+  pthread_mutex_lock(&d->cache_lock);
+  empty_cache(d);
+  pthread_mutex_unlock(&d->cache_lock);
+  return NULL;
+}
+
+static cuda_block *take_cached(cuda_device *d, int size_class) {
+  pthread_mutex_lock(&d->cache_lock);
+  cuda_block *b = d->cached[size_class];
+  if (b) d->cached[size_class] = b->next;
+  pthread_mutex_unlock(&d->cache_lock);
+  return b;
+}
+
+static CUresult allocate(cuda_device *d, cuda_block *b) {
+  if (d->pool) return cuda()->cuMemAllocFromPoolAsync(&b->at, b->bytes, d->pool, d->queue);
+  return cuda()->cuMemAlloc(&b->at, b->bytes);
+}
+
+static error *no_memory(cuda_device *d, size_t asked) {
+  size_t spare = 0, all = 0;
+  if (cuda()->cuMemGetInfo(&spare, &all) != CUDA_SUCCESS) spare = 0;
+  return fail("cuda", "out of memory on device %d (%s): asked %.1f MiB, free %.1f of %.1f MiB", d->index,
+              cuda_card_at(d->index)->name, (double)asked / 1048576, (double)spare / 1048576,
+              (double)all / 1048576);
+}
+
+static error *fill(cuda_device *d, cuda_block *b) {
+  CUresult status = allocate(d, b);
+  if (status == CUDA_ERROR_OUT_OF_MEMORY) {
+    error *why = trim(d);
+    if (why) return why;
+    status = allocate(d, b);
+  }
+  if (status == CUDA_ERROR_OUT_OF_MEMORY) return no_memory(d, b->bytes);
+  return cuda_check(d, status, "%s(%zu bytes)", d->pool ? "cuMemAllocFromPoolAsync" : "cuMemAlloc", b->bytes);
+}
+
+void *cuda_take(int index, size_t bytes, error **why) {
+  cuda_device *d = cuda_enter(index, why);
+  if (!d) return NULL;
+  size_t rounded = bytes;
+  cuda_block *b = d->pool ? NULL : take_cached(d, class_of(bytes, &rounded));
+  if (!b && (b = mem_zalloc(sizeof *b))) {
+    b->bytes = rounded;
+    *why = fill(d, b);
+    if (*why) mem_free(b);
+  } else if (!b) {
+    *why = fail_no_memory("cuda");
+  }
+  cuda_leave(d);
+  return *why ? NULL : b;
+}
+
+void cuda_give(int index, void *memory) {
+  error *why = NULL;
+  size_t rounded;
+  cuda_block *b = memory;
+  cuda_device *d = cuda_enter(index, &why);
+  if (d && !d->pool) {
+    const int size_class = class_of(b->bytes, &rounded);
+    pthread_mutex_lock(&d->cache_lock);
+    b->next = d->cached[size_class];
+    d->cached[size_class] = b;
+    pthread_mutex_unlock(&d->cache_lock);
+  } else {
+    if (d) why = cuda_check(d, cuda()->cuMemFreeAsync(b->at, d->queue), "cuMemFreeAsync");
+    mem_free(b);
+  }
+  if (d) cuda_leave(d);
+  error_release(why); /* of a device that is lost: who uses it next is told */
+}

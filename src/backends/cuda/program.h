@@ -1,0 +1,13 @@
+/* program.h: kernels as modules of a CUDA device. Uses cuda.h, gpu/. */
+#ifndef CUDA_PROGRAM_H
+#define CUDA_PROGRAM_H
+#include "backends/cuda/cuda.h"
+#include "backends/gpu/gpu.h"
+
+/* What gpu.h's gpu_backend asks for (program.c, launch.c). */
+void cuda_identify(int index, text *t);
+void *cuda_compile(int index, const char *name, const char *body, gpu_binary *binary, error **why);
+void *cuda_load(int index, const void *bytes, size_t size);
+void *cuda_entry(int index, void *module, const char *name, error **why);
+error *cuda_launch(int index, const gpu_launch *l);
+#endif

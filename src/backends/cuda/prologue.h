@@ -1,0 +1,51 @@
+/* prologue.h: what the GPU dialect and kernel/scalar.h mean in CUDA C. Text: it is never compiled with the library, and
+   includes no header of CUDA's. NVRTC is told that functions are the device's unless they say otherwise. */
+#define KERNEL extern "C" __global__ void
+#define GLOBAL
+#define LOCAL __shared__
+#define LOCAL_POINTER
+#define DEVICE_FUNCTION static inline
+#define VALUES const int64_t *
+/* Constant memory, which may be indexed without being copied first: from CUDA 11.7. */
+#if defined(__CUDACC_VER_MAJOR__) && __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ >= 1107
+#define NUMBERS const __grid_constant__ numbers v
+#else
+#define NUMBERS const numbers v
+#endif
+
+typedef signed char int8_t;
+typedef short int16_t;
+typedef int int32_t;
+typedef long long int64_t;
+typedef unsigned char uint8_t;
+typedef unsigned short uint16_t;
+typedef unsigned uint32_t;
+typedef unsigned long long uint64_t;
+
+#define CUDA_AXIS_0 x
+#define CUDA_AXIS_1 y
+#define CUDA_AXIS_2 z
+#define CUDA_JOIN(a, b) a##b
+#define CUDA_AXIS(d) CUDA_JOIN(CUDA_AXIS_, d)
+#define GROUP_ID(d) ((int64_t)blockIdx.CUDA_AXIS(d))
+#define LOCAL_ID(d) ((int)threadIdx.CUDA_AXIS(d))
+#define GROUP_COUNT(d) ((int64_t)gridDim.CUDA_AXIS(d))
+#define GROUP_SIZE(d) ((int)blockDim.CUDA_AXIS(d))
+#define GLOBAL_ID ((int64_t)blockIdx.x * blockDim.x + threadIdx.x)
+#define BARRIER __syncthreads()
+
+#define ATOMIC_CAS32(p, expected, desired) atomicCAS((uint32_t *)(p), (uint32_t)(expected), (uint32_t)(desired))
+#define ATOMIC_ADD32(p, x) atomicAdd((int *)(p), (int)(x))
+#define HAS_ATOMICS64 1
+#define ATOMIC_CAS64(p, expected, desired) atomicCAS((uint64_t *)(p), (uint64_t)(expected), (uint64_t)(desired))
+#define HAS_FLOAT64 1
+
+#define K_PROLOGUE
+#define INFINITY __int_as_float(0x7f800000)
+#define NAN __int_as_float(0x7fc00000)
+#define k_fma_f32(a, b, c) __fmaf_rn(a, b, c)
+#define k_fma_f64(a, b, c) __fma_rn(a, b, c)
+#define k_bits_f32(x) ((uint32_t)__float_as_uint(x))
+#define k_from_bits_f32(u) __uint_as_float(u)
+#define k_bits_f64(x) ((uint64_t)__double_as_longlong(x))
+#define k_from_bits_f64(u) __longlong_as_double((long long)(u))

@@ -1,0 +1,698 @@
+/* driver.c: a double of the CUDA driver (libcuda.so.1), which does on the host what the driver would have a GPU do.
+
+   Nothing that is queued is done before somebody waits for it: the latest that a real device may do it, so that what is
+   changed or read too early shows. Then copies are memcpy, and a kernel is the function that nvrtc.c made of its text, its
+   threads run by fibers.c. Device memory is filled with 0xa5 when it is taken, and has a border behind it that is looked at when
+   it is given back. Contexts, handles and sizes are checked as the driver checks them. Which calls fail, and what
+   the device is, the environment says (faults.h). It judges what is asked of a driver and what kernels compute, not
+   the hardware. Uses cuda/api.h for its types, fibers.h, faults.h. */
+#include "backends/cuda/api.h"
+#include "faults.h"
+#include "fibers.h"
+#include "image.h"
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+enum { INVALID_CONTEXT = 201, INVALID_HANDLE = 400, INVALID_DEVICE = 101, MAX_DEVICES = 4, BORDER = 64 };
+enum { DEVICE_MEMORY = 1, HOST_MEMORY, FILL = 0xa5, BORDER_FILL = 0x5c };
+
+/* ---- what there is; one lock for all of it ---- */
+
+typedef struct memory {
+  struct memory *next;
+  char *at;
+  size_t bytes;
+  int kind, device;
+  bool given; /* back, by work that is queued: not to be named any more */
+} memory;
+
+typedef struct work {
+  struct work *next;
+  enum { COPY, LAUNCH, RECORD, GIVE } kind;
+  char *to;
+  const char *from;
+  char *staged; /* a copy of what was not page-locked; freed with the work */
+  size_t bytes;
+  struct CUevent_st *event;
+  struct CUfunc_st *function;
+  unsigned grid[3], block[3];
+  void **arguments;
+} work;
+
+struct CUctx_st {
+  int device, refs;
+};
+struct CUstream_st {
+  CUcontext context;
+  work *first, *last;
+  int length;
+};
+struct CUevent_st {
+  CUcontext context;
+  CUstream recorded_on; /* NULL: never, or done */
+};
+struct CUfunc_st {
+  struct CUfunc_st *next;
+  CUmodule module;
+  void (*run)(void **);
+  const size_t *sizes; /* of the arguments; 0 ends them */
+};
+struct CUmod_st {
+  CUcontext context;
+  void *library;
+  struct cuda_double_state *state;
+  void (*shared)(char **, char **);
+  struct CUfunc_st *functions;
+};
+struct CUmemPoolHandle_st {
+  int device;
+};
+
+typedef struct cuda_double_state { /* as in shim.h */
+  unsigned thread[3], block[3], threads[3], blocks[3];
+  void (*barrier)(void);
+  void (*warp_barrier)(uint32_t mask);
+  void (*exchange)(uint32_t mask, void *value, size_t bytes, int from);
+} cuda_double_state;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool initialised;
+static int lost; /* the status every call gives from now on */
+static struct CUctx_st contexts[MAX_DEVICES];
+static _Thread_local CUcontext current[16];
+static _Thread_local int n_current;
+static memory *memories;
+static CUstream streams[64];
+static int n_streams;
+static long live_modules, live_events;
+static size_t used[MAX_DEVICES];
+
+static int device_count(void) { return (int)number_of("CUDA_DOUBLE_DEVICES", 1); }
+static size_t device_bytes(void) { return (size_t)number_of("CUDA_DOUBLE_MEMORY", 1L << 30); }
+static int device_arch(void) { return (int)number_of("CUDA_DOUBLE_ARCH", 86); }
+
+static int leave(int status) {
+  pthread_mutex_unlock(&lock);
+  return status;
+}
+
+/* After these statuses a context does nothing any more. */
+static int keep_if_lost(int status) {
+  if (status == 214 || status == 220 || (status >= 700 && status <= 719)) lost = status;
+  return status;
+}
+
+static int enter(const char *name) {
+  pthread_mutex_lock(&lock);
+  const int fault = fault_of(name);
+  if (lost) return lost;
+  return keep_if_lost(fault);
+}
+
+/* The rest of the call is left with `status` if that is not 0. */
+#define ENTER(name)                                             \
+  do {                                                          \
+    const int status_ = enter(name);                            \
+    if (status_) return leave(status_);                         \
+    if (!initialised) return leave(CUDA_ERROR_NOT_INITIALIZED); \
+  } while (0)
+#define ENTER_CONTEXT(name)                                            \
+  ENTER(name);                                                         \
+  const CUcontext context = n_current ? current[n_current - 1] : NULL; \
+  if (!context) return leave(INVALID_CONTEXT)
+#define NEEDS(condition, status) \
+  if (!(condition)) return leave(status)
+
+static bool is_stream(CUstream s) {
+  for (int i = 0; i < n_streams; i++)
+    if (streams[i] == s) return true;
+  return false;
+}
+
+/* ---- memory ---- */
+
+static memory *find_memory(const char *at, size_t bytes) {
+  for (memory *m = memories; m; m = m->next)
+    if (at >= m->at && at + bytes <= m->at + m->bytes && !m->given) return m;
+  return NULL;
+}
+
+static char *take(size_t bytes, int kind, int device) {
+  memory *m = calloc(1, sizeof *m);
+  char *at = NULL;
+  if (!m || posix_memalign((void **)&at, 256, bytes + BORDER) != 0) {
+    free(m);
+    return NULL;
+  }
+  if (kind == DEVICE_MEMORY) memset(at, FILL, bytes);
+  memset(at + bytes, BORDER_FILL, BORDER);
+  *m = (memory){memories, at, bytes, kind, device, false};
+  memories = m;
+  if (kind == DEVICE_MEMORY) used[device] += bytes;
+  return at;
+}
+
+static void give(const char *at) {
+  for (memory **p = &memories; *p; p = &(*p)->next) {
+    memory *m = *p;
+    if (m->at != at) continue;
+    for (int i = 0; i < BORDER; i++) {
+      if ((unsigned char)m->at[m->bytes + (size_t)i] == BORDER_FILL) continue;
+      fprintf(stderr, "cuda double: something wrote %d bytes behind a block of %zu bytes\n", i, m->bytes);
+      abort();
+    }
+    if (m->kind == DEVICE_MEMORY) used[m->device] -= m->bytes;
+    *p = m->next;
+    free(m->at);
+    free(m);
+    return;
+  }
+}
+
+static CUresult allocate(CUdeviceptr *out, size_t bytes, int device) {
+  if (bytes == 0) return CUDA_ERROR_INVALID_VALUE;
+  if (bytes > device_bytes() - used[device]) return CUDA_ERROR_OUT_OF_MEMORY;
+  char *at = take(bytes, DEVICE_MEMORY, device);
+  *out = (CUdeviceptr)(uintptr_t)at;
+  return at ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* ---- doing what was queued ---- */
+
+typedef struct running {
+  cuda_double_state *state;
+  void (*run)(void **);
+  void **arguments;
+} running;
+
+static void body(void *context, int thread) {
+  (void)thread;
+  const running *r = context;
+  r->run(r->arguments);
+}
+
+static void set_thread(void *context, int thread) {
+  const running *r = context;
+  cuda_double_state *s = r->state;
+  s->thread[0] = (unsigned)thread % s->threads[0];
+  s->thread[1] = (unsigned)thread / s->threads[0] % s->threads[1];
+  s->thread[2] = (unsigned)thread / s->threads[0] / s->threads[1];
+}
+
+static int run_blocks(const work *w) {
+  const CUmodule module = w->function->module;
+  cuda_double_state *s = module->state;
+  running r = {s, w->function->run, w->arguments};
+  const int threads = (int)(w->block[0] * w->block[1] * w->block[2]);
+  const int64_t blocks = (int64_t)w->grid[0] * w->grid[1] * w->grid[2];
+  char *shared, *end;
+  module->shared(&shared, &end);
+  memcpy(s->threads, w->block, sizeof s->threads);
+  memcpy(s->blocks, w->grid, sizeof s->blocks);
+  s->barrier = fibers_barrier, s->warp_barrier = fibers_warp_barrier, s->exchange = fibers_exchange;
+  for (int64_t b = 0; b < blocks; b++) {
+    s->block[0] = (unsigned)(b % w->grid[0]);
+    s->block[1] = (unsigned)(b / w->grid[0] % w->grid[1]);
+    s->block[2] = (unsigned)(b / w->grid[0] / w->grid[1]);
+    if (shared) memset(shared, FILL, (size_t)(end - shared));
+    const char *stuck = fibers_run(threads, body, set_thread, &r);
+    if (!stuck) continue;
+    fprintf(stderr, "cuda double: a kernel does not end: %s\n", stuck);
+    return CUDA_ERROR_LAUNCH_FAILED;
+  }
+  return CUDA_SUCCESS;
+}
+
+static void free_work(work *w) {
+  free(w->staged);
+  free(w->arguments);
+  free(w);
+}
+
+static void do_first(CUstream s) {
+  work *w = s->first;
+  s->first = w->next;
+  if (!s->first) s->last = NULL;
+  s->length--;
+  if (w->kind == COPY) memcpy(w->to, w->from, w->bytes);
+  if (w->kind == RECORD && w->event) w->event->recorded_on = NULL;
+  if (w->kind == GIVE) give(w->to);
+  if (w->kind == LAUNCH && !lost) {
+    const int fault = fault_of("kernel");
+    lost = fault ? fault : run_blocks(w); /* a kernel that fails takes its context with it */
+  }
+  free_work(w);
+}
+
+static int finish(CUstream s) {
+  while (s->first) do_first(s);
+  return lost;
+}
+
+static void finish_all(void) {
+  for (int i = 0; i < n_streams; i++) finish(streams[i]);
+}
+
+/* A queue does not grow without end. */
+static work *add_work(CUstream s, int kind) {
+  enum { MOST = 4096 };
+  work *w = calloc(1, sizeof *w);
+  if (!w) abort();
+  w->kind = kind;
+  if (s->last)
+    s->last->next = w;
+  else
+    s->first = w;
+  s->last = w;
+  if (++s->length > MOST) do_first(s);
+  return w;
+}
+
+/* ---- the driver's entry points: the machine ---- */
+
+EXPORT CUresult cuInit(unsigned flags) {
+  int status = enter("cuInit");
+  if (!status && flags) status = CUDA_ERROR_INVALID_VALUE;
+  if (!status && device_count() == 0) status = CUDA_ERROR_NO_DEVICE;
+  initialised = !status;
+  return leave(status);
+}
+
+EXPORT CUresult cuDriverGetVersion(int *version) {
+  *version = (int)number_of("CUDA_DOUBLE_DRIVER", 12040);
+  return CUDA_SUCCESS;
+}
+
+static const struct {
+  int status;
+  const char *name, *words;
+} statuses[] = {
+    {1, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
+    {2, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
+    {3, "CUDA_ERROR_NOT_INITIALIZED", "initialization error"},
+    {46, "CUDA_ERROR_DEVICE_UNAVAILABLE", "CUDA-capable device(s) is/are busy or unavailable"},
+    {100, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
+    {200, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
+    {201, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
+    {209, "CUDA_ERROR_NO_BINARY_FOR_GPU", "no kernel image is available for execution on the device"},
+    {400, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
+    {500, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
+    {700, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
+    {719, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
+};
+
+EXPORT CUresult cuGetErrorName(CUresult status, const char **name) {
+  *name = NULL;
+  for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+    if (statuses[i].status == status) *name = statuses[i].name;
+  return *name ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+EXPORT CUresult cuGetErrorString(CUresult status, const char **words) {
+  *words = NULL;
+  for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+    if (statuses[i].status == status) *words = statuses[i].words;
+  return *words ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+EXPORT CUresult cuDeviceGetCount(int *count) {
+  ENTER("cuDeviceGetCount");
+  *count = device_count();
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuDeviceGet(CUdevice *device, int index) {
+  ENTER("cuDeviceGet");
+  NEEDS(index >= 0 && index < device_count(), INVALID_DEVICE);
+  *device = index;
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuDeviceGetName(char *name, int room, CUdevice device) {
+  ENTER("cuDeviceGetName");
+  snprintf(name, (size_t)room, "Double of a GPU %d", device);
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuDeviceGetAttribute(int *value, int attribute, CUdevice device) {
+  ENTER("cuDeviceGetAttribute");
+  NEEDS(device >= 0 && device < device_count(), INVALID_DEVICE);
+  switch (attribute) {
+    case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK:
+      *value = FIBERS_MOST;
+      break;
+    case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK:
+      *value = 48 << 10;
+      break;
+    case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
+      *value = 4;
+      break;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
+      *value = device_arch() / 10;
+      break;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:
+      *value = device_arch() % 10;
+      break;
+    case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED:
+      *value = (int)number_of("CUDA_DOUBLE_POOLS", 1);
+      break;
+    default:
+      return leave(CUDA_ERROR_INVALID_VALUE);
+  }
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice device) {
+  ENTER("cuDeviceTotalMem");
+  NEEDS(device >= 0 && device < device_count(), INVALID_DEVICE);
+  *bytes = device_bytes();
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuDevicePrimaryCtxRetain(CUcontext *out, CUdevice device) {
+  ENTER("cuDevicePrimaryCtxRetain");
+  NEEDS(device >= 0 && device < device_count() && device < MAX_DEVICES, INVALID_DEVICE);
+  contexts[device].device = device;
+  contexts[device].refs++;
+  *out = &contexts[device];
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuCtxPushCurrent_v2(CUcontext context) {
+  ENTER("cuCtxPushCurrent");
+  NEEDS(context && context->refs > 0 && n_current < 16, INVALID_CONTEXT);
+  current[n_current++] = context;
+  return leave(CUDA_SUCCESS);
+}
+
+/* A thread's stack of contexts lives on when a context is lost. */
+EXPORT CUresult cuCtxPopCurrent_v2(CUcontext *context) {
+  pthread_mutex_lock(&lock);
+  NEEDS(n_current > 0, INVALID_CONTEXT);
+  *context = current[--n_current];
+  return leave(CUDA_SUCCESS);
+}
+
+/* ---- memory ---- */
+
+EXPORT CUresult cuMemGetInfo_v2(size_t *spare, size_t *all) {
+  ENTER_CONTEXT("cuMemGetInfo");
+  *all = device_bytes();
+  *spare = *all - used[context->device];
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t bytes) {
+  ENTER_CONTEXT("cuMemAlloc");
+  return leave(allocate(out, bytes, context->device));
+}
+
+EXPORT CUresult cuMemFree_v2(CUdeviceptr at) {
+  ENTER_CONTEXT("cuMemFree");
+  (void)context;
+  finish_all(); /* it waits for the device */
+  memory *m = find_memory((char *)(uintptr_t)at, 1);
+  NEEDS(m && m->at == (char *)(uintptr_t)at && m->kind == DEVICE_MEMORY, CUDA_ERROR_INVALID_VALUE);
+  give(m->at);
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuMemAllocHost_v2(void **out, size_t bytes) {
+  ENTER_CONTEXT("cuMemAllocHost");
+  *out = take(bytes, HOST_MEMORY, context->device);
+  return leave(*out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY);
+}
+
+EXPORT CUresult cuMemFreeHost(void *at) {
+  ENTER_CONTEXT("cuMemFreeHost");
+  (void)context;
+  finish_all();
+  const memory *m = find_memory(at, 1);
+  NEEDS(m && m->at == at && m->kind == HOST_MEMORY, CUDA_ERROR_INVALID_VALUE);
+  give(at);
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props) {
+  ENTER("cuMemPoolCreate");
+  NEEDS(props->alloc_type == CU_MEM_ALLOCATION_TYPE_PINNED &&
+            props->location.type == CU_MEM_LOCATION_TYPE_DEVICE && props->location.id < device_count(),
+        CUDA_ERROR_INVALID_VALUE);
+  *out = calloc(1, sizeof **out);
+  if (*out) (*out)->device = props->location.id;
+  return leave(*out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY);
+}
+
+EXPORT CUresult cuMemPoolSetAttribute(CUmemoryPool pool, int attribute, void *value) {
+  ENTER("cuMemPoolSetAttribute");
+  NEEDS(pool && value && attribute == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, CUDA_ERROR_INVALID_VALUE);
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t bytes) {
+  ENTER("cuMemPoolTrimTo");
+  (void)bytes; /* the double's keeps nothing */
+  return leave(pool ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
+}
+
+EXPORT CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t bytes, CUmemoryPool pool, CUstream stream) {
+  ENTER("cuMemAllocFromPoolAsync");
+  NEEDS(pool && is_stream(stream), INVALID_HANDLE);
+  return leave(allocate(out, bytes, pool->device));
+}
+
+EXPORT CUresult cuMemFreeAsync(CUdeviceptr at, CUstream stream) {
+  ENTER("cuMemFreeAsync");
+  NEEDS(is_stream(stream), INVALID_HANDLE);
+  memory *m = find_memory((char *)(uintptr_t)at, 1);
+  NEEDS(m && m->at == (char *)(uintptr_t)at && m->kind == DEVICE_MEMORY, CUDA_ERROR_INVALID_VALUE);
+  m->given = true;
+  add_work(stream, GIVE)->to = m->at;
+  return leave(CUDA_SUCCESS);
+}
+
+/* ---- copies ---- */
+
+EXPORT CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CUstream stream) {
+  ENTER_CONTEXT("cuMemcpyHtoDAsync");
+  const memory *m = find_memory((char *)(uintptr_t)to, bytes);
+  NEEDS(is_stream(stream) && stream->context == context, INVALID_HANDLE);
+  NEEDS(m && m->kind == DEVICE_MEMORY, CUDA_ERROR_INVALID_VALUE);
+  work *w = add_work(stream, COPY);
+  w->to = (char *)(uintptr_t)to;
+  w->from = from;
+  w->bytes = bytes;
+  if (!find_memory(from, bytes)) { /* not page-locked: the driver has it when it returns */
+    w->from = w->staged = malloc(bytes);
+    if (!w->staged) abort();
+    memcpy(w->staged, from, bytes);
+  }
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream stream) {
+  ENTER_CONTEXT("cuMemcpyDtoHAsync");
+  const memory *m = find_memory((char *)(uintptr_t)from, bytes);
+  NEEDS(is_stream(stream) && stream->context == context, INVALID_HANDLE);
+  NEEDS(m && m->kind == DEVICE_MEMORY, CUDA_ERROR_INVALID_VALUE);
+  work *w = add_work(stream, COPY);
+  w->to = to;
+  w->from = (char *)(uintptr_t)from;
+  w->bytes = bytes;
+  return leave(find_memory(to, bytes) ? CUDA_SUCCESS : finish(stream)); /* not page-locked: it waits */
+}
+
+/* ---- streams, events ---- */
+
+EXPORT CUresult cuStreamCreate(CUstream *out, unsigned flags) {
+  ENTER_CONTEXT("cuStreamCreate");
+  NEEDS(flags <= CU_STREAM_NON_BLOCKING && n_streams < 64, CUDA_ERROR_INVALID_VALUE);
+  *out = calloc(1, sizeof **out);
+  if (!*out) return leave(CUDA_ERROR_OUT_OF_MEMORY);
+  (*out)->context = context;
+  streams[n_streams++] = *out;
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuStreamSynchronize(CUstream stream) {
+  ENTER_CONTEXT("cuStreamSynchronize");
+  NEEDS(is_stream(stream) && stream->context == context, INVALID_HANDLE);
+  return leave(finish(stream));
+}
+
+EXPORT CUresult cuEventCreate(CUevent *out, unsigned flags) {
+  ENTER_CONTEXT("cuEventCreate");
+  NEEDS(flags <= 3, CUDA_ERROR_INVALID_VALUE);
+  *out = calloc(1, sizeof **out);
+  if (!*out) return leave(CUDA_ERROR_OUT_OF_MEMORY);
+  (*out)->context = context;
+  live_events++;
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuEventRecord(CUevent event, CUstream stream) {
+  ENTER("cuEventRecord");
+  NEEDS(is_stream(stream) && event && event->context == stream->context, INVALID_HANDLE);
+  for (int i = 0; i < n_streams; i++) /* an earlier record is forgotten */
+    for (work *w = streams[i]->first; w; w = w->next)
+      if (w->kind == RECORD && w->event == event) w->event = NULL;
+  event->recorded_on = stream;
+  add_work(stream, RECORD)->event = event;
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuEventSynchronize(CUevent event) {
+  ENTER("cuEventSynchronize");
+  NEEDS(event, INVALID_HANDLE);
+  for (CUstream s = event->recorded_on; event->recorded_on && s->first;) do_first(s);
+  return leave(lost);
+}
+
+EXPORT CUresult cuEventDestroy_v2(CUevent event) {
+  ENTER("cuEventDestroy");
+  NEEDS(event, INVALID_HANDLE);
+  finish_all();
+  free(event);
+  live_events--;
+  return leave(CUDA_SUCCESS);
+}
+
+/* ---- modules ---- */
+
+/* What nvrtc.c wrote: a line that says for which architecture, then a shared library. */
+static CUresult open_image(const char *image, CUmodule module) {
+  image_head head;
+  memcpy(&head, image, sizeof head);
+  if (memcmp(head.magic, IMAGE_MAGIC, sizeof head.magic) != 0) return CUDA_ERROR_INVALID_IMAGE;
+  if (head.is_ptx ? head.arch > device_arch()
+                  : head.arch / 10 != device_arch() / 10 || head.arch > device_arch())
+    return CUDA_ERROR_NO_BINARY_FOR_GPU;
+  char path[] = P_tmpdir "/cuda-double-XXXXXX";
+  const int file = mkstemp(path);
+  if (file < 0) return CUDA_ERROR_INVALID_IMAGE;
+  const bool written = write(file, image + sizeof head, head.bytes) == (ssize_t)head.bytes;
+  close(file);
+  if (written) module->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!module->library) fprintf(stderr, "cuda double: %s\n", dlerror());
+  unlink(path);
+  if (!module->library) return CUDA_ERROR_INVALID_IMAGE;
+  module->state = dlsym(module->library, "cuda_double");
+  *(void **)&module->shared = dlsym(module->library, "cuda_double_shared");
+  return module->state && module->shared ? CUDA_SUCCESS : CUDA_ERROR_INVALID_IMAGE;
+}
+
+EXPORT CUresult cuModuleLoadData(CUmodule *out, const void *image) {
+  ENTER_CONTEXT("cuModuleLoadData");
+  NEEDS(image, CUDA_ERROR_INVALID_VALUE);
+  CUmodule module = calloc(1, sizeof *module);
+  if (!module) return leave(CUDA_ERROR_OUT_OF_MEMORY);
+  module->context = context;
+  const CUresult status = open_image(image, module);
+  if (status)
+    free(module);
+  else
+    *out = module, live_modules++;
+  return leave(status);
+}
+
+EXPORT CUresult cuModuleUnload(CUmodule module) {
+  ENTER_CONTEXT("cuModuleUnload");
+  NEEDS(module && module->context == context, INVALID_HANDLE);
+  finish_all();
+  for (CUfunction f = module->functions, next; f; f = next) {
+    next = f->next;
+    free(f);
+  }
+  dlclose(module->library);
+  free(module);
+  live_modules--;
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuModuleGetFunction(CUfunction *out, CUmodule module, const char *name) {
+  char symbol[256];
+  const size_t *(*sizes)(void) = NULL;
+  ENTER_CONTEXT("cuModuleGetFunction");
+  NEEDS(module && module->context == context, INVALID_HANDLE);
+  CUfunction f = calloc(1, sizeof *f);
+  if (!f) return leave(CUDA_ERROR_OUT_OF_MEMORY);
+  snprintf(symbol, sizeof symbol, "cuda_double_entry_%s", name);
+  *(void **)&f->run = dlsym(module->library, symbol);
+  snprintf(symbol, sizeof symbol, "cuda_double_sizes_%s", name);
+  *(void **)&sizes = dlsym(module->library, symbol);
+  if (!f->run || !sizes) {
+    free(f);
+    return leave(CUDA_ERROR_NOT_FOUND);
+  }
+  f->next = module->functions;
+  f->module = module;
+  f->sizes = sizes();
+  *out = module->functions = f;
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuFuncSetAttribute(CUfunction f, int attribute, int value) {
+  ENTER("cuFuncSetAttribute");
+  NEEDS(f && attribute == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES && value >= 0,
+        CUDA_ERROR_INVALID_VALUE);
+  return leave(CUDA_SUCCESS);
+}
+
+/* ---- launching ---- */
+
+/* The values of the arguments: the caller's may change when the call returns. */
+static void **copy_arguments(CUfunction f, void **arguments) {
+  size_t n = 0, bytes = 0;
+  for (; f->sizes[n]; n++) bytes += (f->sizes[n] + 15) / 16 * 16;
+  void **copies = calloc(1, (n + 1) * sizeof *copies + 16 + bytes);
+  if (!copies) abort();
+  char *at = (char *)(((uintptr_t)(copies + n + 1) + 15) / 16 * 16);
+  for (size_t i = 0; i < n; at += (f->sizes[i] + 15) / 16 * 16, i++)
+    copies[i] = memcpy(at, arguments[i], f->sizes[i]);
+  return copies;
+}
+
+EXPORT CUresult cuLaunchKernel(CUfunction f, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                               unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
+                               CUstream stream, void **arguments, void **extra) {
+  ENTER_CONTEXT("cuLaunchKernel");
+  const uint64_t threads = (uint64_t)block_x * block_y * block_z;
+  NEEDS(is_stream(stream) && stream->context == context && f && f->module->context == context,
+        INVALID_HANDLE);
+  NEEDS(threads >= 1 && threads <= FIBERS_MOST && block_z <= 64 && grid_x >= 1 && grid_y >= 1 &&
+            grid_z >= 1 && grid_x <= INT32_MAX && grid_y <= 65535 && grid_z <= 65535 && shared_bytes == 0 &&
+            !extra,
+        CUDA_ERROR_INVALID_VALUE);
+  work *w = add_work(stream, LAUNCH);
+  w->function = f;
+  w->grid[0] = grid_x, w->grid[1] = grid_y, w->grid[2] = grid_z;
+  w->block[0] = block_x, w->block[1] = block_y, w->block[2] = block_z;
+  w->arguments = copy_arguments(f, arguments);
+  return leave(CUDA_SUCCESS);
+}
+
+/* ---- for tests ---- */
+
+/* How many there are now: "device memory", "host memory", "modules", "events", "streams"; else how often the call of that
+   name was made. */
+EXPORT long cuda_double_count(const char *what) {
+  long n = 0;
+  pthread_mutex_lock(&lock);
+  finish_all();
+  for (const memory *m = memories; m; m = m->next)
+    n += !strcmp(what, m->kind == DEVICE_MEMORY ? "device memory" : "host memory");
+  if (!strcmp(what, "modules"))
+    n = live_modules;
+  else if (!strcmp(what, "events"))
+    n = live_events;
+  else if (!strcmp(what, "streams"))
+    n = n_streams;
+  else if (!strstr(what, "memory"))
+    n = calls_of(what);
+  pthread_mutex_unlock(&lock);
+  return n;
+}

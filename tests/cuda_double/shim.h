@@ -1,0 +1,210 @@
+/* shim.h: what CUDA C has built in, for kernels that are compiled as C++ for the host (nvrtc.c puts it in front of them).
+   Threads are fibers.c's, one block at a time. Uses nothing: no header may stand in front of a kernel's own types. */
+typedef decltype(sizeof 0) size_t;
+
+struct uint3 {
+  unsigned x, y, z;
+};
+
+/* Set by driver.c before a thread runs; what a kernel asks of it. */
+extern "C" struct cuda_double_state {
+  uint3 thread, block, threads, blocks;
+  void (*barrier)(void);
+  void (*warp_barrier)(unsigned mask);
+  void (*exchange)(unsigned mask, void *value, size_t bytes, int from);
+} cuda_double;
+extern "C" {
+cuda_double_state cuda_double;
+}
+#define threadIdx (cuda_double.thread)
+#define blockIdx (cuda_double.block)
+#define blockDim (cuda_double.threads)
+#define gridDim (cuda_double.blocks)
+#define warpSize 32
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __grid_constant__
+#define __restrict__
+#define __launch_bounds__(...)
+#define __shared__ static __attribute__((section("cuda_shared")))
+
+/* Memory shared by a block's threads: what was left there by the block before is not to be relied on. */
+extern char shared_begin[] __asm__("__start_cuda_shared") __attribute__((weak, visibility("hidden")));
+extern char shared_end[] __asm__("__stop_cuda_shared") __attribute__((weak, visibility("hidden")));
+extern "C" void cuda_double_shared(char **begin, char **end) { *begin = shared_begin, *end = shared_end; }
+
+/* void **: addresses of the arguments, as cuLaunchKernel has them. */
+template <int... I> struct cuda_double_list {};
+template <int N, int... I> struct cuda_double_count : cuda_double_count<N - 1, N - 1, I...> {};
+template <int... I> struct cuda_double_count<0, I...> {
+  typedef cuda_double_list<I...> list;
+};
+template <class T> struct cuda_double_plain {
+  typedef T type;
+};
+template <class T> struct cuda_double_plain<const T> {
+  typedef T type;
+};
+template <class... A, int... I> static inline void cuda_double_call(void (*f)(A...), void **p, cuda_double_list<I...>) {
+  f(*(typename cuda_double_plain<A>::type *)p[I]...);
+}
+template <class... A> static inline void cuda_double_start(void (*f)(A...), void **p) {
+  cuda_double_call(f, p, typename cuda_double_count<sizeof...(A)>::list());
+}
+template <class... A> static inline const size_t *cuda_double_sizes(void (*)(A...)) {
+  static const size_t sizes[] = {sizeof(A)..., 0};
+  return sizes;
+}
+#define CUDA_DOUBLE_ENTRY(name)                                                     \
+  extern "C" void cuda_double_entry_##name(void **p) { cuda_double_start(name, p); } \
+  extern "C" const size_t *cuda_double_sizes_##name() { return cuda_double_sizes(name); }
+
+/* ---- threads ---- */
+
+static inline void __syncthreads() { cuda_double.barrier(); }
+static inline void __syncwarp(unsigned mask = 0xffffffffu) { cuda_double.warp_barrier(mask); }
+static inline void __threadfence() {}
+static inline void __threadfence_block() {}
+
+static inline int cuda_double_lane() {
+  return (int)((threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % 32);
+}
+/* `from` where it lies in the lane's part of `width` lanes, else the lane itself. */
+template <class T> static inline T cuda_double_shuffle(unsigned mask, T value, int from, int width) {
+  const int lane = cuda_double_lane();
+  if (from / width != lane / width || from < 0) from = lane;
+  cuda_double.exchange(mask, &value, sizeof value, from);
+  return value;
+}
+template <class T> static inline T __shfl_sync(unsigned mask, T value, int from, int width = 32) {
+  const int lane = cuda_double_lane();
+  return cuda_double_shuffle(mask, value, lane / width * width + (from & (width - 1)), width);
+}
+template <class T> static inline T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32) {
+  return cuda_double_shuffle(mask, value, cuda_double_lane() + (int)by, width);
+}
+template <class T> static inline T __shfl_up_sync(unsigned mask, T value, unsigned by, int width = 32) {
+  return cuda_double_shuffle(mask, value, cuda_double_lane() - (int)by, width);
+}
+template <class T> static inline T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32) {
+  return cuda_double_shuffle(mask, value, cuda_double_lane() ^ bits, width);
+}
+static inline unsigned __ballot_sync(unsigned mask, int holds) {
+  unsigned all = 0;
+  for (int lane = 0; lane < 32; lane++) {
+    int theirs = holds != 0;
+    cuda_double.exchange(mask, &theirs, sizeof theirs, lane);
+    if (mask >> lane & 1) all |= (unsigned)theirs << lane;
+  }
+  return all;
+}
+static inline int __any_sync(unsigned mask, int holds) { return __ballot_sync(mask, holds) != 0; }
+static inline int __all_sync(unsigned mask, int holds) { return __ballot_sync(mask, holds) == mask; }
+
+/* ---- atomics: one thread runs at a time ---- */
+
+template <class T, class V> static inline T atomicAdd(T *p, V x) {
+  const T before = *p;
+  *p = (T)(before + x);
+  return before;
+}
+template <class T, class V> static inline T atomicExch(T *p, V x) {
+  const T before = *p;
+  *p = (T)x;
+  return before;
+}
+template <class T, class V, class W> static inline T atomicCAS(T *p, V expected, W desired) {
+  const T before = *p;
+  if (before == (T)expected) *p = (T)desired;
+  return before;
+}
+template <class T, class V> static inline T atomicMax(T *p, V x) {
+  const T before = *p;
+  if ((T)x > before) *p = (T)x;
+  return before;
+}
+template <class T, class V> static inline T atomicMin(T *p, V x) {
+  const T before = *p;
+  if ((T)x < before) *p = (T)x;
+  return before;
+}
+template <class T, class V> static inline T atomicOr(T *p, V x) {
+  const T before = *p;
+  *p = (T)(before | (T)x);
+  return before;
+}
+template <class T, class V> static inline T atomicAnd(T *p, V x) {
+  const T before = *p;
+  *p = (T)(before & (T)x);
+  return before;
+}
+
+/* ---- numbers ---- */
+
+template <class To, class From> static inline To cuda_double_bits(From x) {
+  static_assert(sizeof(To) == sizeof(From), "the same bits");
+  To y;
+  __builtin_memcpy(&y, &x, sizeof y);
+  return y;
+}
+static inline float __int_as_float(int x) { return cuda_double_bits<float>(x); }
+static inline float __uint_as_float(unsigned x) { return cuda_double_bits<float>(x); }
+static inline unsigned __float_as_uint(float x) { return cuda_double_bits<unsigned>(x); }
+static inline int __float_as_int(float x) { return cuda_double_bits<int>(x); }
+static inline long long __double_as_longlong(double x) { return cuda_double_bits<long long>(x); }
+static inline double __longlong_as_double(long long x) { return cuda_double_bits<double>(x); }
+static inline float __fmaf_rn(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+static inline double __fma_rn(double a, double b, double c) { return __builtin_fma(a, b, c); }
+static inline int __popc(unsigned x) { return __builtin_popcount(x); }
+static inline int __clz(int x) { return x ? __builtin_clz((unsigned)x) : 32; }
+static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((unsigned long long)a * b >> 32); }
+
+#define CUDA_DOUBLE_MATH1(name)        \
+  extern "C" double name(double);      \
+  extern "C" float name##f(float);     \
+  static inline float name(float x) { return name##f(x); }
+#define CUDA_DOUBLE_MATH2(name)                 \
+  extern "C" double name(double, double);       \
+  extern "C" float name##f(float, float);       \
+  static inline float name(float x, float y) { return name##f(x, y); }
+CUDA_DOUBLE_MATH1(acos)
+CUDA_DOUBLE_MATH1(acosh)
+CUDA_DOUBLE_MATH1(asin)
+CUDA_DOUBLE_MATH1(asinh)
+CUDA_DOUBLE_MATH1(atan)
+CUDA_DOUBLE_MATH1(atanh)
+CUDA_DOUBLE_MATH1(cbrt)
+CUDA_DOUBLE_MATH1(ceil)
+CUDA_DOUBLE_MATH1(cos)
+CUDA_DOUBLE_MATH1(cosh)
+CUDA_DOUBLE_MATH1(erf)
+CUDA_DOUBLE_MATH1(erfc)
+CUDA_DOUBLE_MATH1(exp)
+CUDA_DOUBLE_MATH1(exp2)
+CUDA_DOUBLE_MATH1(expm1)
+CUDA_DOUBLE_MATH1(fabs)
+CUDA_DOUBLE_MATH1(floor)
+CUDA_DOUBLE_MATH1(log)
+CUDA_DOUBLE_MATH1(log10)
+CUDA_DOUBLE_MATH1(log1p)
+CUDA_DOUBLE_MATH1(log2)
+CUDA_DOUBLE_MATH1(nearbyint)
+CUDA_DOUBLE_MATH1(rint)
+CUDA_DOUBLE_MATH1(round)
+CUDA_DOUBLE_MATH1(sin)
+CUDA_DOUBLE_MATH1(sinh)
+CUDA_DOUBLE_MATH1(sqrt)
+CUDA_DOUBLE_MATH1(tan)
+CUDA_DOUBLE_MATH1(tanh)
+CUDA_DOUBLE_MATH1(trunc)
+CUDA_DOUBLE_MATH2(atan2)
+CUDA_DOUBLE_MATH2(copysign)
+CUDA_DOUBLE_MATH2(fmax)
+CUDA_DOUBLE_MATH2(fmin)
+CUDA_DOUBLE_MATH2(fmod)
+CUDA_DOUBLE_MATH2(hypot)
+CUDA_DOUBLE_MATH2(pow)
+static inline float rsqrtf(float x) { return 1 / sqrtf(x); }
