@@ -181,6 +181,17 @@ PONS_API int64_t pons_live_arrays(void);
 
 /* ---- errors -------------------------------------------------------------------------------------------- */
 
+/* What went wrong, roughly; as MLX tells them apart by the type of the exception. */
+typedef enum pons_error_kind {
+  PONS_ERROR_NONE,
+  PONS_ERROR_VALUE, /* operands that don't fit, values that make no sense: all that is none of the others */
+  PONS_ERROR_TYPE,  /* something of another type is needed */
+  PONS_ERROR_INDEX, /* an index or an axis that isn't there */
+  PONS_ERROR_MEMORY,
+  PONS_ERROR_OVERFLOW, /* sizes or numbers beyond what can be counted */
+  PONS_ERROR_RUNTIME /* files, devices, libraries; and what only the computation can tell: a singular matrix */
+} pons_error_kind;
+
 /* Has this thread met no error since pons_clear_error? */
 PONS_API bool pons_ok(void);
 /* The first error of this thread since pons_clear_error, or NULL: op, what is wrong, values; at times a hint
@@ -189,11 +200,16 @@ PONS_API const char *pons_error(void);
 PONS_API void pons_clear_error(void);
 /* Calls `handler` at every new error, on the thread that met it, with its text; NULL takes it away. */
 PONS_API void pons_set_error_handler(void (*handler)(const char *text, void *payload), void *payload);
+PONS_API pons_error_kind pons_last_error_kind(void); /* of what pons_error() tells */
 /* The error `a` carries, or NULL. */
 PONS_API const char *pons_error_of(pons_array a);
+PONS_API pons_error_kind pons_error_kind_of(pons_array a);
 /* A new error, as the library's own ops make them, and an array that carries it: for functions made of ops,
    and callbacks. `op` is put in front of the formatted text. */
 PONS_API pons_array pons_fail(const char *op, const char *format, ...) PONS_PRINTF(2, 3);
+/* The same of another kind than PONS_ERROR_VALUE. */
+PONS_API pons_array pons_fail_as(pons_error_kind kind, const char *op, const char *format, ...)
+    PONS_PRINTF(3, 4);
 
 /* ---- reading; evaluates first -------------------------------------------------------------------------- */
 

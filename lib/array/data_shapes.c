@@ -23,7 +23,9 @@ static const void *read(const char *op, pons_array x, const char *instead, pons_
   } else {
     const void *data = pons_data(x);
     if (data) return data;
-    *why = pons_error_of(x) ? x : pons_fail(op, "the values can't be computed: %s", pons_error());
+    *why = pons_error_of(x)
+               ? x
+               : pons_fail_as(pons_last_error_kind(), op, "the values can't be computed: %s", pons_error());
   }
   pons_scope_return(pons_scope_open(), *why); /* the scope holds what it is given back */
   return NULL;
@@ -36,7 +38,7 @@ static pons_array integers(int64_t *list, int64_t count) {
 static int64_t *room(const char *op, int64_t count, pons_array *why) {
   const size_t bytes = (size_t)(count + 1) * sizeof(int64_t);
   int64_t *list = bytes <= pons_get_memory_limit() ? malloc(bytes) : NULL; /* the system may promise more than it has */
-  if (!list) *why = pons_fail(op, "no memory for %lld indices", (long long)count);
+  if (!list) *why = pons_fail_as(PONS_ERROR_MEMORY, op, "no memory for %lld indices", (long long)count);
   return list;
 }
 
@@ -118,7 +120,8 @@ static pons_array repeated(const int64_t *counts, int64_t n, int64_t step) {
     const int64_t some = counts[i * step];
     if (some < 0)
       return pons_fail("repeat_each", "count %lld is %lld", (long long)(i * step), (long long)some);
-    if (some > ((int64_t)1 << 40) - total) return pons_fail("repeat_each", "too many elements");
+    if (some > ((int64_t)1 << 40) - total)
+      return pons_fail_as(PONS_ERROR_OVERFLOW, "repeat_each", "too many elements");
     total += some;
   }
   int64_t *list = room("repeat_each", total, &why);

@@ -154,7 +154,7 @@ pons_array pons_einsum(const char *subscripts, const pons_array *operands, int c
   const int steps = path && at ? equation_path(&q, path, &cost) : -1;
   pons_array y;
   if (steps < 0) {
-    y = pons_fail("einsum", "no memory for %d operands", count);
+    y = pons_fail_as(PONS_ERROR_MEMORY, "einsum", "no memory for %d operands", count);
   } else {
     for (int i = 0; i < count; i++) at[i] = without_repeats((labelled){operands[i], q.in[i]});
     y = computed(&q, at, path, steps);

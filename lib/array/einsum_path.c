@@ -98,7 +98,7 @@ pons_array equation_read(const char *op, const char *subscripts, const pons_arra
   pons_array bad = fault_among(op, arrays, count);
   if (bad) return bad;
   q->in = malloc((size_t)count * sizeof *q->in);
-  if (!q->in) return pons_fail(op, "no memory for %d operands", count);
+  if (!q->in) return pons_fail_as(PONS_ERROR_MEMORY, op, "no memory for %d operands", count);
   for (int i = 0; i < LABELS; i++) q->size[i] = 1;
   const char *text = subscripts;
   int ellipsis_axes = 0;
@@ -238,7 +238,7 @@ int equation_path(const equation *q, contraction *path, path_cost *cost) {
     for (int i = 0; i < q->count; i++) t[i] = (tensor){labels_of(&q->in[i]), 0};
     steps = greedy(q, t, apart, path, cost);
   } else {
-    (void)pons_fail("einsum_path", "no memory for %d operands", q->count);
+    (void)pons_fail_as(PONS_ERROR_MEMORY, "einsum_path", "no memory for %d operands", q->count);
   }
   free(t);
   free(apart);
@@ -252,7 +252,7 @@ int pons_einsum_path(const char *subscripts, const pons_array *operands, int cou
   if (report) *report = NULL;
   if (equation_read("einsum_path", subscripts, operands, count, &q)) return -1;
   contraction *steps = malloc((size_t)count * sizeof *steps);
-  if (!steps) (void)pons_fail("einsum_path", "no memory for %d operands", count);
+  if (!steps) (void)pons_fail_as(PONS_ERROR_MEMORY, "einsum_path", "no memory for %d operands", count);
   const int n = steps ? equation_path(&q, steps, &cost) : -1;
   for (int i = 0; i < n; i++) path[i][0] = steps[i].first, path[i][1] = steps[i].second;
   free(steps);
@@ -264,7 +264,7 @@ int pons_einsum_path(const char *subscripts, const pons_array *operands, int cou
   const int length =
       snprintf(NULL, 0, form, subscripts, cost.naive_scaling, cost.scaling, cost.naive, cost.cost);
   *report = malloc((size_t)length + 1);
-  if (!*report) return (void)pons_fail("einsum_path", "no memory for the report"), -1;
+  if (!*report) return (void)pons_fail_as(PONS_ERROR_MEMORY, "einsum_path", "no memory for the report"), -1;
   snprintf(*report, (size_t)length + 1, form, subscripts, cost.naive_scaling, cost.scaling, cost.naive,
            cost.cost);
   return n;

@@ -72,7 +72,8 @@ void pons_fast_gated_delta_update_with(struct pons_gated_delta_args a, pons_arra
                                      : pons_zeros(PONS_SHAPE(s.batch, s.heads, s.value_dim, s.key_dim), wide);
   pons_array *results = malloc((size_t)s.length * sizeof *results);
   if (!results) {
-    out[0] = out[1] = pons_fail("gated_delta_update", "no memory for %lld steps", (long long)s.length);
+    out[0] = out[1] = pons_fail_as(PONS_ERROR_MEMORY, "gated_delta_update", "no memory for %lld steps",
+                                   (long long)s.length);
     return;
   }
   for (int64_t t = 0; t < s.length; t++) {

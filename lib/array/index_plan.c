@@ -134,8 +134,8 @@ static pons_array set_slice(const char *op, index_plan *p, const entry *e, int a
   p->start[axis] = 0, p->stop[axis] = n, p->step[axis] = 1;
   if (e->kind == PONS_INDEX_INT) {
     if (i < -n || i >= n)
-      return pons_fail(op, "index %lld is out of range for axis %d of size %lld", (long long)i, axis,
-                       (long long)n);
+      return pons_fail_as(PONS_ERROR_INDEX, op, "index %lld is out of range for axis %d of size %lld",
+                          (long long)i, axis, (long long)n);
     p->start[axis] = i < 0 ? i + n : i;
     p->stop[axis] = p->start[axis] + 1;
     p->gone[p->n_gone++] = axis;

@@ -20,7 +20,7 @@ static inline pons_array axis_fault(const char *op, pons_array x, int axis, int 
   const int n = pons_ndim(x);
   *at = axis < 0 ? axis + n : axis;
   if (*at >= 0 && *at < n) return NULL;
-  return pons_fail(op, "axis %d is out of range for an array of %d axes", axis, n);
+  return pons_fail_as(PONS_ERROR_INDEX, op, "axis %d is out of range for an array of %d axes", axis, n);
 }
 /* x as a result: it belongs to the innermost scope too. */
 static inline pons_array itself(pons_array x) { return pons_astype(x, pons_dtype_of(x)); }

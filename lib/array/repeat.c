@@ -5,7 +5,7 @@
 pons_array pons_stack(const pons_array *arrays, int count, int axis) {
   if (count < 1) return pons_fail("stack", "needs at least one array");
   pons_array *with_axis = malloc((size_t)count * sizeof *with_axis);
-  if (!with_axis) return pons_fail("stack", "no memory for a list of %d arrays", count);
+  if (!with_axis) return pons_fail_as(PONS_ERROR_MEMORY, "stack", "no memory for a list of %d arrays", count);
   for (int i = 0; i < count; i++) with_axis[i] = pons_expand_dims(arrays[i], PONS_AXES(axis));
   pons_array result = pons_concatenate(with_axis, count, axis);
   free(with_axis);
@@ -19,8 +19,9 @@ pons_array pons_repeat(pons_array x, int repeats, int axis) {
   const int n = pons_ndim(x), at = axis < 0 ? axis + n : axis;
   if (pons_error_of(x)) return pons_expand_dims(x, PONS_AXES(0)); /* hands the error on */
   if (pons_dim(x, axis) < 0 || n == PONS_MAX_NDIM)
-    return pons_fail("repeat", "axis %d is out of range for %d axes, of which there may be %d in all", axis,
-                     n, PONS_MAX_NDIM - 1);
+    return pons_fail_as(PONS_ERROR_INDEX, "repeat",
+                        "axis %d is out of range for %d axes, of which there may be %d in all", axis, n,
+                        PONS_MAX_NDIM - 1);
   int64_t wide[PONS_MAX_NDIM], dims[PONS_MAX_NDIM];
   for (int i = 0; i < n; i++) {
     dims[i] = pons_dim(x, i);

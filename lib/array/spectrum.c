@@ -40,7 +40,7 @@ static pons_array shifted(const char *op, pons_array x, pons_axes axes, bool up)
   for (int i = 0; i < count; i++) {
     const int given = axes.at ? axes.at[i] : i, axis = given < 0 ? given + ndim : given;
     const int64_t n = pons_dim(x, axis);
-    if (axis < 0 || n < 0) return pons_fail(op, "axis %d of %d", given, ndim);
+    if (axis < 0 || n < 0) return pons_fail_as(PONS_ERROR_INDEX, op, "axis %d of %d", given, ndim);
     const int64_t first = (n + up) / 2;
     if (n < 2) continue;
     const pons_array halves[2] = {part(x, axis, first, n), part(x, axis, 0, first)};

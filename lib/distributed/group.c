@@ -26,7 +26,8 @@ bool pons_distributed_is_available(const char *backend) {
 pons_group pons_distributed_init(bool strict, const char *backend) {
   if (!is_known("distributed_init", backend)) return NULL;
   if (!strict) return &alone;
-  pons_fail("distributed_init", "no transport between processes for backend '%s' is built in", backend);
+  pons_fail_as(PONS_ERROR_RUNTIME, "distributed_init",
+               "no transport between processes for backend '%s' is built in", backend);
   return NULL;
 }
 
@@ -34,8 +35,8 @@ int pons_group_rank(pons_group group) { return group ? group->rank : alone.rank;
 int pons_group_size(pons_group group) { return group ? group->size : alone.size; }
 
 pons_group pons_group_split(pons_group group, int color, int key) {
-  pons_fail("group_split", "color %d, key %d: a group of %d process can't be split", color, key,
-            pons_group_size(group));
+  pons_fail_as(PONS_ERROR_RUNTIME, "group_split", "color %d, key %d: a group of %d process can't be split",
+               color, key, pons_group_size(group));
   return NULL;
 }
 
@@ -63,7 +64,8 @@ pons_array pons_distributed_sum_scatter(pons_array x, pons_group group) {
 }
 
 static pons_array no_partner(const char *op, int rank, pons_group group) {
-  return pons_fail(op, "process %d is no other process of a group of %d", rank, pons_group_size(group));
+  return pons_fail_as(PONS_ERROR_RUNTIME, op, "process %d is no other process of a group of %d", rank,
+                      pons_group_size(group));
 }
 
 pons_array pons_distributed_send(pons_array x, int to, pons_group group) {

@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool io_fail(const char *op, const char *format, ...) {
+bool io_fail_as(pons_error_kind kind, const char *op, const char *format, ...) {
   char what[1024];
   va_list list;
   va_start(list, format);
   vsnprintf(what, sizeof what, format, list);
   va_end(list);
   const pons_scope scope = pons_scope_open();
-  pons_fail(op, "%s", what);
+  pons_fail_as(kind, op, "%s", what);
   pons_scope_close(scope);
   return false;
 }
@@ -109,7 +109,7 @@ pons_named pons_load_bytes_with(struct pons_load_bytes_args args) {
   const char *name = args.name ? args.name : "bytes";
   void *copy = malloc(args.count ? args.count : 1);
   if (!copy) {
-    io_fail("load", "%s: out of memory: %zu bytes", name, args.count);
+    io_fail_as(PONS_ERROR_MEMORY, "load", "%s: out of memory: %zu bytes", name, args.count);
     return NULL;
   }
   if (args.count) memcpy(copy, args.bytes, args.count);
@@ -118,7 +118,8 @@ pons_named pons_load_bytes_with(struct pons_load_bytes_args args) {
 
 pons_array pons_load_array(const char *path) {
   pons_named named = pons_load(path);
-  if (!named) return pons_fail("load_array", "%s can't be loaded", path ? path : "NULL");
+  if (!named)
+    return pons_fail_as(pons_last_error_kind(), "load_array", "%s can't be loaded", path ? path : "NULL");
   const pons_scope scope = pons_scope_open();
   pons_array a = pons_named_at(named, 0);
   if (pons_named_count(named) != 1)
@@ -140,7 +141,7 @@ static bool compute(pons_named named) {
   const int64_t count = pons_named_count(named);
   pons_array *arrays = malloc((size_t)(count ? count : 1) * sizeof *arrays);
   for (int64_t i = 0; arrays && i < count; i++) arrays[i] = pons_named_at(named, i);
-  if (!arrays) io_fail("save", "out of memory for %lld arrays", (long long)count);
+  if (!arrays) io_fail_as(PONS_ERROR_MEMORY, "save", "out of memory for %lld arrays", (long long)count);
   const bool computed = arrays && pons_eval_many(arrays, (int)count);
   free(arrays);
   return computed;
@@ -167,7 +168,7 @@ static bool save_as(const char *name, const char *path, pons_named arrays, optio
   const size_t length = strlen(path), ending = strlen(f->ending);
   if (length >= ending && strcmp(path + length - ending, f->ending) == 0) return save(path, f, arrays, o);
   char *whole = malloc(length + ending + 1);
-  if (!whole) return io_fail("save", "%s: out of memory", path);
+  if (!whole) return io_fail_as(PONS_ERROR_MEMORY, "save", "%s: out of memory", path);
   memcpy(whole, path, length);
   memcpy(whole + length, f->ending, ending + 1);
   const bool done = save(whole, f, arrays, o);

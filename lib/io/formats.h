@@ -5,7 +5,8 @@
 #include <pons/io.h>
 
 /* An error; false. Leaves no array behind, whatever scope is open. */
-bool io_fail(const char *op, const char *format, ...) PONS_PRINTF(2, 3);
+bool io_fail_as(pons_error_kind kind, const char *op, const char *format, ...) PONS_PRINTF(3, 4);
+#define io_fail(...) io_fail_as(PONS_ERROR_VALUE, __VA_ARGS__)
 
 /* ---- reading (source.c) ---- */
 

@@ -263,8 +263,9 @@ bool gguf_save(sink *to, pons_named arrays, const options *o) {
   const size_t count = (size_t)pons_named_count(arrays) + 1;
   tensor *tensors = calloc(count, sizeof *tensors);
   bool *taken = calloc(count, sizeof *taken);
-  const bool done = tensors && taken ? write_all(to, arrays, tensors, taken)
-                                     : io_fail("save", "out of memory for %zu tensors", count);
+  const bool done = tensors && taken
+                        ? write_all(to, arrays, tensors, taken)
+                        : io_fail_as(PONS_ERROR_MEMORY, "save", "out of memory for %zu tensors", count);
   free(tensors);
   free(taken);
   return done;

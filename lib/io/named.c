@@ -113,7 +113,7 @@ static const entry *list_at(const list *l, int64_t i) {
 
 pons_named pons_named_new(void) {
   pons_named named = calloc(1, sizeof *named);
-  if (!named) io_fail("named_new", "out of memory");
+  if (!named) io_fail_as(PONS_ERROR_MEMORY, "named_new", "out of memory");
   return named;
 }
 
@@ -149,7 +149,7 @@ bool pons_named_set(pons_named named, const char *key, pons_array array) {
   }
   if (list_set(&named->arrays, key, (entry){.array = pons_keep(array)})) return true;
   pons_release(array);
-  io_fail("named_set", "out of memory for \"%s\"", key);
+  io_fail_as(PONS_ERROR_MEMORY, "named_set", "out of memory for \"%s\"", key);
   return false;
 }
 
@@ -161,7 +161,7 @@ static bool set_metadata(pons_named named, const char *key, entry e) {
   if ((e.texts || e.array) && list_set(&named->metadata, key, e)) return true;
   free(e.texts);
   pons_release(e.array);
-  io_fail("named_set_metadata", "out of memory for \"%s\"", key);
+  io_fail_as(PONS_ERROR_MEMORY, "named_set_metadata", "out of memory for \"%s\"", key);
   return false;
 }
 

@@ -239,7 +239,7 @@ static source *unpack_start(const source *s, const member *m, const char *key, u
   if (!bytes) {
     source_wrong(s, m->entry + 24, "out of memory for %llu bytes", (unsigned long long)count);
   } else if (!inflate_member(s, m, &w, true, why, sizeof why)) {
-    io_fail("load", "%s", why);
+    io_fail_as(PONS_ERROR_RUNTIME, "load", "%s", why);
   } else {
     snprintf(name, sizeof name, "%.300s: %.180s.npy", s->name, key);
     return source_of_memory(bytes, (size_t)count, name);

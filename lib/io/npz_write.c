@@ -119,7 +119,7 @@ static bool write_member(sink *to, pons_array a, bool compress, member *m) {
   packer p = {.to = to, .deflate = compress, .checksum = crc32(0, NULL, 0)};
   if (compress &&
       deflateInit2(&p.z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
-    io_fail("save", "out of memory to compress");
+    io_fail_as(PONS_ERROR_MEMORY, "save", "out of memory to compress");
     return false;
   }
   pack(&p, header, header_size, false);
@@ -133,7 +133,7 @@ static bool write_member(sink *to, pons_array a, bool compress, member *m) {
     local_zip64(&wide, m);
     sink_rewrite(to, wide_at, wide.at, wide.count);
   }
-  if (p.failed) io_fail("save", "compressing failed");
+  if (p.failed) io_fail_as(PONS_ERROR_RUNTIME, "save", "compressing failed");
   return !p.failed;
 }
 
@@ -204,7 +204,7 @@ bool npz_save(sink *to, pons_named arrays, const options *o) {
   const int64_t count = pons_named_count(arrays);
   member *members = calloc((size_t)count + 1, sizeof *members);
   bool good = members != NULL;
-  if (!good) io_fail("save", "out of memory for %lld members", (long long)count);
+  if (!good) io_fail_as(PONS_ERROR_MEMORY, "save", "out of memory for %lld members", (long long)count);
   for (int64_t i = 0; i < count && good; i++) {
     members[i].key = pons_named_key(arrays, i);
     good = write_member(to, pons_named_at(arrays, i), o->compress, &members[i]);

@@ -276,7 +276,7 @@ bool safetensors_save(sink *to, pons_named arrays, const options *o) {
   }
   placed *places = calloc((size_t)count + 1, sizeof *places);
   if (!places) {
-    io_fail("save", "out of memory for %lld tensors", (long long)count);
+    io_fail_as(PONS_ERROR_MEMORY, "save", "out of memory for %lld tensors", (long long)count);
     return false;
   }
   for (int64_t i = 0; i < count; i++) {
@@ -287,7 +287,7 @@ bool safetensors_save(sink *to, pons_named arrays, const options *o) {
   for (int64_t i = 1; i < count; i++) places[i].begin = places[i - 1].begin + places[i - 1].bytes;
   qsort(places, (size_t)count, sizeof *places, by_index);
   char *text = header_text(arrays, places, count);
-  if (!text) io_fail("save", "out of memory for the header");
+  if (!text) io_fail_as(PONS_ERROR_MEMORY, "save", "out of memory for the header");
   bool good = text && write_header(to, text);
   qsort(places, (size_t)count, sizeof *places, by_width);
   for (int64_t i = 0; i < count && good; i++) {

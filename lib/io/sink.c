@@ -19,7 +19,7 @@ struct sink {
 };
 
 static sink *give_up(sink *k, const char *path, const char *why) {
-  io_fail("save", "%s: %s", path, why);
+  io_fail_as(PONS_ERROR_RUNTIME, "save", "%s: %s", path, why);
   if (k) {
     free(k->path);
     free(k->beside);
@@ -73,7 +73,7 @@ bool sink_end(sink *k, bool good) {
   if (fclose(k->file) != 0 && !k->wrong) k->wrong = errno;
   if (good && !k->wrong && rename(k->beside, k->path) != 0) k->wrong = errno;
   if (!good || k->wrong) unlink(k->beside);
-  if (good && k->wrong) io_fail("save", "%s: %s", k->path, strerror(k->wrong));
+  if (good && k->wrong) io_fail_as(PONS_ERROR_RUNTIME, "save", "%s: %s", k->path, strerror(k->wrong));
   good = good && !k->wrong;
   free(k->path);
   free(k->beside);
@@ -85,7 +85,7 @@ void *sink_take(sink *k, bool good, size_t *count) {
   if (fclose(k->file) != 0 && !k->wrong) k->wrong = errno;
   char *memory = k->memory;
   *count = k->memory_count;
-  if (good && k->wrong) io_fail("save", "bytes: %s", strerror(k->wrong));
+  if (good && k->wrong) io_fail_as(PONS_ERROR_RUNTIME, "save", "bytes: %s", strerror(k->wrong));
   if (!good || k->wrong) {
     free(memory);
     memory = NULL;

@@ -27,7 +27,7 @@ static source *held_new(const char *name, const void *bytes, size_t count, void 
   if (!h || !copy) {
     free(h);
     free(copy);
-    io_fail("load", "%s: out of memory", name);
+    io_fail_as(PONS_ERROR_MEMORY, "load", "%s: out of memory", name);
     return NULL;
   }
   h->source = (source){bytes, count, copy};
@@ -41,18 +41,19 @@ static void *map_file(const char *path, size_t *count) {
   const int file = open(path, O_RDONLY | O_CLOEXEC);
   struct stat about;
   if (file < 0 || fstat(file, &about) != 0) {
-    io_fail("load", "%s: %s", path, strerror(errno));
+    io_fail_as(PONS_ERROR_RUNTIME, "load", "%s: %s", path, strerror(errno));
     if (file >= 0) close(file);
     return NULL;
   }
   void *bytes = MAP_FAILED;
   if (!S_ISREG(about.st_mode)) {
-    io_fail("load", "%s: is not a regular file", path);
+    io_fail_as(PONS_ERROR_RUNTIME, "load", "%s: is not a regular file", path);
   } else if (about.st_size == 0) {
-    io_fail("load", "%s: byte 0: the file is empty", path);
+    io_fail_as(PONS_ERROR_RUNTIME, "load", "%s: byte 0: the file is empty", path);
   } else {
     bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-    if (bytes == MAP_FAILED) io_fail("load", "%s: can't be mapped: %s", path, strerror(errno));
+    if (bytes == MAP_FAILED)
+      io_fail_as(PONS_ERROR_RUNTIME, "load", "%s: can't be mapped: %s", path, strerror(errno));
   }
   close(file);
   *count = (size_t)about.st_size;
@@ -96,7 +97,7 @@ bool source_wrong(const source *s, uint64_t offset, const char *format, ...) {
   va_start(list, format);
   vsnprintf(what, sizeof what, format, list);
   va_end(list);
-  io_fail("load", "%s: byte %llu: %s", s->name, (unsigned long long)offset, what);
+  io_fail_as(PONS_ERROR_RUNTIME, "load", "%s: byte %llu: %s", s->name, (unsigned long long)offset, what);
   return false;
 }
 
@@ -191,7 +192,7 @@ pons_array source_array(source *s, uint64_t offset, pons_shape shape, pons_dtype
   if (swap || dtype == PONS_BOOL || (uintptr_t)at % pons_dtype_size(dtype)) {
     place *p = malloc(sizeof *p);
     if (!p) {
-      io_fail("load", "%s: out of memory", s->name);
+      io_fail_as(PONS_ERROR_MEMORY, "load", "%s: out of memory", s->name);
       return NULL;
     }
     *p = (place){source_keep(s), offset, dtype, swap};

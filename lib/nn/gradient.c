@@ -26,8 +26,8 @@ static void call_loss(void *payload, const pons_array *in, int n_in, pons_array 
   const loss_payload *l = payload;
   const int count = (int)pons_named_count(l->like);
   pons_named p = renamed(l->like, in);
-  out[0] =
-      p ? l->loss(l->payload, p, in + count, n_in - count) : pons_fail("value_and_grad", "out of memory");
+  out[0] = p ? l->loss(l->payload, p, in + count, n_in - count)
+             : pons_fail_as(PONS_ERROR_MEMORY, "value_and_grad", "out of memory");
   pons_named_free(p);
 }
 
@@ -47,7 +47,7 @@ static pons_array run_with_gradients(pons_function f, pons_named parameters, con
   }
   free(all);
   free(out);
-  return value ? value : pons_fail("value_and_grad", "out of memory");
+  return value ? value : pons_fail_as(PONS_ERROR_MEMORY, "value_and_grad", "out of memory");
 }
 
 pons_array pons_nn_value_and_grad(pons_loss loss, void *payload, pons_named parameters, const pons_array *in,
@@ -55,13 +55,13 @@ pons_array pons_nn_value_and_grad(pons_loss loss, void *payload, pons_named para
   const int count = (int)pons_named_count(parameters);
   loss_payload l = {loss, payload, parameters};
   int *argnums = malloc((size_t)(count + 1) * sizeof *argnums);
-  if (!argnums) return pons_fail("value_and_grad", "out of memory");
+  if (!argnums) return pons_fail_as(PONS_ERROR_MEMORY, "value_and_grad", "out of memory");
   for (int i = 0; i < count; i++) argnums[i] = i;
   pons_scope s = pons_scope_open();
   pons_function f = pons_function_new(call_loss, 1, &l, NULL);
   pons_function g = f ? pons_value_and_grad(f, (pons_axes){count, argnums}) : NULL;
   pons_array value = g ? run_with_gradients(g, parameters, in, n_in, gradients)
-                       : pons_fail("value_and_grad", "out of memory");
+                       : pons_fail_as(PONS_ERROR_MEMORY, "value_and_grad", "out of memory");
   pons_function_release(g);
   pons_function_release(f);
   free(argnums);
@@ -97,6 +97,6 @@ pons_function pons_nn_function(pons_model model, void *payload, pons_named param
   free(arrays);
   if (m && m->parameters) return pons_function_new(call_model, 1, m, end_model);
   free(m);
-  pons_fail("nn_function", "out of memory");
+  pons_fail_as(PONS_ERROR_MEMORY, "nn_function", "out of memory");
   return NULL;
 }

@@ -7,7 +7,7 @@ bool pons_eval_named(pons_named a, pons_named b) {
   const int64_t n = a ? pons_named_count(a) : 0, m = b ? pons_named_count(b) : 0;
   pons_array *all = malloc((size_t)(n + m + 1) * sizeof *all);
   if (!all) {
-    pons_fail("eval", "out of memory");
+    pons_fail_as(PONS_ERROR_MEMORY, "eval", "out of memory");
     return false;
   }
   for (int64_t i = 0; i < n; i++) all[i] = pons_named_at(a, i);

@@ -99,7 +99,7 @@ pons_trainer pons_trainer_new(pons_loss loss, void *payload, pons_named paramete
                               pons_optimizer optimizer, double max_norm) {
   pons_trainer t = malloc(sizeof *t);
   if (!t)
-    pons_fail("trainer", "out of memory");
+    pons_fail_as(PONS_ERROR_MEMORY, "trainer", "out of memory");
   else
     *t = (struct pons_trainer_s){loss, payload, parameters, state, optimizer, max_norm, NULL};
   return t;
@@ -133,7 +133,7 @@ pons_array pons_trainer_step(pons_trainer t, const pons_array *in, int n_in, dou
   }
   free(all);
   free(out);
-  return pons_scope_return(s, loss ? loss : pons_fail("trainer", "out of memory"));
+  return pons_scope_return(s, loss ? loss : pons_fail_as(PONS_ERROR_MEMORY, "trainer", "out of memory"));
 }
 
 void pons_trainer_free(pons_trainer t) {

@@ -34,16 +34,19 @@ bool mem_should_fail(void);
 
 /* A first cause, shared by every array that carries it. Immutable. */
 typedef struct error error;
-/* Every error passes here: put a breakpoint on it. Records it for the thread (pons_ok, pons_error), calls the
-   handler. Never NULL. The caller owns one reference. Message: what is wrong, with the values; a second line
+/* Makes an error; each passes announce(): put a breakpoint there. Records it for the thread (pons_ok,
+   pons_error), calls the handler. Never NULL. The caller owns one reference. Message: what is wrong, with the values; a second line
    "hint: ..." at times. */
 error *fail(const char *op, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The same of another kind than PONS_ERROR_VALUE. */
+error *fail_as(pons_error_kind kind, const char *op, const char *format, ...) PRINTF_LIKE(3, 4);
 error *fail_no_memory(const char *op); /* the same without allocating */
 /* Records an error made elsewhere (another thread, an array) for this thread. */
 void error_meet(error *e);
 error *error_keep(error *e);
 void error_release(error *e); /* NULL is fine */
 const char *error_text(const error *e);
+pons_error_kind error_kind(const error *e);
 
 /* ---- dtypes (dtype.def, dtype.c) ---- */
 

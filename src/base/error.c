@@ -1,14 +1,15 @@
 /* error.c: errors as counted immutable texts; what each thread has met; the handler.
 
-   Every error of the library is made by fail() or fail_no_memory(): a breakpoint there sees them all. Those
-   for want of memory live in a static table, one per op, so that making one allocates nothing. Uses
-   pthread. */
+   Every error of the library is made by fail(), fail_as() or fail_no_memory() and passes announce(): a
+   breakpoint there sees them all. Those for want of memory live in a static table, one per op, so that making
+   one allocates nothing. Uses pthread. */
 #include "base/base.h"
 #include <pthread.h>
 
 struct error {
   atomic_int refs; /* of a static one: not counted */
   bool is_static;
+  pons_error_kind kind;
   char *text; /* lies behind the struct, or is one of no_memory_texts */
 };
 
@@ -34,6 +35,7 @@ void error_meet(error *e) {
 
 bool pons_ok(void) { return first == NULL; }
 const char *pons_error(void) { return first == NULL ? NULL : error_text(first); }
+pons_error_kind pons_last_error_kind(void) { return first == NULL ? PONS_ERROR_NONE : error_kind(first); }
 
 void pons_clear_error(void) {
   if (first == NULL) return;
@@ -67,12 +69,10 @@ static error *announce(error *e) {
 
 /* ---- making -------------------------------------------------------------------------------------------- */
 
-error *fail(const char *op, const char *format, ...) {
-  va_list list, again;
-  va_start(list, format);
+static error *fail_list(pons_error_kind kind, const char *op, const char *format, va_list list) {
+  va_list again;
   va_copy(again, list);
   int body = vsnprintf(NULL, 0, format, list);
-  va_end(list);
   size_t head = op == NULL ? 0 : strlen(op) + 2;
   size_t room = head + (body < 0 ? 0 : (size_t)body) + 1;
   error *e = mem_alloc(sizeof *e + room);
@@ -82,12 +82,29 @@ error *fail(const char *op, const char *format, ...) {
   }
   e->text = (char *)(e + 1);
   e->is_static = false;
+  e->kind = kind;
   atomic_init(&e->refs, 1);
   e->text[0] = 0;
   if (op != NULL) snprintf(e->text, room, "%s: ", op);
   if (body > 0) vsnprintf(e->text + head, room - head, format, again);
   va_end(again);
   return announce(e);
+}
+
+error *fail(const char *op, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  error *e = fail_list(PONS_ERROR_VALUE, op, format, list);
+  va_end(list);
+  return e;
+}
+
+error *fail_as(pons_error_kind kind, const char *op, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  error *e = fail_list(kind, op, format, list);
+  va_end(list);
+  return e;
 }
 
 enum { NO_MEMORY_ERRORS = 256, NO_MEMORY_TEXT = 64 };
@@ -99,6 +116,7 @@ static pthread_mutex_t no_memory_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static error *no_memory_entry(int i) {
   no_memory_errors[i].is_static = true;
+  no_memory_errors[i].kind = PONS_ERROR_MEMORY;
   no_memory_errors[i].text = no_memory_texts[i];
   return &no_memory_errors[i];
 }
@@ -132,3 +150,4 @@ void error_release(error *e) {
 }
 
 const char *error_text(const error *e) { return e->text; }
+pons_error_kind error_kind(const error *e) { return e->kind; }

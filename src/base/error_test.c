@@ -25,6 +25,28 @@ static void first_error_of_thread_stays(void **state) {
   pons_clear_error();
 }
 
+static void errors_are_of_a_kind(void **state) {
+  (void)state;
+  assert_int_equal(pons_last_error_kind(), PONS_ERROR_NONE);
+  error *value = fail("add", "shapes"), *index = fail_as(PONS_ERROR_INDEX, "sum", "axis %d", 3);
+  error *memory = fail_no_memory("sum");
+  assert_string_equal(error_text(index), "sum: axis 3");
+  assert_int_equal(error_kind(value), PONS_ERROR_VALUE);
+  assert_int_equal(error_kind(index), PONS_ERROR_INDEX);
+  assert_int_equal(error_kind(memory), PONS_ERROR_MEMORY);
+  assert_int_equal(pons_last_error_kind(), PONS_ERROR_VALUE); /* of the first, as the text */
+  pons_clear_error();
+  assert_int_equal(pons_last_error_kind(), PONS_ERROR_NONE);
+  mem_fail_at(1);
+  error *instead = fail_as(PONS_ERROR_INDEX, "sum", "a text that finds no room");
+  mem_fail_at(0);
+  assert_int_equal(error_kind(instead), PONS_ERROR_MEMORY);
+  error_release(value);
+  error_release(index);
+  error_release(instead);
+  pons_clear_error();
+}
+
 static void *other_thread(void *e) {
   assert_true(pons_ok()); /* what another thread met is not ours */
   error_meet(e);
@@ -87,6 +109,7 @@ static void handler_hears_each_error(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(first_error_of_thread_stays), cmocka_unit_test(errors_cross_threads),
-      cmocka_unit_test(out_of_memory_needs_none), cmocka_unit_test(handler_hears_each_error)};
+      cmocka_unit_test(errors_are_of_a_kind), cmocka_unit_test(out_of_memory_needs_none),
+      cmocka_unit_test(handler_hears_each_error)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

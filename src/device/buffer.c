@@ -19,9 +19,9 @@ error *buffer_no_memory(const char *op, size_t asked) {
   cache_numbers(&used, &cached, &limit);
   size_t spare = limit > used ? limit - used : 0; /* where the system does not tell, what the limit leaves */
   char text[5][24];
-  return fail(op, "out of memory: asked %s, used %s, cached %s, free %s, limit %s", size_text(text[0], asked),
-              size_text(text[1], used), size_text(text[2], cached),
-              size_text(text[3], available < spare ? available : spare), size_text(text[4], limit));
+  return fail_as(PONS_ERROR_MEMORY, op, "out of memory: asked %s, used %s, cached %s, free %s, limit %s",
+                 size_text(text[0], asked), size_text(text[1], used), size_text(text[2], cached),
+                 size_text(text[3], available < spare ? available : spare), size_text(text[4], limit));
 }
 
 buffer *buffer_new(size_t bytes, const char *op, error **why) {

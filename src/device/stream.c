@@ -196,7 +196,8 @@ pons_stream pons_new_thread_local_stream(const char *name) {
     s->per_thread = true;
     return s;
   }
-  error_release(fail("new_thread_local_stream", "the system has no more keys for values per thread"));
+  error_release(fail_as(PONS_ERROR_RUNTIME, "new_thread_local_stream",
+                        "the system has no more keys for values per thread"));
   return NULL; /* the stream stays in the list, unused */
 }
 

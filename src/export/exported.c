@@ -118,7 +118,8 @@ static bool add_signature(pons_function_exporter e, const struct pons_exporter_c
   if (!begin_signature(a, s)) return false;
   for (size_t k = 0; k + 1 < e->count; k++) {
     if (!same_signature(&e->signatures[k], s, e->target.shapeless)) continue;
-    error_release(fail("export", "signatures %zu and %zu take the same inputs", k, e->count - 1));
+    error_release(fail_as(PONS_ERROR_RUNTIME, "export", "signatures %zu and %zu take the same inputs", k,
+                          e->count - 1));
     return false;
   }
   return write_signature(e, f, s);
@@ -127,7 +128,8 @@ static bool add_signature(pons_function_exporter e, const struct pons_exporter_c
 bool pons_exporter_call_with(struct pons_exporter_call_args args) {
   pons_function_exporter e = args.exporter;
   if (!e || e->failed) {
-    error_release(e ? fail("export", "an earlier call failed") : fail("export", "the exporter is NULL"));
+    error_release(e ? fail_as(PONS_ERROR_RUNTIME, "export", "an earlier call failed")
+                    : fail("export", "the exporter is NULL"));
     return false;
   }
   e->failed = !add_signature(e, &args);
@@ -166,7 +168,7 @@ static FILE *open_beside(const char *path, char **name) {
   const int fd = open(*name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   FILE *file = fd >= 0 ? fdopen(fd, "w+b") : NULL;
   if (file) return file;
-  error_release(fail("export", "%s can't be written: %s", path, strerror(errno)));
+  error_release(fail_as(PONS_ERROR_RUNTIME, "export", "%s can't be written: %s", path, strerror(errno)));
   if (fd >= 0) {
     close(fd);
     unlink(*name);
@@ -240,7 +242,9 @@ bool pons_exporter_close(pons_function_exporter e) {
     const bool flushed = fsync(fileno(e->file)) == 0, closed = fclose(e->file) == 0;
     e->file = NULL;
     fine = flushed && closed && rename(e->name, e->path) == 0;
-    if (!fine) error_release(fail("export", "%s can't be written: %s", e->path, strerror(errno)));
+    if (!fine)
+      error_release(
+          fail_as(PONS_ERROR_RUNTIME, "export", "%s can't be written: %s", e->path, strerror(errno)));
   }
   if (!fine) unlink(e->name);
   end_exporter(e);
@@ -265,7 +269,8 @@ static bool tell(const struct pons_export_args *a, const struct pons_exporter_ar
   }
   FILE *file = tmpfile();
   if (!file) {
-    error_release(fail("export", "there is no room for a temporary file: %s", strerror(errno)));
+    error_release(
+        fail_as(PONS_ERROR_RUNTIME, "export", "there is no room for a temporary file: %s", strerror(errno)));
     return false;
   }
   pons_function_exporter e = exporter_new(args, file);

@@ -72,7 +72,8 @@ static bool write_text(const char *path, const text *t) {
   const bool written = file && fwrite(t->at, 1, t->length, file) == t->length;
   const bool closed = file && fclose(file) == 0;
   if (!written || !closed)
-    error_release(fail("export_to_dot", "%s can't be written: %s", path, strerror(errno)));
+    error_release(
+        fail_as(PONS_ERROR_RUNTIME, "export_to_dot", "%s can't be written: %s", path, strerror(errno)));
   return written && closed;
 }
 

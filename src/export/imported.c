@@ -59,14 +59,14 @@ pons_imported pons_import_function(const char *path) {
   const int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
   struct stat status;
   if (fd < 0 || fstat(fd, &status) != 0) {
-    error_release(
-        fail("import", "%s can't be opened: %s", path ? path : "NULL", path ? strerror(errno) : "no path"));
+    error_release(fail_as(PONS_ERROR_RUNTIME, "import", "%s can't be opened: %s", path ? path : "NULL",
+                          path ? strerror(errno) : "no path"));
     if (fd >= 0) close(fd);
     return NULL;
   }
   pons_imported file = NULL;
   if (!S_ISREG(status.st_mode)) {
-    error_release(fail("import", "%s is no file", path));
+    error_release(fail_as(PONS_ERROR_RUNTIME, "import", "%s is no file", path));
   } else {
     cursor c = {.fd = fd, .size = (uint64_t)status.st_size};
     file = import_from(&c);
@@ -278,7 +278,7 @@ static void imported_call(function *f, const pons_array *in, int n_in, result_li
   if (call_file(((imported_function *)f)->file->file, &c, out)) return;
   const char *why = clean ? pons_error() : NULL;
   results_fail(out, why && strncmp(why, "import: ", 8) == 0
-                        ? fail("import", "%s", why + 8)
+                        ? fail_as(pons_last_error_kind(), "import", "%s", why + 8)
                         : fail("import", "the file's function can't be called"));
 }
 

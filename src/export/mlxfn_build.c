@@ -137,11 +137,12 @@ static const char *set_params(const signature *s, const file_entry *e, const pri
 static void blame(const file_entry *e, bool clean, const pons_array failed, const char *otherwise) {
   text message = {0};
   const char *inner = failed ? pons_error_of(failed) : otherwise;
+  const pons_error_kind inner_kind = failed ? pons_error_kind_of(failed) : PONS_ERROR_RUNTIME;
   text_add(&message, "byte %llu: %s: %s", (unsigned long long)e->at, e->layout->name,
            inner ? inner : "failed");
   char *words = text_take(&message);
   if (clean) pons_clear_error();
-  error_release(words ? fail("import", "%s", words) : fail_no_memory("import"));
+  error_release(words ? fail_as(inner_kind, "import", "%s", words) : fail_no_memory("import"));
   mem_free(words);
 }
 
@@ -150,9 +151,9 @@ static bool agrees(const mlxfn *f, const signature *s, const file_entry *e, int3
   const file_array *want = &s->values[e->out[i]];
   const bool shape_fits = f->shapeless || shape_equal(got->ndim, got->shape, want->ndim, want->dims);
   if (got->dtype == want->dtype && shape_fits) return true;
-  error_release(fail("import", "byte %llu: %s gives %s, the file says %s %s", (unsigned long long)e->at,
-                     e->layout->name, node_text(got), shape_text(want->ndim, want->dims),
-                     pons_dtype_name(want->dtype)));
+  error_release(fail_as(PONS_ERROR_RUNTIME, "import", "byte %llu: %s gives %s, the file says %s %s",
+                        (unsigned long long)e->at, e->layout->name, node_text(got),
+                        shape_text(want->ndim, want->dims), pons_dtype_name(want->dtype)));
   return false;
 }
 

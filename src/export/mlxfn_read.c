@@ -490,9 +490,9 @@ mlxfn *mlxfn_read(cursor *c) {
     fits = try_layout(c, *release, &f);
   if (fits || (f && !first.failed)) return f;
   mlxfn_free(f);
-  error_release(!f || first.no_memory
-                    ? fail_no_memory("import")
-                    : fail("import", "byte %llu: %s", (unsigned long long)first.fault_at, first.fault));
+  error_release(!f || first.no_memory ? fail_no_memory("import")
+                                      : fail_as(PONS_ERROR_RUNTIME, "import", "byte %llu: %s",
+                                                (unsigned long long)first.fault_at, first.fault));
   return NULL;
 }
 
@@ -506,7 +506,8 @@ bool mlxfn_load_constants(mlxfn *f, cursor *c) {
       return false;
     }
     if (!cursor_read_at(c, k->data_at, buffer_data(b), k->bytes)) {
-      error_release(fail("import", "byte %llu: %s", (unsigned long long)c->fault_at, c->fault));
+      error_release(
+          fail_as(PONS_ERROR_RUNTIME, "import", "byte %llu: %s", (unsigned long long)c->fault_at, c->fault));
       buffer_release(b);
       return false;
     }

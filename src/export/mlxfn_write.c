@@ -42,7 +42,7 @@ static void put(writer *w, const void *bytes, size_t count) {
   if (w->failed || count == 0) return;
   if (fwrite(bytes, 1, count, w->file) == count) return;
   w->failed = true;
-  error_release(fail("export", "the file can't be written: the disk may be full"));
+  error_release(fail_as(PONS_ERROR_RUNTIME, "export", "the file can't be written: the disk may be full"));
 }
 static void put_u8(writer *w, uint8_t v) { put(w, &v, sizeof v); }
 static void put_i32(writer *w, int32_t v) { put(w, &v, sizeof v); }
@@ -55,8 +55,8 @@ static void put_text(writer *w, const char *s) {
 static void put_size(writer *w, int64_t v) {
   if ((v > INT32_MAX || v < INT32_MIN) && !w->failed) {
     w->failed = true;
-    error_release(
-        fail("export", "the file format stores sizes as 32 bits, which %lld exceeds", (long long)v));
+    error_release(fail_as(PONS_ERROR_OVERFLOW, "export",
+                          "the file format stores sizes as 32 bits, which %lld exceeds", (long long)v));
   }
   put_i32(w, (int32_t)v);
 }
@@ -315,7 +315,7 @@ static void write_inputs(writer *w, const pons_array *in, int n_in, const char *
 }
 
 static void seek_failed(writer *w) {
-  if (!w->failed) error_release(fail("export", "the file can't be written in place"));
+  if (!w->failed) error_release(fail_as(PONS_ERROR_RUNTIME, "export", "the file can't be written in place"));
   w->failed = true;
 }
 

@@ -17,7 +17,8 @@ static error *check(const char *op, const void *data, pons_shape in, pons_dtype 
   if (!dtype_is_valid((int)dtype)) return fail(op, "%d is no dtype", (int)dtype);
   if (!shape_from(in, s)) return fail(op, "shape %s is none", shape_text(in.count, in.at));
   const int64_t size = shape_size(s->n, s->dims);
-  if (size > INT64_MAX / 8) return fail(op, "shape %s has too many elements", shape_text(s->n, s->dims));
+  if (size > INT64_MAX / 8)
+    return fail_as(PONS_ERROR_OVERFLOW, op, "shape %s has too many elements", shape_text(s->n, s->dims));
   if (size && !data) return fail(op, "data is NULL for shape %s", shape_text(s->n, s->dims));
   return NULL;
 }
@@ -137,3 +138,6 @@ size_t pons_get_array_buffer_size(const pons_array *arrays, int count) {
 }
 
 const char *pons_error_of(pons_array a) { return a && node_failed(a) ? error_text(a->error) : NULL; }
+pons_error_kind pons_error_kind_of(pons_array a) {
+  return a && node_failed(a) ? error_kind(a->error) : PONS_ERROR_NONE;
+}

@@ -195,6 +195,7 @@ pons_array node_placeholder(pons_dtype dtype, int ndim, const int64_t *dims);
 pons_array node_error(error *e); /* takes the caller's reference */
 /* node_error(fail(...)) */
 #define node_fail(...) node_error(fail(__VA_ARGS__))
+#define node_fail_as(...) node_error(fail_as(__VA_ARGS__))
 /* "(2, 3) float32" in one of a few per-thread buffers: for messages. */
 const char *node_text(const node *a);
 /* State changes; the caller holds graph_lock. node_schedule: pending to scheduled, takes a reference to

@@ -93,7 +93,8 @@ static error *ignored_axes(const axes_params *p, int n, bool *ignored) {
   for (int i = 0; i < p->axes.n; i++) {
     const int64_t axis = p->axes.at[i];
     if (axis >= 0 || axis < -n)
-      return fail("broadcast_axes", "axis %lld is none of -1 to -%d", (long long)axis, n);
+      return fail_as(PONS_ERROR_INDEX, "broadcast_axes", "axis %lld is none of -1 to -%d", (long long)axis,
+                     n);
     ignored[n + axis] = true;
   }
   return NULL;
@@ -136,8 +137,8 @@ static error *number_of_elements_infer(const void *params, int n_in, const pons_
   error *e = check_count("number_of_elements", n_in, 1);
   for (int i = 0; !e && i < p->axes.n; i++)
     if (p->axes.at[i] < -in[0]->ndim || p->axes.at[i] >= in[0]->ndim)
-      e = fail("number_of_elements", "axis %lld is out of range for %s", (long long)p->axes.at[i],
-               node_text(in[0]));
+      e = fail_as(PONS_ERROR_INDEX, "number_of_elements", "axis %lld is out of range for %s",
+                  (long long)p->axes.at[i], node_text(in[0]));
   return e ? e : spec_set("number_of_elements", out, p->dtype, 0, NULL);
 }
 

@@ -39,7 +39,8 @@ error *axes_normal(const char *op, const node *x, pons_axes axes, int64_t *out, 
   uint32_t seen = 0;
   for (int i = 0; i < axes.count; i++) {
     const int axis = axis_normal(axes.at[i], n);
-    if (axis < 0) return fail(op, "axis %d is out of range for %s", axes.at[i], node_text(x));
+    if (axis < 0)
+      return fail_as(PONS_ERROR_INDEX, op, "axis %d is out of range for %s", axes.at[i], node_text(x));
     if (seen >> axis & 1) return seen_twice(op, axes.at[i]);
     seen |= (uint32_t)1 << axis;
     out[i] = axis;
@@ -62,7 +63,7 @@ error *axes_check(const char *op, int ndim, ints axes) {
   for (int i = 0; i < axes.n; i++) {
     const int64_t axis = axes.at[i];
     if (axis < 0 || axis >= ndim)
-      return fail(op, "axis %lld is out of range for %d axes", (long long)axis, ndim);
+      return fail_as(PONS_ERROR_INDEX, op, "axis %lld is out of range for %d axes", (long long)axis, ndim);
     if (seen >> axis & 1) return seen_twice(op, axis);
     seen |= (uint32_t)1 << axis;
   }
@@ -71,12 +72,12 @@ error *axes_check(const char *op, int ndim, ints axes) {
 
 error *axis_check(const char *op, const node *x, int axis) {
   if (axis >= 0 && axis < x->ndim) return NULL;
-  return fail(op, "axis %d is out of range for %s", axis, node_text(x));
+  return fail_as(PONS_ERROR_INDEX, op, "axis %d is out of range for %s", axis, node_text(x));
 }
 
 int axis_of(const char *op, const node *x, int axis, error **why) {
   const int normal = axis_normal(axis, x->ndim);
-  if (normal < 0) *why = fail(op, "axis %d is out of range for %s", axis, node_text(x));
+  if (normal < 0) *why = fail_as(PONS_ERROR_INDEX, op, "axis %d is out of range for %s", axis, node_text(x));
   return normal;
 }
 
@@ -95,7 +96,7 @@ error *spec_set(const char *op, spec *out, pons_dtype dtype, int n, const int64_
   for (int i = 0; i < n; i++)
     if (dims[i] < 0) return fail(op, "negative size in shape %s", shape_text(n, dims));
   if (!shape_from((pons_shape){n, dims}, &out->shape))
-    return fail(op, "shape %s has too many elements", shape_text(n, dims));
+    return fail_as(PONS_ERROR_OVERFLOW, op, "shape %s has too many elements", shape_text(n, dims));
   if (!dtype_is_valid((int)dtype)) return fail(op, "%d is no dtype", (int)dtype);
   out->dtype = dtype;
   return NULL;

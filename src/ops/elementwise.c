@@ -24,9 +24,10 @@ static pons_dtype operand_dtype(row r, pons_dtype d, int n_in, const pons_array 
   const char *hint = r == ROW_negative ? "\nhint: pons_logical_not turns bools round" : "";
   if (n_in == 1)
     *why = fail(name_of(r), "not defined for %s: %s%s", pons_dtype_name(d), node_text(in[0]), hint);
-  else
-    *why = fail(name_of(r), "not defined for %s: %s and %s", pons_dtype_name(d), node_text(in[n_in - 2]),
-                node_text(in[n_in - 1]));
+  else /* bits of floats are a RuntimeError in MLX */
+    *why = fail_as(row_takes(r, PONS_FLOAT32) ? PONS_ERROR_VALUE : PONS_ERROR_RUNTIME, name_of(r),
+                   "not defined for %s: %s and %s", pons_dtype_name(d), node_text(in[n_in - 2]),
+                   node_text(in[n_in - 1]));
   return d;
 }
 

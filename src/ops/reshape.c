@@ -131,8 +131,8 @@ static error *flatten_infer(const void *params, int n_in, const pons_array *in, 
   int n = 0;
   for (int i = 0; i < p->start_axis; i++) dims[n++] = in[0]->shape[i];
   if (!shape_size_checked(p->end_axis - p->start_axis + 1, in[0]->shape + p->start_axis, &joined))
-    return fail("flatten", "too many elements in axes %d to %d of %s", p->start_axis, p->end_axis,
-                node_text(in[0]));
+    return fail_as(PONS_ERROR_OVERFLOW, "flatten", "too many elements in axes %d to %d of %s", p->start_axis,
+                   p->end_axis, node_text(in[0]));
   dims[n++] = joined;
   for (int i = p->end_axis + 1; i < in[0]->ndim; i++) dims[n++] = in[0]->shape[i];
   return spec_set("flatten", out, dtype_of(in[0]), n, dims);
@@ -315,7 +315,8 @@ pons_array pons_expand_dims(pons_array x, pons_axes axes) {
   for (int i = 0; i < axes.count; i++) {
     at[i] = axis_normal(axes.at[i], n);
     if (at[i] < 0)
-      return node_fail("expand_dims", "axis %d is out of range for a result of %d axes", axes.at[i], n);
+      return node_fail_as(PONS_ERROR_INDEX, "expand_dims", "axis %d is out of range for a result of %d axes",
+                          axes.at[i], n);
   }
   axes_sort(at, axes.count);
   const axes_params params = {{axes.count, at}};

@@ -123,8 +123,8 @@ pons_array pons_index(pons_array x, int64_t i, int axis) {
   if (e) return node_error(e);
   const int64_t n = x->shape[normal];
   if (i < -n || i >= n)
-    return node_fail("index", "index %lld is out of range for axis %d of size %lld", (long long)i, normal,
-                     (long long)n);
+    return node_fail_as(PONS_ERROR_INDEX, "index", "index %lld is out of range for axis %d of size %lld",
+                        (long long)i, normal, (long long)n);
   if (trace_is_shapeless() && x->traced) /* as MLX does, which has no shape rule for slices */
     return pons_take(x, pons_scalar((double)i, PONS_INT64), normal);
   int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM];

@@ -124,7 +124,8 @@ static pons_array partitioned(const prim *p, const char *op, pons_array x, int k
   if (from_start < 0 || from_start >= n)
     return node_fail(op, "element %d along axis %d of %s does not exist", kth, axis, node_text(x));
   if (from_start > INT32_MAX)
-    return node_fail(op, "element %lld is too far for an index of 32 bits", (long long)from_start);
+    return node_fail_as(PONS_ERROR_OVERFLOW, op, "element %lld is too far for an index of 32 bits",
+                        (long long)from_start);
   const partition_params params = {(int)from_start, normal};
   return node_make(p, &params, 1, &x);
 }

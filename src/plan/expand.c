@@ -278,9 +278,10 @@ static bool no_implementation(draft *d, const node *n, const void *params, const
   const launch l = {params, n->n_in, results_of(n), operands, operands + n->n_in};
   text why = {0};
   device_pick(d->request->device, n->prim->name, &l, &why);
-  fail_with(d, fail(n->prim->name, "%s has neither an implementation that takes %s nor a decomposition%s%s",
-                    d->request->device->name, n->n_in ? node_text(n->in[0]) : node_text(n),
-                    why.length ? ": " : "", why.length ? why.at : ""));
+  fail_with(d, fail_as(PONS_ERROR_RUNTIME, n->prim->name,
+                       "%s has neither an implementation that takes %s nor a decomposition%s%s",
+                       d->request->device->name, n->n_in ? node_text(n->in[0]) : node_text(n),
+                       why.length ? ": " : "", why.length ? why.at : ""));
   text_free(&why);
   return false;
 }

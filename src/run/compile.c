@@ -223,7 +223,8 @@ static bool fill(variant *v, const traced *t, const tape *walked) {
 
 static void fail_trace(result_list *out) {
   const char *why = pons_error();
-  results_fail(out, fail("compile", "the function can't be traced: %s", why ? why : "no memory"));
+  results_fail(out, why ? fail_as(pons_last_error_kind(), "compile", "the function can't be traced: %s", why)
+                        : fail_no_memory("compile"));
 }
 
 /* A new variant, with a reference. NULL, and what there is to say is in `out`: an error, or the results in
@@ -374,7 +375,8 @@ static void compiled_call(function *self, const pons_array *in, int n_in, result
   if (compute_inputs(in, n_in))
     replay(v, in, out);
   else
-    results_fail(out, fail("compile", "an input can't be computed: %s", pons_error()));
+    results_fail(out,
+                 fail_as(pons_last_error_kind(), "compile", "an input can't be computed: %s", pons_error()));
   variant_release(v);
 }
 

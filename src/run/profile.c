@@ -201,7 +201,7 @@ static error *open_file(const char *path) {
   profile.part = text_take(&part);
   if (!profile.path || !profile.part) return fail_no_memory("profile");
   profile.file = fopen(profile.part, "w");
-  return profile.file ? NULL : fail("profile", "can't write %s", profile.part);
+  return profile.file ? NULL : fail_as(PONS_ERROR_RUNTIME, "profile", "can't write %s", profile.part);
 }
 
 static void forget(void) {
@@ -224,7 +224,8 @@ static void put_head(void) {
 }
 
 static error *begin(const char *path) {
-  if (profile.file) return fail("profile", "one is being written already: %s", profile.path);
+  if (profile.file)
+    return fail_as(PONS_ERROR_RUNTIME, "profile", "one is being written already: %s", profile.path);
   if (peaks.bytes_per_ns == 0) measure_peaks();
   error *why = open_file(path);
   if (why) {
@@ -242,7 +243,7 @@ static error *begin(const char *path) {
 
 bool pons_profile_start(const char *path) {
   if (!path) {
-    error_release(fail("profile", "the path is NULL"));
+    error_release(fail_as(PONS_ERROR_RUNTIME, "profile", "the path is NULL"));
     return false;
   }
   pthread_mutex_lock(&profile.lock);
@@ -254,14 +255,14 @@ bool pons_profile_start(const char *path) {
 }
 
 static error *end(void) {
-  if (!profile.file) return fail("profile", "none is being written");
+  if (!profile.file) return fail_as(PONS_ERROR_RUNTIME, "profile", "none is being written");
   if (fputs("\n]}\n", profile.file) < 0) profile.failed = true;
   if (fclose(profile.file) != 0) profile.failed = true;
   if (!profile.failed && rename(profile.part, profile.path) != 0) profile.failed = true;
   error *why = NULL;
   if (profile.failed) {
     remove(profile.part);
-    why = fail("profile", "%s could not be written whole", profile.path);
+    why = fail_as(PONS_ERROR_RUNTIME, "profile", "%s could not be written whole", profile.path);
   }
   forget();
   return why;

@@ -213,7 +213,9 @@ static pons_array make_placeholders(const vmap_function *v, const pons_array *in
     values[i] = (batched){in[i], -1};
     if (given == PONS_NOT_MAPPED) continue;
     const int axis = axis_normal(given, in[i]->ndim);
-    if (axis < 0) return node_fail("vmap", "input %d has no axis %d: %s", i, given, node_text(in[i]));
+    if (axis < 0)
+      return node_fail_as(PONS_ERROR_INDEX, "vmap", "input %d has no axis %d: %s", i, given,
+                          node_text(in[i]));
     if (first < 0) first = i;
     if (first == i) *size = in[i]->shape[axis];
     if (in[i]->shape[axis] != *size)
@@ -239,7 +241,8 @@ static pons_array place_result(const vmap_function *v, int i, batched y, int64_t
   const int ndim = y.array->ndim + (y.axis < 0);
   const int axis = axis_normal(given, ndim);
   if (axis < 0)
-    return node_fail("vmap", "result %d has %d axes with the batch: there is no axis %d", i, ndim, given);
+    return node_fail_as(PONS_ERROR_INDEX, "vmap", "result %d has %d axes with the batch: there is no axis %d",
+                        i, ndim, given);
   if (y.axis < 0) y = (batched){batch_to_front(y.array, -1, size), 0};
   return y.axis == axis ? y.array : pons_moveaxis(y.array, y.axis, axis);
 }

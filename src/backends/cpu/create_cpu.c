@@ -52,7 +52,9 @@ error *cpu_load(const launch *l) {
   const reader *r = l->in[0].data;
   char why[1024] = "it can't be read";
   const size_t bytes = (size_t)operand_size(l->out) * pons_dtype_size(l->out->dtype);
-  return r->read(r->payload, l->out->data, bytes, why, sizeof why) ? NULL : fail("load", "%s", why);
+  return r->read(r->payload, l->out->data, bytes, why, sizeof why)
+             ? NULL
+             : fail_as(PONS_ERROR_RUNTIME, "load", "%s", why);
 }
 
 /* The bytes stay; the last axis scales with the item size. */

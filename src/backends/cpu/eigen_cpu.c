@@ -20,8 +20,9 @@ static void store_identity(const matrices *j, int out, int64_t index, int n) {
 }
 
 static error *no_convergence(const matrices *j, int info, const char *which) {
-  return fail(j->op, "the iteration does not converge for %s (%d by %d): LAPACK says %d", which, j->m, j->n,
-              info);
+  return fail_as(PONS_ERROR_RUNTIME, j->op,
+                 "the iteration does not converge for %s (%d by %d): LAPACK says %d", which, j->m, j->n,
+                 info);
 }
 
 /* ---- SVD: A = U diag(S) Vt, U and Vt square (gesdd) ---- */

@@ -85,8 +85,9 @@ static int cholesky_one(const matrices *j, int64_t index, workspace *w) {
 }
 
 static error *not_definite(const matrices *j, int info, const char *which) {
-  return fail(j->op, "%s (%d by %d) is not positive definite: its leading minor of order %d is not", which,
-              j->n, j->n, info);
+  return fail_as(PONS_ERROR_RUNTIME, j->op,
+                 "%s (%d by %d) is not positive definite: its leading minor of order %d is not", which, j->n,
+                 j->n, info);
 }
 
 error *cpu_cholesky(const launch *l) {
@@ -126,8 +127,9 @@ static int triangular_one(const matrices *j, int64_t index, workspace *w) {
 
 static error *singular(const matrices *j, int info, const char *which) {
   const bool tri = ((const inverse_params *)j->l->params)->tri;
-  return fail(j->op, "%s (%d by %d) is singular: element %d of the diagonal of %s is 0", which, j->n, j->n,
-              info - 1, tri ? "the triangle" : "U, of its LU factors,");
+  return fail_as(PONS_ERROR_RUNTIME, j->op,
+                 "%s (%d by %d) is singular: element %d of the diagonal of %s is 0", which, j->n, j->n,
+                 info - 1, tri ? "the triangle" : "U, of its LU factors,");
 }
 
 error *cpu_inverse(const launch *l) {

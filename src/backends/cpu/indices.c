@@ -18,8 +18,8 @@ static error *wrong_index(const char *op, pons_dtype d, const void *at, const in
   if (d == PONS_UINT64) snprintf(index, sizeof index, "%llu", (unsigned long long)dtype_read_int(d, at));
   else snprintf(index, sizeof index, "%lld", (long long)dtype_read_int(d, at));
   if (a->slice != 1) snprintf(slice, sizeof slice, ", with slices of %lld,", (long long)a->slice);
-  return fail(op, "index %s%s is out of range for axis %d of size %lld", index, slice, a->axis,
-              (long long)a->size);
+  return fail_as(PONS_ERROR_INDEX, op, "index %s%s is out of range for axis %d of size %lld", index, slice,
+                 a->axis, (long long)a->size);
 }
 
 /* Reads all of `indices`, a tile at a time; adds stride * index to sums, if there are any. */

@@ -25,10 +25,10 @@ error *matrices_of(matrices *j, const char *op, const launch *l) {
   const operand *x = l->in;
   const int64_t m = x->shape[x->ndim - 2], n = x->shape[x->ndim - 1];
   *j = (matrices){.op = op, .l = l, .f = lapack_for(x->dtype), .dtype = x->dtype};
-  if (!j->f) return fail(op, "LAPACK has no %s", pons_dtype_name(x->dtype));
+  if (!j->f) return fail_as(PONS_ERROR_RUNTIME, op, "LAPACK has no %s", pons_dtype_name(x->dtype));
   if (m > INT_MAX || n > INT_MAX)
-    return fail(op, "a matrix of %lld by %lld is too large: LAPACK counts in 32 bits", (long long)m,
-                (long long)n);
+    return fail_as(PONS_ERROR_RUNTIME, op, "a matrix of %lld by %lld is too large: LAPACK counts in 32 bits",
+                   (long long)m, (long long)n);
   j->size = pons_dtype_size(x->dtype);
   j->m = (int)m;
   j->n = (int)n;
@@ -43,8 +43,8 @@ error *matrices_lwork(const matrices *j, int *lwork, const void *answer, int64_t
   if (wanted < (double)least) wanted = (double)least;
   if (wanted < 1) wanted = 1;
   if (wanted > INT_MAX)
-    return fail(j->op, "a matrix of %d by %d is too large: LAPACK counts its workspace in 32 bits", j->m,
-                j->n);
+    return fail_as(PONS_ERROR_RUNTIME, j->op,
+                   "a matrix of %d by %d is too large: LAPACK counts its workspace in 32 bits", j->m, j->n);
   *lwork = (int)wanted;
   return NULL;
 }
@@ -128,8 +128,9 @@ static error *first_error(const matrices *j, const int *infos) {
     if (infos[i] == 0 || (infos[i] > 0 && !j->explain)) continue;
     char which[64] = "the matrix";
     if (j->batch > 1) snprintf(which, sizeof which, "matrix %lld of %lld", (long long)i, (long long)j->batch);
-    if (infos[i] == NOT_FINITE) return fail(j->op, "%s holds NaN or infinity", which);
-    if (infos[i] < 0) return fail(j->op, "LAPACK refuses argument %d for %s", -infos[i], which);
+    if (infos[i] == NOT_FINITE) return fail_as(PONS_ERROR_RUNTIME, j->op, "%s holds NaN or infinity", which);
+    if (infos[i] < 0)
+      return fail_as(PONS_ERROR_RUNTIME, j->op, "LAPACK refuses argument %d for %s", -infos[i], which);
     return j->explain(j, infos[i], which);
   }
   return NULL;

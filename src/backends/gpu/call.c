@@ -105,7 +105,8 @@ error *gpu_run(gpu_call *c, const char *body, const char *name) {
   text_add(&all, "typedef int%d_t index_t;\n#define place_of place_of_%d\n%s", bits, bits,
            c->definitions.at ? c->definitions.at : "");
   if (c->n_numbers > GPU_NUMBERS)
-    why = fail(name, "%d numbers are more than the %d a kernel takes", c->n_numbers, GPU_NUMBERS);
+    why = fail_as(PONS_ERROR_RUNTIME, name, "%d numbers are more than the %d a kernel takes", c->n_numbers,
+                  GPU_NUMBERS);
   else if (all.failed || c->definitions.failed)
     why = fail_no_memory(name);
   if (!why) l.entry = gpu_program(c->backend, c->index, all.at, body, name, &why);

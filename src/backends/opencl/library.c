@@ -45,7 +45,7 @@ static const char *status_name(cl_int status) {
 }
 
 error *opencl_fail(const char *call, cl_int status) {
-  return fail("opencl", "%s: %s (%d)", call, status_name(status), (int)status);
+  return fail_as(PONS_ERROR_RUNTIME, "opencl", "%s: %s (%d)", call, status_name(status), (int)status);
 }
 
 /* ---- finding ---- */

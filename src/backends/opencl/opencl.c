@@ -91,7 +91,8 @@ static error *read_memory(int index, void *memory, void *host, size_t bytes) {
 static void build_failure(const char *name, cl_program p, cl_device_id id, cl_int status, error **why) {
   char log[4096] = "";
   opencl()->clGetProgramBuildInfo(p, id, CL_PROGRAM_BUILD_LOG, sizeof log - 1, log, NULL);
-  *why = fail("opencl", "the kernel %s does not compile (%d): %s", name, (int)status, log);
+  *why = fail_as(PONS_ERROR_RUNTIME, "opencl", "the kernel %s does not compile (%d): %s", name, (int)status,
+                 log);
 }
 
 static cl_int build(cl_program p, cl_device_id id) {
