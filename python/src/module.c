@@ -51,9 +51,11 @@ static int add_constants(PyObject *module) {
     Py_XDECREF(value);
     if (bad) return -1;
   }
-  return PyModule_AddObjectRef(module, "newaxis", Py_None) < 0
-             ? -1
-             : PyModule_AddStringConstant(module, "__version__", PONS_MLX_RELEASE);
+  /* __version__ is that of the interface: programs ask for the MLX they need. */
+  const bool added = PyModule_AddObjectRef(module, "newaxis", Py_None) == 0 &&
+                     PyModule_AddStringConstant(module, "__version__", PONS_MLX_RELEASE) == 0 &&
+                     PyModule_AddStringConstant(module, "_pons_version", pons_version()) == 0;
+  return added ? 0 : -1;
 }
 
 typedef int adder(PyObject *);

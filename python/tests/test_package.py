@@ -1,7 +1,12 @@
 """The package as it is imported: the extension is the module, and says which library it runs on."""
 
+import pathlib
+import re
+
 import pons
 import pons.core
+
+root = pathlib.Path(__file__).parents[2]
 
 
 def test_core_is_the_extension():
@@ -9,5 +14,10 @@ def test_core_is_the_extension():
     assert pons.core.__name__ == "pons.core"
 
 
-def test_version_is_a_release():
-    assert pons.core.__version__.count(".") == 2
+def test_version_is_that_of_the_build():
+    assert pons.__version__ == re.search(r"project\(pons VERSION (\S+)", (root / "CMakeLists.txt").read_text())[1]
+
+
+def test_version_of_the_interface_is_that_of_mlx():
+    # Programs written for MLX ask mlx.core for it.
+    assert pons.core.__version__ == "0.32.4"
