@@ -1,13 +1,17 @@
 /* array.c: the type `array`: a Python object that keeps an array of the library and may be made to stand for another
-   one (x[...] = v). What the type does is in operators.c, indexing.c, exchange.c and methods.c. */
+   one (x[...] = v). What the type does is in the files that array.h names. */
 #include "array.h"
+#include <string.h>
 
 PyTypeObject *array_type;
 
 /* ---- errors ---- */
 
+/* In the library every wrong index is "out of range for axis", and nothing else is. */
 static PyObject *raise_text(const char *text) {
-  if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, text ? text : "unknown error");
+  const bool wrong_index = text && strstr(text, "out of range for axis");
+  if (!PyErr_Occurred())
+    PyErr_SetString(wrong_index ? PyExc_IndexError : PyExc_ValueError, text ? text : "unknown error");
   pons_clear_error();
   return NULL;
 }
@@ -58,25 +62,51 @@ pons_array unwrap(PyObject *o) {
 
 void rewrap(PyObject *array, pons_array a) { pons_set(&((array_object *)array)->value, a); }
 
+/* ---- computing ---- */
+
+bool evaluate(const pons_array *arrays, int count) {
+  bool ready = true;
+  for (int i = 0; i < count && ready; i++) ready = pons_is_evaluated(arrays[i]);
+  if (ready) return true;
+  for (int i = 0; i < count; i++) pons_keep(arrays[i]); /* other threads may let go of them */
+  Py_BEGIN_ALLOW_THREADS ready = pons_eval_many(arrays, count);
+  Py_END_ALLOW_THREADS for (int i = 0; i < count; i++) pons_release(arrays[i]);
+  if (!ready) raise_error();
+  return ready;
+}
+
 /* ---- the type ---- */
 
+/* Stands for a 0, until __init__ or __setstate__ say for what. */
 static PyObject *array_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+  (void)args, (void)keywords;
+  const pons_scope scope = pons_scope_open();
+  PyObject *o = wrap_as(type, pons_scalar(0, PONS_FLOAT32));
+  pons_scope_close(scope);
+  return o;
+}
+
+static int array_init(PyObject *self, PyObject *args, PyObject *keywords) {
   static char *names[] = {"val", "dtype", NULL};
   PyObject *value, *dtype = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O:array", names, &value, &dtype)) return NULL;
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O:array", names, &value, &dtype)) return -1;
   pons_optional_dtype wanted = {false, PONS_BOOL};
   if (dtype != Py_None) {
     wanted.given = true;
     if (!dtype_from_object(dtype, &wanted.dtype)) {
       PyErr_SetString(PyExc_TypeError, "array(): dtype must be Dtype | None");
-      return NULL;
+      return -1;
     }
   }
   const pons_scope scope = pons_scope_open();
   pons_array a = array_from_object(value, wanted);
-  PyObject *o = a ? wrap_as(type, a) : NULL;
+  const bool good = a && !pons_error_of(a);
+  if (good)
+    rewrap(self, a);
+  else if (a)
+    raise_error_of(a);
   pons_scope_close(scope);
-  return o;
+  return good ? 0 : -1;
 }
 
 static void array_free(PyObject *o) {
@@ -84,8 +114,12 @@ static void array_free(PyObject *o) {
   PyTypeObject *type = Py_TYPE(o);
   if (a->weak_references) PyObject_ClearWeakRefs(o);
   pons_release(a->value);
-  PyObject_Free(o);
+  if (type == array_type)
+    PyObject_Free(o);
+  else
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(o); /* of a class made from it, with a dict */
   Py_DECREF(type);
+  let_go_of_owners(NULL);
 }
 
 static PyMemberDef members[] = {
@@ -97,6 +131,7 @@ static const PyType_Slot own_slots[] = {
      "array(val: scalar | list | tuple | DLPackCompatible | array, dtype: Dtype | None = None)\n\n"
      "An N-dimensional array, computed when it is asked for."},
     {Py_tp_new, array_new},
+    {Py_tp_init, array_init},
     {Py_tp_dealloc, array_free},
     {Py_tp_members, members},
     {0, NULL}};
@@ -106,15 +141,15 @@ static PyType_Slot all_slots[MAX_SLOTS];
 static PyMethodDef all_methods[MAX_METHODS];
 
 static void join_methods(void) {
-  const PyMethodDef *const parts[] = {operator_methods, indexing_methods, exchange_methods, function_methods};
+  const PyMethodDef *const parts[] = {operator_methods, value_methods, exchange_methods, function_methods};
   int n = 0;
   for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
     for (const PyMethodDef *m = parts[p]; m->ml_name && n < MAX_METHODS - 1; m++) all_methods[n++] = *m;
 }
 
 static void join_slots(void) {
-  const PyType_Slot *const parts[] = {own_slots, operator_slots, indexing_slots, exchange_slots,
-                                      method_slots};
+  const PyType_Slot *const parts[] = {own_slots,   operator_slots, indexing_slots,
+                                      value_slots, exchange_slots, method_slots};
   int n = 0;
   for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
     for (const PyType_Slot *s = parts[p]; s->slot && n < MAX_SLOTS - 2; s++) all_slots[n++] = *s;
@@ -127,5 +162,6 @@ int add_array_type(PyObject *module) {
   PyType_Spec spec = {"pons.core.array", sizeof(array_object), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
                       all_slots};
   array_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
-  return array_type ? PyModule_AddObjectRef(module, "array", (PyObject *)array_type) : -1;
+  if (!array_type || PyModule_AddObjectRef(module, "array", (PyObject *)array_type) < 0) return -1;
+  return add_subscript_types(module) < 0 || add_print_options(module) < 0 ? -1 : add_conversions(module);
 }

@@ -27,7 +27,10 @@ typedef enum slot_kind {
 typedef struct slot {
   slot_kind kind;
   union {
-    pons_array array; /* scope-owned */
+    struct {
+      pons_array array; /* scope-owned */
+      PyObject *source; /* what it was made of, borrowed; NULL: an array was passed */
+    };
     struct {
       int count;
       pons_array *at;
@@ -166,13 +169,20 @@ pons_array unwrap(PyObject *o);
 /* Lets an array object stand for another array: x[...] = v, x += 1. */
 void rewrap(PyObject *array, pons_array a);
 extern PyTypeObject *array_type;
+/* eval without the GIL. False and an exception. */
+bool evaluate(const pons_array *arrays, int count);
 
-/* convert.c: what is taken as an array where one is expected: arrays, scalars (weak), buffers, objects with
-   __mlx_array__. 1; 0 for another type; -1 and an exception. The result is scope-owned. */
+/* convert.c: what is taken as an array where one is expected: arrays, scalars (weak), objects with __mlx_array__,
+   buffers and what has __dlpack__. 1; 0 for another type; -1 and an exception. The result is scope-owned. */
 int operand_from_object(PyObject *o, pons_array *out);
-/* What array(o, dtype) makes: also of lists. NULL and an exception. */
+/* The same beside an array: integers must fit its dtype (else a ValueError), buffers take it on. */
+int operand_beside(PyObject *o, pons_array beside, pons_array *out);
+/* The operands of a function of two as MLX has them: what is beside an array is converted beside it, two of which none
+   is an array are not weak. False and an exception. */
+bool operands_of(const slot *a, const slot *b, pons_array out[2]);
+/* sequences.c: what array(o, dtype) makes: also of lists. NULL and an exception. */
 pons_array array_from_object(PyObject *o, pons_optional_dtype dtype);
-/* An element as bool, int, float or complex; evaluates without the GIL. */
+/* values.c: the one element as bool, int, float or complex; evaluates without the GIL. */
 PyObject *item_of(pons_array a);
 
 /* dtype.c */
@@ -182,8 +192,6 @@ bool dtype_from_object(PyObject *o, pons_dtype *out);
 /* device.c: Stream, ThreadLocalStream, Device, DeviceType; false without an exception for other types, with one for a
    device that is not there. */
 bool stream_from_object(PyObject *o, pons_stream *out);
-/* eval without the GIL. False and an exception. */
-bool evaluate(const pons_array *arrays, int count);
 
 /* random.c: the next key of this thread's state (scope-owned), or the one passed. */
 pons_array key_or_next(slot key);

@@ -160,6 +160,7 @@ static int to_text(frame *f, PyObject *o, slot *s) {
 
 static int to_array(PyObject *o, slot *s) {
   s->kind = SLOT_ARRAY;
+  s->source = unwrap(o) ? NULL : o;
   return operand_from_object(o, &s->array);
 }
 

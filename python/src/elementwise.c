@@ -9,12 +9,14 @@
 #define BINARY(id, what)                                                                               \
   FUNCTION(id, "(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice = None) -> array", \
            what) {                                                                                     \
-    return wrap(pons_##id(s[0].array, s[1].array));                                                    \
+    pons_array in[2];                                                                                  \
+    return operands_of(&s[0], &s[1], in) ? wrap(pons_##id(in[0], in[1])) : NULL;                       \
   }
 /* The stream may be passed by place as well, and the operands by name. */
 #define OPEN_BINARY(id, what)                                                                            \
   FUNCTION(id, "(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array", what) { \
-    return wrap(pons_##id(s[0].array, s[1].array));                                                      \
+    pons_array in[2];                                                                                    \
+    return operands_of(&s[0], &s[1], in) ? wrap(pons_##id(in[0], in[1])) : NULL;                         \
   }
 #define OPEN_UNARY(id, what)                                                 \
   FUNCTION(id, "(a: array, stream: StreamOrDevice = None) -> array", what) { \
@@ -99,8 +101,9 @@ OPEN_BINARY(right_shift, "a >> b")
 
 FUNCTION(divmod, "(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array",
          "The quotient, rounded down, and the remainder: a list of two arrays.") {
-  pons_array out[2];
-  pons_divmod(s[0].array, s[1].array, out);
+  pons_array in[2], out[2];
+  if (!operands_of(&s[0], &s[1], in)) return NULL;
+  pons_divmod(in[0], in[1], out);
   return wrap_list(out, 2);
 }
 
@@ -113,7 +116,8 @@ FUNCTION(where,
          "(condition: scalar | array, x: scalar | array, y: scalar | array, /, *, stream: StreamOrDevice = "
          "None) -> array",
          "x where the condition is true, else y.") {
-  return wrap(pons_where(s[0].array, s[1].array, s[2].array));
+  pons_array in[2];
+  return operands_of(&s[1], &s[2], in) ? wrap(pons_where(s[0].array, in[0], in[1])) : NULL;
 }
 
 FUNCTION(clip,
@@ -121,8 +125,10 @@ FUNCTION(clip,
          "StreamOrDevice = None) -> "
          "array",
          "a between a_min and a_max; one of them may be None.") {
-  if (s[1].kind != SLOT_NONE || s[2].kind != SLOT_NONE)
-    return wrap(pons_clip(s[0].array, array_or_null(s[1]), array_or_null(s[2])));
+  pons_array low[2] = {NULL, NULL}, high[2] = {NULL, NULL};
+  if (s[1].kind == SLOT_ARRAY && !operands_of(&s[0], &s[1], low)) return NULL;
+  if (s[2].kind == SLOT_ARRAY && !operands_of(&s[0], &s[2], high)) return NULL;
+  if (low[1] || high[1]) return wrap(pons_clip(s[0].array, low[1], high[1]));
   PyErr_SetString(PyExc_ValueError, "clip: at most one of a_min and a_max may be None");
   return NULL;
 }
@@ -143,7 +149,9 @@ FUNCTION(nan_to_num,
            "stream: "                                                                                       \
            "StreamOrDevice = None) -> array",                                                               \
            what) {                                                                                          \
-    return wrap(pons_##id(s[0].array, s[1].array, s[2].number, s[3].number, .equal_nan = s[4].flag));       \
+    pons_array in[2];                                                                                       \
+    if (!operands_of(&s[0], &s[1], in)) return NULL;                                                        \
+    return wrap(pons_##id(in[0], in[1], s[2].number, s[3].number, .equal_nan = s[4].flag));                 \
   }
 CLOSENESS(isclose, "|a - b| <= atol + rtol |b|")
 CLOSENESS(allclose, "Is |a - b| <= atol + rtol |b| everywhere?")

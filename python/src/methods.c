@@ -64,6 +64,7 @@ static PyGetSetDef properties[] = {
     PROPERTY(itemsize, "itemsize(self) -> int\n\nBytes of one element."),
     PROPERTY(nbytes, "nbytes(self) -> int\n\nBytes of all elements."),
     PROPERTY(dtype, "dtype(self) -> Dtype\n\nThe type of the elements."),
+    {"at", get_at, NULL, "at(self) -> ArrayAt\n\nx.at[index].add(v): x with v added there.", NULL},
     OP(T, "T(self) -> array\n\nThe array with its axes in reverse order."),
     OP(mT, "mT(self) -> array\n\nThe array with its last two axes swapped."),
     OP(real, "real(self) -> array\n\nThe real part."),

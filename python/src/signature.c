@@ -6,6 +6,8 @@
 
 /* ---- annotations ---- */
 
+/* Beside others, too: the function itself looks at all of them. */
+enum { AS_IT_IS = 1 << 30 };
 /* Types by their spelling; sequences of any length are lists of integers. */
 static const struct {
   const char *name;
@@ -27,6 +29,7 @@ static const struct {
     {"tuple[int, int, int]", ACCEPTS_INTS},
     {"str", ACCEPTS_TEXT},
     {"Dtype", ACCEPTS_DTYPE},
+    {"DLPackCompatible", AS_IT_IS},
     {"StreamOrDevice", ACCEPTS_STREAM | ACCEPTS_NONE},
 };
 
@@ -70,7 +73,7 @@ static unsigned annotation(const char *begin, const char *end) {
     accepts |= accepts_of(from, (size_t)(to - from));
     at = stop + 1;
   }
-  return accepts;
+  return accepts & AS_IT_IS ? ACCEPTS_OBJECT : accepts;
 }
 
 static char *copy_text(const char *begin, const char *end) {

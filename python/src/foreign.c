@@ -1,0 +1,294 @@
+/* foreign.c: memory of other libraries as arrays, through the buffer protocol and DLPack. It is copied unless a caller
+   asks to share it; then the library lets go of it on any thread, and Python hears of it later, with the GIL. */
+#include "array.h"
+#include "dlpack.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- owners of shared memory ---- */
+
+/* The library may let go while it holds a lock that a thread with the GIL waits for, so it only puts the owner on a
+   list, which the main thread works off as soon as it runs Python. */
+typedef struct owner {
+  struct owner *next;
+  void (*let_go)(void *what);
+  void *what;
+} owner;
+static _Atomic(owner *) waiting;
+
+int let_go_of_owners(void *unused) {
+  (void)unused;
+  owner *o = atomic_load(&waiting) ? atomic_exchange(&waiting, NULL) : NULL;
+  while (o) {
+    owner *next = o->next;
+    o->let_go(o->what);
+    free(o);
+    o = next;
+  }
+  return 0;
+}
+
+static void owner_put(void *it) {
+  owner *o = it;
+  o->next = atomic_load(&waiting);
+  while (!atomic_compare_exchange_weak(&waiting, &o->next, o)) continue;
+  if (Py_IsInitialized())
+    Py_AddPendingCall(let_go_of_owners, NULL); /* if too many wait, one of them does it */
+}
+
+static owner *owner_new(void (*let_go)(void *), void *what) {
+  owner *o = malloc(sizeof *o);
+  if (o)
+    *o = (owner){NULL, let_go, what};
+  else
+    PyErr_NoMemory();
+  return o;
+}
+
+/* ---- dtypes by their letter ---- */
+
+/* The dtype of elements with this format, as the module struct and PEP 3118 spell it; complex and float64 also where
+   the library has narrower ones only. */
+static bool dtype_of_format(const char *format, Py_ssize_t size, pons_dtype *dtype, bool *wide_complex) {
+  static const pons_dtype by_size[3][9] = {
+      {[1] = PONS_INT8, [2] = PONS_INT16, [4] = PONS_INT32, [8] = PONS_INT64},
+      {[1] = PONS_UINT8, [2] = PONS_UINT16, [4] = PONS_UINT32, [8] = PONS_UINT64},
+      {[2] = PONS_FLOAT16, [4] = PONS_FLOAT32, [8] = PONS_FLOAT64}};
+  if (!format) format = "B";
+  if (strchr("@=<", *format) && *format) format++;
+  *wide_complex = strcmp(format, "Zd") == 0;
+  if (strcmp(format, "Zf") == 0 || *wide_complex) return *dtype = PONS_COMPLEX64, true;
+  if (strcmp(format, "bfloat16") == 0) return *dtype = PONS_BFLOAT16, true;
+  if (!*format || format[1] || size > 8) return false;
+  if (*format == '?') return *dtype = PONS_BOOL, true;
+  const int kind = strchr("bhilqn", *format)   ? 0
+                   : strchr("BHILQN", *format) ? 1
+                   : strchr("efd", *format)    ? 2
+                                               : -1;
+  if (kind < 0 || by_size[kind][size] == PONS_BOOL) return false;
+  *dtype = by_size[kind][size];
+  return true;
+}
+
+/* What elements become if nothing is said: as in MLX no float64. */
+static pons_dtype usual(pons_dtype dtype) { return dtype == PONS_FLOAT64 ? PONS_FLOAT32 : dtype; }
+
+/* ---- copies ---- */
+
+/* The axes from `axis` on, row-major. */
+static char *copy_axes(char *to, const char *from, const Py_buffer *v, int axis) {
+  const size_t size = (size_t)v->itemsize;
+  if (axis == v->ndim) return memcpy(to, from, size), to + size;
+  const Py_ssize_t n = v->shape[axis], by = v->strides[axis];
+  if (axis < v->ndim - 1) {
+    for (Py_ssize_t i = 0; i < n; i++) to = copy_axes(to, from + i * by, v, axis + 1);
+    return to;
+  }
+#define COPY(bytes) \
+  for (Py_ssize_t i = 0; i < n; i++) memcpy(to + i * (bytes), from + i * by, bytes)
+  if (size == 1)
+    COPY(1);
+  else if (size == 2)
+    COPY(2);
+  else if (size == 4)
+    COPY(4);
+  else if (size == 8)
+    COPY(8);
+  else
+    COPY(size);
+#undef COPY
+  return to + (size_t)n * size;
+}
+
+static void *narrow(const double *from, size_t count) {
+  float *to = malloc(count * sizeof *to + 16);
+  for (size_t i = 0; to && i < count; i++) to[i] = (float)from[i];
+  return to;
+}
+
+/* Row-major, in memory of malloc's, doubles as floats where that is wanted; NULL and an exception. */
+static void *elements_of(const Py_buffer *v, bool to_floats) {
+  const size_t bytes = (size_t)v->len, doubles = bytes / sizeof(double);
+  const bool in_order = PyBuffer_IsContiguous(v, 'C'), aligned = (uintptr_t)v->buf % 8 == 0;
+  void *copy = NULL;
+  if (to_floats && in_order && aligned) {
+    copy = narrow(v->buf, doubles);
+  } else if ((copy = malloc(bytes + 16))) {
+    if (bytes && in_order)
+      memcpy(copy, v->buf, bytes);
+    else if (bytes)
+      copy_axes(copy, v->buf, v, 0);
+    if (to_floats) {
+      void *floats = narrow(copy, doubles);
+      free(copy);
+      copy = floats;
+    }
+  }
+  return copy ? copy : PyErr_NoMemory();
+}
+
+/* ---- the buffer protocol ---- */
+
+static int array_from_view(const Py_buffer *v, pons_optional_dtype wanted, pons_array *out) {
+  pons_dtype dtype;
+  bool wide_complex;
+  if (!dtype_of_format(v->format, v->itemsize, &dtype, &wide_complex)) {
+    PyErr_Format(PyExc_ValueError, "array: elements of format '%s' and %zd bytes have no dtype", v->format,
+                 v->itemsize);
+    return -1;
+  }
+  if (v->ndim > PONS_MAX_NDIM) {
+    PyErr_Format(PyExc_ValueError, "array: %d axes; at most %d are possible", v->ndim, PONS_MAX_NDIM);
+    return -1;
+  }
+  const pons_dtype target = wanted.given ? wanted.dtype : usual(dtype);
+  const bool to_floats = wide_complex || (dtype == PONS_FLOAT64 && target == PONS_FLOAT32);
+  void *data = elements_of(v, to_floats);
+  if (!data) return -1;
+  int64_t shape[PONS_MAX_NDIM];
+  for (int i = 0; i < v->ndim; i++) shape[i] = v->shape[i];
+  *out = pons_from_data(data, (pons_shape){v->ndim, shape}, to_floats && !wide_complex ? PONS_FLOAT32 : dtype,
+                        free, data);
+  *out = pons_astype(*out, target);
+  return 1;
+}
+
+/* A NumPy array of ml_dtypes.bfloat16, which NumPy gives no buffer of, as its bits. NULL if it is something else. */
+static PyObject *bits_of_bfloat16(PyObject *o) {
+  PyErr_Clear();
+  PyObject *dtype = PyObject_GetAttrString(o, "dtype"),
+           *name = dtype ? PyObject_GetAttrString(dtype, "name") : NULL;
+  PyObject *bits = NULL;
+  if (name && PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "bfloat16") == 0)
+    bits = PyObject_CallMethod(o, "view", "s", "uint16");
+  PyErr_Clear();
+  Py_XDECREF(name);
+  Py_XDECREF(dtype);
+  return bits;
+}
+
+static int array_from_buffer(PyObject *o, pons_optional_dtype wanted, pons_array *out) {
+  Py_buffer v;
+  if (PyObject_GetBuffer(o, &v, PyBUF_FULL_RO) == 0) {
+    const int fits = array_from_view(&v, wanted, out);
+    PyBuffer_Release(&v);
+    return fits;
+  }
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  PyObject *bits = bits_of_bfloat16(o);
+  if (!bits) {
+    PyErr_Restore(type, value, trace);
+    return -1;
+  }
+  Py_XDECREF(type);
+  Py_XDECREF(value);
+  Py_XDECREF(trace);
+  const int fits = array_from_buffer(bits, (pons_optional_dtype){false, PONS_BOOL}, out);
+  Py_DECREF(bits);
+  if (fits == 1) *out = pons_view(*out, PONS_BFLOAT16);
+  if (fits == 1 && wanted.given) *out = pons_astype(*out, wanted.dtype);
+  return fits;
+}
+
+/* ---- DLPack ---- */
+
+/* A capsule's tensor, as the library takes it: with a deleter that may be called on any thread. */
+typedef struct import {
+  DLManagedTensor tensor;
+  owner *owner;
+} import;
+
+static void let_go_of_tensor(void *what) {
+  DLManagedTensor *t = what;
+  if (t->deleter) t->deleter(t);
+}
+static void let_go_of_versioned(void *what) {
+  DLManagedTensorVersioned *t = what;
+  if (t->deleter) t->deleter(t);
+}
+
+static void import_end(DLManagedTensor *tensor) {
+  import *i = tensor->manager_ctx;
+  owner_put(i->owner);
+  free(i);
+}
+
+/* An array on the tensor's memory. */
+static int array_on_tensor(const DLTensor *t, void (*let_go)(void *), void *what, pons_array *out) {
+  import *i = malloc(sizeof *i);
+  owner *o = i ? owner_new(let_go, what) : NULL;
+  if (!o) {
+    free(i);
+    let_go(what);
+    PyErr_NoMemory();
+    return -1;
+  }
+  *i = (import){{*t, i, import_end}, o};
+  *out = pons_from_dlpack(&i->tensor);
+  return 1;
+}
+
+static int array_from_capsule(PyObject *capsule, pons_array *out) {
+  if (PyCapsule_IsValid(capsule, "dltensor")) {
+    DLManagedTensor *t = PyCapsule_GetPointer(capsule, "dltensor");
+    PyCapsule_SetName(capsule, "used_dltensor");
+    return array_on_tensor(&t->dl_tensor, let_go_of_tensor, t, out);
+  }
+  if (PyCapsule_IsValid(capsule, "dltensor_versioned")) {
+    DLManagedTensorVersioned *t = PyCapsule_GetPointer(capsule, "dltensor_versioned");
+    if (t->major != 1) {
+      PyErr_Format(PyExc_BufferError, "from_dlpack: version %u.%u; 1.x was asked for", t->major, t->minor);
+      return -1;
+    }
+    PyCapsule_SetName(capsule, "used_dltensor_versioned");
+    return array_on_tensor(&t->dl_tensor, let_go_of_versioned, t, out);
+  }
+  PyErr_SetString(PyExc_ValueError, "from_dlpack: the capsule is no tensor, or was used already");
+  return -1;
+}
+
+/* o.__dlpack__(max_version=(1, 0)), without the argument for producers that don't know it; NULL without an exception
+   for objects that have no such method. */
+static PyObject *capsule_of(PyObject *o) {
+  if (PyCapsule_CheckExact(o)) return Py_NewRef(o);
+  PyObject *method = PyObject_GetAttrString(o, "__dlpack__");
+  if (!method) {
+    PyErr_Clear();
+    return NULL;
+  }
+  PyObject *none = PyTuple_New(0), *version = Py_BuildValue("{s(ii)}", "max_version", 1, 0);
+  PyObject *capsule = none && version ? PyObject_Call(method, none, version) : NULL;
+  if (!capsule && none && PyErr_ExceptionMatches(PyExc_TypeError)) {
+    PyErr_Clear();
+    capsule = PyObject_CallNoArgs(method);
+  }
+  Py_XDECREF(version);
+  Py_XDECREF(none);
+  Py_DECREF(method);
+  return capsule;
+}
+
+int array_from_dlpack(PyObject *o, bool share, pons_array *out) {
+  PyObject *capsule = capsule_of(o);
+  if (!capsule) return PyErr_Occurred() ? -1 : 0;
+  const int fits = array_from_capsule(capsule, out);
+  Py_DECREF(capsule);
+  if (fits != 1 || share) return fits;
+  const void *data = pons_error_of(*out) ? NULL : pons_data(*out);
+  if (!data) return raise_error_of(*out), -1;
+  pons_array shared = *out;
+  *out = pons_astype(pons_array_from(data, pons_shape_of(shared), pons_dtype_of(shared)),
+                     usual(pons_dtype_of(shared)));
+  return 1;
+}
+
+/* ---- either ---- */
+
+int array_from_foreign(PyObject *o, pons_optional_dtype wanted, pons_array *out) {
+  if (PyObject_CheckBuffer(o)) return array_from_buffer(o, wanted, out);
+  const int fits = array_from_dlpack(o, false, out);
+  if (fits == 1 && wanted.given) *out = pons_astype(*out, wanted.dtype);
+  return fits;
+}
