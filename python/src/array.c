@@ -1,23 +1,24 @@
 /* array.c: the type `array`: a Python object that keeps an array of the library and may be made to stand for another
    one (x[...] = v). What the type does is in the files that array.h names. */
 #include "array.h"
-#include <string.h>
 
 PyTypeObject *array_type;
 
 /* ---- errors ---- */
 
-/* In the library every wrong index is "out of range for axis", and nothing else is. */
-static PyObject *raise_text(const char *text) {
-  const bool wrong_index = text && strstr(text, "out of range for axis");
-  if (!PyErr_Occurred())
-    PyErr_SetString(wrong_index ? PyExc_IndexError : PyExc_ValueError, text ? text : "unknown error");
+static PyObject *raise_text(const char *text, pons_error_kind kind) {
+  PyObject *const types[] = {
+      [PONS_ERROR_NONE] = PyExc_ValueError,     [PONS_ERROR_VALUE] = PyExc_ValueError,
+      [PONS_ERROR_TYPE] = PyExc_TypeError,      [PONS_ERROR_INDEX] = PyExc_IndexError,
+      [PONS_ERROR_MEMORY] = PyExc_MemoryError,  [PONS_ERROR_OVERFLOW] = PyExc_OverflowError,
+      [PONS_ERROR_RUNTIME] = PyExc_RuntimeError};
+  if (!PyErr_Occurred()) PyErr_SetString(types[kind], text ? text : "unknown error");
   pons_clear_error();
   return NULL;
 }
 
-PyObject *raise_error_of(pons_array a) { return raise_text(pons_error_of(a)); }
-PyObject *raise_error(void) { return raise_text(pons_error()); }
+PyObject *raise_error_of(pons_array a) { return raise_text(pons_error_of(a), pons_error_kind_of(a)); }
+PyObject *raise_error(void) { return raise_text(pons_error(), pons_last_error_kind()); }
 
 /* ---- wrapping ---- */
 
