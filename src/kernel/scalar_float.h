@@ -144,7 +144,8 @@ static inline k_split k_split_f32(float x) {
   x = tiny ? x * 8388608.0f : x;
   uint32_t shift = (k_bits_f32(x) - 0x3f2aaaabu) & 0xff800000u;
   float e = (float)(int32_t)shift * 1.19209290e-7f;
-  return (k_split){tiny ? e - 23 : e, k_from_bits_f32(k_bits_f32(x) - shift) - 1};
+  const k_split split = {tiny ? e - 23 : e, k_from_bits_f32(k_bits_f32(x) - shift) - 1};
+  return split; /* C++ has no compound literals */
 }
 /* log(1 + f) */
 static inline float k_log_near_one_f32(float f) {
@@ -268,7 +269,8 @@ typedef struct k_angle {
 static inline k_angle k_angle_f32(float x) {
   double d = (double)x, big = k_fma_f64(d, 0.6366197723675814, K_BIG_F64), n = big - K_BIG_F64;
   double r = k_fma_f64(n, -1.5893254773528196e-8, k_fma_f64(n, -1.5707963109016418, d));
-  return (k_angle){(float)r, (uint32_t)k_bits_f64(big)};
+  const k_angle angle = {(float)r, (uint32_t)k_bits_f64(big)};
+  return angle;
 }
 static inline float k_sin_near_f32(float r) { /* |r| <= pi/4 */
   float s = r * r, p = 2.86567956e-6f;

@@ -135,22 +135,10 @@ static bool build(nvrtcProgram p, const char *folder, const bytes *text) {
   char *entries = entries_of(text->at);
   print_file(in, "#include \"" CUDA_DOUBLE_SHIM "\"\n", text, entries);
   free(entries);
-  char *const arguments[] = {CUDA_DOUBLE_CXX,
-                             "-std=c++14",
-                             "-O1",
-                             "-w",
-                             "-ffp-contract=off",
-                             "-fno-exceptions",
-                             "-fno-rtti",
-                             "-fno-strict-aliasing",
-                             "-shared",
-                             "-fPIC",
-                             "-nostdlib++",
-                             "-o",
-                             to,
-                             in,
-                             "-lm",
-                             NULL};
+  /* clang's extensions are not NVRTC's */
+  char *const arguments[] = {CUDA_DOUBLE_CXX, "-std=c++14", "-O1", "-Wno-everything", "-Werror=c99-extensions",
+                             "-Werror=c99-designator", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti",
+                             "-fno-strict-aliasing", "-shared", "-fPIC", "-nostdlib++", "-o", to, in, "-lm", NULL};
   const bool fine = run(arguments, log);
   p->log = read_file(log);
   if (!fine) return false;

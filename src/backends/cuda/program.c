@@ -7,7 +7,7 @@ extern const char cuda_prologue[]; /* prologue.h, the dialect and the scalar fun
 /* Rounding as written: no products contracted into sums, quotients and roots to the nearest. */
 static const char *const language[] = {"--std=c++14",      "--device-as-default-execution-space",
                                        "--fmad=false",     "--prec-div=true",
-                                       "--prec-sqrt=true", "--ftz=false"};
+                                       "--prec-sqrt=true", "--ftz=false", "--disable-warnings"};
 enum { N_LANGUAGE = sizeof language / sizeof *language };
 
 void cuda_identify(int index, text *t) {
