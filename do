@@ -20,7 +20,8 @@ usage: ./do VERB
   build   build everything (preset dev) into build/dev
   run     build and run the main job: train on handwritten digits, export, run the exported file
   test    all tests: optimised, under sanitizers, lint; says at the end which stage took how long
-  bench   build with full optimisation and print a table of timings
+  bench   measure with full optimisation, each case beside its limit and its goal; --help for more. --peers
+          beside NumPy, MLX, JAX and ONNX Runtime too (in build/peers), --torch and PyTorch
   lint    check scripts and sources with the tools that are there
   fuzz    run each fuzz target (file readers, arguments of ops) for so many seconds (60) under AddressSanitizer; needs clang
   gpu     say what there is to run on a GPU
@@ -313,12 +314,45 @@ fuzz() {
   [ -z "$failed" ] || { say "found something:$failed; see build/fuzz/found" && exit 1; }
 }
 
+# What the cases are compared with, in an environment of its own: build/peers/ready says what it was made with.
+make_peers() {
+  [ "$(cat build/peers/ready 2>/dev/null)" != "$1" ] || return 0
+  say "making build/peers with $1" >&2
+  python3 -m venv build/peers
+  # shellcheck disable=SC2086 # a list of words
+  build/peers/bin/python -m pip install -q $1 >&2
+  say "$1" >build/peers/ready
+}
+
+# bench [--peers [--torch]] [OPTIONS OF build/release/bench/cases]. What it prints is the program's alone.
 bench() {
-  deps run
-  build release
-  for program in build/release/bench/*; do
-    if [ -f "$program" ] && [ -x "$program" ]; then "$program" "$@"; fi
+  (deps run && build release bench_cases) >&2
+  # They choose slower kernels for peers, or hold threads of theirs where they are not wanted.
+  unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS OMP_NUM_THREADS MKL_NUM_THREADS OMP_WAIT_POLICY \
+    GOTO_NUM_THREADS XLA_FLAGS ATEN_CPU_CAPABILITY
+  with_peers=
+  peer_packages='numpy mlx==0.32.4 mlx-cpu==0.32.4 jax onnxruntime onnx'
+  names='numpy mlx jax onnxruntime'
+  count=$#
+  while [ "$count" -gt 0 ]; do
+    word=$1
+    shift
+    count=$((count - 1))
+    case $word in
+    --peers) with_peers=yes ;;
+    --torch) peer_packages="$peer_packages torch" names="$names torch" with_peers=yes ;;
+    *) set -- "$@" "$word" ;;
+    esac
   done
+  if [ -n "$with_peers" ]; then
+    make_peers "$peer_packages"
+    for name in $names; do
+      set -- "$@" --peer "exec build/peers/bin/python bench/peers.py $name"
+    done
+    blas=$(ls /usr/lib/*/libopenblas.so.0 /usr/lib64/libopenblas.so.0 2>/dev/null | head -n 1)
+    [ -z "$blas" ] || set -- "$@" --peer "LD_PRELOAD=$blas exec build/peers/bin/python bench/peers.py mlx mlx+OpenBLAS"
+  fi
+  exec build/release/bench/cases "$@"
 }
 
 gpu() {

@@ -2,7 +2,7 @@
    trained function.
 
        (64, 8, 8, 1) - conv 3x3 - relu - conv 3x3 - relu - max pool 2x2 - linear - relu - linear - (64, 10) */
-#include "timings.h"
+#include "cases.h"
 
 enum { BATCH = 64, SIDE = 8, FIRST = 32, SECOND = 64, HIDDEN = 128, CLASSES = 10 };
 
@@ -32,48 +32,44 @@ static bool prepare(void) {
               pons_linear_init(parameters, "hidden", SIDE / 2 * SIDE / 2 * SECOND, HIDDEN, true, NULL) &&
               pons_linear_init(parameters, "out", HIDDEN, CLASSES, true, NULL) &&
               pons_eval_named(parameters, NULL);
-  remember(0, pons_random_uniform(pons_float(0), pons_float(1), PONS_SHAPE(BATCH, SIDE, SIDE, 1),
+  set_slot(0, pons_random_uniform(pons_float(0), pons_float(1), PONS_SHAPE(BATCH, SIDE, SIDE, 1),
                                   PONS_FLOAT32, NULL));
-  remember(1, pons_random_randint(pons_int(0), pons_int(CLASSES), PONS_SHAPE(BATCH), PONS_INT32, NULL));
+  set_slot(1, pons_random_randint(pons_int(0), pons_int(CLASSES), PONS_SHAPE(BATCH), PONS_INT32, NULL));
   return fine && pons_ok();
 }
 
-static bool prepare_training(void) {
+bool prepare_digits_training(const bench_case *c) {
+  (void)c;
   if (!prepare()) return false;
   trainer = pons_trainer_new(loss, NULL, parameters, state, pons_adam(.learning_rate = 1e-3), 0);
   return trainer != NULL;
 }
 
-static bool prepare_inference(void) {
+bool prepare_digits_inference(const bench_case *c) {
+  (void)c;
   if (!prepare()) return false;
   pons_function f = pons_nn_function(logits, NULL, parameters);
-  if (f) remember_function(pons_compile(f));
+  if (f) set_function(pons_compile(f));
   pons_function_release(f);
-  return f && remembered_function();
+  return f && the_function();
 }
 
-static double train(int runs) {
+double round_digits_step(const bench_case *c, int runs) {
+  (void)c;
   double start = seconds_now();
   for (int i = 0; i < runs && pons_ok(); i++) {
     pons_scope s = pons_scope_open();
-    pons_array in[2] = {remembered(0), remembered(1)};
+    pons_array in[2] = {slot(0), slot(1)};
     pons_item(pons_trainer_step(trainer, in, 2, 0));
     pons_scope_close(s);
   }
   return seconds_now() - start;
 }
 
-static double infer(int runs) { return time_calls(1, runs); }
-
-static void finish(void) {
+void finish_digits(void) {
   pons_trainer_free(trainer);
   trainer = NULL;
   pons_named_free(state);
   pons_named_free(parameters);
   parameters = state = NULL;
 }
-
-const timing digits_timings[] = {
-    {"digits network, training step, batch of 64", "ms", 1e3, false, prepare_training, train, finish},
-    {"digits network, compiled, batch of 64", "images/s", BATCH, true, prepare_inference, infer, finish},
-    {0}};
