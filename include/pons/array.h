@@ -156,6 +156,9 @@ PONS_API bool pons_is_evaluated(pons_array a);
 /* Could `a` be computed? Not while a function is traced without values, by pons_vmap, pons_compile or
    pons_export, if it depends on what that function is given. */
 PONS_API bool pons_has_value(pons_array a);
+/* Is `a` made from `source`, as far as it remembers? What a function is given, and all that is made from it, does while
+   the function is traced; what was computed outside of traces does not. */
+PONS_API bool pons_is_made_from(pons_array a, pons_array source);
 
 /* ---- ownership ----------------------------------------------------------------------------------------- */
 

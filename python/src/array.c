@@ -120,7 +120,7 @@ static void array_free(PyObject *o) {
   else
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(o); /* of a class made from it, with a dict */
   Py_DECREF(type);
-  let_go_of_owners(NULL);
+  release_waiting();
 }
 
 static PyMemberDef members[] = {

@@ -27,8 +27,6 @@ int array_of_method(PyObject *o, pons_array *out);
 int array_from_foreign(PyObject *o, pons_optional_dtype wanted, pons_array *out);
 /* A copy, or an array that shares the memory, of an object with __dlpack__ or a capsule. */
 int array_from_dlpack(PyObject *o, bool share, pons_array *out);
-/* Tells owners of shared memory that the library has let go of it. */
-int let_go_of_owners(void *unused);
 
 /* exchange.c: the elements in memory of their own. NULL and an exception. */
 pons_array fresh_copy(pons_array a);

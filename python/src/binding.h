@@ -119,6 +119,12 @@ int add_metal(PyObject *submodule);
 int add_cuda(PyObject *submodule);
 int add_distributed(PyObject *submodule);
 int add_kernels(PyObject *submodule);
+int add_function_type(PyObject *module);
+int add_evaluation(PyObject *module);
+int add_gradients(PyObject *module);
+int add_vmap(PyObject *module);
+int add_compile(PyObject *module);
+int add_custom_functions(PyObject *module);
 
 /* ---- signatures (signature.c) -------------------------------------------------------------------------- */
 
@@ -172,6 +178,9 @@ extern PyTypeObject *array_type;
 /* eval without the GIL. False and an exception. */
 bool evaluate(const pons_array *arrays, int count);
 
+/* call.c: the name of the object's type, for messages. */
+PyObject *type_name(PyObject *o);
+
 /* convert.c: what is taken as an array where one is expected: arrays, scalars (weak), objects with __mlx_array__,
    buffers and what has __dlpack__. 1; 0 for another type; -1 and an exception. The result is scope-owned. */
 int operand_from_object(PyObject *o, pons_array *out);
@@ -192,6 +201,15 @@ bool dtype_from_object(PyObject *o, pons_dtype *out);
 /* device.c: Stream, ThreadLocalStream, Device, DeviceType; false without an exception for other types, with one for a
    device that is not there. */
 bool stream_from_object(PyObject *o, pons_stream *out);
+
+/* references.c: what the library holds on to for Python, and gives up wherever it likes: on a thread of its own, or under
+   its locks, where Python must not run. NULL and an exception; else held_end, a `destroy`, has let_go(what) called
+   later. */
+typedef struct held held;
+held *held_new(void (*let_go)(void *what), void *what);
+void held_end(void *h);
+/* With the GIL and no lock of the library: lets go of what has ended. */
+void release_waiting(void);
 
 /* random.c: the next key of this thread's state (scope-owned), or the one passed. */
 pons_array key_or_next(slot key);

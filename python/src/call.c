@@ -205,7 +205,7 @@ static int convert(frame *f, unsigned accepts, PyObject *o, slot *s) {
 
 /* ---- binding ---- */
 
-static PyObject *type_name(PyObject *o) {
+PyObject *type_name(PyObject *o) {
   PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(o), "__name__");
   if (!name) PyErr_Clear();
   return name ? name : PyUnicode_FromString("object");

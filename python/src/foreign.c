@@ -2,49 +2,8 @@
    asks to share it; then the library lets go of it on any thread, and Python hears of it later, with the GIL. */
 #include "array.h"
 #include "dlpack.h"
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- owners of shared memory ---- */
-
-/* The library may let go while it holds a lock that a thread with the GIL waits for, so it only puts the owner on a
-   list, which the main thread works off as soon as it runs Python. */
-typedef struct owner {
-  struct owner *next;
-  void (*let_go)(void *what);
-  void *what;
-} owner;
-static _Atomic(owner *) waiting;
-
-int let_go_of_owners(void *unused) {
-  (void)unused;
-  owner *o = atomic_load(&waiting) ? atomic_exchange(&waiting, NULL) : NULL;
-  while (o) {
-    owner *next = o->next;
-    o->let_go(o->what);
-    free(o);
-    o = next;
-  }
-  return 0;
-}
-
-static void owner_put(void *it) {
-  owner *o = it;
-  o->next = atomic_load(&waiting);
-  while (!atomic_compare_exchange_weak(&waiting, &o->next, o)) continue;
-  if (Py_IsInitialized())
-    Py_AddPendingCall(let_go_of_owners, NULL); /* if too many wait, one of them does it */
-}
-
-static owner *owner_new(void (*let_go)(void *), void *what) {
-  owner *o = malloc(sizeof *o);
-  if (o)
-    *o = (owner){NULL, let_go, what};
-  else
-    PyErr_NoMemory();
-  return o;
-}
 
 /* ---- dtypes by their letter ---- */
 
@@ -197,7 +156,7 @@ static int array_from_buffer(PyObject *o, pons_optional_dtype wanted, pons_array
 /* A capsule's tensor, as the library takes it: with a deleter that may be called on any thread. */
 typedef struct import {
   DLManagedTensor tensor;
-  owner *owner;
+  held *owner;
 } import;
 
 static void let_go_of_tensor(void *what) {
@@ -211,14 +170,14 @@ static void let_go_of_versioned(void *what) {
 
 static void import_end(DLManagedTensor *tensor) {
   import *i = tensor->manager_ctx;
-  owner_put(i->owner);
+  held_end(i->owner);
   free(i);
 }
 
 /* An array on the tensor's memory. */
 static int array_on_tensor(const DLTensor *t, void (*let_go)(void *), void *what, pons_array *out) {
   import *i = malloc(sizeof *i);
-  owner *o = i ? owner_new(let_go, what) : NULL;
+  held *o = i ? held_new(let_go, what) : NULL;
   if (!o) {
     free(i);
     let_go(what);

@@ -115,6 +115,18 @@ bool pons_has_value(pons_array a) {
   return known;
 }
 
+bool pons_is_made_from(pons_array a, pons_array source) {
+  if (!a || !source) return false;
+  tape t;
+  if (!tape_walk(&t, &a, 1, &source, 1)) {
+    error_release(fail_no_memory("is_made_from"));
+    return false;
+  }
+  const bool reached = map_get(&t.index, source, -1) >= 0;
+  tape_free(&t);
+  return reached;
+}
+
 int64_t pons_dim(pons_array a, int axis) {
   const int i = a ? axis_normal(axis, a->ndim) : -1;
   return i < 0 ? -1 : a->shape[i];

@@ -1,0 +1,114 @@
+"""Compiled functions: how often they are traced, what they take and return, captured state, and what they keep alive."""
+
+import gc
+import inspect
+import weakref
+from functools import partial
+
+import pons.core as mx
+import pytest
+
+
+def counted(fun):
+    """fun, and a list with an entry per call of it."""
+    calls = []
+
+    def traced(*args, **kwargs):
+        calls.append(1)
+        return fun(*args, **kwargs)
+
+    return traced, calls
+
+
+def test_a_function_is_traced_once_per_structure_constants_dtypes_and_shapes():
+    fun, calls = counted(lambda x, k=1, **more: mx.multiply(x, x))
+    f = mx.compile(fun)
+    x = mx.ones((3,))
+    for args, kwargs, traces in [
+        ((x,), {}, 1), ((x,), {}, 1), ((mx.zeros((3,)),), {}, 1),
+        ((mx.ones((4,)),), {}, 2), ((mx.ones((3,), mx.int32),), {}, 3),
+        ((x, 1), {}, 4), ((x, 2), {}, 5), ((x, 1), {}, 5), ((x, 1.0), {}, 6), ((x, None), {}, 7), ((x, "s"), {}, 8),
+        ((x,), {"k": 1}, 9), ((x,), {"a": [x]}, 10), ((x,), {"a": (x,)}, 11), ((x,), {"a": [mx.ones((3,))]}, 11),
+        ((x,), {"a": {"b": x}}, 12), ((x,), {"a": {"c": x}}, 13), ((x, float("nan")), {}, 14), ((x, float("nan")), {}, 14),
+        ((x,), {}, 14),
+    ]:
+        f(*args, **kwargs)
+        assert len(calls) == traces, (args, kwargs)
+
+
+def test_what_is_returned_keeps_its_structure():
+    f = mx.compile(lambda x, k: {"a": x, "k": k, "l": [x, (mx.add(x, x), None)]})
+    x = mx.ones((3,))
+    for _ in range(3):
+        out = f(x, 7)
+        assert list(out) == ["a", "k", "l"] and out["k"] == 7 and out["l"][1][1] is None
+        assert out["l"][1][0].shape == (3,)
+    assert mx.compile(lambda: 3)() == 3
+
+
+def test_an_exception_comes_out_as_it_is_and_the_state_stays():
+    state = {"w": mx.ones((2,))}
+    before = state["w"]
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def f(x):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        f(mx.ones((2,)))
+    assert state["w"] is before
+
+
+def test_other_objects_are_no_arguments():
+    with pytest.raises(ValueError, match="received type object"):
+        mx.compile(lambda x: x)(object())
+    with pytest.raises(TypeError, match="fun must be Callable, not int"):
+        mx.compile(1)
+
+
+def test_while_compiling_is_off_the_function_is_called():
+    fun, calls = counted(lambda x: mx.add(x, x))
+    f = mx.compile(fun)
+    x = mx.ones((3,))
+    f(x), f(x)
+    assert len(calls) == 1
+    mx.disable_compile()
+    try:
+        f(x), f(x)
+    finally:
+        mx.enable_compile()
+    assert len(calls) == 3
+    f(x)
+    assert len(calls) == 3
+
+
+def test_a_compiled_function_looks_like_the_function():
+    def f(x, y=2):
+        "about f"
+
+    for made in (mx.compile(f), mx.grad(f), mx.vmap(f), mx.checkpoint(f), mx.value_and_grad(f)):
+        assert made.__name__ == "f" and made.__doc__ == "about f"
+        assert inspect.signature(made) == inspect.signature(f)
+
+
+def test_cycles_through_functions_are_collected():
+    class Owner:
+        pass
+
+    def cycle():
+        owner = Owner()
+
+        def fun(x):
+            owner
+            return mx.multiply(x, x)
+
+        custom = mx.custom_function(fun)
+        custom.vjp(lambda *a: owner)
+        owner.made = [mx.compile(fun, inputs=[owner]), mx.grad(fun), mx.vmap(fun), mx.checkpoint(fun), custom]
+        for f in owner.made[:1] + owner.made[2:]:
+            mx.eval(f(mx.ones((3,))))
+        return weakref.ref(owner)
+
+    ref = cycle()
+    gc.collect()
+    assert ref() is None
