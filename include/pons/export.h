@@ -25,6 +25,7 @@ struct pons_export_args {
   bool gpu;             /* nodes are marked for a GPU, and fused ones stay whole, as a Mac writes them */
   pons_export_callback callback; /* with path NULL: is told what a file would hold, one entry at a time */
   void *payload;
+  bool numbers; /* the callback gets enums among the arguments as the numbers in files, not by name */
 };
 /* Traces `function` and writes it beside `path`, then renames. False and an error if it can't; `path` is as
    it was then. A keyword input reaches a C function behind the positional ones, in byte order of the

@@ -125,6 +125,7 @@ int add_gradients(PyObject *module);
 int add_vmap(PyObject *module);
 int add_compile(PyObject *module);
 int add_custom_functions(PyObject *module);
+int add_exporting(PyObject *module);
 
 /* ---- signatures (signature.c) -------------------------------------------------------------------------- */
 
@@ -170,6 +171,7 @@ PyObject *raise_error_of(pons_array a);
 PyObject *wrap(pons_array a);
 PyObject *wrap_tuple(const pons_array *arrays, int count);
 PyObject *wrap_list(const pons_array *arrays, int count);
+PyObject *shape_tuple(pons_shape shape);
 /* The array of an array object, borrowed from it; NULL, without an exception, for other objects. */
 pons_array unwrap(PyObject *o);
 /* Lets an array object stand for another array: x[...] = v, x += 1. */

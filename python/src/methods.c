@@ -6,12 +6,15 @@
 
 /* ---- properties ---- */
 
-static PyObject *get_shape(PyObject *self, void *unused) {
-  (void)unused;
-  const pons_shape shape = pons_shape_of(unwrap(self));
+PyObject *shape_tuple(pons_shape shape) {
   PyObject *tuple = PyTuple_New(shape.count);
   for (int i = 0; tuple && i < shape.count; i++) PyTuple_SetItem(tuple, i, PyLong_FromLongLong(shape.at[i]));
   return tuple;
+}
+
+static PyObject *get_shape(PyObject *self, void *unused) {
+  (void)unused;
+  return shape_tuple(pons_shape_of(unwrap(self)));
 }
 
 static PyObject *get_ndim(PyObject *self, void *unused) {

@@ -183,10 +183,11 @@ const prim *mlxfn_prim(const file_entry *e);
 bool mlxfn_build(const mlxfn *f, const signature *s, const pons_array *in, pons_array *out, bool checking);
 
 char *mlxfn_show(const mlxfn *f, const char *as);
-void mlxfn_state_json(text *t, const file_entry *e); /* {"kind": "sum", "axes": [0]} */
+/* {"kind": "sum", "axes": [0]}; with `numbers` {"kind": 2, "axes": [0]} */
+void mlxfn_state_json(text *t, const file_entry *e, bool numbers);
 
-/* Tells a callback what stands in a file of one function (told.c). */
-bool mlxfn_tell(cursor *c, pons_export_callback callback, void *payload);
+/* Tells a->callback what stands in a file of one function (told.c). */
+bool mlxfn_tell(cursor *c, const struct pons_export_args *a);
 
 /* ---- graphs for a release (lower.c) ---- */
 

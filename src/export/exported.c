@@ -277,7 +277,7 @@ static bool tell(const struct pons_export_args *a, const struct pons_exporter_ar
   bool fine = e && pons_exporter_call_with(call_of(e, a)) && finish(e);
   if (fine) {
     cursor c = {.fd = fileno(file), .size = (uint64_t)ftello(file)};
-    fine = mlxfn_tell(&c, a->callback, a->payload);
+    fine = mlxfn_tell(&c, a);
     mem_free(c.window);
   }
   if (e) end_exporter(e);

@@ -51,8 +51,11 @@ static void add_string(text *t, const file_state *v, bool json) {
   else text_add(t, json ? "{\"bytes\": %lld}" : "%lld bytes", (long long)v->integer);
 }
 
-/* The value of one field, as JSON or to be read. */
-static void add_value(text *t, const file_state *v, bool json) {
+/* To be read, or as JSON, with enums by name or as the numbers in the file. */
+enum style { READ, JSON, JSON_NUMBERS };
+
+static void add_value(text *t, const file_state *v, enum style style) {
+  const bool json = style != READ;
   switch (v->field.type) {
     case 'b': text_add(t, v->integer ? "true" : "false"); break;
     case 'f':
@@ -74,7 +77,8 @@ static void add_value(text *t, const file_state *v, bool json) {
     case 'e': {
       int length;
       const char *name = layout_enum_name(&v->field, v->integer, &length);
-      text_add(t, json ? "\"%.*s\"" : "%.*s", length, name);
+      if (style == JSON_NUMBERS) text_add(t, "%lld", (long long)v->integer);
+      else text_add(t, json ? "\"%.*s\"" : "%.*s", length, name);
       break;
     }
     case '%': text_add(t, json ? "null" : "by size"); break;
@@ -87,7 +91,7 @@ static void add_state(text *t, const file_entry *e) {
   text_add(t, " [");
   for (int i = 0; i < e->n_state; i++) {
     text_add(t, "%s%.*s=", i ? ", " : "", e->state[i].field.name_length, e->state[i].field.name);
-    add_value(t, &e->state[i], false);
+    add_value(t, &e->state[i], READ);
   }
   text_add(t, "]");
 }
@@ -169,11 +173,11 @@ static void json_type(text *t, const file_array *a) {
   text_add(t, "]");
 }
 
-void mlxfn_state_json(text *t, const file_entry *e) {
+void mlxfn_state_json(text *t, const file_entry *e, bool numbers) {
   text_add(t, "{");
   for (int i = 0; i < e->n_state; i++) {
     text_add(t, "%s\"%.*s\": ", i ? ", " : "", e->state[i].field.name_length, e->state[i].field.name);
-    add_value(t, &e->state[i], true);
+    add_value(t, &e->state[i], numbers ? JSON_NUMBERS : JSON);
   }
   text_add(t, "}");
 }
@@ -194,7 +198,7 @@ static void json_entry(text *t, const mlxfn *f, const signature *s, const file_e
       e->layout->name, e->prim ? "true" : "false", device_of(e));
   for (int32_t i = 0; i < e->n_in; i++) text_add(t, i ? ", %d" : "%d", e->in[i]);
   text_add(t, "], \"state\": ");
-  mlxfn_state_json(t, e);
+  mlxfn_state_json(t, e, false);
   text_add(t, ", \"results\": [");
   for (int32_t i = 0; i < e->n_out; i++) {
     text_add(t, "%s{\"value\": %d, ", i ? ", " : "", e->out[i]);

@@ -23,41 +23,41 @@ static void describe_values(teller *t) {
   for (int32_t i = 0; i < s->n_keys; i++) t->values[s->n_in - s->n_keys + i].keyword = s->keys[i];
 }
 
-static void tell_ends(teller *t, pons_export_callback callback, void *payload) {
+static void tell_ends(teller *t, const struct pons_export_args *a) {
   const signature *s = t->s;
   struct pons_export_event inputs = {.kind = PONS_EXPORT_INPUTS, .inputs = t->values, .n_inputs = s->n_in};
-  callback(payload, &inputs);
+  a->callback(a->payload, &inputs);
   inputs.kind = PONS_EXPORT_KEYWORD_INPUTS;
   inputs.inputs = t->values + (s->n_in - s->n_keys);
   inputs.n_inputs = s->n_keys;
-  callback(payload, &inputs);
+  a->callback(a->payload, &inputs);
   struct pons_export_event outputs = {.kind = PONS_EXPORT_OUTPUTS, .outputs = t->out, .n_outputs = s->n_out};
   for (int32_t i = 0; i < s->n_out; i++) t->out[i] = t->values[s->out[i]];
-  callback(payload, &outputs);
+  a->callback(a->payload, &outputs);
   outputs = (struct pons_export_event){.kind = PONS_EXPORT_CONSTANTS, .outputs = t->out};
   for (int32_t i = 0; i < s->n_entries; i++)
     if (s->entries[i].kind == ENTRY_CONSTANT) t->out[outputs.n_outputs++] = t->values[s->entries[i].out[0]];
-  callback(payload, &outputs);
+  a->callback(a->payload, &outputs);
 }
 
-static bool tell_operations(teller *t, pons_export_callback callback, void *payload) {
+static bool tell_operations(teller *t, const struct pons_export_args *a) {
   for (int32_t i = 0; i < t->s->n_entries; i++) {
     const file_entry *e = &t->s->entries[i];
     if (e->kind != ENTRY_OP) continue;
     for (int32_t k = 0; k < e->n_in; k++) t->in[k] = t->values[e->in[k]];
     for (int32_t k = 0; k < e->n_out; k++) t->out[k] = t->values[e->out[k]];
     text state = {0};
-    mlxfn_state_json(&state, e);
+    mlxfn_state_json(&state, e, a->numbers);
     char *arguments = text_take(&state);
     if (!arguments) return false;
-    callback(payload, &(struct pons_export_event){PONS_EXPORT_PRIMITIVE, t->in, t->out, e->n_in, e->n_out,
-                                                  e->layout->name, arguments});
+    a->callback(a->payload, &(struct pons_export_event){PONS_EXPORT_PRIMITIVE, t->in, t->out, e->n_in, e->n_out,
+                                                        e->layout->name, arguments});
     mem_free(arguments);
   }
   return true;
 }
 
-static bool tell_signature(const mlxfn *f, const signature *s, pons_export_callback callback, void *payload) {
+static bool tell_signature(const mlxfn *f, const signature *s, const struct pons_export_args *a) {
   size_t most_in = 1, most_out = (size_t)s->n_out + s->n_values + 1;
   for (int32_t i = 0; i < s->n_entries; i++)
     if ((size_t)s->entries[i].n_in > most_in) most_in = (size_t)s->entries[i].n_in;
@@ -70,8 +70,8 @@ static bool tell_signature(const mlxfn *f, const signature *s, pons_export_callb
   bool fine = t.values && t.names && t.in && t.out;
   if (fine) {
     describe_values(&t);
-    tell_ends(&t, callback, payload);
-    fine = tell_operations(&t, callback, payload);
+    tell_ends(&t, a);
+    fine = tell_operations(&t, a);
   }
   if (!fine) error_release(fail_no_memory("export"));
   mem_free(t.values);
@@ -81,13 +81,13 @@ static bool tell_signature(const mlxfn *f, const signature *s, pons_export_callb
   return fine;
 }
 
-bool mlxfn_tell(cursor *c, pons_export_callback callback, void *payload) {
+bool mlxfn_tell(cursor *c, const struct pons_export_args *a) {
   mlxfn *f = mlxfn_read(c);
   if (!f) return false;
   const pons_scope scope = pons_scope_open();
   bool fine = mlxfn_load_constants(f, c);
   for (int32_t i = 0; fine && i < f->n_signatures; i++)
-    fine = tell_signature(f, &f->signatures[i], callback, payload);
+    fine = tell_signature(f, &f->signatures[i], a);
   pons_scope_close(scope);
   mlxfn_free(f);
   return fine;

@@ -1,5 +1,6 @@
 /* walk_test.c: snapshots of graphs, and graphs as text. */
 #include "graph/graph.h"
+#include <pons/eval.h>
 #include <pons/ops.h>
 #include <setjmp.h>
 #include <stdarg.h>
