@@ -6,10 +6,22 @@ PyTypeObject *array_type;
 
 /* ---- errors ---- */
 
+/* As NumPy's AxisError a ValueError, too: MLX raises one or the other for an axis that isn't there. */
+static PyObject *out_of_range;
+
+static int add_out_of_range(PyObject *module) {
+  PyObject *bases = PyTuple_Pack(2, PyExc_IndexError, PyExc_ValueError);
+  out_of_range = bases ? PyErr_NewExceptionWithDoc("pons.core.OutOfRangeError",
+                                                   "There is no such index, or no such axis.", bases, NULL)
+                       : NULL;
+  Py_XDECREF(bases);
+  return out_of_range ? PyModule_AddObjectRef(module, "OutOfRangeError", out_of_range) : -1;
+}
+
 static PyObject *raise_text(const char *text, pons_error_kind kind) {
   PyObject *const types[] = {
       [PONS_ERROR_NONE] = PyExc_ValueError,     [PONS_ERROR_VALUE] = PyExc_ValueError,
-      [PONS_ERROR_TYPE] = PyExc_TypeError,      [PONS_ERROR_INDEX] = PyExc_IndexError,
+      [PONS_ERROR_TYPE] = PyExc_TypeError,      [PONS_ERROR_INDEX] = out_of_range,
       [PONS_ERROR_MEMORY] = PyExc_MemoryError,  [PONS_ERROR_OVERFLOW] = PyExc_OverflowError,
       [PONS_ERROR_RUNTIME] = PyExc_RuntimeError};
   if (!PyErr_Occurred()) PyErr_SetString(types[kind], text ? text : "unknown error");
@@ -158,6 +170,7 @@ static void join_slots(void) {
 }
 
 int add_array_type(PyObject *module) {
+  if (add_out_of_range(module) < 0) return -1;
   join_methods();
   join_slots();
   PyType_Spec spec = {"pons.core.array", sizeof(array_object), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,

@@ -102,6 +102,7 @@ PyObject *call(function *f, PyObject *self, PyObject *const *args, Py_ssize_t n,
 int add_array_type(PyObject *module);
 int add_device_types(PyObject *module);
 int add_dtype_types(PyObject *module);
+int add_limits(PyObject *module);
 int add_elementwise(PyObject *module);
 int add_creation(PyObject *module);
 int add_shapes(PyObject *module);

@@ -1,5 +1,6 @@
 /* creation.c: arrays from nothing but numbers. */
 #include "binding.h"
+#include <math.h>
 #include <string.h>
 
 FUNCTION(
@@ -16,13 +17,19 @@ FUNCTION(
   return wrap(pons_ones(s[0].ints.shape, dtype_or(s[1], PONS_FLOAT32)));
 }
 
+/* With that dtype, if one is given; NULL and an exception. A float as float64 keeps its digits. */
+static pons_array value_of(const slot *value, const slot *dtype) {
+  if (value->source) return array_from_object(value->source, optional_dtype(*dtype));
+  return dtype->kind == SLOT_DTYPE ? pons_astype(value->array, dtype->dtype) : value->array;
+}
+
 FUNCTION(full,
          "(shape: int | Sequence[int], vals: scalar | array, dtype: Dtype | None = None, *, stream: "
          "StreamOrDevice = None) "
          "-> array",
          "`vals` broadcast to the shape.") {
-  pons_array value = s[2].kind == SLOT_DTYPE ? pons_astype(s[1].array, s[2].dtype) : s[1].array;
-  return wrap(pons_full(s[0].ints.shape, value));
+  pons_array value = value_of(&s[1], &s[2]);
+  return value ? wrap(pons_full(s[0].ints.shape, value)) : NULL;
 }
 
 FUNCTION(zeros_like, "(a: array, /, dtype: Dtype | None = None, *, stream: StreamOrDevice = None) -> array",
@@ -39,30 +46,55 @@ FUNCTION(
     full_like,
     "(a: array, vals: scalar | array, dtype: Dtype | None = None, *, stream: StreamOrDevice = None) -> array",
     "`vals` in the shape and dtype of a.") {
-  return wrap(pons_full_like(s[0].array, s[1].array, .dtype = optional_dtype(s[2])));
+  pons_array value = value_of(&s[1], &s[2]);
+  return value ? wrap(pons_full_like(s[0].array, value, .dtype = optional_dtype(s[2]))) : NULL;
 }
 
-/* int32 of integers, float32 where one of them is a float. */
-FUNCTION(arange,
-         "(start: int | float, stop: int | float | None = None, step: int | float | None = None, dtype: "
-         "Dtype | None = "
-         "None, *, stream: StreamOrDevice = None) -> array",
-         "start, start + step, ... before stop; with one number from 0 to before it. The dtype is int32, or "
-         "float32 where a "
-         "number is a float.") {
+/* ---- arange ---- */
+
+/* Elements of start, start + step, ... before stop; an infinite step has one, if any. NaN is the library's to refuse. */
+static double arange_count(double start, double stop, double step) {
+  if (isinf(step) && isfinite(start) && isfinite(stop)) return (step > 0 ? start < stop : start > stop);
+  return ceil((stop - start) / step);
+}
+
+static bool fits_int32(int64_t i) { return i >= INT32_MIN && i <= INT32_MAX; }
+
+/* Integers of any size, exactly. */
+static pons_array arange_of_ints(int64_t count, int64_t start, int64_t step) {
+  pons_array steps = pons_multiply(pons_arange(0, (double)count, 1, PONS_INT64), pons_int(step));
+  return pons_add(steps, pons_int(start));
+}
+
+FUNCTION(
+    arange,
+    "(start: int | float, stop: int | float | None = None, step: int | float | None = None, dtype: "
+    "Dtype | None = "
+    "None, *, stream: StreamOrDevice = None) -> array",
+    "start, start + step, ... before stop; with one number from 0 to before it. The dtype is int32, int64 "
+    "where that is too narrow, or float32 where a number is a float.") {
   double numbers[3] = {0, 0, 1};
-  bool is_float = false;
+  int64_t integers[3] = {0, 0, 1};
+  bool is_float = false, narrow = true;
   for (int i = 0; i < 3; i++) {
+    const int to = s[1].kind == SLOT_NONE && i == 0 ? 1 : i;
     if (s[i].kind == SLOT_NONE) continue;
     is_float |= s[i].kind == SLOT_FLOAT;
-    numbers[i] = s[i].kind == SLOT_FLOAT ? s[i].number : (double)s[i].i;
+    numbers[to] = s[i].kind == SLOT_FLOAT ? s[i].number : (double)s[i].i;
+    integers[to] = s[i].kind == SLOT_INT ? s[i].i : 0;
   }
-  if (s[1].kind == SLOT_NONE) {
-    numbers[1] = numbers[0];
-    numbers[0] = 0;
-  }
-  return wrap(
-      pons_arange(numbers[0], numbers[1], numbers[2], dtype_or(s[3], is_float ? PONS_FLOAT32 : PONS_INT32)));
+  const double start = numbers[0], stop = numbers[1], step = numbers[2];
+  const double count = arange_count(start, stop, step);
+  if (step != 0 && count > INT32_MAX)
+    return PyErr_Format(PyExc_ValueError, "arange: more than 2**31 - 1 elements");
+  /* an end is none of the elements */
+  for (int i = 0; i < 3; i++)
+    narrow &= fits_int32(integers[i]) || (i == 1 && integers[1] == (int64_t)INT32_MAX + 1);
+  const pons_dtype inferred = is_float ? PONS_FLOAT32 : narrow ? PONS_INT32 : PONS_INT64;
+  const pons_dtype dtype = dtype_or(s[3], inferred);
+  if (isinf(step) && isfinite(count)) return wrap(pons_arange(start, start + count, 1, dtype));
+  if (is_float || narrow || step == 0) return wrap(pons_arange(start, stop, step, dtype));
+  return wrap(pons_astype(arange_of_ints(count > 0 ? (int64_t)count : 0, integers[0], integers[2]), dtype));
 }
 
 FUNCTION(linspace,

@@ -1,4 +1,4 @@
-/* dtype.c: Dtype, DtypeCategory and the dtypes of the module; finfo, iinfo; functions that ask about dtypes. */
+/* dtype.c: Dtype, DtypeCategory and the dtypes of the module; functions that ask about dtypes. */
 #include "binding.h"
 #include <string.h>
 

@@ -189,7 +189,7 @@ static int array_on_tensor(const DLTensor *t, void (*let_go)(void *), void *what
   return 1;
 }
 
-static int array_from_capsule(PyObject *capsule, pons_array *out) {
+static int array_on_capsule(PyObject *capsule, pons_array *out) {
   if (PyCapsule_IsValid(capsule, "dltensor")) {
     DLManagedTensor *t = PyCapsule_GetPointer(capsule, "dltensor");
     PyCapsule_SetName(capsule, "used_dltensor");
@@ -229,18 +229,104 @@ static PyObject *capsule_of(PyObject *o) {
   return capsule;
 }
 
+/* ---- copies of tensors keep the layout ---- */
+
+enum { DL_FLOAT = 2, DL_COMPLEX = 5 };
+
+/* How many elements lie between the first and the last of the tensor; -1 for a negative stride. */
+static int64_t extent_of(const DLTensor *t) {
+  int64_t last = 0, ordered = 1;
+  for (int i = t->ndim - 1; i >= 0; i--) {
+    const int64_t by = t->strides ? t->strides[i] : ordered;
+    if (t->shape[i] == 0) return 0;
+    if (by < 0) return -1;
+    last += (t->shape[i] - 1) * by;
+    ordered *= t->shape[i];
+  }
+  return last + 1;
+}
+
+/* A tensor's copy: its lists, then its elements. */
+static void copy_end(DLManagedTensor *copy) { free(copy->manager_ctx); }
+
+static DLManagedTensor *tensor_copy(const DLTensor *t, int64_t extent) {
+  const size_t element = (size_t)t->bits * t->lanes / 8, n = (size_t)t->ndim,
+               bytes = (size_t)extent * element;
+  const size_t lists = (2 * (n + 1) * sizeof(int64_t) + 63) & ~(size_t)63;
+  DLManagedTensor *copy = malloc(sizeof *copy + 64 + lists + bytes);
+  if (!copy) return (DLManagedTensor *)PyErr_NoMemory();
+  int64_t *shape = (int64_t *)(void *)((char *)copy + ((sizeof *copy + 15) & ~(size_t)15)),
+          *strides = shape + n + 1;
+  int64_t ordered = 1;
+  for (int i = t->ndim - 1; i >= 0; i--) {
+    shape[i] = t->shape[i];
+    strides[i] = t->strides ? t->strides[i] : ordered;
+    ordered *= shape[i];
+  }
+  copy->dl_tensor = *t;
+  copy->dl_tensor.shape = shape;
+  copy->dl_tensor.strides = strides;
+  copy->dl_tensor.byte_offset = 0;
+  copy->dl_tensor.data = (char *)shape + lists;
+  copy->manager_ctx = copy;
+  copy->deleter = copy_end;
+  if (bytes) memcpy(copy->dl_tensor.data, (const char *)t->data + t->byte_offset, bytes);
+  return copy;
+}
+
+/* complex128 as pairs of float64: an axis more, for which tensor_copy has left room. */
+static void split_complex(DLTensor *t) {
+  for (int i = 0; i < t->ndim; i++) t->strides[i] *= 2;
+  t->shape[t->ndim] = 2;
+  t->strides[t->ndim++] = 1;
+  t->code = DL_FLOAT;
+  t->bits = 64;
+}
+
+static pons_array join_complex(pons_array pairs) {
+  return pons_squeeze(pons_view(pons_astype(pairs, PONS_FLOAT32), PONS_COMPLEX64), PONS_AXES(-1));
+}
+
+static int copy_of_tensor(const DLTensor *t, pons_array *out) {
+  const int64_t extent = extent_of(t);
+  const bool wide_complex = t->code == DL_COMPLEX && t->bits == 128;
+  if (extent < 0 || t->ndim > PONS_MAX_NDIM || (wide_complex && t->ndim == PONS_MAX_NDIM)) {
+    PyErr_SetString(PyExc_ValueError,
+                    extent < 0 ? "from_dlpack: a stride is negative" : "from_dlpack: too many axes");
+    return -1;
+  }
+  if (t->device_type != kDLCPU) {
+    PyErr_Format(PyExc_ValueError, "from_dlpack: memory of device type %d can't be read by the CPU",
+                 t->device_type);
+    return -1;
+  }
+  DLManagedTensor *copy = tensor_copy(t, extent);
+  if (!copy) return -1;
+  if (wide_complex) split_complex(&copy->dl_tensor);
+  *out = pons_from_dlpack(copy);
+  *out = wide_complex ? join_complex(*out) : pons_astype(*out, usual(pons_dtype_of(*out)));
+  return 1;
+}
+
+/* Of a capsule that stays as it is. */
+static int copy_of_capsule(PyObject *capsule, pons_array *out) {
+  if (PyCapsule_IsValid(capsule, "dltensor")) {
+    const DLManagedTensor *t = PyCapsule_GetPointer(capsule, "dltensor");
+    return copy_of_tensor(&t->dl_tensor, out);
+  }
+  const DLManagedTensorVersioned *t = PyCapsule_GetPointer(capsule, "dltensor_versioned");
+  if (t && t->major == 1) return copy_of_tensor(&t->dl_tensor, out);
+  if (!PyErr_Occurred())
+    PyErr_Format(PyExc_BufferError, "from_dlpack: version %u; 1 was asked for", t->major);
+  return -1;
+}
+
 int array_from_dlpack(PyObject *o, bool share, pons_array *out) {
   PyObject *capsule = capsule_of(o);
   if (!capsule) return PyErr_Occurred() ? -1 : 0;
-  const int fits = array_from_capsule(capsule, out);
+  const int fits = share ? array_on_capsule(capsule, out) : copy_of_capsule(capsule, out);
   Py_DECREF(capsule);
-  if (fits != 1 || share) return fits;
-  const void *data = pons_error_of(*out) ? NULL : pons_data(*out);
-  if (!data) return raise_error_of(*out), -1;
-  pons_array shared = *out;
-  *out = pons_astype(pons_array_from(data, pons_shape_of(shared), pons_dtype_of(shared)),
-                     usual(pons_dtype_of(shared)));
-  return 1;
+  return fits;
 }
 
 /* ---- either ---- */

@@ -1,25 +1,30 @@
 /* indexing.c: elements taken, put, gathered by index: the functions; x[...] is in subscripts.c. */
 #include "binding.h"
 
+/* array([]) is of floats, since nothing else is known. */
+static pons_array indices_of(slot s) {
+  if (s.kind == SLOT_INT) return pons_int(s.i);
+  return pons_size(s.array) == 0 ? pons_astype(s.array, PONS_INT32) : s.array;
+}
+
 FUNCTION(
     take,
     "(a: array, /, indices: int | array, axis: int | None = None, *, stream: StreamOrDevice = None) -> array",
     "The slices at the indices along the axis, or the elements of the flattened array.") {
-  pons_array indices = s[1].kind == SLOT_INT ? pons_int(s[1].i) : s[1].array;
-  return wrap(pons_take(s[0].array, indices, axis_or_flat(s[2])));
+  return wrap(pons_take(s[0].array, indices_of(s[1]), axis_or_flat(s[2])));
 }
 
 FUNCTION(take_along_axis,
          "(a: array, /, indices: array, axis: int | None = -1, *, stream: StreamOrDevice = None) -> array",
          "One element per index along the axis, or of the flattened array.") {
-  return wrap(pons_take_along_axis(s[0].array, s[1].array, axis_or_flat(s[2])));
+  return wrap(pons_take_along_axis(s[0].array, indices_of(s[1]), axis_or_flat(s[2])));
 }
 
 FUNCTION(put_along_axis,
          "(a: array, /, indices: array, values: array, axis: int | None = None, *, stream: StreamOrDevice = "
          "None) -> array",
          "a with the elements at the indices along the axis replaced.") {
-  return wrap(pons_put_along_axis(s[0].array, s[1].array, s[2].array, axis_or_flat(s[3])));
+  return wrap(pons_put_along_axis(s[0].array, indices_of(s[1]), s[2].array, axis_or_flat(s[3])));
 }
 
 FUNCTION(

@@ -78,15 +78,15 @@ const PyType_Slot method_slots[] = {{Py_tp_getset, properties}, {0, NULL}};
 
 /* ---- functions as methods ---- */
 
-#define METHODS                                                                                              \
-  METHOD(abs)                                                                                                \
-  METHOD(all) METHOD(any) METHOD(argmax) METHOD(argmin) METHOD(astype) METHOD(conj) METHOD(cos)              \
-      METHOD(cummax) METHOD(cummin) METHOD(cumprod) METHOD(cumsum) METHOD(diag) METHOD(diagonal) METHOD(exp) \
-          METHOD(flatten) METHOD(log) METHOD(log10) METHOD(log1p) METHOD(log2) METHOD(logcumsumexp)          \
-              METHOD(logsumexp) METHOD(max) METHOD(mean) METHOD(min) METHOD(moveaxis) METHOD(prod)           \
-                  METHOD(reciprocal) METHOD(round) METHOD(rsqrt) METHOD(sin) METHOD(split) METHOD(sqrt)      \
-                      METHOD(square) METHOD(squeeze) METHOD(std) METHOD(sum) METHOD(swapaxes) METHOD(var)    \
-                          METHOD(view)
+#define METHODS                                                                                            \
+  METHOD(abs)                                                                                              \
+  METHOD(all)                                                                                              \
+  METHOD(any) METHOD(argmax) METHOD(argmin) METHOD(conj) METHOD(cos) METHOD(cummax) METHOD(cummin)         \
+      METHOD(cumprod) METHOD(cumsum) METHOD(diag) METHOD(diagonal) METHOD(exp) METHOD(flatten) METHOD(log) \
+          METHOD(log10) METHOD(log1p) METHOD(log2) METHOD(logcumsumexp) METHOD(logsumexp) METHOD(max)      \
+              METHOD(mean) METHOD(min) METHOD(moveaxis) METHOD(prod) METHOD(reciprocal) METHOD(round)      \
+                  METHOD(rsqrt) METHOD(sin) METHOD(split) METHOD(sqrt) METHOD(square) METHOD(squeeze)      \
+                      METHOD(std) METHOD(sum) METHOD(swapaxes) METHOD(var) METHOD(view)
 
 #define METHOD(id)                                                                                     \
   extern function id##_function;                                                                       \
@@ -96,10 +96,22 @@ const PyType_Slot method_slots[] = {{Py_tp_getset, properties}, {0, NULL}};
 METHODS
 #undef METHOD
 
+/* The stream may be passed by place here, which it can't to the function. */
+static PyObject *astype_body(const slot *s) { return wrap(pons_astype(s[0].array, s[1].dtype)); }
+static const char astype_doc[] =
+    "astype(self: array, dtype: Dtype, stream: StreamOrDevice = None) -> array\n\nAs another dtype.";
+static function astype_function = {"astype", astype_doc, astype_body, NULL};
+static PyObject *astype_method(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+  return call(&astype_function, self, args, n, names);
+}
+
+/* An integer, not a list of them. */
+static bool is_integer(PyObject *o) { return PyLong_Check(o) || (PyIndex_Check(o) && !PySequence_Check(o)); }
+
 /* x.reshape(2, 3) is x.reshape((2, 3)), x.transpose(1, 0) is x.transpose((1, 0)). */
 static PyObject *call_with_list(function *f, PyObject *self, PyObject *const *args, Py_ssize_t n,
                                 PyObject *names) {
-  if (n == 0 || (n == 1 && !PyLong_Check(args[0]))) return call(f, self, args, n, names);
+  if (n == 0 || (n == 1 && !is_integer(args[0]))) return call(f, self, args, n, names);
   const Py_ssize_t n_names = names ? PyTuple_Size(names) : 0;
   PyObject **again = malloc((size_t)(n_names + 1) * sizeof *again), *list = PyTuple_New(n), *result = NULL;
   for (Py_ssize_t i = 0; list && i < n; i++) {
@@ -129,5 +141,5 @@ static PyObject *transpose_method(PyObject *self, PyObject *const *args, Py_ssiz
 
 #define METHOD(id) \
   {#id, (PyCFunction)(void (*)(void))id##_method, METH_FASTCALL | METH_KEYWORDS, "See pons.core." #id "."},
-const PyMethodDef function_methods[] = {METHODS METHOD(reshape) METHOD(transpose) END_OF_ROWS};
+const PyMethodDef function_methods[] = {METHODS METHOD(astype) METHOD(reshape) METHOD(transpose) END_OF_ROWS};
 #undef METHOD

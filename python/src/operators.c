@@ -23,12 +23,22 @@ static PyObject *refuse(const char *name, PyObject *other, const char *reflected
   return NULL;
 }
 
+/* MLX's operators know no RuntimeError: dtypes that an operator isn't defined for are a ValueError. */
+static PyObject *raise(pons_array bad) {
+  if (pons_error_kind_of(bad) != PONS_ERROR_RUNTIME) return raise_error_of(bad);
+  PyErr_SetString(PyExc_ValueError, pons_error_of(bad));
+  pons_clear_error();
+  return NULL;
+}
+
+static PyObject *wrap_result(pons_array c) { return pons_error_of(c) ? raise(c) : wrap(c); }
+
 static PyObject *binary(const char *name, binary_op *op, const char *reflected, PyObject *left,
                         PyObject *right) {
   const pons_scope scope = pons_scope_open();
   pons_array a = unwrap(left), b = unwrap(right);
   const int fits = a && b ? 1 : a ? operand_beside(right, a, &b) : operand_beside(left, b, &a);
-  PyObject *result = fits == 1   ? wrap(op(a, b))
+  PyObject *result = fits == 1   ? wrap_result(op(a, b))
                      : fits == 0 ? refuse(name, unwrap(left) ? right : left, reflected)
                                  : NULL;
   pons_scope_close(scope);
@@ -45,7 +55,7 @@ static PyObject *in_place(const char *name, binary_op *op, PyObject *self, PyObj
   if (fits == 1) {
     pons_array c = op(a, b);
     if (pons_error_of(c)) {
-      raise_error_of(c);
+      raise(c);
     } else {
       rewrap(self, c);
       result = Py_NewRef(self);
@@ -57,7 +67,7 @@ static PyObject *in_place(const char *name, binary_op *op, PyObject *self, PyObj
 
 static PyObject *unary(unary_op *op, PyObject *self) {
   const pons_scope scope = pons_scope_open();
-  PyObject *result = wrap(op(unwrap(self)));
+  PyObject *result = wrap_result(op(unwrap(self)));
   pons_scope_close(scope);
   return result;
 }
@@ -126,7 +136,7 @@ static PyObject *compare(PyObject *a, PyObject *b, int how) {
   pons_array other;
   const int fits = operand_beside(b, unwrap(a), &other);
   if (fits == 1)
-    result = wrap(ops[how].op(unwrap(a), other));
+    result = wrap_result(ops[how].op(unwrap(a), other));
   else if (fits == 0 && (how == Py_EQ || how == Py_NE))
     result = PyBool_FromLong(how == Py_NE);
   else if (fits == 0)

@@ -1,5 +1,6 @@
 /* sequences.c: what array(x) makes of scalars, lists of lists and everything else that becomes an array. Numbers are
-   read into one run of the widest kind among them, int, float or complex, and converted at the end. */
+   read into one run of the widest kind among them, int, float or complex, and converted at the end; lists that hold
+   arrays are stacked. */
 #include "array.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -9,21 +10,21 @@ enum kind { OF_BOOLS, OF_INTS, OF_FLOATS, OF_COMPLEX };
 typedef struct reading {
   int ndim;
   int64_t dims[PONS_MAX_NDIM];
-  int64_t count, filled; /* elements of the lists; arrays among them count as one */
+  int64_t count, filled;
   enum kind kind;
   bool wide, negative, huge; /* an int that is none of int32; one below 0; one that only uint64 holds */
   int64_t *ints;             /* until a float comes */
   double *numbers;           /* then these; of complex numbers pairs */
-  pons_array *arrays;        /* if there are arrays, or what becomes one: then all of them, in order */
+  bool mixed;                /* something else than numbers came: reading ends there */
 } reading;
 
 static void reading_end(reading *r) {
   free(r->ints);
   free(r->numbers);
-  free(r->arrays);
 }
 
 static bool is_list(PyObject *o) { return PyList_Check(o) || PyTuple_Check(o); }
+static bool is_scalar(PyObject *o) { return PyLong_Check(o) || PyFloat_Check(o) || PyComplex_Check(o); }
 
 static int refuse(PyObject *o) {
   PyObject *type = PyObject_GetAttrString((PyObject *)Py_TYPE(o), "__name__");
@@ -137,34 +138,7 @@ static int put_int(reading *r, PyObject *o) {
   return 0;
 }
 
-/* From here on everything is an array. */
-static int turn_to_arrays(reading *r) {
-  r->arrays = malloc((size_t)r->count * sizeof *r->arrays);
-  if (!r->arrays) return PyErr_NoMemory(), -1;
-  for (int64_t i = 0; i < r->filled; i++) {
-    if (r->kind == OF_COMPLEX)
-      r->arrays[i] = pons_complex((float)r->numbers[2 * i], (float)r->numbers[2 * i + 1]);
-    else if (r->kind == OF_FLOATS)
-      r->arrays[i] = pons_scalar(r->numbers[i], PONS_FLOAT32);
-    else if (r->kind == OF_INTS)
-      r->arrays[i] = firm_int(r->ints[i]);
-    else
-      r->arrays[i] = pons_scalar((double)r->ints[i], PONS_BOOL);
-  }
-  return 0;
-}
-
-static int put_array(reading *r, PyObject *o) {
-  pons_array a = unwrap(o);
-  const int fits = a ? 1 : firm_from_object(o, (pons_optional_dtype){false, PONS_BOOL}, &a);
-  if (fits != 1) return fits ? fits : refuse(o);
-  if (!r->arrays && turn_to_arrays(r) < 0) return -1;
-  r->arrays[r->filled++] = a;
-  return 0;
-}
-
 static int put_element(reading *r, PyObject *o) {
-  if (r->arrays) return put_array(r, o);
   if (Py_TYPE(o) == &PyFloat_Type) return put_number(r, PyFloat_AsDouble(o), 0, OF_FLOATS);
   if (PyBool_Check(o)) {
     if (r->kind >= OF_FLOATS) return put_number(r, o == Py_True, 0, OF_BOOLS);
@@ -175,11 +149,16 @@ static int put_element(reading *r, PyObject *o) {
   if (PyFloat_Check(o)) return put_number(r, PyFloat_AsDouble(o), 0, OF_FLOATS);
   if (PyComplex_Check(o))
     return put_number(r, PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o), OF_COMPLEX);
-  return put_array(r, o);
+  r->mixed = true;
+  return -1;
 }
 
-static int uneven(int axis) {
-  PyErr_Format(PyExc_ValueError, "array: lists along axis %d are not of one length", axis);
+/* An array may stand in for a list. Messages are MLX's. */
+static int uneven(reading *r, PyObject *o) {
+  if (is_list(o) || is_scalar(o))
+    PyErr_SetString(PyExc_ValueError, "Initialization encountered non-uniform length.");
+  else
+    r->mixed = true;
   return -1;
 }
 
@@ -187,13 +166,12 @@ static int read_lists(reading *r, PyObject *o, int axis) {
   const bool list = PyList_Check(o);
   if (axis == r->ndim) {
     if (!list && !PyTuple_Check(o)) return put_element(r, o);
-    PyErr_Format(PyExc_ValueError, "array: a list where the first one has an element, along axis %d",
-                 axis - 1);
+    PyErr_SetString(PyExc_ValueError, "Initialization encountered extra dimension.");
     return -1;
   }
-  if (!is_list(o)) return uneven(axis);
+  if (!is_list(o)) return uneven(r, o);
   const Py_ssize_t n = list ? PyList_Size(o) : PyTuple_Size(o);
-  if (n != r->dims[axis]) return uneven(axis);
+  if (n != r->dims[axis]) return uneven(r, o);
   for (Py_ssize_t i = 0; i < n; i++) {
     PyObject *item = list ? PyList_GetItem(o, i) : PyTuple_GetItem(o, i);
     if (!item) return -1; /* a list that became shorter while an element was converted */
@@ -247,22 +225,50 @@ static pons_array array_of_numbers(const reading *r, pons_dtype wanted) {
   return dtype == wanted ? a : pons_astype(a, wanted);
 }
 
-/* The dtype all meet in, which is not that of any two one after the other: MLX promotes from left to right. */
-static pons_array array_of_arrays(const reading *r, pons_optional_dtype wanted) {
-  const pons_shape first = pons_shape_of(r->arrays[0]);
-  if (r->ndim + first.count > PONS_MAX_NDIM || r->count > INT_MAX)
-    return PyErr_SetString(PyExc_ValueError, "array: too many axes, or arrays"), NULL;
-  for (int64_t i = 0; i < r->count; i++) {
-    const pons_shape s = pons_shape_of(r->arrays[i]);
-    if (s.count != first.count || (s.count && memcmp(s.at, first.at, (size_t)s.count * sizeof *s.at)))
-      return uneven(r->ndim), NULL;
+/* ---- lists that hold arrays ---- */
+
+static pons_array array_of_mixed(PyObject *o, int depth);
+
+static bool same_shapes(const pons_array *arrays, Py_ssize_t count) {
+  const pons_shape first = pons_shape_of(arrays[0]);
+  for (Py_ssize_t i = 1; i < count; i++) {
+    const pons_shape s = pons_shape_of(arrays[i]);
+    if (s.count != first.count || (s.count && memcmp(s.at, first.at, (size_t)s.count * sizeof *s.at))) {
+      PyErr_SetString(PyExc_ValueError, "Initialization encountered non-uniform length.");
+      return false;
+    }
   }
-  int64_t dims[PONS_MAX_NDIM];
-  for (int i = 0; i < r->ndim; i++) dims[i] = r->dims[i];
-  for (int i = 0; i < first.count; i++) dims[r->ndim + i] = first.at[i];
-  pons_array a =
-      pons_reshape(pons_stack(r->arrays, (int)r->count, 0), (pons_shape){r->ndim + first.count, dims});
-  return wanted.given ? pons_astype(a, wanted.dtype) : a;
+  return true;
+}
+
+static pons_array stack_of(PyObject *o, int depth) {
+  const Py_ssize_t n = PySequence_Size(o);
+  pons_array *arrays = malloc((size_t)(n + 1) * sizeof *arrays), stack = NULL;
+  Py_ssize_t i = arrays ? 0 : n + 1;
+  for (; i < n; i++) {
+    PyObject *item = PySequence_GetItem(o, i);
+    arrays[i] = item ? array_of_mixed(item, depth + 1) : NULL;
+    Py_XDECREF(item); /* an array's value is the scope's, too */
+    if (!arrays[i]) break;
+  }
+  if (i == n && n == 0)
+    stack = pons_zeros(PONS_SHAPE(0), PONS_FLOAT32);
+  else if (i == n && same_shapes(arrays, n))
+    stack = pons_stack(arrays, (int)n, 0);
+  else if (i > n)
+    PyErr_NoMemory();
+  free(arrays);
+  return stack;
+}
+
+/* NULL and an exception. */
+static pons_array array_of_mixed(PyObject *o, int depth) {
+  pons_array a = unwrap(o);
+  if (a) return pons_positive(a);
+  if (is_list(o) && depth < PONS_MAX_NDIM) return stack_of(o, depth);
+  const int fits = firm_from_object(o, (pons_optional_dtype){false, PONS_BOOL}, &a);
+  if (fits == 0) refuse(o);
+  return fits == 1 ? a : NULL;
 }
 
 static pons_array array_of_lists(PyObject *o, pons_optional_dtype wanted) {
@@ -273,15 +279,13 @@ static pons_array array_of_lists(PyObject *o, pons_optional_dtype wanted) {
   if (!r.ints)
     PyErr_NoMemory();
   else if (read_lists(&r, o, 0) < 0)
-    a = NULL;
+    a = r.mixed ? array_of_mixed(o, 0) : NULL;
   else if (r.huge && r.negative)
     PyErr_SetString(PyExc_OverflowError, "array: integers beyond those of one dtype");
-  else if (r.arrays)
-    a = array_of_arrays(&r, wanted);
   else
     a = array_of_numbers(&r, wanted.given ? wanted.dtype : dtype_of_numbers(&r));
   reading_end(&r);
-  return a;
+  return a && r.mixed && wanted.given ? pons_astype(a, wanted.dtype) : a;
 }
 
 pons_array array_from_object(PyObject *o, pons_optional_dtype dtype) {

@@ -74,7 +74,13 @@ FUNCTION(roll,
          "None) -> array",
          "Elements moved on along the axes, or of the flattened array; those that leave come in at the other "
          "end.") {
-  return wrap(pons_roll(s[0].array, s[1].ints.shape, .axes = axes_of(s[2])));
+  pons_shape shifts = s[1].ints.shape;
+  int64_t sum = 0;
+  if (s[2].kind == SLOT_INTS && s[2].ints.one) { /* several along one axis add up */
+    for (int i = 0; i < shifts.count; i++) sum += shifts.at[i];
+    shifts = (pons_shape){1, &sum};
+  }
+  return wrap(pons_roll(s[0].array, shifts, .axes = axes_of(s[2])));
 }
 
 /* One array, or a list of them. */
@@ -125,6 +131,8 @@ FUNCTION(broadcast_shapes, "(*shapes: Sequence[int]) -> tuple[int]", "The shape 
   int64_t rooms[2][PONS_MAX_NDIM], out[PONS_MAX_NDIM];
   pons_shape pair[2] = {PONS_SCALAR, PONS_SCALAR};
   int ndim = 0;
+  if (PyTuple_Size(s[0].object) == 0)
+    return PyErr_Format(PyExc_ValueError, "broadcast_shapes: there must be at least one shape");
   for (Py_ssize_t i = 0; i < PyTuple_Size(s[0].object); i++) {
     if (!shape_from(PyTuple_GetItem(s[0].object, i), rooms[1], &pair[1])) return NULL;
     ndim = pons_broadcast_shapes(pair, 2, out);
@@ -269,11 +277,12 @@ FUNCTION(
     "own. The width is an integer, a pair for all axes, or a pair for each.") {
   int64_t low[PONS_MAX_NDIM] = {0}, high[PONS_MAX_NDIM] = {0};
   const int ndim = pons_ndim(s[0].array);
-  if (!pad_widths(s[1].object, ndim, low, high)) return NULL;
+  pons_array in[2];
+  if (!pad_widths(s[1].object, ndim, low, high) || !operands_of(&s[0], &s[3], in)) return NULL;
   for (int m = 0; m < 4; m++)
     if (strcmp(pad_modes[m], s[2].text) == 0)
-      return wrap(pons_pad(s[0].array, (pons_shape){ndim, low}, (pons_shape){ndim, high}, s[3].array,
-                           (pons_pad_mode)m));
+      return wrap(
+          pons_pad(s[0].array, (pons_shape){ndim, low}, (pons_shape){ndim, high}, in[1], (pons_pad_mode)m));
   return PyErr_Format(PyExc_ValueError,
                       "pad: mode is '%s', it must be 'constant', 'edge', 'reflect' or 'symmetric'",
                       s[2].text);

@@ -1,6 +1,7 @@
 /* subscripts.c: x[...], x[...] = v, x.at[...], len and iteration. An index becomes a list for pons_get and pons_put;
    a single integer or slice takes the short way. */
 #include "array.h"
+#include <limits.h>
 #include <string.h>
 
 /* ---- indices ---- */
@@ -19,7 +20,15 @@ static bool refuse(PyObject *o) {
 /* What Python cuts off at the ends of its range is not the library's "left out". */
 static int64_t bound(Py_ssize_t value) { return value == PY_SSIZE_T_MIN ? value + 1 : value; }
 
-static bool slice_item(PyObject *o, pons_index_item *item) {
+/* As in MLX integers of more than 32 bits are an error, but for arrays of so many elements. */
+static bool is_too_far(Py_ssize_t value, int64_t size) {
+  const bool left_out = value == PY_SSIZE_T_MAX || value == PY_SSIZE_T_MIN;
+  if (left_out || (value <= INT_MAX && value >= INT_MIN) || size > INT_MAX) return false;
+  PyErr_Format(PyExc_ValueError, "index: %zd is out of range for every axis", value);
+  return true;
+}
+
+static bool slice_item(PyObject *o, int64_t size, pons_index_item *item) {
   Py_ssize_t start, stop, step;
   if (PySlice_Unpack(o, &start, &stop, &step) < 0) {
     if (!PyErr_ExceptionMatches(PyExc_TypeError)) return false;
@@ -27,6 +36,7 @@ static bool slice_item(PyObject *o, pons_index_item *item) {
     PyErr_SetString(PyExc_ValueError, "index: bounds of a slice are integers or None");
     return false;
   }
+  if (is_too_far(start, size) || is_too_far(stop, size)) return false;
   if (step > 0)
     *item = pons_at_slice(bound(start), bound(stop), step);
   else
@@ -74,10 +84,10 @@ static bool other_item(PyObject *o, pons_index_item *item) {
   return fits == 0 ? refuse(o) : false;
 }
 
-static bool item_from(PyObject *o, pons_index_item *item) {
+static bool item_from(PyObject *o, int64_t size, pons_index_item *item) {
   if (PyBool_Check(o)) return *item = pons_at_array(pons_bool(o == Py_True)), true;
   if (PyLong_Check(o)) return int_item(o, item);
-  if (PySlice_Check(o)) return slice_item(o, item);
+  if (PySlice_Check(o)) return slice_item(o, size, item);
   if (o == Py_None) return *item = PONS_NEWAXIS, true;
   if (o == Py_Ellipsis) return *item = PONS_ELLIPSIS, true;
   pons_array a = unwrap(o);
@@ -86,9 +96,10 @@ static bool item_from(PyObject *o, pons_index_item *item) {
   return other_item(o, item);
 }
 
-/* Integers are checked here, so that a wrong one is an IndexError; what `count` items stand for is not yet known. */
-static bool items_from(PyObject *index, pons_index_item *items, int *count) {
-  if (!PyTuple_Check(index)) return *count = 1, item_from(index, items);
+/* Of an index into x. */
+static bool items_from(pons_array x, PyObject *index, pons_index_item *items, int *count) {
+  const int64_t size = pons_size(x);
+  if (!PyTuple_Check(index)) return *count = 1, item_from(index, size, items);
   const Py_ssize_t n = PyTuple_Size(index);
   if (n > MOST_ITEMS) {
     PyErr_Format(PyExc_ValueError, "index: %zd items; at most %d are possible", n, MOST_ITEMS);
@@ -96,7 +107,7 @@ static bool items_from(PyObject *index, pons_index_item *items, int *count) {
   }
   *count = (int)n;
   for (Py_ssize_t i = 0; i < n; i++)
-    if (!item_from(PyTuple_GetItem(index, i), &items[i])) return false;
+    if (!item_from(PyTuple_GetItem(index, i), size, &items[i])) return false;
   return true;
 }
 
@@ -107,7 +118,7 @@ static PyObject *subscript(PyObject *self, PyObject *index) {
   pons_index_item items[MOST_ITEMS];
   int count;
   PyObject *result = NULL;
-  if (items_from(index, items, &count))
+  if (items_from(unwrap(self), index, items, &count))
     result = wrap(pons_get(unwrap(self), (pons_index_list){count, items}));
   pons_scope_close(scope);
   return result;
@@ -140,7 +151,7 @@ static pons_array put(put_op *op, pons_array x, PyObject *index, PyObject *value
   if (fits == 0)
     PyErr_SetString(value == Py_None ? PyExc_TypeError : PyExc_ValueError,
                     "put: the value is no array or scalar");
-  if (fits != 1 || !items_from(index, items, &count)) return NULL;
+  if (fits != 1 || !items_from(x, index, items, &count)) return NULL;
   pons_array y = op(x, (pons_index_list){count, items}, v);
   if (!pons_error_of(y)) return y;
   raise_error_of(y);

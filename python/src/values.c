@@ -1,5 +1,6 @@
 /* values.c: elements of arrays as Python objects and as text: item, tolist, repr, format, print options. */
 #include "array.h"
+#include "dlpack.h"
 #include <string.h>
 
 /* ---- elements ---- */
@@ -39,9 +40,11 @@ static PyObject *item_at(const char *at, pons_dtype dtype) {
   return PyErr_Format(PyExc_ValueError, "item: elements of %s can't be read", pons_dtype_name(dtype));
 }
 
-/* `a` computed, and 16-bit floats as float32; scope-owned. NULL and an exception. */
+/* `a` computed, and 16-bit floats as float32; scope-owned, since the object may come to stand for another array
+   meanwhile. NULL and an exception. */
 static pons_array readable(pons_array a) {
   const pons_dtype dtype = pons_dtype_of(a);
+  a = pons_positive(a);
   if (dtype == PONS_FLOAT16 || dtype == PONS_BFLOAT16) a = pons_astype(a, PONS_FLOAT32);
   return evaluate(&a, 1) ? a : NULL;
 }
@@ -56,24 +59,20 @@ PyObject *item_of(pons_array a) {
     return NULL;
   }
   const pons_scope scope = pons_scope_open();
-  pons_keep(a); /* the object may stand for another array while this one is computed */
   pons_array r = readable(a);
   const char *data = r ? pons_data(r) : NULL;
   PyObject *item = data ? item_at(data, pons_dtype_of(r)) : r ? raise_error() : NULL;
-  pons_release(a);
   pons_scope_close(scope);
   return item;
 }
 
-static PyObject *list_of(const char **at, pons_dtype dtype, const int64_t *dims, int ndim) {
-  if (ndim == 0) {
-    PyObject *item = item_at(*at, dtype);
-    *at += pons_dtype_size(dtype);
-    return item;
-  }
-  PyObject *list = PyList_New((Py_ssize_t)dims[0]);
-  for (int64_t i = 0; list && i < dims[0]; i++) {
-    PyObject *item = list_of(at, dtype, dims + 1, ndim - 1);
+/* The axes from `axis` on, as they lie in memory: pons_data would move the array to another place. */
+static PyObject *list_of(const DLTensor *t, pons_dtype dtype, const char *at, int axis) {
+  if (axis == t->ndim) return item_at(at, dtype);
+  const int64_t n = t->shape[axis], by = t->strides[axis] * (int64_t)pons_dtype_size(dtype);
+  PyObject *list = PyList_New((Py_ssize_t)n);
+  for (int64_t i = 0; list && i < n; i++) {
+    PyObject *item = list_of(t, dtype, at + i * by, axis + 1);
     if (item)
       PyList_SetItem(list, (Py_ssize_t)i, item);
     else
@@ -89,17 +88,18 @@ static PyObject *item(PyObject *self, PyObject *unused) {
 
 static PyObject *tolist(PyObject *self, PyObject *unused) {
   (void)unused;
-  pons_array a = pons_keep(unwrap(self));
   const pons_scope scope = pons_scope_open();
-  pons_array r = readable(a);
-  const char *data = r ? pons_data(r) : NULL;
+  pons_array a = readable(unwrap(self));
+  DLManagedTensor *t = a ? pons_to_dlpack(a) : NULL;
   PyObject *list = NULL;
-  if (data || (r && pons_size(r) == 0))
-    list = list_of(&data, pons_dtype_of(r), pons_shape_of(r).at, pons_ndim(r));
-  else if (r)
+  if (t) {
+    const char *first = t->dl_tensor.data;
+    list = list_of(&t->dl_tensor, pons_dtype_of(a), first ? first + t->dl_tensor.byte_offset : NULL, 0);
+    t->deleter(t);
+  } else if (a) {
     raise_error();
+  }
   pons_scope_close(scope);
-  pons_release(a);
   return list;
 }
 

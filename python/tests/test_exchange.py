@@ -23,7 +23,10 @@ def ours(name):
 @pytest.mark.parametrize("view", [lambda x: x, lambda x: x.T, lambda x: x[::2, ::-1], lambda x: x[:0], lambda x: x[1, 2]])
 def test_numpy_arrays_are_copied_with_their_dtype(name, view):
     x = view(np.arange(12).reshape(3, 4).astype(name))
-    for a in (mx.array(x), mx.asarray(x), mx.from_dlpack(x) if name != "bool" and x.ndim else mx.array(x)):
+    arrays = [mx.array(x), mx.asarray(x)]
+    if isinstance(x, np.ndarray) and min(x.strides) >= 0:
+        arrays.append(mx.from_dlpack(x))
+    for a in arrays:
         assert a.dtype == ours(name) and a.shape == x.shape
         np.testing.assert_array_equal(np.array(a), x)
 
@@ -137,9 +140,20 @@ def test_dlpack():
         with pytest.raises(TypeError):
             mx.from_dlpack(wrong)
     capsule = a.__dlpack__()
-    mx.from_dlpack(capsule)
+    assert mx.from_dlpack(capsule).tolist() == mx.from_dlpack(capsule, copy=False).tolist()
     with pytest.raises(ValueError, match="used already"):
         mx.from_dlpack(capsule)
+
+
+def test_copies_of_tensors_keep_their_strides():
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for view in (x.T, x[:, 1::2], np.broadcast_to(x[0], (2, 4)), x[1]):
+        a = mx.from_dlpack(view)
+        assert a.tolist() == view.tolist() and memoryview(a).strides == view.strides
+    assert mx.from_dlpack(np.array([[1 + 2j, 3], [4, 5j]]).T).tolist() == [[1 + 2j, 4], [3, 5j]]
+    assert mx.from_dlpack(np.array([0.5])).dtype == mx.float32
+    with pytest.raises(ValueError):
+        mx.from_dlpack(x[::-1])
 
 
 def test_bfloat16_through_dlpack():
