@@ -26,6 +26,7 @@ typedef enum slot_kind {
 /* Valid during the call. */
 typedef struct slot {
   slot_kind kind;
+  bool named; /* passed by name */
   union {
     struct {
       pons_array array; /* scope-owned */

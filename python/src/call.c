@@ -245,6 +245,7 @@ typedef struct binding {
 static bool put(binding *b, int i, PyObject *o) {
   const parameter *p = &b->g->at[i];
   b->seen |= 1u << i;
+  b->to->slots[i].named = false;
   return convert(b->to, p->accepts, o, &b->to->slots[i]) == 1 || wrong_type(b->f, p, o);
 }
 
@@ -296,6 +297,7 @@ static bool bind_named(binding *b, PyObject *names, PyObject *const *values) {
       return wrong(b->f, " is no keyword argument", name);
     if (b->seen >> i & 1) return wrong(b->f, " is given twice", name);
     if (!put(b, i, values[k])) return false;
+    b->to->slots[i].named = true;
   }
   return true;
 }

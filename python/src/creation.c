@@ -68,11 +68,14 @@ static pons_array arange_of_ints(int64_t count, int64_t start, int64_t step) {
 
 FUNCTION(
     arange,
-    "(start: int | float, stop: int | float | None = None, step: int | float | None = None, dtype: "
+    "(start: int | float | None = None, stop: int | float | None = None, step: int | float | None = None, "
+    "dtype: "
     "Dtype | None = "
     "None, *, stream: StreamOrDevice = None) -> array",
     "start, start + step, ... before stop; with one number from 0 to before it. The dtype is int32, int64 "
     "where that is too narrow, or float32 where a number is a float.") {
+  if (s[1].kind == SLOT_NONE && (s[0].kind == SLOT_NONE || s[0].named))
+    return PyErr_Format(PyExc_TypeError, "arange(): stop is missing");
   double numbers[3] = {0, 0, 1};
   int64_t integers[3] = {0, 0, 1};
   bool is_float = false, narrow = true;

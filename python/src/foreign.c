@@ -189,6 +189,11 @@ static int array_on_tensor(const DLTensor *t, void (*let_go)(void *), void *what
   return 1;
 }
 
+static int refuse_capsule(void) {
+  PyErr_SetString(PyExc_ValueError, "from_dlpack: the capsule is no tensor, or was used already");
+  return -1;
+}
+
 static int array_on_capsule(PyObject *capsule, pons_array *out) {
   if (PyCapsule_IsValid(capsule, "dltensor")) {
     DLManagedTensor *t = PyCapsule_GetPointer(capsule, "dltensor");
@@ -204,8 +209,7 @@ static int array_on_capsule(PyObject *capsule, pons_array *out) {
     PyCapsule_SetName(capsule, "used_dltensor_versioned");
     return array_on_tensor(&t->dl_tensor, let_go_of_versioned, t, out);
   }
-  PyErr_SetString(PyExc_ValueError, "from_dlpack: the capsule is no tensor, or was used already");
-  return -1;
+  return refuse_capsule();
 }
 
 /* o.__dlpack__(max_version=(1, 0)), without the argument for producers that don't know it; NULL without an exception
@@ -314,8 +318,9 @@ static int copy_of_capsule(PyObject *capsule, pons_array *out) {
     const DLManagedTensor *t = PyCapsule_GetPointer(capsule, "dltensor");
     return copy_of_tensor(&t->dl_tensor, out);
   }
+  if (!PyCapsule_IsValid(capsule, "dltensor_versioned")) return refuse_capsule();
   const DLManagedTensorVersioned *t = PyCapsule_GetPointer(capsule, "dltensor_versioned");
-  if (t && t->major == 1) return copy_of_tensor(&t->dl_tensor, out);
+  if (t->major == 1) return copy_of_tensor(&t->dl_tensor, out);
   if (!PyErr_Occurred())
     PyErr_Format(PyExc_BufferError, "from_dlpack: version %u; 1 was asked for", t->major);
   return -1;
