@@ -55,7 +55,8 @@ PONS_API void pons_synchronize(pons_stream stream);
 PONS_API int pons_threads(void);
 PONS_API void pons_set_threads(int count);
 
-/* Bytes in arrays; their greatest sum since the start or pons_reset_peak_memory; bytes kept for reuse. */
+/* Bytes in arrays; their greatest sum since the start or pons_reset_peak_memory, as it was when memory was last taken
+   (0 if none was); bytes kept for reuse. */
 PONS_API size_t pons_get_active_memory(void);
 PONS_API size_t pons_get_peak_memory(void);
 PONS_API void pons_reset_peak_memory(void);

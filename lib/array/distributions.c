@@ -139,6 +139,8 @@ pons_array pons_random_randint(pons_array low, pons_array high, pons_shape shape
   pons_array bad = fault_among("random_randint", (pons_array[]){low, high}, 2);
   if (bad) return bad;
   if (is_inexact(dtype)) return pons_fail("random_randint", "not defined for %s", pons_dtype_name(dtype));
+  if (dtype == PONS_BOOL) /* which has no number above 1 to stay below */
+    return pons_astype(pons_random_randint(low, high, shape, PONS_INT32, key), dtype);
   pons_array drawn = pons_floor(pons_random_uniform(low, high, shape, PONS_FLOAT32, key));
   pons_array last = /* float32 may round up to high */
       pons_subtract(pons_astype(high, dtype), pons_scalar(1, dtype));

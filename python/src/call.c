@@ -97,9 +97,13 @@ static bool ints_new(frame *f, slot *s, Py_ssize_t count) {
   return true;
 }
 
-static void ints_put(slot *s, Py_ssize_t i, int64_t value) {
+/* As in MLX, sizes and axes are int32. */
+static bool ints_put(slot *s, Py_ssize_t i, int64_t value) {
   ((int64_t *)s->ints.shape.at)[i] = value;
-  ((int *)s->ints.axes.at)[i] = value > INT_MAX ? INT_MAX : value < -INT_MAX ? -INT_MAX : (int)value;
+  ((int *)s->ints.axes.at)[i] = (int)value;
+  if (value >= -INT_MAX && value <= INT_MAX) return true;
+  PyErr_Format(PyExc_OverflowError, "%lld is no size and no axis, which are int32", (long long)value);
+  return false;
 }
 
 static int to_one_of_ints(frame *f, PyObject *o, slot *s) {
@@ -107,9 +111,8 @@ static int to_one_of_ints(frame *f, PyObject *o, slot *s) {
   const int fits = to_int(o, &one);
   if (fits != 1) return fits;
   if (!ints_new(f, s, 1)) return -1;
-  ints_put(s, 0, one.i);
   s->ints.one = true;
-  return 1;
+  return ints_put(s, 0, one.i) ? 1 : -1;
 }
 
 static int to_ints(frame *f, PyObject *o, slot *s) {
@@ -127,7 +130,7 @@ static int to_ints(frame *f, PyObject *o, slot *s) {
     const int fits = to_int(item, &one);
     Py_DECREF(item);
     if (fits != 1) return fits;
-    ints_put(s, i, one.i);
+    if (!ints_put(s, i, one.i)) return -1;
   }
   return 1;
 }

@@ -32,6 +32,7 @@ typedef struct device_object {
   int index;
 } device_object;
 static PyTypeObject *device_type;
+static bool first_default_is_cpu; /* when the module was loaded */
 
 static PyObject *device_new(bool gpu, int index) {
   device_object *d = (device_object *)PyType_GenericAlloc(device_type, 0);
@@ -51,9 +52,17 @@ static bool device_from_object(PyObject *o, bool *gpu, int *index) {
   return o == gpu_type || o == cpu_type;
 }
 
+/* `gpu` is a GPU, or what PONS_DEVICE names instead of the CPU: OpenCL on a CPU is nothing a program would look for. */
+static bool others_count(void) {
+  static int answer = -1;
+  if (answer < 0) answer = pons_is_available("gpu") || !first_default_is_cpu;
+  return answer;
+}
+
 /* The library's name of the index-th device that is a CPU or not; NULL if there is none. */
 static const char *name_of(bool gpu, int index) {
   if (!gpu) return index == 0 ? "cpu" : NULL;
+  if (index < 0 || !others_count()) return NULL;
   for (int i = 0; i < pons_device_count(); i++)
     if (strcmp(pons_device_name(i), "cpu") != 0 && index-- == 0) return pons_device_name(i);
   return NULL;
@@ -403,6 +412,7 @@ static PyMethodDef rows[] = {ROW(new_stream),
 
 int add_device_types(PyObject *module) {
   if (add_device_type(module) < 0) return -1;
+  first_default_is_cpu = strcmp(pons_default_device(), "cpu") == 0;
   device_type = add_type(module, "pons.core.Device", sizeof(device_object), 0, device_slots);
   const unsigned none = Py_TPFLAGS_DISALLOW_INSTANTIATION;
   stream_type = add_type(module, "pons.core.Stream", sizeof(stream_object), none, stream_slots);

@@ -31,14 +31,15 @@ static bool length_is_fine(slot s) {
     return wrap(                                                                                         \
         pons_fft_##id(s[0].array, .n = int_or(s[1], 0), .axis = (pons_axes){1, &axis}, .norm = norm));   \
   }
-#define AXES(id, axes_text, what)                                                                      \
-  NAMED_FUNCTION(fft_##id, #id,                                                                        \
-                 "(a: array, s: Sequence[int] | None = None, axes: Sequence[int] | None = " axes_text  \
-                 ", norm: str = 'backward', stream: StreamOrDevice = None) -> array",                  \
-                 what) {                                                                               \
-    pons_fft_norm norm;                                                                                \
-    if (!norm_from(s[3], &norm)) return NULL;                                                          \
-    return wrap(pons_fft_##id(s[0].array, .s = shape_of(s[1]), .axes = transformed(s), .norm = norm)); \
+/* None stands for all axes, in fft2 and its kin too. */
+#define AXES(id, several, axes_text, what)                                                            \
+  NAMED_FUNCTION(fft_##id, #id,                                                                       \
+                 "(a: array, s: Sequence[int] | None = None, axes: Sequence[int] | None = " axes_text \
+                 ", norm: str = 'backward', stream: StreamOrDevice = None) -> array",                 \
+                 what) {                                                                              \
+    pons_fft_norm norm;                                                                               \
+    if (!norm_from(s[3], &norm)) return NULL;                                                         \
+    return wrap(several(s[0].array, .s = shape_of(s[1]), .axes = transformed(s), .norm = norm));      \
   }
 
 /* The axes given; with lengths alone the last ones, as many. */
@@ -53,14 +54,14 @@ ONE_AXIS(fft, "The Fourier transform along an axis.")
 ONE_AXIS(ifft, "The inverse transform along an axis.")
 ONE_AXIS(rfft, "Of a real signal: the frequencies that are not negative.")
 ONE_AXIS(irfft, "The real signal whose rfft this is.")
-AXES(fft2, "[-2, -1]", "The Fourier transform along two axes.")
-AXES(ifft2, "[-2, -1]", "The inverse transform along two axes.")
-AXES(rfft2, "[-2, -1]", "rfft along two axes, the last of them halved.")
-AXES(irfft2, "[-2, -1]", "The real signal whose rfft2 this is.")
-AXES(fftn, "None", "The Fourier transform along axes, all if None.")
-AXES(ifftn, "None", "The inverse transform along axes, all if None.")
-AXES(rfftn, "None", "rfft along axes, all if None, the last of them halved.")
-AXES(irfftn, "None", "The real signal whose rfftn this is.")
+AXES(fft2, pons_fft_fftn, "[-2, -1]", "The Fourier transform along two axes.")
+AXES(ifft2, pons_fft_ifftn, "[-2, -1]", "The inverse transform along two axes.")
+AXES(rfft2, pons_fft_rfftn, "[-2, -1]", "rfft along two axes, the last of them halved.")
+AXES(irfft2, pons_fft_irfftn, "[-2, -1]", "The real signal whose rfft2 this is.")
+AXES(fftn, pons_fft_fftn, "None", "The Fourier transform along axes, all if None.")
+AXES(ifftn, pons_fft_ifftn, "None", "The inverse transform along axes, all if None.")
+AXES(rfftn, pons_fft_rfftn, "None", "rfft along axes, all if None, the last of them halved.")
+AXES(irfftn, pons_fft_irfftn, "None", "The real signal whose rfftn this is.")
 
 NAMED_FUNCTION(fft_fftfreq, "fftfreq", "(n: int, d: float = 1.0, stream: StreamOrDevice = None) -> array",
                "The frequencies of fft for n samples d apart.") {

@@ -156,6 +156,10 @@ NAMED_FUNCTION(random_categorical, "categorical",
                     "random.categorical: at most one of shape and num_samples may be given");
     return NULL;
   }
+  if (s[3].kind == SLOT_INT && s[3].i == 0) { /* which in C is left out: no index for each row */
+    pons_array rows = pons_random_categorical(s[0].array, (int)s[1].i, key_or_next(s[4]));
+    return wrap(pons_repeat(pons_expand_dims(rows, PONS_AXES(-1)), 0, -1));
+  }
   return wrap(pons_random_categorical(s[0].array, (int)s[1].i, key_or_next(s[4]),
                                       .num_samples = int_or(s[3], 0), .shape = shape_of(s[2])));
 }

@@ -1,6 +1,7 @@
 """Functions of the module: how they take arguments, and what they say when they are called wrongly."""
 
 import pons.core as mx
+import numpy as np
 import pytest
 
 
@@ -30,3 +31,37 @@ def test_wrong_arguments_name_the_parameter_and_what_it_may_be():
 
 def test_the_docstring_begins_with_the_signature():
     assert mx.sum.__doc__.startswith("sum(a: array, /, axis: None | int | Sequence[int] = None, ")
+
+
+def test_sizes_are_int32_as_in_mlx():
+    for call in (lambda: mx.zeros(2**31), lambda: mx.reshape(mx.ones(4), [2**31]), lambda: mx.concatenate([mx.zeros(2**30)] * 3)):
+        with pytest.raises(OverflowError, match="2147483648|3221225472"):
+            call()
+
+
+def test_transforms_along_two_axes_take_all_for_none():
+    x = np.random.default_rng(3).standard_normal((2, 3, 4)).astype(np.float32)
+    np.testing.assert_allclose(np.array(mx.fft.fft2(mx.array(x), axes=None)), np.fft.fftn(x), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(np.array(mx.fft.fft2(mx.array(x))), np.fft.fft2(x), rtol=1e-5, atol=1e-5)
+
+
+def test_random_bools_and_no_samples():
+    drawn = mx.random.randint(0, 2, [1000], dtype=mx.bool_, key=mx.random.key(0))
+    assert 400 < mx.sum(drawn).item() < 600
+    assert not mx.any(mx.random.randint(0, 1, [1000], dtype=mx.bool_)).item()
+    assert mx.random.categorical(mx.ones((3, 2)), num_samples=0).shape == (3, 0)
+
+
+def test_scales_of_quantized_products_are_floats():
+    codes, scales, biases = mx.quantize(mx.ones((8, 64)), bits=4)
+    with pytest.raises(ValueError, match="scales and biases must be floats, not \\(8, 1\\) int32"):
+        mx.quantized_matmul(mx.ones(64), codes, scales.astype(mx.int32), biases.astype(mx.int32), bits=4)
+
+
+def test_the_peak_begins_anew():
+    kept = mx.ones(1000)
+    mx.eval(kept)
+    mx.reset_peak_memory()
+    assert mx.get_peak_memory() == 0
+    mx.eval(mx.ones(5000) + kept[0])
+    assert mx.get_peak_memory() >= 20000

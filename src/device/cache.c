@@ -319,7 +319,7 @@ void cache_numbers(size_t *active, size_t *cached, size_t *limit) {
 
 void pons_reset_peak_memory(void) {
   pthread_mutex_lock(&cache.lock);
-  cache.peak = cache.active;
+  cache.peak = 0;
   pthread_mutex_unlock(&cache.lock);
 }
 

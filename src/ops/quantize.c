@@ -74,7 +74,10 @@ pons_array quantized_operands(const char *op, quantization q, pons_array in[4]) 
   pons_array bad = operand_fault(op, affine ? 4 : 3, in);
   if (bad) return bad;
   pons_dtype dtype = dtype_of(in[0]);
-  for (int i = 2; i < 4 && affine; i++) dtype = pons_promote(dtype, dtype_of(in[i]));
+  for (int i = 2; i < 4 && affine; i++) {
+    if (!is_float(in[i])) return node_fail(op, "scales and biases must be floats, not %s", node_text(in[i]));
+    dtype = pons_promote(dtype, dtype_of(in[i]));
+  }
   if (dtype_is_integer(dtype) || dtype == PONS_BOOL) dtype = PONS_FLOAT32;
   in[0] = as_dtype(in[0], dtype);
   for (int i = 2; i < 4 && affine; i++) in[i] = as_dtype(in[i], dtype);
