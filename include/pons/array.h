@@ -156,9 +156,9 @@ PONS_API bool pons_is_evaluated(pons_array a);
 /* Could `a` be computed? Not while a function is traced without values, by pons_vmap, pons_compile or
    pons_export, if it depends on what that function is given. */
 PONS_API bool pons_has_value(pons_array a);
-/* Is `a` made from `source`, as far as it remembers? What a function is given, and all that is made from it, does while
-   the function is traced; what was computed outside of traces does not. */
-PONS_API bool pons_is_made_from(pons_array a, pons_array source);
+/* The place of a source that one of the arrays is made from, as far as they remember: what a function is given, and all
+   that is made from it, does while the function is traced; what was computed outside of traces does not. -1: none. */
+PONS_API int pons_made_from(const pons_array *arrays, int count, const pons_array *sources, int n_sources);
 
 /* ---- ownership ----------------------------------------------------------------------------------------- */
 

@@ -115,16 +115,16 @@ bool pons_has_value(pons_array a) {
   return known;
 }
 
-bool pons_is_made_from(pons_array a, pons_array source) {
-  if (!a || !source) return false;
+int pons_made_from(const pons_array *arrays, int count, const pons_array *sources, int n_sources) {
   tape t;
-  if (!tape_walk(&t, &a, 1, &source, 1)) {
-    error_release(fail_no_memory("is_made_from"));
-    return false;
+  if (!tape_walk(&t, arrays, count, sources, n_sources)) {
+    error_release(fail_no_memory("made_from"));
+    return -1;
   }
-  const bool reached = map_get(&t.index, source, -1) >= 0;
+  int found = n_sources;
+  while (--found >= 0 && map_get(&t.index, sources[found], -1) < 0) continue;
   tape_free(&t);
-  return reached;
+  return found;
 }
 
 int64_t pons_dim(pons_array a, int axis) {

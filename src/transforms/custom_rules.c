@@ -67,6 +67,8 @@ static void custom_vjp(const vjp_call *c) {
       pons_call(p->vjp, in, n_args + 2 * c->n_out, c->grads, n_args);
     else
       bad = transform_no_memory("custom_function");
+    for (int i = 0; in && i < n_args; i++) /* a rule may fail where nobody asks */
+      if (!c->wanted[i]) c->grads[i] = NULL;
     mem_free(in);
   } else if (p->recompute) {
     bad = recomputed(p, c, n_args);

@@ -36,7 +36,7 @@ static pons_array gradients(const grad_function *g, const call_site *c, pons_arr
   if (y->ndim)
     bad = node_fail(c->op, "the function's first result must be a scalar, it is %s\nhint: sum it",
                     node_text(y));
-  const between b = {c->out->at, aliases, 1, c->n_in};
+  const between b = {c->out->at, aliases, 1, c->n_in, NULL};
   pons_array one = bad ? bad : pons_scalar(1, (pons_dtype)y->dtype);
   if (!bad) bad = pull_back_on(c->op, &l, &b, &one, grads);
   lineage_free(&l);

@@ -47,7 +47,7 @@ static pons_array transpose(const char *op, const node *n, const jvp_call *c, co
     t->roots[roots] = t->grads[k];
     t->tangents[roots++] = c->tangents[k];
   }
-  const between b = {t->roots, t->cotangents, roots, c->n_out};
+  const between b = {t->roots, t->cotangents, roots, c->n_out, NULL};
   return pull_back(op, &b, t->tangents, c->out_tangents);
 }
 
@@ -76,7 +76,7 @@ static void as_linear(const node *n, const jvp_call *c, pons_array *tangents) {
 static pons_array through_decomposition(const char *op, const node *n, const jvp_call *c, pons_array *out) {
   n->prim->decompose(c->params, c->n_in, c->in, out);
   pons_array bad = transform_failed(out, c->n_out);
-  const between b = {out, c->in, c->n_out, c->n_in};
+  const between b = {out, c->in, c->n_out, c->n_in, NULL};
   return bad ? bad : push_forward(op, &b, c->tangents, c->out_tangents);
 }
 
@@ -185,7 +185,7 @@ static pons_array jvp(const call_site *c, const pons_array *given, pons_array *a
   const int n_out = c->out->count;
   pons_array *out_tangents = mem_alloc((size_t)(n_out + 1) * sizeof *out_tangents);
   if (!out_tangents) bad = transform_no_memory(c->op);
-  const between b = {c->out->at, aliases, n_out, c->n_in};
+  const between b = {c->out->at, aliases, n_out, c->n_in, NULL};
   if (!bad) bad = push_forward_on(c->op, &l, &b, tangents, out_tangents);
   lineage_free(&l);
   for (int i = 0; i < n_out && !bad; i++)

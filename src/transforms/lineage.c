@@ -66,7 +66,7 @@ bool lineage_make(lineage *l, const between *b) {
   l->first = mem_alloc((size_t)(n + 1) * sizeof *l->first);
   if (!l->reach || !l->first) goto no_memory;
   for (int i = 0; i < b->n_stops; i++) {
-    const int64_t at = map_get(&l->tape.index, b->stops[i], -1);
+    const int64_t at = b->wanted && !b->wanted[i] ? -1 : map_get(&l->tape.index, b->stops[i], -1);
     if (at >= 0) l->reach[at] = REACH_SMOOTH;
   }
   int64_t slots = 0;
@@ -143,7 +143,7 @@ pons_array lineage_of_call(lineage *l, const call_site *c, pons_array *aliases) 
   else
     function_call_counted(c->f, aliases, c->n_in, c->out, c->n_out);
   bad = results_failed(c->out);
-  const between b = {c->out->at, aliases, c->out->count, c->n_in};
+  const between b = {c->out->at, aliases, c->out->count, c->n_in, c->wanted};
   if (!bad && !lineage_make(l, &b)) bad = transform_no_memory(c->op);
   if (bad)
     trace_end();

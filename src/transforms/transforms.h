@@ -15,6 +15,7 @@
 typedef struct between {
   const pons_array *roots, *stops;
   int n_roots, n_stops;
+  const bool *wanted; /* the stops whose derivatives are asked for: others are reached no more than constants; NULL: all */
 } between;
 
 typedef enum reach {

@@ -36,7 +36,7 @@ static pons_array add_cotangent(const char *op, lineage *l, int64_t slot, const 
 static pons_array through_decomposition(const char *op, const vjp_call *c, const prim *p, pons_array *out) {
   p->decompose(c->params, c->n_in, c->in, out);
   pons_array bad = transform_failed(out, c->n_out);
-  const between b = {out, c->in, c->n_out, c->n_in};
+  const between b = {out, c->in, c->n_out, c->n_in, NULL};
   return bad ? bad : pull_back(op, &b, c->cotangents, c->grads);
 }
 
@@ -127,7 +127,7 @@ static pons_array vjp(const call_site *c, const pons_array *cotangents, pons_arr
   pons_array bad = lineage_of_call(&l, c, aliases);
   if (bad) return bad;
   bad = check_cotangents(cotangents, c->out->at, c->n_out);
-  const between b = {c->out->at, aliases, c->n_out, c->n_in};
+  const between b = {c->out->at, aliases, c->n_out, c->n_in, NULL};
   if (!bad) bad = pull_back_on(c->op, &l, &b, cotangents, grads);
   lineage_free(&l);
   for (int i = 0; i < c->n_in && !bad; i++)

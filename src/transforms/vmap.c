@@ -53,7 +53,7 @@ static pons_array through_decomposition(const vmap_call *c, const tape_item *ite
   batched *room = mem_alloc((size_t)(c->n_in + c->n_out) * sizeof *room);
   if (!room) return transform_no_memory("vmap");
   for (int k = 0; k < c->n_in; k++) room[k] = (batched){c->in[k], c->axes[k]};
-  const between b = {single, item->in, c->n_out, c->n_in};
+  const between b = {single, item->in, c->n_out, c->n_in, NULL};
   bad = run(c->size, &b, room, room + c->n_in);
   for (int k = 0; k < c->n_out && !bad; k++) {
     c->out[k] = room[c->n_in + k].array;
@@ -256,7 +256,7 @@ static pons_array batch_results(const vmap_function *v, const result_list *singl
     return node_fail("vmap", "out_axes has %d entries, the function has %d results", v->n_out_axes, n_out);
   batched *made = mem_alloc((size_t)(n_out + 1) * sizeof *made);
   if (!made) return transform_no_memory("vmap");
-  const between b = {single->at, placeholders, n_out, n_in};
+  const between b = {single->at, placeholders, n_out, n_in, NULL};
   pons_array bad = run(size, &b, values, made);
   for (int i = 0; i < n_out && !bad; i++) {
     pons_array y = place_result(v, i, made[i], size);
