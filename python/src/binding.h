@@ -217,5 +217,10 @@ void release_waiting(void);
 
 /* random.c: the next key of this thread's state (scope-owned), or the one passed. */
 pons_array key_or_next(slot key);
+/* The key itself, as an array object (borrowed), and another for it; false or NULL and an exception. Is it the object
+   random.state, which stands for the key? */
+PyObject *random_key_of_thread(void);
+bool set_random_key(PyObject *key);
+bool is_random_state(PyObject *o);
 
 #endif

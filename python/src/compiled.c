@@ -114,16 +114,24 @@ static bool call_traced(form *f, const pons_array *in, int n_in, const leaves *o
   return restore_captured(f->inputs, captured, originals) && fine;
 }
 
+/* What the function reads besides its arguments is constant; it must not be one of them, whose values will differ. */
+static bool check_uncaptured(const leaves *out) {
+  if (pons_made_from(out->at, out->count, current->in.at, current->in.count) < 0) return true;
+  PyErr_SetString(PyExc_ValueError, "compile: the function reads an array that it is also called with, or something made from "
+                                    "it, but not as an argument\nhint: pass it, or name it among inputs");
+  return false;
+}
+
 static void form_callback(void *payload, const pons_array *in, int n_in, pons_results results) {
   form *f = payload;
   const bool released = gil_take();
   leaves originals, out;
   leaves_begin(&originals);
   leaves_begin(&out);
-  const bool fine = !PyErr_Occurred() && (f->inputs == Py_None || tree_flatten(f->inputs, false, &originals)) &&
-                    call_traced(f, in, n_in, &originals, &out);
   /* Called with the very arrays of the call: nothing is traced that could be replayed. */
   const bool direct = n_in && in[0] == current->in.at[0];
+  const bool fine = !PyErr_Occurred() && (f->inputs == Py_None || tree_flatten(f->inputs, false, &originals)) &&
+                    call_traced(f, in, n_in, &originals, &out) && (direct || check_uncaptured(&out));
   const int number = fine && !direct ? remember(f, current->made) : 0;
   if (fine && (direct || number)) {
     for (int i = 0; i < out.count; i++) pons_results_add(results, out.at[i]);

@@ -2,11 +2,20 @@
 #include "functions.h"
 #include <stdlib.h>
 
+/* A gradient's function may compute what it branches on, but not go on before it is computed: that is MLX's rule. */
+static bool may_go_on(const leaves *l) {
+  if (!are_traced(l->at, l->count)) return true;
+  PyErr_SetString(PyExc_ValueError, "async_eval: not allowed for arrays whose gradient is being taken\n"
+                                    "hint: use eval, or evaluate after the gradient");
+  return false;
+}
+
 static PyObject *evaluate_all(PyObject *const *args, Py_ssize_t n, bool (*with)(const pons_array *, int)) {
   leaves l;
   leaves_begin(&l);
   bool fine = true;
   for (Py_ssize_t i = 0; fine && i < n; i++) fine = tree_flatten(args[i], false, &l);
+  if (fine && with == pons_async_eval_many) fine = may_go_on(&l);
   if (fine && l.count) {
     gil_release();
     const bool computed = with(l.at, l.count);

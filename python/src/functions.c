@@ -106,6 +106,21 @@ bool add_results(const char *op, PyObject *returned, leaves *to) {
   return true;
 }
 
+static _Thread_local open_trace *traces;
+
+void trace_open(open_trace *t, const pons_array *in, int n_in) {
+  *t = (open_trace){in, n_in, traces};
+  traces = t;
+}
+
+void trace_close(open_trace *t) { traces = t->outer; }
+
+bool are_traced(const pons_array *arrays, int count) {
+  for (const open_trace *t = traces; t; t = t->outer)
+    if (pons_made_from(arrays, count, t->in, t->n_in) >= 0) return true;
+  return false;
+}
+
 /* This thread's state while it works without the lock. */
 static _Thread_local PyThreadState *released;
 

@@ -46,6 +46,17 @@ pons_array failed_in_python(const char *op);
 /* The results of a Python function that returns an array or a sequence of arrays. False and an exception. */
 bool add_results(const char *op, PyObject *returned, leaves *to);
 
+/* The gradients being taken on this thread: a trace lasts while its function is called. */
+typedef struct open_trace {
+  const pons_array *in;
+  int n_in;
+  struct open_trace *outer;
+} open_trace;
+void trace_open(open_trace *t, const pons_array *in, int n_in);
+void trace_close(open_trace *t);
+/* Is one of the arrays part of such a trace? */
+bool are_traced(const pons_array *arrays, int count);
+
 /* Lets other Python threads go on while the library works. */
 void gil_release(void);
 /* Takes the lock again; false if it was not released. A callback begins with released = gil_take() and ends with

@@ -171,7 +171,10 @@ static bool call_traced(gradient_call *c, const pons_array *in, int n_in) {
   PyObject *trees = Py_BuildValue("(OO)", c->args, c->keywords), *filled = trees ? tree_fill(trees, &values) : NULL;
   Py_XDECREF(trees);
   if (!filled) return false;
+  open_trace trace;
+  trace_open(&trace, in, n_in);
   c->value = PyObject_Call(c->fun, PyTuple_GetItem(filled, 0), PyTuple_GetItem(filled, 1));
+  trace_close(&trace);
   const bool fine = restore(c, filled, in) && c->value;
   Py_DECREF(filled);
   return fine;
@@ -289,7 +292,10 @@ typedef struct product_call {
 } product_call;
 
 static bool call_with_arrays(product_call *c, const pons_array *in, int n_in) {
+  open_trace trace;
+  trace_open(&trace, in, n_in);
   PyObject *args = wrap_tuple(in, n_in), *returned = args ? PyObject_Call(c->fun, args, NULL) : NULL;
+  trace_close(&trace);
   leaves_end(&c->results);
   const bool fine = returned && add_results(c->op, returned, &c->results);
   Py_XDECREF(returned);

@@ -1,9 +1,9 @@
-/* random.c: the submodule random. Functions without a key split one from the state of their thread, which is Python's to
-   read and to replace: mx.random.state is a list of one key. */
+/* random.c: the submodule random. Functions without a key split one from that of their thread. mx.random.state stands for the
+   key of whichever thread looks: trees that hold it hold the key (tree.c). */
 #include "binding.h"
 #include <time.h>
 
-/* ---- the state of a thread ---- */
+/* ---- the key of a thread ---- */
 
 static PyObject *slot_name; /* in the dict that Python keeps per thread */
 
@@ -14,52 +14,75 @@ static PyObject *fresh_key(uint64_t seed) {
   return key;
 }
 
-/* The list of this thread, borrowed. Threads begin with keys of their own. */
-static PyObject *thread_state(void) {
-  PyObject *locals = PyThreadState_GetDict(),
-           *state = locals ? PyDict_GetItemWithError(locals, slot_name) : NULL;
-  if (state || PyErr_Occurred()) return state;
+bool set_random_key(PyObject *key) {
+  PyObject *locals = PyThreadState_GetDict();
+  if (!locals) PyErr_SetString(PyExc_RuntimeError, "random: this thread has no state");
+  return locals && PyDict_SetItem(locals, slot_name, key) == 0;
+}
+
+/* Threads begin with keys of their own. */
+PyObject *random_key_of_thread(void) {
+  PyObject *locals = PyThreadState_GetDict(), *key = locals ? PyDict_GetItemWithError(locals, slot_name) : NULL;
+  if (key || PyErr_Occurred()) return key;
   struct timespec now;
   timespec_get(&now, TIME_UTC);
-  PyObject *key = fresh_key((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
-  state = key ? PyList_New(1) : NULL;
-  if (state)
-    PyList_SetItem(state, 0, key);
-  else
-    Py_XDECREF(key);
-  if (state && locals && PyDict_SetItem(locals, slot_name, state) < 0) Py_CLEAR(state);
-  Py_XDECREF(state); /* the dict keeps it */
-  return state;
+  key = fresh_key((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+  const bool fine = key && set_random_key(key);
+  Py_XDECREF(key); /* the dict keeps it */
+  return fine ? key : NULL;
 }
 
-/* The state becomes the first half of the split key, the other half is used. */
+/* The key becomes the first half of the split one, the other half is used. */
 pons_array key_or_next(slot key) {
   if (key.kind == SLOT_ARRAY) return key.array;
-  PyObject *state = thread_state(), *current = state ? PyList_GetItem(state, 0) : NULL;
-  pons_array now = current ? unwrap(current) : NULL;
-  if (!now) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "random: the state must be a list of one key");
-    return pons_fail("random", "the state must be a list of one key");
-  }
+  PyObject *current = random_key_of_thread();
+  if (!current) return pons_fail("random", "this thread has no key");
   pons_array halves[2];
-  pons_split(pons_random_split(now, 2), 2, 0, halves);
+  pons_split(pons_random_split(unwrap(current), 2), 2, 0, halves);
   PyObject *next = wrap(pons_reshape(halves[0], PONS_SHAPE(2)));
-  if (!next || PyList_SetItem(state, 0, next) < 0) return pons_fail("random", "the state can't be set");
-  return pons_reshape(halves[1], PONS_SHAPE(2));
-}
-
-NAMED_FUNCTION(
-    random_getattr, "__getattr__", "(name: object, /) -> object",
-    "`state`: a list of the key from which functions called without a key split theirs; one per thread.") {
-  if (PyUnicode_CompareWithASCIIString(s[0].object, "state") == 0) return Py_XNewRef(thread_state());
-  return PyErr_Format(PyExc_AttributeError, "module 'pons.core.random' has no attribute '%U'", s[0].object);
+  const bool fine = next && set_random_key(next);
+  Py_XDECREF(next);
+  return fine ? pons_reshape(halves[1], PONS_SHAPE(2)) : pons_fail("random", "the key can't be set");
 }
 
 NAMED_FUNCTION(random_seed, "seed", "(seed: int) -> None",
                "Sets the key from which this thread's are split.") {
-  PyObject *state = thread_state(), *key = state ? fresh_key((uint64_t)s[0].i) : NULL;
-  if (!key || PyList_SetItem(state, 0, key) < 0) return NULL;
-  return Py_NewRef(Py_None);
+  PyObject *key = fresh_key((uint64_t)s[0].i);
+  const bool fine = key && set_random_key(key);
+  Py_XDECREF(key);
+  return fine ? Py_NewRef(Py_None) : NULL;
+}
+
+/* ---- the object `state` ---- */
+
+static PyObject *state;
+bool is_random_state(PyObject *o) { return o == state; }
+
+static Py_ssize_t state_length(PyObject *self) {
+  (void)self;
+  return 1;
+}
+
+static PyObject *state_item(PyObject *self, Py_ssize_t i) {
+  (void)self;
+  if (i == 0) return Py_XNewRef(random_key_of_thread());
+  PyErr_SetString(PyExc_IndexError, "random state index out of range");
+  return NULL;
+}
+
+static PyType_Slot state_slots[] = {
+    {Py_tp_doc, "The key from which functions called without one split theirs: a sequence of it, one per thread."},
+    {Py_sq_length, state_length},
+    {Py_sq_item, state_item},
+    {0, NULL}};
+
+static int add_state(PyObject *submodule) {
+  PyType_Spec spec = {"pons.core.random._RandomState", sizeof(PyObject), 0,
+                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, state_slots};
+  PyObject *type = PyType_FromModuleAndSpec(submodule, &spec, NULL);
+  state = type ? PyType_GenericAlloc((PyTypeObject *)type, 0) : NULL;
+  if (!state || PyModule_AddObjectRef(submodule, "_RandomState", type) < 0) return -1;
+  return PyModule_AddObjectRef(submodule, "state", state);
 }
 
 /* ---- keys ---- */
@@ -173,8 +196,7 @@ NAMED_FUNCTION(
 }
 
 #define RANDOM_ROW(id) ALIAS(#id, random_##id)
-static PyMethodDef rows[] = {ALIAS("__getattr__", random_getattr),
-                             RANDOM_ROW(seed),
+static PyMethodDef rows[] = {RANDOM_ROW(seed),
                              RANDOM_ROW(key),
                              RANDOM_ROW(split),
                              RANDOM_ROW(uniform),
@@ -191,5 +213,5 @@ static PyMethodDef rows[] = {ALIAS("__getattr__", random_getattr),
 
 int add_random(PyObject *submodule) {
   slot_name = PyUnicode_InternFromString("pons.core.random.state");
-  return slot_name ? PyModule_AddFunctions(submodule, rows) : -1;
+  return slot_name && add_state(submodule) == 0 ? PyModule_AddFunctions(submodule, rows) : -1;
 }

@@ -145,10 +145,17 @@ static PyObject *update_tuple(PyObject *tree, leaf_map *map, void *context) {
   return Py_NewRef(tree);
 }
 
+static PyObject *update_random_key(PyObject *state, leaf_map *map, void *context) {
+  PyObject *key = random_key_of_thread(), *now = key ? map(context, key) : NULL;
+  const bool fine = now && set_random_key(now);
+  Py_XDECREF(now);
+  return fine ? Py_NewRef(state) : NULL;
+}
+
 PyObject *tree_update(PyObject *tree, leaf_map *map, void *context) {
   if (unwrap(tree)) return map(context, tree);
   const shape_of_tree shape = shape_of_tree_at(tree);
-  if (shape == LEAF) return Py_NewRef(tree);
+  if (shape == LEAF) return is_random_state(tree) ? update_random_key(tree, map, context) : Py_NewRef(tree);
   if (Py_EnterRecursiveCall(too_deep)) return NULL;
   PyObject *made = NULL;
   if (shape == TUPLE)
@@ -168,7 +175,8 @@ static bool visit_items(PyObject *tree, bool list, leaf_visit *visit, void *cont
 bool tree_visit(PyObject *tree, leaf_visit *visit, void *context) {
   if (unwrap(tree)) return visit(context, tree);
   const shape_of_tree shape = shape_of_tree_at(tree);
-  if (shape == LEAF) return visit(context, tree);
+  if (shape == LEAF && is_random_state(tree)) tree = random_key_of_thread();
+  if (shape == LEAF) return tree && visit(context, tree);
   if (Py_EnterRecursiveCall(too_deep)) return false;
   bool fine = true;
   PyObject *key, *item;

@@ -1,5 +1,6 @@
 /* tree.h: trees of Python objects: lists, tuples and dicts, nested, with arrays and other objects as leaves. Dicts are
-   walked in the order of their keys' insertion. A dict of a type of its own (nn.Module) counts as a dict. */
+   walked in the order of their keys' insertion. A dict of a type of its own (nn.Module) counts as a dict. The object
+   random.state is visited and updated as if this thread's key were in its place. */
 #ifndef TREE_H
 #define TREE_H
 #include "binding.h"

@@ -102,15 +102,15 @@ typedef struct batch_call {
   axis_list in, out;
 } batch_call;
 
-/* Whether a result depends on the batch is known here alone. */
-static bool check_unmapped(const batch_call *c, const leaves *results, const pons_array *in) {
+/* Whether a result depends on the batch is known here alone. `mapped`: room for the inputs. */
+static bool check_unmapped(const batch_call *c, const leaves *results, const pons_array *in, pons_array *mapped) {
+  int n = 0;
+  for (int i = 0; i < c->in.count; i++)
+    if (c->in.at[i] != PONS_NOT_MAPPED) mapped[n++] = in[i];
   for (int i = 0; i < results->count; i++) {
-    if (c->out.at[i] != PONS_NOT_MAPPED) continue;
-    for (int k = 0; k < c->in.count; k++) {
-      if (c->in.at[k] == PONS_NOT_MAPPED || !pons_is_made_from(results->at[i], in[k])) continue;
-      PyErr_Format(PyExc_ValueError, "vmap: output %d depends on the batch, its axis can't be None", i);
-      return false;
-    }
+    if (c->out.at[i] != PONS_NOT_MAPPED || pons_made_from(&results->at[i], 1, mapped, n) < 0) continue;
+    PyErr_Format(PyExc_ValueError, "vmap: output %d depends on the batch, its axis can't be None", i);
+    return false;
   }
   return true;
 }
@@ -120,8 +120,12 @@ static bool call_slice(batch_call *c, const pons_array *in, int n_in, leaves *re
   PyObject *args = tree_unflatten(c->args, &values);
   if (args) c->returned = PyObject_Call(c->fun, args, NULL);
   Py_XDECREF(args);
-  return c->returned && tree_flatten(c->returned, true, results) && axes_of_tree(&c->out, c->returned, c->out_axes) &&
-         check_unmapped(c, results, in);
+  if (!c->returned || !tree_flatten(c->returned, true, results) || !axes_of_tree(&c->out, c->returned, c->out_axes))
+    return false;
+  pons_array *mapped = malloc((size_t)(n_in + 1) * sizeof *mapped);
+  const bool fine = mapped ? check_unmapped(c, results, in, mapped) : PyErr_NoMemory() != NULL;
+  free(mapped);
+  return fine;
 }
 
 static void slice_callback(void *payload, const pons_array *in, int n_in, pons_results results) {

@@ -4,6 +4,13 @@
 
 from collections.abc import Sequence
 from pons.core import Dtype, StreamOrDevice, array, float32, int32, scalar
+class _RandomState:
+    """The key from which functions called without one split theirs: a sequence of it, one per thread."""
+
+    def __getitem__(self, index: int) -> array: ...
+    def __len__(self) -> int: ...
+
+state: _RandomState
 
 def bernoulli(p: scalar | array = 0.5, shape: Sequence[int] | None = None, key: array | None = None, stream: StreamOrDevice = None) -> array:
     """True with probability p."""
