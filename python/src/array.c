@@ -34,9 +34,22 @@ PyObject *raise_error(void) { return raise_text(pons_error(), pons_last_error_ki
 
 /* ---- wrapping ---- */
 
+/* As in MLX, sizes are int32. */
+static bool sizes_fit(pons_array a) {
+  const pons_shape shape = pons_shape_of(a);
+  for (int i = 0; i < shape.count; i++)
+    if (shape.at[i] > INT32_MAX) {
+      PyErr_Format(PyExc_OverflowError, "a result with %lld elements along axis %d: sizes are int32",
+                   (long long)shape.at[i], i);
+      return false;
+    }
+  return true;
+}
+
 static PyObject *wrap_as(PyTypeObject *type, pons_array a) {
   if (!a) return raise_error();
   if (pons_error_of(a)) return raise_error_of(a);
+  if (!sizes_fit(a)) return NULL;
   array_object *o = (array_object *)PyType_GenericAlloc(type, 0);
   if (o) o->value = pons_keep(a);
   return (PyObject *)o;

@@ -205,6 +205,9 @@ bool dtype_from_object(PyObject *o, pons_dtype *out);
 /* device.c: Stream, ThreadLocalStream, Device, DeviceType; false without an exception for other types, with one for a
    device that is not there. */
 bool stream_from_object(PyObject *o, pons_stream *out);
+/* For a kernel that only GPUs run: *out is NULL for a GPU that is not there, since it may be traced for others. False and
+   an exception for the CPU and for other types. */
+bool gpu_stream_from_object(PyObject *o, pons_stream *out);
 
 /* references.c: what the library holds on to for Python, and gives up wherever it likes: on a thread of its own, or under
    its locks, where Python must not run. NULL and an exception; else held_end, a `destroy`, has let_go(what) called

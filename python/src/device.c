@@ -190,6 +190,25 @@ bool stream_from_object(PyObject *o, pons_stream *out) {
   return *out != NULL;
 }
 
+bool gpu_stream_from_object(PyObject *o, pons_stream *out) {
+  bool gpu;
+  int index;
+  *out = NULL;
+  if (device_from_object(o, &gpu, &index)) {
+    if (gpu && !name_of(gpu, index)) return true;
+  } else if (Py_TYPE(o) == stream_type || Py_TYPE(o) == local_stream_type) {
+    gpu = strcmp(pons_stream_device(((stream_object *)o)->stream), "cpu") != 0;
+  } else {
+    PyErr_SetString(
+        PyExc_TypeError,
+        "custom_kernel(): stream must be Stream | ThreadLocalStream | Device | DeviceType | None");
+    return false;
+  }
+  if (!gpu)
+    PyErr_SetString(PyExc_ValueError, "custom_kernel: Only supports the GPU, the stream is the CPU's");
+  return gpu && stream_from_object(o, out);
+}
+
 static PyObject *stream_repr(PyObject *self) {
   const stream_object *s = (stream_object *)self;
   PyObject *device = device_of_name(pons_stream_device(s->stream));

@@ -165,12 +165,26 @@ static function kernel_function = {
     "custom_kernel(kernel: object, /, *, inputs: object, output_shapes: object, output_dtypes: object, grid: "
     "object, "
     "threadgroup: object, template: object = None, init_value: float | None = None, verbose: bool = False, "
-    "stream: StreamOrDevice = None) -> list[array]"
+    "stream: object = None) -> list[array]"
     "\n\nRuns the kernel; the grid counts threads.",
     kernel_body, NULL};
 
+/* A kernel that can't run here may be traced and exported; called with values it is an error at once. */
+static bool may_run(const kernel_object *k, const lists *l) {
+  bool values = !(k->metal ? pons_metal_is_available() : pons_cuda_is_available());
+  for (int i = 0; i < l->n_inputs; i++) values &= pons_has_value(l->inputs[i]);
+  if (values)
+    PyErr_Format(PyExc_RuntimeError,
+                 "custom_kernel: No %s back-end on this machine; exported, %U runs elsewhere",
+                 k->metal ? "Metal" : "CUDA", k->name);
+  return !values;
+}
+
 static PyObject *kernel_body(const slot *s) {
   const kernel_object *k = (kernel_object *)s[0].object;
+  pons_stream stream = NULL;
+  if (s[9].kind == SLOT_OBJECT && s[9].object != Py_None && !gpu_stream_from_object(s[9].object, &stream))
+    return NULL;
   lists *l = calloc(1, sizeof *l);
   if (!l) return PyErr_NoMemory();
   struct pons_kernel_args args = {.name = text_of(k->name),
@@ -199,8 +213,10 @@ static PyObject *kernel_body(const slot *s) {
       args.template_arguments = l->arguments, args.n_template_arguments = l->n_arguments;
       args.init_value = s[7].kind == SLOT_FLOAT ? &init : NULL;
       if (s[8].flag) PySys_WriteStdout("%s:\n%.900s\n", args.name, args.source);
+      pons_stream before = stream ? pons_set_stream(stream) : NULL;
       (k->metal ? pons_fast_metal_kernel_with : pons_fast_cuda_kernel_with)(args);
-      result = wrap_list(l->outputs, l->n_outputs);
+      if (stream) pons_set_stream(before);
+      if (may_run(k, l)) result = wrap_list(l->outputs, l->n_outputs);
     }
   }
   free(l);

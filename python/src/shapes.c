@@ -163,27 +163,12 @@ FUNCTION(
 
 /* ---- joined and cut ---- */
 
-/* As in MLX, sizes are int32. */
-static bool sizes_fit(const slot *arrays, int axis) {
-  int64_t sum = 0;
-  for (int i = 0; i < arrays->arrays.count; i++) {
-    const int ndim = pons_ndim(arrays->arrays.at[i]);
-    const int64_t size = pons_dim(arrays->arrays.at[i], axis < 0 ? axis + ndim : axis);
-    sum += size > 0 ? size : 0;
-  }
-  if (sum <= INT32_MAX) return true;
-  PyErr_Format(PyExc_OverflowError, "concatenate: %lld elements along axis %d, sizes are int32",
-               (long long)sum, axis);
-  return false;
-}
-
 FUNCTION(concatenate,
          "(arrays: list[array], axis: int | None = 0, *, stream: StreamOrDevice = None) -> array",
          "Joined along the axis; None: flattened before.") {
   const int axis = axis_or_flat(s[1]);
   for (int i = 0; axis == PONS_FLAT && i < s[0].arrays.count; i++)
     s[0].arrays.at[i] = pons_reshape(s[0].arrays.at[i], PONS_SHAPE(-1));
-  if (!sizes_fit(&s[0], axis == PONS_FLAT ? 0 : axis)) return NULL;
   return wrap(pons_concatenate(s[0].arrays.at, s[0].arrays.count, axis == PONS_FLAT ? 0 : axis));
 }
 

@@ -69,10 +69,10 @@ static error *custom_no_device(const void *params, const char *device) {
   const custom_kernel_params *p = params;
   const char *language = language_of(p);
   const bool metal = strcmp(language, "Metal") == 0;
-  return fail(
-      "custom_kernel",
-      "'%.120s' is written in %s, which %s doesn't run\nhint: exported to a file, it runs in MLX on %s",
-      p->name.n ? p->name.at : "", language, device, metal ? "a Mac's GPU" : "an NVIDIA GPU");
+  return fail_as(
+      PONS_ERROR_RUNTIME, "custom_kernel",
+      "No %s back-end on %s for '%.120s'\nhint: exported to a file, it runs in MLX on %s",
+      language, device, p->name.n ? p->name.at : "", metal ? "a Mac's GPU" : "an NVIDIA GPU");
 }
 
 static pons_array no_gradient(const void *params) {

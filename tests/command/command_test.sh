@@ -100,7 +100,7 @@ has err "absent.npy"
 expect 1 run "$fixtures/noop-nodes.mlxfn" --inputs "$work/x.npy" --device gpu:7
 has err "gpu:7"
 expect 1 run "$fixtures/custom-metal-kernel.mlxfn" --inputs "$work/square.npy"
-has err "custom_kernel: 'custom_kernel_scale_add__float_floatc_floats_float' is written in Metal, which cpu doesn't run"
+has err "custom_kernel: No Metal back-end on cpu for 'custom_kernel_scale_add__float_floatc_floats_float'"
 
 # ---- record and verify
 cp "$fixtures/noop-nodes.mlxfn" "$work/negative.mlxfn"
