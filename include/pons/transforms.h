@@ -54,6 +54,11 @@ PONS_API pons_function pons_value_and_grad(pons_function f, pons_axes argnums);
    Jacobian in grads[n_in]. */
 PONS_API bool pons_vjp(pons_function f, const pons_array *primals, int n_in, const pons_array *cotangents,
                        int n_out, pons_array *out, pons_array *grads);
+/* The same however many results f has: their count, with *out, a list to be freed with pons_free: the results,
+   then the n_in gradients. There is a cotangent for each result but those that are pons_stop_gradient's; more
+   are not looked at. -1 and an error: then *out is NULL. */
+PONS_API int pons_vjp_open(pons_function f, const pons_array *primals, int n_in, const pons_array *cotangents,
+                           int n_cotangents, pons_array **out);
 /* Results of f at `primals` in out[n_out], and the products of the Jacobian with `tangents` in
    out_tangents[n_out]. */
 PONS_API bool pons_jvp(pons_function f, const pons_array *primals, const pons_array *tangents, int n_in,
@@ -68,9 +73,15 @@ PONS_API int pons_jvp_open(pons_function f, const pons_array *primals, const pon
 /* f for each slice of its inputs along `in_axes`, results stacked along `out_axes`: one per input or result,
    or a single one for all of them; left out: axis 0 of each. */
 PONS_API pons_function pons_vmap(pons_function f, pons_axes in_axes, pons_axes out_axes);
-/* f traced once per signature (dtypes and shapes of the inputs) and kept as a plan. f must not read
-   values. */
-PONS_API pons_function pons_compile(pons_function f);
+struct pons_compile_args {
+  pons_function function;
+  bool shapeless; /* one trace serves inputs of all sizes with the same dtypes and numbers of axes */
+};
+/* f traced once per signature (dtypes and shapes of the inputs) and kept as a plan. f must not read values.
+   Shapeless: what f makes of sizes it looks at, say by a reshape, is what it was in the trace; where other
+   sizes don't fit that is an error. */
+#define pons_compile(...) pons_compile_with((struct pons_compile_args){.function = __VA_ARGS__})
+PONS_API pons_function pons_compile_with(struct pons_compile_args args);
 /* In the whole process: functions made by pons_compile are called as they are while it is off. The environment
    variable PONS_DISABLE_COMPILE turns it off at the start. */
 PONS_API void pons_disable_compile(void);
@@ -82,9 +93,11 @@ PONS_API pons_function pons_checkpoint(pons_function f);
    vjp:  in = primals, results of f, cotangents;  out = gradients, one per primal.
    jvp:  in = primals, tangents;                  out = tangents of the results.
    vmap: in = primals with the batch along axis 0 of each mapped one; out = results with the batch along axis
-   0. */
+   0.
+   vmap_along, in its place: in = primals as they are, then for each an integer, the axis of its batch or
+   PONS_NOT_MAPPED; out = results, then the same for each of them. */
 struct pons_custom_rules {
-  pons_function vjp, jvp, vmap;
+  pons_function vjp, jvp, vmap, vmap_along;
 };
 PONS_API pons_function pons_custom_function(pons_function f, struct pons_custom_rules rules);
 

@@ -1,23 +1,6 @@
-/* constants.c: arrays that follow from a formula: zeros and ones like others, linspace, eye, triangles. */
+/* constants.c: arrays that follow from a formula: linspace, eye, triangles. */
 #include "dtypes.h"
 #include "operands.h"
-
-/* `value` in x's shape, and in its dtype if no other is given. */
-static pons_array filled(const char *op, pons_array x, pons_array value, pons_optional_dtype dtype) {
-  pons_array bad = fault_among(op, (pons_array[]){x, value}, 2);
-  if (bad) return bad;
-  return pons_full(pons_shape_of(x), pons_astype(value, dtype.given ? dtype.dtype : pons_dtype_of(x)));
-}
-
-pons_array pons_full_like_with(struct pons_full_like_args args) {
-  return filled("full_like", args.x, args.value, args.dtype);
-}
-pons_array pons_zeros_like_with(struct pons_like_args args) {
-  return filled("zeros_like", args.x, pons_scalar(0, PONS_FLOAT32), args.dtype);
-}
-pons_array pons_ones_like_with(struct pons_like_args args) {
-  return filled("ones_like", args.x, pons_scalar(1, PONS_FLOAT32), args.dtype);
-}
 
 /* Between the ends as MLX does, in float32 but for float64: (1 - t) start + t stop. */
 pons_array pons_linspace_with(struct pons_linspace_args args) {

@@ -186,7 +186,7 @@ static form *form_new(transformed *self, PyObject *args, PyObject *keywords, lea
   }
   pons_function traced = pons_function_new_open(form_callback, f, form_end);
   if (!traced) return (form *)raise_error();
-  pons_function function = pons_compile(traced);
+  pons_function function = pons_compile(traced, .shapeless = c->shapeless);
   if (function) f->function = function;
   pons_function_release(traced);
   return function ? f : (form *)raise_error();

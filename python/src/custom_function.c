@@ -292,7 +292,7 @@ static PyObject *call_custom(ruled *h, const leaves *in) {
   h->strict = true;
   pons_function parts[RULES];
   for (int i = 0; i < RULES; i++) parts[i] = function_of(h, (enum rule)i);
-  const struct pons_custom_rules rules = {parts[VJP], parts[JVP], parts[VMAP]};
+  const struct pons_custom_rules rules = {.vjp = parts[VJP], .jvp = parts[JVP], .vmap = parts[VMAP]};
   pons_function f = pons_custom_function(parts[FUN], rules);
   PyObject *result = call_function(h, f, in);
   pons_function_release(f);

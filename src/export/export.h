@@ -164,15 +164,6 @@ mlxfn *mlxfn_read(cursor *c);
 bool mlxfn_load_constants(mlxfn *f, cursor *c);
 void mlxfn_free(mlxfn *f);
 
-/* ---- other sizes than in the trace (resize.c) ---- */
-
-typedef struct resized { /* what mlxfn_resize needs room for; parameters may point into it */
-  int64_t lists[3][PONS_MAX_NDIM];
-  char why[240];
-} resized;
-/* Makes parameters and operands of an entry of a shapeless file fit `in`. NULL, or why they can't. */
-const char *mlxfn_resize(const signature *s, const file_entry *e, void *params, pons_array *in, resized *r);
-
 /* ---- nodes from entries (mlxfn_build.c) ---- */
 
 /* The record that the entry's state belongs to; NULL if this library has none. */

@@ -181,6 +181,21 @@ static void truncating_divmod(const pons_array *in, pons_array *out) {
   out[1] = row_node(ROW_subtract, 2, (pons_array[]){in[0], product});
 }
 
+/* The sizes of the trace, which stand in the file, give way to those of `in`. NULL, or why they can't. */
+static const char *follow_sizes(const signature *s, const file_entry *e, void *params, pons_array *in,
+                                resize_room *r) {
+  if (e->n_in == 0 || !e->prim) return NULL;
+  ints *was = mem_alloc((size_t)e->n_in * sizeof *was);
+  if (!was) return "out of memory";
+  for (int32_t i = 0; i < e->n_in; i++) {
+    const file_array *a = &s->values[e->in[i]];
+    was[i] = (ints){a->ndim, a->dims};
+  }
+  const char *why = prim_resize(e->prim, params, e->n_in, was, in, r);
+  mem_free(was);
+  return why;
+}
+
 /* The results of entry `e` on `in`, in nodes; false and an error if there are none or others. */
 static bool make_results(const mlxfn *f, const file_entry *e, const void *params, const pons_array *in,
                          pons_array *out, bool clean) {
@@ -210,9 +225,9 @@ static bool build_operation(const mlxfn *f, const signature *s, const file_entry
   if (!e->prim && checking) return stand_in(s, e, values);
   params_room room;
   int64_t *results = NULL;
-  resized room_for_sizes;
+  resize_room room_for_sizes;
   const char *why = set_params(s, e, e->prim, &room, &results);
-  if (!why && f->shapeless) why = mlxfn_resize(s, e, room.bytes, in, &room_for_sizes);
+  if (!why && f->shapeless) why = follow_sizes(s, e, room.bytes, in, &room_for_sizes);
   if (why) blame(e, clean, NULL, why);
   const void *params = !why && e->prim->params_size ? room.bytes : NULL;
   bool fine = !why && make_results(f, e, params, in, out, clean);

@@ -285,6 +285,17 @@ pons_array *results_take(result_list *r, int *count);
    *out = NULL. */
 int results_hand_over(result_list *r, bool fine, pons_array **out);
 
+/* ---- other sizes than in the trace (resize.c) ---- */
+
+typedef struct resize_room { /* what prim_resize needs room for; parameters may point into it */
+  int64_t lists[3][PONS_MAX_NDIM];
+  char why[240];
+} resize_room;
+/* Makes parameters (a copy of the struct; lists are replaced, not changed) and operands of a primitive, whose
+   operands had the sizes `was` when it was traced, fit `in`. NULL, or why they can't. */
+const char *prim_resize(const prim *p, void *params, int n_in, const ints *was, pons_array *in,
+                        resize_room *r);
+
 /* ---- functions (function.c) ---- */
 
 /* What a pons_function is made of. Implementations embed it as their first member. */
@@ -312,7 +323,12 @@ typedef struct traced {
   int64_t tag;
 } traced;
 bool function_trace(function *f, const pons_array *in, int n_in, traced *t);
-/* What was traced once more, with `in` in the place of the placeholders, added to `out`. */
+/* What was traced once more, with `in` in the place of the placeholders, added to `out`. Their sizes may differ
+   from those of the trace if that was shapeless (again.c). */
 void traced_again(const traced *t, const pons_array *in, result_list *out);
+/* The same for placeholders like `in`: what tracing the function for these sizes would give. */
+bool traced_sized(const traced *t, const pons_array *in, traced *sized);
+/* Another holder of what `t` holds. False: no memory, and an error. */
+bool traced_share(const traced *t, traced *copy);
 void traced_free(traced *t);
 #endif

@@ -1,5 +1,4 @@
-/* traced.c: a function called on placeholders, and what came of it made once more on arrays. Uses function.c,
-   walk.c. */
+/* traced.c: a function called on placeholders. Uses function.c, again.c. */
 #include "graph/graph.h"
 
 static bool placeholders(const pons_array *in, int n_in, traced *t) {
@@ -10,6 +9,14 @@ static bool placeholders(const pons_array *in, int n_in, traced *t) {
     t->in[t->n_in++] = pons_keep(p);
   }
   return true;
+}
+
+/* Ends `r`. */
+static bool take_results(traced *t, result_list *r) {
+  if (results_meet(r)) t->out = results_take(r, &t->n_out);
+  t->tag = r->tag;
+  results_end(r);
+  return t->out != NULL;
 }
 
 bool function_trace(function *f, const pons_array *in, int n_in, traced *t) {
@@ -27,12 +34,9 @@ bool function_trace(function *f, const pons_array *in, int n_in, traced *t) {
   if (fine) {
     result_list r;
     trace_begin();
-    fine = function_call(f, t->in, n_in, &r);
+    function_call(f, t->in, n_in, &r);
     trace_end();
-    if (fine) t->out = results_take(&r, &t->n_out);
-    t->tag = r.tag;
-    fine = t->out != NULL;
-    results_end(&r);
+    fine = take_results(t, &r);
   }
   pons_scope_close(scope);
   if (!fine) traced_free(t);
@@ -47,57 +51,36 @@ void traced_free(traced *t) {
   memset(t, 0, sizeof *t);
 }
 
-/* ---- once more ---- */
+/* ---- what was traced, once more ---- */
 
-/* What stands for each node of the tape now; NULL: itself. */
-typedef struct again {
-  const tape *tape;
-  pons_array *now, *in; /* in: room for the inputs of any node */
-} again;
-
-static pons_array now(const again *a, node *n) {
-  pons_array made = a->now[map_get(&a->tape->index, n, 0)];
-  return made ? made : n;
-}
-
-static void make_item(const again *a, int64_t i) {
-  const tape_item *item = &a->tape->at[i];
-  const node *n = item->node;
-  bool changed = false;
-  for (int k = 0; k < item->n_in; k++) {
-    a->in[k] = now(a, item->in[k]);
-    changed |= a->in[k] != item->in[k];
-  }
-  if (!changed) return;
-  a->now[i] = n->n_out == 1 ? node_make(n->prim, n->params, item->n_in, a->in)
-                            : node_make_tuple(n->prim, n->params, item->n_in, a->in);
-}
-
-static bool make_again(const traced *t, const tape *walked, const pons_array *in, result_list *out) {
-  size_t most = 1;
-  for (int64_t i = 0; i < walked->count; i++)
-    if ((size_t)walked->at[i].n_in > most) most = (size_t)walked->at[i].n_in;
-  const size_t count = (size_t)walked->count;
-  pons_array *room = mem_zalloc((count + most) * sizeof *room);
-  if (!room) return false;
-  const again a = {walked, room, room + count};
-  for (int i = 0; i < t->n_in; i++) {
-    const int64_t at = map_get(&walked->index, t->in[i], -1);
-    if (at >= 0) room[at] = in[i];
-  }
-  for (int64_t i = 0; i < walked->count; i++)
-    if (!room[i]) make_item(&a, i);
-  for (int i = 0; i < t->n_out; i++) pons_results_add(out, now(&a, t->out[i]));
-  pons_results_set_tag(out, t->tag);
-  mem_free(room);
-  return true;
-}
-
-void traced_again(const traced *t, const pons_array *in, result_list *out) {
+bool traced_sized(const traced *t, const pons_array *in, traced *sized) {
+  memset(sized, 0, sizeof *sized);
+  sized->in = mem_zalloc((size_t)(t->n_in + 1) * sizeof *sized->in);
   const pons_scope scope = pons_scope_open();
-  tape walked;
-  const bool fine = tape_walk(&walked, t->out, t->n_out, t->in, t->n_in);
-  if (!fine || !make_again(t, &walked, in, out)) results_fail(out, fail_no_memory(out->kind));
-  if (fine) tape_free(&walked);
+  bool fine = sized->in && placeholders(in, t->n_in, sized);
+  if (!fine) error_release(fail_no_memory("trace"));
+  if (fine) {
+    result_list r;
+    results_begin(&r, "trace");
+    traced_again(t, sized->in, &r);
+    fine = take_results(sized, &r);
+  }
   pons_scope_close(scope);
+  if (!fine) traced_free(sized);
+  return fine;
+}
+
+bool traced_share(const traced *t, traced *copy) {
+  *copy = (traced){t->n_in, t->n_out, NULL, NULL, t->tag};
+  copy->in = mem_alloc((size_t)(t->n_in + 1) * sizeof *copy->in);
+  copy->out = mem_alloc((size_t)(t->n_out + 1) * sizeof *copy->out);
+  const bool fine = copy->in && copy->out;
+  for (int i = 0; fine && i < t->n_in; i++) copy->in[i] = pons_keep(t->in[i]);
+  for (int i = 0; fine && i < t->n_out; i++) copy->out[i] = pons_keep(t->out[i]);
+  if (fine) return true;
+  mem_free(copy->in);
+  mem_free(copy->out);
+  *copy = (traced){0};
+  error_release(fail_no_memory("trace"));
+  return false;
 }

@@ -40,7 +40,8 @@ static pons_array sum_to(pons_array x, int n, const int64_t *dims) {
     if (i < lead || (dims[i - lead] == 1 && x->shape[i] != 1)) axes[count++] = i;
   if (count == 0) return x;
   pons_array sum = pons_sum(x, .axes = {count, axes}, .keepdims = true);
-  return pons_reshape(sum, (pons_shape){n, dims});
+  if (!trace_is_shapeless()) return pons_reshape(sum, (pons_shape){n, dims});
+  return lead ? pons_squeeze(sum, (pons_axes){lead, axes}) : sum; /* sizes may be others later */
 }
 
 static void broadcast_vjp(const vjp_call *c) {
@@ -83,6 +84,12 @@ pons_array pons_broadcast_to(pons_array x, pons_shape shape) {
   if (shape_equal(x->ndim, x->shape, shape.count, shape.at)) return same_array(x);
   const shape_params params = {{shape.count, shape.at}};
   return node_make(&prim_broadcast, &params, 1, &x);
+}
+
+pons_array as_shape_like(pons_array x, pons_array like) {
+  if (!trace_is_shapeless() || !like->traced) return as_shape(x, like->ndim, like->shape);
+  const shape_params params = {{like->ndim, like->shape}};
+  return node_make(&prim_broadcast, &params, 2, (pons_array[]){x, like});
 }
 
 /* ---- BroadcastAxes: all axes but `axes`, which count from the end and keep operand 0's sizes ---- */

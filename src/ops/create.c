@@ -1,4 +1,4 @@
-/* create.c: arrays from nothing: full and its constants, arange. Uses graph/. */
+/* create.c: arrays from nothing: full and its constants, alone and like others; arange. Uses graph/. */
 #include "ops/ops.h"
 #include <math.h>
 
@@ -31,6 +31,26 @@ pons_array pons_full(pons_shape shape, pons_array value) {
 
 pons_array pons_zeros(pons_shape shape, pons_dtype dtype) { return pons_full(shape, pons_scalar(0, dtype)); }
 pons_array pons_ones(pons_shape shape, pons_dtype dtype) { return pons_full(shape, pons_scalar(1, dtype)); }
+
+/* `value` in x's shape, and in its dtype if no other is given. In a trace for all sizes it follows those of x. */
+static pons_array filled(const char *op, pons_array x, pons_array value, pons_optional_dtype dtype) {
+  pons_array in[2] = {x, value}, bad = operand_fault(op, 2, in);
+  if (bad) return bad;
+  value = pons_astype(value, dtype.given ? dtype.dtype : dtype_of(x));
+  if (!trace_is_shapeless() || !x->traced) return pons_full((pons_shape){x->ndim, x->shape}, value);
+  pons_array wide = as_shape_like(value, x);
+  return node_make(&prim_full, NULL, 1, &wide);
+}
+
+pons_array pons_full_like_with(struct pons_full_like_args args) {
+  return filled("full_like", args.x, args.value, args.dtype);
+}
+pons_array pons_zeros_like_with(struct pons_like_args args) {
+  return filled("zeros_like", args.x, pons_scalar(0, PONS_FLOAT32), args.dtype);
+}
+pons_array pons_ones_like_with(struct pons_like_args args) {
+  return filled("ones_like", args.x, pons_scalar(1, PONS_FLOAT32), args.dtype);
+}
 
 /* ---- Arange ---- */
 

@@ -79,6 +79,8 @@ bool dtype_is_integer(pons_dtype d); /* and not bool */
 pons_array as_dtype(pons_array x, pons_dtype dtype);
 /* pons_broadcast_to, but x itself if it has that shape. */
 pons_array as_shape(pons_array x, int n, const int64_t *dims);
+/* The same for the shape that `like` has; in a trace for all sizes that is looked up anew for each. */
+pons_array as_shape_like(pons_array x, pons_array like);
 /* A 0-d constant of x's dtype. */
 pons_array constant_like(double value, const node *x);
 pons_array zeros_of(const node *x); /* of x's shape and dtype */

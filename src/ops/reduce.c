@@ -65,7 +65,7 @@ static pons_array others_product(pons_array x, ints axes) {
 static void reduce_vjp(const vjp_call *c) {
   const reduce_params *p = c->params;
   pons_array x = c->in[0];
-  pons_array ct = as_shape(as_dtype(c->cotangents[0], dtype_of(x)), x->ndim, x->shape);
+  pons_array ct = as_shape_like(as_dtype(c->cotangents[0], dtype_of(x)), x);
   switch (p->kind) {
     case REDUCE_SUM:
       c->grads[0] = ct;
@@ -82,7 +82,7 @@ static void reduce_vjp(const vjp_call *c) {
   /* shared by all that reach the extreme */
   int axes[PONS_MAX_NDIM];
   for (int i = 0; i < p->axes.n; i++) axes[i] = (int)p->axes.at[i];
-  pons_array reached = as_dtype(pons_equal(x, as_shape(c->out[0], x->ndim, x->shape)), dtype_of(x));
+  pons_array reached = as_dtype(pons_equal(x, as_shape_like(c->out[0], x)), dtype_of(x));
   pons_array share =
       p->axes.n ? pons_divide(reached, pons_sum(reached, .axes = {p->axes.n, axes}, .keepdims = true))
                 : reached;

@@ -114,7 +114,8 @@ pons_array pons_reshape(pons_array x, pons_shape shape) {
   error *e = fill_in("reshape", x, x->size, shape.count, dims);
   if (e) return node_error(e);
   if (shape_equal(x->ndim, x->shape, shape.count, dims)) return same_array(x);
-  const shape_params params = {{shape.count, dims}};
+  /* In a trace for all sizes what was left open stays so. */
+  const shape_params params = {{shape.count, trace_is_shapeless() && x->traced ? shape.at : dims}};
   return node_make_as(&prim_reshape, &params, 1, &x, dtype_of(x), shape.count, dims);
 }
 

@@ -4,6 +4,8 @@
 
        compiled ── variants, the latest first ── plan ── job, idle or in use
 
+   A shapeless function is called once for all sizes; what came of it is made again for each (graph/again.c).
+
    What does not depend on the inputs is computed when the function is traced and bound for good. Inside
    another trace (a gradient, a batch, an export) the function itself is called, so that the trace sees what
    it does. Uses job.c, plan/, graph/. */
@@ -36,11 +38,20 @@ typedef struct variant {
   _Atomic(job *) idle;
 } variant;
 
+/* What came of a call of the function, whatever the sizes. */
+typedef struct sizeless {
+  struct sizeless *next;
+  device *device;
+  traced traced;
+} sizeless;
+
 typedef struct compiled {
   function head;
   function *f;
+  bool shapeless;
   pthread_mutex_t lock;
   variant *variants;
+  sizeless *traces; /* shapeless: the latest first */
 } compiled;
 
 /* Stands for a result until the plan has run. */
@@ -227,19 +238,94 @@ static void fail_trace(result_list *out) {
                         : fail_no_memory("compile"));
 }
 
+/* ---- shapeless functions: one trace for all sizes ---- */
+
+static bool fits_ranks(const sizeless *s, const device *d, const pons_array *in, int n_in) {
+  if (s->traced.n_in != n_in || s->device != d) return false;
+  for (int i = 0; i < n_in; i++) {
+    const node *x = s->traced.in[i];
+    if (x->dtype != in[i]->dtype || x->weak != in[i]->weak || x->ndim != in[i]->ndim) return false;
+  }
+  return true;
+}
+
+/* The trace that fits, shared. */
+static bool find_trace(compiled *c, const pons_array *in, int n_in, traced *t) {
+  const device *d = stream_device(stream_current());
+  pthread_mutex_lock(&c->lock);
+  const sizeless *s = c->traces;
+  while (s && !fits_ranks(s, d, in, n_in)) s = s->next;
+  const bool fine = s && traced_share(&s->traced, t);
+  pthread_mutex_unlock(&c->lock);
+  return fine;
+}
+
+static void free_traces(sizeless *s) {
+  while (s) {
+    sizeless *next = s->next;
+    traced_free(&s->traced);
+    mem_free(s);
+    s = next;
+  }
+}
+
+/* Keeps it for other sizes; the oldest go if there are too many. False: no memory. */
+static bool keep_trace(compiled *c, const traced *t) {
+  sizeless *s = mem_alloc(sizeof *s);
+  if (!s || !traced_share(t, &s->traced)) {
+    mem_free(s);
+    error_release(fail_no_memory("compile"));
+    return false;
+  }
+  s->device = stream_device(stream_current());
+  pthread_mutex_lock(&c->lock);
+  s->next = c->traces;
+  c->traces = s;
+  sizeless **at = &s->next;
+  for (int n = 1; n < MAX_VARIANTS && *at; n++) at = &(*at)->next;
+  sizeless *oldest = *at;
+  *at = NULL;
+  pthread_mutex_unlock(&c->lock);
+  free_traces(oldest);
+  return true;
+}
+
+/* The function called on placeholders. */
+static bool call_function(compiled *c, const pons_array *in, int n_in, traced *t) {
+  const bool before = trace_is_shapeless();
+  const unsigned failures = eval_failures();
+  trace_set_shapeless(c->shapeless);
+  bool fine = function_trace(c->f, in, n_in, t);
+  trace_set_shapeless(before);
+  if (!fine || eval_failures() == failures) return fine;
+  traced_free(t); /* it read a value, and went on with what it was not */
+  return false;
+}
+
+/* Called, or if it is shapeless what came of a call with any sizes made for these; that stays as it is, for a plan
+   computes what is constant in its graph. */
+static bool trace_function(compiled *c, const pons_array *in, int n_in, traced *t) {
+  if (!c->shapeless) return call_function(c, in, n_in, t);
+  traced general;
+  if (!find_trace(c, in, n_in, &general)) {
+    if (!call_function(c, in, n_in, &general)) return false;
+    if (!keep_trace(c, &general)) {
+      traced_free(&general);
+      return false;
+    }
+  }
+  const bool fine = traced_sized(&general, in, t);
+  traced_free(&general);
+  return fine;
+}
+
 /* A new variant, with a reference. NULL, and what there is to say is in `out`: an error, or the results in
    nodes, for another trace wants to see them. */
 static variant *trace(compiled *c, const pons_array *in, int n_in, result_list *out) {
   const bool inside = trace_is_open();
   traced t;
   tape walked = {0};
-  const unsigned failures = eval_failures();
-  if (!function_trace(c->f, in, n_in, &t)) {
-    fail_trace(out);
-    return NULL;
-  }
-  if (eval_failures() != failures) { /* it read a value, and went on with what it was not */
-    traced_free(&t);
+  if (!trace_function(c, in, n_in, &t)) {
     fail_trace(out);
     return NULL;
   }
@@ -387,12 +473,14 @@ static void compiled_destroy(function *self) {
     c->variants = v->next;
     variant_release(v);
   }
+  free_traces(c->traces);
   pthread_mutex_destroy(&c->lock);
   pons_function_release(c->f);
   mem_free(c);
 }
 
-pons_function pons_compile(pons_function f) {
+pons_function pons_compile_with(struct pons_compile_args args) {
+  pons_function f = args.function;
   if (!f) {
     error_release(fail("compile", "the function is NULL"));
     return NULL;
@@ -400,6 +488,7 @@ pons_function pons_compile(pons_function f) {
   compiled *c = function_new(sizeof *c, "compile", f->n_out, compiled_call, compiled_destroy);
   if (!c) return NULL;
   c->f = pons_function_keep(f);
+  c->shapeless = args.shapeless;
   pthread_mutex_init(&c->lock, NULL);
   return &c->head;
 }

@@ -175,6 +175,147 @@ static void an_open_function_has_its_results_and_tag_per_signature(void **state)
   pons_function_release(f);
 }
 
+/* ---- shapeless ---- */
+
+static pons_function compiled_shapeless(pons_callback callback, int n_out, void *payload) {
+  pons_function f = pons_function_new(callback, n_out, payload, NULL), g = pons_compile(f, .shapeless = true);
+  pons_function_release(f);
+  assert_non_null(g);
+  calls = 0;
+  return g;
+}
+static pons_array grid(int rows, int columns) {
+  return pons_reshape(pons_arange(0, rows * columns, 1, PONS_FLOAT32), PONS_SHAPE(rows, columns));
+}
+
+static void adds_captured(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)n_in, (void)n_out;
+  calls++;
+  out[0] = pons_add(in[0], *(pons_array *)payload);
+}
+
+static void one_trace_serves_all_sizes(void **state) {
+  (void)state;
+  pons_array captured = pons_float(1);
+  pons_function f = compiled_shapeless(adds_captured, 1, &captured);
+  CHECK(pons_apply(f, FLOATS(1, 2)), 2, 3);
+  captured = pons_float(10); /* is not looked at again */
+  CHECK(pons_apply(f, FLOATS(1, 2, 3)), 2, 3, 4);
+  CHECK(pons_apply(f, FLOATS(1, 2)), 2, 3);
+  assert_int_equal(calls, 1);
+  CHECK(pons_apply(f, pons_reshape(FLOATS(1, 2), PONS_SHAPE(1, 2))), 11, 12); /* another number of axes */
+  assert_int_equal(calls, 2);
+  assert_int_equal(pons_dtype_of(pons_apply(f, pons_scalar(1, PONS_FLOAT16))), PONS_FLOAT16);
+  assert_int_equal(calls, 3);
+  pons_function_release(f);
+}
+
+/* (x - mean(x)) + softmax(x) W + sum over columns, whose sizes are those of x; and the last column of it */
+static void follows_sizes(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  calls++;
+  pons_array x = in[0], centred = pons_subtract(x, pons_mean(x));
+  pons_array scaled = pons_multiply(pons_softmax(x), pons_sum(x, .axes = PONS_AXES(-1), .keepdims = true));
+  out[0] = pons_matmul(pons_add(pons_add(centred, scaled), pons_ones_like(x)), in[1]);
+  out[1] = pons_index(x, -1, 1);
+  out[2] = pons_multiply(pons_max(x, .axes = PONS_AXES(0)), x);
+}
+
+static void what_is_computed_follows_sizes(void **state) {
+  (void)state;
+  pons_function plain = pons_function_new(follows_sizes, 3, NULL, NULL),
+                f = compiled_shapeless(follows_sizes, 3, NULL);
+  const int sizes[][2] = {{2, 3}, {3, 2}, {1, 3}, {5, 4}, {2, 3}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    const pons_array in[2] = {grid(sizes[i][0], sizes[i][1]), grid(sizes[i][1], 2)};
+    pons_array expected[3], got[3];
+    assert_true(pons_call(plain, in, 2, expected, 3));
+    calls = i > 0;
+    if (!pons_call(f, in, 2, got, 3)) fail_msg("%s", pons_error());
+    assert_int_equal(calls, 1);
+    for (int k = 0; k < 3; k++) {
+      assert_int_equal(pons_ndim(got[k]), pons_ndim(expected[k]));
+      assert_true(pons_item(pons_allclose(got[k], expected[k], 1e-6, 1e-6)) == 1);
+    }
+  }
+  pons_function_release(f);
+  pons_function_release(plain);
+}
+
+static void into_rows_of_the_trace(void *payload, const pons_array *in, int n_in, pons_array *out,
+                                   int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_reshape(in[0], PONS_SHAPE(pons_dim(in[0], 0) * pons_dim(in[0], 1), -1));
+}
+static void second_half(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_slice(in[0], PONS_SHAPE(pons_dim(in[0], 0) / 2), PONS_SHAPE(pons_dim(in[0], 0)), PONS_SCALAR);
+}
+
+static void sizes_that_were_looked_at_stay(void **state) {
+  (void)state;
+  pons_function f = compiled_shapeless(into_rows_of_the_trace, 1, NULL);
+  assert_int_equal(pons_dim(pons_apply(f, pons_zeros(PONS_SHAPE(2, 3, 4), PONS_FLOAT32)), 1), 4);
+  assert_int_equal(pons_dim(pons_apply(f, pons_zeros(PONS_SHAPE(2, 3, 8), PONS_FLOAT32)), 1), 8);
+  pons_array y = pons_apply(f, pons_zeros(PONS_SHAPE(5, 5, 5), PONS_FLOAT32));
+  assert_non_null(strstr(pons_error_of(y), "cannot make shape (6, -1) of (5, 5, 5) float32"));
+  assert_int_equal(pons_error_kind_of(y), PONS_ERROR_VALUE);
+  pons_clear_error();
+  pons_function_release(f);
+
+  f = compiled_shapeless(second_half, 1, NULL);
+  CHECK(pons_apply(f, FLOATS(1, 2, 3, 4)), 3, 4);
+  y = pons_apply(f, FLOATS(1, 2, 3, 4, 5, 6));
+  assert_non_null(strstr(pons_error_of(y), "the trace doesn't tell which part of it the slice is"));
+  pons_clear_error();
+  pons_function_release(f);
+}
+
+static void shapeless_functions_have_gradients_and_batches(void **state) {
+  (void)state;
+  pons_function f = compiled_shapeless(square_plus_one, 1, NULL),
+                g = pons_vmap(f, (pons_axes){0}, (pons_axes){0}), c = pons_compile(g, .shapeless = true);
+  calls = 0;
+  CHECK(pons_apply(c, grid(1, 2)), 1, 2);
+  CHECK(pons_apply(c, grid(2, 2)), 1, 2, 5, 10);
+  assert_int_equal(calls, 1);
+  pons_array x = FLOATS(1, 2), v = FLOATS(1, 10), y, t;
+  assert_true(pons_jvp(f, &x, &v, 1, 1, &y, &t));
+  CHECK(t, 2, 40);
+  pons_function_release(c);
+  pons_function_release(g);
+  pons_function_release(f);
+}
+
+static void sum_of_products(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  calls++;
+  out[0] = pons_sum(pons_add(pons_multiply(in[0], in[1]), in[1]));
+}
+
+static void gradients_follow_sizes(void **state) {
+  (void)state;
+  pons_function f = pons_function_new(sum_of_products, 1, NULL, NULL), g = pons_grad(f, PONS_AXES(0, 1)),
+                c = pons_compile(g, .shapeless = true);
+  calls = 0;
+  for (int n = 2; n < 5; n++) {
+    const pons_array in[2] = {grid(n, 1), pons_arange(1, n + 1, 1, PONS_FLOAT32)}; /* (n, 1) and (n) */
+    pons_array got[2];
+    if (!pons_call(c, in, 2, got, 2)) fail_msg("%s", pons_error());
+    assert_int_equal(calls, 1);
+    assert_int_equal(pons_ndim(got[0]), 2);
+    assert_int_equal(pons_ndim(got[1]), 1);
+    for (int i = 0; i < n;
+         i++) { /* sums of the other: 1 + .. + n, and 0 + .. + n - 1, and n of the last term */
+      assert_true(((const float *)pons_data(got[0]))[i] == (float)(n * (n + 1) / 2));
+      assert_true(((const float *)pons_data(got[1]))[i] == (float)(n * (n - 1) / 2 + n));
+    }
+  }
+  pons_function_release(c);
+  pons_function_release(g);
+  pons_function_release(f);
+}
+
 static void times_captured(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
   (void)n_in, (void)n_out;
   calls++;
@@ -314,6 +455,30 @@ static void every_allocation_may_fail(void **state) {
   }
 }
 
+static void every_allocation_of_shapeless_calls_may_fail(void **state) {
+  (void)state;
+  pons_array x = FLOATS(1, 2), longer = FLOATS(1, 2, 3);
+  const int64_t before = pons_live_arrays();
+  for (int64_t n = 1;; n++) {
+    assert_true(n < 1000);
+    pons_scope s = pons_scope_open();
+    pons_function f = compiled_shapeless(square_plus_one, 1, NULL);
+    mem_fail_at(n);
+    const float *data = pons_data(pons_apply(f, x));
+    const float *again = pons_data(pons_apply(f, longer));
+    const bool reached = mem_fail_at(0) >= n;
+    assert_true(reached || (data && again));
+    assert_true((data && again) || !pons_ok());
+    assert_true(!data || data[1] == 5);
+    assert_true(!again || again[2] == 10);
+    pons_clear_error();
+    pons_scope_close(s);
+    pons_function_release(f);
+    assert_int_equal(pons_live_arrays(), before);
+    if (!reached) break;
+  }
+}
+
 static int open_scope(void **state) {
   static pons_scope scope;
   scope = pons_scope_open();
@@ -336,6 +501,12 @@ int main(void) {
       TEST(gradients_go_through),
       TEST(gradients_reach_what_is_captured),
       TEST(an_open_function_has_its_results_and_tag_per_signature),
+      TEST(one_trace_serves_all_sizes),
+      TEST(what_is_computed_follows_sizes),
+      TEST(sizes_that_were_looked_at_stay),
+      TEST(shapeless_functions_have_gradients_and_batches),
+      TEST(gradients_follow_sizes),
+      TEST(every_allocation_of_shapeless_calls_may_fail),
       TEST(reading_a_value_inside_is_an_error),
       TEST(many_signatures_are_bounded),
       TEST(replaying_leaves_nothing_behind),

@@ -7,10 +7,11 @@
    Evaluating goes through it (it is the identity on the results), transforms ask it for its rules first. What
    it has no rule for passes through to f. Uses base/, graph/ and the public ops. */
 #include "transforms/transforms.h"
+#include <limits.h>
 #include <pons/ops.h>
 
 typedef struct custom_params {
-  pons_function f, vjp, jvp, vmap;
+  pons_function f, vjp, jvp, vmap, vmap_along;
   bool recompute;
   int n_out; /* in: the inputs, then the results of f */
 } custom_params;
@@ -116,12 +117,45 @@ static pons_array mapped(const vmap_call *c, const pons_array *in) {
   return bad;
 }
 
+/* What the rule says of result k's axis: its own, which is not checked yet, or the error. */
+static pons_array read_axis(pons_array y, pons_array said, int64_t size, int *axis) {
+  const int64_t given = pons_has_value(said) && said->size == 1 ? pons_item_int(said) : INT64_MAX;
+  *axis = -1;
+  if (given == PONS_NOT_MAPPED) return NULL;
+  *axis = given >= INT_MIN && given <= INT_MAX ? axis_normal((int)given, y->ndim) : -1;
+  if (*axis < 0 || y->shape[*axis] != size)
+    return node_fail("custom_function",
+                     "the vmap rule's result %s has no batch of %lld along the axis that it names (%lld)",
+                     node_text(y), (long long)size, (long long)given);
+  return NULL;
+}
+
+static pons_array along_axes(const vmap_call *c, int n_args) {
+  const custom_params *p = c->params;
+  pons_array *in = mem_alloc((size_t)(2 * n_args + 2 * c->n_out + 1) * sizeof *in);
+  if (!in) return transform_no_memory("vmap");
+  pons_array *out = in + 2 * n_args, bad = NULL;
+  for (int k = 0; k < n_args; k++) {
+    in[k] = c->in[k];
+    in[n_args + k] = pons_int(c->axes[k] < 0 ? PONS_NOT_MAPPED : c->axes[k]);
+  }
+  if (!pons_call(p->vmap_along, in, 2 * n_args, out, 2 * c->n_out)) bad = transform_failed(out, 2 * c->n_out);
+  for (int k = 0; k < c->n_out && !bad; k++) {
+    c->out[k] = out[k];
+    bad = read_axis(out[k], out[c->n_out + k], c->size, &c->out_axes[k]);
+  }
+  mem_free(in);
+  return bad;
+}
+
 static void custom_vmap(const vmap_call *c) {
   const custom_params *p = c->params;
   const int n_args = c->n_in - c->n_out;
   pons_array *in = mem_alloc((size_t)(c->n_in + 1) * sizeof *in),
              bad = in ? NULL : transform_no_memory("vmap");
-  if (in && p->vmap) {
+  if (in && p->vmap_along) {
+    bad = along_axes(c, n_args);
+  } else if (in && p->vmap) {
     for (int k = 0; k < n_args; k++)
       in[k] = c->axes[k] < 0 ? c->in[k] : batch_to_front(c->in[k], c->axes[k], c->size);
     pons_call(p->vmap, in, n_args, c->out, c->n_out);
@@ -140,6 +174,7 @@ static const prim prim_custom = {
     .params_size = sizeof(custom_params),
     .fields = {FIELD_UNSTORED(FUNCTION, custom_params, f), FIELD_UNSTORED(FUNCTION, custom_params, vjp),
                FIELD_UNSTORED(FUNCTION, custom_params, jvp), FIELD_UNSTORED(FUNCTION, custom_params, vmap),
+               FIELD_UNSTORED(FUNCTION, custom_params, vmap_along),
                FIELD_UNSTORED(BOOL, custom_params, recompute), FIELD_UNSTORED(INT, custom_params, n_out)},
     .outputs = custom_outputs,
     .infer = custom_infer,
@@ -162,7 +197,7 @@ static pons_array put_node(const custom_function_parts *p, const pons_array *in,
   pons_array *all = joined(in, n_in, y->at, y->count, NULL, 0),
              *made = mem_alloc((size_t)(y->count + 1) * sizeof *made);
   const bool fine = all && made;
-  const custom_params params = {p->f, p->vjp, p->jvp, p->vmap, p->recompute, y->count};
+  const custom_params params = {p->f, p->vjp, p->jvp, p->vmap, p->vmap_along, p->recompute, y->count};
   if (fine && y->count) node_make_many(&prim_custom, &params, n_in + y->count, all, made, y->count);
   for (int k = 0; fine && k < y->count; k++) pons_results_add(out, made[k]);
   mem_free(all);
@@ -195,6 +230,7 @@ static void custom_destroy(function *self) {
   pons_function_release(p->vjp);
   pons_function_release(p->jvp);
   pons_function_release(p->vmap);
+  pons_function_release(p->vmap_along);
   mem_free(self);
 }
 
@@ -205,13 +241,13 @@ pons_function transform_custom(const char *kind, const custom_function_parts *pa
   }
   custom_function *c = function_new(sizeof *c, kind, parts->f->n_out, custom_call, custom_destroy);
   if (!c) return NULL;
-  c->parts = (custom_function_parts){pons_function_keep(parts->f), pons_function_keep(parts->vjp),
-                                     pons_function_keep(parts->jvp), pons_function_keep(parts->vmap),
-                                     parts->recompute};
+  c->parts = (custom_function_parts){pons_function_keep(parts->f),          pons_function_keep(parts->vjp),
+                                     pons_function_keep(parts->jvp),        pons_function_keep(parts->vmap),
+                                     pons_function_keep(parts->vmap_along), parts->recompute};
   return &c->head;
 }
 
 pons_function pons_custom_function(pons_function f, struct pons_custom_rules rules) {
-  const custom_function_parts parts = {f, rules.vjp, rules.jvp, rules.vmap, false};
+  const custom_function_parts parts = {f, rules.vjp, rules.jvp, rules.vmap, rules.vmap_along, false};
   return transform_custom("custom_function", &parts);
 }

@@ -30,7 +30,8 @@ static rules all_rules(bool vjp, bool jvp, bool vmap) {
   if (vjp) r.vjp = function_of(sine_vjp, 1);
   if (jvp) r.jvp = function_of(sine_jvp, 1);
   if (vmap) r.vmap = function_of(sine_vmap, 1);
-  r.custom = pons_custom_function(r.f, (struct pons_custom_rules){r.vjp, r.jvp, r.vmap});
+  r.custom =
+      pons_custom_function(r.f, (struct pons_custom_rules){.vjp = r.vjp, .jvp = r.jvp, .vmap = r.vmap});
   return r;
 }
 static void end_rules(rules r) {
@@ -100,6 +101,48 @@ static void rules_hold_in_the_gradient_of_a_batch(void **state) {
   pons_function_release(g);
   pons_function_release(f);
   end_rules(r);
+}
+
+/* x y with the batch of each where it is: x along an axis of its own, y shared; the result has it behind. */
+static void scaled_along(void *payload, const pons_array *in, int n_in, pons_results results) {
+  int *seen = payload;
+  assert_int_equal(n_in, 4);
+  seen[0] = (int)pons_item_int(in[2]);
+  seen[1] = (int)pons_item_int(in[3]);
+  pons_results_add(results, pons_multiply(pons_moveaxis(in[0], seen[0], -1), pons_float(100)));
+  pons_results_add(results, pons_full_like(in[1], pons_float(7)));
+  pons_results_add(results, pons_int(-1));
+  pons_results_add(results, pons_int(seen[2] ? 5 : PONS_NOT_MAPPED));
+}
+FUNCTION(scaled_and_same) {
+  UNUSED;
+  out[0] = pons_multiply(in[0], in[1]);
+  out[1] = in[1];
+}
+
+static void a_batch_rule_may_be_told_the_axes(void **state) {
+  (void)state;
+  int seen[3] = {-7, -7, 0};
+  pons_function f = function_of(scaled_and_same, 2), along = pons_function_new_open(scaled_along, seen, NULL),
+                c = pons_custom_function(f, (struct pons_custom_rules){.vmap_along = along}),
+                g = pons_vmap(c, PONS_AXES(1, PONS_NOT_MAPPED), ALL);
+  const pons_array in[2] = {pons_reshape(floats(1, 2, 3, 4, 5, 6), PONS_SHAPE(2, 3)), scalar(2)};
+  pons_array y[2];
+  assert_true(pons_call(g, in, 2, y, 2));
+  assert_int_equal(seen[0], 1);
+  assert_int_equal(seen[1], PONS_NOT_MAPPED);
+  check_shape(y[0], "(3, 2)");
+  check(y[0], 100, 400, 200, 500, 300, 600);
+  check(y[1], 7, 7, 7); /* the same for all of the batch */
+  seen[2] = 1;
+  assert_false(pons_call(g, in, 2, y, 2));
+  assert_string_equal(pons_error_of(y[0]),
+                      "custom_function: the vmap rule's result () float32 has no batch of 3 "
+                      "along the axis that it names (5)");
+  pons_function_release(g);
+  pons_function_release(c);
+  pons_function_release(along);
+  pons_function_release(f);
 }
 
 FUNCTION(two_layers) { /* w, x */
@@ -172,6 +215,7 @@ int main(void) {
       CASE(what_is_left_out_follows_from_the_function),
       CASE(rules_hold_in_a_batch),
       CASE(rules_hold_in_the_gradient_of_a_batch),
+      CASE(a_batch_rule_may_be_told_the_axes),
       CASE(checkpoints_compute_again_and_agree),
       CASE(checkpoints_in_a_gradient_of_a_gradient_in_a_batch),
       CASE(each_allocation_may_fail),

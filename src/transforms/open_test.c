@@ -74,6 +74,33 @@ static void tangents_and_cotangents_of_however_many_results(void **state) {
   pons_function_release(f);
 }
 
+static void stopped(void *payload, const pons_array *in, int n_in, pons_results results) {
+  (void)payload, (void)n_in;
+  pons_results_add(results, pons_stop_gradient(pons_square(in[0])));
+  pons_results_add(results, pons_square(in[0]));
+}
+
+static void cotangents_are_for_the_results_that_have_gradients(void **state) {
+  (void)state;
+  pons_function f = pons_function_new_open(stopped, NULL, NULL), g = open_function();
+  const pons_array x = floats(1, 2), cotangents[3] = {floats(1, 10), floats(5, 5), floats(6, 6)};
+  pons_array *out;
+  for (int n = 1; n <= 3; n++) { /* more are not looked at */
+    assert_int_equal(pons_vjp_open(f, &x, 1, cotangents, n, &out), 2);
+    check(out[1], 1, 4);
+    check(out[2], 2, 40);
+    pons_free(out);
+  }
+  assert_int_equal(pons_vjp_open(f, &x, 1, cotangents, 0, &out), -1);
+  assert_null(out);
+  assert_string_equal(pons_error(), "vjp: 0 cotangents are too few for the function's 2 results");
+  pons_clear_error();
+  assert_int_equal(pons_vjp_open(g, &x, 1, cotangents, 3, &out), -1);
+  assert_string_equal(pons_error(), "vjp: result 0 is () float32, its cotangent (2) float32");
+  pons_function_release(g);
+  pons_function_release(f);
+}
+
 static void batches_of_however_many_results(void **state) {
   (void)state;
   pons_function f = open_function(), g = pons_vmap(f, ALL, ALL),
@@ -181,6 +208,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(gradients_stand_behind_however_many_results),
       CASE(tangents_and_cotangents_of_however_many_results),
+      CASE(cotangents_are_for_the_results_that_have_gradients),
       CASE(batches_of_however_many_results),
       CASE(rules_and_checkpoints_of_however_many_results),
       CASE(transforms_of_transforms),

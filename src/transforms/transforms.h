@@ -84,7 +84,7 @@ pons_array batch_to_front(pons_array x, int axis, int64_t size);
 /* f, with rules, as functions that custom_function and checkpoint make. Takes references of its own; NULL:
    left out. */
 typedef struct custom_function_parts {
-  function *f, *vjp, *jvp, *vmap;
+  function *f, *vjp, *jvp, *vmap, *vmap_along;
   bool recompute; /* the gradient calls f again on the primals instead of keeping what it computed */
 } custom_function_parts;
 pons_function transform_custom(const char *kind, const custom_function_parts *parts);

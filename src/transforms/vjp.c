@@ -110,40 +110,74 @@ pons_array pull_back(const char *op, const between *b, const pons_array *cotange
 
 /* ---- pons_vjp ---- */
 
-static pons_array check_cotangents(const pons_array *cotangents, const pons_array *out, int n_out) {
-  for (int i = 0; i < n_out; i++) {
-    if (!cotangents[i]) return node_fail("vjp", "cotangent %d of %d is NULL", i, n_out);
-    if (node_failed(cotangents[i])) return cotangents[i];
-    if (!shape_equal(cotangents[i]->ndim, cotangents[i]->shape, out[i]->ndim, out[i]->shape))
-      return node_fail("vjp", "result %d is %s, its cotangent %s", i, node_text(out[i]),
-                       node_text(cotangents[i]));
+static pons_array check_cotangent(const pons_array *cotangents, int at, const node *y, int i) {
+  if (!cotangents[at]) return node_fail("vjp", "cotangent %d is NULL", at);
+  if (node_failed(cotangents[at])) return cotangents[at];
+  if (shape_equal(cotangents[at]->ndim, cotangents[at]->shape, y->ndim, y->shape)) return NULL;
+  return node_fail("vjp", "result %d is %s, its cotangent %s", i, node_text(y), node_text(cotangents[at]));
+}
+
+/* Which results have which of the cotangents: all, or (`open`) all that pons_stop_gradient did not give. */
+static pons_array match_cotangents(const result_list *y, const pons_array *cotangents, int count, bool open,
+                                   pons_array *roots, pons_array *with, int *n_roots) {
+  *n_roots = 0;
+  for (int i = 0; i < y->count; i++) {
+    node *r = y->at[i];
+    if (open && r->prim && strcmp(r->prim->name, "StopGradient") == 0) continue;
+    if (*n_roots == count)
+      return node_fail("vjp", "%d cotangents are too few for the function's %d results", count, y->count);
+    pons_array bad = check_cotangent(cotangents, *n_roots, r, i);
+    if (bad) return bad;
+    roots[*n_roots] = r;
+    with[*n_roots] = cotangents[*n_roots];
+    ++*n_roots;
   }
   return NULL;
 }
 
-static pons_array vjp(const call_site *c, const pons_array *cotangents, pons_array *aliases,
-                      pons_array *grads) {
-  lineage l;
-  pons_array bad = lineage_of_call(&l, c, aliases);
-  if (bad) return bad;
-  bad = check_cotangents(cotangents, c->out->at, c->n_out);
-  const between b = {c->out->at, aliases, c->n_out, c->n_in, NULL};
-  if (!bad) bad = pull_back_on(c->op, &l, &b, cotangents, grads);
-  lineage_free(&l);
-  for (int i = 0; i < c->n_in && !bad; i++)
-    pons_results_add(c->out, grads[i] ? grads[i] : pons_zeros_like(c->primals[i]));
+static pons_array pull_back_matched(const call_site *c, lineage *l, const pons_array *cotangents, int count,
+                                    const pons_array *aliases, pons_array *grads) {
+  const size_t n = (size_t)c->out->count + 1;
+  pons_array *roots = mem_alloc(2 * n * sizeof *roots);
+  if (!roots) return transform_no_memory(c->op);
+  int n_roots;
+  pons_array bad = match_cotangents(c->out, cotangents, count, c->n_out < 0, roots, roots + n, &n_roots);
+  const between b = {roots, aliases, n_roots, c->n_in, NULL};
+  if (!bad) bad = pull_back_on(c->op, l, &b, roots + n, grads);
+  mem_free(roots);
   return bad;
+}
+
+/* The results of f (n_out of them, or any number: -1), then the gradients. */
+static void call_vjp(function *f, const pons_array *primals, int n_in, const pons_array *cotangents,
+                     int count, int n_out, result_list *r) {
+  const pons_scope scope = pons_scope_open();
+  results_begin(r, "vjp");
+  pons_array *grads = mem_zalloc((size_t)(2 * n_in + 1) * sizeof *grads), *aliases = grads + n_in;
+  const call_site c = {"vjp", f, primals, n_in, NULL, n_out, r};
+  lineage l;
+  pons_array bad = grads ? lineage_of_call(&l, &c, aliases) : transform_no_memory("vjp");
+  if (!bad) {
+    bad = pull_back_matched(&c, &l, cotangents, count, aliases, grads);
+    lineage_free(&l);
+  }
+  for (int i = 0; i < n_in && !bad; i++)
+    pons_results_add(r, grads[i] ? grads[i] : pons_zeros_like(primals[i]));
+  mem_free(grads);
+  transform_end(scope, bad, r);
 }
 
 bool pons_vjp(pons_function f, const pons_array *primals, int n_in, const pons_array *cotangents, int n_out,
               pons_array *out, pons_array *grads) {
-  const pons_scope scope = pons_scope_open();
-  result_list r; /* of f, then the gradients */
-  results_begin(&r, "vjp");
-  pons_array *room = mem_zalloc((size_t)(2 * n_in + 1) * sizeof *room); /* gradients, aliases */
-  const call_site c = {"vjp", f, primals, n_in, NULL, n_out, &r};
-  pons_array bad = room ? vjp(&c, cotangents, room + n_in, room) : transform_no_memory("vjp");
-  mem_free(room);
-  transform_end(scope, bad, &r);
+  result_list r;
+  call_vjp(f, primals, n_in, cotangents, n_out, n_out, &r);
   return transform_give(&r, out, n_out, grads, n_in);
+}
+
+int pons_vjp_open(pons_function f, const pons_array *primals, int n_in, const pons_array *cotangents,
+                  int n_cotangents, pons_array **out) {
+  result_list r;
+  call_vjp(f, primals, n_in, cotangents, n_cotangents, -1, &r);
+  const int both = results_hand_over(&r, results_meet(&r), out);
+  return both < 0 ? -1 : both - n_in;
 }

@@ -39,7 +39,7 @@ def cases():
         y[where] = v
         return y
 
-    doesnt_tell = "the file doesn't tell"
+    doesnt_tell = "the trace doesn't tell"
     rows, both = [(4, 6), (9, 6), (1, 6)], [(4, 6), (9, 5), (3, 8)]
     return [
         ("linear layer", lambda x: mx.addmm(mb, x, mw.T), (4, 6), rows, lambda x: x @ w.T + b),
