@@ -441,6 +441,26 @@ static void sizes_of_a_shapeless_file_may_differ(void **state) {
   pons_function_release(g);
 }
 
+static void product_of_three_axes(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_matmul(pons_expand_dims(in[0], PONS_AXES(0)), in[1]);
+}
+
+/* The leading axes stay as they are: flattened, their sizes would have to be in the file. */
+static void a_product_in_a_shapeless_file_takes_more_rows(void **state) {
+  (void)state;
+  pons_function f = pons_function_new(product_of_three_axes, 1, NULL, NULL);
+  pons_array in[] = {floats(4, 3, 0), floats(3, 2, 1)}, other[] = {floats(7, 3, 2), floats(3, 2, 1)}, want, got;
+  if (!pons_export_function(path, .function = f, .inputs = in, .n_inputs = 2, .shapeless = true))
+    fail_msg("%s", pons_error());
+  pons_function g = imported_function();
+  assert_true(pons_call(f, other, 2, &want, 1));
+  if (!pons_call(g, other, 2, &got, 1)) fail_msg("%s", pons_error());
+  check_equal(got, want);
+  pons_function_release(f);
+  pons_function_release(g);
+}
+
 /* ---- releases and devices ---- */
 
 static void normalised(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
@@ -676,6 +696,7 @@ int main(void) {
       TEST(a_callback_is_told_what_a_file_would_hold),
       TEST(a_graph_is_drawn),
       TEST(sizes_of_a_shapeless_file_may_differ),
+      TEST(a_product_in_a_shapeless_file_takes_more_rows),
       TEST(what_a_cpu_lacks_is_taken_apart),
       TEST(every_release_has_its_layout),
       TEST(integer_operations_that_a_release_lacks_are_written_in_others),

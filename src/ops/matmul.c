@@ -109,7 +109,8 @@ pons_array pons_matmul(pons_array a, pons_array b) {
   if (e) return node_error(e);
   bad = operand_fault("matmul", 2, (pons_array[]){a, b});
   if (bad) return bad;
-  if (a->ndim > 2 && b->ndim == 2) { /* one large product instead of many small ones */
+  /* One large product instead of many small ones, unless sizes may change, which Unflatten would keep. */
+  if (a->ndim > 2 && b->ndim == 2 && !trace_is_shapeless()) {
     shape lead = node_shape(a);
     lead.n--;
     pons_array y = product(pons_flatten(a, 0, a->ndim - 2), b);
