@@ -24,7 +24,7 @@ usage: ./do VERB
           beside NumPy, MLX, JAX and ONNX Runtime too (in build/peers), --torch and PyTorch
   lint    check scripts and sources with the tools that are there
   fuzz    run each fuzz target (file readers, arguments of ops) for so many seconds (60) under AddressSanitizer; needs clang
-  gpu     say what there is to run on a GPU
+  gpu     say which GPUs and libraries are found, and run the tests of ops on them
   help    this text
 END
 }
@@ -356,13 +356,14 @@ bench() {
 }
 
 gpu() {
-  say "Elementwise work runs on OpenCL devices, the rest on the CPU; there is no CUDA or Metal backend yet."
-  if have nvidia-smi && nvidia-smi -L 2>/dev/null; then
-    :
-  else
-    say "This machine shows no NVIDIA GPU (nvidia-smi)."
-  fi
-  if [ -x build/dev/bin/pons ]; then build/dev/bin/pons info; fi
+  deps test
+  build dev
+  # What was fetched serves where the machine has no NVRTC of its own.
+  PONS_NVRTC=${PONS_NVRTC:-$(for folder in "$PWD"/build/nvrtc/*/; do printf '%s:' "$folder"; done)}
+  export PONS_NVRTC
+  build/dev/bin/pons info
+  if have nvidia-smi && nvidia-smi -L; then :; else say "This machine shows no NVIDIA GPU (nvidia-smi)."; fi
+  suite dev -R '_(cuda|opencl)$'
 }
 
 verb=${1:-help}

@@ -32,7 +32,7 @@ typedef struct memory {
 
 typedef struct work {
   struct work *next;
-  enum { COPY, LAUNCH, RECORD, GIVE } kind;
+  enum { COPY, LAUNCH, RECORD, GIVE, CALL } kind;
   char *to;
   const char *from;
   char *staged; /* a copy of what was not page-locked; freed with the work */
@@ -41,6 +41,8 @@ typedef struct work {
   struct CUfunc_st *function;
   unsigned grid[3], block[3];
   void **arguments;
+  void (*call)(void *context);
+  void *context;
 } work;
 
 struct CUctx_st {
@@ -241,6 +243,7 @@ static void do_first(CUstream s) {
   if (w->kind == COPY) memcpy(w->to, w->from, w->bytes);
   if (w->kind == RECORD && w->event) w->event->recorded_on = NULL;
   if (w->kind == GIVE) give(w->to);
+  if (w->kind == CALL) w->call(w->context);
   if (w->kind == LAUNCH && !lost) {
     const int fault = fault_of("kernel");
     lost = fault ? fault : run_blocks(w); /* a kernel that fails takes its context with it */
@@ -672,6 +675,16 @@ EXPORT CUresult cuLaunchKernel(CUfunction f, unsigned grid_x, unsigned grid_y, u
   w->grid[0] = grid_x, w->grid[1] = grid_y, w->grid[2] = grid_z;
   w->block[0] = block_x, w->block[1] = block_y, w->block[2] = block_z;
   w->arguments = copy_arguments(f, arguments);
+  return leave(CUDA_SUCCESS);
+}
+
+/* What the doubles of libraries queue. It makes no calls of the driver's. */
+EXPORT CUresult cuLaunchHostFunc(CUstream stream, void (*call)(void *), void *context) {
+  ENTER("cuLaunchHostFunc");
+  NEEDS(is_stream(stream), INVALID_HANDLE);
+  work *w = add_work(stream, CALL);
+  w->call = call;
+  w->context = context;
   return leave(CUDA_SUCCESS);
 }
 

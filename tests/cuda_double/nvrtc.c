@@ -136,9 +136,24 @@ static bool build(nvrtcProgram p, const char *folder, const bytes *text) {
   print_file(in, "#include \"" CUDA_DOUBLE_SHIM "\"\n", text, entries);
   free(entries);
   /* clang's extensions are not NVRTC's */
-  char *const arguments[] = {CUDA_DOUBLE_CXX, "-std=c++14", "-O1", "-Wno-everything", "-Werror=c99-extensions",
-                             "-Werror=c99-designator", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti",
-                             "-fno-strict-aliasing", "-shared", "-fPIC", "-nostdlib++", "-o", to, in, "-lm", NULL};
+  char *const arguments[] = {CUDA_DOUBLE_CXX,
+                             "-std=c++14",
+                             "-O1",
+                             "-Wno-everything",
+                             "-Werror=c99-extensions",
+                             "-Werror=c99-designator",
+                             "-ffp-contract=off",
+                             "-fno-exceptions",
+                             "-fno-rtti",
+                             "-fno-strict-aliasing",
+                             "-shared",
+                             "-fPIC",
+                             "-nostdlib++",
+                             "-o",
+                             to,
+                             in,
+                             "-lm",
+                             NULL};
   const bool fine = run(arguments, log);
   p->log = read_file(log);
   if (!fine) return false;

@@ -1,4 +1,5 @@
 /* cuda.c: the driver for NVIDIA GPUs: what device/ and gpu/ want to know of it. Uses program.h, gpu/. */
+#include "backends/cuda/cublaslt.h"
 #include "backends/cuda/program.h"
 
 /* ---- the driver ---- */
@@ -6,11 +7,16 @@
 static gpu_features all_features[CUDA_MAX_DEVICES];
 static pthread_once_t features_known = PTHREAD_ONCE_INIT;
 
+/* Of 256 threads each may have as many registers as there are: no kernel is refused for them. */
+enum { MAX_GROUP = 256 };
+
 static void learn_features(void) {
   for (int i = 0; i < cuda_count(); i++)
     all_features[i] = (gpu_features){.float64 = true,
                                      .atomics64 = true,
-                                     .max_group = cuda_card_at(i)->threads_per_block,
+                                     .max_group = cuda_card_at(i)->threads_per_block < MAX_GROUP
+                                                      ? cuda_card_at(i)->threads_per_block
+                                                      : MAX_GROUP,
                                      .local_bytes = cuda_card_at(i)->shared_bytes};
 }
 
@@ -22,7 +28,7 @@ static const gpu_features *features(int index) {
 static const memory_driver memory = {cuda_take, cuda_give, cuda_write, cuda_read};
 
 extern const char cuda_prologue[];
-static const gpu_backend gpu_cuda = {
+const gpu_backend gpu_cuda = {
     .name = "cuda",
     .prologue = cuda_prologue,
     .count = cuda_count,
@@ -35,6 +41,9 @@ static const gpu_backend gpu_cuda = {
     .memory = &memory,
 };
 
+#define GPU_OWN_IMPLEMENTATIONS                              \
+  {"Matmul", "cublaslt", cublaslt_refuses, cublaslt_matmul}, \
+      {"AddMM", "cublaslt", cublaslt_refuses, cublaslt_addmm},
 #define GPU_BACKEND gpu_cuda
 #include "backends/gpu/implementations.h"
 

@@ -51,6 +51,8 @@ error *cuda_wait(cuda_device *d);
 
 void *cuda_take(int index, size_t bytes, error **why);
 void cuda_give(int index, void *memory);
+/* Without an error where there is none: of a device that was entered, for what is done without if need be. */
+cuda_block *cuda_take_spare(cuda_device *d, size_t bytes);
 error *cuda_write(int index, void *memory, const void *host, size_t bytes);
 error *cuda_read(int index, void *memory, void *host, size_t bytes);
 #endif

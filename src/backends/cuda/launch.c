@@ -13,7 +13,7 @@ static error *launch_on(cuda_device *d, const gpu_launch *l) {
   CUdeviceptr addresses[GPU_MAX_MEMORIES];
   void *parameters[GPU_MAX_MEMORIES + 1];
   for (int i = 0; i < l->n_memories; i++) {
-    addresses[i] = ((const cuda_block *)l->memories[i])->at;
+    addresses[i] = l->memories[i] ? ((const cuda_block *)l->memories[i])->at : 0; /* of what is empty */
     parameters[i] = &addresses[i];
   }
   parameters[l->n_memories] = (void *)l->numbers;

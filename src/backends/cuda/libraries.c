@@ -1,9 +1,10 @@
 /* libraries.c: the driver's library and NVRTC, looked for at run time, and the devices the driver tells of.
 
-   The driver comes with the machine. NVRTC may be of any CUDA version from 11.2 to the driver's own: what a newer one makes
-   the driver may not load. It is looked for newest first, in PONS_NVRTC (files or folders, with ':' between them), where the
-   system keeps libraries, and under CUDA_HOME or CUDA_PATH. Uses api.h, base/. */
+   The driver comes with the machine. Other libraries may be of any CUDA version from 11 to the driver's own: what a newer one
+   makes the driver may not load. They are looked for newest first, in PONS_NVRTC and its like (files or folders, with ':'
+   between them), where the system keeps libraries, and under CUDA_HOME or CUDA_PATH. Uses api.h, base/. */
 #include "backends/cuda/api.h"
+#include "backends/cuda/cublaslt.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -34,15 +35,7 @@ static void say(char **sentence, text *t) {
     say(&(sentence), &words_);      \
   } while (0)
 
-/* ---- the compiler ---- */
-
-/* CUDA 11.2 to 11.8 share a name. */
-static void soname_of(char name[32], int major) {
-  if (major == 11)
-    snprintf(name, 32, "libnvrtc.so.11.2");
-  else
-    snprintf(name, 32, "libnvrtc.so.%d", major);
-}
+/* ---- NVIDIA's libraries ---- */
 
 static bool is_file_name(const char *path, size_t length) {
   for (size_t i = 0; i + 3 <= length; i++)
@@ -52,11 +45,9 @@ static bool is_file_name(const char *path, size_t length) {
 
 /* Paths, one after the other with a zero byte behind each, in the order in which they are tried. A file that is named
    is tried for any version: what it is, it says itself. */
-static void add_places(text *places, int major) {
+static void add_places(text *places, const char *variable, const char *soname) {
   static const char *const roots[] = {"CUDA_HOME", "CUDA_PATH"};
-  char soname[32];
-  soname_of(soname, major);
-  const char *given = getenv("PONS_NVRTC");
+  const char *given = getenv(variable);
   for (const char *at = given; at && *at;) {
     const size_t length = strcspn(at, ":");
     if (is_file_name(at, length))
@@ -73,17 +64,45 @@ static void add_places(text *places, int major) {
   text_add(places, "/usr/local/cuda/lib64/%s%c", soname, 0);
 }
 
-static bool find_compiler_entries(void) {
+static void *open_first(const char *variable, const char *soname, bool (*is_fit)(void *, const char *)) {
+  text places = {0};
+  void *fit = NULL;
+  add_places(&places, variable, soname);
+  for (size_t at = 0; !places.failed && at < places.length && !fit;) {
+    const char *names[] = {places.at + at, NULL};
+    void *library = library_open(names, NULL); /* stays loaded if it is not used */
+    if (library && is_fit(library, names[0])) fit = library;
+    at += strlen(names[0]) + 1;
+  }
+  text_free(&places);
+  return fit;
+}
+
+void *cuda_library_open(const char *variable, const char *stem, bool (*is_fit)(void *, const char *)) {
+  void *library = NULL;
+  for (int major = found.driver_version / 1000; major >= 11 && !library; major--) {
+    char soname[48];
+    /* CUDA 11.2 to 11.8 share NVRTC's name. */
+    snprintf(soname, sizeof soname, "%s.so.%d%s", stem, major,
+             major == 11 && strstr(stem, "nvrtc") ? ".2" : "");
+    library = open_first(variable, soname, is_fit);
+  }
+  return library;
+}
+
+/* ---- the compiler ---- */
+
+static bool find_compiler_entries(void *library) {
   bool all = true;
-#define ENTRY(name, parameters)                            \
-  {                                                        \
-    void *address = library_symbol(found.compiler, #name); \
-    memcpy(&found.nvrtc.name, &address, sizeof address);   \
-    all &= address != NULL;                                \
+#define ENTRY(name, parameters)                          \
+  {                                                      \
+    void *address = library_symbol(library, #name);      \
+    memcpy(&found.nvrtc.name, &address, sizeof address); \
+    all &= address != NULL;                              \
   }
   NVRTC_ENTRIES(ENTRY)
 #undef ENTRY
-  void *words = library_symbol(found.compiler, "nvrtcGetErrorString");
+  void *words = library_symbol(library, "nvrtcGetErrorString");
   memcpy(&found.nvrtc.nvrtcGetErrorString, &words, sizeof words);
   return all && words;
 }
@@ -99,9 +118,9 @@ static void ask_archs(void) {
 }
 
 /* Is what was opened fit for use? Else it is told why not. */
-static bool compiler_is_fit(const char *path) {
+static bool compiler_is_fit(void *library, const char *path) {
   int major = 0, minor = 0;
-  if (!find_compiler_entries()) {
+  if (!find_compiler_entries(library)) {
     SAY(found.no_compiler, "%s lacks entry points of CUDA 11.2's NVRTC", path);
     return false;
   }
@@ -110,37 +129,21 @@ static bool compiler_is_fit(const char *path) {
     SAY(found.no_compiler, "%s: nvrtcVersion: %s", path, found.nvrtc.nvrtcGetErrorString(status));
     return false;
   }
-  found.compiler_version = major * 1000 + minor * 10;
   if (major > found.driver_version / 1000) {
     SAY(found.no_compiler, "%s is of CUDA %d.%d, newer than the driver, which knows CUDA %d", path, major,
         minor, found.driver_version / 1000);
     return false;
   }
+  found.compiler_version = major * 1000 + minor * 10;
   ask_archs();
   return true;
 }
 
-static void try_places(int major) {
-  text places = {0};
-  add_places(&places, major);
-  for (size_t at = 0; !places.failed && at < places.length && !found.compiler;) {
-    const char *names[] = {places.at + at, NULL};
-    found.compiler = library_open(names, NULL);
-    if (found.compiler && !compiler_is_fit(names[0])) {
-      found.compiler = NULL; /* it stays loaded, unused */
-      found.compiler_version = 0;
-    }
-    at += strlen(names[0]) + 1;
-  }
-  text_free(&places);
-}
-
 static void find_compiler(void) {
-  const int newest = found.driver_version / 1000;
-  for (int major = newest; major >= 11 && !found.compiler; major--) try_places(major);
+  found.compiler = cuda_library_open("PONS_NVRTC", "libnvrtc", compiler_is_fit);
   if (!found.compiler)
     SAY(found.no_compiler, "no NVRTC of CUDA 11.2 to %d was found (libnvrtc.so.11.2, libnvrtc.so.12, ...)",
-        newest);
+        found.driver_version / 1000);
 }
 
 /* ---- the driver ---- */
@@ -353,6 +356,8 @@ void cuda_report(text *json) {
              "name its "
              "folder in PONS_NVRTC\"");
   }
+  text_add(json, ", ");
+  cublaslt_report(json);
   add_cards(json);
   text_add(json, "}");
 }

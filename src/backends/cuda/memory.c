@@ -69,10 +69,19 @@ static error *fill(cuda_device *d, cuda_block *b) {
   return cuda_check(d, status, "%s(%zu bytes)", d->pool ? "cuMemAllocFromPoolAsync" : "cuMemAlloc", b->bytes);
 }
 
+cuda_block *cuda_take_spare(cuda_device *d, size_t bytes) {
+  cuda_block *b = mem_zalloc(sizeof *b);
+  if (!b) return NULL;
+  b->bytes = bytes;
+  if (allocate(d, b) == CUDA_SUCCESS) return b;
+  mem_free(b);
+  return NULL;
+}
+
 void *cuda_take(int index, size_t bytes, error **why) {
   cuda_device *d = cuda_enter(index, why);
   if (!d) return NULL;
-  size_t rounded = bytes;
+  size_t rounded = (bytes + 7) / 8 * 8; /* narrow elements are swapped as part of a word */
   cuda_block *b = d->pool ? NULL : take_cached(d, class_of(bytes, &rounded));
   if (!b && (b = mem_zalloc(sizeof *b))) {
     b->bytes = rounded;

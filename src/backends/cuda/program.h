@@ -10,4 +10,5 @@ void *cuda_compile(int index, const char *name, const char *body, gpu_binary *bi
 void *cuda_load(int index, const void *bytes, size_t size);
 void *cuda_entry(int index, void *module, const char *name, error **why);
 error *cuda_launch(int index, const gpu_launch *l);
+extern const gpu_backend gpu_cuda; /* cuda.c */
 #endif

@@ -1,55 +1,7 @@
 /* cuda_test.c: the CUDA backend on the doubles of tests/cuda_double: memory, copies, programs, launches, and what happens when
-   calls fail. What is set in the environment holds for a process, so each case is one. It judges what is asked of the driver,
-   not the hardware. */
+   calls fail. It judges what is asked of the driver, not the hardware. */
 #include "backends/cuda/program.h"
-#include <dlfcn.h>
-#include <setjmp.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
-#undef fail /* of cmocka */
-
-#define DOUBLES PONS_BUILD_DIR "/tests/cuda_double/"
-
-/* In a case: ends the process. */
-#define CHECK(condition)                                                            \
-  do {                                                                              \
-    if (!(condition)) {                                                             \
-      print_error("%s:%d: %s\n%s\n", __FILE__, __LINE__, #condition, pons_error()); \
-      _exit(1);                                                                     \
-    }                                                                               \
-  } while (0)
-
-static long (*count)(const char *what);
-
-static void open_double(const char *name) {
-  void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-  if (!library) print_error("%s\n", dlerror()), _exit(1);
-  void *symbol = dlsym(library, "cuda_double_count");
-  if (symbol) memcpy(&count, &symbol, sizeof count);
-}
-
-/* The status of a process that runs `f` with the settings, "NAME=value" with ';' between them. */
-static int process(void (*f)(void), const char *settings) {
-  char list[512];
-  snprintf(list, sizeof list, "%s", settings);
-  const pid_t child = fork();
-  if (child == 0) {
-    for (char *one = strtok(list, ";"); one; one = strtok(NULL, ";")) putenv(one);
-    open_double(DOUBLES "libcuda.so.1");
-    if (!strstr(settings, "NO_NVRTC")) open_double(DOUBLES "libnvrtc.so.12");
-    f();
-    _exit(0);
-  }
-  int status = -1;
-  waitpid(child, &status, 0);
-  return status;
-}
-
-static void passes(void (*f)(void), const char *settings) {
-  if (process(f, settings) != 0) print_error("with %s\n", settings), assert_true(false);
-}
+#include "tests/cuda_double/process.h"
 
 static bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
 
@@ -241,8 +193,8 @@ static bool report_says(const char *what) {
 /* Is it about a call that gives memory back, or one after which nothing can be given back, or is kept for later? */
 static bool may_leave_memory(void) {
   const char *faults = getenv("CUDA_DOUBLE_FAULTS");
-  return strstr(faults, "Free") || strstr(faults, "Push") || strstr(faults, "PoolCreate") || strstr(faults, "kernel") ||
-         strstr(faults, "=719");
+  return strstr(faults, "Free") || strstr(faults, "Push") || strstr(faults, "PoolCreate") ||
+         strstr(faults, "kernel") || strstr(faults, "=719");
 }
 
 /* With the fault each result is right or an error, what failed is told, and nothing is left behind. */
@@ -340,6 +292,9 @@ static void old_card(void) {
   CHECK(cuda_count() == 0 && report_says("makes nothing for compute capability 3.7"));
 }
 static void named_compiler(void) { CHECK(cuda_count() == 1 && report_says("named.so")); }
+static void no_cublaslt(void) {
+  CHECK(cuda_count() == 1 && report_says("\"instead\": \"products of matrices by Pons' own"));
+}
 static void no_compiler(void) {
   if (nvrtc()) return; /* this machine has one */
   CHECK(cuda_count() == 0 && report_says("no NVRTC") && report_says("not used") && report_says("PONS_NVRTC"));
@@ -353,16 +308,14 @@ static void reports_tell_what_is_missing(void **state) {
   passes(old_compiler, "CUDA_DOUBLE_NVRTC=11070");
   passes(old_card, "CUDA_DOUBLE_ARCH=37");
   passes(no_compiler, "NO_NVRTC=1");
+  if (!dlopen("libcublasLt.so.12", RTLD_LAZY | RTLD_LOCAL)) passes(no_cublaslt, "NO_CUBLASLT=1");
   unlink(DOUBLES "named.so");
   assert_int_equal(symlink("libnvrtc.so.12", DOUBLES "named.so"), 0);
   passes(named_compiler, "NO_NVRTC=1;PONS_NVRTC=/nowhere:" DOUBLES "named.so");
 }
 
 int main(void) {
-  if (access(DOUBLES "libcuda.so.1", R_OK) != 0) {
-    print_message("skipped: no doubles of CUDA's libraries (no clang++ when this was configured)\n");
-    return 77;
-  }
+  if (!doubles_are_there()) return 77;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(memory_goes_both_ways),
       cmocka_unit_test(memory_that_is_short),

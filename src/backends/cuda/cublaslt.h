@@ -1,0 +1,86 @@
+/* cublaslt.h: what the backend uses of cuBLASLt, by its own names; found at run time (cublaslt.c). Reference: NVIDIA, "cuBLAS",
+   chapter on cuBLASLt, versions 11.6 and 12.4. Uses api.h, device/. */
+#ifndef CUDA_CUBLASLT_H
+#define CUDA_CUBLASLT_H
+#include "backends/cuda/api.h"
+#include "device/device.h"
+
+typedef int cublasStatus_t;
+typedef struct cublasLtContext *cublasLtHandle_t;
+typedef struct cublasLtDesc *cublasLtMatmulDesc_t;
+typedef struct cublasLtLayout *cublasLtMatrixLayout_t;
+typedef struct cublasLtPreference *cublasLtMatmulPreference_t;
+typedef struct cublasLtMatmulAlgo_t {
+  uint64_t data[8];
+} cublasLtMatmulAlgo_t;
+typedef struct cublasLtMatmulHeuristicResult_t {
+  cublasLtMatmulAlgo_t algo;
+  size_t workspaceSize;
+  cublasStatus_t state;
+  float wavesCount;
+  int reserved[4];
+} cublasLtMatmulHeuristicResult_t;
+
+enum {
+  CUBLAS_STATUS_SUCCESS = 0,
+  CUBLAS_STATUS_ALLOC_FAILED = 3,
+  CUBLAS_STATUS_INVALID_VALUE = 7,
+  CUBLAS_STATUS_EXECUTION_FAILED = 13,
+  CUBLAS_STATUS_NOT_SUPPORTED = 15,
+  CUDA_R_32F = 0,
+  CUDA_R_64F = 1,
+  CUDA_R_16F = 2,
+  CUDA_C_32F = 4,
+  CUDA_R_16BF = 14,
+  CUBLAS_COMPUTE_32F = 68,
+  CUBLAS_COMPUTE_64F = 70,
+  CUBLAS_COMPUTE_32F_FAST_TF32 = 77,
+  CUBLAS_OP_N = 0,
+  CUBLAS_OP_T = 1,
+  CUBLASLT_MATMUL_DESC_TRANSA = 3,
+  CUBLASLT_MATMUL_DESC_TRANSB = 4,
+  CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT = 5,
+  CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET = 6,
+  CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES = 1,
+  CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES = 5, /* B, C and D follow */
+};
+
+#define CUBLASLT_ENTRIES(ENTRY)                                                                            \
+  ENTRY(cublasLtCreate, (cublasLtHandle_t *))                                                              \
+  ENTRY(cublasLtMatmulDescCreate, (cublasLtMatmulDesc_t *, int compute, int scale))                        \
+  ENTRY(cublasLtMatmulDescDestroy, (cublasLtMatmulDesc_t))                                                 \
+  ENTRY(cublasLtMatmulDescSetAttribute, (cublasLtMatmulDesc_t, int attribute, const void *, size_t))       \
+  ENTRY(cublasLtMatrixLayoutCreate,                                                                        \
+        (cublasLtMatrixLayout_t *, int type, uint64_t rows, uint64_t columns, int64_t step))               \
+  ENTRY(cublasLtMatrixLayoutDestroy, (cublasLtMatrixLayout_t))                                             \
+  ENTRY(cublasLtMatrixLayoutSetAttribute, (cublasLtMatrixLayout_t, int attribute, const void *, size_t))   \
+  ENTRY(cublasLtMatmulPreferenceCreate, (cublasLtMatmulPreference_t *))                                    \
+  ENTRY(cublasLtMatmulPreferenceDestroy, (cublasLtMatmulPreference_t))                                     \
+  ENTRY(cublasLtMatmulPreferenceSetAttribute,                                                              \
+        (cublasLtMatmulPreference_t, int attribute, const void *, size_t))                                 \
+  ENTRY(cublasLtMatmulAlgoGetHeuristic,                                                                    \
+        (cublasLtHandle_t, cublasLtMatmulDesc_t, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,       \
+         cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t, int wanted,       \
+         cublasLtMatmulHeuristicResult_t *, int *found))                                                   \
+  ENTRY(cublasLtMatmul,                                                                                    \
+        (cublasLtHandle_t, cublasLtMatmulDesc_t, const void *alpha, const void *a, cublasLtMatrixLayout_t, \
+         const void *b, cublasLtMatrixLayout_t, const void *beta, const void *c, cublasLtMatrixLayout_t,   \
+         void *d, cublasLtMatrixLayout_t, const cublasLtMatmulAlgo_t *, void *workspace, size_t, CUstream))
+
+typedef struct cublaslt_api {
+#define ENTRY(name, parameters) cublasStatus_t(*name) parameters;
+  CUBLASLT_ENTRIES(ENTRY)
+#undef ENTRY
+  size_t (*cublasLtGetVersion)(void);
+} cublaslt_api;
+
+/* NULL: there is none, and cublaslt_missing tells why. Looked for at the first call. */
+const cublaslt_api *cublaslt(void);
+const char *cublaslt_missing(void);
+void cublaslt_report(text *json); /* a member of an object */
+
+/* matmul_cublaslt.c: implementations of "Matmul" and "AddMM". */
+const char *cublaslt_refuses(const launch *l);
+error *cublaslt_matmul(const launch *l);
+error *cublaslt_addmm(const launch *l);
+#endif

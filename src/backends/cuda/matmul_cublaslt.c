@@ -1,0 +1,406 @@
+/* matmul_cublaslt.c: "Matmul" and "AddMM" by cuBLASLt.
+
+   It counts columns first. A row-major result is the transpose of one in its order, and (a b)^T = b^T a^T: so it is given b,
+   then a, each as it lies. What it needs to know of a problem, and the algorithm it chose, are kept for the next product of the
+   same shapes, strides and alignment; a problem for which it has none is refused. Floats are multiplied as
+   floats: TF32 only with PONS_CUDA_TF32=1. Uses program.h, cublaslt.h, gpu/. */
+#include "backends/cuda/cublaslt.h"
+#include "backends/cuda/program.h"
+#include "ops/params.h"
+#include <stdlib.h>
+
+/* ---- problems ---- */
+
+/* Operands in its order: a[0] is our b, a[1] our a. Compared byte by byte. */
+typedef struct problem {
+  int32_t dtype, adds;                 /* adds: beta is not 0 */
+  int64_t rows, columns, inner, batch; /* of the result in its order: n x m */
+  struct {
+    int32_t turned, align;
+    int64_t step, batch_step; /* in elements */
+  } side[4];                  /* a, b, c, d */
+} problem;
+
+typedef struct plan {
+  struct plan *next;
+  problem problem;
+  cublasLtMatmulDesc_t desc;
+  cublasLtMatrixLayout_t layout[4];
+  cublasLtMatmulAlgo_t algo;
+  bool none; /* it has no algorithm */
+} plan;
+
+enum { PLACES = 256 };
+static struct gemms {
+  pthread_mutex_t lock;
+  bool opened;
+  cublasLtHandle_t handle;
+  cuda_block *workspace; /* NULL: none */
+  plan *plans[PLACES];
+} gemms[CUDA_MAX_DEVICES];
+static pthread_once_t locks_made = PTHREAD_ONCE_INIT;
+
+static void make_locks(void) {
+  for (int i = 0; i < CUDA_MAX_DEVICES; i++) pthread_mutex_init(&gemms[i].lock, NULL);
+}
+
+/* What went wrong: the call; NULL if nothing. An error is made of it where somebody is to hear of it. */
+typedef struct failure {
+  const char *call;
+  cublasStatus_t status;
+} failure;
+static const failure fine = {NULL, CUBLAS_STATUS_SUCCESS};
+
+static failure check(cublasStatus_t status, const char *call) {
+  return status == CUBLAS_STATUS_SUCCESS ? fine : (failure){call, status};
+}
+
+/* ---- how matrices lie ---- */
+
+static bool wants_tf32(void) {
+  const char *wanted = getenv("PONS_CUDA_TF32");
+  return wanted && *wanted && strcmp(wanted, "0") != 0;
+}
+
+/* The last two axes as its order has the transpose. False: neither axis is dense. */
+static bool lay_side(problem *p, int which, int64_t rows, int64_t columns, int64_t row_step,
+                     int64_t column_step) {
+  const bool straight = (column_step == 1 || columns == 1) && (rows == 1 || row_step >= columns);
+  if (!straight && ((row_step != 1 && rows != 1) || (columns != 1 && column_step < rows))) return false;
+  p->side[which].turned = !straight;
+  p->side[which].step = straight ? (rows == 1 ? columns : row_step) : columns == 1 ? rows : column_step;
+  return true;
+}
+
+static bool lay_operand(problem *p, int which, const operand *x) {
+  const int n = x->ndim;
+  return lay_side(p, which, x->shape[n - 2], x->shape[n - 1], x->strides[n - 2], x->strides[n - 1]);
+}
+
+static int alignment(CUdeviceptr at) {
+  int align = 256;
+  while (at % (unsigned)align) align /= 2;
+  return align;
+}
+
+static CUdeviceptr address(const operand *x) {
+  const location *l = x->data;
+  return ((const cuda_block *)l->memory)->at + (CUdeviceptr)l->offset;
+}
+
+/* ---- plans ---- */
+
+static int type_of(pons_dtype d) {
+  switch (d) {
+    case PONS_FLOAT32:
+      return CUDA_R_32F;
+    case PONS_FLOAT64:
+      return CUDA_R_64F;
+    case PONS_FLOAT16:
+      return CUDA_R_16F;
+    case PONS_BFLOAT16:
+      return CUDA_R_16BF;
+    case PONS_COMPLEX64:
+      return CUDA_C_32F;
+    default:
+      return -1;
+  }
+}
+
+static failure make_desc(const problem *p, plan *made) {
+  const bool tf32 = wants_tf32() && (p->dtype == PONS_FLOAT32 || p->dtype == PONS_COMPLEX64);
+  const int compute = p->dtype == PONS_FLOAT64 ? CUBLAS_COMPUTE_64F
+                      : tf32                   ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                               : CUBLAS_COMPUTE_32F;
+  const int scale = p->dtype == PONS_FLOAT64     ? CUDA_R_64F
+                    : p->dtype == PONS_COMPLEX64 ? CUDA_C_32F
+                                                 : CUDA_R_32F;
+  failure why =
+      check(cublaslt()->cublasLtMatmulDescCreate(&made->desc, compute, scale), "cublasLtMatmulDescCreate");
+  for (int i = 0; i < 2 && !why.call; i++) {
+    const int32_t turn = p->side[i].turned ? CUBLAS_OP_T : CUBLAS_OP_N;
+    why = check(cublaslt()->cublasLtMatmulDescSetAttribute(made->desc, CUBLASLT_MATMUL_DESC_TRANSA + i, &turn,
+                                                           sizeof turn),
+                "cublasLtMatmulDescSetAttribute");
+  }
+  return why;
+}
+
+static failure make_layout(const problem *p, plan *made, int i) {
+  const int64_t across = i == 0 ? p->inner : p->columns, down = i == 1 ? p->inner : p->rows;
+  const uint64_t rows = (uint64_t)(p->side[i].turned ? across : down),
+                 columns = (uint64_t)(p->side[i].turned ? down : across);
+  const int32_t batch = (int32_t)p->batch;
+  failure why = check(cublaslt()->cublasLtMatrixLayoutCreate(&made->layout[i], type_of((pons_dtype)p->dtype),
+                                                             rows, columns, p->side[i].step),
+                      "cublasLtMatrixLayoutCreate");
+  if (why.call || batch == 1) return why;
+  why = check(cublaslt()->cublasLtMatrixLayoutSetAttribute(
+                  made->layout[i], CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch, sizeof batch),
+              "cublasLtMatrixLayoutSetAttribute");
+  if (why.call) return why;
+  return check(cublaslt()->cublasLtMatrixLayoutSetAttribute(
+                   made->layout[i], CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &p->side[i].batch_step,
+                   sizeof p->side[i].batch_step),
+               "cublasLtMatrixLayoutSetAttribute");
+}
+
+static failure set_preference(cublasLtMatmulPreference_t preference, const problem *p, uint64_t workspace) {
+  failure why = check(cublaslt()->cublasLtMatmulPreferenceSetAttribute(
+                          preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace),
+                      "cublasLtMatmulPreferenceSetAttribute");
+  for (int i = 0; i < 4 && !why.call; i++) {
+    const uint32_t align = (uint32_t)p->side[i].align;
+    why = check(cublaslt()->cublasLtMatmulPreferenceSetAttribute(
+                    preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES + i, &align, sizeof align),
+                "cublasLtMatmulPreferenceSetAttribute");
+  }
+  return why;
+}
+
+static failure choose_algorithm(struct gemms *g, plan *made) {
+  cublasLtMatmulPreference_t preference = NULL;
+  cublasLtMatmulHeuristicResult_t result = {0};
+  int n = 0;
+  failure why =
+      check(cublaslt()->cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
+  if (why.call) return why;
+  why = set_preference(preference, &made->problem, g->workspace ? g->workspace->bytes : 0);
+  if (!why.call) {
+    const cublasStatus_t status = cublaslt()->cublasLtMatmulAlgoGetHeuristic(
+        g->handle, made->desc, made->layout[0], made->layout[1], made->layout[2], made->layout[3], preference,
+        1, &result, &n);
+    made->none = status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && n == 0);
+    why = made->none ? fine : check(status, "cublasLtMatmulAlgoGetHeuristic");
+    made->algo = result.algo;
+  }
+  cublaslt()->cublasLtMatmulPreferenceDestroy(preference);
+  return why;
+}
+
+static void free_plan(plan *p) {
+  for (int i = 0; i < 4; i++)
+    if (p->layout[i]) cublaslt()->cublasLtMatrixLayoutDestroy(p->layout[i]);
+  if (p->desc) cublaslt()->cublasLtMatmulDescDestroy(p->desc);
+  mem_free(p);
+}
+
+/* The plan for a problem, made at its first time. The lock is held. */
+static plan *plan_for(struct gemms *g, const problem *p, failure *why) {
+  plan **place = &g->plans[hash_bytes(p, sizeof *p, 0) % PLACES];
+  for (plan *old = *place; old; old = old->next)
+    if (!memcmp(&old->problem, p, sizeof *p)) return old;
+  plan *made = mem_zalloc(sizeof *made);
+  if (!made) {
+    *why = (failure){"a description in memory", CUBLAS_STATUS_ALLOC_FAILED};
+    return NULL;
+  }
+  memcpy(&made->problem, p, sizeof *p);
+  *why = make_desc(p, made);
+  for (int i = 0; i < 4 && !why->call; i++) *why = make_layout(p, made, i);
+  if (!why->call) *why = choose_algorithm(g, made);
+  if (why->call) {
+    free_plan(made);
+    return NULL;
+  }
+  made->next = *place;
+  return *place = made;
+}
+
+/* ---- running ---- */
+
+/* The lock is held. What is asked for workspace is what NVIDIA advises; without memory for it there is none. */
+static failure open_gemms(struct gemms *g, cuda_device *d) {
+  if (g->opened) return fine;
+  failure why = check(cublaslt()->cublasLtCreate(&g->handle), "cublasLtCreate");
+  if (why.call) return why;
+  const size_t bytes = cuda_card_at(d->index)->arch >= 90 ? 32 << 20 : 8 << 20;
+  g->workspace = cuda_take_spare(d, bytes);
+  g->opened = true;
+  return fine;
+}
+
+typedef struct product {
+  problem problem;
+  CUdeviceptr at[4];
+  float alpha, beta;
+} product;
+
+typedef union scale {
+  float real[2];
+  double wide;
+} scale;
+
+static scale scale_of(int dtype, float value) {
+  scale s = {{value, 0}};
+  if (dtype == PONS_FLOAT64) s.wide = (double)value;
+  return s;
+}
+
+/* The plan of a problem on a device that was entered; its lock is held until leave_gemms. */
+static plan *enter_gemms(cuda_device *d, const problem *p, failure *why) {
+  struct gemms *g = &gemms[d->index];
+  pthread_once(&locks_made, make_locks);
+  pthread_mutex_lock(&g->lock);
+  *why = open_gemms(g, d);
+  return why->call ? NULL : plan_for(g, p, why);
+}
+
+static void leave_gemms(cuda_device *d) { pthread_mutex_unlock(&gemms[d->index].lock); }
+
+static failure multiply(cuda_device *d, const plan *p, const product *x) {
+  const struct gemms *g = &gemms[d->index];
+  const scale alpha = scale_of(x->problem.dtype, x->alpha), beta = scale_of(x->problem.dtype, x->beta);
+  void *at[4], *workspace = g->workspace ? (void *)(uintptr_t)g->workspace->at : NULL;
+  for (int i = 0; i < 4; i++) at[i] = (void *)(uintptr_t)x->at[i];
+  return check(
+      cublaslt()->cublasLtMatmul(g->handle, p->desc, &alpha, at[0], p->layout[0], at[1], p->layout[1], &beta,
+                                 at[2], p->layout[2], at[3], p->layout[3], &p->algo, workspace,
+                                 g->workspace ? g->workspace->bytes : 0, d->queue),
+      "cublasLtMatmul");
+}
+
+/* What `refuses` asked about: operands aligned as their elements. */
+static void align_least(problem *p) {
+  for (int i = 0; i < 4; i++) p->side[i].align = (int32_t)pons_dtype_size((pons_dtype)p->dtype);
+}
+
+static error *run_product(cuda_device *d, product *x) {
+  failure why = fine;
+  const plan *p = enter_gemms(d, &x->problem, &why);
+  if (p && p->none) {
+    leave_gemms(d);
+    align_least(&x->problem);
+    p = enter_gemms(d, &x->problem, &why);
+  }
+  if (p && p->none)
+    why = (failure){"cublasLtMatmulAlgoGetHeuristic", CUBLAS_STATUS_NOT_SUPPORTED};
+  else if (p)
+    why = multiply(d, p, x);
+  leave_gemms(d);
+  return why.call ? fail("cuda", "%s: status %d of cuBLAS", why.call, why.status) : NULL;
+}
+
+/* ---- a launch ---- */
+
+/* The batch as axes that can't be joined: the last goes to cuBLASLt, those before it are walked here. */
+typedef struct batch {
+  int n;
+  int64_t sizes[PONS_MAX_NDIM], strides[3][PONS_MAX_NDIM]; /* b, a, result */
+} batch;
+
+static batch batch_of(const launch *l) {
+  batch s;
+  int64_t *lists[] = {s.strides[0], s.strides[1], s.strides[2]};
+  const size_t bytes = (size_t)(l->out->ndim - 2) * sizeof(int64_t);
+  memcpy(s.sizes, l->out->shape, bytes);
+  memcpy(s.strides[0], l->in[1].strides, bytes);
+  memcpy(s.strides[1], l->in[0].strides, bytes);
+  memcpy(s.strides[2], l->out->strides, bytes);
+  s.n = shape_collapse(l->out->ndim - 2, s.sizes, 3, lists);
+  return s;
+}
+
+/* One b for the whole batch, and the rows of a evenly spaced through it: one tall product. */
+static void join_rows(problem *p, batch *s) {
+  const int64_t rows = p->columns; /* of our a and the result */
+  if (s->n != 1 || s->strides[0][0] != 0 || p->side[1].turned || rows == 0) return;
+  if (rows > 1 && s->strides[1][0] != rows * p->side[1].step) return;
+  if (rows == 1) p->side[1].step = s->strides[1][0];
+  if (p->side[1].step < p->inner) return;
+  p->columns *= s->sizes[0];
+  s->n = 0;
+}
+
+static bool lay_out(problem *p, const launch *l, batch *s) {
+  const operand *out = l->out;
+  memset(p, 0, sizeof *p);
+  p->dtype = out->dtype;
+  p->rows = out->shape[out->ndim - 1];
+  p->columns = out->shape[out->ndim - 2];
+  p->inner = l->in[0].shape[out->ndim - 1];
+  p->batch = 1;
+  if (!lay_operand(p, 0, &l->in[1]) || !lay_operand(p, 1, &l->in[0])) return false;
+  p->side[2].step = p->side[3].step = p->rows;
+  *s = batch_of(l);
+  join_rows(p, s);
+  if (s->n == 0) return true;
+  p->batch = s->sizes[s->n - 1];
+  for (int i = 0; i < 2; i++) p->side[i].batch_step = s->strides[i][s->n - 1];
+  p->side[2].batch_step = p->side[3].batch_step = s->strides[2][s->n - 1];
+  return true;
+}
+
+/* Has the first device an algorithm? What fails on the way is told when it is run. */
+static bool has_algorithm(problem *p) {
+  error *why = NULL;
+  failure ignored;
+  cuda_device *d = cuda_enter(0, &why);
+  error_release(why);
+  if (!d) return true;
+  align_least(p);
+  const plan *found = enter_gemms(d, p, &ignored);
+  const bool has = !found || !found->none;
+  leave_gemms(d);
+  cuda_leave(d);
+  return has;
+}
+
+const char *cublaslt_refuses(const launch *l) {
+  const char *missing = cublaslt_missing();
+  batch s;
+  problem p;
+  if (missing) return missing;
+  if (type_of(l->out->dtype) < 0) return "cuBLASLt is for floats and complex numbers";
+  for (int i = 0; i < l->n_in; i++)
+    if (l->in[i].dtype != l->out->dtype) return "the operands are of several dtypes";
+  if (shape_size(l->out->ndim, l->out->shape) == 0 || l->in[0].shape[l->in[0].ndim - 1] == 0)
+    return "it is empty";
+  if (!lay_out(&p, l, &s)) return "an operand is dense along neither of its last axes";
+  if (p.batch > INT32_MAX) return "the batch is too large";
+  p.adds = l->n_in == 3;
+  return has_algorithm(&p) ? NULL : "cuBLASLt has no algorithm for it";
+}
+
+static int64_t part_at(const batch *s, int which, int64_t part) {
+  int64_t place = 0;
+  for (int d = s->n - 2; d >= 0; d--) {
+    place += part % s->sizes[d] * s->strides[which][d];
+    part /= s->sizes[d];
+  }
+  return place;
+}
+
+/* alpha a b + beta (what lies in the result). */
+static error *run(const launch *l, float alpha, float beta) {
+  product x = {.alpha = alpha, .beta = beta};
+  batch s;
+  error *why = NULL;
+  lay_out(&x.problem, l, &s);
+  x.problem.adds = l->n_in == 3;
+  const CUdeviceptr first[] = {address(&l->in[1]), address(&l->in[0]), address(l->out)};
+  const uint64_t size = pons_dtype_size(l->out->dtype);
+  cuda_device *d = cuda_enter(((const location *)l->out->data)->device, &why);
+  if (!d) return why;
+  const int64_t parts = s.n > 1 ? shape_size(s.n - 1, s.sizes) : 1;
+  for (int64_t part = 0; part < parts && !why; part++) {
+    for (int i = 0; i < 4; i++) {
+      const int which = i < 2 ? i : 2;
+      x.at[i] = first[which] + (uint64_t)(s.n > 1 ? part_at(&s, which, part) : 0) * size;
+      x.problem.side[i].align = alignment(x.at[i]);
+    }
+    why = run_product(d, &x);
+  }
+  cuda_leave(d);
+  return why;
+}
+
+error *cublaslt_matmul(const launch *l) { return run(l, 1, 0); }
+
+/* c is copied into the result first, whatever its strides. */
+error *cublaslt_addmm(const launch *l) {
+  const addmm_params *p = l->params;
+  const kernel copy = {.n_in = 1, .n_out = 1, .in = {(uint8_t)l->out->dtype}, .out = {0}};
+  error *why = p->beta == 0 ? NULL : gpu_run_kernel(&gpu_cuda, &copy, &l->in[2], l->out);
+  return why ? why : run(l, p->alpha, p->beta);
+}

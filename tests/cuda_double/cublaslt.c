@@ -1,0 +1,300 @@
+/* cublaslt.c: a double of cuBLASLt (libcublasLt.so.12): products of matrices, queued on the driver's double. What does not fit
+   together, or is not aligned as was said, fails as it does there. Uses cuda/cublaslt.h for its types, faults.h, and half-width
+   floats of its own. */
+#include "backends/cuda/cublaslt.h"
+#include "faults.h"
+#include <complex.h>
+#include <dlfcn.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+struct cublasLtContext {
+  CUresult (*queue)(CUstream, void (*)(void *), void *);
+};
+struct cublasLtDesc {
+  int compute, scale, turned[2];
+};
+struct cublasLtLayout {
+  int type, batch;
+  int64_t rows, columns, step, batch_step;
+};
+struct cublasLtPreference {
+  uint64_t workspace;
+  uint32_t align[4];
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int fault(const char *name) {
+  pthread_mutex_lock(&lock);
+  const int status = fault_of(name);
+  pthread_mutex_unlock(&lock);
+  return status;
+}
+
+/* ---- elements ---- */
+
+static size_t size_of(int type) {
+  return type == CUDA_R_64F || type == CUDA_C_32F ? 8 : type == CUDA_R_32F ? 4 : 2;
+}
+
+static double half_value(uint16_t h) {
+  const int exponent = h >> 10 & 31, fraction = h & 1023;
+  const double size = exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
+                      : exponent     ? ldexp(1024 + fraction, exponent - 25)
+                                     : ldexp(fraction, -24);
+  return h >> 15 ? -size : size;
+}
+
+/* The nearest of those around it; slow, and plainly right. */
+static uint16_t half_nearest(double x) {
+  uint16_t low = 0, high = 0x7c00;
+  const double size = fabs(x);
+  if (x != x) return 0x7e00;
+  while (low + 1 < high) {
+    const uint16_t middle = (uint16_t)((low + high) / 2);
+    if (half_value(middle) <= size)
+      low = middle;
+    else
+      high = middle;
+  }
+  const double below = half_value(low), above = high == 0x7c00 ? 65536 : half_value(high);
+  const double to_below = size - below, to_above = above - size;
+  const uint16_t nearest =
+      size == (double)INFINITY || to_above < to_below || (to_above == to_below && low % 2) ? high : low;
+  return (uint16_t)(nearest | (signbit(x) ? 0x8000 : 0));
+}
+
+static double complex get(int type, const void *all, int64_t at) {
+  float f;
+  uint32_t bits;
+  switch (type) {
+    case CUDA_R_64F:
+      return ((const double *)all)[at];
+    case CUDA_R_32F:
+      return ((const float *)all)[at];
+    case CUDA_C_32F:
+      return ((const float complex *)all)[at];
+    case CUDA_R_16F:
+      return half_value(((const uint16_t *)all)[at]);
+    default:
+      bits = (uint32_t)((const uint16_t *)all)[at] << 16;
+      memcpy(&f, &bits, sizeof f);
+      return f;
+  }
+}
+
+static void set(int type, void *all, int64_t at, double complex z) {
+  const double x = creal(z);
+  const float f = (float)x;
+  uint32_t bits;
+  switch (type) {
+    case CUDA_R_64F:
+      ((double *)all)[at] = x;
+      break;
+    case CUDA_R_32F:
+      ((float *)all)[at] = f;
+      break;
+    case CUDA_C_32F:
+      ((float complex *)all)[at] = (float complex)z;
+      break;
+    case CUDA_R_16F:
+      ((uint16_t *)all)[at] = half_nearest(x);
+      break;
+    default:
+      memcpy(&bits, &f, sizeof bits);
+      ((uint16_t *)all)[at] = f != f ? 0x7fc0 : (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  }
+}
+
+/* ---- descriptions ---- */
+
+EXPORT size_t cublasLtGetVersion(void) { return 120400; }
+
+EXPORT cublasStatus_t cublasLtCreate(cublasLtHandle_t *out) {
+  const int status = fault("cublasLtCreate");
+  if (status) return status;
+  void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+  *out = calloc(1, sizeof **out);
+  if (!driver || !*out) return CUBLAS_STATUS_ALLOC_FAILED;
+  *(void **)&(*out)->queue = dlsym(driver, "cuLaunchHostFunc");
+  return (*out)->queue ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
+}
+
+EXPORT cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *out, int compute, int scale) {
+  const int status = fault("cublasLtMatmulDescCreate");
+  if (status) return status;
+  *out = calloc(1, sizeof **out);
+  if (!*out) return CUBLAS_STATUS_ALLOC_FAILED;
+  (*out)->compute = compute;
+  (*out)->scale = scale;
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+EXPORT cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc) {
+  free(desc);
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+EXPORT cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, int attribute,
+                                                     const void *value, size_t size) {
+  const int which = attribute - CUBLASLT_MATMUL_DESC_TRANSA;
+  if (which < 0 || which > 1 || size != sizeof(int32_t)) return CUBLAS_STATUS_INVALID_VALUE;
+  memcpy(&desc->turned[which], value, size);
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+EXPORT cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *out, int type, uint64_t rows,
+                                                 uint64_t columns, int64_t step) {
+  const int status = fault("cublasLtMatrixLayoutCreate");
+  if (status || step < (int64_t)rows) return status ? status : CUBLAS_STATUS_INVALID_VALUE;
+  *out = calloc(1, sizeof **out);
+  if (!*out) return CUBLAS_STATUS_ALLOC_FAILED;
+  **out = (struct cublasLtLayout){type, 1, (int64_t)rows, (int64_t)columns, step, 0};
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+EXPORT cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout) {
+  free(layout);
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+EXPORT cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout, int attribute,
+                                                       const void *value, size_t size) {
+  if (attribute == CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT && size == sizeof(int32_t))
+    memcpy(&layout->batch, value, size);
+  else if (attribute == CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET && size == sizeof(int64_t))
+    memcpy(&layout->batch_step, value, size);
+  else
+    return CUBLAS_STATUS_INVALID_VALUE;
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+EXPORT cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *out) {
+  const int status = fault("cublasLtMatmulPreferenceCreate");
+  if (status) return status;
+  *out = calloc(1, sizeof **out);
+  return *out ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_ALLOC_FAILED;
+}
+
+EXPORT cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference) {
+  free(preference);
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+EXPORT cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
+                                                           int attribute, const void *value, size_t size) {
+  const int which = attribute - CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES;
+  if (attribute == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES && size == sizeof(uint64_t))
+    memcpy(&preference->workspace, value, size);
+  else if (which >= 0 && which < 4 && size == sizeof(uint32_t))
+    memcpy(&preference->align[which], value, size);
+  else
+    return CUBLAS_STATUS_INVALID_VALUE;
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+/* ---- products ---- */
+
+typedef struct job {
+  struct cublasLtDesc desc;
+  struct cublasLtLayout a, b, c, d;
+  const void *at_a, *at_b, *at_c;
+  void *at_d;
+  double complex alpha, beta;
+} job;
+
+static bool fit_together(const job *j) {
+  const int64_t inner = j->desc.turned[0] ? j->a.rows : j->a.columns;
+  return (j->desc.turned[0] ? j->a.columns : j->a.rows) == j->d.rows &&
+         (j->desc.turned[1] ? j->b.columns : j->b.rows) == inner &&
+         (j->desc.turned[1] ? j->b.rows : j->b.columns) == j->d.columns && j->c.rows == j->d.rows &&
+         j->c.columns == j->d.columns && j->a.batch == j->d.batch && j->b.batch == j->d.batch &&
+         j->c.batch == j->d.batch && j->a.type == j->d.type && j->b.type == j->d.type &&
+         j->c.type == j->d.type;
+}
+
+static bool computes(const struct cublasLtDesc *desc, int type) {
+  if (type == CUDA_R_64F) return desc->compute == CUBLAS_COMPUTE_64F && desc->scale == CUDA_R_64F;
+  const bool fast =
+      desc->compute == CUBLAS_COMPUTE_32F_FAST_TF32 && (type == CUDA_R_32F || type == CUDA_C_32F);
+  return (desc->compute == CUBLAS_COMPUTE_32F || fast) &&
+         desc->scale == (type == CUDA_C_32F ? CUDA_C_32F : CUDA_R_32F);
+}
+
+static double complex element(const job *j, int64_t batch, int64_t row, int64_t column) {
+  const int64_t inner = j->desc.turned[0] ? j->a.rows : j->a.columns;
+  const int64_t c_at = batch * j->c.batch_step + row + column * j->c.step;
+  double complex sum = 0;
+  for (int64_t k = 0; k < inner; k++) {
+    const int64_t a_at = j->desc.turned[0] ? k + row * j->a.step : row + k * j->a.step;
+    const int64_t b_at = j->desc.turned[1] ? column + k * j->b.step : k + column * j->b.step;
+    sum += get(j->a.type, j->at_a, batch * j->a.batch_step + a_at) *
+           get(j->b.type, j->at_b, batch * j->b.batch_step + b_at);
+  }
+  return j->beta == 0 ? j->alpha * sum : j->alpha * sum + j->beta * get(j->c.type, j->at_c, c_at);
+}
+
+static void run(void *context) {
+  job *j = context;
+  for (int64_t batch = 0; batch < j->d.batch; batch++)
+    for (int64_t column = 0; column < j->d.columns; column++)
+      for (int64_t row = 0; row < j->d.rows; row++)
+        set(j->d.type, j->at_d, batch * j->d.batch_step + row + column * j->d.step,
+            element(j, batch, row, column));
+  free(j);
+}
+
+/* The algorithm is the alignment it needs. */
+EXPORT cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc,
+                                                     cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+                                                     cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                                     cublasLtMatmulPreference_t preference, int wanted,
+                                                     cublasLtMatmulHeuristicResult_t *results, int *found) {
+  const int status = fault("cublasLtMatmulAlgoGetHeuristic");
+  const job j = {.desc = *desc, .a = *a, .b = *b, .c = *c, .d = *d};
+  if (status) return status;
+  if (!handle || wanted < 1 || !fit_together(&j)) return CUBLAS_STATUS_INVALID_VALUE;
+  *found = computes(desc, d->type);
+  if (!*found) return CUBLAS_STATUS_NOT_SUPPORTED;
+  memset(results, 0, sizeof *results);
+  for (int i = 0; i < 4; i++) results->algo.data[i] = preference->align[i];
+  results->workspaceSize = preference->workspace;
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+EXPORT cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha,
+                                     const void *a, cublasLtMatrixLayout_t layout_a, const void *b,
+                                     cublasLtMatrixLayout_t layout_b, const void *beta, const void *c,
+                                     cublasLtMatrixLayout_t layout_c, void *d,
+                                     cublasLtMatrixLayout_t layout_d, const cublasLtMatmulAlgo_t *algo,
+                                     void *workspace, size_t workspace_bytes, CUstream stream) {
+  const void *const at[] = {a, b, c, d};
+  const int status = fault("cublasLtMatmul");
+  if (status) return status;
+  for (int i = 0; i < 4; i++)
+    if (!algo->data[i] || (uintptr_t)at[i] % algo->data[i]) return CUBLAS_STATUS_INVALID_VALUE;
+  if (workspace_bytes && !workspace) return CUBLAS_STATUS_INVALID_VALUE;
+  job *j = malloc(sizeof *j);
+  if (!j) return CUBLAS_STATUS_ALLOC_FAILED;
+  *j = (job){*desc,
+             *layout_a,
+             *layout_b,
+             *layout_c,
+             *layout_d,
+             a,
+             b,
+             c,
+             d,
+             get(desc->scale, alpha, 0),
+             get(desc->scale, beta, 0)};
+  const bool fine = fit_together(j) && computes(desc, layout_d->type) && size_of(layout_d->type) > 0;
+  if (!fine || handle->queue(stream, run, j) == CUDA_SUCCESS) {
+    if (!fine) free(j);
+    return fine ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+  }
+  free(j);
+  return CUBLAS_STATUS_EXECUTION_FAILED;
+}

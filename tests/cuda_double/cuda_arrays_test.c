@@ -1,0 +1,203 @@
+/* cuda_arrays_test.c: arrays on the doubles of CUDA's libraries: products by cuBLASLt against those of the CPU, several devices, and
+   calls that fail while a plan runs. It judges what is asked of the libraries, not the hardware. */
+#include "device/device.h"
+#include <pons/ops.h>
+#include <pons/pons.h>
+#include "tests/cuda_double/process.h"
+
+static bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
+
+/* ---- products ---- */
+
+/* Small integers: sums are exact in every dtype. */
+static pons_array small(pons_shape shape, pons_dtype dtype) {
+  int64_t size = 1;
+  for (int i = 0; i < shape.count; i++) size *= shape.at[i];
+  pons_array a = pons_arange(0, (double)size, 1, PONS_INT32);
+  a = pons_subtract(pons_remainder(pons_multiply(a, pons_int(5)), pons_int(7)), pons_int(3));
+  return pons_reshape(pons_astype(a, dtype), shape);
+}
+
+static pons_array turned(pons_array a) { return pons_swapaxes(a, -1, -2); }
+
+enum { KINDS = 12 };
+static pons_array product(int kind, pons_dtype d) {
+  switch (kind) {
+    case 0:
+      return pons_matmul(small(PONS_SHAPE(4, 5), d), small(PONS_SHAPE(5, 3), d));
+    case 1:
+      return pons_matmul(turned(small(PONS_SHAPE(5, 4), d)), small(PONS_SHAPE(5, 3), d));
+    case 2:
+      return pons_matmul(small(PONS_SHAPE(4, 5), d), turned(small(PONS_SHAPE(3, 5), d)));
+    case 3:
+      return pons_matmul(turned(small(PONS_SHAPE(5, 4), d)), turned(small(PONS_SHAPE(3, 5), d)));
+    case 4: /* one b for a batch: one tall product */
+      return pons_matmul(small(PONS_SHAPE(2, 3, 4, 5), d), small(PONS_SHAPE(5, 3), d));
+    case 5:
+      return pons_matmul(small(PONS_SHAPE(3, 4, 5), d), small(PONS_SHAPE(3, 5, 2), d));
+    case 6: /* a batch of two axes that can't be joined */
+      return pons_matmul(small(PONS_SHAPE(2, 1, 4, 5), d), small(PONS_SHAPE(1, 3, 5, 2), d));
+    case 7: /* rows and columns of one */
+      return pons_matmul(small(PONS_SHAPE(6, 1, 5), d), small(PONS_SHAPE(5, 1), d));
+    case 8: /* parts of larger ones, not aligned */
+      return pons_matmul(
+          pons_slice(small(PONS_SHAPE(6, 9), d), PONS_SHAPE(1, 1), PONS_SHAPE(5, 6), PONS_SCALAR),
+          pons_slice(small(PONS_SHAPE(7, 9), d), PONS_SHAPE(2, 3), PONS_SHAPE(7, 8), PONS_SCALAR));
+    case 9:
+      return pons_addmm(small(PONS_SHAPE(3), d), small(PONS_SHAPE(4, 5), d), small(PONS_SHAPE(5, 3), d), 2,
+                        3);
+    case 10:
+      return pons_addmm(turned(small(PONS_SHAPE(3, 4), d)), small(PONS_SHAPE(2, 4, 5), d),
+                        small(PONS_SHAPE(5, 3), d), 1, -1);
+    default: /* every second column: dense along no axis */
+      return pons_matmul(
+          pons_slice(small(PONS_SHAPE(4, 10), d), PONS_SHAPE(0, 0), PONS_SHAPE(4, 10), PONS_SHAPE(1, 2)),
+          small(PONS_SHAPE(5, 3), d));
+  }
+}
+
+static void products_agree(void) {
+  static const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_FLOAT16, PONS_BFLOAT16, PONS_FLOAT64,
+                                      PONS_COMPLEX64};
+  for (size_t d = 0; d < sizeof dtypes / sizeof *dtypes; d++) {
+    for (int kind = 0; kind < KINDS; kind++) {
+      const pons_scope s = pons_scope_open();
+      pons_set_default_device("cpu");
+      pons_array expected = product(kind, dtypes[d]);
+      CHECK(pons_eval(expected));
+      pons_set_default_device("cuda");
+      pons_array found = product(kind, dtypes[d]);
+      CHECK(pons_eval(found));
+      pons_set_default_device("cpu");
+      const bool *same = pons_data(pons_array_equal(found, expected));
+      CHECK(same);
+      if (!*same) {
+        print_error("kind %d, dtype %d: %s\n", kind, (int)dtypes[d], pons_to_text(found));
+        print_error("expected %s\n", pons_to_text(expected));
+        _exit(1);
+      }
+      pons_scope_close(s);
+    }
+  }
+  CHECK(count("device memory") <= 2); /* cuBLASLt's workspace, and what notes wrong indices */
+}
+
+static void products_by_cublaslt_agree(void) {
+  products_agree();
+  CHECK(count("cuLaunchHostFunc") > 50);
+}
+
+static void products_go_to_it_and_without_it(void **state) {
+  (void)state;
+  passes(products_by_cublaslt_agree, "A=1");
+  passes(products_by_cublaslt_agree, "PONS_CUDA_TF32=1");
+  passes(products_agree, "CUDA_DOUBLE_FAULTS=cublasLtMatmulAlgoGetHeuristic:1+=15"); /* it has no algorithm */
+  passes(products_agree, "CUDA_DOUBLE_FAULTS=cuMemAllocFromPoolAsync:3=2");
+  if (!dlopen("libcublasLt.so.12", RTLD_LAZY | RTLD_LOCAL)) passes(products_agree, "NO_CUBLASLT=1");
+}
+
+static void a_product_or_an_error(void) {
+  pons_set_default_device("cuda");
+  for (int i = 0; i < 2; i++) { /* what failed once does not stand in the way of the next */
+    const pons_scope s = pons_scope_open();
+    pons_array y = product(0, PONS_FLOAT32);
+    if (pons_eval(y))
+      CHECK(pons_ok());
+    else
+      CHECK(i == 0 && told("status 13 of cuBLAS"));
+    pons_clear_error();
+    pons_scope_close(s);
+  }
+}
+
+static void each_call_to_cublaslt_may_fail(void **state) {
+  (void)state;
+  static const char *const calls[] = {"cublasLtCreate",
+                                      "cublasLtMatmulDescCreate",
+                                      "cublasLtMatrixLayoutCreate",
+                                      "cublasLtMatmulPreferenceCreate",
+                                      "cublasLtMatmulAlgoGetHeuristic",
+                                      "cublasLtMatmul"};
+  char settings[128];
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    snprintf(settings, sizeof settings, "CUDA_DOUBLE_FAULTS=%s:1=13", calls[i]);
+    passes(a_product_or_an_error, settings);
+  }
+}
+
+/* ---- devices ---- */
+
+static void two_devices_share_arrays(void) {
+  const pons_scope s = pons_scope_open();
+  CHECK(pons_set_default_device("cuda:0"));
+  pons_array x = pons_add(small(PONS_SHAPE(3, 4), PONS_FLOAT32), pons_float(1));
+  CHECK(pons_eval(x));
+  CHECK(pons_set_default_device("cuda:1"));
+  pons_array y = pons_multiply(x, x);
+  CHECK(pons_eval(y));
+  CHECK(pons_set_default_device("cuda:0"));
+  pons_array z = pons_sum(pons_subtract(y, pons_multiply(x, x)));
+  const float *zero = pons_data(z);
+  CHECK(zero && *zero == 0);
+  const float *there = pons_data(y);
+  CHECK(there && there[0] == 4); /* (-3 + 1)^2 */
+  CHECK(!pons_set_default_device("cuda:2"));
+  pons_clear_error();
+  pons_scope_close(s);
+}
+
+static void devices_are_numbered(void **state) {
+  (void)state;
+  passes(two_devices_share_arrays, "CUDA_DOUBLE_DEVICES=2");
+  passes(two_devices_share_arrays, "CUDA_DOUBLE_DEVICES=2;CUDA_DOUBLE_POOLS=0");
+}
+
+/* ---- failures ---- */
+
+static void memory_is_short(void) {
+  pons_set_default_device("cuda");
+  const pons_scope s = pons_scope_open();
+  pons_array large = pons_sin(pons_full(PONS_SHAPE(1000, 1000), pons_float(2)));
+  CHECK(!pons_eval(large) && told("out of memory on device 0 (Double of a GPU 0): asked "));
+  pons_clear_error();
+  pons_array fine = pons_sin(pons_full(PONS_SHAPE(10), pons_float(0)));
+  const float *data = pons_data(fine);
+  CHECK(data && data[9] == 0 && pons_ok());
+  pons_scope_close(s);
+}
+
+static void device_is_lost(void) {
+  pons_set_default_device("cpu");
+  const pons_scope s = pons_scope_open();
+  pons_array x = pons_exp(pons_zeros(PONS_SHAPE(4), PONS_FLOAT32));
+  CHECK(pons_eval(x));
+  pons_set_default_device("cuda");
+  pons_array y = pons_sin(x);
+  CHECK(!pons_data(y) && told("CUDA_ERROR_ILLEGAL_ADDRESS (700)"));
+  pons_clear_error();
+  CHECK(!pons_data(pons_cos(x)) && told("is lost since"));
+  pons_clear_error();
+  pons_set_default_device("cpu"); /* what is on the host remains */
+  const float *data = pons_data(pons_add(x, x));
+  CHECK(data && data[0] == 2);
+  pons_scope_close(s);
+}
+
+static void failures_are_errors_of_arrays(void **state) {
+  (void)state;
+  passes(memory_is_short, "CUDA_DOUBLE_MEMORY=3000000");
+  passes(memory_is_short, "CUDA_DOUBLE_MEMORY=3000000;CUDA_DOUBLE_POOLS=0");
+  passes(device_is_lost, "CUDA_DOUBLE_FAULTS=kernel:1=700");
+}
+
+int main(void) {
+  if (!doubles_are_there()) return 77;
+  setenv("PONS_CACHE_DIR", PONS_BUILD_DIR "/kernels", 1);
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(products_go_to_it_and_without_it),
+      cmocka_unit_test(each_call_to_cublaslt_may_fail),
+      cmocka_unit_test(devices_are_numbered),
+      cmocka_unit_test(failures_are_errors_of_arrays),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
