@@ -14,7 +14,8 @@ typedef struct array_object {
    exchange.c: buffers, DLPack, NumPy, pickling; methods.c: properties, and functions as methods. */
 extern const PyType_Slot operator_slots[], indexing_slots[], value_slots[], exchange_slots[], method_slots[];
 extern const PyMethodDef operator_methods[], value_methods[], exchange_methods[], function_methods[];
-PyObject *get_at(PyObject *self, void *unused); /* the property `at` */
+PyObject *get_at(PyObject *self, void *unused);     /* the property `at` */
+PyObject *get_device(PyObject *self, void *unused); /* the property `device` */
 
 /* ---- conversions: 1; 0, no array comes of such an object; -1 and an exception. Results are scope-owned. ---- */
 

@@ -117,6 +117,7 @@ int add_random(PyObject *submodule);
 int add_fast(PyObject *submodule);
 int add_memory(PyObject *module);
 int add_files(PyObject *module);
+int add_standard(PyObject *submodule);
 int add_metal(PyObject *submodule);
 int add_cuda(PyObject *submodule);
 int add_distributed(PyObject *submodule);

@@ -184,7 +184,21 @@ FUNCTION(isdtype, "(dtype: Dtype, kind: DtypeKind) -> bool",
   return PyBool_FromLong(any);
 }
 
-static PyMethodDef rows[] = {ROW(issubdtype), ROW(result_type), ROW(can_cast), ROW(isdtype), END_OF_ROWS};
+FUNCTION(__array_namespace_info__, "() -> object",
+         "What the namespace can do, as the Python array API asks.") {
+  (void)s;
+  PyObject *standard = PyImport_ImportModule("pons.array_api");
+  PyObject *info = standard ? PyObject_CallMethod(standard, "__array_namespace_info__", NULL) : NULL;
+  Py_XDECREF(standard);
+  return info;
+}
+
+static PyMethodDef rows[] = {ROW(__array_namespace_info__),
+                             ROW(issubdtype),
+                             ROW(result_type),
+                             ROW(can_cast),
+                             ROW(isdtype),
+                             END_OF_ROWS};
 
 int add_dtype_types(PyObject *module) {
   return add_dtypes(module) < 0 || add_categories(module) < 0 ? -1 : PyModule_AddFunctions(module, rows);

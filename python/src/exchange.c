@@ -237,12 +237,34 @@ static PyObject *copy(PyObject *self, PyObject *unused) {
 
 /* ---- the standard ---- */
 
+/* pons.array_api, which has the standard's functions and every name of this module. */
 static PyObject *array_namespace(PyObject *self, PyObject *args, PyObject *keywords) {
   static char *names[] = {"api_version", NULL};
-  PyObject *version = Py_None;
+  const char *version = NULL;
   (void)self;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "|O:__array_namespace__", names, &version)) return NULL;
-  return PyImport_ImportModule("pons.core");
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "|z:__array_namespace__", names, &version)) return NULL;
+  if (!version || (strcmp(version, "2021.12") >= 0 && strcmp(version, "2024.12") <= 0))
+    return PyImport_ImportModule("pons.array_api");
+  return PyErr_Format(PyExc_ValueError, "__array_namespace__: version 2024.12 is there, not %s", version);
+}
+
+/* Arrays are computed where they are needed; what can be said is where ops run. */
+PyObject *get_device(PyObject *self, void *unused) {
+  (void)self, (void)unused;
+  PyObject *core = PyImport_ImportModule("pons.core");
+  PyObject *device = core ? PyObject_CallMethod(core, "default_device", NULL) : NULL;
+  Py_XDECREF(core);
+  return device;
+}
+
+static PyObject *to_device(PyObject *self, PyObject *args, PyObject *keywords) {
+  static char *names[] = {"device", "stream", NULL};
+  PyObject *device, *stream = Py_None;
+  pons_stream target;
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$O:to_device", names, &device, &stream)) return NULL;
+  if (stream_from_object(device, &target)) return wrap(unwrap(self));
+  if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "to_device: device must be Device");
+  return NULL;
 }
 
 #define WITH_KEYWORDS(function) (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
@@ -260,6 +282,10 @@ const PyMethodDef exchange_methods[] = {
     {"__array_namespace__", WITH_KEYWORDS(array_namespace),
      "__array_namespace__(self, api_version: str | None = None) -> types.ModuleType\n\nThe functions of the "
      "array API."},
+    {"to_device", WITH_KEYWORDS(to_device),
+     "to_device(self, device: Device, /, *, stream: object | None = None) -> array\n\nThe array itself: "
+     "arrays go where "
+     "they are needed."},
     {"__bytes__", to_bytes, METH_NOARGS,
      "__bytes__(self) -> bytes\n\nThe elements, row-major, as they lie in memory."},
     {"__getstate__", get_state, METH_NOARGS, "__getstate__(self) -> tuple\n\nFor pickle."},

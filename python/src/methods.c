@@ -66,6 +66,7 @@ static PyGetSetDef properties[] = {
     PROPERTY(size, "size(self) -> int\n\nThe number of elements."),
     PROPERTY(itemsize, "itemsize(self) -> int\n\nBytes of one element."),
     PROPERTY(nbytes, "nbytes(self) -> int\n\nBytes of all elements."),
+    PROPERTY(device, "device(self) -> Device\n\nWhere ops run; arrays go where they are needed."),
     PROPERTY(dtype, "dtype(self) -> Dtype\n\nThe type of the elements."),
     {"at", get_at, NULL, "at(self) -> ArrayAt\n\nx.at[index].add(v): x with v added there.", NULL},
     OP(T, "T(self) -> array\n\nThe array with its axes in reverse order."),
@@ -78,15 +79,16 @@ const PyType_Slot method_slots[] = {{Py_tp_getset, properties}, {0, NULL}};
 
 /* ---- functions as methods ---- */
 
-#define METHODS                                                                                            \
-  METHOD(abs)                                                                                              \
-  METHOD(all)                                                                                              \
-  METHOD(any) METHOD(argmax) METHOD(argmin) METHOD(conj) METHOD(cos) METHOD(cummax) METHOD(cummin)         \
-      METHOD(cumprod) METHOD(cumsum) METHOD(diag) METHOD(diagonal) METHOD(exp) METHOD(flatten) METHOD(log) \
-          METHOD(log10) METHOD(log1p) METHOD(log2) METHOD(logcumsumexp) METHOD(logsumexp) METHOD(max)      \
-              METHOD(mean) METHOD(min) METHOD(moveaxis) METHOD(prod) METHOD(reciprocal) METHOD(round)      \
-                  METHOD(rsqrt) METHOD(sin) METHOD(split) METHOD(sqrt) METHOD(square) METHOD(squeeze)      \
-                      METHOD(std) METHOD(sum) METHOD(swapaxes) METHOD(var) METHOD(view)
+#define METHODS                                                                                          \
+  METHOD(abs)                                                                                            \
+  METHOD(all)                                                                                            \
+  METHOD(any)                                                                                            \
+  METHOD(argmax) METHOD(argmin) METHOD(conj) METHOD(cos) METHOD(cummax) METHOD(cummin) METHOD(cumprod)   \
+      METHOD(cumsum) METHOD(diag) METHOD(diagonal) METHOD(exp) METHOD(flatten) METHOD(log) METHOD(log10) \
+          METHOD(log1p) METHOD(log2) METHOD(logcumsumexp) METHOD(logsumexp) METHOD(max) METHOD(mean)     \
+              METHOD(min) METHOD(moveaxis) METHOD(prod) METHOD(reciprocal) METHOD(round) METHOD(rsqrt)   \
+                  METHOD(sin) METHOD(split) METHOD(sqrt) METHOD(square) METHOD(squeeze) METHOD(std)      \
+                      METHOD(sum) METHOD(swapaxes) METHOD(var) METHOD(view)
 
 #define METHOD(id)                                                                                     \
   extern function id##_function;                                                                       \

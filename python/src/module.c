@@ -23,6 +23,8 @@ static const struct {
     {"pons.core.linalg", "Linear algebra.", add_linalg},
     {"pons.core.fft", "Discrete Fourier transforms.", add_fft},
     {"pons.core.fast", "Operations that devices may have a kernel for, and kernels of your own.", add_fast},
+    {"pons.core.standard", "What the Python array API has and mlx.core lacks; see pons.array_api.",
+     add_standard},
     {"pons.core.distributed", "Processes that compute together.", add_distributed},
     {"pons.core.metal", "Apple's GPUs; memory functions under their old names.", add_metal},
     {"pons.core.cuda", "NVIDIA's GPUs.", add_cuda}};

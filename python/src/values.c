@@ -134,6 +134,14 @@ typedef struct options_object {
 } options_object;
 static PyTypeObject *options_type, *context_type;
 
+/* More digits than any float has would only take time. */
+enum { MOST_DIGITS = 1100 };
+static bool is_precision(int64_t digits) {
+  if (digits <= MOST_DIGITS) return true;
+  PyErr_Format(PyExc_ValueError, "printoptions: precision may be at most %d", MOST_DIGITS);
+  return false;
+}
+
 static bool precision_from(PyObject *args, PyObject *keywords, const char *format, int *precision) {
   static char *names[] = {"precision", NULL};
   *precision = -1;
@@ -171,6 +179,7 @@ static PyObject *context_make(PyTypeObject *type, PyObject *args, PyObject *keyw
   if (keywords && PyDict_Size(keywords))
     return PyErr_Format(PyExc_TypeError, "_PrintOptionsContext() has no keywords");
   if (!PyArg_ParseTuple(args, "O!:_PrintOptionsContext", options_type, &options)) return NULL;
+  if (!is_precision(((options_object *)options)->precision)) return NULL;
   context_object *c = (context_object *)PyType_GenericAlloc(type, 0);
   if (c) c->inside.precision = ((options_object *)options)->precision;
   return (PyObject *)c;
@@ -203,7 +212,8 @@ static PyType_Slot context_slots[] = {
 FUNCTION(
     set_printoptions, "(precision: int = -1) -> None",
     "How floats are printed from now on: so many digits behind the point; below 0 six significant ones.") {
-  pons_set_printoptions((pons_printoptions){(int)s[0].i});
+  if (!is_precision(s[0].i)) return NULL;
+  pons_set_printoptions((pons_printoptions){s[0].i < 0 ? -1 : (int)s[0].i});
   return Py_NewRef(Py_None);
 }
 
@@ -214,7 +224,7 @@ FUNCTION(get_printoptions, "() -> PrintOptions", "How floats are printed.") {
 
 FUNCTION(printoptions, "(precision: int = -1) -> _PrintOptionsContext",
          "A context: `with printoptions(precision=3):` floats are printed so inside.") {
-  PyObject *options = options_new((int)s[0].i);
+  PyObject *options = is_precision(s[0].i) ? options_new(s[0].i < 0 ? -1 : (int)s[0].i) : NULL;
   PyObject *context = options ? PyObject_CallFunctionObjArgs((PyObject *)context_type, options, NULL) : NULL;
   Py_XDECREF(options);
   return context;

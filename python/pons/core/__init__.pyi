@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
-from pons.core import cuda as cuda, distributed as distributed, fast as fast, fft as fft, linalg as linalg, metal as metal, random as random
+from pons.core import cuda as cuda, distributed as distributed, fast as fast, fft as fft, linalg as linalg, metal as metal, random as random, standard as standard
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -288,6 +288,10 @@ class array:
     def cumsum(self, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True, dtype: Dtype | None = None, stream: StreamOrDevice = None) -> array:
         """See `pons.core.cumsum`."""
 
+    @property
+    def device(self) -> Device:
+        """Where ops run; arrays go where they are needed."""
+
     def diag(self, k: int = 0, *, stream: StreamOrDevice = None) -> array:
         """See `pons.core.diag`."""
 
@@ -407,6 +411,9 @@ class array:
 
     def swapaxes(self, axis1: int, axis2: int, *, stream: StreamOrDevice = None) -> array:
         """See `pons.core.swapaxes`."""
+
+    def to_device(self, device: Device, /, *, stream: object | None = None) -> array:
+        """The array itself: arrays go where they are needed."""
 
     def tolist(self) -> list_or_scalar:
         """Lists of lists of Python scalars."""
@@ -538,6 +545,9 @@ uint32: Dtype
 uint64: Dtype
 uint8: Dtype
 unsignedinteger: DtypeCategory
+
+def __array_namespace_info__() -> object:
+    """What the namespace can do, as the Python array API asks."""
 
 def abs(a: array, /, *, stream: StreamOrDevice = None) -> array:
     """The absolute value; of a complex number its magnitude."""

@@ -1,0 +1,125 @@
+"""Element by element: pons.core's functions, and what it lacks made of them."""
+
+from .. import core
+from ..core import (  # noqa: F401
+    abs,
+    acos,
+    acosh,
+    add,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    bitwise_and,
+    bitwise_invert,
+    bitwise_left_shift,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    ceil,
+    conj,
+    cos,
+    cosh,
+    divide,
+    equal,
+    exp,
+    expm1,
+    floor,
+    floor_divide,
+    greater,
+    greater_equal,
+    imag,
+    isfinite,
+    isinf,
+    isnan,
+    less,
+    less_equal,
+    log,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    positive,
+    pow,
+    real,
+    reciprocal,
+    remainder,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    subtract,
+    tan,
+    tanh,
+    trunc,
+)
+from ._dtypes import float32, int32, int64, isdtype, result_type
+
+
+def clip(x, /, min=None, max=None):
+    """Of x's dtype, whatever that of the bounds."""
+    if min is None and max is None:
+        return core.positive(x)
+    bounds = [None if b is None else core.array(b, x.dtype) for b in (min, max)]
+    return core.clip(x, *bounds)
+
+
+def round(x, /):
+    return core.positive(x) if isdtype(x.dtype, "integral") else core.round(x)
+
+
+# ---- of the bits of floats ----
+
+
+def _bits(x):
+    return core.view(x, int32 if x.dtype == float32 else int64)
+
+
+def signbit(x, /):
+    return core.less(_bits(x), 0)
+
+
+def _operands(x1, x2):
+    """Of one dtype and one shape."""
+    dtype = result_type(x1, x2)
+    return core.broadcast_arrays(core.array(x1, dtype), core.array(x2, dtype))
+
+
+def copysign(x1, x2, /):
+    x1, x2 = _operands(x1, x2)
+    magnitude = core.abs(x1)
+    return core.where(signbit(x2), -magnitude, magnitude)
+
+
+def hypot(x1, x2, /):
+    """Scaled by a power of two, so that squares neither overflow nor vanish."""
+    x1, x2 = map(core.abs, _operands(x1, x2))
+    greater = core.maximum(x1, x2)
+    usable = core.logical_and(core.isfinite(greater), greater > 0)
+    scale = core.where(usable, greater, core.ones_like(greater))
+    root = scale * core.sqrt(core.square(x1 / scale) + core.square(x2 / scale))
+    infinite = core.logical_or(core.isinf(x1), core.isinf(x2))
+    return core.where(infinite, core.array(core.inf, x1.dtype), root)
+
+
+def nextafter(x1, x2, /):
+    """Floats of one sign are in the order of their bits as integers."""
+    x1, x2 = _operands(x1, x2)
+    bits = _bits(x1)
+    away = core.logical_or(core.logical_and(x2 > x1, x1 > 0), core.logical_and(x2 < x1, x1 < 0))
+    moved = core.view(core.where(away, bits + 1, bits - 1), x1.dtype)
+    least = core.view(core.ones_like(bits), x1.dtype)
+    moved = core.where(x1 == 0, copysign(least, x2), moved)
+    moved = core.where(x1 == x2, x2, moved)
+    return core.where(core.logical_or(core.isnan(x1), core.isnan(x2)), core.array(core.nan, x1.dtype), moved)
