@@ -129,13 +129,37 @@ static error *broadcast_axes_infer(const void *params, int n_in, const pons_arra
   return spec_set("broadcast_axes", out, dtype_of(in[0]), s.n, s.dims);
 }
 
+/* Batches come first, before axes of 1 where an operand has fewer: then they broadcast as the rest does. */
+static void broadcast_axes_vmap(const vmap_call *c) {
+  int most = 0, axes[PONS_MAX_NDIM];
+  for (int k = 0; k < c->n_in; k++) {
+    const int ndim = c->in[k]->ndim - (c->axes[k] >= 0);
+    if (ndim > most) most = ndim;
+  }
+  pons_array *in = mem_alloc((size_t)c->n_in * sizeof *in);
+  if (!in) {
+    c->out[0] = node_error(fail_no_memory("broadcast_axes"));
+    return;
+  }
+  for (int k = 0; k < c->n_in; k++) {
+    in[k] = c->axes[k] < 0 ? c->in[k] : batch_first(c, k);
+    const int missing = c->axes[k] < 0 ? 0 : most + 1 - in[k]->ndim;
+    for (int i = 0; i < missing; i++) axes[i] = i + 1;
+    if (missing) in[k] = pons_expand_dims(in[k], (pons_axes){missing, axes});
+  }
+  c->out[0] = node_make(&prim_broadcast_axes, c->params, c->n_in, in);
+  c->out_axes[0] = 0;
+  mem_free(in);
+}
+
 const prim prim_broadcast_axes = {.name = "BroadcastAxes",
                                   .params_size = sizeof(axes_params),
                                   .fields = {FIELD(INTS, axes_params, axes)},
                                   .infer = broadcast_axes_infer,
                                   .view = broadcast_view,
                                   .vjp = broadcast_vjp,
-                                  .jvp = broadcast_jvp};
+                                  .jvp = broadcast_jvp,
+                                  .vmap = broadcast_axes_vmap};
 
 /* ---- NumberOfElements: product of the sizes of axes, or 1 over it ---- */
 

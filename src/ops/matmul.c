@@ -57,12 +57,25 @@ static void matmul_vmap(const vmap_call *c) {
 const prim prim_matmul = {
     .name = "Matmul", .infer = matmul_infer, .vjp = matmul_vjp, .jvp = matmul_jvp, .vmap = matmul_vmap};
 
+/* Then leading dimensions are told by the operands, not by their sizes in this trace. */
+static bool sizes_may_differ(const node *a, const node *b) {
+  return trace_is_shapeless() && (a->traced || b->traced);
+}
+
 /* Both with the leading dimensions they broadcast to. */
 static error *align(const char *op, pons_array *a, pons_array *b) {
   shape lead;
   const int n = (*a)->ndim - 2, m = (*b)->ndim - 2;
   if (!shape_broadcast(n, (*a)->shape, m, (*b)->shape, &lead) || lead.n + 2 > PONS_MAX_NDIM)
     return fail(op, "leading dimensions do not broadcast: %s and %s", node_text(*a), node_text(*b));
+  if (sizes_may_differ(*a, *b)) {
+    const int64_t matrix[] = {-2, -1};
+    const axes_params but_matrix = {{2, matrix}};
+    const pons_array x = *a, y = *b;
+    *a = node_make(&prim_broadcast_axes, &but_matrix, 2, (pons_array[]){x, y});
+    *b = node_make(&prim_broadcast_axes, &but_matrix, 2, (pons_array[]){y, x});
+    return NULL;
+  }
   pons_array *both[2] = {a, b};
   for (int i = 0; i < 2; i++) {
     const node *x = *both[i];
@@ -110,7 +123,7 @@ pons_array pons_matmul(pons_array a, pons_array b) {
   bad = operand_fault("matmul", 2, (pons_array[]){a, b});
   if (bad) return bad;
   /* One large product instead of many small ones, unless sizes may change, which Unflatten would keep. */
-  if (a->ndim > 2 && b->ndim == 2 && !trace_is_shapeless()) {
+  if (a->ndim > 2 && b->ndim == 2 && !sizes_may_differ(a, b)) {
     shape lead = node_shape(a);
     lead.n--;
     pons_array y = product(pons_flatten(a, 0, a->ndim - 2), b);
@@ -183,8 +196,8 @@ pons_array pons_addmm(pons_array c, pons_array a, pons_array b, float alpha, flo
   if (bad) return bad;
 
   shape lead = node_shape(a); /* of the result, as matrices */
-  const bool fold =
-      a->ndim > 2 && b->ndim == 2 && c->ndim <= (column ? 0 : 1); /* the addend is the same for all rows */
+  const bool fold = a->ndim > 2 && b->ndim == 2 && c->ndim <= (column ? 0 : 1) && /* the addend is the same for all rows */
+                    !sizes_may_differ(a, b);
   if (fold)
     a = pons_flatten(a, 0, a->ndim - 2);
   else if (a->ndim > 2 || b->ndim > 2)

@@ -170,6 +170,12 @@ static pons_array check_tangents(const pons_array *primals, const pons_array *ta
   return NULL;
 }
 
+/* Zeros; a comparison's, which has no numbers, of the dtype of what moves, as MLX has it. */
+static pons_array no_tangent(const node *y, const pons_array *tangents, int n_in) {
+  if (y->dtype != PONS_BOOL || n_in == 0) return pons_zeros_like((pons_array)y);
+  return pons_zeros((pons_shape){y->ndim, y->shape}, (pons_dtype)tangents[0]->dtype);
+}
+
 /* aliases and tangents: room for n_in. */
 static pons_array jvp(const call_site *c, const pons_array *given, pons_array *aliases,
                       pons_array *tangents) {
@@ -189,7 +195,7 @@ static pons_array jvp(const call_site *c, const pons_array *given, pons_array *a
   if (!bad) bad = push_forward_on(c->op, &l, &b, tangents, out_tangents);
   lineage_free(&l);
   for (int i = 0; i < n_out && !bad; i++)
-    pons_results_add(c->out, out_tangents[i] ? out_tangents[i] : pons_zeros_like(c->out->at[i]));
+    pons_results_add(c->out, out_tangents[i] ? out_tangents[i] : no_tangent(c->out->at[i], tangents, c->n_in));
   mem_free(out_tangents);
   return bad;
 }
