@@ -16,7 +16,6 @@ typedef struct ruled {
   PyObject *args, *returned; /* structures: of (args, keywords), and of the results, once FUN was called */
   bool strict;               /* results are arrays alone */
   int count;                 /* of arrays among the arguments */
-  int ndims[];               /* theirs */
 } ruled;
 
 static void ruled_free(void *it) {
@@ -36,7 +35,7 @@ static void ruled_release(void *payload) {
 static ruled *ruled_new(const char *op, PyObject *const *rules, PyObject *args, PyObject *keywords, leaves *in) {
   PyObject *both = PyTuple_Pack(2, args, keywords), *structure = both ? tree_structure(both, false, in) : NULL;
   Py_XDECREF(both);
-  ruled *h = structure ? malloc(sizeof *h + (size_t)in->count * sizeof(int)) : NULL;
+  ruled *h = structure ? malloc(sizeof *h) : NULL;
   held *self = h ? held_new(ruled_free, h) : NULL;
   if (!self) {
     free(h);
@@ -46,7 +45,6 @@ static ruled *ruled_new(const char *op, PyObject *const *rules, PyObject *args, 
   *h = (ruled){.op = op, .self = self, .args = structure, .count = in->count};
   atomic_init(&h->refs, 1);
   for (int i = 0; i < RULES; i++) h->functions[i] = Py_XNewRef(rules[i]);
-  for (int i = 0; i < in->count; i++) h->ndims[i] = pons_ndim(in->at[i]);
   return h;
 }
 
@@ -195,58 +193,47 @@ static bool jvp_rule(const ruled *h, const pons_array *in, int n_in, pons_result
   return fine;
 }
 
-/* ---- vmap: in = primals, those that are mapped with the batch first: these have an axis more than before ---- */
+/* ---- vmap: in = primals, then the axis of the batch in each ---- */
 
-typedef struct batch {
-  const ruled *h;
-  const pons_array *in;
+typedef struct axis_supply {
+  const pons_array *at;
   int next;
-  int64_t size;
-} batch;
-
-static bool is_mapped(const batch *b, int i) { return pons_ndim(b->in[i]) > b->h->ndims[i]; }
+} axis_supply;
 
 static PyObject *next_axis(void *context, PyObject *leaf) {
-  batch *b = context;
+  axis_supply *axes = context;
   if (!unwrap(leaf)) return Py_NewRef(Py_None);
-  const int i = b->next++;
-  return is_mapped(b, i) ? PyLong_FromLong(0) : Py_NewRef(Py_None);
+  const int64_t axis = pons_item_int(axes->at[axes->next++]);
+  return axis == PONS_NOT_MAPPED ? Py_NewRef(Py_None) : PyLong_FromLongLong(axis);
 }
 
-/* The results that a rule gave with their axes, with the batch first. */
-static bool add_batches(const batch *b, PyObject *arrays, PyObject *axes, pons_results results) {
+/* The results that a rule gave, then their axes. */
+static bool add_batches(PyObject *arrays, PyObject *axes, pons_results results) {
   leaves l;
   axis_list at = {.at = NULL};
   leaves_begin(&l);
   const bool fine = tree_flatten(arrays, true, &l) && axes_of_tree(&at, arrays, axes);
-  for (int i = 0; fine && i < l.count; i++) {
-    pons_array x = l.at[i];
-    if (at.at[i] == PONS_NOT_MAPPED)
-      x = pons_repeat(pons_expand_dims(x, PONS_AXES(0)), b->size, 0);
-    else if (at.at[i])
-      x = pons_moveaxis(x, at.at[i], 0);
-    pons_results_add(results, x);
-  }
+  for (int i = 0; fine && i < l.count; i++) pons_results_add(results, l.at[i]);
+  for (int i = 0; fine && i < l.count; i++) pons_results_add(results, pons_int(at.at[i]));
   free(at.at);
   leaves_end(&l);
   return fine;
 }
 
 static bool vmap_rule(const ruled *h, const pons_array *in, int n_in, pons_results results) {
+  (void)n_in;
   if (has_keywords(h, "vmap")) return false;
-  batch b = {h, in, 0, 0};
-  for (int i = n_in - 1; i >= 0; i--)
-    if (is_mapped(&b, i)) b.size = pons_dim(in[i], 0);
+  axis_supply supplied = {in + h->count, 0};
   PyObject *both = filled(h->args, in, h->count);
   if (!both) return false;
-  PyObject *axes = tree_map(positional(both), next_axis, &b);
+  PyObject *axes = tree_map(positional(both), next_axis, &supplied);
   PyObject *pair = axes ? call_with(h->functions[VMAP], one_or_all(positional(both)), one_or_all(axes), NULL, NULL) : NULL;
   Py_XDECREF(axes);
   Py_DECREF(both);
   bool fine = pair && PyTuple_Check(pair) && PyTuple_Size(pair) == 2;
   if (pair && !fine)
     PyErr_SetString(PyExc_ValueError, "custom_function: the rule for vmap must return a tuple of two: outputs, axes");
-  fine = fine && add_batches(&b, PyTuple_GetItem(pair, 0), PyTuple_GetItem(pair, 1), results);
+  fine = fine && add_batches(PyTuple_GetItem(pair, 0), PyTuple_GetItem(pair, 1), results);
   Py_XDECREF(pair);
   return fine;
 }
@@ -292,7 +279,7 @@ static PyObject *call_custom(ruled *h, const leaves *in) {
   h->strict = true;
   pons_function parts[RULES];
   for (int i = 0; i < RULES; i++) parts[i] = function_of(h, (enum rule)i);
-  const struct pons_custom_rules rules = {.vjp = parts[VJP], .jvp = parts[JVP], .vmap = parts[VMAP]};
+  const struct pons_custom_rules rules = {.vjp = parts[VJP], .jvp = parts[JVP], .vmap_along = parts[VMAP]};
   pons_function f = pons_custom_function(parts[FUN], rules);
   PyObject *result = call_function(h, f, in);
   pons_function_release(f);

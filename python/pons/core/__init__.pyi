@@ -1270,7 +1270,7 @@ def view(a: scalar | array, dtype: Dtype, stream: StreamOrDevice = None) -> arra
     """The same bytes as another dtype; the last axis scales with the item size."""
 
 def vjp(fun: Callable, primals: list[array], cotangents: list[array]) -> tuple[list[array], list[array]]:
-    """The results of fun at the primals, and the products of the cotangents, one per result, with its Jacobian, one per primal."""
+    """The results of fun at the primals, and the products of the cotangents with its Jacobian, one per primal. There is a cotangent for each result but those that are stop_gradient's."""
 
 def vmap(fun: Callable[P, R], in_axes: object = 0, out_axes: object = 0) -> Callable[P, R]:
     """A function that maps fun over the axes in_axes of its arguments and puts the batch at out_axes of its results. Axes are integers, None for what is the same for the whole batch, or trees of these that are prefixes of the arguments or results."""
