@@ -66,10 +66,11 @@ static void *narrow(const double *from, size_t count) {
   return to;
 }
 
-/* Row-major, in memory of malloc's, doubles as floats where that is wanted; NULL and an exception. */
+/* Row-major, or column-major if they lie so, in memory of malloc's, doubles as floats where that is wanted; NULL and an
+   exception. */
 static void *elements_of(const Py_buffer *v, bool to_floats) {
   const size_t bytes = (size_t)v->len, doubles = bytes / sizeof(double);
-  const bool in_order = PyBuffer_IsContiguous(v, 'C'), aligned = (uintptr_t)v->buf % 8 == 0;
+  const bool in_order = PyBuffer_IsContiguous(v, 'A'), aligned = (uintptr_t)v->buf % 8 == 0;
   void *copy = NULL;
   if (to_floats && in_order && aligned) {
     copy = narrow(v->buf, doubles);
@@ -106,10 +107,11 @@ static int array_from_view(const Py_buffer *v, pons_optional_dtype wanted, pons_
   void *data = elements_of(v, to_floats);
   if (!data) return -1;
   int64_t shape[PONS_MAX_NDIM];
-  for (int i = 0; i < v->ndim; i++) shape[i] = v->shape[i];
+  const bool column_major = PyBuffer_IsContiguous(v, 'F') && !PyBuffer_IsContiguous(v, 'C');
+  for (int i = 0; i < v->ndim; i++) shape[column_major ? v->ndim - 1 - i : i] = v->shape[i];
   *out = pons_from_data(data, (pons_shape){v->ndim, shape}, to_floats && !wide_complex ? PONS_FLOAT32 : dtype,
                         free, data);
-  *out = pons_astype(*out, target);
+  *out = pons_astype(column_major ? pons_transpose(*out) : *out, target);
   return 1;
 }
 

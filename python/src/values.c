@@ -59,7 +59,9 @@ PyObject *item_of(pons_array a) {
     return NULL;
   }
   const pons_scope scope = pons_scope_open();
-  pons_array r = readable(a);
+  const bool plain =
+      pons_is_evaluated(a) && pons_dtype_of(a) != PONS_FLOAT16 && pons_dtype_of(a) != PONS_BFLOAT16;
+  pons_array r = plain ? a : readable(a);
   const char *data = r ? pons_data(r) : NULL;
   PyObject *item = data ? item_at(data, pons_dtype_of(r)) : r ? raise_error() : NULL;
   pons_scope_close(scope);

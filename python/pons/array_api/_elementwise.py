@@ -24,7 +24,6 @@ from ..core import (  # noqa: F401
     divide,
     equal,
     exp,
-    expm1,
     floor,
     floor_divide,
     greater,
@@ -36,7 +35,6 @@ from ..core import (  # noqa: F401
     less,
     less_equal,
     log,
-    log1p,
     log2,
     log10,
     logaddexp,
@@ -53,8 +51,6 @@ from ..core import (  # noqa: F401
     pow,
     real,
     reciprocal,
-    remainder,
-    sign,
     sin,
     sinh,
     sqrt,
@@ -64,7 +60,7 @@ from ..core import (  # noqa: F401
     tanh,
     trunc,
 )
-from ._dtypes import float32, int32, int64, isdtype, result_type
+from ._dtypes import float32, int32, int64, is_float, isdtype, result_type
 
 
 def clip(x, /, min=None, max=None):
@@ -123,3 +119,51 @@ def nextafter(x1, x2, /):
     moved = core.where(x1 == 0, copysign(least, x2), moved)
     moved = core.where(x1 == x2, x2, moved)
     return core.where(core.logical_or(core.isnan(x1), core.isnan(x2)), core.array(core.nan, x1.dtype), moved)
+
+
+# ---- with the standard's special cases ----
+
+
+def _is_complex(x):
+    return isdtype(x.dtype, "complex floating")
+
+
+def _complex(re, im):
+    """Part by part: re + im * 1j makes NaN of infinities."""
+    return core.squeeze(core.view(core.stack([re, im], -1), core.complex64), -1)
+
+
+def expm1(x, /):
+    if not _is_complex(x):
+        return core.expm1(x)
+    a, b = core.real(x), core.imag(x)
+    half = core.sin(b / 2)
+    re = core.expm1(a) * core.cos(b) - 2 * half * half
+    im = core.exp(a) * core.sin(b)
+    plain = b == 0
+    re, im = core.where(plain, core.expm1(a), re), core.where(plain, b, im)
+    wild = core.logical_not(core.isfinite(b))  # the angle says nothing
+    re = core.where(core.logical_and(wild, a == core.inf), a, re)
+    gone = core.logical_and(wild, a == -core.inf)
+    return _complex(core.where(gone, -1.0, re), core.where(gone, 0.0, im))
+
+
+def log1p(x, /):
+    if not _is_complex(x):
+        return core.log1p(x)
+    y = core.log1p(x)
+    infinite = core.logical_or(core.isinf(core.real(x)), core.isinf(core.imag(x)))
+    return _complex(core.where(infinite, core.inf, core.real(y)), core.imag(y))
+
+
+def sign(x, /):
+    y = core.sign(x)
+    if _is_complex(x):
+        return core.where(x == 0, core.zeros_like(x), y)
+    return core.where(core.isnan(x), x, y) if is_float(x.dtype) else y
+
+
+def remainder(x1, x2, /):
+    """A zero has the sign of x2."""
+    y = core.remainder(x1, x2)
+    return core.where(y == 0, copysign(core.zeros_like(y), x2), y) if is_float(y.dtype) else y

@@ -21,7 +21,7 @@ def concat(arrays, /, *, axis=0):
     return core.concatenate([a.astype(dtype) for a in arrays], axis)
 
 
-def expand_dims(x, /, *, axis=0):
+def expand_dims(x, /, axis):
     return core.expand_dims(x, axis)
 
 
