@@ -146,6 +146,73 @@ static void two_devices_share_arrays(void) {
   pons_scope_close(s);
 }
 
+/* Steps with random operands, each at once on its device's stream; the arrays after them. */
+enum { ARRAYS = 8, LENGTH = 6, STEPS = 40, ROUNDS = 20 };
+static uint64_t seed;
+static int below(int n) {
+  seed = seed * 6364136223846793005u + 1442695040888963407u;
+  return (int)(seed >> 33) % n;
+}
+
+static pons_array step_of(int op, pons_array a, pons_array b) {
+  switch (op) {
+    case 0:
+      return pons_add(a, b);
+    case 1:
+      return pons_multiply(a, b);
+    case 2: /* on the CPU in its place */
+      return pons_sort(a, 0);
+    default:
+      return pons_where(pons_greater(a, b), a, b);
+  }
+}
+
+static void play(uint64_t from, const char *const *devices, int n_devices, float *result) {
+  const pons_scope s = pons_scope_open();
+  pons_array at[ARRAYS];
+  seed = from;
+  for (int i = 0; i < ARRAYS; i++) {
+    float values[LENGTH];
+    for (int k = 0; k < LENGTH; k++) values[k] = (float)(below(5) - 2);
+    at[i] = pons_array_from(values, PONS_SHAPE(LENGTH), PONS_FLOAT32);
+  }
+  for (int i = 0; i < STEPS; i++) {
+    const int device = below(3), op = below(4), a = below(ARRAYS), b = below(ARRAYS), to = below(ARRAYS);
+    CHECK(pons_set_default_device(devices[device % n_devices]));
+    pons_array y = step_of(op, at[a], at[b]);
+    at[to] = pons_remainder(y, pons_float(5)); /* stays small: sums and products are exact */
+    CHECK(pons_async_eval(at[to]));
+  }
+  for (int i = 0; i < ARRAYS; i++) {
+    const float *data = pons_data(at[i]);
+    CHECK(data);
+    memcpy(result + (ptrdiff_t)i * LENGTH, data, LENGTH * sizeof *data);
+  }
+  pons_scope_close(s);
+}
+
+static void three_devices_give_what_one_gives(void) {
+  static const char *const one[] = {"cpu"}, *const three[] = {"cuda:0", "cpu", "cuda:1"};
+  const uint64_t first = (uint64_t)strtoull(getenv("PONS_SEED"), NULL, 10);
+  for (uint64_t i = 0; i < ROUNDS; i++) {
+    float expected[ARRAYS * LENGTH], found[ARRAYS * LENGTH];
+    play(first + i, one, 1, expected);
+    play(first + i, three, 3, found);
+    if (memcmp(expected, found, sizeof found) == 0) continue;
+    print_error("PONS_SEED=%llu: not what the CPU gives\n", (unsigned long long)(first + i));
+    _exit(1);
+  }
+}
+
+static void devices_take_turns(void **state) {
+  (void)state;
+  char settings[96];
+  const char *given = getenv("PONS_SEED");
+  print_message("PONS_SEED=%s\n", given ? given : "20261125");
+  snprintf(settings, sizeof settings, "CUDA_DOUBLE_DEVICES=2;PONS_SEED=%s", given ? given : "20261125");
+  passes(three_devices_give_what_one_gives, settings);
+}
+
 static void devices_are_numbered(void **state) {
   (void)state;
   passes(two_devices_share_arrays, "CUDA_DOUBLE_DEVICES=2");
@@ -197,6 +264,7 @@ int main(void) {
       cmocka_unit_test(products_go_to_it_and_without_it),
       cmocka_unit_test(each_call_to_cublaslt_may_fail),
       cmocka_unit_test(devices_are_numbered),
+      cmocka_unit_test(devices_take_turns),
       cmocka_unit_test(failures_are_errors_of_arrays),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
