@@ -10,7 +10,7 @@ function(pons_test_settings name label)
   set_tests_properties(${name} PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77 LABELS "${label}")
   set(environment
       "PONS_SOURCE_DIR=${PROJECT_SOURCE_DIR}"
-      "PONS_BUILD_DIR=${CMAKE_CURRENT_BINARY_DIR}"
+      "PONS_BUILD_DIR=${PROJECT_BINARY_DIR}"
       "PONS_LIBRARY=$<TARGET_FILE:pons>"
       "PONS_STATIC_LIBRARY=$<TARGET_FILE:pons_static>"
       "PONS_PYTHON=${PONS_PYTHON}"

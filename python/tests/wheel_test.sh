@@ -13,8 +13,10 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 unset PYTHONPATH
+# Compiled as the preset dev is, so that ccache has the objects; `pip install .` itself optimises further.
 if ! "$PONS_PYTHON" -m pip wheel -q --no-deps --no-build-isolation --wheel-dir "$work" \
-  -C build-dir="$PONS_BUILD_DIR/wheel" "$PONS_SOURCE_DIR" >"$work/log" 2>&1; then
+  -C build-dir="$PONS_BUILD_DIR/wheel" -C cmake.build-type=RelWithDebInfo -C cmake.define.PONS_WERROR=ON \
+  -C cmake.define.CMAKE_C_COMPILER="$PONS_CC" "$PONS_SOURCE_DIR" >"$work/log" 2>&1; then
   cat "$work/log"
   exit 1
 fi
