@@ -143,5 +143,8 @@ static PyObject *transpose_method(PyObject *self, PyObject *const *args, Py_ssiz
 
 #define METHOD(id) \
   {#id, (PyCFunction)(void (*)(void))id##_method, METH_FASTCALL | METH_KEYWORDS, "See pons.core." #id "."},
-const PyMethodDef function_methods[] = {METHODS METHOD(astype) METHOD(reshape) METHOD(transpose) END_OF_ROWS};
+const PyMethodDef function_methods[] = {
+    METHODS METHOD(reshape) METHOD(transpose)
+    {"astype", (PyCFunction)(void (*)(void))astype_method, METH_FASTCALL | METH_KEYWORDS, astype_doc},
+    END_OF_ROWS};
 #undef METHOD

@@ -263,8 +263,8 @@ class array:
     def argmin(self, axis: None | int = None, keepdims: bool = False, *, stream: StreamOrDevice = None) -> array:
         """See `pons.core.argmin`."""
 
-    def astype(self, dtype: Dtype, *, stream: StreamOrDevice = None) -> array:
-        """See `pons.core.astype`."""
+    def astype(self: array, dtype: Dtype, stream: StreamOrDevice = None) -> array:
+        """As another dtype."""
 
     @property
     def at(self) -> ArrayAt:

@@ -4,6 +4,7 @@
 
 from collections.abc import Callable, Sequence
 from pons.core import Dtype, StreamOrDevice, array
+
 class Group:
     """Processes that compute together."""
 

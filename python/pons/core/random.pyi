@@ -4,6 +4,7 @@
 
 from collections.abc import Sequence
 from pons.core import Dtype, StreamOrDevice, array, float32, int32, scalar
+
 class _RandomState:
     """The key from which functions called without one split theirs: a sequence of it, one per thread."""
 
