@@ -126,11 +126,10 @@ static int array_init(PyObject *self, PyObject *args, PyObject *keywords) {
   }
   const pons_scope scope = pons_scope_open();
   pons_array a = array_from_object(value, wanted);
-  const bool good = a && !pons_error_of(a);
-  if (good)
-    rewrap(self, a);
-  else if (a)
-    raise_error_of(a);
+  bool good = a && !pons_error_of(a);
+  if (a && !good) raise_error_of(a);
+  good = good && sizes_fit(a);
+  if (good) rewrap(self, a);
   pons_scope_close(scope);
   return good ? 0 : -1;
 }
