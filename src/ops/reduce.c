@@ -112,7 +112,7 @@ static pons_array reduce(int kind, struct pons_reduce_args args) {
   error *e = axes_normal(kind_names[kind], x, args.axes, axes, &n);
   if (e) return node_error(e);
   axes_sort(axes, n);
-  bool reduces = false;
+  bool reduces = n && trace_is_shapeless() && x->traced; /* an axis may be longer later */
   for (int i = 0; i < n; i++) reduces |= x->shape[axes[i]] != 1;
   pons_array y;
   if (reduces) {
