@@ -73,7 +73,8 @@ typedef struct gradient_call {
   leaves arrays;   /* of all arguments */
   int *argnums;    /* those among them whose gradient is wanted */
   int n_argnums;
-  PyObject *value; /* what the function returned */
+  PyObject *structures; /* a list: those of the arguments whose gradient is wanted, before the function is called */
+  PyObject *value;      /* what the function returned */
 } gradient_call;
 
 static bool check_call(const gradient_call *c) {
@@ -106,8 +107,11 @@ static bool check_call(const gradient_call *c) {
 /* Adds the arrays of an argument; one whose gradient is wanted must hold nothing else. */
 static bool add_argument(gradient_call *c, PyObject *o, bool is_wanted) {
   const int before = c->arrays.count;
-  if (!tree_flatten(o, is_wanted, &c->arrays)) return false;
-  if (!is_wanted) return true;
+  if (!is_wanted) return tree_flatten(o, false, &c->arrays);
+  PyObject *structure = tree_structure(o, true, &c->arrays);
+  const bool fine = structure && PyList_Append(c->structures, structure) == 0;
+  Py_XDECREF(structure);
+  if (!fine) return false;
   const int added = c->arrays.count - before;
   int *more = realloc(c->argnums, (size_t)(c->n_argnums + added + 1) * sizeof *more);
   if (!more) return PyErr_NoMemory() != NULL;
@@ -187,15 +191,15 @@ static void loss_callback(void *payload, const pons_array *in, int n_in, pons_ar
   if (!out[0]) out[0] = failed_in_python(c->op);
 }
 
-/* ---- the gradients in their trees ---- */
+/* ---- the gradients in their trees: those by place come first in the list of structures ---- */
 
 static PyObject *positional_gradients(const gradient_call *c, supply *grads) {
-  const wanted *w = c->w;
-  if (w->count == 0) return Py_NewRef(Py_None);
-  if (w->count == 1) return tree_unflatten(PyTuple_GetItem(c->args, w->argnums[0]), grads);
-  PyObject *all = PyTuple_New(w->count);
-  for (int i = 0; all && i < w->count; i++) {
-    PyObject *tree = tree_unflatten(PyTuple_GetItem(c->args, w->argnums[i]), grads);
+  const int count = c->w->count;
+  if (count == 0) return Py_NewRef(Py_None);
+  if (count == 1) return structure_fill(PyList_GetItem(c->structures, 0), grads);
+  PyObject *all = PyTuple_New(count);
+  for (int i = 0; all && i < count; i++) {
+    PyObject *tree = structure_fill(PyList_GetItem(c->structures, i), grads);
     if (tree) PyTuple_SetItem(all, i, tree);
     else Py_CLEAR(all);
   }
@@ -204,9 +208,10 @@ static PyObject *positional_gradients(const gradient_call *c, supply *grads) {
 
 static PyObject *named_gradients(const gradient_call *c, supply *grads) {
   PyObject *all = PyDict_New(), *name, *value;
+  Py_ssize_t next = c->w->count;
   for (Py_ssize_t at = 0; all && PyDict_Next(c->keywords, &at, &name, &value);) {
     if (PySequence_Contains(c->w->names, name) != 1) continue;
-    PyObject *tree = tree_unflatten(value, grads);
+    PyObject *tree = structure_fill(PyList_GetItem(c->structures, next++), grads);
     if (!tree || PyDict_SetItem(all, name, tree) < 0) Py_CLEAR(all);
     Py_XDECREF(tree);
   }
@@ -247,8 +252,10 @@ static PyObject *differentiate(gradient_call *c) {
 static PyObject *gradient_called(transformed *self, PyObject *args, PyObject *keywords) {
   gradient_call c = {.op = self->transform->op, .w = self->data, .fun = self->fun, .args = args, .keywords = keywords};
   leaves_begin(&c.arrays);
-  PyObject *result = differentiate(&c);
+  c.structures = PyList_New(0);
+  PyObject *result = c.structures ? differentiate(&c) : NULL;
   leaves_end(&c.arrays);
+  Py_XDECREF(c.structures);
   Py_XDECREF(c.value);
   free(c.argnums);
   return result;

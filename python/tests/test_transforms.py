@@ -101,6 +101,18 @@ def test_what_a_function_does_to_its_arguments_shows_in_lists_and_dicts_alone():
     assert mx.grad(changes)(x).item() == 4 and x.item() == 1
 
 
+def test_gradients_have_the_trees_that_the_arguments_had_before_the_call():
+    x = mx.ones((2,))
+
+    def fun(t):
+        t.append(x)
+        t.insert(0, t[0] * 2)
+        return mx.sum(t[1] * 3)
+
+    grads = mx.grad(fun)([x, x])
+    assert [g.tolist() for g in grads] == [[3, 3], [0, 0]]
+
+
 def test_products_with_jacobians():
     x = mx.array([1.0, 2.0])
     fun = lambda x, y: [x * y, mx.sum(x)]
