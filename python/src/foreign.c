@@ -33,6 +33,16 @@ static bool dtype_of_format(const char *format, Py_ssize_t size, pons_dtype *dty
 /* What elements become if nothing is said: as in MLX no float64. */
 static pons_dtype usual(pons_dtype dtype) { return dtype == PONS_FLOAT64 ? PONS_FLOAT32 : dtype; }
 
+/* As in MLX, in whose words: before anything is copied. */
+static bool size_fits(int64_t size) {
+  if (size <= INT32_MAX) return true;
+  PyErr_Format(PyExc_OverflowError,
+               "Shape dimension %lld is outside the supported range [-2147483648, 2147483647]. MLX currently "
+               "uses 32-bit integers for shape dimensions.",
+               (long long)size);
+  return false;
+}
+
 /* ---- copies ---- */
 
 /* The axes from `axis` on, row-major. */
@@ -102,6 +112,8 @@ static int array_from_view(const Py_buffer *v, pons_optional_dtype wanted, pons_
     PyErr_Format(PyExc_ValueError, "array: %d axes; at most %d are possible", v->ndim, PONS_MAX_NDIM);
     return -1;
   }
+  for (int i = 0; i < v->ndim; i++)
+    if (!size_fits(v->shape[i])) return -1;
   const pons_dtype target = wanted.given ? wanted.dtype : usual(dtype);
   const bool to_floats = wide_complex || (dtype == PONS_FLOAT64 && target == PONS_FLOAT32);
   void *data = elements_of(v, to_floats);
@@ -294,6 +306,8 @@ static pons_array join_complex(pons_array pairs) {
 }
 
 static int copy_of_tensor(const DLTensor *t, pons_array *out) {
+  for (int i = 0; i < t->ndim; i++)
+    if (!size_fits(t->shape[i])) return -1;
   const int64_t extent = extent_of(t);
   const bool wide_complex = t->code == DL_COMPLEX && t->bits == 128;
   if (extent < 0 || t->ndim > PONS_MAX_NDIM || (wide_complex && t->ndim == PONS_MAX_NDIM)) {

@@ -60,6 +60,13 @@ def test_elements_without_a_dtype(dtype):
         mx.array(np.zeros(2, dtype))
 
 
+def test_sizes_are_int32():
+    x = np.broadcast_to(np.array([True]), (2**31,))  # takes no memory
+    for make in (mx.array, mx.from_dlpack):
+        with pytest.raises(OverflowError, match="Shape dimension 2147483648"):
+            make(x)
+
+
 def test_bfloat16_of_ml_dtypes():
     ml_dtypes = pytest.importorskip("ml_dtypes")
     x = np.array([1.5, -2, 3], ml_dtypes.bfloat16)
