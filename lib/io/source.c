@@ -51,7 +51,8 @@ static void *map_file(const char *path, size_t *count) {
   } else if (about.st_size == 0) {
     io_fail_as(PONS_ERROR_RUNTIME, "load", "%s: byte 0: the file is empty", path);
   } else {
-    bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+    /* writable, as memory is that NumPy has a view of; the file stays as it is */
+    bytes = mmap(NULL, (size_t)about.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
     if (bytes == MAP_FAILED)
       io_fail_as(PONS_ERROR_RUNTIME, "load", "%s: can't be mapped: %s", path, strerror(errno));
   }

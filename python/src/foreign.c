@@ -220,6 +220,10 @@ static int array_on_capsule(PyObject *capsule, pons_array *out) {
       PyErr_Format(PyExc_BufferError, "from_dlpack: version %u.%u; 1.x was asked for", t->major, t->minor);
       return -1;
     }
+    if (t->flags & kDLFlagReadOnly) { /* views of arrays can be written to */
+      PyErr_SetString(PyExc_ValueError, "from_dlpack: memory that is only for reading can't be shared");
+      return -1;
+    }
     PyCapsule_SetName(capsule, "used_dltensor_versioned");
     return array_on_tensor(&t->dl_tensor, let_go_of_versioned, t, out);
   }

@@ -109,6 +109,27 @@ def test_memory_is_shared_and_stays_when_the_array_is_gone_or_stands_for_another
     assert x.tolist() == [9, 1, 2]
 
 
+@pytest.mark.parametrize("name", ["a.npy", "a.safetensors"])
+def test_what_is_written_into_a_view_of_a_file_stays_in_memory(name, tmp_path):
+    path = str(tmp_path / name)
+    mx.save_safetensors(path, {"a": mx.arange(5)}) if name.endswith("safetensors") else mx.save(path, mx.arange(5))
+    for _ in range(2):
+        a = mx.load(path)
+        a = a["a"] if isinstance(a, dict) else a
+        x = np.asarray(a)
+        assert a[0].item() == 0
+        x[0] = 9
+        assert a.tolist() == [9, 1, 2, 3, 4]
+
+
+def test_memory_that_is_only_for_reading_is_not_shared():
+    x = np.arange(3)
+    x.flags.writeable = False
+    with pytest.raises((ValueError, BufferError)):
+        mx.from_dlpack(x, copy=False)
+    assert mx.from_dlpack(x).tolist() == [0, 1, 2]
+
+
 def test_views_that_do_not_fit_the_request():
     a = mx.arange(6).reshape(2, 3).T
     assert memoryview(a).strides == (4, 12)
