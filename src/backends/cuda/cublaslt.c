@@ -1,5 +1,5 @@
-/* cublaslt.c: cuBLASLt, looked for when a product is asked for. It is large: without it Pons' own kernel multiplies, and what
-   does not multiply does not load it. Uses cublaslt.h. */
+/* cublaslt.c: cuBLASLt, looked for when a product is asked for. It is large: what does not multiply does not load
+   it. Uses cublaslt.h. */
 #include "backends/cuda/cublaslt.h"
 #include <pthread.h>
 
@@ -42,12 +42,9 @@ void cublaslt_report(text *json) {
     text_add(json, "\"version\": %zu, \"path\": ", found.api.cublasLtGetVersion());
     text_add_json(json, path ? path : "unknown");
   } else {
-    text_add(json,
-             "\"missing\": \"no libcublasLt of the driver's version of CUDA or an older one\", \"instead\": "
-             "\"products of "
-             "matrices by Pons' own kernel\", \"remedy\": \"pip install nvidia-cublas-cu12, or the CUDA "
-             "toolkit; name its "
-             "folder in PONS_CUBLASLT\"");
+    text_add(json, "\"missing\": \"no libcublasLt of the driver's version of CUDA or an older one\", "
+                   "\"instead\": \"other kernels or the CPU multiply matrices\", "
+                   "\"remedy\": \"pip install nvidia-cublas-cu12, or the CUDA toolkit; name its folder in PONS_CUBLASLT\"");
   }
   text_add(json, "}");
 }
