@@ -141,8 +141,9 @@ static void forget_threads(void) {
   }
 }
 
+/* One for each device there may be: to ask how many there are would open their libraries. */
 static void make_defaults(void) {
-  for (int i = 0; i < pons_device_count(); i++) stream_begin(&defaults[i], device_at(i));
+  for (int i = 0; i < MAX_DEVICES; i++) stream_begin(&defaults[i], device_at(i));
   pthread_atfork(NULL, NULL, forget_threads);
 }
 
