@@ -15,6 +15,9 @@ void cpu_copy(void *to, const int64_t *to_strides, const void *from, const int64
               const int64_t *shape, size_t size);
 /* `x` row-major in memory at `to`. */
 void cpu_copy_packed(void *to, const operand *x);
+/* Would a result of so many bytes drive all else out of the caches? Then it is written past them. */
+bool cpu_outgrows_cache(size_t bytes);
+void cpu_copy_past_cache(void *to, const void *from, size_t bytes);
 /* The elements of x, contiguous: its own memory if they are, else a copy in *held, which the caller releases
    (NULL is fine). NULL and *why if there is no memory. */
 const void *cpu_packed(const operand *x, const char *op, buffer **held, error **why);
@@ -33,6 +36,9 @@ static inline int64_t pieces_of(int64_t count, int64_t turns) { return (count + 
 error *cpu_reduce(const launch *l);
 error *cpu_arg_reduce(const launch *l);
 error *cpu_softmax(const launch *l);
+const char *cpu_refuses_norm(const launch *l);
+error *cpu_rms_norm(const launch *l);
+error *cpu_layer_norm(const launch *l);
 error *cpu_log_sum_exp(const launch *l);
 error *cpu_scan(const launch *l);
 error *cpu_sort(const launch *l);

@@ -10,9 +10,10 @@ enum { SIDE = 32 }; /* of a block of a transpose, in elements */
 
 /* One line of n elements. */
 static void copy_line(char *to, int64_t to_stride, const char *from, int64_t from_stride, int64_t n,
-                      size_t size) {
+                      size_t size, bool past_cache) {
   if (to_stride == 1 && from_stride == 1) {
-    memcpy(to, from, (size_t)n * size);
+    if (past_cache) cpu_copy_past_cache(to, from, (size_t)n * size);
+    else memcpy(to, from, (size_t)n * size);
     return;
   }
   int64_t to_step = to_stride * (int64_t)size, from_step = from_stride * (int64_t)size;
@@ -38,7 +39,7 @@ typedef struct copy_job {
   cursor outer;
   int64_t rows, row[2]; /* of a plane: number, and strides */
   int64_t line, step[2]; /* elements of a row, and strides */
-  bool transposed;
+  bool transposed, past_cache;
   int64_t bands;  /* pieces of a plane, each `band` rows */
   int64_t band;
   int64_t planes; /* outer.size */
@@ -50,7 +51,7 @@ static void copy_rows(const copy_job *j, char *to, const char *from, int64_t fir
   if (!j->transposed) {
     for (int64_t r = first; r < last; r++)
       copy_line(to + r * j->row[0] * size, j->step[0], from + r * j->row[1] * size, j->step[1], j->line,
-                j->size);
+                j->size, j->past_cache);
     return;
   }
   for (int64_t r = first; r < last; r += SIDE)
@@ -58,7 +59,7 @@ static void copy_rows(const copy_job *j, char *to, const char *from, int64_t fir
       int64_t width = smaller(j->line - c, SIDE);
       for (int64_t i = r; i < last && i < r + SIDE; i++)
         copy_line(to + (i * j->row[0] + c * j->step[0]) * size, j->step[0],
-                  from + (i * j->row[1] + c * j->step[1]) * size, j->step[1], width, j->size);
+                  from + (i * j->row[1] + c * j->step[1]) * size, j->step[1], width, j->size, false);
     }
 }
 
@@ -99,6 +100,7 @@ void cpu_copy(void *to, const int64_t *to_strides, const void *from, const int64
   if (!shape_size(n, shape)) return;
   copy_job j = {
       .to = to, .from = from, .size = size, .outer = cursor_new(n, shape, 2, to_strides, from_strides)};
+  j.past_cache = cpu_outgrows_cache((size_t)shape_size(n, shape) * size);
   bool strided = j.outer.n >= 2 && magnitude(j.outer.strides[1][j.outer.n - 1]) > 1;
   if (strided) choose_plane(&j.outer);
   j.line = cursor_take_last(&j.outer, j.step);
@@ -108,7 +110,7 @@ void cpu_copy(void *to, const int64_t *to_strides, const void *from, const int64
   if (j.outer.n == 0 && j.rows == 1) { /* one line: cut it, the odd end first */
     int64_t cut = turns_per_piece(j.line, 1), end = j.line % cut, whole = j.line - end;
     copy_line(j.to + whole * j.step[0] * (int64_t)size, j.step[0], j.from + whole * j.step[1] * (int64_t)size,
-              j.step[1], end, size);
+              j.step[1], end, size, false);
     j.rows = whole / cut;
     for (int k = 0; k < 2; k++) j.row[k] = j.step[k] * cut;
     j.line = cut;

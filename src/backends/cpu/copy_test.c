@@ -48,6 +48,23 @@ static void large_transposes_and_lines(void **state) {
   }
 }
 
+/* Any alignment and length; nothing beside them is written. */
+static void copies_past_the_cache(void **state) {
+  (void)state;
+  char from[700], to[700];
+  for (int i = 0; i < 700; i++) from[i] = (char)random_bits();
+  for (int turn = 0; turn < 500; turn++) {
+    const size_t at = (size_t)random_int(0, 130), start = (size_t)random_int(0, 130),
+                 n = (size_t)random_int(0, 700 - 130 - 1);
+    memset(to, 0x5a, sizeof to);
+    cpu_copy_past_cache(to + at, from + start, n);
+    assert_memory_equal(to + at, from + start, n);
+    for (size_t i = 0; i < sizeof to; i++) assert_true((i >= at && i < at + n) || to[i] == 0x5a);
+  }
+  assert_false(cpu_outgrows_cache(1 << 20));
+  assert_true(cpu_outgrows_cache(1 << 28));
+}
+
 static void concatenates(void **state) {
   (void)state;
   for (int turn = 0; turn < 60; turn++) {
@@ -126,7 +143,7 @@ static void views_keep_bytes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(between_any_layouts), cmocka_unit_test(large_transposes_and_lines),
+      cmocka_unit_test(between_any_layouts), cmocka_unit_test(large_transposes_and_lines), cmocka_unit_test(copies_past_the_cache),
       cmocka_unit_test(concatenates),        cmocka_unit_test(pads),
       cmocka_unit_test(views_keep_bytes),
   };

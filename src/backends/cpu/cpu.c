@@ -26,6 +26,8 @@ static const implementation implementations[] = {
     {"ArgPartition", "radix", NULL, cpu_arg_partition},
     {"SearchSorted", "bisection", NULL, cpu_search_sorted},
     {"Softmax", "loops", NULL, cpu_softmax},
+    {"RMSNorm", "rows", cpu_refuses_norm, cpu_rms_norm},
+    {"LayerNorm", "rows", cpu_refuses_norm, cpu_layer_norm},
     {"LogSumExp", "loops", NULL, cpu_log_sum_exp},
     {"Matmul", "blas", cpu_refuses_without_blas, cpu_matmul_blas},
     {"Matmul", "portable", NULL, cpu_matmul_portable},

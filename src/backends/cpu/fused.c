@@ -10,6 +10,7 @@
 
    A tile is a run of consecutive elements, or, where an operand is transposed against the output, a block
    of rows and columns: read along one axis, written along the other. Uses base/, kernel/. */
+#include "backends/cpu/calls.h"
 #include "backends/cpu/program.h"
 
 enum {
@@ -25,6 +26,7 @@ typedef struct work {
   reach reach[KERNEL_MAX_INPUTS];
   int64_t size; /* elements of an output */
   int64_t tile; /* elements a slot holds */
+  bool past_cache; /* outputs are written from slots, past the caches */
   /* Axes, joined where every operand allows it, and strides of the inputs along them; set only if an input
      is neither packed nor repeated. */
   int n;
@@ -88,11 +90,14 @@ static char *reach_run(const work *w, int i, int64_t from, int64_t count, char *
   return slot;
 }
 
-static void store_run(const program *p, const kernel *k, char **at, int64_t count, bool from_inputs) {
+static void store_run(const work *w, char **at, int64_t count, bool from_inputs) {
+  const program *p = &w->program;
+  const kernel *k = w->kernel;
   for (int o = 0; o < k->n_out; o++) {
     int r = p->result[o], to = p->first_output + o;
-    if (r != to && (r < k->n_in) == from_inputs && at[r] != at[to])
-      memcpy(at[to], at[r], (size_t)count * p->size[to]);
+    if (r == to || (r < k->n_in) != from_inputs || at[r] == at[to]) continue;
+    if (w->past_cache) cpu_copy_past_cache(at[to], at[r], (size_t)count * p->size[to]);
+    else memcpy(at[to], at[r], (size_t)count * p->size[to]);
   }
 }
 
@@ -114,8 +119,8 @@ static void run_runs(const work *w, int64_t from, int64_t end) {
       at[p->first_output + o] = (char *)w->out[o].data + from * p->size[p->first_output + o];
     run_ops(p, at, count);
     /* An input that is itself a result goes first, before its memory is written as another's. */
-    store_run(p, k, at, count, true);
-    store_run(p, k, at, count, false);
+    store_run(w, at, count, true);
+    store_run(w, at, count, false);
   }
 }
 
@@ -244,6 +249,19 @@ static void join_axes(work *w, int64_t (*strides)[PONS_MAX_NDIM]) {
   w->n = shape_collapse(w->n, w->dims, count, lists);
 }
 
+/* Not where an output is an input's memory: its lines are in the cache when it is written. Nor where functions are
+   computed: ordinary stores go on while the next tile is computed, these are waited for. */
+static bool worth_past_cache(const work *w) {
+  const kernel *k = w->kernel;
+  for (int i = 0; i < k->n_code; i++)
+    if (k->code[i].row != ROW_cast && row_table[k->code[i].row].arity == 1) return false;
+  if (!cpu_outgrows_cache((size_t)w->size * pons_dtype_size(w->out[0].dtype))) return false;
+  for (int o = 0; o < w->kernel->n_out; o++)
+    for (int i = 0; i < w->kernel->n_in; i++)
+      if (w->in[i].data == w->out[o].data) return false;
+  return true;
+}
+
 error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
   work w;
   bool gathers = false;
@@ -275,7 +293,8 @@ error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
       shape_row_major(w.n, w.dims, strides[i]);
     }
   }
-  program_make(&w.program, k, w.reach, in, out, w.row < 0);
+  w.past_cache = w.row < 0 && worth_past_cache(&w);
+  program_make(&w.program, k, w.reach, in, out, w.row < 0 && !w.past_cache);
   fit_tile(&w);
   if (w.row >= 0)
     run_blocks(&w);

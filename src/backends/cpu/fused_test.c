@@ -364,6 +364,28 @@ static void an_empty_kernel_touches_nothing(void **unused) {
   assert_null(cpu_run_kernel(&k, &o, &o));
 }
 
+/* Written past the caches: more elements than they hold, the operand's memory kept and given. */
+static void results_that_outgrow_the_cache(void **unused) {
+  (void)unused;
+  int64_t n = 7000003, one = 1;
+  float *x = malloc((size_t)n * sizeof *x), *y = malloc((size_t)n * sizeof *y);
+  assert_true(x && y);
+  for (int64_t i = 0; i < n; i++) x[i] = (float)i;
+  kernel k = one_instruction(ROW_add, PONS_FLOAT32, PONS_FLOAT32);
+  k.n_in = 1; /* x + x */
+  k.code[0].arg[1] = 0;
+  k.out[0] = 1;
+  operand in = {x, PONS_FLOAT32, 1, &n, &one}, out = {y, PONS_FLOAT32, 1, &n, &one};
+  cpu_run_kernel(&k, &in, &out);
+  for (int64_t i = 0; i < n; i++)
+    if (y[i] != 2 * (float)i) fail_msg("element %lld is %g", (long long)i, (double)y[i]);
+  out.data = x;
+  cpu_run_kernel(&k, &in, &out);
+  assert_memory_equal(x, y, (size_t)n * sizeof *x);
+  free(x);
+  free(y);
+}
+
 static void huge_angles_are_right_beside_small_ones(void **unused) {
   (void)unused;
   float x[7] = {1e30f, 0.5f, -3e38f, 1e9f, INFINITY, NAN, 2.6e8f}, y[7];
@@ -388,6 +410,7 @@ int main(void) {
       cmocka_unit_test(chains_agree_with_the_interpreter),
       cmocka_unit_test(results_do_not_depend_on_threads),
       cmocka_unit_test(an_empty_kernel_touches_nothing),
+      cmocka_unit_test(results_that_outgrow_the_cache),
       cmocka_unit_test(huge_angles_are_right_beside_small_ones),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

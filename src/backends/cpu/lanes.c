@@ -32,6 +32,7 @@ static int isa_index(void) {
 CHOOSE(lane_loops, cpu_lanes)
 CHOOSE(reduce_loops, cpu_reduce_loops)
 CHOOSE(softmax_loops, cpu_softmax_loops)
+CHOOSE(norm_loops, cpu_norm_loops)
 CHOOSE(random_loops, cpu_random_loops)
 CHOOSE(hadamard_loops, cpu_hadamard_loops)
 CHOOSE(gemm_loops, cpu_gemm_loops)
@@ -82,6 +83,19 @@ lane_value lane_identity(int reduce_kind, pons_dtype d) {
     case LANE_UINT: return (lane_value){.u = one};
     default: return (lane_value){.c = {one, 0}};
   }
+}
+
+void lanes_put(pons_dtype d, const void *lanes, int64_t n, void *to, bool past_cache) {
+  lane_value tile[TILE];
+  if (!past_cache) {
+    cpu_lanes()->store[d](lanes, n, to, 1);
+    return;
+  }
+  if (!lane_is_direct(d)) {
+    cpu_lanes()->store[d](lanes, n, tile, 1);
+    lanes = tile;
+  }
+  cpu_copy_past_cache(to, lanes, (size_t)n * pons_dtype_size(d));
 }
 
 /* ---- whole operands ---- */

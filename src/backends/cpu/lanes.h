@@ -49,6 +49,15 @@ typedef struct softmax_loops { /* float lanes, n <= TILE */
   void (*scale_double)(double *x, int64_t n, double factor);
 } softmax_loops;
 
+typedef struct norm_loops { /* of a row's tile, n <= TILE */
+  float (*squares_float)(const float *x, int64_t n, float mean); /* sum of (x - mean)^2 */
+  double (*squares_double)(const double *x, int64_t n, double mean);
+  /* y = (x - mean) factor w + b, each operation rounded to the dtype; b may be NULL. By dtype of y's elements; the
+     others are lanes. */
+  void (*finish[PONS_DTYPE_COUNT])(const void *x, int64_t n, double mean, double factor, const void *w,
+                                   const void *b, void *y);
+} norm_loops;
+
 typedef struct random_loops {
   /* The words of the counters (first + i, second + i), i < n */
   void (*threefry)(const uint32_t key[2], uint32_t first, uint32_t second, int64_t n, uint32_t *firsts,
@@ -68,6 +77,7 @@ typedef struct hadamard_loops { /* x = scale * H x in place, n = m 2^k, in rows 
 DECLARE_LOOPS(lane_loops)
 DECLARE_LOOPS(reduce_loops)
 DECLARE_LOOPS(softmax_loops)
+DECLARE_LOOPS(norm_loops)
 DECLARE_LOOPS(random_loops)
 DECLARE_LOOPS(hadamard_loops)
 #undef DECLARE_LOOPS
@@ -76,6 +86,7 @@ DECLARE_LOOPS(hadamard_loops)
 const lane_loops *cpu_lanes(void);
 const reduce_loops *cpu_reduce_loops(void);
 const softmax_loops *cpu_softmax_loops(void);
+const norm_loops *cpu_norm_loops(void);
 const random_loops *cpu_random_loops(void);
 const hadamard_loops *cpu_hadamard_loops(void);
 
@@ -88,6 +99,18 @@ static inline const void *lanes_at(pons_dtype d, const void *from, int64_t strid
   if (stride == 1 && lane_is_direct(d)) return from;
   cpu_lanes()->load[d](from, stride, n, tile);
   return tile;
+}
+/* n <= TILE lanes as elements from `to` on, past the caches if told so. */
+void lanes_put(pons_dtype d, const void *lanes, int64_t n, void *to, bool past_cache);
+/* A row of n elements as lanes, tile by tile and pass after pass: those that lie as they are in memory, or are kept
+   in `kept` (room for KEPT lanes) by the first pass, or, of a longer row, are loaded anew by each. */
+enum { KEPT = 8 * TILE };
+static inline const void *row_lanes(pons_dtype d, const void *row, int64_t stride, int64_t n, int64_t at,
+                                    int64_t count, void *kept, bool first) {
+  const void *from = (const char *)row + at * stride * (int64_t)pons_dtype_size(d);
+  char *to = (char *)kept + (n > KEPT ? 0 : (size_t)at * lane_size(lane_of(d)));
+  bool direct = stride == 1 && lane_is_direct(d);
+  return direct || first || n > KEPT ? lanes_at(d, from, stride, count, to) : to;
 }
 /* What a reduction of elements of d starts from; REDUCE_AND and REDUCE_OR: that of truths. */
 lane_value lane_identity(int reduce_kind, pons_dtype d);

@@ -7,13 +7,16 @@ enum { WIDE = 32 };
 
 /* WIDE partial sums, joined in a fixed order: the same bits on every instruction set. */
 #define EXP_SUM(name, type, EXP)                                                            \
-  static type exp_##name(const type *x, int64_t n, type shift, type *exps) {                \
+  static type exp_##name(const type *x, int64_t n, type shift, type *restrict exps) {                \
     type part[WIDE] = {0};                                                                  \
     int64_t i = 0;                                                                          \
-    for (int64_t k = 0; k < n; k++) exps[k] = EXP(x[k] - shift);                            \
     for (; i + WIDE <= n; i += WIDE)                                                        \
-      for (int j = 0; j < WIDE; j++) part[j] += exps[i + j];                                \
-    for (int j = 0; i < n; i++, j++) part[j] += exps[i];                                    \
+      for (int j = 0; j < WIDE; j++) {                                                      \
+        const type e = EXP(x[i + j] - shift);                                               \
+        exps[i + j] = e;                                                                    \
+        part[j] += e;                                                                       \
+      }                                                                                     \
+    for (int j = 0; i < n; i++, j++) part[j] += exps[i] = EXP(x[i] - shift);                \
     for (int half = WIDE / 2; half; half /= 2)                                              \
       for (int j = 0; j < half; j++) part[j] += part[j + half];                             \
     return part[0];                                                                         \

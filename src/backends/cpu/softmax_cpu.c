@@ -15,25 +15,25 @@ typedef struct softmax_job {
   int64_t count, rows_per_piece;
   const operand *out;
   bool log_sum; /* LogSumExp: one element per row */
+  bool past_cache;
 } softmax_job;
 
-static const void *row_tile(const softmax_job *j, int64_t row_offset, int64_t at, int64_t n, void *tile) {
-  return lanes_at(j->x->dtype, element(j->x->data, j->x->dtype, row_offset + at * j->stride), j->stride, n,
-                  tile);
+static const void *row_tile(const softmax_job *j, int64_t row_offset, int64_t at, int64_t n, void *kept, bool first) {
+  return row_lanes(j->x->dtype, element(j->x->data, j->x->dtype, row_offset), j->stride, j->n, at, n, kept, first);
 }
 
 static int64_t tile_length(int64_t n, int64_t at) { return smaller(n - at, TILE); }
 
-/* One row in `type`. The exponentials of a row that fits a tile are kept; else they are computed again to be
+/* One row in `type`. The exponentials of a row of up to KEPT are kept; else they are computed again to be
    divided. */
 #define ROW(name, type, lane_kind, LOG)                                                                \
   static void row_##name(const softmax_job *j, int64_t row_offset, void *out) {                        \
     const softmax_loops *loops = cpu_softmax_loops();                                                  \
     pons_dtype dtype = j->out->dtype;                                                                  \
-    type tile[TILE], exps[TILE], greatest = -(type)INFINITY, sum = 0, part;                            \
+    type tile[KEPT], exps[KEPT], greatest = -(type)INFINITY, sum = 0, part;                            \
     for (int64_t at = 0; at < j->n; at += TILE) {                                                      \
       int64_t n = tile_length(j->n, at);                                                               \
-      cpu_reduce_loops()->fold[REDUCE_MAX][lane_kind](row_tile(j, row_offset, at, n, tile), n, &part); \
+      cpu_reduce_loops()->fold[REDUCE_MAX][lane_kind](row_tile(j, row_offset, at, n, tile, true), n, &part); \
       if (part > greatest || part != part) greatest = part;                                            \
     }                                                                                                  \
     if (j->log_sum && isinf(greatest)) { /* all -inf, or one inf: the sum would be of NaNs */          \
@@ -42,7 +42,8 @@ static int64_t tile_length(int64_t n, int64_t at) { return smaller(n - at, TILE)
     }                                                                                                  \
     for (int64_t at = 0; at < j->n; at += TILE) {                                                      \
       int64_t n = tile_length(j->n, at);                                                               \
-      sum += loops->exp_##name(row_tile(j, row_offset, at, n, tile), n, greatest, exps);               \
+      type *to = exps + (j->n > KEPT ? 0 : at);                                                        \
+      sum += loops->exp_##name(row_tile(j, row_offset, at, n, tile, false), n, greatest, to);                 \
     }                                                                                                  \
     if (j->log_sum) {                                                                                  \
       type result = LOG(sum) + greatest;                                                               \
@@ -51,9 +52,10 @@ static int64_t tile_length(int64_t n, int64_t at) { return smaller(n - at, TILE)
     }                                                                                                  \
     for (int64_t at = 0; at < j->n; at += TILE) {                                                      \
       int64_t n = tile_length(j->n, at);                                                               \
-      if (j->n > TILE) loops->exp_##name(row_tile(j, row_offset, at, n, tile), n, greatest, exps);     \
-      loops->scale_##name(exps, n, 1 / sum);                                                           \
-      cpu_lanes()->store[dtype](exps, n, element(out, dtype, at), 1);                                  \
+      type *kept = exps + (j->n > KEPT ? 0 : at);                                                      \
+      if (j->n > KEPT) loops->exp_##name(row_tile(j, row_offset, at, n, tile, false), n, greatest, exps);     \
+      loops->scale_##name(kept, n, 1 / sum);                                                           \
+      lanes_put(dtype, kept, n, element(out, dtype, at), j->past_cache);                               \
     }                                                                                                  \
   }
 ROW(float, float, LANE_FLOAT, logf)
@@ -108,6 +110,7 @@ static error *run(const launch *l, bool log_sum) {
   j.rows = cursor_new(last, x->shape, 1, x->strides);
   j.count = cursor_size(&j.rows);
   if (!j.count || (!j.n && !log_sum)) return NULL;
+  j.past_cache = !log_sum && cpu_outgrows_cache((size_t)operand_size(l->out) * pons_dtype_size(l->out->dtype));
   j.rows_per_piece = turns_per_piece(j.count, 4 * j.n);
   parallel_for(pieces_of(j.count, j.rows_per_piece), softmax_piece, &j);
   return NULL;

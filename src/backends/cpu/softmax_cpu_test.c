@@ -40,6 +40,8 @@ static void agrees_with_loops(void **state) {
   }
   check_case(PONS_FLOAT32, 2, (int64_t[]){3, 5000}, false, 1);
   check_case(PONS_FLOAT16, 2, (int64_t[]){3, 3000}, false, 1);
+  check_case(PONS_BFLOAT16, 2, (int64_t[]){2, 9001}, false, 1); /* longer than what is kept of a row */
+  check_case(PONS_FLOAT32, 2, (int64_t[]){2, 8193}, true, 1);
   check_case(PONS_FLOAT64, 2, (int64_t[]){2, 2049}, true, 1);
 }
 

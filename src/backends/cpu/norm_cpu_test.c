@@ -1,0 +1,87 @@
+/* norm_cpu_test.c: "RMSNorm" and "LayerNorm" against loops in double. */
+#include "backends/cpu/operands_for_tests.h"
+
+/* What of x is left of the mean, over the root of its mean square. */
+static void check_row(const made *x, const made *w, const made *b, const made *y, int64_t row, double eps) {
+  const pons_dtype d = x->op.dtype;
+  const int64_t n = x->shape[x->op.ndim - 1];
+  double mean = 0, square = 0;
+  for (int64_t i = 0; i < n && b; i++) mean += made_value(x, row * n + i) / (double)n;
+  for (int64_t i = 0; i < n; i++) square += pow(made_value(x, row * n + i) - mean, 2) / (double)n;
+  for (int64_t i = 0; i < n; i++) {
+    double wanted = (made_value(x, row * n + i) - mean) / sqrt(square + eps);
+    wanted *= made_value(w, w->op.ndim ? i : 0);
+    if (b) wanted += made_value(b, b->op.ndim ? i : 0);
+    check_near(made_value(y, row * n + i), wanted, 4 * precision_of(d), b ? "layer_norm" : "rms_norm");
+  }
+}
+
+static void check_case(pons_dtype d, int n, const int64_t *shape, bool any_layout, bool has_weights) {
+  const norm_params params = {1e-3f};
+  made x, w, b, y;
+  make(&x, d, n, shape, any_layout);
+  make(&w, d, has_weights, &shape[n - 1], any_layout);
+  make(&b, d, has_weights, &shape[n - 1], any_layout);
+  for (int centred = 0; centred < 2; centred++) {
+    make_out(&y, d, n, shape);
+    const operand in[] = {x.op, w.op, b.op};
+    const launch l = {&params, 2 + centred, 1, in, &y.op};
+    assert_null(cpu_refuses_norm(&l));
+    run_well(centred ? cpu_layer_norm : cpu_rms_norm, &l);
+    int64_t rows = 1;
+    for (int i = 0; i < n - 1; i++) rows *= shape[i];
+    for (int64_t r = 0; r < rows; r++) check_row(&x, &w, centred ? &b : NULL, &y, r, (double)params.eps);
+    unmake(&y);
+  }
+  unmake(&x), unmake(&w), unmake(&b);
+}
+
+static void agrees_with_loops(void **state) {
+  (void)state;
+  const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_FLOAT16, PONS_BFLOAT16};
+  for (int turn = 0; turn < 80; turn++) {
+    int64_t shape[3];
+    int n = (int)random_int(1, 3);
+    for (int i = 0; i < n; i++) shape[i] = random_int(0, 15) ? random_int(1, 70) : 0;
+    check_case(dtypes[turn % 4], n, shape, turn / 4 % 2, turn % 5);
+  }
+  for (int i = 0; i < 4; i++) {
+    check_case(dtypes[i], 2, (int64_t[]){3, 1500}, i % 2, true);
+    check_case(dtypes[i], 2, (int64_t[]){2, 8200}, false, true); /* longer than what is kept of a row */
+  }
+}
+
+/* Sums that bfloat16 holds: +-1 times the weight, and the bias. */
+static void exact_in_bfloat16(void **state) {
+  (void)state;
+  uint16_t x[2], w[2], b[2], y[2];
+  int64_t shape[] = {1, 2}, strides[] = {2, 1};
+  const double values[3][2] = {{3, 1}, {1.0078125, 1}, {1.0078125, 0}};
+  for (int i = 0; i < 2; i++) {
+    dtype_write(PONS_BFLOAT16, &x[i], values[0][i]);
+    dtype_write(PONS_BFLOAT16, &w[i], values[1][i]);
+    dtype_write(PONS_BFLOAT16, &b[i], values[2][i]);
+  }
+  const operand in[] = {{x, PONS_BFLOAT16, 2, shape, strides},
+                        {w, PONS_BFLOAT16, 1, shape + 1, strides + 1},
+                        {b, PONS_BFLOAT16, 1, shape + 1, strides + 1}};
+  const operand out = {y, PONS_BFLOAT16, 2, shape, strides};
+  assert_null(cpu_layer_norm(&(launch){&(norm_params){0}, 3, 1, in, &out}));
+  /* 1 * 1.0078125 + 1.0078125 = 2.015625; -1 * 1 + 0 */
+  check_near(dtype_read(PONS_BFLOAT16, &y[0]), 2.015625, 0, "first");
+  check_near(dtype_read(PONS_BFLOAT16, &y[1]), -1, 0, "second");
+}
+
+static void refuses_mixed_dtypes(void **state) {
+  (void)state;
+  int64_t shape[] = {2}, strides[] = {1};
+  const operand in[] = {{NULL, PONS_FLOAT16, 1, shape, strides}, {NULL, PONS_FLOAT32, 1, shape, strides}};
+  const operand out = {NULL, PONS_FLOAT32, 1, shape, strides};
+  assert_non_null(cpu_refuses_norm(&(launch){NULL, 2, 1, in, &out}));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_loops), cmocka_unit_test(exact_in_bfloat16),
+                                     cmocka_unit_test(refuses_mixed_dtypes)};
+  return cmocka_run_group_tests(tests, choose_seed, NULL);
+}
