@@ -124,6 +124,22 @@ static void scans(void **state) {
   }
 }
 
+/* In segments, which threads share. */
+static void scans_long_lines(void **state) {
+  (void)state;
+  const pons_dtype dtypes[] = {PONS_INT64, PONS_FLOAT64, PONS_FLOAT32, PONS_UINT32};
+  for (int turn = 0; turn < 16; turn++) {
+    const pons_dtype d = dtypes[turn % 4];
+    const int kinds[] = {SCAN_SUM, SCAN_MAX, SCAN_MIN, dtype_is_inexact(d) ? SCAN_LOGADDEXP : SCAN_SUM};
+    int64_t shape[] = {random_int(1, 2), random_int(65537, 140000)};
+    scan_params p = {kinds[turn / 4], 0, random_int(0, 1), random_int(0, 1)};
+    made x;
+    make(&x, d, 2, shape, turn % 2);
+    check_scan(&x, 1, p);
+    unmake(&x);
+  }
+}
+
 /* What MLX gives for exclusive scans of [1, 2, 3]. */
 static void exclusive_scans_start_at_the_identity(void **state) {
   (void)state;
@@ -204,6 +220,28 @@ static void sorts(void **state) {
   }
 }
 
+/* Those that all threads sort together; few different elements, or many. */
+static void sorts_long_lines(void **state) {
+  (void)state;
+  const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_INT32, PONS_FLOAT16, PONS_UINT8, PONS_BFLOAT16, PONS_UINT32, PONS_INT8};
+  for (int turn = 0; turn < 14; turn++) {
+    const pons_dtype d = dtypes[turn % 7];
+    int64_t shape[] = {turn % 3 ? 1 : 2, random_int(65536, 70000)};
+    made x;
+    make(&x, d, 2, shape, turn % 2);
+    for (int i = 0; i < 30000; i++)
+      if (pons_dtype_size(d) == 4 && turn < 7) {
+        const uint32_t bits = (uint32_t)random_bits(); /* NaN of all sorts among them */
+        memcpy(made_element(&x, random_int(0, operand_size(&x.op) - 1)), &bits, sizeof bits);
+      }
+    const double special[] = {(double)NAN, 0, -0.0, (double)INFINITY, -(double)INFINITY};
+    for (int i = 0; i < 200 && dtype_is_inexact(d) && turn % 5; i++)
+      dtype_write(d, made_element(&x, random_int(0, operand_size(&x.op) - 1)), special[random_int(0, 4)]);
+    check_sort(&x, 1);
+    unmake(&x);
+  }
+}
+
 static void sorts_the_largest_integers(void **state) {
   (void)state;
   int64_t x[] = {INT64_MAX, -1, INT64_MIN, 0, INT64_MAX - 1}, y[5];
@@ -246,6 +284,8 @@ int main(void) {
       cmocka_unit_test(scans),
       cmocka_unit_test(exclusive_scans_start_at_the_identity),
       cmocka_unit_test(sorts),
+      cmocka_unit_test(sorts_long_lines),
+      cmocka_unit_test(scans_long_lines),
       cmocka_unit_test(sorts_the_largest_integers), cmocka_unit_test(complex_lines),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);

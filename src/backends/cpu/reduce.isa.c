@@ -47,7 +47,12 @@ static inline complex64 greatest_complex(complex64 a, complex64 b) {
   static void columns_##name(const void *lanes, int64_t row_stride, int64_t rows, int64_t n, void *into) { \
     const type *x = lanes;                                                                                 \
     type *restrict y = into;                                                                               \
-    for (int64_t r = 0; r < rows; r++, x += row_stride)                                                    \
+    int64_t r = 0;                                                                                         \
+    for (; r + 4 <= rows; r += 4, x += 4 * row_stride) {                                                   \
+      const type *x1 = x + row_stride, *x2 = x1 + row_stride, *x3 = x2 + row_stride;                       \
+      for (int64_t j = 0; j < n; j++) y[j] = OP(OP(OP(OP(y[j], x[j]), x1[j]), x2[j]), x3[j]);              \
+    }                                                                                                      \
+    for (; r < rows; r++, x += row_stride)                                                                 \
       for (int64_t j = 0; j < n; j++) y[j] = OP(y[j], x[j]);                                               \
   }
 

@@ -14,7 +14,13 @@
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
 
-enum { TILES = 64 /* of a segment */, DEPTH = 7 /* 2^DEPTH > TILES */, WIDTH = 256, ROWS = 128 };
+enum {
+  TILES = 64,       /* of a segment */
+  COLUMN_TILES = 8, /* the same by columns */
+  DEPTH = 7,        /* 2^DEPTH > TILES */
+  WIDTH = 1024,
+  ROWS = 128
+};
 
 typedef struct reduction {
   pons_dtype in, out;
@@ -276,7 +282,7 @@ error *cpu_reduce(const launch *l) {
     return NULL;
   }
   choose_columns(&r);
-  r.segment = r.columns ? TILES * ROWS : TILES * TILE;
+  r.segment = r.columns ? COLUMN_TILES * ROWS : TILES * TILE;
   r.segments = pieces_of(r.count, r.segment);
   r.tasks = r.results / (r.columns ? r.columns : 1) * r.strips * r.segments;
   int64_t width = r.columns ? smaller(r.columns, WIDTH) : 1;

@@ -93,6 +93,8 @@ static void takes_long_rows_and_columns(void **state) {
   (void)state;
   const int64_t all[] = {0, 1};
   check_case(REDUCE_SUM, PONS_FLOAT32, 1, (int64_t[]){300001}, 1, all, false);
+  check_case(REDUCE_SUM, PONS_FLOAT32, 2, (int64_t[]){2501, 40}, 1, all, false); /* columns in segments */
+  check_case(REDUCE_MAX, PONS_INT32, 2, (int64_t[]){131, 2100}, 1, all, false);  /* and in strips */
   check_case(REDUCE_SUM, PONS_INT32, 2, (int64_t[]){3, 70000}, 1, all + 1, false);
   check_case(REDUCE_SUM, PONS_FLOAT32, 2, (int64_t[]){20011, 33}, 1, all, false);
   check_case(REDUCE_MAX, PONS_FLOAT16, 2, (int64_t[]){9001, 40}, 1, all, false);

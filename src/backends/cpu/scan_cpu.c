@@ -1,6 +1,12 @@
 /* scan_cpu.c: "Scan": running sums, products, greatest, least, logaddexp along an axis, from either end, with
-   or without the element itself. Halves run in float, and are rounded as they are stored. Uses cpu/lanes.h,
-   cpu/cursor.h. */
+   or without the element itself. Halves run in float, and are rounded as they are stored.
+
+   A long line is cut into segments of fixed length, which threads share: each is first folded into one value, a scan
+   of these says what each begins with, then each is scanned:
+
+       fold (threads)  ─  scan of the folds (one)  ─  scans (threads)
+
+   Uses cpu/lanes.h, cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
@@ -14,7 +20,29 @@ typedef void scan_loop(void *lanes, int64_t n, bool exclusive, void *carry);
 #define MULTIPLY(a, b) ((a) * (b))
 #define LEAST(a, b) ((b) < (a) || (b) != (b) ? (b) : (a))
 #define GREATEST(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))
-#define SCAN(name, type, OP)                                                           \
+/* Four at a time: only one operation of seven waits for the four before. */
+#define SCAN(name, type, OP)                                                                           \
+  static void scan_##name(void *lanes, int64_t n, bool exclusive, void *carry) {                       \
+    type *x = lanes, so_far = *(type *)carry;                                                          \
+    int64_t i = 0;                                                                                     \
+    for (; i + 4 <= n; i += 4) {                                                                       \
+      const type two = OP(x[i], x[i + 1]), three = OP(two, x[i + 2]), pair = OP(x[i + 2], x[i + 3]);   \
+      const type y0 = OP(so_far, x[i]), y1 = OP(so_far, two), y2 = OP(so_far, three);                  \
+      const type y3 = OP(so_far, OP(two, pair));                                                       \
+      x[i] = exclusive ? so_far : y0;                                                                  \
+      x[i + 1] = exclusive ? y0 : y1;                                                                  \
+      x[i + 2] = exclusive ? y1 : y2;                                                                  \
+      x[i + 3] = exclusive ? y2 : y3;                                                                  \
+      so_far = y3;                                                                                     \
+    }                                                                                                  \
+    for (; i < n; i++) {                                                                               \
+      const type before = so_far;                                                                      \
+      so_far = OP(so_far, x[i]);                                                                       \
+      x[i] = exclusive ? before : so_far;                                                              \
+    }                                                                                                  \
+    *(type *)carry = so_far;                                                                           \
+  }
+#define SCAN_ONE_BY_ONE(name, type, OP)                                                \
   static void scan_##name(void *lanes, int64_t n, bool exclusive, void *carry) {       \
     type *x = lanes, so_far = *(type *)carry;                                          \
     for (int64_t i = 0; i < n; i++) {                                                  \
@@ -47,8 +75,8 @@ SCAN(max_float, float, GREATEST)
 SCAN(max_double, double, GREATEST)
 SCAN(max_int, int64_t, GREATEST)
 SCAN(max_uint, uint64_t, GREATEST)
-SCAN(logaddexp_float, float, log_add_exp_float)
-SCAN(logaddexp_double, double, log_add_exp)
+SCAN_ONE_BY_ONE(logaddexp_float, float, log_add_exp_float)
+SCAN_ONE_BY_ONE(logaddexp_double, double, log_add_exp)
 
 /* The scalar form of a reduction serves complex numbers. */
 static void scan_complex(int reduce_kind, complex64 *x, int64_t n, bool exclusive, complex64 *carry) {
@@ -103,40 +131,119 @@ static const int starts_like[SCAN_KINDS] = {[SCAN_MAX] = REDUCE_MAX,
                                             [SCAN_PROD] = REDUCE_PROD,
                                             [SCAN_LOGADDEXP] = REDUCE_MAX};
 
+enum { SEGMENT = 32 * TILE };
+
 typedef struct scan_job {
   const scan_params *params;
   const operand *x, *out;
   scan_loop *loop;
   cursor lines; /* offsets of x and out */
   int64_t n, stride, out_stride; /* of a line; negative if scanned from the end */
+  int64_t first;                 /* place in a line where the scan begins */
   int64_t count, lines_per_piece;
+  bool past_cache;
+  /* Of lines in segments: */
+  int64_t segments;
+  lane_value *begins; /* packed lanes: what each segment begins with */
 } scan_job;
+
+static lane_value identity_of(const scan_job *j) {
+  lane_value identity = lane_identity(starts_like[j->params->kind], j->out->dtype);
+  if (j->params->kind == SCAN_LOGADDEXP && lane_of(j->out->dtype) == LANE_COMPLEX) identity.c.im = 0;
+  return identity;
+}
+
+/* Elements `at` to `end` of the line that the cursor is at, on from *carry. */
+static void scan_part(const scan_job *j, const cursor *lines, int64_t at, int64_t end, lane_value *carry) {
+  lane_value tile[TILE];
+  pons_dtype from = j->x->dtype, to = j->out->dtype;
+  for (; at < end; at += TILE) {
+    int64_t n = smaller(end - at, TILE);
+    cpu_lanes()->load[from](element(j->x->data, from, lines->offset[0] + (j->first + at) * j->stride), j->stride, n,
+                            tile);
+    j->loop(tile, n, !j->params->inclusive, carry);
+    void *result = element(j->out->data, to, lines->offset[1] + (j->first + at) * j->out_stride);
+    if (j->out_stride == 1) lanes_put(to, tile, n, result, j->past_cache);
+    else cpu_lanes()->store[to](tile, n, result, j->out_stride);
+  }
+}
+
+/* ---- lines as they are ---- */
 
 static void scan_piece(void *context, int64_t piece) {
   const scan_job *j = context;
-  pons_dtype from = j->x->dtype, to = j->out->dtype;
   cursor lines = j->lines;
   int64_t line = piece * j->lines_per_piece, end = smaller(line + j->lines_per_piece, j->count);
-  int64_t first = j->params->reverse ? j->n - 1 : 0, sign = j->params->reverse ? -1 : 1;
   cursor_to(&lines, line);
   for (; line < end; line++, cursor_next(&lines)) {
-    lane_value tile[TILE], carry = lane_identity(starts_like[j->params->kind], to);
-    if (j->params->kind == SCAN_LOGADDEXP && lane_of(to) == LANE_COMPLEX) carry.c.im = 0;
-    for (int64_t at = 0; at < j->n; at += TILE) {
-      int64_t n = smaller(j->n - at, TILE), place = first + sign * at;
-      cpu_lanes()->load[from](element(j->x->data, from, lines.offset[0] + place * j->stride),
-                              sign * j->stride, n, tile);
-      j->loop(tile, n, !j->params->inclusive, &carry);
-      cpu_lanes()->store[to](tile, n, element(j->out->data, to, lines.offset[1] + place * j->out_stride),
-                             sign * j->out_stride);
-    }
+    lane_value carry = identity_of(j);
+    scan_part(j, &lines, 0, j->n, &carry);
   }
+}
+
+/* ---- lines in segments ---- */
+
+static char *begin_of(const scan_job *j, int64_t index) {
+  return (char *)j->begins + (size_t)index * lane_size(lane_of(j->out->dtype));
+}
+
+/* Where the piece's segment lies: in elements of its line, which the cursor is put to. */
+static int64_t find_segment(const scan_job *j, int64_t piece, cursor *lines) {
+  cursor_to(lines, piece / j->segments);
+  return piece % j->segments * SEGMENT;
+}
+
+static void fold_segment(void *context, int64_t piece) {
+  const scan_job *j = context;
+  cursor lines = j->lines;
+  int64_t at = find_segment(j, piece, &lines), end = smaller(at + SEGMENT, j->n);
+  lane_value tile[TILE], part, carry = identity_of(j);
+  pons_dtype d = j->x->dtype;
+  for (; at < end; at += TILE) {
+    int64_t n = smaller(end - at, TILE);
+    const void *from = element(j->x->data, d, lines.offset[0] + (j->first + at) * j->stride);
+    if (j->params->kind == SCAN_LOGADDEXP) {
+      cpu_lanes()->load[d](from, j->stride, n, tile);
+      j->loop(tile, n, false, &carry);
+      continue;
+    }
+    cpu_reduce_loops()->fold[starts_like[j->params->kind]][lane_of(d)](lanes_at(d, from, j->stride, n, tile), n,
+                                                                       &part);
+    j->loop(&part, 1, false, &carry);
+  }
+  memcpy(begin_of(j, piece), &carry, lane_size(lane_of(j->out->dtype)));
+}
+
+static void scan_segment(void *context, int64_t piece) {
+  const scan_job *j = context;
+  cursor lines = j->lines;
+  int64_t at = find_segment(j, piece, &lines);
+  lane_value carry;
+  memcpy(&carry, begin_of(j, piece), lane_size(lane_of(j->out->dtype)));
+  scan_part(j, &lines, at, smaller(at + SEGMENT, j->n), &carry);
+}
+
+static error *scan_in_segments(scan_job *j) {
+  error *why = NULL;
+  j->segments = pieces_of(j->n, SEGMENT);
+  int64_t all = j->segments * j->count;
+  buffer *begins = buffer_new((size_t)all * sizeof(lane_value), "cumsum", &why);
+  if (!begins) return why;
+  j->begins = buffer_data(begins);
+  parallel_for(all, fold_segment, j);
+  for (int64_t line = 0; line < j->count; line++) {
+    lane_value carry = identity_of(j);
+    j->loop(begin_of(j, line * j->segments), j->segments, true, &carry);
+  }
+  parallel_for(all, scan_segment, j);
+  buffer_release(begins);
+  return NULL;
 }
 
 error *cpu_scan(const launch *l) {
   const scan_params *p = l->params;
   const operand *x = l->in, *out = l->out;
-  int64_t dims[PONS_MAX_NDIM], strides[PONS_MAX_NDIM];
+  int64_t dims[PONS_MAX_NDIM], strides[PONS_MAX_NDIM], sign = p->reverse ? -1 : 1;
   if (!operand_size(out)) return NULL;
   scan_job j = {.params = p, .x = x, .out = out, .loop = loops[p->kind][lane_of(x->dtype)]};
   if (!j.loop) return fail("logcumsumexp", "takes floats, not %s", pons_dtype_name(x->dtype));
@@ -144,10 +251,13 @@ error *cpu_scan(const launch *l) {
   dims[p->axis] = 1;
   shape_row_major(out->ndim, out->shape, strides);
   j.n = x->shape[p->axis];
-  j.stride = x->strides[p->axis];
-  j.out_stride = strides[p->axis];
+  j.first = p->reverse ? 1 - j.n : 0; /* in steps of the strides below */
+  j.stride = sign * x->strides[p->axis];
+  j.out_stride = sign * strides[p->axis];
   j.lines = cursor_new(x->ndim, dims, 2, x->strides, strides);
   j.count = cursor_size(&j.lines);
+  j.past_cache = cpu_outgrows_cache((size_t)operand_size(out) * pons_dtype_size(out->dtype));
+  if (j.n > 2 * SEGMENT) return scan_in_segments(&j);
   j.lines_per_piece = turns_per_piece(j.count, j.n);
   parallel_for(pieces_of(j.count, j.lines_per_piece), scan_piece, &j);
   return NULL;

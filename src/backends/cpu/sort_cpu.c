@@ -3,10 +3,12 @@
 
    Elements become 64-bit keys that sort as unsigned integers, which are distributed by one byte after
    another, the lowest first; bytes that all keys share cost nothing. A partition is a sort: sorted order is
-   one of those it may give. Uses cpu/lanes.h, cpu/cursor.h. */
+   one of those it may give. Long lines of small elements are sorted by all threads (sort_long.c), others each by one.
+   Uses cpu/lanes.h, cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
+#include "backends/cpu/sort_long.h"
 
 typedef struct entry {
   uint64_t key;
@@ -91,7 +93,7 @@ typedef struct sort_job {
   buffer *memory; /* entries, two lists of n for each piece */
 } sort_job;
 
-static void sort_line(const sort_job *j, const char *from, char *to, entry *entries) {
+static void sort_one(const sort_job *j, const char *from, char *to, entry *entries) {
   lane_value tile[TILE];
   pons_dtype d = j->x->dtype;
   lane k = lane_of(d);
@@ -117,8 +119,25 @@ static void sort_piece(void *context, int64_t piece) {
   int64_t line = piece * j->lines_per_piece, end = smaller(line + j->lines_per_piece, j->count);
   cursor_to(&lines, line);
   for (; line < end; line++, cursor_next(&lines))
-    sort_line(j, element(j->x->data, j->x->dtype, lines.offset[0]),
+    sort_one(j, element(j->x->data, j->x->dtype, lines.offset[0]),
               element(j->out->data, j->out->dtype, lines.offset[1]), entries);
+}
+
+/* One line after another. */
+static error *run_long(const sort_job *j, const char *op) {
+  error *why = NULL;
+  buffer *memory = buffer_new(sort_long_bytes(j->n, j->indices), op, &why);
+  if (!memory) return why;
+  sort_line line = {j->x->dtype, j->n, j->stride, j->out_stride, NULL, NULL, j->indices};
+  cursor lines = j->lines;
+  cursor_to(&lines, 0);
+  for (int64_t i = 0; i < j->count; i++, cursor_next(&lines)) {
+    line.from = element(j->x->data, j->x->dtype, lines.offset[0]);
+    line.to = element(j->out->data, j->out->dtype, lines.offset[1]);
+    sort_long(&line, buffer_data(memory));
+  }
+  buffer_release(memory);
+  return NULL;
 }
 
 static error *run(const launch *l, int axis, const char *op, bool indices) {
@@ -135,6 +154,7 @@ static error *run(const launch *l, int axis, const char *op, bool indices) {
   j.out_stride = x->ndim ? strides[axis] : 1;
   j.lines = cursor_new(x->ndim, dims, 2, x->strides, strides);
   j.count = cursor_size(&j.lines);
+  if (sort_long_takes(x->dtype, j.n)) return run_long(&j, op);
   j.lines_per_piece = turns_per_piece(j.count, 16 * j.n);
   if (j.lines_per_piece * 64 < j.count)
     j.lines_per_piece = (j.count + 63) / 64; /* at most 64 lists of entries */
