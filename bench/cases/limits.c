@@ -38,22 +38,27 @@ static void work(team *t, int index) {
         t->flop = loops->dot(TURNS);
         return;
       } /* fall through */
-    case LIMIT_FMA: t->flop = loops->fma(TURNS); return;
+    case LIMIT_FMA:
+      t->flop = loops->fma(TURNS);
+      return;
     case LIMIT_READ: {
       volatile uint64_t sum = loops->read(from, t->share);
       (void)sum;
       return;
     }
     default:
-      if (t->stream) loops->copy(to, from, t->share);
-      else memcpy(to, from, t->share);
+      if (t->stream)
+        loops->copy(to, from, t->share);
+      else
+        memcpy(to, from, t->share);
   }
 }
 
 static void *run_member(void *context) {
   member *m = context;
   atomic_fetch_sub(&m->team->ready, 1);
-  while (atomic_load(&m->team->ready) > 0) {}
+  while (atomic_load(&m->team->ready) > 0) {
+  }
   work(m->team, m->index);
   atomic_fetch_sub(&m->team->done, 1);
   return NULL;
@@ -71,11 +76,13 @@ static double run_team(team *t) {
     if (pthread_create(&threads[i], NULL, run_member, &members[i])) break;
   if (made < t->threads) abort(); /* those that are there would wait for ever */
   atomic_fetch_sub(&t->ready, 1);
-  while (atomic_load(&t->ready) > 0) {}
+  while (atomic_load(&t->ready) > 0) {
+  }
   double start = seconds_now();
   work(t, 0);
   atomic_fetch_sub(&t->done, 1);
-  while (atomic_load(&t->done) > 0) {}
+  while (atomic_load(&t->done) > 0) {
+  }
   double took = seconds_now() - start;
   for (int i = 1; i < t->threads; i++) pthread_join(threads[i], NULL);
   return took;

@@ -65,22 +65,27 @@ static bool run_all(const options *o) {
 /* ---- options ---- */
 
 static void usage(FILE *to) {
-  fputs("usage: cases [--rounds N] [--seconds S] [--threads N] [--only TEXT] [--device NAME] [--json] [--plot FILE]\n"
-        "             [--peer COMMAND]...\n"
-        "\n"
-        "Measures the library case by case, each beside its limit: what the machine reaches in multiply-adds, reading\n"
-        "or copying, or what the best peer reaches. Prints case, value, unit, limit, value over limit, goal, whether\n"
-        "it is met.\n"
-        "\n"
-        "  --rounds N      rounds per case, of which the best counts, 1 to 1000 (7)\n"
-        "  --seconds S     length of a round, 0.001 to 10 (0.03)\n"
-        "  --threads N     of Pons and of the limits (those of the machine)\n"
-        "  --only TEXT     only cases whose name holds TEXT\n"
-        "  --device NAME   where it runs (the default device; \"pons info\" lists them)\n"
-        "  --json          a JSON list of case, value, unit, limit, ratio, goal, met, and peers if there are any\n"
-        "  --plot FILE     an SVG of all that has a limit\n"
-        "  --peer COMMAND  a process that is asked for rounds of the same cases (bench/peers.py)\n",
-        to);
+  fputs(
+      "usage: cases [--rounds N] [--seconds S] [--threads N] [--only TEXT] [--device NAME] [--json] [--plot "
+      "FILE]\n"
+      "             [--peer COMMAND]...\n"
+      "\n"
+      "Measures the library case by case, each beside its limit: what the machine reaches in multiply-adds, "
+      "reading\n"
+      "or copying, or what the best peer reaches. Prints case, value, unit, limit, value over limit, goal, "
+      "whether\n"
+      "it is met.\n"
+      "\n"
+      "  --rounds N      rounds per case, of which the best counts, 1 to 1000 (7)\n"
+      "  --seconds S     length of a round, 0.001 to 10 (0.03)\n"
+      "  --threads N     of Pons and of the limits (those of the machine)\n"
+      "  --only TEXT     only cases whose name holds TEXT\n"
+      "  --device NAME   where it runs (the default device; \"pons info\" lists them)\n"
+      "  --json          a JSON list of case, value, unit, limit, ratio, goal, met, and peers if there are "
+      "any\n"
+      "  --plot FILE     an SVG of all that has a limit\n"
+      "  --peer COMMAND  a process that is asked for rounds of the same cases (bench/peers.py)\n",
+      to);
 }
 
 /* 0: go on; 1: help was printed; 2: wrong usage, told. */
@@ -97,16 +102,21 @@ static int parse(int n, char **words, options *o) {
       fine = fine && (o->rounds = atoi(next)) >= 1 && o->rounds <= MOST_ROUNDS;
     else if (strcmp(word, "--seconds") == 0)
       fine = fine && (o->seconds = atof(next)) >= 0.001 && o->seconds <= 10;
-    else if (strcmp(word, "--threads") == 0) fine = fine && (o->threads = atoi(next)) >= 1;
-    else if (strcmp(word, "--only") == 0) o->only = next;
-    else if (strcmp(word, "--device") == 0) o->device = next;
-    else if (strcmp(word, "--plot") == 0) o->plot = next;
+    else if (strcmp(word, "--threads") == 0)
+      fine = fine && (o->threads = atoi(next)) >= 1;
+    else if (strcmp(word, "--only") == 0)
+      o->only = next;
+    else if (strcmp(word, "--device") == 0)
+      o->device = next;
+    else if (strcmp(word, "--plot") == 0)
+      o->plot = next;
     else if (strcmp(word, "--peer") == 0) {
       if (fine && !peer_start(next)) {
         fprintf(stderr, "bench: %s: did not start\n", next);
         return 2;
       }
-    } else fine = false;
+    } else
+      fine = false;
     if (!fine) {
       fprintf(stderr, "bench: %s %s: no such option, or not a value for it\n", word, next);
       usage(stderr);
@@ -123,8 +133,10 @@ int main(int n, char **words) {
   setenv("PONS_NULL_DEVICE", "1", 0); /* what is left when kernels do nothing */
   int stop = parse(n, words, &o);
   if (stop) return stop == 1 ? 0 : 2;
-  if (o.threads) pons_set_threads(o.threads);
-  else o.threads = pons_threads();
+  if (o.threads)
+    pons_set_threads(o.threads);
+  else
+    o.threads = pons_threads();
   if (!limits_open(o.threads) || (o.device && !pons_set_default_device(o.device))) {
     fprintf(stderr, "bench: %s\n", pons_error() ? pons_error() : "too many threads");
     return 2;

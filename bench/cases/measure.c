@@ -33,9 +33,7 @@ static double as_value(const bench_case *c, double seconds) {
   return c->is_rate ? c->scale * c->work / seconds : c->scale * seconds;
 }
 
-static bool better(const bench_case *c, double a, double b) {
-  return b != b || (c->is_rate ? a > b : a < b);
-}
+static bool better(const bench_case *c, double a, double b) { return b != b || (c->is_rate ? a > b : a < b); }
 
 /* The limit in the unit of the case, from what the machine does per second. */
 static double limit_value(const bench_case *c, double per_second) {
@@ -49,8 +47,9 @@ static void judge(const bench_case *c, result *r) {
       if (r->peer[i] == r->peer[i] && better(c, r->peer[i], r->limit)) r->limit = r->peer[i];
   r->ratio = r->value / r->limit;
   double judged = c->goal.of == GOAL_RATIO ? r->ratio : r->value;
-  r->met = c->goal.of == GOAL_NONE || judged != judged          ? -1
-           : c->goal.at_least ? judged >= c->goal.bound : judged <= c->goal.bound;
+  r->met = c->goal.of == GOAL_NONE || judged != judged ? -1
+           : c->goal.at_least                          ? judged >= c->goal.bound
+                                                       : judged <= c->goal.bound;
 }
 
 static void ask_peers(const bench_case *c, result *r) {

@@ -28,11 +28,11 @@ bool prepare_table(const bench_case *c) {
   return pons_ok();
 }
 
-#define BODY(name, value)                               \
-  int name(const bench_case *c, pons_array *out) {      \
-    (void)c;                                            \
-    *out = value;                                       \
-    return 1;                                           \
+#define BODY(name, value)                          \
+  int name(const bench_case *c, pons_array *out) { \
+    (void)c;                                       \
+    *out = value;                                  \
+    return 1;                                      \
   }
 BODY(run_add, pons_add(slot(0), slot(1)))
 BODY(run_multiply, pons_multiply(slot(0), slot(1)))

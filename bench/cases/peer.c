@@ -50,7 +50,8 @@ bool peer_start(const char *command) {
 
 double peer_round(int i, const char *name) {
   char line[64];
-  if (fprintf(peers[i].to, "%s\n", name) < 0 || fflush(peers[i].to) || !fgets(line, sizeof line, peers[i].from))
+  if (fprintf(peers[i].to, "%s\n", name) < 0 || fflush(peers[i].to) ||
+      !fgets(line, sizeof line, peers[i].from))
     return NAN;
   char *end;
   double seconds = strtod(line, &end);

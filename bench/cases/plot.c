@@ -17,7 +17,10 @@ static void draw_row(FILE *f, const result *r, int y) {
   const goal *g = &r->of->goal;
   fprintf(f, "<text x='%d' y='%d' text-anchor='end'>%s</text>\n", LEFT - 8, y + 13, r->name);
   fprintf(f, "<rect x='%d' y='%d' width='%.1f' height='%d' fill='%s'/>\n", LEFT, y + 3,
-          place(share(r, r->value)) - LEFT, ROW - 6, r->met == 1 ? "#2ca02c" : r->met == 0 ? "#ff7f0e" : "#1f77b4");
+          place(share(r, r->value)) - LEFT, ROW - 6,
+          r->met == 1   ? "#2ca02c"
+          : r->met == 0 ? "#ff7f0e"
+                        : "#1f77b4");
   if (g->of == GOAL_RATIO) {
     double at = place(share(r, g->bound * r->limit));
     fprintf(f, "<line x1='%.1f' x2='%.1f' y1='%d' y2='%d' stroke='black'/>\n", at, at, y + 1, y + ROW - 1);
@@ -34,7 +37,8 @@ bool plot_write(const char *path, const result *results, int count) {
   int rows = 0;
   for (int i = 0; i < count; i++) rows += results[i].limit == results[i].limit;
   fprintf(f,
-          "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' font-family='sans-serif' font-size='11'>\n"
+          "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' font-family='sans-serif' "
+          "font-size='11'>\n"
           "<rect width='100%%' height='100%%' fill='white'/>\n"
           "<text x='%d' y='16'>Share of the limit reached; stroke: the goal; dots: peers</text>\n",
           LEFT + WIDE + 40, TOP + rows * ROW + 30, LEFT);
@@ -42,8 +46,8 @@ bool plot_write(const char *path, const result *results, int count) {
     fprintf(f,
             "<line x1='%.1f' x2='%.1f' y1='%d' y2='%d' stroke='#ddd'/><text x='%.1f' y='%d' fill='#666' "
             "text-anchor='middle'>%d %%</text>\n",
-            place(percent / 100.0), place(percent / 100.0), TOP - 8, TOP + rows * ROW, place(percent / 100.0), TOP - 12,
-            percent);
+            place(percent / 100.0), place(percent / 100.0), TOP - 8, TOP + rows * ROW, place(percent / 100.0),
+            TOP - 12, percent);
   int y = TOP;
   for (int i = 0; i < count; i++)
     if (results[i].limit == results[i].limit) {

@@ -30,7 +30,8 @@ bool prepare_attention(const bench_case *c) {
 }
 
 int run_attention(const bench_case *c, pons_array *out) {
-  *out = pons_fast_scaled_dot_product_attention(slot(0), .k = slot(1), .v = slot(2), .causal = c->size[1] > 1);
+  *out =
+      pons_fast_scaled_dot_product_attention(slot(0), .k = slot(1), .v = slot(2), .causal = c->size[1] > 1);
   return 1;
 }
 
@@ -108,11 +109,11 @@ bool prepare_fft(const bench_case *c) {
   return pons_ok();
 }
 
-#define BODY(name, value)                               \
-  int name(const bench_case *c, pons_array *out) {      \
-    (void)c;                                            \
-    *out = value;                                       \
-    return 1;                                           \
+#define BODY(name, value)                          \
+  int name(const bench_case *c, pons_array *out) { \
+    (void)c;                                       \
+    *out = value;                                  \
+    return 1;                                      \
   }
 BODY(run_fft, pons_fft_fft(slot(0)))
 BODY(run_fft2, pons_fft_fft2(slot(0)))

@@ -27,8 +27,10 @@ void report_head(const options *o) {
 }
 
 static void number(double x, int width, const char *none) {
-  if (x == x) printf("%*.4g", width, x);
-  else printf("%*s", width, none);
+  if (x == x)
+    printf("%*.4g", width, x);
+  else
+    printf("%*s", width, none);
 }
 
 static void json_row(const result *r, const char *goal) {
@@ -39,8 +41,10 @@ static void json_row(const result *r, const char *goal) {
   number(r->limit, 0, "null");
   printf(", \"ratio\": ");
   number(r->ratio, 0, "null");
-  if (*goal) printf(", \"goal\": \"%s\"", goal);
-  else printf(", \"goal\": null");
+  if (*goal)
+    printf(", \"goal\": \"%s\"", goal);
+  else
+    printf(", \"goal\": null");
   printf(", \"met\": %s", met[r->met + 1]);
   for (int i = 0; i < peer_count(); i++) {
     printf("%s\"%s\": ", i ? ", " : ", \"peers\": {", peer_name(i));
@@ -55,8 +59,10 @@ static void text_row(const result *r, const char *goal) {
   number(r->value, 10, "-");
   printf(" %-9s ", r->of->unit);
   number(r->limit, 10, "");
-  if (r->ratio == r->ratio) printf(" %7.2f", r->ratio);
-  else printf(" %7s", "");
+  if (r->ratio == r->ratio)
+    printf(" %7.2f", r->ratio);
+  else
+    printf(" %7s", "");
   printf("  %-18s %-3s", goal, met[r->met + 1]);
   for (int i = 0; i < peer_count(); i++) {
     printf(" ");

@@ -11,29 +11,29 @@
 #define MS .unit = "ms", .scale = 1e3
 #define NS .unit = "ns", .scale = 1e9
 
-#define MATMUL(batch, m, n, k) \
+#define MATMUL(batch, m, n, k)                                              \
   .prepare = prepare_product, .body = run_matmul, .size = {batch, m, n, k}, \
   .work = 2.0 * (batch) * (double)(m) * (double)(n) * (double)(k)
 /* n elements at a time: arrays of `size` bytes each, so many read and written. */
 #define VECTORS(run, arrays) \
-  .prepare = prepare_vectors, .body = run, .size = {10000000}, .work = (arrays) * 4e7, .limit = LIMIT_COPY
+  .prepare = prepare_vectors, .body = run, .size = {10000000}, .work = (arrays)*4e7, .limit = LIMIT_COPY
 #define SIDE 4096
 #define MATRIX_BYTES ((double)SIDE * SIDE * 4)
-#define REDUCTION(run) \
-  GBS, .prepare = prepare_matrix, .body = run, .size = {SIDE, SIDE}, .work = MATRIX_BYTES, .limit = LIMIT_READ, \
-  AT_LEAST(0.85)
-#define ROWS(run, type, bytes) \
+#define REDUCTION(run)                                                                     \
+  GBS, .prepare = prepare_matrix, .body = run, .size = {SIDE, SIDE}, .work = MATRIX_BYTES, \
+       .limit = LIMIT_READ, AT_LEAST(0.85)
+#define ROWS(run, type, bytes)                                                   \
   MS, .prepare = prepare_rows, .body = run, .size = {SIDE, SIDE}, .dtype = type, \
-  .work = 2.0 * SIDE * SIDE * (bytes), .limit = LIMIT_COPY, AT_MOST(1.3)
+      .work = 2.0 * SIDE * SIDE * (bytes), .limit = LIMIT_COPY, AT_MOST(1.3)
 #define CONV_FLOP (2.0 * 32 * 56 * 56 * 64 * 64 * 9)
 #define CONV(run, share) \
   GFLOPS, .prepare = prepare_conv, .body = run, .work = CONV_FLOP, .limit = LIMIT_FMA, AT_LEAST(share)
 /* Half of the products of a causal prefill are masked. */
 #define PREFILL_FLOP (4.0 * 12 * 1024 * 1024 * 64 / 2)
-#define CODES(rows) \
-  .prepare = prepare_quantized, .body = run_quantized, .size = {rows, 4096, 4096}
+#define CODES(rows) .prepare = prepare_quantized, .body = run_quantized, .size = {rows, 4096, 4096}
 #define CODE_BYTES (4096.0 * 4096 / 2 + 2 * 4 * 4096.0 * 64) /* with scales and biases */
-#define PEER(prepare_, run, ...) MS, .prepare = prepare_, .body = run, .size = {__VA_ARGS__}, .limit = LIMIT_PEER, AT_MOST(1)
+#define PEER(prepare_, run, ...) \
+  MS, .prepare = prepare_, .body = run, .size = {__VA_ARGS__}, .limit = LIMIT_PEER, AT_MOST(1)
 #define TABLE_ROWS .prepare = prepare_table, .size = {50000, 768, 4096}
 
 const bench_case bench_cases[] = {
@@ -50,7 +50,8 @@ const bench_case bench_cases[] = {
     {"matmul float16 1024", GFLOPS, MATMUL(1, 1024, 1024, 1024), .limit = LIMIT_FMA, AT_LEAST(0.85),
      .dtype = PONS_FLOAT16},
     {"matrix x vector float32 4096", GBS, .prepare = prepare_product, .body = run_matmul,
-     .size = {1, SIDE, 1, SIDE}, .dtype = PONS_FLOAT32, .work = MATRIX_BYTES, .limit = LIMIT_READ, AT_LEAST(0.90)},
+     .size = {1, SIDE, 1, SIDE}, .dtype = PONS_FLOAT32, .work = MATRIX_BYTES, .limit = LIMIT_READ,
+     AT_LEAST(0.90)},
 
     {"add 1e7", MS, VECTORS(run_add, 3), AT_MOST(1.2)},
     {"multiply 1e7", MS, VECTORS(run_multiply, 3), AT_MOST(1.2)},
@@ -74,7 +75,8 @@ const bench_case bench_cases[] = {
     {"sort 1e7", PEER(prepare_vectors, run_sort, 10000000)},
     {"argsort 1e7", PEER(prepare_vectors, run_argsort, 10000000)},
     {"gather 4096 of 50k x 768", MS, TABLE_ROWS, .body = run_gather, .limit = LIMIT_PEER, AT_MOST(0.5)},
-    {"scatter-add 4096 of 50k x 768", MS, TABLE_ROWS, .body = run_scatter_add, .limit = LIMIT_PEER, AT_MOST(0.5)},
+    {"scatter-add 4096 of 50k x 768", MS, TABLE_ROWS, .body = run_scatter_add, .limit = LIMIT_PEER,
+     AT_MOST(0.5)},
 
     {"attention prefill 12 x 1024 x 64", GFLOPS, .prepare = prepare_attention, .body = run_attention,
      .size = {12, 1024, 1024, 64}, .work = PREFILL_FLOP, .limit = LIMIT_FMA, AT_LEAST(0.55)},
@@ -91,8 +93,8 @@ const bench_case bench_cases[] = {
     {"inverse 1024", PEER(prepare_positive, run_inverse, 1024, 1024)},
     {"solve 1024", PEER(prepare_positive, run_solve, 1024, 1024)},
     {"eigh 512", PEER(prepare_positive, run_eigh, 512, 512)},
-    {"quantized 4-bit vector x 4096", GBS, CODES(1), .work = CODE_BYTES, .limit = LIMIT_READ, .most_limit = 60,
-     AT_LEAST(1)},
+    {"quantized 4-bit vector x 4096", GBS, CODES(1), .work = CODE_BYTES, .limit = LIMIT_READ,
+     .most_limit = 60, AT_LEAST(1)},
     {"quantized 4-bit 64 x 4096", GFLOPS, CODES(64), .work = 2.0 * 64 * 4096 * 4096, .limit = LIMIT_FMA,
      AT_LEAST(0.50)},
 

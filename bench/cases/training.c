@@ -87,7 +87,8 @@ static pons_array attention(pons_named p, int layer, pons_array x) {
 
 static pons_array block(pons_named p, int layer, pons_array x) {
   x = pons_add(x, attention(p, layer, pons_layer_norm(p, of(layer, "before").text, x, 1e-5f)));
-  pons_array hidden = pons_linear(p, of(layer, "up").text, pons_layer_norm(p, of(layer, "between").text, x, 1e-5f));
+  pons_array hidden =
+      pons_linear(p, of(layer, "up").text, pons_layer_norm(p, of(layer, "between").text, x, 1e-5f));
   return pons_add(x, pons_linear(p, of(layer, "down").text, pons_gelu_approx(hidden)));
 }
 
@@ -118,7 +119,8 @@ bool prepare_gpt(const bench_case *c) {
               pons_linear_init(p, "head", WIDTH, BYTES, true, NULL);
   for (int layer = 0; layer < LAYERS && fine; layer++) fine = init_layer(p, layer);
   for (int i = 0; i < 2; i++)
-    set_slot(i, pons_random_randint(pons_int(0), pons_int(BYTES), PONS_SHAPE(BATCH, CONTEXT), PONS_INT32, NULL));
+    set_slot(i,
+             pons_random_randint(pons_int(0), pons_int(BYTES), PONS_SHAPE(BATCH, CONTEXT), PONS_INT32, NULL));
   return fine && start(gpt_loss, pons_adamw(.learning_rate = 3e-4));
 }
 
