@@ -73,6 +73,7 @@ bool compile_callback(pons_callback callback);
 /* Calls the function on the first n_in slots, `runs` times, and computes its one result. */
 double time_calls(int n_in, int runs);
 double seconds_now(void);
+void count_processor_time(void); /* from now on, in place of the clock's */
 
 /* ---- measuring ---- */
 

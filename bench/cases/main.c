@@ -66,9 +66,8 @@ static bool run_all(const options *o) {
 
 static void usage(FILE *to) {
   fputs(
-      "usage: cases [--rounds N] [--seconds S] [--threads N] [--only TEXT] [--device NAME] [--json] [--plot "
-      "FILE]\n"
-      "             [--peer COMMAND]...\n"
+      "usage: cases [--rounds N] [--seconds S] [--threads N] [--only TEXT] [--device NAME] [--cpu-time]\n"
+      "             [--json] [--plot FILE] [--peer COMMAND]...\n"
       "\n"
       "Measures the library case by case, each beside its limit: what the machine reaches in multiply-adds, "
       "reading\n"
@@ -79,6 +78,8 @@ static void usage(FILE *to) {
       "  --rounds N      rounds per case, of which the best counts, 1 to 1000 (7)\n"
       "  --seconds S     length of a round, 0.001 to 10 (0.03)\n"
       "  --threads N     of Pons and of the limits (those of the machine)\n"
+      "  --cpu-time      one thread, and the processor's time in place of the clock's: what others do on the\n"
+      "                  machine counts less\n"
       "  --only TEXT     only cases whose name holds TEXT\n"
       "  --device NAME   where it runs (the default device; \"pons info\" lists them)\n"
       "  --json          a JSON list of case, value, unit, limit, ratio, goal, met, and peers if there are "
@@ -95,6 +96,11 @@ static int parse(int n, char **words, options *o) {
     if (strcmp(word, "--help") == 0) return usage(stdout), 1;
     if (strcmp(word, "--json") == 0) {
       o->json = true;
+      continue;
+    }
+    if (strcmp(word, "--cpu-time") == 0) {
+      count_processor_time();
+      o->threads = 1;
       continue;
     }
     bool fine = *next != 0;
