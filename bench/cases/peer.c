@@ -1,5 +1,6 @@
 /* peer.c: other frameworks as processes: the name of a case goes in as a line, the seconds of one run come out. */
 #include "cases.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,8 @@ static bool start(peer *p, const char *command) {
     close(in[0]), close(in[1]);
     return false;
   }
+  /* Peers started later must not hold these open: this one would wait for its input's end. */
+  fcntl(in[1], F_SETFD, FD_CLOEXEC), fcntl(out[0], F_SETFD, FD_CLOEXEC);
   p->process = fork();
   if (p->process == 0) {
     dup2(in[0], 0), dup2(out[1], 1);
