@@ -46,7 +46,7 @@ struct launch;
 /* One way to compute a primitive. Lists are ordered: the first that does not refuse wins. */
 typedef struct implementation {
   const char *prim; /* name of the primitive record: "Matmul" */
-  const char *name; /* "blas", "portable" */
+  const char *name; /* "tiles" */
   /* Why it can't take this call (data pointers are NULL here), or NULL. */
   const char *(*refuses)(const struct launch *l);
   error *(*run)(const struct launch *l); /* NULL: fine */

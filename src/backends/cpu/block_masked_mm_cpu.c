@@ -8,6 +8,7 @@ typedef struct blocks_job {
   gemm product;            /* of one batch entry */
   int64_t block, down, across, deep; /* size of a block; blocks along m, n, k */
   const operand *masks[3]; /* of the result, of a, of b; NULL: none */
+  error *_Atomic why;
 } blocks_job;
 
 /* 0: the block is left out, so that what is not finite in it does not count. */
@@ -22,28 +23,49 @@ static float factor_at(const operand *mask, int64_t entry, int64_t row, int64_t 
   return (float)dtype_read(mask->dtype, element(mask->data, mask->dtype, at));
 }
 
-/* One block of the result: the sum over the blocks along k, each scaled by what the masks say. */
+/* One block of the result, in lanes at `sums`: the sum over the blocks along k, each scaled by what the masks say. */
+static error *add_blocks(const blocks_job *j, int64_t entry, int64_t row, int64_t column, gemm *g) {
+  const gemm *all = &j->product;
+  const float factor = factor_at(j->masks[0], entry, row, column);
+  error *why = NULL;
+  for (int64_t p = 0; p < j->deep && factor != 0 && !why; p++) {
+    g->alpha = factor * factor_at(j->masks[1], entry, row, p) * factor_at(j->masks[2], entry, p, column);
+    if (g->alpha == 0) continue;
+    const int64_t depth = p * j->block;
+    g->k = smaller(all->k - depth, j->block);
+    g->a.data = element(all->a.data, all->a.dtype, (entry * all->m + row * j->block) * all->k + depth);
+    g->b.data = element(all->b.data, all->b.dtype, (entry * all->k + depth) * all->n + column * j->block);
+    why = cpu_gemm(g, "block_masked_mm");
+  }
+  return why;
+}
+
+static const pons_dtype lane_dtypes[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_INT64, PONS_UINT64, PONS_COMPLEX64};
+
 static void block_piece(void *context, int64_t piece) {
-  const blocks_job *j = context;
+  blocks_job *j = context;
   const int64_t column = piece % j->across, row = piece / j->across % j->down, entry = piece / j->across / j->down;
-  const int64_t size = (int64_t)lane_size(j->product.lane);
-  gemm g = j->product;
-  const char *a = (const char *)g.a + (entry * g.m * g.k + row * j->block * g.a_row) * size;
-  const char *b = (const char *)g.b + (entry * g.k * g.n + column * j->block * g.b_col) * size;
-  g.c = (char *)g.c + (entry * g.m * g.n + row * j->block * g.c_row + column * j->block) * size;
+  const gemm *all = &j->product;
+  gemm g = *all;
   g.m = smaller(g.m - row * j->block, j->block);
   g.n = smaller(g.n - column * j->block, j->block);
-  for (int64_t r = 0; r < g.m; r++) memset((char *)g.c + r * g.c_row * size, 0, (size_t)(g.n * size));
-  const float all = factor_at(j->masks[0], entry, row, column);
-  g.beta = 1;
-  for (int64_t p = 0; p < j->deep && all != 0; p++) {
-    g.alpha = all * factor_at(j->masks[1], entry, row, p) * factor_at(j->masks[2], entry, p, column);
-    if (g.alpha == 0) continue;
-    g.k = smaller(j->product.k - p * j->block, j->block);
-    g.a = a + p * j->block * g.a_col * size;
-    g.b = b + p * j->block * g.b_row * size;
-    cpu_gemm(&g);
+  error *none = NULL, *why = NULL;
+  const int64_t size = (int64_t)lane_size(g.lane);
+  buffer *sums = buffer_new((size_t)(g.m * g.n * size), "block_masked_mm", &why);
+  if (sums) {
+    g.out.data = memset(buffer_data(sums), 0, (size_t)(g.m * g.n * size));
+    g.out.dtype = lane_dtypes[g.lane];
+    g.out.row = g.n;
+    g.beta = 1;
+    why = add_blocks(j, entry, row, column, &g);
+    for (int64_t r = 0; r < g.m && !why; r++)
+      cpu_lanes()->store[all->out.dtype]((const char *)g.out.data + r * g.n * size, g.n,
+                                         element(all->out.data, all->out.dtype,
+                                                 (entry * all->m + row * j->block + r) * all->n + column * j->block),
+                                         1);
   }
+  buffer_release(sums);
+  if (why && !atomic_compare_exchange_strong(&j->why, &none, why)) error_release(why);
 }
 
 /* Factors are float32 in a product. */
@@ -65,19 +87,18 @@ error *cpu_block_masked_mm(const launch *l) {
   gemm *g = &j.product;
   g->lane = lane_of(out->dtype);
   g->m = out->shape[n - 2], g->n = out->shape[n - 1], g->k = a->shape[n - 1];
-  g->a_row = g->k, g->a_col = 1, g->b_row = g->n, g->b_col = 1, g->c_row = g->n;
+  g->a = (gemm_matrix){.dtype = a->dtype, .row = g->k, .col = 1};
+  g->b = (gemm_matrix){.dtype = b->dtype, .row = g->n, .col = 1};
+  g->out.data = out->data, g->out.dtype = out->dtype, g->out.row = g->n, g->out.col = 1;
   j.down = pieces_of(g->m, j.block), j.across = pieces_of(g->n, j.block), j.deep = pieces_of(g->k, j.block);
-  const bool direct = lane_is_direct(out->dtype);
-  buffer *held[3] = {NULL};
+  buffer *held[2] = {NULL};
   error *why = NULL;
-  g->a = cpu_packed_lanes(a, op, &held[0], &why);
-  if (!why) g->b = cpu_packed_lanes(b, op, &held[1], &why);
-  if (!why && !direct) held[2] = buffer_new((size_t)count * lane_size(g->lane), op, &why);
+  g->a.data = cpu_packed(a, op, &held[0], &why);
+  if (!why) g->b.data = cpu_packed(b, op, &held[1], &why);
   if (!why) {
-    g->c = direct ? out->data : buffer_data(held[2]);
     parallel_for(count / g->m / g->n * j.down * j.across, block_piece, &j);
-    if (!direct) cpu_from_lanes(out->dtype, out->data, g->c, count);
+    why = atomic_load(&j.why);
   }
-  for (int i = 0; i < 3; i++) buffer_release(held[i]);
+  for (int i = 0; i < 2; i++) buffer_release(held[i]);
   return why;
 }

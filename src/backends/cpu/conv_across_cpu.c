@@ -39,17 +39,20 @@ static void across_piece(void *context, int64_t segment) {
     if (!atomic_compare_exchange_strong(&s->why, &none, why)) error_release(why);
     return;
   }
-  gemm g = {
-      .lane = s->lane, .m = s->row, .n = j->columns, .a = buffer_data(patches), .a_row = 1, .a_col = s->row};
-  g.b_row = g.c_row = j->columns, g.b_col = 1;
-  g.c = j->sums + segment * s->row * j->columns * s->size;
-  g.alpha = 1;
-  for (; at < end; at += some, g.beta = 1) {
+  const pons_dtype d = s->lane == LANE_FLOAT ? PONS_FLOAT32 : PONS_FLOAT64;
+  gemm g = {.lane = s->lane, .m = s->row, .n = j->columns, .alpha = 1};
+  g.a = (gemm_matrix){.data = buffer_data(patches), .dtype = d, .row = 1, .col = s->row};
+  g.b = (gemm_matrix){.dtype = d, .row = j->columns, .col = 1};
+  g.out.data = j->sums + segment * s->row * j->columns * s->size;
+  g.out.dtype = d;
+  g.out.row = j->columns, g.out.col = 1;
+  for (; at < end && !why; at += some, g.beta = 1) {
     g.k = smaller(end - at, some);
-    g.b = s->w + at * j->columns * s->size;
+    g.b.data = s->w + at * j->columns * s->size;
     conv_write_patches(s, at, g.k, 0, buffer_data(patches));
-    cpu_gemm(&g);
+    why = cpu_gemm(&g, "conv");
   }
+  if (why && !atomic_compare_exchange_strong(&s->why, &none, why)) error_release(why);
   buffer_release(patches);
 }
 

@@ -62,33 +62,32 @@ void conv_write_patches(const conv_job *j, int64_t first, int64_t count, int64_t
   }
 }
 
-static void conv_places(const conv_job *j, int64_t first, int64_t count, char *patches) {
+static error *conv_places(const conv_job *j, int64_t first, int64_t count, char *patches) {
+  static const pons_dtype lane_dtypes[] = {PONS_FLOAT32, PONS_FLOAT64};
+  const pons_dtype d = lane_dtypes[j->lane];
   int64_t group_out = j->out_channels / j->groups, group_in = j->channels / j->groups;
-  for (int64_t g = 0; g < j->groups; g++) {
+  error *why = NULL;
+  for (int64_t g = 0; g < j->groups && !why; g++) {
     if (!j->in_place) conv_write_patches(j, first, count, g * group_in, patches);
     gemm product = {.lane = j->lane, .m = count, .n = group_out, .k = j->row, .alpha = 1};
-    product.a = j->in_place ? j->x + first * j->row * j->size : patches;
-    product.a_row = j->row, product.a_col = 1;
-    product.b = j->w + g * group_out * j->row * j->size;
-    product.b_row = 1, product.b_col = j->row;
-    product.c = j->out + (first * j->out_channels + g * group_out) * j->size;
-    product.c_row = j->out_channels;
-    cpu_gemm(&product);
+    product.a = (gemm_matrix){.data = j->in_place ? j->x + first * j->row * j->size : patches, .dtype = d, .row = j->row, .col = 1};
+    product.b = (gemm_matrix){.data = j->w + g * group_out * j->row * j->size, .dtype = d, .row = 1, .col = j->row};
+    product.out.data = j->out + (first * j->out_channels + g * group_out) * j->size;
+    product.out.dtype = d;
+    product.out.row = j->out_channels, product.out.col = 1;
+    why = cpu_gemm(&product, "conv");
   }
+  return why;
 }
 
 static void conv_piece(void *context, int64_t piece) {
   conv_job *j = context;
   int64_t first = piece * j->places_per_piece;
   int64_t count = smaller(j->places - first, j->places_per_piece);
-  if (j->in_place) {
-    conv_places(j, first, count, NULL);
-    return;
-  }
   error *why = NULL, *none = NULL;
-  buffer *patches = buffer_new((size_t)(count * j->row * j->size), "conv", &why);
-  if (patches) conv_places(j, first, count, buffer_data(patches));
-  else if (!atomic_compare_exchange_strong(&j->why, &none, why)) error_release(why);
+  buffer *patches = j->in_place ? NULL : buffer_new((size_t)(count * j->row * j->size), "conv", &why);
+  if (!why) why = conv_places(j, first, count, patches ? buffer_data(patches) : NULL);
+  if (why && !atomic_compare_exchange_strong(&j->why, &none, why)) error_release(why);
   buffer_release(patches);
 }
 

@@ -1,8 +1,7 @@
 /* cpu.c: the CPU's driver: the ordered list of its implementations, and what it found on this machine.
-   Uses cpu/cpu.h, cpu/calls.h, cpu/gemm.h, cpu/lapack.h. */
+   Uses cpu/cpu.h, cpu/calls.h, cpu/lapack.h. */
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/calls.h"
-#include "backends/cpu/gemm.h"
 #include "backends/cpu/lapack.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -29,10 +28,8 @@ static const implementation implementations[] = {
     {"RMSNorm", "rows", cpu_refuses_norm, cpu_rms_norm},
     {"LayerNorm", "rows", cpu_refuses_norm, cpu_layer_norm},
     {"LogSumExp", "loops", NULL, cpu_log_sum_exp},
-    {"Matmul", "blas", cpu_refuses_without_blas, cpu_matmul_blas},
-    {"Matmul", "portable", NULL, cpu_matmul_portable},
-    {"AddMM", "blas", cpu_refuses_without_blas, cpu_addmm_blas},
-    {"AddMM", "portable", NULL, cpu_addmm_portable},
+    {"Matmul", "tiles", NULL, cpu_matmul},
+    {"AddMM", "tiles", NULL, cpu_addmm},
     {"Convolution", "across", cpu_refuses_across, cpu_convolution_across},
     {"Convolution", "patches", NULL, cpu_convolution},
     {"FFT", "stockham", NULL, cpu_fft},
@@ -92,10 +89,8 @@ static void report(text *json) {
     if (name != cpu_isas()) text_add(json, ", ");
     text_add_json(json, *name);
   }
-  text_add(json, "], \"cores\": %ld, \"threads\": %d, \"blas\": ", sysconf(_SC_NPROCESSORS_ONLN),
+  text_add(json, "], \"cores\": %ld, \"threads\": %d, \"lapack\": ", sysconf(_SC_NPROCESSORS_ONLN),
            parallel_threads());
-  blas_report(json);
-  text_add(json, ", \"lapack\": ");
   lapack_report(json);
   text_add(json, "}");
 }

@@ -1,61 +1,39 @@
 /* gather_mm_cpu.c: "GatherMM" (matrices chosen by number) and "SegmentedMM" (parts of the inner dimension): many
-   products of two matrices. Operands are packed into lanes first, if they are not; the result of each product is cut
-   into blocks of rows and columns, which threads share. Uses cpu/gemm.h, cpu/indices.h. */
+   products of two matrices. Uses cpu/gemm.h, cpu/indices.h. */
 #include "backends/cpu/gemm.h"
 #include "backends/cpu/indices.h"
 
-enum { HEIGHT = 256, WIDTH = 256 }; /* of a block */
-
 typedef struct products_job {
-  gemm product;                /* of one: sizes, and operands of the first */
+  gemm product;                /* of the first matrices */
   const int64_t *lhs, *rhs;    /* GatherMM: which matrices */
   const int64_t *from, *to;    /* SegmentedMM: which part of k */
-  int64_t entries, down, across;
+  int64_t entries;
 } products_job;
 
-static void products_piece(void *context, int64_t piece) {
+static void product_of(const void *context, int64_t entry, gemm *g) {
   const products_job *j = context;
-  const int64_t blocks = j->down * j->across, entry = piece / blocks, block = piece % blocks;
-  const int64_t row = block / j->across * HEIGHT, column = block % j->across * WIDTH;
-  const int64_t size = (int64_t)lane_size(j->product.lane);
-  gemm g = j->product;
-  const int64_t left = j->lhs ? j->lhs[entry] * g.m * g.k : 0, right = j->rhs ? j->rhs[entry] * g.k * g.n : 0;
+  const int64_t left = j->lhs ? j->lhs[entry] * g->m * g->k : 0, right = j->rhs ? j->rhs[entry] * g->k * g->n : 0;
   const int64_t first = j->from ? j->from[entry] : 0;
-  g.c = (char *)g.c + ((entry * g.m + row) * g.n + column) * size;
-  g.a = (const char *)g.a + (left + row * g.a_row + first * g.a_col) * size;
-  g.b = (const char *)g.b + (right + first * g.b_row + column * g.b_col) * size;
-  if (j->from) g.k = j->to[entry] > first ? j->to[entry] - first : 0;
-  g.m = smaller(g.m - row, HEIGHT);
-  g.n = smaller(g.n - column, WIDTH);
-  if (g.k) {
-    cpu_gemm(&g);
-    return;
-  }
-  for (int64_t r = 0; r < g.m; r++) memset((char *)g.c + r * g.c_row * size, 0, (size_t)(g.n * size));
+  g->a.data = element(g->a.data, g->a.dtype, left + first * g->a.col);
+  g->b.data = element(g->b.data, g->b.dtype, right + first * g->b.row);
+  g->out.data = element(g->out.data, g->out.dtype, entry * g->m * g->n);
+  if (j->from) g->k = j->to[entry] > first ? j->to[entry] - first : 0;
 }
 
 /* The rest of the job, with m, n, k and entries known. */
 static error *run(products_job *j, const launch *l, const char *op) {
-  const operand *out = l->out;
   gemm *g = &j->product;
-  const int64_t count = operand_size(out);
-  const bool direct = lane_is_direct(out->dtype);
-  buffer *held[3] = {NULL};
+  buffer *held[2] = {NULL};
   error *why = NULL;
-  g->lane = lane_of(out->dtype);
+  g->lane = lane_of(l->out->dtype);
   g->alpha = 1;
-  g->a_row = g->k, g->a_col = 1, g->b_row = g->n, g->b_col = 1, g->c_row = g->n;
-  g->a = cpu_packed_lanes(&l->in[0], op, &held[0], &why);
-  if (!why) g->b = cpu_packed_lanes(&l->in[1], op, &held[1], &why);
-  if (!why && !direct) held[2] = buffer_new((size_t)count * lane_size(g->lane), op, &why);
-  if (!why) {
-    g->c = direct ? out->data : buffer_data(held[2]);
-    j->down = pieces_of(g->m, HEIGHT);
-    j->across = pieces_of(g->n, WIDTH);
-    parallel_for(j->entries * j->down * j->across, products_piece, j);
-    if (!direct) cpu_from_lanes(out->dtype, out->data, g->c, count);
-  }
-  for (int i = 0; i < 3; i++) buffer_release(held[i]);
+  g->a = (gemm_matrix){.dtype = l->in[0].dtype, .row = g->k, .col = 1};
+  g->b = (gemm_matrix){.dtype = l->in[1].dtype, .row = g->n, .col = 1};
+  g->a.data = cpu_packed(&l->in[0], op, &held[0], &why);
+  if (!why) g->b.data = cpu_packed(&l->in[1], op, &held[1], &why);
+  g->out.data = l->out->data, g->out.dtype = l->out->dtype, g->out.row = g->n, g->out.col = 1;
+  if (!why) why = cpu_gemm_batch(j->entries, g, product_of, j, op);
+  for (int i = 0; i < 2; i++) buffer_release(held[i]);
   return why;
 }
 

@@ -1,42 +1,105 @@
-/* gemm.h: products of two matrices in memory of lanes, by a BLAS library found at run time or by loops of our
-   own. Uses cpu/lanes.h. */
+/* gemm.h: products of matrices of any dtype and layout.
+
+       out (m, n) = alpha a (m, k) b (k, n) + beta addend
+
+   gemm.c cuts a product into blocks that fit the caches, after Goto and van de Geijn ("Anatomy of High-Performance
+   Matrix Multiplication", 2008) and BLIS; thin.c has those of few rows or columns, which memory limits. Uses
+   cpu/calls.h, cpu/lanes.h. */
 #ifndef CPU_GEMM_H
 #define CPU_GEMM_H
+#include "backends/cpu/calls.h"
 #include "backends/cpu/lanes.h"
 
-/* c (m, n) = alpha a (m, k) b (k, n) + beta c; with beta 0, c is not read. Elements are lanes of one kind;
-   strides in lanes; the columns of c are neighbours. */
+/* Where a matrix lies: strides in elements, any of them. */
+typedef struct gemm_matrix gemm_matrix;
+struct gemm_matrix {
+  const void *data;
+  pons_dtype dtype;
+  int64_t row, col;
+  /* For what is not elements in memory, such as codes or the windows of a convolution: writes rows and columns from
+     (row, col) on as lanes, row by row, `to_row` lanes apart. NULL: elements. `source` is the caller's. */
+  void (*read)(const void *source, int64_t row, int64_t col, int64_t rows, int64_t cols, void *to, int64_t to_row);
+  const void *source;
+};
+
 typedef struct gemm {
-  lane lane;
   int64_t m, n, k;
-  const void *a, *b;
-  int64_t a_row, a_col, b_row, b_col;
-  void *c;
-  int64_t c_row;
+  lane lane; /* in which it is computed */
+  gemm_matrix a, b;
+  struct {
+    void *data;
+    pons_dtype dtype;
+    int64_t row, col;
+  } out;
   float alpha, beta;
+  gemm_matrix addend; /* read if beta is not 0; without data it is what `out` holds */
 } gemm;
 
-/* On this thread. */
-void blas_gemm(const gemm *g);
-void portable_gemm(const gemm *g);
-/* By BLAS if one was found and it takes this, else by our own loops. */
-void cpu_gemm(const gemm *g);
-/* Can BLAS read a (rows, cols) matrix with these strides? */
-bool blas_takes(int64_t rows, int64_t cols, int64_t row, int64_t col);
+/* Shares the work among the threads, if it is worth it and they are free. The sum over k is cut in the same places
+   whatever their number. An error is one of memory. */
+error *cpu_gemm(const gemm *g, const char *op);
+/* Products 0 .. count - 1, each as `set` makes it of `like`, which tells the sizes of the largest. */
+error *cpu_gemm_batch(int64_t count, const gemm *like, void (*set)(const void *context, int64_t index, gemm *g),
+                      const void *context, const char *op);
+/* Few rows or columns: whether thin.c has it, and how. */
+bool gemm_is_thin(const gemm *g);
+error *gemm_thin(const gemm *g, const char *op);
 
-/* Opened at the first call. NULL if there is one, else what was tried. */
-const char *blas_missing(void);
-bool blas_found(void);
-void *blas_library(void); /* as library_open gave it; NULL if none was found */
-void blas_report(text *json); /* an object */
+/* ---- one tile of a result, in registers ---- */
 
-enum { GEMM_STRIP = 16 }; /* columns of b that lie together in a panel */
+enum { GEMM_ROWS_MOST = 8, GEMM_COLUMNS_MOST = 32 };
+/* c[i * c_row + j] = alpha sum over p of a(i, p) b(p, j) + beta c, for i < rows, j < width. The sum goes over runs:
+   in each, row i of a is lengths[s] neighbours from a[s * GEMM_ROWS_MOST + i] on, and b's rows are b_step lanes apart
+   from b[s] on, all columns of a tile long. With beta 0, c is not read. */
+typedef struct gemm_tile {
+  int64_t rows, width;
+  int64_t runs;
+  const void *const *a, *const *b;
+  const int64_t *lengths;
+  int64_t b_step;
+  float alpha, beta;
+  void *c;
+  int64_t c_row;
+  const void *fetch; /* what will be read soon: it is brought closer meanwhile */
+  int64_t fetch_bytes;
+} gemm_tile;
+
 typedef struct gemm_loops {
-  /* c[i * c_row + j] += alpha * sum over p < k of a[i * a_row + p * a_col] * b(p, j), for i < m, j < n. The
-     panel holds b strip by strip: (n / GEMM_STRIP rounded up, k, GEMM_STRIP). */
-  void (*add[LANE_KINDS])(int64_t m, int64_t n, int64_t k, float alpha, const void *a, int64_t a_row,
-                          int64_t a_col, const void *panel, void *c, int64_t c_row);
+  int tile_rows, tile_columns[LANE_KINDS]; /* complex numbers are two floats here */
+  void (*tile[LANE_KINDS])(const gemm_tile *t);
+  /* to[i * to_row + j] = from[i + j * column] for i < rows, j < columns, as float lanes. NULL: no such loop. */
+  void (*turn[PONS_DTYPE_COUNT])(const void *from, int64_t column, int64_t rows, int64_t columns, void *to,
+                                 int64_t to_row);
+  /* The same of from[i * row + j]. */
+  void (*rows[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t rows, int64_t columns, void *to,
+                                 int64_t to_row);
 } gemm_loops;
 extern const gemm_loops gemm_loops_baseline, gemm_loops_avx2, gemm_loops_avx512;
 const gemm_loops *cpu_gemm_loops(void);
+
+/* Rows and columns of x from (row, col) on as lanes, row by row. */
+void gemm_read(const gemm_matrix *x, lane lane, int64_t row, int64_t col, int64_t rows, int64_t cols, void *to,
+               int64_t to_row);
+
+/* ---- few rows (thin.isa.c) ---- */
+
+enum { THIN_ROWS = 16, DOT_COLUMNS = 4 }; /* rows of x at most; rows of w at a time */
+/* Rows x (rows, k) of lanes and a matrix w of any float dtype. dots: y[r * y_row + j] += sum over p of x(r, p) w(j, p),
+   for j < columns, w's elements neighbours along p. sums: the same with w(p, j), neighbours along j; y has room for
+   columns up to a multiple of 16. */
+typedef struct thin_part {
+  int64_t rows, columns, k;
+  const void *x;
+  int64_t x_row;
+  const void *w;
+  int64_t w_row;
+  void *y;
+  int64_t y_row;
+} thin_part;
+typedef struct thin_loops {
+  void (*dots[PONS_DTYPE_COUNT])(const thin_part *t);
+  void (*sums[PONS_DTYPE_COUNT])(const thin_part *t);
+} thin_loops;
+extern const thin_loops thin_loops_baseline, thin_loops_avx2, thin_loops_avx512;
+const thin_loops *cpu_thin_loops(void);
 #endif

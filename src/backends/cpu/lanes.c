@@ -36,6 +36,7 @@ CHOOSE(norm_loops, cpu_norm_loops)
 CHOOSE(random_loops, cpu_random_loops)
 CHOOSE(hadamard_loops, cpu_hadamard_loops)
 CHOOSE(gemm_loops, cpu_gemm_loops)
+CHOOSE(thin_loops, cpu_thin_loops)
 CHOOSE(quantized_loops, cpu_quantized_loops)
 CHOOSE(fft_loops, cpu_fft_loops)
 

@@ -1,8 +1,8 @@
 /* quantized_matmul_cpu.c: "QuantizedMatmul" and "GatherQMM".
 
    Few rows of x by transposed codes: each row of codes is turned into numbers in registers and multiplied there, so
-   that memory gives codes and scales and nothing else. Else blocks of codes are dequantized into a panel, which is
-   multiplied as any matrix. Either way threads share blocks of the result's columns. Uses cpu/quantized.h, cpu/gemm.h,
+   that memory gives codes and scales and nothing else; threads share blocks of the result's columns. Else codes are
+   dequantized where a product of matrices packs its operands. Uses cpu/quantized.h, cpu/gemm.h,
    cpu/indices.h. */
 #include "backends/cpu/gemm.h"
 #include "backends/cpu/indices.h"
@@ -11,7 +11,6 @@
 enum {
   FEW_ROWS = 8,           /* of x, for which codes are not worth a panel */
   CHUNK = 256,            /* groups of a row taken at a time */
-  PANEL = 1 << 14,        /* values */
   COLUMNS_MOST = 128,     /* of the result in a block */
   PIECE_CODES = 1 << 18   /* codes in a piece, about */
 };
@@ -115,46 +114,54 @@ static void sums_piece(void *context, int64_t piece) {
     cpu_reduce_loops()->fold[REDUCE_SUM][LANE_FLOAT](j->x + g * j->group_size, j->group_size, j->sums + g);
 }
 
-/* ---- panels ---- */
+/* ---- many rows ---- */
 
-/* Values of rows first .. first + rows of the codes, columns from .. from + columns, row-major. */
-static void fill_panel(const qmm_job *j, const qmm_matrix *w, int64_t row_size, int64_t first, int64_t rows,
-                       int64_t from, int64_t columns, float *panel) {
+/* Rows of codes, of `row_size` each, as a matrix for cpu/gemm.h: it reads values. */
+typedef struct qmm_values {
+  const qmm_job *j;
+  qmm_matrix w;
+  int64_t row_size;
+} qmm_values;
+
+/* Whole groups of a row at a time, on the stack; of those the columns wanted. */
+static void read_values(const void *source, int64_t row, int64_t col, int64_t rows, int64_t cols, void *to,
+                        int64_t to_row) {
+  enum { SOME = 1024 }; /* whole groups */
+  const qmm_values *v = source;
+  const qmm_job *j = v->j;
   const int size = j->q.group_size;
-  const int64_t groups = columns / size;
-  float scales[PANEL / GROUP_LEAST / 16], biases[PANEL / GROUP_LEAST / 16];
-  for (int64_t r = first; r < first + rows; r++, panel += columns) {
-    const int64_t at = (r * row_size + from) / size;
-    cpu_quantized_loops()->values[codes_of(j->q)](w->words + at * size * j->q.bits / 32, columns, panel);
-    cpu_scales(j->q, j->scale_dtype, w->scales, at, groups, scales);
-    if (w->biases) cpu_scales(j->q, j->scale_dtype, w->biases, at, groups, biases);
-    cpu_quantized_loops()->scale(panel, groups, size, scales, w->biases ? biases : NULL);
-  }
+  float values[SOME], scales[SOME / GROUP_LEAST], biases[SOME / GROUP_LEAST];
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t at = col / size * size; at < col + cols; at += SOME) {
+      const int64_t whole = (col + cols - at + size - 1) / size * size, n = smaller(whole, SOME);
+      const int64_t group = ((row + r) * v->row_size + at) / size, groups = n / size;
+      cpu_quantized_loops()->values[codes_of(j->q)](v->w.words + group * size * j->q.bits / 32, n, values);
+      cpu_scales(j->q, j->scale_dtype, v->w.scales, group, groups, scales);
+      if (v->w.biases) cpu_scales(j->q, j->scale_dtype, v->w.biases, group, groups, biases);
+      cpu_quantized_loops()->scale(values, groups, size, scales, v->w.biases ? biases : NULL);
+      const int64_t first = at < col ? col : at, end = smaller(at + n, col + cols);
+      memcpy((float *)to + r * to_row + (first - col), values + (first - at), (size_t)(end - first) * sizeof(float));
+    }
 }
 
-/* The result is float here: the output itself or a buffer that follows it. */
-static void panel_piece(void *context, int64_t piece) {
-  const qmm_job *j = context;
-  const int64_t entry = piece / j->blocks, first = piece % j->blocks * j->width;
-  const int64_t width = smaller(j->n - first, j->width), depth = PANEL / j->width;
-  float panel[PANEL];
-  const qmm_matrix w = matrix_of(j, entry);
-  gemm g = {.lane = LANE_FLOAT, .m = j->m, .n = width, .alpha = 1, .a_row = j->k, .a_col = 1, .c_row = j->n};
-  g.c = (float *)j->out + entry * j->m * j->n + first;
-  for (int64_t at = 0; at < j->k; at += depth) {
-    g.k = smaller(j->k - at, depth);
-    g.a = j->x + x_matrix(j, entry) * j->m * j->k + at;
-    g.b = panel;
-    g.beta = at > 0;
-    if (j->transpose) {
-      fill_panel(j, &w, j->k, first, width, at, g.k, panel);
-      g.b_row = 1, g.b_col = g.k;
-    } else {
-      fill_panel(j, &w, j->n, at, g.k, first, width, panel);
-      g.b_row = width, g.b_col = 1;
-    }
-    cpu_gemm(&g);
+/* With transposed codes the product is of codes by transposed x, so that rows of values are used as they come. */
+static error *multiply_entry(const qmm_job *j, int64_t entry, const char *op) {
+  const qmm_values v = {j, matrix_of(j, entry), j->transpose ? j->k : j->n};
+  const gemm_matrix codes = {.dtype = PONS_FLOAT32, .read = read_values, .source = &v};
+  const float *x = j->x + x_matrix(j, entry) * j->m * j->k;
+  gemm g = {.lane = LANE_FLOAT, .m = j->m, .n = j->n, .k = j->k, .alpha = 1};
+  g.out.data = element(j->out, j->dtype, entry * j->m * j->n), g.out.dtype = j->dtype;
+  if (j->transpose) {
+    g.m = j->n, g.n = j->m;
+    g.a = codes;
+    g.b = (gemm_matrix){.data = x, .dtype = PONS_FLOAT32, .row = 1, .col = j->k};
+    g.out.row = 1, g.out.col = j->n;
+  } else {
+    g.a = (gemm_matrix){.data = x, .dtype = PONS_FLOAT32, .row = j->k, .col = 1};
+    g.b = codes;
+    g.out.row = j->n, g.out.col = 1;
   }
+  return cpu_gemm(&g, op);
 }
 
 /* ---- both ---- */
@@ -165,7 +172,7 @@ const char *cpu_refuses_quantized_matmul(const launch *l) {
 
 /* What is held until the product is done. */
 typedef struct qmm_memory {
-  buffer *x, *sums, *parts[3], *lhs, *rhs, *result;
+  buffer *x, *sums, *parts[3], *lhs, *rhs;
 } qmm_memory;
 
 static buffer *floats_of(const char *op, int64_t count, error **why) {
@@ -207,7 +214,6 @@ static error *sum_groups(qmm_job *j, int64_t count, const char *op, qmm_memory *
 
 static error *multiply(qmm_job *j, const launch *l, const char *op, qmm_memory *held) {
   error *why = NULL;
-  const int64_t count = operand_size(l->out);
   if (j->transpose && j->m <= FEW_ROWS) {
     if (j->biases) why = sum_groups(j, operand_size(&l->in[0]), op, held);
     if (why) return why;
@@ -218,14 +224,9 @@ static error *multiply(qmm_job *j, const launch *l, const char *op, qmm_memory *
     parallel_for(j->entries * j->blocks, few_rows_piece, j);
     return NULL;
   }
-  if (j->dtype != PONS_FLOAT32) held->result = floats_of(op, count, &why);
-  if (why) return why;
-  j->out = held->result ? buffer_data(held->result) : l->out->data;
-  j->width = j->transpose ? 64 : GROUP_MOST; /* whole groups, if they lie along the columns */
-  j->blocks = pieces_of(j->n, j->width);
-  parallel_for(j->entries * j->blocks, panel_piece, j);
-  if (held->result) cpu_from_lanes(j->dtype, l->out->data, j->out, count);
-  return NULL;
+  j->out = l->out->data;
+  for (int64_t entry = 0; entry < j->entries && !why; entry++) why = multiply_entry(j, entry, op);
+  return why;
 }
 
 /* Sizes, operands, product. */
@@ -247,7 +248,6 @@ static void release(qmm_memory *held) {
   for (int i = 0; i < 3; i++) buffer_release(held->parts[i]);
   buffer_release(held->lhs);
   buffer_release(held->rhs);
-  buffer_release(held->result);
 }
 
 error *cpu_quantized_matmul(const launch *l) {

@@ -1,0 +1,92 @@
+/* registers.h: vectors as wide as the registers of the instruction set that a file *.isa.c is built for, with the
+   multiply-add that the compiler is not asked to make of a product and a sum (-ffp-contract=off): products of matrices
+   need half as many instructions with it. Uses nothing. */
+#ifndef CPU_REGISTERS_H
+#define CPU_REGISTERS_H
+#include <stdint.h>
+#include <string.h>
+
+/* As wide as the registers: compilers do badly with wider ones. */
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define REGISTER_BYTES 64
+#define FMA_FLOAT(a, b, c) ((vector_float)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define FMA_DOUBLE(a, b, c) ((vector_double)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
+#elif defined(__FMA__)
+#include <immintrin.h>
+#define REGISTER_BYTES 32
+#define FMA_FLOAT(a, b, c) ((vector_float)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define FMA_DOUBLE(a, b, c) ((vector_double)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#define REGISTER_BYTES 16
+#define FMA_FLOAT(a, b, c) ((vector_float)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
+#define FMA_DOUBLE(a, b, c) ((vector_double)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
+#else
+#define REGISTER_BYTES 16
+#define FMA_FLOAT(a, b, c) ((a) * (b) + (c))
+#define FMA_DOUBLE(a, b, c) ((a) * (b) + (c))
+#endif
+#define FMA_UINT(a, b, c) ((a) * (b) + (c))
+
+typedef float vector_float __attribute__((vector_size(REGISTER_BYTES)));
+typedef double vector_double __attribute__((vector_size(REGISTER_BYTES)));
+typedef uint64_t vector_uint __attribute__((vector_size(REGISTER_BYTES)));
+
+/* A register full of x. */
+#if REGISTER_BYTES == 64
+#define EIGHT_OF(x) x, x, x, x, x, x, x, x
+#define SPLAT_FLOAT(x) ((vector_float){EIGHT_OF(x), EIGHT_OF(x)})
+#define SPLAT_DOUBLE(x) ((vector_double){EIGHT_OF(x)})
+#define SPLAT_UINT(x) ((vector_uint){EIGHT_OF(x)})
+#elif REGISTER_BYTES == 32
+#define SPLAT_FLOAT(x) ((vector_float){x, x, x, x, x, x, x, x})
+#define SPLAT_DOUBLE(x) ((vector_double){x, x, x, x})
+#define SPLAT_UINT(x) ((vector_uint){x, x, x, x})
+#else
+#define SPLAT_FLOAT(x) ((vector_float){x, x, x, x})
+#define SPLAT_DOUBLE(x) ((vector_double){x, x})
+#define SPLAT_UINT(x) ((vector_uint){x, x})
+#endif
+
+/* A register of lanes from neighbours of each dtype. */
+static inline __attribute__((always_inline)) vector_float wide_float32(const float *from) {
+  vector_float x;
+  memcpy(&x, from, sizeof x);
+  return x;
+}
+static inline __attribute__((always_inline)) vector_double wide_float64(const double *from) {
+  vector_double x;
+  memcpy(&x, from, sizeof x);
+  return x;
+}
+static inline __attribute__((always_inline)) vector_float wide_bfloat16(const uint16_t *from) {
+  typedef uint32_t words __attribute__((vector_size(REGISTER_BYTES)));
+#if defined(__AVX512F__)
+  const words x = (words)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)from));
+#elif defined(__AVX2__)
+  const words x = (words)_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
+#else
+  typedef uint16_t halves __attribute__((vector_size(REGISTER_BYTES / 2)));
+  halves some;
+  memcpy(&some, from, sizeof some);
+  const words x = __builtin_convertvector(some, words);
+#endif
+  return (vector_float)(x << 16);
+}
+static inline __attribute__((always_inline)) vector_float wide_float16(const uint16_t *from) {
+#if defined(__AVX512F__)
+  return (vector_float)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)from));
+#elif defined(__F16C__)
+  return (vector_float)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)from));
+#else /* as base/half.c, without branches */
+  typedef uint16_t halves __attribute__((vector_size(REGISTER_BYTES / 2)));
+  typedef uint32_t words __attribute__((vector_size(REGISTER_BYTES)));
+  halves x;
+  memcpy(&x, from, sizeof x);
+  const words h = __builtin_convertvector(x, words), magnitude = (h & 0x7fff) << 13;
+  const words special = (words)(magnitude >= 0x0f800000u) & 0x7f800000u; /* infinity, NaN */
+  return (vector_float)((words)((vector_float)magnitude * 0x1p112f) | special | (h & 0x8000) << 16);
+#endif
+}
+#endif
