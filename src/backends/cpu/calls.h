@@ -48,6 +48,8 @@ error *cpu_arg_partition(const launch *l);
 error *cpu_search_sorted(const launch *l);
 error *cpu_matmul(const launch *l);
 error *cpu_addmm(const launch *l);
+const char *cpu_refuses_attention(const launch *l);
+error *cpu_attention(const launch *l);
 const char *cpu_refuses_across(const launch *l);
 error *cpu_convolution_across(const launch *l);
 error *cpu_convolution(const launch *l);

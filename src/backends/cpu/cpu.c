@@ -30,6 +30,7 @@ static const implementation implementations[] = {
     {"LogSumExp", "loops", NULL, cpu_log_sum_exp},
     {"Matmul", "tiles", NULL, cpu_matmul},
     {"AddMM", "tiles", NULL, cpu_addmm},
+    {"ScaledDotProductAttention", "flash", cpu_refuses_attention, cpu_attention},
     {"Convolution", "across", cpu_refuses_across, cpu_convolution_across},
     {"Convolution", "patches", NULL, cpu_convolution},
     {"FFT", "stockham", NULL, cpu_fft},
