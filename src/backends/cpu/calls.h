@@ -52,6 +52,8 @@ const char *cpu_refuses_attention(const launch *l);
 error *cpu_attention(const launch *l);
 const char *cpu_refuses_across(const launch *l);
 error *cpu_convolution_across(const launch *l);
+const char *cpu_refuses_windows(const launch *l);
+error *cpu_convolution_windows(const launch *l);
 error *cpu_convolution(const launch *l);
 error *cpu_fft(const launch *l);
 error *cpu_hadamard(const launch *l);

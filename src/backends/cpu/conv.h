@@ -1,4 +1,4 @@
-/* conv.h: patches of a convolution: what its kernel covers at places of the result. Uses cpu/calls.h,
+/* conv.h: a convolution laid out, and its patches: what its kernel covers at places of the result. Uses cpu/calls.h,
    cpu/gemm.h. */
 #ifndef CPU_CONV_H
 #define CPU_CONV_H
@@ -30,6 +30,10 @@ typedef struct conv_job {
   error *_Atomic why;
 } conv_job;
 
+/* The element of x under position `j` of the kernel at `place`, or -1: padding, or between elements. */
+int64_t conv_under(const conv_axis *a, bool flip, int64_t place, int64_t j);
+/* Lays out a job for `l`, with x and weight as lanes (the weight row-major), and runs it. */
+error *conv_run(const launch *l, error *(*convolve)(const conv_job *j));
 /* How many places have their patches in the cache together. Depends on nothing else. */
 int64_t conv_places_at_once(int64_t patch_bytes);
 /* Patches (count, row) of a group that begins at `channel`; places count batch and result's spatial axes. */

@@ -7,8 +7,7 @@
    Patches are written a piece of places at a time, few enough to stay in the cache. Uses cpu/conv.h. */
 #include "backends/cpu/conv.h"
 
-/* The element of x under position `j` of the kernel at `place`, or -1: padding, or between elements. */
-static int64_t under(const conv_axis *a, bool flip, int64_t place, int64_t j) {
+int64_t conv_under(const conv_axis *a, bool flip, int64_t place, int64_t j) {
   int64_t at = place * a->stride + (flip ? a->kernel - 1 - j : j) * a->kernel_dilation - a->low;
   if (at < 0 || a->input_dilation > 1) {
     if (at < 0 || at % a->input_dilation) return -1;
@@ -38,7 +37,7 @@ static void write_patch(const conv_job *j, int axis, const int64_t *place, const
   }
   size_t bytes = (size_t)(a->block * j->size);
   for (int64_t k = 0; k < a->kernel; k++, patch += bytes) {
-    int64_t at = under(a, j->flip, place[axis], k);
+    int64_t at = conv_under(a, j->flip, place[axis], k);
     if (at < 0) memset(patch, 0, bytes);
     else if (last) memcpy(patch, x + at * a->x_stride * j->size, bytes);
     else write_patch(j, axis + 1, place, x + at * a->x_stride * j->size, patch);
@@ -141,30 +140,33 @@ static error *lanes_of(const operand *x, bool packed, const char **lanes, int64_
   return NULL;
 }
 
-static error *convolve(conv_job *j, const launch *l, const int64_t *x_strides, buffer *result) {
-  const operand *out = l->out;
-  bool direct = lane_is_direct(out->dtype);
-  j->out = direct ? out->data : buffer_data(result);
-  lay_out(j, l, x_strides);
-  if (j->row == 0) memset(j->out, 0, (size_t)(operand_size(out) * j->size));
-  else parallel_for(pieces_of(j->places, j->places_per_piece), conv_piece, j);
-  error *why = atomic_load(&j->why);
-  if (!direct && !why) cpu_from_lanes(out->dtype, out->data, j->out, operand_size(out));
-  return why;
+static error *by_patches(const conv_job *conv) {
+  conv_job j = *conv;
+  parallel_for(pieces_of(j.places, j.places_per_piece), conv_piece, &j);
+  return atomic_load(&j.why);
 }
 
-error *cpu_convolution(const launch *l) {
+error *conv_run(const launch *l, error *(*convolve)(const conv_job *j)) {
   const operand *out = l->out;
   int64_t count = operand_size(out), x_strides[PONS_MAX_NDIM], w_strides[PONS_MAX_NDIM];
   buffer *x = NULL, *w = NULL, *result = NULL;
+  const bool direct = lane_is_direct(out->dtype);
   if (!count) return NULL;
   conv_job j = {.lane = lane_of(out->dtype), .size = (int64_t)lane_size(lane_of(out->dtype))};
   error *why = lanes_of(&l->in[0], false, &j.x, x_strides, &x);
   if (!why) why = lanes_of(&l->in[1], true, &j.w, w_strides, &w);
-  if (!why && !lane_is_direct(out->dtype)) result = buffer_new((size_t)(count * j.size), "conv", &why);
-  if (!why) why = convolve(&j, l, x_strides, result);
+  if (!why && !direct) result = buffer_new((size_t)(count * j.size), "conv", &why);
+  if (!why) {
+    j.out = direct ? out->data : buffer_data(result);
+    lay_out(&j, l, x_strides);
+    if (j.row == 0) memset(j.out, 0, (size_t)(count * j.size));
+    else why = convolve(&j);
+  }
+  if (!why && !direct) cpu_from_lanes(out->dtype, out->data, j.out, count);
   buffer_release(x);
   buffer_release(w);
   buffer_release(result);
   return why;
 }
+
+error *cpu_convolution(const launch *l) { return conv_run(l, by_patches); }

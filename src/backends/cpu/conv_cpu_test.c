@@ -70,6 +70,10 @@ static void check_case(conv_case *c, pons_dtype d, bool any_layout) {
   launch l = {&p, 2, 1, in, &y.op};
   run_well(cpu_convolution, &l);
   check_result(c, &x, &w, &y);
+  if (!cpu_refuses_windows(&l)) {
+    run_well(cpu_convolution_windows, &l);
+    check_result(c, &x, &w, &y);
+  }
   if (!cpu_refuses_across(&l)) {
     run_well(cpu_convolution_across, &l);
     check_result(c, &x, &w, &y);
@@ -80,7 +84,7 @@ static void check_case(conv_case *c, pons_dtype d, bool any_layout) {
 }
 
 static void random_case(conv_case *c) {
-  int64_t group_in = random_int(1, 4), group_out = random_int(1, 4);
+  int64_t group_in = random_int(0, 2) ? random_int(1, 4) : random_int(16, 40), group_out = random_int(1, 4);
   bool plain = random_int(0, 1);
   *c = (conv_case){.n = (int)random_int(1, 3),
                    .groups = random_int(0, 2) ? 1 : (int)random_int(1, 3),
@@ -118,8 +122,10 @@ static void sizes_of_training(void **state) {
   conv_case weights = {2, {5, 8, 8, 70}, {9, 8, 8, 70}, .low = {1, 1}, .high = {1, 1}, PLAIN, .groups = 1};
   conv_case pointwise = {2, {3, 9, 9, 20}, {30, 1, 1, 20}, PLAIN, .groups = 1};
   conv_case depthwise = {1, {2, 300, 6}, {6, 5, 1}, .low = {2}, .high = {2}, PLAIN, .groups = 6};
-  conv_case *cases[] = {&forward, &wide, &weights, &pointwise, &depthwise};
-  for (int i = 0; i < 5; i++) check_case(cases[i], PONS_FLOAT32, i == 2);
+  conv_case deep = {2, {2, 7, 9, 400}, {40, 3, 2, 400}, .low = {1, 1}, .high = {1, 0}, PLAIN, .groups = 1};
+  conv_case grouped = {2, {2, 12, 9, 34}, {38, 3, 3, 17}, .low = {1, 1}, .high = {1, 1}, PLAIN, .groups = 2};
+  conv_case *cases[] = {&forward, &wide, &weights, &pointwise, &depthwise, &deep, &grouped};
+  for (int i = 0; i < 7; i++) check_case(cases[i], PONS_FLOAT32, i == 2);
 }
 
 /* As a weight gradient comes: both operands transposed views of images (N, ..., C). */

@@ -32,6 +32,7 @@ static const implementation implementations[] = {
     {"AddMM", "tiles", NULL, cpu_addmm},
     {"ScaledDotProductAttention", "flash", cpu_refuses_attention, cpu_attention},
     {"Convolution", "across", cpu_refuses_across, cpu_convolution_across},
+    {"Convolution", "windows", cpu_refuses_windows, cpu_convolution_windows},
     {"Convolution", "patches", NULL, cpu_convolution},
     {"FFT", "stockham", NULL, cpu_fft},
     {"Hadamard", "butterflies", NULL, cpu_hadamard},

@@ -1,0 +1,164 @@
+/* conv_windows_cpu.c: "Convolution" where a position of the kernel covers enough channels: tiles of cpu/gemm.h read x
+   where it lies.
+
+   A row of a tile is a place of the result. Under each position of the kernel it has a run of channels in x, or zeros
+   where the kernel reaches over the edge; the weight is packed once, as strips:
+
+       runs of a place:   [channels at (0, 0)] [channels at (0, 1)] ...     b: the weight's rows in the same order
+
+   so that no patch is ever written. Threads share blocks of places. Uses cpu/conv.h. */
+#include "backends/cpu/conv.h"
+
+enum {
+  LEAST_CHANNELS = 16,
+  DEPTH = 384,      /* of a piece of the sum */
+  BLOCK_PLACES = 96, /* a multiple of the rows of every tile */
+  MOST_RUNS = DEPTH / LEAST_CHANNELS + 1
+};
+
+typedef struct windows_job {
+  conv_job conv;
+  const char *zeros;
+  char *panel;                    /* of each group: strips (columns, row, strip) */
+  int64_t strip, panel_bytes;
+  int64_t positions, per_run;     /* of the kernel; channels in a run */
+  int64_t chunks;                 /* runs of a position */
+  int64_t group_in, group_out;
+} windows_job;
+
+const char *cpu_refuses_windows(const launch *l) {
+  const operand *w = &l->in[1];
+  return w->shape[w->ndim - 1] < LEAST_CHANNELS ? "few channels under a position of the kernel" : NULL;
+}
+
+/* Where places begin in x under each position of the kernel; NULL: outside. In the order of positions. */
+static void find_windows(const conv_job *j, int axis, const int64_t *place, const char *x, const char **to) {
+  const conv_axis *a = &j->axes[axis];
+  int64_t each = 1; /* positions of the axes behind */
+  for (int d = axis + 1; d < j->n; d++) each *= j->axes[d].kernel;
+  for (int64_t k = 0; k < a->kernel; k++, to += each) {
+    const int64_t at = conv_under(a, j->flip, place[axis], k);
+    if (at < 0) memset(to, 0, (size_t)each * sizeof *to);
+    else if (axis == j->n - 1) *to = x + at * a->x_stride * j->size;
+    else find_windows(j, axis + 1, place, x + at * a->x_stride * j->size, to);
+  }
+}
+
+/* The runs of a tile's rows that are not all zeros. */
+typedef struct tile_runs {
+  int64_t count;
+  const void *rows[MOST_RUNS * GEMM_ROWS_MOST];
+  int64_t depths[MOST_RUNS], lengths[MOST_RUNS]; /* where they begin in the sum */
+} tile_runs;
+
+static void find_runs(const windows_job *j, const char *const *windows, int64_t rows, int64_t channel, int64_t first,
+                      int64_t end, tile_runs *t) {
+  const conv_job *c = &j->conv;
+  t->count = 0;
+  for (int64_t run = first; run < end; run++) {
+    const int64_t position = run / j->chunks, at = run % j->chunks * j->per_run;
+    const void **to = t->rows + t->count * GEMM_ROWS_MOST;
+    bool any = false;
+    for (int64_t r = 0; r < rows; r++) {
+      const char *x = windows[r * j->positions + position];
+      any = any || x;
+      to[r] = x ? x + (channel + at) * c->size : j->zeros;
+    }
+    if (!any) continue;
+    t->depths[t->count] = position * j->group_in + at;
+    t->lengths[t->count++] = smaller(j->group_in - at, j->per_run);
+  }
+}
+
+/* Runs first .. end - 1 of a block of places, times all columns of a group. */
+static void add_runs(const windows_job *j, const char *const *windows, int64_t place, int64_t count, int64_t group,
+                     int64_t first, int64_t end) {
+  const conv_job *c = &j->conv;
+  const gemm_loops *loops = cpu_gemm_loops();
+  const int64_t each = loops->tile_rows, tiles = pieces_of(count, each);
+  tile_runs runs[BLOCK_PLACES / 4];
+  for (int64_t i = 0; i < tiles; i++)
+    find_runs(j, windows + i * each * j->positions, smaller(count - i * each, each), group * j->group_in, first, end,
+              runs + i);
+  const char *strips = j->panel + group * j->panel_bytes;
+  char *out = c->out + (place * c->out_channels + group * j->group_out) * c->size;
+  for (int64_t s = 0; s < j->group_out; s += j->strip, strips += c->row * j->strip * c->size)
+    for (int64_t i = 0; i < tiles; i++) {
+      const tile_runs *r = runs + i;
+      const void *b[MOST_RUNS];
+      for (int64_t k = 0; k < r->count; k++) b[k] = strips + r->depths[k] * j->strip * c->size;
+      loops->tile[c->lane](&(gemm_tile){.rows = smaller(count - i * each, each),
+                                        .width = smaller(j->group_out - s, j->strip),
+                                        .runs = r->count,
+                                        .a = r->rows,
+                                        .b = b,
+                                        .lengths = r->lengths,
+                                        .b_step = j->strip,
+                                        .alpha = 1,
+                                        .beta = first > 0,
+                                        .c = out + (i * each * c->out_channels + s) * c->size,
+                                        .c_row = c->out_channels});
+    }
+}
+
+static void places_piece(void *context, int64_t piece) {
+  windows_job *j = context;
+  conv_job *c = &j->conv;
+  const int64_t first = piece * BLOCK_PLACES, count = smaller(c->places - first, BLOCK_PLACES);
+  error *why = NULL, *none = NULL;
+  buffer *held = buffer_new((size_t)(count * j->positions) * sizeof(char *), "conv", &why);
+  if (!held) {
+    if (!atomic_compare_exchange_strong(&c->why, &none, why)) error_release(why);
+    return;
+  }
+  const char **windows = buffer_data(held);
+  for (int64_t i = 0; i < count; i++) {
+    int64_t place[PONS_MAX_NDIM], rest = first + i;
+    for (int d = c->n - 1; d >= 0; d--) {
+      place[d] = rest % c->axes[d].out;
+      rest /= c->axes[d].out;
+    }
+    find_windows(c, 0, place, c->x + rest * c->batch_stride * c->size, windows + i * j->positions);
+  }
+  const int64_t runs = j->positions * j->chunks, some = DEPTH / j->per_run, cuts = pieces_of(runs, some);
+  for (int64_t g = 0; g < c->groups; g++)
+    for (int64_t cut = 0; cut < cuts; cut++)
+      add_runs(j, windows, first, count, g, runs * cut / cuts, runs * (cut + 1) / cuts);
+  buffer_release(held);
+}
+
+static void pack_piece(void *context, int64_t piece) {
+  const windows_job *j = context;
+  const conv_job *c = &j->conv;
+  const int64_t strips = pieces_of(j->group_out, j->strip), group = piece / strips, s = piece % strips * j->strip;
+  const int64_t width = smaller(j->group_out - s, j->strip);
+  char *to = j->panel + group * j->panel_bytes + s * c->row * c->size;
+  const gemm_matrix w = {.data = c->w + (group * j->group_out + s) * c->row * c->size,
+                         .dtype = c->lane == LANE_FLOAT ? PONS_FLOAT32 : PONS_FLOAT64,
+                         .row = 1,
+                         .col = c->row};
+  if (width < j->strip) memset(to, 0, (size_t)(j->strip * c->row * c->size));
+  gemm_read(&w, c->lane, 0, 0, c->row, width, to, j->strip);
+}
+
+static error *convolve(const conv_job *conv) {
+  windows_job j = {.conv = *conv, .strip = cpu_gemm_loops()->tile_columns[conv->lane], .positions = 1};
+  const conv_job *c = &j.conv;
+  error *why = NULL;
+  for (int d = 0; d < c->n; d++) j.positions *= c->axes[d].kernel;
+  j.group_in = c->channels / c->groups, j.group_out = c->out_channels / c->groups;
+  j.chunks = pieces_of(j.group_in, DEPTH);
+  j.per_run = pieces_of(j.group_in, j.chunks);
+  const int64_t strips = pieces_of(j.group_out, j.strip), zeros = DEPTH * c->size;
+  j.panel_bytes = strips * j.strip * c->row * c->size;
+  buffer *held = buffer_new((size_t)(c->groups * j.panel_bytes + zeros), "conv", &why);
+  if (!held) return why;
+  j.zeros = memset(buffer_data(held), 0, (size_t)zeros);
+  j.panel = (char *)buffer_data(held) + zeros;
+  parallel_for(c->groups * strips, pack_piece, &j);
+  parallel_for(pieces_of(c->places, BLOCK_PLACES), places_piece, &j);
+  buffer_release(held);
+  return atomic_load(&j.conv.why);
+}
+
+error *cpu_convolution_windows(const launch *l) { return conv_run(l, convolve); }
