@@ -131,29 +131,33 @@ static void sizes_of_training(void **state) {
 /* As a weight gradient comes: both operands transposed views of images (N, ..., C). */
 static void weight_gradients(void **state) {
   (void)state;
-  for (int turn = 0; turn < 12; turn++) {
+  for (int turn = 0; turn < 24; turn++) {
     conv_case c = {2, {5, 8, 7, 40}, {6, 8, 7, 40}, .low = {1, 1}, .high = {1, 1}, PLAIN, .groups = 1};
+    if (turn % 5 == 4) c.x[0] = 19, c.w[0] = 13;
     if (turn % 3 == 1) c.stride[0] = 2, c.w[1] = 6, c.kernel_dilation[1] = 2, c.w[2] = 4;
     if (turn % 3 == 2) c.input_dilation[0] = 2, c.x[3] = c.w[3] = 3, c.low[1] = 0;
     made x, w, y;
     assert_true(sizes_of_result(&c));
     int64_t x_shape[] = {c.x[3], c.x[1], c.x[2], c.x[0]}, w_shape[] = {c.w[3], c.w[1], c.w[2], c.w[0]};
-    make(&x, PONS_FLOAT32, 4, x_shape, false);
-    make(&w, PONS_FLOAT32, 4, w_shape, turn / 6);
+    const pons_dtype dtype = turn % 4 == 3 ? PONS_BFLOAT16 : turn % 4 == 2 ? PONS_FLOAT64 : PONS_FLOAT32;
+    make(&x, dtype, 4, x_shape, false);
+    make(&w, dtype, 4, w_shape, turn / 12);
     made *both[] = {&x, &w};
     for (int i = 0; i < 2; i++) {
       int64_t stride = both[i]->strides[0], size = both[i]->shape[0];
       both[i]->strides[0] = both[i]->strides[3], both[i]->shape[0] = both[i]->shape[3];
       both[i]->strides[3] = stride, both[i]->shape[3] = size;
     }
-    make_out(&y, PONS_FLOAT32, 4, c.out);
+    make_out(&y, dtype, 4, c.out);
     conv_params p = {{2, c.stride},         {2, c.low}, {2, c.high}, {2, c.kernel_dilation},
                      {2, c.input_dilation}, 1,          false};
     operand in[] = {x.op, w.op};
     launch l = {&p, 2, 1, in, &y.op};
-    assert_null(cpu_refuses_across(&l));
-    run_well(cpu_convolution_across, &l);
-    check_result(&c, &x, &w, &y);
+    assert_int_equal(cpu_refuses_across(&l) != NULL, c.input_dilation[0] > 1);
+    if (!cpu_refuses_across(&l)) {
+      run_well(cpu_convolution_across, &l);
+      check_result(&c, &x, &w, &y);
+    }
     run_well(cpu_convolution, &l);
     check_result(&c, &x, &w, &y);
     unmake(&x), unmake(&w), unmake(&y);
