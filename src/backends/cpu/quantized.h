@@ -27,10 +27,34 @@ typedef struct quantized_dot {
   float *out;
 } quantized_dot;
 
+/* The same for numbers of 2, 4 or 8 bits, which do not cross words. A register holds a word per lane, code i of each is
+   where it is but for a power of two, and that is taken out of x, whose element i for that word lies in the same lane:
+
+       x[(v * codes + i) * lanes + lane] = x(codes * (v * lanes + lane) + i) * 2^(-bits * i),  codes = 32 / bits
+
+   so that a code costs a mask and a conversion. The last one is shifted, since its highest bit would be a sign. */
+enum { WORD_ROWS = 3 };
+typedef struct quantized_words {
+  const uint32_t *words;
+  int64_t count;                /* of words, a multiple of the lanes */
+  int64_t group_words;
+  const float *scales, *biases; /* per group */
+  int64_t rows;                 /* of x, 1 .. WORD_ROWS: from four on the conversion is shared by enough of them */
+  const float *x;
+  int64_t x_row;
+  const float *sums;            /* of x, per row and group */
+  int64_t sums_row;
+  float *out;                   /* out[r * out_row] = */
+  int64_t out_row;
+} quantized_words;
+
 typedef struct quantized_loops {
   void (*values[CODE_KINDS])(const uint32_t *words, int64_t n, float *values); /* n: whole groups */
   void (*dot_one[CODE_KINDS])(const quantized_dot *d);
   void (*dot_many[CODE_KINDS])(const quantized_dot *d); /* DOT_ROWS */
+  int word_lanes;
+  void (*dot_words)(const quantized_words *d, int bits);
+  void (*arrange)(const float *x, int64_t n, int bits, float *to); /* n a multiple of lanes and codes */
   /* values[i] = values[i] * scale + bias of its group; biases NULL: none */
   void (*scale)(float *values, int64_t groups, int group_size, const float *scales, const float *biases);
   void (*from_e4m3)(const uint8_t *codes, int64_t n, float *values);

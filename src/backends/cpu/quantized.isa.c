@@ -3,6 +3,7 @@
    Eight codes are two windows of 32 bits, shifted to each its place: codes of b bits come in units of 32, which are b
    words, and no window reaches out of its unit. Uses cpu/quantized.h, kernel/scalar.h. */
 #include "backends/cpu/quantized.h"
+#include "backends/cpu/registers.h"
 #include "kernel/scalar.h"
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -152,6 +153,106 @@ static void scale(float *values, int64_t groups, int group_size, const float *sc
   }
 }
 
+/* ---- words ---- */
+
+enum { WORD_LANES = REGISTER_BYTES / 4 };
+typedef uint32_t vector_words __attribute__((vector_size(REGISTER_BYTES)));
+typedef int32_t vector_ints __attribute__((vector_size(REGISTER_BYTES)));
+
+static void arrange(const float *x, int64_t n, int bits, float *to) {
+  const int64_t codes = 32 / bits;
+  for (int64_t v = 0; v < n; v += codes * WORD_LANES, to += codes * WORD_LANES) {
+    float factor = 1;
+    for (int64_t i = 0; i < codes; i++, factor /= (float)(1 << bits))
+      for (int64_t lane = 0; lane < WORD_LANES; lane++)
+        to[i * WORD_LANES + lane] = x[v + lane * codes + i] * (i == codes - 1 ? factor * (float)(1 << bits) : factor);
+  }
+}
+
+/* The scales of the groups that a register's words belong to: one group, or two. */
+INLINE vector_float scales_of_words(const float *scales, int64_t word, int shift) {
+  const float low = scales[word >> shift], high = scales[(word + WORD_LANES / 2) >> shift];
+  const vector_float s = SPLAT_FLOAT(low);
+  if (1 << shift >= WORD_LANES) return s;
+  const vector_float t = SPLAT_FLOAT(high);
+#if REGISTER_BYTES == 64
+  return __builtin_shufflevector(s, t, 0, 1, 2, 3, 4, 5, 6, 7, 24, 25, 26, 27, 28, 29, 30, 31);
+#elif REGISTER_BYTES == 32
+  return __builtin_shufflevector(s, t, 0, 1, 2, 3, 12, 13, 14, 15);
+#else
+  return __builtin_shufflevector(s, t, 0, 1, 6, 7);
+#endif
+}
+
+INLINE float sum_of_lanes(vector_float x) {
+  float some[WORD_LANES];
+  memcpy(some, &x, sizeof x);
+  for (int half = WORD_LANES / 2; half; half /= 2)
+    for (int i = 0; i < half; i++) some[i] += some[i + half];
+  return some[0];
+}
+
+INLINE float sum_of_biases(const quantized_words *d, int64_t row) {
+  const int64_t groups = d->count / d->group_words;
+  const float *sums = d->sums + row * d->sums_row;
+  vector_float total = {0};
+  float rest = 0;
+  int64_t g = 0;
+  for (; g + WORD_LANES <= groups; g += WORD_LANES)
+    total = FMA_FLOAT(wide_float32(d->biases + g), wide_float32(sums + g), total);
+  for (; g < groups; g++) rest += d->biases[g] * sums[g];
+  return sum_of_lanes(total) + rest;
+}
+
+/* The sums have names of their own: gcc keeps an array of them in memory. */
+#define ROWS_1(f) f(0)
+#define ROWS_2(f) ROWS_1(f) f(1)
+#define ROWS_3(f) ROWS_2(f) f(2)
+#define BEGIN_WORDS(r) vector_float total##r = {0};
+#define BEGIN_CODES(r) vector_float even##r = {0}, odd##r = {0};
+#define TAKE_EVEN(r) even##r = FMA_FLOAT(code, wide_float32(x + r * d->x_row + i * WORD_LANES), even##r);
+#define TAKE_ODD(r) odd##r = FMA_FLOAT(code, wide_float32(x + r * d->x_row + i * WORD_LANES), odd##r);
+#define END_CODES(r) total##r = FMA_FLOAT(even##r + odd##r, scale, total##r);
+#define PUT_WORDS(r) d->out[r * d->out_row] = sum_of_lanes(total##r) + sum_of_biases(d, r);
+#define WORDS(name, BITS, ROWS)                                                                                \
+  static void name(const quantized_words *d) {                                                                 \
+    enum { CODES = 32 / BITS };                                                                                \
+    const int shift = __builtin_ctzll((unsigned long long)d->group_words); /* group sizes are powers of two */ \
+    const float *x = d->x;                                                                                     \
+    ROWS(BEGIN_WORDS)                                                                                          \
+    for (int64_t w = 0; w < d->count; w += WORD_LANES, x += CODES * WORD_LANES) {                              \
+      vector_words words;                                                                                      \
+      memcpy(&words, d->words + w, sizeof words);                                                              \
+      const vector_float scale = scales_of_words(d->scales, w, shift);                                         \
+      ROWS(BEGIN_CODES)                                                                                        \
+      _Pragma("GCC unroll 16") for (int i = 0; i < CODES; i++) {                                               \
+        const uint32_t mask = (uint32_t)((1u << BITS) - 1) << (i == CODES - 1 ? i - 1 : i) * BITS;             \
+        const vector_words some = (i == CODES - 1 ? words >> BITS : words) & mask;                             \
+        const vector_float code = __builtin_convertvector((vector_ints)some, vector_float);                    \
+        if (i % 2) {                                                                                           \
+          ROWS(TAKE_ODD)                                                                                       \
+        } else {                                                                                               \
+          ROWS(TAKE_EVEN)                                                                                      \
+        }                                                                                                      \
+      }                                                                                                        \
+      ROWS(END_CODES)                                                                                          \
+    }                                                                                                          \
+    ROWS(PUT_WORDS)                                                                                            \
+  }
+#define WORDS_OF(BITS)                                                                                         \
+  WORDS(words_##BITS##_1, BITS, ROWS_1)                                                                        \
+  WORDS(words_##BITS##_2, BITS, ROWS_2)                                                                        \
+  WORDS(words_##BITS##_3, BITS, ROWS_3)
+WORDS_OF(2)
+WORDS_OF(4)
+WORDS_OF(8)
+
+static void dot_words(const quantized_words *d, int bits) {
+  static void (*const loops[3][WORD_ROWS])(const quantized_words *) = {
+      {words_2_1, words_2_2, words_2_3}, {words_4_1, words_4_2, words_4_3}, {words_8_1, words_8_2, words_8_3}};
+  loops[bits == 2 ? 0 : bits == 4 ? 1 : 2][d->rows - 1](d);
+}
+
 /* ---- bytes ---- */
 
 static void from_e4m3(const uint8_t *codes, int64_t n, float *values) {
@@ -217,6 +318,9 @@ const quantized_loops ISA_NAME(quantized_loops) = {
     .values = ALL(values),
     .dot_one = ALL(one),
     .dot_many = ALL(many),
+    .word_lanes = WORD_LANES,
+    .dot_words = dot_words,
+    .arrange = arrange,
     .scale = scale,
     .from_e4m3 = from_e4m3,
     .from_e8m0 = from_e8m0,

@@ -1,7 +1,7 @@
 /* quantized_matmul_cpu.c: "QuantizedMatmul" and "GatherQMM".
 
    Few rows of x by transposed codes: each row of codes is turned into numbers in registers and multiplied there, so
-   that memory gives codes and scales and nothing else; threads share blocks of the result's columns. Else codes are
+   that memory gives codes and scales and nothing else, by words where that is faster; threads share blocks of the result's columns. Else codes are
    dequantized where a product of matrices packs its operands. Uses cpu/quantized.h, cpu/gemm.h,
    cpu/indices.h. */
 #include "backends/cpu/gemm.h"
@@ -9,8 +9,9 @@
 #include "backends/cpu/quantized.h"
 
 enum {
-  FEW_ROWS = 8,           /* of x, for which codes are not worth a panel */
+  FEW_ROWS = 16,          /* of x, for which codes are not worth a panel */
   CHUNK = 256,            /* groups of a row taken at a time */
+  WORD_GROUPS = 1024,     /* the same where codes are taken by words: of several rows */
   COLUMNS_MOST = 128,     /* of the result in a block */
   PIECE_CODES = 1 << 18   /* codes in a piece, about */
 };
@@ -20,6 +21,7 @@ typedef struct qmm_job {
   bool transpose;
   const float *x;         /* matrices (m, k), one behind the other */
   const float *sums;      /* of x per group of k; NULL: not wanted */
+  const float *arranged;  /* x as quantized_words wants it; NULL: codes are taken as they come */
   const uint32_t *words;
   const void *scales, *biases;
   pons_dtype scale_dtype;
@@ -83,6 +85,48 @@ static void multiply_row(const qmm_job *j, const qmm_matrix *w, int64_t entry, i
   }
 }
 
+/* Do words hold whole codes, rows whole registers of them, and these one group or two? */
+static bool words_will_do(const qmm_job *j) {
+  const int64_t codes = 32 / j->q.bits, lanes = cpu_quantized_loops()->word_lanes, group = j->q.group_size / codes;
+  if (j->m > WORD_ROWS || j->q.mode != QUANTIZED_AFFINE || (j->q.bits != 2 && j->q.bits != 4 && j->q.bits != 8)) return false;
+  return j->k % (codes * lanes) == 0 && (group % lanes == 0 || 2 * group == lanes) && row_groups(j) <= WORD_GROUPS;
+}
+
+/* Scales and biases of `rows` rows from `row` on: as they lie, or turned into floats. */
+static const float *floats_at(const qmm_job *j, const void *from, int64_t row, int64_t rows, float *to) {
+  const int64_t groups = row_groups(j);
+  if (j->scale_dtype == PONS_FLOAT32) return (const float *)from + row * groups;
+  cpu_scales(j->q, j->scale_dtype, from, row * groups, rows * groups, to);
+  return to;
+}
+
+/* Rows of codes first .. first + width - 1 by words. */
+static void multiply_words(const qmm_job *j, const qmm_matrix *w, int64_t entry, int64_t first, int64_t width,
+                           float *results) {
+  const int64_t groups = row_groups(j), words = j->k * j->q.bits / 32, at_once = WORD_GROUPS / groups;
+  const int64_t x_row = x_matrix(j, entry) * j->m;
+  float scales[WORD_GROUPS], biases[WORD_GROUPS];
+  for (int64_t c = 0; c < width; c += at_once) {
+    const int64_t some = smaller(width - c, at_once);
+    const float *s = floats_at(j, w->scales, first + c, some, scales);
+    const float *b = floats_at(j, w->biases, first + c, some, biases);
+    for (int64_t i = 0; i < some; i++)
+      cpu_quantized_loops()->dot_words(&(quantized_words){.words = w->words + (first + c + i) * words,
+                                                          .count = words,
+                                                          .group_words = j->q.group_size * j->q.bits / 32,
+                                                          .scales = s + i * groups,
+                                                          .biases = b + i * groups,
+                                                          .rows = j->m,
+                                                          .x = j->arranged + x_row * j->k,
+                                                          .x_row = j->k,
+                                                          .sums = j->sums + x_row * groups,
+                                                          .sums_row = groups,
+                                                          .out = results + c + i,
+                                                          .out_row = width},
+                                       j->q.bits);
+  }
+}
+
 static void few_rows_piece(void *context, int64_t piece) {
   const qmm_job *j = context;
   const int64_t entry = piece / j->blocks, first = piece % j->blocks * j->width;
@@ -90,7 +134,9 @@ static void few_rows_piece(void *context, int64_t piece) {
   float results[FEW_ROWS * COLUMNS_MOST];
   memset(results, 0, (size_t)(j->m * width) * sizeof *results);
   const qmm_matrix w = matrix_of(j, entry);
-  for (int64_t c = 0; c < width; c++) multiply_row(j, &w, entry, first + c, results + c, width);
+  if (j->arranged) multiply_words(j, &w, entry, first, width, results);
+  else
+    for (int64_t c = 0; c < width; c++) multiply_row(j, &w, entry, first + c, results + c, width);
   for (int64_t r = 0; r < j->m; r++)
     cpu_lanes()->store[j->dtype](results + r * width, width,
                                  element(j->out, j->dtype, (entry * j->m + r) * j->n + first), 1);
@@ -172,7 +218,7 @@ const char *cpu_refuses_quantized_matmul(const launch *l) {
 
 /* What is held until the product is done. */
 typedef struct qmm_memory {
-  buffer *x, *sums, *parts[3], *lhs, *rhs;
+  buffer *x, *sums, *arranged, *parts[3], *lhs, *rhs;
 } qmm_memory;
 
 static buffer *floats_of(const char *op, int64_t count, error **why) {
@@ -212,10 +258,20 @@ static error *sum_groups(qmm_job *j, int64_t count, const char *op, qmm_memory *
   return NULL;
 }
 
+static error *arrange(qmm_job *j, int64_t count, const char *op, qmm_memory *held) {
+  error *why = NULL;
+  held->arranged = floats_of(op, count, &why);
+  if (why) return why;
+  cpu_quantized_loops()->arrange(j->x, count, j->q.bits, buffer_data(held->arranged));
+  j->arranged = buffer_data(held->arranged);
+  return NULL;
+}
+
 static error *multiply(qmm_job *j, const launch *l, const char *op, qmm_memory *held) {
   error *why = NULL;
   if (j->transpose && j->m <= FEW_ROWS) {
     if (j->biases) why = sum_groups(j, operand_size(&l->in[0]), op, held);
+    if (!why && words_will_do(j)) why = arrange(j, operand_size(&l->in[0]), op, held);
     if (why) return why;
     j->width = PIECE_CODES / j->k;
     j->width = j->width < 1 ? 1 : j->width > COLUMNS_MOST ? COLUMNS_MOST : j->width;
@@ -245,6 +301,7 @@ static error *run(qmm_job *j, const launch *l, const char *op, qmm_memory *held)
 static void release(qmm_memory *held) {
   buffer_release(held->x);
   buffer_release(held->sums);
+  buffer_release(held->arranged);
   for (int i = 0; i < 3; i++) buffer_release(held->parts[i]);
   buffer_release(held->lhs);
   buffer_release(held->rhs);

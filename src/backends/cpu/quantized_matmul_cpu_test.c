@@ -1,0 +1,74 @@
+/* quantized_matmul_cpu_test.c: "QuantizedMatmul" with codes that are numbers, against its definition in double. */
+#include "backends/cpu/cpu.h"
+#include "backends/cpu/operands_for_tests.h"
+
+/* Code i of a row: `bits` bits of the stream that its words are. */
+static double code_at(const uint32_t *row, int bits, int64_t i) {
+  uint32_t code = 0;
+  for (int b = 0; b < bits; b++) {
+    const int64_t at = i * bits + b;
+    code |= (row[at / 32] >> at % 32 & 1) << b;
+  }
+  return code;
+}
+
+/* x (m, k) by codes (n, k), transposed, or (k, n). */
+static void check_case(pons_dtype d, int64_t m, int64_t n, int64_t k, int bits, int group, bool transpose) {
+  const int64_t rows = transpose ? n : k, columns = transpose ? k : n;
+  made x, words, scales, biases, y;
+  make(&x, d, 2, (const int64_t[]){m, k}, random_int(0, 1));
+  make(&words, PONS_UINT32, 2, (const int64_t[]){rows, columns * bits / 32}, false);
+  make(&scales, d, 2, (const int64_t[]){rows, columns / group}, false);
+  make(&biases, d, 2, (const int64_t[]){rows, columns / group}, false);
+  make_out(&y, d, 2, (const int64_t[]){m, n});
+  uint32_t *codes = (uint32_t *)(void *)words.memory;
+  for (int64_t i = 0; i < rows * columns * bits / 32; i++) codes[i] = (uint32_t)random_bits();
+  const operand in[] = {x.op, words.op, scales.op, biases.op};
+  const quantized_matmul_params p = {.group_size = group, .bits = bits, .mode = QUANTIZED_AFFINE, .transpose = transpose};
+  run_well(cpu_quantized_matmul, &(launch){&p, 4, 1, in, &y.op});
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t j = 0; j < n; j++) {
+      double sum = 0, size = 0;
+      for (int64_t q = 0; q < k; q++) {
+        const int64_t row = transpose ? j : q, column = transpose ? q : j, at = (row * columns + column) / group;
+        const double w = code_at(codes + row * columns * bits / 32, bits, column) * made_value(&scales, at) +
+                         made_value(&biases, at);
+        sum += made_value(&x, i * k + q) * w;
+        size += fabs(made_value(&x, i * k + q)) * (fabs(w) + 300);
+      }
+      check_near(made_value(&y, i * n + j), sum, precision_of(d) * (1 + size / (d == PONS_FLOAT32 ? 1 : 300)),
+                 pons_dtype_name(d));
+    }
+  made *all[] = {&x, &words, &scales, &biases, &y};
+  for (int i = 0; i < 5; i++) unmake(all[i]);
+}
+
+/* One to four and more rows; rows of codes that are whole registers of words, and rows that are not. */
+static void agrees_with_the_definition(void **state) {
+  (void)state;
+  const int bits[] = {1, 2, 3, 4, 5, 6, 8};
+  const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_BFLOAT16, PONS_FLOAT16};
+  const char *before = cpu_isa();
+  for (const char *const *isa = cpu_isas(); *isa; isa++) {
+    assert_true(cpu_set_isa(*isa));
+    for (int turn = 0; turn < 84; turn++) {
+      const int group = 32 << random_int(0, 2);
+      const int64_t many = group * random_int(1, turn % 3 ? 9 : 4), few = random_int(1, 40);
+      const bool transpose = random_int(0, 3) > 0;
+      check_case(dtypes[turn % 3], random_int(0, 2) ? random_int(1, 6) : random_int(7, 30), transpose ? few : many,
+                 transpose ? many : few, bits[turn % 7], group, transpose);
+    }
+  }
+  assert_true(cpu_set_isa(before));
+}
+
+static void a_large_one(void **state) {
+  (void)state;
+  check_case(PONS_FLOAT32, 1, 300, 2048, 4, 64, true);
+  check_case(PONS_BFLOAT16, 5, 70, 1536, 8, 128, true);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_the_definition), cmocka_unit_test(a_large_one)};
+  return cmocka_run_group_tests(tests, choose_seed, NULL);
+}
