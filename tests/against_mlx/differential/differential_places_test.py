@@ -113,7 +113,7 @@ def put(d, masks=False, dtypes=ANY, other=True, once=True):
 def assigned(x, index, v):
     y = mx.array(x)
     y[index[0] if len(index) == 1 else tuple(index)] = v  # MLX takes a mask alone, and not in a tuple
-    return y
+    return y if v.size else x  # computing it, MLX divides by zero where there is nothing to put
 
 
 def assigned_in_numpy(x, index, v):
@@ -123,7 +123,10 @@ def assigned_in_numpy(x, index, v):
 
 
 def combined(name):
-    return lambda x, i, v: getattr(x.at[tuple(i)], name)(v)
+    def combine(x, i, v):
+        y = getattr(x.at[tuple(i)], name)(v)  # raises what there is to raise
+        return y if x[tuple(i)].size else x   # computing it, MLX divides by zero where nothing is selected
+    return combine
 
 
 def combined_in_numpy(f):
@@ -215,6 +218,8 @@ def mlx_scatter(name):
         moved, where, order = first(x, index, axes, sizes)
         updates = mx.reshape(updates, (*index[0].shape, *(n for k, n in enumerate(sizes) if k not in axes)))
         there = assigned(moved, where, updates) if name == "none" else getattr(moved.at[where], name)(updates)
+        if updates.size == 0:  # computing it, MLX divides by zero, as a rule without being noticed
+            there = moved
         return mx.transpose(there, [order.index(k) for k in range(x.ndim)])
     return scatter
 
