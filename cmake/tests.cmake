@@ -82,7 +82,8 @@ endif()
 # The tests of ops run once more with OpenCL as the default device, with CUDA where there is an NVIDIA GPU, and on CUDA's doubles.
 # Not under sanitizers: drivers leak.
 if(NOT PONS_SANITIZE AND TARGET tools_pons)
-  foreach(name elementwise_test reduce_ops_test shape_ops_test index_ops_test product_ops_test)
+  foreach(name elementwise_test reduce_ops_test shape_ops_test index_ops_test index_list_test product_ops_test
+               wrong_indices_test)
     foreach(device opencl cuda cuda_double)
       add_test(NAME ${name}_${device} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh ${device} $<TARGET_FILE:${name}>
                WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})

@@ -80,6 +80,9 @@ typedef struct driver {
   const char *(*refuses_kernel)(int index, const kernel *k);
   error *(*run_kernel)(const kernel *k, const operand *in, const operand *out);
   const memory_driver *memory; /* NULL: it works in host memory */
+  /* Asked at the end of each plan: what steps found wrong with the values they met. It may wait. Left out: that is
+     known at once. */
+  error *(*faults)(int index);
 } driver;
 
 struct device {

@@ -183,6 +183,18 @@ static error *failed_operand(const workspace *w, const plan_step *s) {
   return NULL;
 }
 
+/* What the device says about its steps at the end. It is not known which step it was: all results have failed. */
+static void meet_faults(const plan *p, workspace *w) {
+  const driver *v = p->device->driver;
+  error *why = v->faults ? v->faults(p->device->index) : NULL;
+  for (int i = p->n_inputs; why && i < p->n_memories; i++) {
+    if (w->failed[i]) continue;
+    w->failed[i] = error_keep(why);
+    w->any_failed = true;
+  }
+  error_release(why);
+}
+
 static void hand_out(const plan *p, workspace *w, const run_input *in, const plan_output *o,
                      run_output *out) {
   const plan_memory *m = &p->memories[o->memory];
@@ -215,6 +227,7 @@ void plan_execute(const plan *p, workspace *w, run_input *in, run_output *out) {
     if (s->ends) release_ended(s, in);
   }
   error_release(why);
+  meet_faults(p, w);
   for (int i = 0; i < p->n_outputs; i++) hand_out(p, w, in, &p->outputs[i], &out[i]);
   for (int i = p->n_inputs; i < p->n_memories; i++) {
     buffer_release(w->held[i]);

@@ -56,6 +56,7 @@ static const char *refuses_kernel(int index, const kernel *k) {
   return gpu_refuses_kernel(k);
 }
 
+static error *faults(int index) { return gpu_faults(&gpu_cuda, index); }
 static bool is_gpu(int index) {
   (void)index;
   return true;
@@ -73,4 +74,5 @@ const driver driver_cuda = {
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
     .memory = &memory,
+    .faults = faults,
 };

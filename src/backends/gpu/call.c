@@ -56,6 +56,11 @@ int gpu_number_list(gpu_call *c, int n, const int64_t *values) {
   return first;
 }
 
+void gpu_begin_numbers(gpu_call *c) {
+  c->first = c->n_numbers;
+  gpu_define(c, "FIRST", c->first);
+}
+
 void gpu_memory(gpu_call *c, void *memory, bool written) {
   c->memories[c->n_memories++] = memory;
   c->n_written += written;
@@ -81,6 +86,15 @@ static void add_operand(gpu_call *c, const operand *o, bool written) {
 
 void gpu_written(gpu_call *c, const operand *o) { add_operand(c, o, true); }
 void gpu_read(gpu_call *c, const operand *o) { add_operand(c, o, false); }
+
+enum { FEW_THREADS = 32 };
+int gpu_group_for(const gpu_call *c, int64_t count, int most) {
+  const int room = c->backend->features(c->index)->max_group;
+  const int wanted = count <= FEW_THREADS ? FEW_THREADS : most;
+  int group = 1;
+  while (2 * group <= wanted && 2 * group <= room) group *= 2;
+  return group;
+}
 
 enum { ONE_EACH_GROUP = 64 };
 void gpu_one_each(gpu_call *c, int64_t count) {

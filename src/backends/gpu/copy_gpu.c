@@ -1,5 +1,12 @@
-/* copy_gpu.c: copies, which are elementwise kernels without instructions. Uses gpu.h. */
+/* copy_gpu.c: copies, whole and of parts: "Full", "Contiguous", "View", "Concatenate", "Pad", "SliceUpdate". A copy to a
+   result is an elementwise kernel without instructions; copy.kc copies to part of one. Uses gpu.h, typing.h. */
 #include "backends/gpu/gpu.h"
+#include "backends/gpu/typing.h"
+#include <pons/ops.h> /* pons_scatter_mode */
+
+extern const char kernel_copy[];
+
+/* ---- whole ---- */
 
 static error *copy(const gpu_backend *b, const operand *from, const operand *to) {
   const kernel k = {.n_in = 1, .n_out = 1, .in = {(uint8_t)from->dtype}, .out = {0}};
@@ -10,3 +17,122 @@ const char *gpu_refuses_copy(const gpu_backend *b, const launch *l) { return (vo
 error *gpu_copy(const gpu_backend *b, const launch *l) { return copy(b, l->in, l->out); }
 const char *gpu_refuses_contiguous(const gpu_backend *b, const launch *l) { return (void)b, (void)l, NULL; }
 error *gpu_contiguous(const gpu_backend *b, const launch *l) { return copy(b, l->in, l->out); }
+
+/* The bytes of an operand of one dtype as those of a result of another. */
+const char *gpu_refuses_view(const gpu_backend *b, const launch *l) { return (void)b, (void)l, NULL; }
+error *gpu_view(const gpu_backend *b, const launch *l) {
+  operand to = *l->out;
+  int64_t strides[PONS_MAX_NDIM];
+  to.dtype = l->in->dtype;
+  to.shape = l->in->shape;
+  to.ndim = l->in->ndim;
+  shape_row_major(to.ndim, to.shape, strides);
+  to.strides = strides;
+  return copy(b, l->in, &to);
+}
+
+/* ---- parts ---- */
+
+pons_dtype gpu_moved_as(pons_dtype d) {
+  static const pons_dtype by_size[9] = {
+      [1] = PONS_UINT8, [2] = PONS_UINT16, [4] = PONS_UINT32, [8] = PONS_UINT64};
+  return by_size[pons_dtype_size(d)];
+}
+
+/* to = from, or JOIN(to, from) with the function k_<join>_. */
+static error *write_part(const gpu_backend *b, const operand *from, const operand *to, const char *join) {
+  gpu_call c = gpu_call_for(b, to);
+  const gpu_walk w =
+      gpu_walk_of(from->ndim, from->shape, 2, (const int64_t *const[]){to->strides, from->strides});
+  const pons_dtype wide = gpu_wide_dtype(to->dtype);
+  gpu_define_dtype(&c, "X", join ? to->dtype : gpu_moved_as(to->dtype));
+  if (join)
+    text_add(&c.definitions, "#define JOIN(a, b) k_%s_%s(a, b)\n", join,
+             wide == PONS_COMPLEX64 ? "c64" : gpu_typings[wide].suffix);
+  gpu_written(&c, to);
+  gpu_read(&c, from);
+  gpu_begin_numbers(&c);
+  gpu_number(&c, gpu_walk_size(&w));
+  gpu_number(&c, 0);
+  gpu_number_walk(&c, 1, &w);
+  gpu_one_each(&c, gpu_walk_size(&w));
+  return gpu_run(&c, kernel_copy, "copy_to");
+}
+
+error *gpu_copy_to(const gpu_backend *b, const operand *from, const operand *to) {
+  return write_part(b, from, to, NULL);
+}
+
+/* ---- results put together ---- */
+
+/* Part of a result, from element `first` of it on. */
+static operand part_of(const operand *out, int64_t first, const int64_t *strides, location *at) {
+  *at = *(const location *)out->data;
+  at->offset += first * (int64_t)pons_dtype_size(out->dtype);
+  operand part = *out;
+  part.data = at;
+  part.strides = strides;
+  return part;
+}
+
+const char *gpu_refuses_concatenate(const gpu_backend *b, const launch *l) { return (void)b, (void)l, NULL; }
+error *gpu_concatenate(const gpu_backend *b, const launch *l) {
+  const int axis = ((const axis_params *)l->params)->axis;
+  int64_t strides[PONS_MAX_NDIM], first = 0;
+  error *why = NULL;
+  shape_row_major(l->out->ndim, l->out->shape, strides);
+  for (int i = 0; i < l->n_in && !why; i++) {
+    location at;
+    const operand to = part_of(l->out, first, strides, &at);
+    if (shape_size(l->in[i].ndim, l->in[i].shape)) why = gpu_copy_to(b, &l->in[i], &to);
+    first += l->in[i].shape[axis] * strides[axis];
+  }
+  return why;
+}
+
+const char *gpu_refuses_pad(const gpu_backend *b, const launch *l) { return (void)b, (void)l, NULL; }
+error *gpu_pad(const gpu_backend *b, const launch *l) {
+  const pad_params *p = l->params;
+  static const int64_t none[PONS_MAX_NDIM];
+  int64_t strides[PONS_MAX_NDIM], first = 0;
+  operand value = l->in[1];
+  location at;
+  shape_row_major(l->out->ndim, l->out->shape, strides);
+  for (int i = 0; i < p->axes.n; i++) first += p->low.at[i] * strides[p->axes.at[i]];
+  value.ndim = l->out->ndim;
+  value.shape = l->out->shape;
+  value.strides = none;
+  error *why = copy(b, &value, l->out);
+  if (why || shape_size(l->in->ndim, l->in->shape) == 0) return why;
+  const operand to = part_of(l->out, first, strides, &at);
+  return gpu_copy_to(b, l->in, &to);
+}
+
+const char *gpu_scatter_join(int mode) {
+  return mode == PONS_SCATTER_MAX    ? "max"
+         : mode == PONS_SCATTER_MIN  ? "min"
+         : mode == PONS_SCATTER_SUM  ? "add"
+         : mode == PONS_SCATTER_PROD ? "mul"
+                                     : NULL;
+}
+
+const char *gpu_refuses_slice_update(const gpu_backend *b, const launch *l) {
+  (void)b;
+  const slice_update_params *p = l->params;
+  return l->out->dtype == PONS_BOOL && p->kind != PONS_SCATTER_NONE ? "truths are only replaced" : NULL;
+}
+error *gpu_slice_update(const gpu_backend *b, const launch *l) {
+  const slice_update_params *p = l->params;
+  const operand *update = &l->in[1];
+  int64_t strides[PONS_MAX_NDIM], first = 0;
+  location at;
+  error *why = copy(b, &l->in[0], l->out);
+  if (why || shape_size(update->ndim, update->shape) == 0) return why;
+  shape_row_major(l->out->ndim, l->out->shape, strides);
+  for (int d = 0; d < l->out->ndim; d++) {
+    first += p->start.at[d] * strides[d];
+    strides[d] *= p->strides.at[d];
+  }
+  const operand to = part_of(l->out, first, strides, &at);
+  return write_part(b, update, &to, gpu_scatter_join(p->kind));
+}

@@ -35,19 +35,26 @@ typedef struct complex64 {
   float re, im;
 } complex64;
 
-/* Where element i of a walk over n axes in order lies, given their sizes and strides. `place_of` is one of the two. */
+/* A walk over axes in order is a list among the numbers: how many axes, their sizes, then the strides of each operand.
+   Where element i lies for operand k. `place_of` is one of the two. */
 #define PLACE_OF(name, index_type)                                                       \
-  static inline index_type name(VALUES sizes, VALUES strides, int n, index_type i) {     \
+  static inline index_type name(VALUES walk, int k, index_type i) {                      \
+    const int n = (int)walk[0];                                                          \
+    VALUES strides = walk + 1 + (1 + k) * n;                                             \
     index_type place = 0;                                                                \
-    for (int d = n - 1; d >= 0; d--) {                                                   \
-      const index_type rest = i / (index_type)sizes[d];                                  \
-      place += (i - rest * (index_type)sizes[d]) * (index_type)strides[d];               \
+    if (n == 0) return 0;                                                                \
+    for (int d = n - 1; d > 0; d--) {                                                    \
+      const index_type size = (index_type)walk[1 + d], rest = i / size;                  \
+      place += (i - rest * size) * (index_type)strides[d];                               \
       i = rest;                                                                          \
     }                                                                                    \
-    return place;                                                                        \
+    return place + i * (index_type)strides[0];                                           \
   }
 PLACE_OF(place_of_32, int32_t)
 PLACE_OF(place_of_64, int64_t)
+#define WALK(number) (v.at + v.at[number])
+/* Numbers behind those of the memories: FIRST is given. */
+#define N(k) v.at[FIRST + (k)]
 
 /* Joins the GROUP values in `room`, one per thread, by JOIN(a, b); all threads find the result in room[0]. */
 #define JOIN_GROUP(room, JOIN)                                                           \
@@ -56,3 +63,64 @@ PLACE_OF(place_of_64, int64_t)
     if (LOCAL_ID(0) < gap) room[LOCAL_ID(0)] = JOIN(room[LOCAL_ID(0)], room[LOCAL_ID(0) + gap]); \
   }                                                                                      \
   BARRIER
+
+#define LEAST(a, b) ((a) < (b) ? (a) : (b))
+
+/* ---- complex numbers: as the functions of kernel/scalar_complex.h are called ---- */
+
+static inline complex64 complex_of(float re, float im) {
+  complex64 z;
+  z.re = re;
+  z.im = im;
+  return z;
+}
+static inline complex64 k_add_c64(complex64 a, complex64 b) { return complex_of(a.re + b.re, a.im + b.im); }
+static inline complex64 k_sub_c64(complex64 a, complex64 b) { return complex_of(a.re - b.re, a.im - b.im); }
+static inline complex64 k_mul_c64(complex64 a, complex64 b) {
+  return complex_of(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
+}
+static inline bool k_is_nan_c64(complex64 a) { return a.re != a.re || a.im != a.im; }
+/* By real part, then imaginary part. */
+static inline bool k_less_c64(complex64 a, complex64 b) {
+  return a.re < b.re || (a.re == b.re && a.im < b.im);
+}
+static inline bool k_equal_c64(complex64 a, complex64 b) { return a.re == b.re && a.im == b.im; }
+static inline complex64 k_max_c64(complex64 a, complex64 b) {
+  return k_is_nan_c64(a) || (!k_is_nan_c64(b) && k_less_c64(b, a)) ? a : b;
+}
+static inline complex64 k_min_c64(complex64 a, complex64 b) {
+  return k_is_nan_c64(a) || (!k_is_nan_c64(b) && k_less_c64(a, b)) ? a : b;
+}
+
+/* ---- indices ---- */
+
+/* Element i of an array of integers, whose dtype `kind` tells: its bytes, less for signed ones. */
+static inline int64_t index_at(GLOBAL const uint8_t *array, int64_t i, int64_t kind) {
+  switch (kind) {
+    case 1: return array[i];
+    case 2: return ((GLOBAL const uint16_t *)array)[i];
+    case 4: return ((GLOBAL const uint32_t *)array)[i];
+    case 8: return (int64_t)((GLOBAL const uint64_t *)array)[i];
+    case -1: return ((GLOBAL const int8_t *)array)[i];
+    case -2: return ((GLOBAL const int16_t *)array)[i];
+    case -4: return ((GLOBAL const int32_t *)array)[i];
+    default: return ((GLOBAL const int64_t *)array)[i];
+  }
+}
+
+/* An index as int64 from 0 on, if a slice of so many elements from it on is inside. Else the first wrong one is noted in
+   `fault`, and 0 is read. Unsigned ones do not count from the end. */
+static inline int64_t checked_index(GLOBAL int64_t *fault, int64_t op, int64_t index, bool is_signed, int64_t axis,
+                                    int64_t size, int64_t slice) {
+  const int64_t place = index < 0 && is_signed ? index + size : index;
+  if (place >= 0 && place <= size - slice) return place;
+  if (ATOMIC_CAS32((GLOBAL uint32_t *)fault, 0u, 1u) == 0u) {
+    fault[1] = op;
+    fault[2] = index;
+    fault[3] = is_signed;
+    fault[4] = axis;
+    fault[5] = size;
+    fault[6] = slice;
+  }
+  return 0;
+}

@@ -13,6 +13,7 @@
 #ifndef GPU_H
 #define GPU_H
 #include "device/device.h"
+#include "ops/params.h"
 
 /* Arguments of a kernel: memories, those that are written first; then `numbers`, a struct of so many int64 by value,
    which begin with the place of each memory's first element, in elements. */
@@ -82,12 +83,13 @@ typedef struct gpu_call {
   int64_t numbers[GPU_NUMBERS];
   int64_t groups[3];
   int group[3];
+  int first; /* number of gpu_begin_numbers */
   bool wide; /* places need 64 bits */
 } gpu_call;
 
 /* For the device on which `o` is. */
 gpu_call gpu_call_for(const gpu_backend *b, const operand *o);
-/* typedefs and functions for elements of dtype `d`: with role X
+/* typedefs and macros for elements of dtype `d`: with role X
      X        as it lies in memory
      X_value  as it is computed with
      X_load(X) X_value, X_store(X_value) X */
@@ -101,10 +103,76 @@ void gpu_memory(gpu_call *c, void *memory, bool written); /* from its first byte
 int gpu_number(gpu_call *c, int64_t value);               /* its place among the numbers */
 int gpu_number_float(gpu_call *c, float value);
 int gpu_number_list(gpu_call *c, int n, const int64_t *values); /* the first one's place */
+/* N(0), N(1), ... in the kernel are the numbers from here on. */
+void gpu_begin_numbers(gpu_call *c);
+/* Threads of a group for `count` items: a power of two, 32 for few and `most` for many, if the device can. One of two,
+   so that texts do not differ for every count. */
+int gpu_group_for(const gpu_call *c, int64_t count, int most);
 /* One thread for each of `count` items. */
 void gpu_one_each(gpu_call *c, int64_t count);
 /* Launches `entry` of `text`, and frees what the call holds. */
 error *gpu_run(gpu_call *c, const char *text, const char *entry);
+
+/* ---- geometry.c: walks over axes ---- */
+
+enum { GPU_WALK_OPERANDS = 8 };
+typedef struct gpu_walk {
+  int n, count; /* axes, operands */
+  int64_t sizes[PONS_MAX_NDIM], strides[GPU_WALK_OPERANDS][PONS_MAX_NDIM];
+} gpu_walk;
+
+/* Over n axes, whose sizes and strides (one list per operand) are given; joined where all operands lie so. */
+gpu_walk gpu_walk_of(int n, const int64_t *sizes, int count, const int64_t *const *strides);
+int64_t gpu_walk_size(const gpu_walk *w);
+/* Over the axes of x that are, or are not, in `axes`. */
+gpu_walk gpu_walk_axes(const operand *x, ints axes, bool in_axes);
+/* The walk as a list among the numbers, whose place becomes number `at`, counted from gpu_begin_numbers
+   on if that was called. */
+void gpu_number_walk(gpu_call *c, int at, const gpu_walk *w);
+
+/* ---- reduce_gpu.c: dtypes ---- */
+
+/* In which elements of `d` are joined: float32 for the narrow floats, uint8 for bool. */
+pons_dtype gpu_wide_dtype(pons_dtype d);
+/* The least and the greatest value of d, as text. */
+const char *gpu_least_value(pons_dtype d);
+const char *gpu_greatest_value(pons_dtype d);
+
+/* ---- faults.c: indices that point outside ---- */
+
+/* The memory in which kernels note the first of them; NULL and *why. Added to a call as one that is written. */
+error *gpu_add_faults(gpu_call *c);
+/* What was noted since this was asked last, as an error. Waits only if kernels that may note something were
+   launched. */
+error *gpu_faults(const gpu_backend *b, int index);
+/* What index_at of the dialect asks about the dtype of indices. */
+int64_t gpu_index_kind(pons_dtype d);
+/* Which op an index was given to, as checked_index has it. */
+enum {
+  GPU_OP_TAKE,
+  GPU_OP_SCATTER,
+  GPU_OP_TAKE_ALONG_AXIS,
+  GPU_OP_PUT_ALONG_AXIS,
+  GPU_OP_SCATTER_ADD_AXIS,
+  GPU_OP_SLICE,
+  GPU_OP_SLICE_UPDATE,
+  GPU_OP_GATHER_MM,
+  GPU_OP_GATHER_QMM
+};
+
+/* ---- copy_gpu.c ---- */
+
+/* The unsigned dtype of as many bytes: elements that are only moved. */
+pons_dtype gpu_moved_as(pons_dtype d);
+/* Elements of `from` to where `to` with its strides says; both of one shape. */
+error *gpu_copy_to(const gpu_backend *b, const operand *from, const operand *to);
+/* The function k_<name>_ of a pons_scatter_mode; NULL: elements are replaced. */
+const char *gpu_scatter_join(int mode);
+
+/* ---- create_gpu.c ---- */
+
+/* Every word of an operand of 32-bit elements becomes `value`. */
+error *gpu_fill(const gpu_backend *b, const operand *out, uint32_t value);
 
 /* ---- fused.c: elementwise kernels, generated ---- */
 

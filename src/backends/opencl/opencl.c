@@ -56,7 +56,8 @@ static void *take(int index, size_t bytes, error **why) {
   struct queue *q = enter(index, why);
   if (!q) return NULL;
   cl_int status;
-  cl_mem memory = opencl()->clCreateBuffer(q->context, CL_MEM_READ_WRITE, bytes, NULL, &status);
+  const size_t words = (bytes + 7) / 8 * 8; /* narrow elements are swapped as part of a word */
+  cl_mem memory = opencl()->clCreateBuffer(q->context, CL_MEM_READ_WRITE, words, NULL, &status);
   leave(q);
   if (!memory) *why = opencl_fail("clCreateBuffer", status);
   return memory;
@@ -96,7 +97,7 @@ static void build_failure(const char *name, cl_program p, cl_device_id id, cl_in
 }
 
 static cl_int build(cl_program p, cl_device_id id) {
-  return opencl()->clBuildProgram(p, 1, &id, "-cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt", NULL,
+  return opencl()->clBuildProgram(p, 1, &id, "-w -cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt", NULL,
                                   NULL);
 }
 
@@ -222,6 +223,7 @@ static const char *refuses_kernel(int index, const kernel *k) {
   return gpu_refuses_kernel(k);
 }
 
+static error *faults(int index) { return gpu_faults(&backend, index); }
 static bool is_gpu(int index) { return opencl_device_at(index)->is_gpu; }
 static const char *model(int index) { return opencl_device_at(index)->name; }
 
@@ -236,4 +238,5 @@ const driver driver_opencl = {
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
     .memory = &memory,
+    .faults = faults,
 };

@@ -1,0 +1,217 @@
+/* matmul_gpu.c: launches matmul.kc: "Matmul", "AddMM", "GatherMM". Uses gpu.h, typing.h. */
+#include "backends/gpu/matmul_gpu.h"
+#include "backends/gpu/typing.h"
+
+extern const char kernel_matmul[];
+
+enum { STEP_SIDE = 16, FEW_ROWS = 4, WIDE = 32, SLICES = 8, MOST_MATRICES = 65535 };
+
+/* ---- arithmetic ---- */
+
+static void define_cast(gpu_call *c, const char *name, pons_dtype from, pons_dtype to) {
+  if (from == to || (gpu_wide_dtype(from) == to && from != PONS_BOOL))
+    gpu_define_text(c, name, "(x)");
+  else
+    text_add(&c->definitions, "#define %s ((%s)(x))\n", name, gpu_typings[to].value);
+}
+
+static void define_arithmetic(gpu_call *c, const gpu_product *p) {
+  const pons_dtype wide = gpu_wide_dtype(p->out->dtype);
+  const char *suffix = wide == PONS_COMPLEX64 ? "c64" : gpu_typings[wide].suffix;
+  gpu_define_dtype(c, "A", wide);
+  gpu_define_dtype(c, "Y", p->out->dtype);
+  gpu_define_dtype(c, "P", p->a.dtype);
+  gpu_define_dtype(c, "Q", p->b.dtype);
+  define_cast(c, "TAKEN_P(x)", p->a.dtype, wide);
+  define_cast(c, "TAKEN_Q(x)", p->b.dtype, wide);
+  gpu_define_text(c, "GIVEN(x)", "(x)");
+  text_add(&c->definitions, "#define ADD(a, b) k_add_%s(a, b)\n#define MULTIPLY(a, b) k_mul_%s(a, b)\n",
+           suffix, suffix);
+  if (wide == PONS_FLOAT32 || wide == PONS_FLOAT64)
+    text_add(&c->definitions, "#define MULTIPLY_ADD(s, a, b) k_fma_%s(a, b, s)\n", suffix);
+  else
+    gpu_define_text(c, "MULTIPLY_ADD(s, a, b)", "ADD(s, MULTIPLY(a, b))");
+  gpu_define_text(c, "ZERO", wide == PONS_COMPLEX64 ? "complex_of(0, 0)" : "0");
+  if (wide == PONS_COMPLEX64)
+    gpu_define_text(c, "ALPHA(n)", "complex_of(k_from_bits_f32((uint32_t)(n)), 0)");
+  else
+    gpu_define_text(c, "ALPHA(n)", "((A_value)k_from_bits_f32((uint32_t)(n)))");
+}
+
+/* ---- numbers ---- */
+
+static int64_t magnitude(int64_t stride) { return stride < 0 ? -stride : stride; }
+
+/* Does b lie along k, rather than across it? */
+static bool lies_along(const operand *b) {
+  return magnitude(b->strides[b->ndim - 2]) <= magnitude(b->strides[b->ndim - 1]);
+}
+
+static void add_numbers(gpu_call *c, const gpu_product *p) {
+  const int n = p->out->ndim, na = p->a.ndim, nb = p->b.ndim;
+  const int64_t none[PONS_MAX_NDIM] = {0};
+  gpu_begin_numbers(c);
+  gpu_number(c, p->m);
+  gpu_number(c, p->n);
+  gpu_number(c, p->k);
+  gpu_number(c, p->count);
+  gpu_number(c, 0);
+  gpu_number(c, p->a.strides[na - 2]);
+  gpu_number(c, p->a.strides[na - 1]);
+  gpu_number(c, p->b.strides[nb - 2]);
+  gpu_number(c, p->b.strides[nb - 1]);
+  gpu_number(c, p->c ? p->c->strides[n - 2] : 0);
+  gpu_number(c, p->c ? p->c->strides[n - 1] : 0);
+  gpu_number_float(c, p->alpha);
+  gpu_number_float(c, p->beta);
+  for (int i = 13; i < 17; i++) gpu_number(c, 0);
+  gpu_number(c, magnitude(p->a.strides[na - 1]) <= magnitude(p->a.strides[na - 2]));
+  gpu_number(c, lies_along(&p->b));
+  gpu_number(c, p->lhs ? gpu_index_kind(p->lhs->dtype) : 0);
+  gpu_number(c, p->rhs ? gpu_index_kind(p->rhs->dtype) : 0);
+  if (p->lhs) {
+    const gpu_walk places = gpu_walk_of(p->lhs->ndim, p->lhs->shape, 2,
+                                        (const int64_t *const[]){p->lhs->strides, p->rhs->strides});
+    const gpu_walk of_a = gpu_walk_of(na - 2, p->a.shape, 1, (const int64_t *const[]){p->a.strides});
+    const gpu_walk of_b = gpu_walk_of(nb - 2, p->b.shape, 1, (const int64_t *const[]){p->b.strides});
+    gpu_number_walk(c, 4, &places);
+    gpu_number_walk(c, 13, &of_a);
+    gpu_number_walk(c, 14, &of_b);
+    c->numbers[c->first + 15] = gpu_walk_size(&of_a);
+    c->numbers[c->first + 16] = gpu_walk_size(&of_b);
+  } else {
+    const gpu_walk batch =
+        gpu_walk_of(n - 2, p->out->shape, 3,
+                    (const int64_t *const[]){p->a.strides, p->b.strides, p->c ? p->c->strides : none});
+    gpu_number_walk(c, 4, &batch);
+  }
+}
+
+/* ---- which way ---- */
+
+/* A product with one column is the transposed product with one row. */
+static void turn(gpu_product *p) {
+  const operand a = p->a;
+  p->a = p->b;
+  p->b = a;
+  const int64_t m = p->m;
+  p->m = p->n;
+  p->n = m;
+}
+
+static void swap_last(operand *o, int64_t *strides) {
+  memcpy(strides, o->strides, (size_t)o->ndim * sizeof *strides);
+  const int64_t last = strides[o->ndim - 1];
+  strides[o->ndim - 1] = strides[o->ndim - 2];
+  strides[o->ndim - 2] = last;
+  o->strides = strides;
+}
+
+static void set_vector(gpu_call *c, const gpu_product *p, bool along) {
+  gpu_define_text(c, along ? "ALONG" : "ACROSS", "");
+  if (along) {
+    c->group[0] = gpu_group_for(c, 64, 64);
+    c->groups[0] = p->n;
+    gpu_define(c, "GROUP", c->group[0]);
+  } else {
+    const int most = gpu_group_for(c, WIDE * SLICES, WIDE * SLICES), wide = most < WIDE ? most : WIDE;
+    gpu_define(c, "WIDE", wide);
+    gpu_define(c, "SLICES", most / wide);
+    c->group[0] = most;
+    c->groups[0] = (p->n + wide - 1) / wide;
+  }
+}
+
+static void set_blocks(gpu_call *c, const gpu_product *p) {
+  int side = STEP_SIDE;
+  gpu_define_text(c, "BLOCKS", "");
+  while (side > 1 && side * side > c->backend->features(c->index)->max_group) side /= 2;
+  gpu_define(c, "SIDE", side);
+  c->group[0] = side * side;
+  c->groups[0] = (p->n + 4 * side - 1) / (4 * side);
+  c->groups[1] = (p->m + 4 * side - 1) / (4 * side);
+}
+
+error *gpu_multiply(const gpu_backend *b, gpu_product p) {
+  int64_t a_strides[PONS_MAX_NDIM], b_strides[PONS_MAX_NDIM], c_strides[PONS_MAX_NDIM];
+  operand c_turned;
+  if (p.n == 1 && p.m > 1 && !p.lhs) {
+    turn(&p);
+    swap_last(&p.a, a_strides);
+    swap_last(&p.b, b_strides);
+    if (p.c) {
+      c_turned = *p.c;
+      swap_last(&c_turned, c_strides);
+      p.c = &c_turned;
+    }
+  }
+  gpu_call c = gpu_call_for(b, p.out);
+  error *why = NULL;
+  define_arithmetic(&c, &p);
+  gpu_written(&c, p.out);
+  if (p.lhs) {
+    gpu_define_text(&c, "INDEXED", "");
+    gpu_define(&c, "OP", p.op);
+    why = gpu_add_faults(&c);
+  }
+  gpu_read(&c, &p.a);
+  gpu_read(&c, &p.b);
+  if (p.lhs) gpu_read(&c, p.lhs), gpu_read(&c, p.rhs);
+  if (p.c) gpu_read(&c, p.c), gpu_define_text(&c, "HAS_C", "");
+  add_numbers(&c, &p);
+  c.groups[2] = p.count < MOST_MATRICES ? p.count : MOST_MATRICES;
+  const bool along = lies_along(&p.b);
+  const char *entry = p.m <= FEW_ROWS ? (along ? "vector_along" : "vector_across") : "matmul";
+  if (p.m <= FEW_ROWS)
+    set_vector(&c, &p, along);
+  else
+    set_blocks(&c, &p);
+  if (!why) return gpu_run(&c, kernel_matmul, entry);
+  text_free(&c.definitions);
+  return why;
+}
+
+gpu_product gpu_product_of(const launch *l) {
+  const operand *a = &l->in[0], *b = &l->in[1];
+  return (gpu_product){.out = l->out,
+                       .a = *a,
+                       .b = *b,
+                       .m = a->shape[a->ndim - 2],
+                       .k = a->shape[a->ndim - 1],
+                       .n = b->shape[b->ndim - 1],
+                       .count = shape_size(l->out->ndim - 2, l->out->shape),
+                       .alpha = 1};
+}
+
+const char *gpu_refuses_matmul(const gpu_backend *b, const launch *l) {
+  (void)b;
+  if (l->out->dtype == PONS_BOOL) return "truths are not multiplied";
+  return shape_size(l->out->ndim, l->out->shape) == 0 ? "there are no elements" : NULL;
+}
+const char *gpu_refuses_addmm(const gpu_backend *b, const launch *l) { return gpu_refuses_matmul(b, l); }
+
+error *gpu_matmul(const gpu_backend *b, const launch *l) { return gpu_multiply(b, gpu_product_of(l)); }
+
+error *gpu_addmm(const gpu_backend *b, const launch *l) {
+  const addmm_params *params = l->params;
+  gpu_product p = gpu_product_of(l);
+  p.c = &l->in[2];
+  p.alpha = params->alpha;
+  p.beta = params->beta;
+  return gpu_multiply(b, p);
+}
+
+const char *gpu_refuses_gather_mm(const gpu_backend *b, const launch *l) {
+  if (shape_size(l->in[0].ndim, l->in[0].shape) == 0 || shape_size(l->in[1].ndim, l->in[1].shape) == 0)
+    return "there are no elements";
+  return gpu_refuses_matmul(b, l);
+}
+
+error *gpu_gather_mm(const gpu_backend *b, const launch *l) {
+  gpu_product p = gpu_product_of(l);
+  p.lhs = &l->in[2];
+  p.rhs = &l->in[3];
+  p.op = GPU_OP_GATHER_MM;
+  p.count = shape_size(p.lhs->ndim, p.lhs->shape);
+  return gpu_multiply(b, p);
+}
