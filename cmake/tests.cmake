@@ -92,6 +92,14 @@ if(NOT PONS_SANITIZE AND TARGET tools_pons)
   endforeach()
 endif()
 
+# Every kernel beside the CPU; nothing may have run on the CPU in its place.
+if(NOT PONS_SANITIZE AND TARGET tools_pons)
+  add_test(NAME selftest_opencl COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh opencl $<TARGET_FILE:tools_pons>
+                                        selftest --device opencl --strict
+           WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  pons_test_settings(selftest_opencl src/backends)
+endif()
+
 pons_find_files(script_files *_test.sh)
 foreach(file ${script_files})
   get_filename_component(name ${file} NAME_WE)

@@ -45,7 +45,8 @@ typedef struct invocation {
   option_use *uses;
 } invocation;
 
-extern const command command_info, command_run, command_verify, command_record, command_show, command_convert;
+extern const command command_info, command_run, command_verify, command_record, command_show, command_convert,
+    command_selftest;
 
 /* Reads argv behind the command's name. *exit_code is set when there is nothing to run: help was printed, or
    wrong usage told. */

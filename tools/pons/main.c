@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const command *const commands[] = {&command_info,   &command_run,  &command_verify,
-                                          &command_record, &command_show, &command_convert};
+                                          &command_record, &command_show, &command_convert,
+                                          &command_selftest};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void usage(FILE *to) {

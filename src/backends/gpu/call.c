@@ -61,8 +61,10 @@ void gpu_begin_numbers(gpu_call *c) {
   gpu_define(c, "FIRST", c->first);
 }
 
+/* An empty operand has no memory; none of it is read, so any will do. */
 void gpu_memory(gpu_call *c, void *memory, bool written) {
-  c->memories[c->n_memories++] = memory;
+  c->memories[c->n_memories] = memory ? memory : c->memories[0];
+  c->n_memories++;
   c->n_written += written;
   gpu_number(c, 0);
 }

@@ -1,5 +1,5 @@
-/* faults.c: what kernels note of indices that point outside: a memory per device, looked at when work is waited for.
-   Uses gpu.h. */
+/* faults.c: what kernels note of indices that point outside: a memory per device, looked at when work is waited for. Plans of
+   several threads on one device share it: a fault is told by the first of them that ends. Uses gpu.h. */
 #include "backends/gpu/gpu.h"
 #include <pthread.h>
 

@@ -15,8 +15,8 @@
 #include "device/device.h"
 #include "ops/params.h"
 
-/* Arguments of a kernel: memories, those that are written first; then `numbers`, a struct of so many int64 by value,
-   which begin with the place of each memory's first element, in elements. */
+/* Arguments of a kernel: memories, those that are written first; then `numbers`, a struct of so many int64 by
+   value, which begin with the place of each memory's first element, in elements. */
 enum { GPU_NUMBERS = 96, GPU_MAX_MEMORIES = 33 };
 
 /* ---- what a backend gives ---- */
@@ -43,7 +43,8 @@ typedef struct gpu_launch {
   int group[3]; /* threads in one */
 } gpu_launch;
 
-/* Called from any thread; `index` counts the driver's devices. Modules and entries live as long as the process. */
+/* Called from any thread; `index` counts the driver's devices. Modules and entries live as long as the
+   process. */
 typedef struct gpu_backend {
   const char *name;
   const char
@@ -63,12 +64,12 @@ typedef struct gpu_backend {
 
 /* ---- programs.c ---- */
 
-/* The entry `name` of the program of the two texts, one after the other (`body` is a constant of this library). From
-   memory, from disk, or compiled. NULL and *why. */
+/* The entry `name` of the program of the two texts, one after the other (`body` is a constant of this
+   library). From memory, from disk, or compiled. NULL and *why. */
 void *gpu_program(const gpu_backend *b, int index, const char *definitions, const char *body,
                   const char *name, error **why);
-/* Where compiled kernels are kept: $PONS_CACHE_DIR, or pons in the user's folder for caches; NULL: nowhere. The
-   caller frees it. */
+/* Where compiled kernels are kept: $PONS_CACHE_DIR, or pons in the user's folder for caches; NULL: nowhere.
+   The caller frees it. */
 char *gpu_cache_folder(void);
 
 /* ---- call.c ---- */
@@ -96,7 +97,8 @@ gpu_call gpu_call_for(const gpu_backend *b, const operand *o);
 void gpu_define_dtype(gpu_call *c, const char *role, pons_dtype d);
 void gpu_define(gpu_call *c, const char *name, int64_t value);
 void gpu_define_text(gpu_call *c, const char *name, const char *value);
-/* The next memory, and the place of its first element among the numbers. Memories that are written come first. */
+/* The next memory, and the place of its first element among the numbers. Memories that are written come
+   first. */
 void gpu_written(gpu_call *c, const operand *o);
 void gpu_read(gpu_call *c, const operand *o);
 void gpu_memory(gpu_call *c, void *memory, bool written); /* from its first byte on */
@@ -105,8 +107,8 @@ int gpu_number_float(gpu_call *c, float value);
 int gpu_number_list(gpu_call *c, int n, const int64_t *values); /* the first one's place */
 /* N(0), N(1), ... in the kernel are the numbers from here on. */
 void gpu_begin_numbers(gpu_call *c);
-/* Threads of a group for `count` items: a power of two, 32 for few and `most` for many, if the device can. One of two,
-   so that texts do not differ for every count. */
+/* Threads of a group for `count` items: a power of two, 32 for few and `most` for many, if the device can.
+   One of two, so that texts do not differ for every count. */
 int gpu_group_for(const gpu_call *c, int64_t count, int most);
 /* One thread for each of `count` items. */
 void gpu_one_each(gpu_call *c, int64_t count);
@@ -130,13 +132,21 @@ gpu_walk gpu_walk_axes(const operand *x, ints axes, bool in_axes);
    on if that was called. */
 void gpu_number_walk(gpu_call *c, int at, const gpu_walk *w);
 
-/* ---- reduce_gpu.c: dtypes ---- */
+/* ---- join.c: what reductions and scans join elements with ---- */
 
 /* In which elements of `d` are joined: float32 for the narrow floats, uint8 for bool. */
 pons_dtype gpu_wide_dtype(pons_dtype d);
+/* The same for a reduction whose result is `out`. */
+pons_dtype gpu_joined_dtype(int reduce_kind, pons_dtype out);
 /* The least and the greatest value of d, as text. */
 const char *gpu_least_value(pons_dtype d);
 const char *gpu_greatest_value(pons_dtype d);
+/* The role A, JOIN(a, b) and START. */
+void gpu_define_join(gpu_call *c, int reduce_kind, pons_dtype joined);
+/* TAKEN(x): the value of an element, as what is joined, or as a truth. GIVEN(x): that as the value of an
+   element. */
+void gpu_define_taken(gpu_call *c, pons_dtype from, pons_dtype joined, bool as_truth);
+void gpu_define_given(gpu_call *c, pons_dtype joined, pons_dtype to);
 
 /* ---- faults.c: indices that point outside ---- */
 

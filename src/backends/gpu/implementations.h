@@ -1,5 +1,6 @@
-/* implementations.h: kernels.def as a driver's list, `gpu_implementations`. Included by the driver's file, which defines
-   GPU_BACKEND, its struct of functions, and may define GPU_OWN_IMPLEMENTATIONS, rows that come first. */
+/* implementations.h: kernels.def as a driver's list, `gpu_implementations`. Included by the driver's file,
+   which defines GPU_BACKEND, its struct of functions, and may define GPU_OWN_IMPLEMENTATIONS, rows that come
+   first. */
 #include "backends/gpu/gpu.h"
 
 #define GPU_KERNEL(prim, name)                                                                       \

@@ -4,7 +4,7 @@
 
 extern const char kernel_matmul[];
 
-enum { STEP_SIDE = 16, FEW_ROWS = 4, WIDE = 32, SLICES = 8, MOST_MATRICES = 65535 };
+enum { STEP_SIDE = 16, FEW_ROWS = 4, WIDE = 32, SLICES = 8, MOST_MATRICES = 65535, MOST_COLUMNS = 65535 * 16 };
 
 /* ---- arithmetic ---- */
 
@@ -128,8 +128,8 @@ static void set_blocks(gpu_call *c, const gpu_product *p) {
   while (side > 1 && side * side > c->backend->features(c->index)->max_group) side /= 2;
   gpu_define(c, "SIDE", side);
   c->group[0] = side * side;
-  c->groups[0] = (p->n + 4 * side - 1) / (4 * side);
-  c->groups[1] = (p->m + 4 * side - 1) / (4 * side);
+  c->groups[0] = (p->m + 4 * side - 1) / (4 * side);
+  c->groups[1] = (p->n + 4 * side - 1) / (4 * side);
 }
 
 error *gpu_multiply(const gpu_backend *b, gpu_product p) {
@@ -186,6 +186,7 @@ gpu_product gpu_product_of(const launch *l) {
 const char *gpu_refuses_matmul(const gpu_backend *b, const launch *l) {
   (void)b;
   if (l->out->dtype == PONS_BOOL) return "truths are not multiplied";
+  if (l->in[1].shape[l->in[1].ndim - 1] > MOST_COLUMNS) return "there are too many columns";
   return shape_size(l->out->ndim, l->out->shape) == 0 ? "there are no elements" : NULL;
 }
 const char *gpu_refuses_addmm(const gpu_backend *b, const launch *l) { return gpu_refuses_matmul(b, l); }

@@ -3,7 +3,8 @@
 #define MATMUL_GPU_H
 #include "backends/gpu/gpu.h"
 
-/* out = alpha a b + beta c, the last two axes being matrices (m, k) and (k, n); a and b may have dtypes of their own. */
+/* out = alpha a b + beta c, the last two axes being matrices (m, k) and (k, n); a and b may have dtypes of
+   their own. */
 typedef struct gpu_product {
   const operand *out;
   operand a, b;

@@ -29,6 +29,7 @@ typedef ushort uint16_t;
 typedef uint uint32_t;
 typedef ulong uint64_t;
 
+#define HAS_FLOAT64 1
 #define K_PROLOGUE
 #define k_fma_f32(a, b, c) fma((float)(a), (float)(b), (float)(c))
 #define k_fma_f64(a, b, c) fma((double)(a), (double)(b), (double)(c))

@@ -1,0 +1,81 @@
+/* attention_gpu.c: launches attention.kc: "ScaledDotProductAttention". Uses gpu.h. */
+#include "backends/gpu/gpu.h"
+#include <float.h>
+
+extern const char kernel_attention[];
+
+enum { PREFILL_QUERIES = 8, PREFILL_KEYS = 32, DECODE_KEYS = 64, THREADS = 64, MOST_FEATURES = 512 };
+
+static bool is_empty(const operand *x) { return shape_size(x->ndim, x->shape) == 0; }
+static bool has_mask(const launch *l, const attention_params *p) { return l->n_in - p->has_sinks == 4; }
+
+const char *gpu_refuses_attention(const gpu_backend *b, const launch *l) {
+  const operand *q = &l->in[0], *v = &l->in[2];
+  if (q->dtype == PONS_FLOAT64) return "it computes in float32";
+  if (is_empty(q) || is_empty(&l->in[1]) || is_empty(v)) return "there are no elements";
+  if (q->shape[0] * q->shape[1] > 65535) return "there are too many heads";
+  if (q->shape[3] > MOST_FEATURES || v->shape[3] > MOST_FEATURES) return "heads have too many features";
+  const int64_t queries = q->shape[2] > 1 ? PREFILL_QUERIES : 1;
+  const int64_t bytes = queries * (q->shape[3] + v->shape[3] + DECODE_KEYS + 4) * (int64_t)sizeof(float);
+  return bytes > gpu_common_features(b).local_bytes ? "local memory is too small" : NULL;
+}
+
+static void add_strides(gpu_call *c, const operand *x) {
+  for (int d = 0; d < 4; d++) {
+    const int at = d - (4 - x->ndim);
+    gpu_number(c, at >= 0 && x->shape[at] > 1 ? x->strides[at] : 0);
+  }
+}
+
+/* What the composite gives to scores that are masked. */
+static float least_of(pons_dtype d) {
+  return d == PONS_FLOAT16 ? -65504.0f : d == PONS_BFLOAT16 ? -0x1.fep127f : -FLT_MAX;
+}
+
+static void define_shape(gpu_call *c, const launch *l, const attention_params *p) {
+  const operand *q = &l->in[0];
+  const bool one = q->shape[2] == 1;
+  gpu_define_dtype(c, "X", q->dtype);
+  gpu_define(c, "DIM", q->shape[3]);
+  gpu_define(c, "VALUES_DIM", l->in[2].shape[3]);
+  gpu_define(c, "QUERIES", one ? 1 : PREFILL_QUERIES);
+  gpu_define(c, "KEYS", one ? DECODE_KEYS : PREFILL_KEYS);
+  gpu_define(c, "K_MEMORY", p->output_logsumexp ? 3 : 2);
+  c->group[0] = gpu_group_for(c, THREADS, THREADS);
+  gpu_define(c, "GROUP", c->group[0]);
+  c->groups[0] = one ? 1 : (q->shape[2] + PREFILL_QUERIES - 1) / PREFILL_QUERIES;
+  c->groups[1] = q->shape[0] * q->shape[1];
+  if (p->output_logsumexp) gpu_define_text(c, "LOG_SUMS", "");
+  if (p->has_sinks) {
+    gpu_define_text(c, "HAS_SINKS", "");
+    gpu_define(c, "SINKS_MEMORY", l->n_out + l->n_in - 1);
+  }
+  if (!has_mask(l, p)) return;
+  gpu_define_text(c, "HAS_MASK", "");
+  gpu_define_dtype(c, "M", l->in[3].dtype);
+  if (l->in[3].dtype == PONS_BOOL) gpu_define_text(c, "MASK_IS_BOOL", "");
+}
+
+error *gpu_attention(const gpu_backend *b, const launch *l) {
+  const attention_params *p = l->params;
+  const operand *q = &l->in[0], *k = &l->in[1];
+  gpu_call c = gpu_call_for(b, l->out);
+  define_shape(&c, l, p);
+  for (int i = 0; i < l->n_out; i++) gpu_written(&c, &l->out[i]);
+  for (int i = 0; i < l->n_in; i++) gpu_read(&c, &l->in[i]);
+  gpu_begin_numbers(&c);
+  gpu_number(&c, q->shape[1]);
+  gpu_number(&c, q->shape[1] / k->shape[1]);
+  gpu_number(&c, q->shape[2]);
+  gpu_number(&c, k->shape[2]);
+  gpu_number_float(&c, p->scale);
+  gpu_number(&c, p->causal);
+  gpu_number_float(&c, least_of(q->dtype));
+  for (int i = 0; i < 3; i++) add_strides(&c, &l->in[i]);
+  if (has_mask(l, p))
+    add_strides(&c, &l->in[3]);
+  else
+    for (int i = 0; i < 4; i++) gpu_number(&c, 0);
+  gpu_number(&c, p->has_sinks ? l->in[l->n_in - 1].strides[0] : 0);
+  return gpu_run(&c, kernel_attention, "attention");
+}

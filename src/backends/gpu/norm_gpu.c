@@ -1,0 +1,88 @@
+/* norm_gpu.c: launches norm.kc and rope.kc: "RMSNorm", "LayerNorm", "RoPE". Uses gpu.h. */
+#include "backends/gpu/gpu.h"
+#include <math.h>
+
+extern const char kernel_norm[], kernel_rope[];
+
+static bool is_empty(const operand *x) { return shape_size(x->ndim, x->shape) == 0; }
+
+/* ---- norms ---- */
+
+static const char *refuses_norm(const launch *l) {
+  for (int i = 0; i < l->n_in; i++)
+    if (l->in[i].dtype != l->out->dtype) return "operands have different dtypes";
+  return is_empty(l->in) ? "there are no elements" : NULL;
+}
+const char *gpu_refuses_rms_norm(const gpu_backend *b, const launch *l) { return (void)b, refuses_norm(l); }
+const char *gpu_refuses_layer_norm(const gpu_backend *b, const launch *l) { return (void)b, refuses_norm(l); }
+
+/* A weight or bias of one element is the same for the whole row. */
+static int64_t weight_stride(const operand *w) { return w->ndim ? w->strides[0] : 0; }
+
+static error *run_norm(const gpu_backend *b, const launch *l, bool centred) {
+  const operand *x = l->in;
+  const int last = x->ndim - 1;
+  const gpu_walk rows = gpu_walk_of(last, x->shape, 1, (const int64_t *const[]){x->strides});
+  gpu_call c = gpu_call_for(b, l->out);
+  gpu_define_dtype(&c, "X", x->dtype);
+  gpu_define_text(&c, "A_value", x->dtype == PONS_FLOAT64 ? "double" : "float");
+  if (centred) gpu_define_text(&c, "CENTRED", "");
+  gpu_written(&c, l->out);
+  for (int i = 0; i < l->n_in; i++) gpu_read(&c, &l->in[i]);
+  gpu_begin_numbers(&c);
+  gpu_number(&c, x->shape[last]);
+  gpu_number(&c, x->strides[last]);
+  gpu_number(&c, 0);
+  gpu_number_float(&c, ((const norm_params *)l->params)->eps);
+  gpu_number(&c, weight_stride(&l->in[1]));
+  gpu_number(&c, centred ? weight_stride(&l->in[2]) : 0);
+  gpu_number_walk(&c, 2, &rows);
+  c.group[0] = gpu_group_for(&c, x->shape[last], 256);
+  c.groups[0] = gpu_walk_size(&rows);
+  gpu_define(&c, "GROUP", c.group[0]);
+  return gpu_run(&c, kernel_norm, "norm");
+}
+error *gpu_rms_norm(const gpu_backend *b, const launch *l) { return run_norm(b, l, false); }
+error *gpu_layer_norm(const gpu_backend *b, const launch *l) { return run_norm(b, l, true); }
+
+/* ---- rotary positions ---- */
+
+const char *gpu_refuses_rope(const gpu_backend *b, const launch *l) {
+  (void)b;
+  if (l->in->dtype == PONS_FLOAT64) return "its angles are of float32";
+  return is_empty(l->in) ? "there are no elements" : NULL;
+}
+
+error *gpu_rope(const gpu_backend *b, const launch *l) {
+  const rope_params *p = l->params;
+  const operand *x = &l->in[0], *offset = &l->in[1];
+  const int last = x->ndim - 1;
+  const gpu_walk rows = gpu_walk_of(last, x->shape, 1, (const int64_t *const[]){x->strides});
+  const int64_t count = shape_size(x->ndim, x->shape), n_rows = gpu_walk_size(&rows);
+  gpu_call c = gpu_call_for(b, l->out);
+  gpu_define_dtype(&c, "X", x->dtype);
+  if (l->n_in == 3) {
+    gpu_define_text(&c, "HAS_FREQS", "");
+    gpu_define_dtype(&c, "F", l->in[2].dtype);
+  }
+  gpu_written(&c, l->out);
+  for (int i = 0; i < l->n_in; i++) gpu_read(&c, &l->in[i]);
+  gpu_begin_numbers(&c);
+  gpu_number(&c, count);
+  gpu_number(&c, x->shape[last]);
+  gpu_number(&c, x->shape[last - 1]);
+  gpu_number(&c, p->dims);
+  gpu_number(&c, p->traditional);
+  gpu_number(&c, 0);
+  gpu_number(&c, x->strides[last]);
+  gpu_number_float(&c, p->scale);
+  gpu_number_float(&c, (float)(-log((double)p->base) / (p->dims / 2)));
+  gpu_number(&c, p->forward ? 1 : -1);
+  gpu_number(&c, n_rows / x->shape[0]);
+  gpu_number(&c, offset->ndim && offset->shape[0] > 1 ? offset->strides[0] : 0);
+  gpu_number(&c, gpu_index_kind(offset->dtype));
+  gpu_number(&c, l->n_in == 3 ? l->in[2].strides[0] : 0);
+  gpu_number_walk(&c, 5, &rows);
+  gpu_one_each(&c, count);
+  return gpu_run(&c, kernel_rope, "rope");
+}

@@ -1,0 +1,250 @@
+/* quantized_gpu.c: launches quantized.kc: "Quantize" in both directions, "QuantizedMatmul" and "GatherQMM". Few rows are
+   multiplied by the codes as they lie; else the values are written to memory as floats and multiplied as any matrix. Uses
+   matmul_gpu.h, typing.h. */
+#include "backends/gpu/matmul_gpu.h"
+#include "backends/gpu/typing.h"
+
+extern const char kernel_quantized[];
+
+enum { FEW_ROWS = 8, MOST_PRODUCTS = 65535 };
+
+static bool is_empty(const operand *x) { return shape_size(x->ndim, x->shape) == 0; }
+
+static void define_format(gpu_call *c, quantization q, pons_dtype scales) {
+  gpu_define(c, "BITS", q.bits);
+  gpu_define(c, "GROUP_SIZE", q.group_size);
+  gpu_define_dtype(c, "S", scales);
+  if (q.mode == QUANTIZED_AFFINE) gpu_define_text(c, "AFFINE", "");
+  if (q.mode == QUANTIZED_NVFP4) gpu_define_text(c, "NVFP4", "");
+  gpu_define_text(c, "SCALE(s)",
+                  q.mode == QUANTIZED_AFFINE  ? "S_load(s)"
+                  : q.mode == QUANTIZED_NVFP4 ? "from_e4m3(s)"
+                                              : "from_e8m0(s)");
+}
+
+/* Over the matrices of codes, scales and biases. */
+static gpu_walk matrices_of(const operand *parts, int count) {
+  const int64_t *strides[3] = {parts[0].strides, parts[1].strides, parts[count - 1].strides};
+  return gpu_walk_of(parts->ndim - 2, parts->shape, 3, strides);
+}
+
+static bool matrix_is_row_major(const operand *x) {
+  const int n = x->ndim;
+  return n >= 2 && shape_is_row_major(2, x->shape + n - 2, x->strides + n - 2);
+}
+
+/* ---- values ---- */
+
+/* To `out`, row-major, of any float dtype. `global`: NULL or the scale of all. */
+static error *dequantize(const gpu_backend *b, quantization q, const operand *parts, const operand *global,
+                         const operand *out) {
+  const bool affine = q.mode == QUANTIZED_AFFINE;
+  const gpu_walk matrices = matrices_of(parts, affine ? 3 : 2);
+  const int64_t count = shape_size(out->ndim, out->shape), n = out->ndim;
+  gpu_call c = gpu_call_for(b, out);
+  define_format(&c, q, parts[1].dtype);
+  gpu_define_dtype(&c, "Y", out->dtype);
+  gpu_define_text(&c, "DEQUANTIZE", "");
+  if (global) gpu_define_text(&c, "HAS_GLOBAL", "");
+  gpu_written(&c, out);
+  for (int i = 0; i < (affine ? 3 : 2); i++) gpu_read(&c, &parts[i]);
+  if (global) gpu_read(&c, global);
+  gpu_begin_numbers(&c);
+  gpu_number(&c, count);
+  gpu_number(&c, out->shape[n - 2] * out->shape[n - 1]);
+  gpu_number(&c, 0);
+  gpu_number_walk(&c, 2, &matrices);
+  gpu_one_each(&c, count);
+  return gpu_run(&c, kernel_quantized, "dequantize");
+}
+
+static error *quantize(const gpu_backend *b, const launch *l) {
+  const quantize_params *p = l->params;
+  const operand *w = l->in;
+  const int last = w->ndim - 1;
+  const gpu_walk rows = gpu_walk_of(last, w->shape, 1, (const int64_t *const[]){w->strides});
+  const int64_t row_groups = w->shape[last] / p->group_size, groups = gpu_walk_size(&rows) * row_groups;
+  gpu_call c = gpu_call_for(b, l->out);
+  define_format(&c, QUANTIZATION_OF(p), l->out[1].dtype);
+  gpu_define_dtype(&c, "X", w->dtype);
+  gpu_define_text(&c, "QUANTIZE", "");
+  gpu_define(&c, "W_MEMORY", l->n_out);
+  if (l->n_in > 1) gpu_define_text(&c, "HAS_GLOBAL", "");
+  for (int i = 0; i < l->n_out; i++) gpu_written(&c, &l->out[i]);
+  for (int i = 0; i < l->n_in; i++) gpu_read(&c, &l->in[i]);
+  gpu_begin_numbers(&c);
+  gpu_number(&c, groups);
+  gpu_number(&c, row_groups);
+  gpu_number(&c, w->strides[last]);
+  gpu_number(&c, 0);
+  gpu_number_walk(&c, 3, &rows);
+  gpu_one_each(&c, groups);
+  return gpu_run(&c, kernel_quantized, "quantize");
+}
+
+const char *gpu_refuses_quantize(const gpu_backend *b, const launch *l) {
+  (void)b;
+  const quantize_params *p = l->params;
+  for (int i = 0; i < l->n_in + l->n_out; i++)
+    if ((i < l->n_in ? &l->in[i] : &l->out[i - l->n_in])->dtype == PONS_FLOAT64)
+      return "it computes in float32";
+  if (is_empty(l->in)) return "there are no elements";
+  if (!p->dequantize) return NULL;
+  for (int i = 0; i < (p->mode == QUANTIZED_AFFINE ? 3 : 2); i++)
+    if (!matrix_is_row_major(&l->in[i])) return "matrices must be row-major";
+  return NULL;
+}
+
+error *gpu_quantize(const gpu_backend *b, const launch *l) {
+  const quantize_params *p = l->params;
+  const int parts = p->mode == QUANTIZED_AFFINE ? 3 : 2;
+  if (!p->dequantize) return quantize(b, l);
+  return dequantize(b, QUANTIZATION_OF(p), l->in, l->n_in > parts ? &l->in[parts] : NULL, l->out);
+}
+
+/* ---- products ---- */
+
+typedef struct quantized_product {
+  quantization q;
+  bool transpose;
+  const operand *x, *parts, *lhs, *rhs, *out; /* lhs, rhs: NULL, or which matrices */
+  int64_t m, n, k, count;
+} quantized_product;
+
+static error *multiply_codes(const gpu_backend *b, const quantized_product *p) {
+  const bool affine = p->q.mode == QUANTIZED_AFFINE;
+  const gpu_walk matrices = matrices_of(p->parts, affine ? 3 : 2);
+  const operand *x = p->x;
+  const gpu_walk of_x = gpu_walk_of(x->ndim - 2, x->shape, 1, (const int64_t *const[]){x->strides});
+  error *why = NULL;
+  gpu_call c = gpu_call_for(b, p->out);
+  define_format(&c, p->q, p->parts[1].dtype);
+  gpu_define_dtype(&c, "X", x->dtype);
+  gpu_define_text(&c, "MULTIPLY", "");
+  gpu_written(&c, p->out);
+  if (p->lhs) {
+    gpu_define_text(&c, "INDEXED", "");
+    why = gpu_add_faults(&c);
+  }
+  gpu_read(&c, x);
+  for (int i = 0; i < (affine ? 3 : 2); i++) gpu_read(&c, &p->parts[i]);
+  if (p->lhs) gpu_read(&c, p->lhs), gpu_read(&c, p->rhs);
+  gpu_begin_numbers(&c);
+  gpu_number(&c, p->m);
+  gpu_number(&c, p->n);
+  gpu_number(&c, p->k);
+  gpu_number(&c, p->count);
+  for (int i = 4; i < 7; i++) gpu_number(&c, 0);
+  gpu_number(&c, x->strides[x->ndim - 2]);
+  gpu_number(&c, GPU_OP_GATHER_QMM);
+  gpu_number(&c, p->lhs ? gpu_index_kind(p->lhs->dtype) : 0);
+  gpu_number(&c, p->rhs ? gpu_index_kind(p->rhs->dtype) : 0);
+  gpu_number(&c, gpu_walk_size(&of_x));
+  gpu_number(&c, gpu_walk_size(&matrices));
+  gpu_number(&c, x->strides[x->ndim - 1]);
+  gpu_number_walk(&c, 4, &matrices);
+  gpu_number_walk(&c, 6, &of_x);
+  if (p->lhs) {
+    const gpu_walk lists = gpu_walk_of(p->lhs->ndim, p->lhs->shape, 2,
+                                       (const int64_t *const[]){p->lhs->strides, p->rhs->strides});
+    gpu_number_walk(&c, 5, &lists);
+  }
+  c.group[0] = gpu_group_for(&c, p->k / 8, 64);
+  c.groups[0] = p->n;
+  c.groups[2] = p->count < MOST_PRODUCTS ? p->count : MOST_PRODUCTS;
+  gpu_define(&c, "GROUP", c.group[0]);
+  if (!why) return gpu_run(&c, kernel_quantized, "quantized_vector");
+  text_free(&c.definitions);
+  return why;
+}
+
+/* The values as floats in memory of their own, then as any product. */
+static error *multiply_values(const gpu_backend *b, const quantized_product *p) {
+  const operand *words = p->parts;
+  const int nw = words->ndim, nx = p->x->ndim;
+  int64_t shape[PONS_MAX_NDIM], strides[PONS_MAX_NDIM];
+  error *why = NULL;
+  location at = {NULL, 0, ((const location *)p->out->data)->device};
+  memcpy(shape, words->shape, (size_t)nw * sizeof *shape);
+  shape[nw - 1] = p->transpose ? p->k : p->n;
+  shape_row_major(nw, shape, strides);
+  at.memory = b->memory->take(at.device, (size_t)shape_size(nw, shape) * sizeof(float), &why);
+  if (!at.memory) return why;
+  operand values = {&at, PONS_FLOAT32, nw, shape, strides};
+  why = dequantize(b, p->q, p->parts, NULL, &values);
+  gpu_product product = {
+      .out = p->out, .a = *p->x, .m = p->m, .n = p->n, .k = p->k, .count = p->count, .alpha = 1};
+  /* The batch of the values in as many axes as the result has; p->x has them. */
+  int64_t wide_strides[PONS_MAX_NDIM];
+  for (int d = 0; d < nx; d++) wide_strides[d] = d < nx - nw ? 0 : strides[d - (nx - nw)];
+  product.b = values;
+  if (!p->lhs) product.b.ndim = nx;
+  product.b.strides = p->lhs ? strides : wide_strides;
+  int64_t *last = p->lhs ? strides + nw - 2 : wide_strides + nx - 2;
+  if (p->transpose) {
+    const int64_t row = last[0];
+    last[0] = last[1];
+    last[1] = row;
+  }
+  product.lhs = p->lhs;
+  product.rhs = p->rhs;
+  product.op = GPU_OP_GATHER_QMM;
+  if (!why) why = gpu_multiply(b, product);
+  b->memory->give(at.device, at.memory);
+  return why;
+}
+
+static const char *refuses_product(const launch *l, quantization q) {
+  if (l->out->dtype == PONS_FLOAT64) return "it computes in float32";
+  if (is_empty(l->out) || is_empty(&l->in[0]) || is_empty(&l->in[1])) return "there are no elements";
+  for (int i = 1; i <= (q.mode == QUANTIZED_AFFINE ? 3 : 2); i++)
+    if (!matrix_is_row_major(&l->in[i])) return "matrices must be row-major";
+  return NULL;
+}
+
+/* Codes with a batch of their own must have that of x. */
+const char *gpu_refuses_quantized_matmul(const gpu_backend *b, const launch *l) {
+  (void)b;
+  const quantized_matmul_params *p = l->params;
+  const operand *x = &l->in[0], *w = &l->in[1];
+  if (w->ndim > 2 && !shape_equal(x->ndim - 2, x->shape, w->ndim - 2, w->shape)) return "batches differ";
+  if (x->ndim < 2) return "x is a vector";
+  return refuses_product(l, QUANTIZATION_OF(p));
+}
+
+error *gpu_quantized_matmul(const gpu_backend *b, const launch *l) {
+  const quantized_matmul_params *params = l->params;
+  const operand *x = &l->in[0], *out = l->out;
+  quantized_product p = {
+      .q = QUANTIZATION_OF(params), .transpose = params->transpose, .x = x, .parts = l->in + 1, .out = out};
+  p.m = x->shape[x->ndim - 2];
+  p.k = x->shape[x->ndim - 1];
+  p.n = out->shape[out->ndim - 1];
+  p.count = shape_size(out->ndim - 2, out->shape);
+  const bool one_matrix = l->in[1].ndim == 2;
+  if (!p.transpose || p.m > FEW_ROWS || (one_matrix && p.count > 1)) return multiply_values(b, &p);
+  return multiply_codes(b, &p);
+}
+
+const char *gpu_refuses_gather_qmm(const gpu_backend *b, const launch *l) {
+  (void)b;
+  const gather_qmm_params *p = l->params;
+  return refuses_product(l, QUANTIZATION_OF(p));
+}
+
+error *gpu_gather_qmm(const gpu_backend *b, const launch *l) {
+  const gather_qmm_params *params = l->params;
+  const operand *x = &l->in[0], *out = l->out;
+  quantized_product p = {.q = QUANTIZATION_OF(params),
+                         .transpose = params->transpose,
+                         .x = x,
+                         .parts = l->in + 1,
+                         .out = out,
+                         .lhs = &l->in[l->n_in - 2],
+                         .rhs = &l->in[l->n_in - 1]};
+  p.m = x->shape[x->ndim - 2];
+  p.k = x->shape[x->ndim - 1];
+  p.n = out->shape[out->ndim - 1];
+  p.count = shape_size(p.lhs->ndim, p.lhs->shape);
+  return p.transpose ? multiply_codes(b, &p) : multiply_values(b, &p);
+}
