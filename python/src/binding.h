@@ -101,6 +101,7 @@ PyObject *call(function *f, PyObject *self, PyObject *const *args, Py_ssize_t n,
 
 /* Adds the functions, constants or types of a file to the module; 0, or -1 and an exception. */
 int add_array_type(PyObject *module);
+int add_array_like(PyObject *module);
 int add_device_types(PyObject *module);
 int add_dtype_types(PyObject *module);
 int add_limits(PyObject *module);

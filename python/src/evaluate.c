@@ -5,8 +5,9 @@
 /* A gradient's function may compute what it branches on, but not go on before it is computed: that is MLX's rule. */
 static bool may_go_on(const leaves *l) {
   if (!are_traced(l->at, l->count)) return true;
-  PyErr_SetString(PyExc_ValueError, "async_eval: not allowed for arrays whose gradient is being taken\n"
-                                    "hint: use eval, or evaluate after the gradient");
+  PyErr_SetString(PyExc_ValueError,
+                  "async_eval: not allowed for arrays whose gradient is being taken\n"
+                  "hint: use eval, or evaluate after the gradient");
   return false;
 }
 
@@ -37,6 +38,18 @@ static PyObject *async_eval_call(PyObject *self, PyObject *const *args, Py_ssize
   return evaluate_all(args, n, pons_async_eval_many);
 }
 
+static PyObject *buffer_size_call(PyObject *self, PyObject *const *args, Py_ssize_t n) {
+  (void)self;
+  leaves l;
+  leaves_begin(&l);
+  bool fine = true;
+  for (Py_ssize_t i = 0; fine && i < n; i++) fine = tree_flatten(args[i], false, &l);
+  const size_t bytes = fine ? pons_get_array_buffer_size(l.at, l.count) : 0;
+  fine = fine && (pons_ok() || raise_error());
+  leaves_end(&l);
+  return fine ? PyLong_FromSize_t(bytes) : NULL;
+}
+
 /* The arrays of a slot that takes one or several. */
 static const pons_array *arrays_of(const slot *s, int *count) {
   const bool one = s->kind == SLOT_ARRAY;
@@ -57,11 +70,17 @@ FUNCTION(depends, "(inputs: array | Sequence[array], dependencies: array | Seque
   return result;
 }
 
-#define EVALUATED "Arguments are arrays or trees of arrays: lists, tuples and dicts. Leaves that are no arrays are ignored."
+#define EVALUATED \
+  "Arguments are arrays or trees of arrays: lists, tuples and dicts. Leaves that are no arrays are ignored."
 static PyMethodDef rows[] = {
-    {"eval", (PyCFunction)(void (*)(void))eval_call, METH_FASTCALL, "eval(*args) -> None\n\nComputes arrays. " EVALUATED},
+    {"eval", (PyCFunction)(void (*)(void))eval_call, METH_FASTCALL,
+     "eval(*args) -> None\n\nComputes arrays. " EVALUATED},
     {"async_eval", (PyCFunction)(void (*)(void))async_eval_call, METH_FASTCALL,
      "async_eval(*args)\n\nStarts to compute arrays, and returns. " EVALUATED},
+    {"get_array_buffer_size", (PyCFunction)(void (*)(void))buffer_size_call, METH_FASTCALL,
+     "get_array_buffer_size(*args) -> int\n\nBytes of the buffers that evaluated arrays lie in, each buffer "
+     "once, whole "
+     "blocks of the allocator. " EVALUATED},
     ROW(depends),
     END_OF_ROWS};
 

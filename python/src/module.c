@@ -61,12 +61,12 @@ static int add_constants(PyObject *module) {
 }
 
 typedef int adder(PyObject *);
-static adder *const adders[] = {add_dtype_types, add_limits,      add_device_types,  add_array_type,
-                                add_constants,   add_elementwise, add_creation,      add_shapes,
-                                add_indexing,    add_reductions,  add_products,      add_quantized,
-                                add_memory,      add_files,       add_function_type, add_evaluation,
-                                add_gradients,   add_vmap,        add_compile,       add_custom_functions,
-                                add_exporting};
+static adder *const adders[] = {add_dtype_types,      add_limits,    add_device_types, add_array_type,
+                                add_array_like,       add_constants, add_elementwise,  add_creation,
+                                add_shapes,           add_indexing,  add_reductions,   add_products,
+                                add_quantized,        add_memory,    add_files,        add_function_type,
+                                add_evaluation,       add_gradients, add_vmap,         add_compile,
+                                add_custom_functions, add_exporting};
 
 /* mlx.core has the norm of linalg under this name, too. */
 static int add_matrix_norm(PyObject *module) {

@@ -65,3 +65,24 @@ def test_the_peak_begins_anew():
     assert mx.get_peak_memory() == 0
     mx.eval(mx.ones(5000) + kept[0])
     assert mx.get_peak_memory() >= 20000
+
+
+def test_buffers_are_counted_once():
+    a = mx.ones(100)
+    mx.eval(a)
+    size = mx.get_array_buffer_size(a)
+    assert size >= 400
+    assert mx.get_array_buffer_size(a, [a, {"again": a, "other": 3}]) == size
+    assert mx.get_array_buffer_size() == mx.get_array_buffer_size("no array") == 0
+    with pytest.raises(ValueError, match="get_array_buffer_size"):
+        mx.get_array_buffer_size(a + 1)
+
+
+def test_an_object_that_gives_an_array_is_array_like():
+    class Weights:
+        def __mlx_array__(self):
+            return mx.array([1.0, 2.0])
+
+    assert mx.add(mx.ArrayLike(Weights()), 1).tolist() == [2, 3]
+    with pytest.raises(AttributeError):
+        mx.add(mx.ArrayLike(3), 1)

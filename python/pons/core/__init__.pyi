@@ -51,6 +51,13 @@ class ArrayIterator:
     def __iter__(self) -> ArrayIterator: ...
     def __next__(self) -> array: ...
 
+class ArrayLike:
+    """Any object with a method __mlx_array__ that gives an array."""
+
+    def __init__(self, arg: object, /) -> None: ...
+    def __mlx_array__(self) -> array:
+        """The object as an array."""
+
 class Device:
     """Where ops run."""
 
@@ -851,6 +858,9 @@ def gather_qqmm(x: array, w: array, /, scales: array | None = None, lhs_indices:
 
 def get_active_memory() -> int:
     """Bytes in arrays."""
+
+def get_array_buffer_size(*args) -> int:
+    """Bytes of the buffers that evaluated arrays lie in, each buffer once, whole blocks of the allocator. Arguments are arrays or trees of arrays: lists, tuples and dicts. Leaves that are no arrays are ignored."""
 
 def get_cache_memory() -> int:
     """Bytes kept for reuse."""
