@@ -40,7 +40,7 @@ static error *run_norm(const gpu_backend *b, const launch *l, bool centred) {
   c.group[0] = gpu_group_for(&c, x->shape[last], 256);
   c.groups[0] = gpu_walk_size(&rows);
   gpu_define(&c, "GROUP", c.group[0]);
-  return gpu_run(&c, kernel_norm, "norm");
+  return gpu_run(&c, kernel_norm, "norm_rows");
 }
 error *gpu_rms_norm(const gpu_backend *b, const launch *l) { return run_norm(b, l, false); }
 error *gpu_layer_norm(const gpu_backend *b, const launch *l) { return run_norm(b, l, true); }
