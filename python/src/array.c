@@ -1,6 +1,7 @@
 /* array.c: the type `array`: a Python object that keeps an array of the library and may be made to stand for another
    one (x[...] = v). What the type does is in the files that array.h names. */
 #include "array.h"
+#include <string.h>
 
 PyTypeObject *array_type;
 
@@ -18,13 +19,34 @@ static int add_out_of_range(PyObject *module) {
   return out_of_range ? PyModule_AddObjectRef(module, "OutOfRangeError", out_of_range) : -1;
 }
 
+/* Hints name functions as C does, pons_transpose, which are called transpose here. */
+static PyObject *message(const char *text) {
+  const char *hint = strstr(text, "\nhint: ");
+  char *copy = hint ? PyMem_Malloc(strlen(text) + 1) : NULL, *to = copy;
+  if (!copy) return PyUnicode_FromString(text);
+  for (const char *from = text; *from;) {
+    if (from > hint && strncmp(from, "pons_", 5) == 0)
+      from += 5;
+    else
+      *to++ = *from++;
+  }
+  *to = 0;
+  PyObject *words = PyUnicode_FromString(copy);
+  PyMem_Free(copy);
+  return words;
+}
+
 static PyObject *raise_text(const char *text, pons_error_kind kind) {
   PyObject *const types[] = {
       [PONS_ERROR_NONE] = PyExc_ValueError,     [PONS_ERROR_VALUE] = PyExc_ValueError,
       [PONS_ERROR_TYPE] = PyExc_TypeError,      [PONS_ERROR_INDEX] = out_of_range,
       [PONS_ERROR_MEMORY] = PyExc_MemoryError,  [PONS_ERROR_OVERFLOW] = PyExc_OverflowError,
       [PONS_ERROR_RUNTIME] = PyExc_RuntimeError};
-  if (!PyErr_Occurred()) PyErr_SetString(types[kind], text ? text : "unknown error");
+  if (!PyErr_Occurred()) {
+    PyObject *words = message(text ? text : "unknown error");
+    if (words) PyErr_SetObject(types[kind], words);
+    Py_XDECREF(words);
+  }
   pons_clear_error();
   return NULL;
 }

@@ -86,3 +86,9 @@ def test_an_object_that_gives_an_array_is_array_like():
     assert mx.add(mx.ArrayLike(Weights()), 1).tolist() == [2, 3]
     with pytest.raises(AttributeError):
         mx.add(mx.ArrayLike(3), 1)
+
+
+def test_hints_name_functions_as_python_has_them():
+    with pytest.raises(ValueError, match="hint: did you mean matmul\\(a, transpose\\(b\\)\\)") as error:
+        mx.matmul(mx.ones((2, 3)), mx.ones((2, 3)))
+    assert "pons_" not in str(error.value)
