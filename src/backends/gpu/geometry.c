@@ -4,8 +4,11 @@
 gpu_walk gpu_walk_of(int n, const int64_t *sizes, int count, const int64_t *const *strides) {
   gpu_walk w = {.count = count};
   int64_t *lists[GPU_WALK_OPERANDS];
-  memcpy(w.sizes, sizes, (size_t)n * sizeof *sizes);
-  for (int k = 0; k < count; k++) lists[k] = memcpy(w.strides[k], strides[k], (size_t)n * sizeof *sizes);
+  for (int k = 0; k < count; k++) lists[k] = w.strides[k];
+  for (int d = 0; d < n; d++) { /* without axes there are no lists to copy */
+    w.sizes[d] = sizes[d];
+    for (int k = 0; k < count; k++) w.strides[k][d] = strides[k][d];
+  }
   w.n = shape_collapse(n, w.sizes, count, lists);
   return w;
 }
