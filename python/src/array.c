@@ -117,8 +117,10 @@ bool evaluate(const pons_array *arrays, int count) {
   for (int i = 0; i < count && ready; i++) ready = pons_is_evaluated(arrays[i]);
   if (ready) return true;
   for (int i = 0; i < count; i++) pons_keep(arrays[i]); /* other threads may let go of them */
-  Py_BEGIN_ALLOW_THREADS ready = pons_eval_many(arrays, count);
-  Py_END_ALLOW_THREADS for (int i = 0; i < count; i++) pons_release(arrays[i]);
+  PyThreadState *state = PyEval_SaveThread();
+  ready = pons_eval_many(arrays, count);
+  PyEval_RestoreThread(state);
+  for (int i = 0; i < count; i++) pons_release(arrays[i]);
   if (!ready) raise_error();
   return ready;
 }

@@ -283,15 +283,19 @@ FUNCTION(set_default_stream, "(stream: Stream) -> None",
 FUNCTION(clear_streams, "() -> None",
          "Waits for the streams that this thread made and ends the threads behind them.") {
   (void)s;
-  Py_BEGIN_ALLOW_THREADS pons_clear_streams();
-  Py_END_ALLOW_THREADS return Py_NewRef(Py_None);
+  PyThreadState *state = PyEval_SaveThread();
+  pons_clear_streams();
+  PyEval_RestoreThread(state);
+  return Py_NewRef(Py_None);
 }
 
 FUNCTION(synchronize, "(stream: StreamOrDevice = None) -> None",
          "Waits until all work given to the stream is done; None: to the default stream.") {
   pons_stream stream = s[0].kind == SLOT_STREAM ? s[0].stream : pons_default_stream(NULL);
-  Py_BEGIN_ALLOW_THREADS pons_synchronize(stream);
-  Py_END_ALLOW_THREADS return pons_ok() ? Py_NewRef(Py_None) : raise_error();
+  PyThreadState *state = PyEval_SaveThread();
+  pons_synchronize(stream);
+  PyEval_RestoreThread(state);
+  return pons_ok() ? Py_NewRef(Py_None) : raise_error();
 }
 
 /* ---- devices of the process ---- */

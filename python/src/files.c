@@ -194,8 +194,10 @@ FUNCTION(load,
 static PyObject *write_to(PyObject *file, const char *format, pons_named named) {
   size_t count;
   void *bytes = NULL;
-  Py_BEGIN_ALLOW_THREADS bytes = pons_save_bytes(format, named, &count);
-  Py_END_ALLOW_THREADS if (!bytes) return raise_error();
+  PyThreadState *state = PyEval_SaveThread();
+  bytes = pons_save_bytes(format, named, &count);
+  PyEval_RestoreThread(state);
+  if (!bytes) return raise_error();
   PyObject *data = PyBytes_FromStringAndSize(bytes, (Py_ssize_t)count);
   PyObject *done = data ? PyObject_CallMethod(file, "write", "O", data) : NULL;
   pons_free(bytes);
@@ -211,8 +213,10 @@ static PyObject *save_as(PyObject *file, const char *format, bool (*save)(const 
   const char *text = path ? PyUnicode_AsUTF8AndSize(path, NULL) : NULL;
   if (text) {
     bool fine;
-    Py_BEGIN_ALLOW_THREADS fine = save(text, named);
-    Py_END_ALLOW_THREADS result = fine ? Py_NewRef(Py_None) : raise_error();
+    PyThreadState *state = PyEval_SaveThread();
+    fine = save(text, named);
+    PyEval_RestoreThread(state);
+    result = fine ? Py_NewRef(Py_None) : raise_error();
   } else if (named && !PyErr_Occurred()) {
     result = write_to(file, format, named);
   }
