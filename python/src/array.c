@@ -1,6 +1,7 @@
 /* array.c: the type `array`: a Python object that keeps an array of the library and may be made to stand for another
    one (x[...] = v). What the type does is in the files that array.h names. */
 #include "array.h"
+#include "functions.h"
 #include <string.h>
 
 PyTypeObject *array_type;
@@ -117,9 +118,9 @@ bool evaluate(const pons_array *arrays, int count) {
   for (int i = 0; i < count && ready; i++) ready = pons_is_evaluated(arrays[i]);
   if (ready) return true;
   for (int i = 0; i < count; i++) pons_keep(arrays[i]); /* other threads may let go of them */
-  PyThreadState *state = PyEval_SaveThread();
+  gil_release();
   ready = pons_eval_many(arrays, count);
-  PyEval_RestoreThread(state);
+  gil_take();
   for (int i = 0; i < count; i++) pons_release(arrays[i]);
   if (!ready) raise_error();
   return ready;

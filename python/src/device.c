@@ -1,6 +1,6 @@
 /* device.c: DeviceType, Device, Stream, ThreadLocalStream and the context of `with stream(s)`; default devices and
    streams; evaluation. `gpu` is the first device that is not the CPU. */
-#include "binding.h"
+#include "functions.h"
 #include <string.h>
 
 /* ---- DeviceType ---- */
@@ -283,18 +283,18 @@ FUNCTION(set_default_stream, "(stream: Stream) -> None",
 FUNCTION(clear_streams, "() -> None",
          "Waits for the streams that this thread made and ends the threads behind them.") {
   (void)s;
-  PyThreadState *state = PyEval_SaveThread();
+  gil_release();
   pons_clear_streams();
-  PyEval_RestoreThread(state);
+  gil_take();
   return Py_NewRef(Py_None);
 }
 
 FUNCTION(synchronize, "(stream: StreamOrDevice = None) -> None",
          "Waits until all work given to the stream is done; None: to the default stream.") {
   pons_stream stream = s[0].kind == SLOT_STREAM ? s[0].stream : pons_default_stream(NULL);
-  PyThreadState *state = PyEval_SaveThread();
+  gil_release();
   pons_synchronize(stream);
-  PyEval_RestoreThread(state);
+  gil_take();
   return pons_ok() ? Py_NewRef(Py_None) : raise_error();
 }
 

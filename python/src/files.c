@@ -1,5 +1,5 @@
 /* files.c: load and save: .npy, .npz, .safetensors, .gguf, by path or through an object with read() or write(). */
-#include "binding.h"
+#include "functions.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -194,9 +194,9 @@ FUNCTION(load,
 static PyObject *write_to(PyObject *file, const char *format, pons_named named) {
   size_t count;
   void *bytes = NULL;
-  PyThreadState *state = PyEval_SaveThread();
+  gil_release();
   bytes = pons_save_bytes(format, named, &count);
-  PyEval_RestoreThread(state);
+  gil_take();
   if (!bytes) return raise_error();
   PyObject *data = PyBytes_FromStringAndSize(bytes, (Py_ssize_t)count);
   PyObject *done = data ? PyObject_CallMethod(file, "write", "O", data) : NULL;
@@ -213,9 +213,9 @@ static PyObject *save_as(PyObject *file, const char *format, bool (*save)(const 
   const char *text = path ? PyUnicode_AsUTF8AndSize(path, NULL) : NULL;
   if (text) {
     bool fine;
-    PyThreadState *state = PyEval_SaveThread();
+    gil_release();
     fine = save(text, named);
-    PyEval_RestoreThread(state);
+    gil_take();
     result = fine ? Py_NewRef(Py_None) : raise_error();
   } else if (named && !PyErr_Occurred()) {
     result = write_to(file, format, named);
