@@ -85,10 +85,19 @@ static const char sum_text[] = /* of each group's threads, by way of local memor
     "  if (i == 0) y[GROUP_ID(0)] = room[0];\n"
     "}\n";
 
+/* Compiles `body` behind the prologue. */
+static void *compiled(int index, const char *name, const char *body, gpu_binary *binary, error **why) {
+  text whole = {0};
+  text_add(&whole, "%s%s", gpu_cuda.prologue, body);
+  void *module = cuda_compile(index, name, whole.at, gpu_cuda.options, binary, why);
+  text_free(&whole);
+  return module;
+}
+
 static error *launch_sum(int index, void *entry, void *y, void *x) {
   int64_t numbers[GPU_NUMBERS] = {3};
   void *memories[] = {y, x};
-  const gpu_launch l = {entry, 2, 1, memories, numbers, {3, 1, 1}, {64, 1, 1}};
+  const gpu_launch l = {entry, 2, 1, memories, numbers, {3, 1, 1}, {64, 1, 1}, 0};
   return cuda_launch(index, &l);
 }
 
@@ -106,7 +115,7 @@ static void *module_of(int index, bool anew, error **why) {
   if (f) fclose(f);
   free(image);
   if (module) return module;
-  module = cuda_compile(index, "sum", sum_text, &binary, why);
+  module = compiled(index, "sum", sum_text, &binary, why);
   if (module && (f = fopen(path, "wb"))) {
     fwrite(binary.bytes, 1, binary.size, f);
     fclose(f);
@@ -147,7 +156,7 @@ static void both_devices_compute(void) {
 static void binaries_are_loaded_again(void) {
   error *why = NULL;
   gpu_binary binary = {0};
-  CHECK(cuda_compile(0, "sum", sum_text, &binary, &why) && binary.size > 0);
+  CHECK(compiled(0, "sum", sum_text, &binary, &why) && binary.size > 0);
   CHECK(cuda_load(0, binary.bytes, binary.size));
   memset(binary.bytes, 0, 16);
   CHECK(!cuda_load(0, binary.bytes, binary.size) && pons_ok());
@@ -157,12 +166,12 @@ static void binaries_are_loaded_again(void) {
 static void broken_texts_are_told(void) {
   error *why = NULL;
   gpu_binary binary = {0};
-  CHECK(!cuda_compile(0, "broken", "KERNEL broken(NUMBERS) { nowhere = 1; }\n", &binary, &why) &&
+  CHECK(!compiled(0, "broken", "KERNEL broken(NUMBERS) { nowhere = 1; }\n", &binary, &why) &&
         !binary.bytes);
   CHECK(told("the kernel 'broken' does not compile for sm_86") && told("nowhere"));
   error_release(why);
   why = NULL;
-  CHECK(cuda_compile(0, "sum", sum_text, &binary, &why));
+  CHECK(compiled(0, "sum", sum_text, &binary, &why));
   void *module = cuda_load(0, binary.bytes, binary.size);
   pons_clear_error();
   CHECK(!cuda_entry(0, module, "product", &why) && told("product") && told("CUDA_ERROR_NOT_FOUND"));

@@ -31,6 +31,7 @@ extern const char cuda_prologue[];
 const gpu_backend gpu_cuda = {
     .name = "cuda",
     .prologue = cuda_prologue,
+    .options = cuda_options,
     .count = cuda_count,
     .features = features,
     .identify = cuda_identify,

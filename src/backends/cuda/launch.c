@@ -19,8 +19,9 @@ static error *launch_on(cuda_device *d, const gpu_launch *l) {
   parameters[l->n_memories] = (void *)l->numbers;
   const unsigned grid[] = {(unsigned)l->groups[0], (unsigned)l->groups[1], (unsigned)l->groups[2]};
   const unsigned block[] = {(unsigned)l->group[0], (unsigned)l->group[1], (unsigned)l->group[2]};
-  const CUresult status = cuda()->cuLaunchKernel(l->entry, grid[0], grid[1], grid[2], block[0], block[1],
-                                                 block[2], 0, d->queue, parameters, NULL);
+  const CUresult status =
+      cuda()->cuLaunchKernel(l->entry, grid[0], grid[1], grid[2], block[0], block[1], block[2],
+                             (unsigned)l->shared_bytes, d->queue, parameters, NULL);
   error *why = cuda_check(d, status, "cuLaunchKernel(grid %u x %u x %u, block %u x %u x %u)", grid[0],
                           grid[1], grid[2], block[0], block[1], block[2]);
   if (!why && waits())

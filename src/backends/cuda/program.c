@@ -2,18 +2,15 @@
    translates, where NVRTC does not know the architecture yet. gpu/ keeps both on disk. Uses cuda.h. */
 #include "backends/cuda/program.h"
 
-extern const char cuda_prologue[]; /* prologue.h, the dialect and the scalar functions */
-
-/* Rounding as written: no products contracted into sums, quotients and roots to the nearest. */
-static const char *const language[] = {"--std=c++14",      "--device-as-default-execution-space",
-                                       "--fmad=false",     "--prec-div=true",
-                                       "--prec-sqrt=true", "--ftz=false", "--disable-warnings"};
-enum { N_LANGUAGE = sizeof language / sizeof *language };
+const char cuda_options[] =
+    "--std=c++14 --device-as-default-execution-space --fmad=false --prec-div=true --prec-sqrt=true "
+    "--ftz=false "
+    "--disable-warnings";
+enum { MAX_OPTIONS = 16, OPTION_BYTES = 512 };
 
 void cuda_identify(int index, text *t) {
   text_add(t, "sm_%d, NVRTC %d, driver %d", cuda_card_at(index)->arch, nvrtc_version(),
            cuda_driver_version());
-  for (int i = 0; i < N_LANGUAGE; i++) text_add(t, " %s", language[i]);
 }
 
 /* ---- the compiler ---- */
@@ -45,32 +42,36 @@ static error *take_binary(nvrtcProgram p, bool cubin, gpu_binary *binary) {
   return status == NVRTC_SUCCESS ? NULL : nvrtc_fail(cubin ? "nvrtcGetCUBIN" : "nvrtcGetPTX", status);
 }
 
-static error *compile_program(nvrtcProgram p, const char *name, int card_arch, gpu_binary *binary) {
+/* Options with spaces between them as a list. */
+static int split_options(char *options, const char **out) {
+  char *rest = NULL;
+  int n = 0;
+  for (char *one = strtok_r(options, " ", &rest); one && n < MAX_OPTIONS; one = strtok_r(NULL, " ", &rest))
+    out[n++] = one;
+  return n;
+}
+
+static error *compile_program(nvrtcProgram p, const char *name, const char *all_options, int card_arch,
+                              gpu_binary *binary) {
   const bool cubin = nvrtc_knows(card_arch);
-  const char *options[N_LANGUAGE + 1];
-  char arch[48];
+  const char *options[MAX_OPTIONS + 1];
+  char arch[48], copy[OPTION_BYTES];
   snprintf(arch, sizeof arch, "--gpu-architecture=%s_%d", cubin ? "sm" : "compute",
            nvrtc_newest_up_to(card_arch));
-  memcpy(options, language, sizeof language);
-  options[N_LANGUAGE] = arch;
-  const nvrtcResult status = nvrtc()->nvrtcCompileProgram(p, N_LANGUAGE + 1, options);
+  snprintf(copy, sizeof copy, "%s", all_options);
+  const int n = split_options(copy, options);
+  options[n] = arch;
+  const nvrtcResult status = nvrtc()->nvrtcCompileProgram(p, n + 1, options);
   if (status != NVRTC_SUCCESS) return compile_failure(p, name, arch + strlen("--gpu-architecture="), status);
   return take_binary(p, cubin, binary);
 }
 
-static error *compile_text(const char *name, const char *body, int arch, gpu_binary *binary) {
+static error *compile_text(const char *name, const char *whole, const char *options, int arch,
+                           gpu_binary *binary) {
   nvrtcProgram p = NULL;
-  text whole = {0};
-  text_add_bytes(&whole, cuda_prologue, strlen(cuda_prologue));
-  text_add_bytes(&whole, body, strlen(body));
-  if (whole.failed) {
-    text_free(&whole);
-    return fail_no_memory("cuda");
-  }
-  const nvrtcResult status = nvrtc()->nvrtcCreateProgram(&p, whole.at, name, 0, NULL, NULL);
-  text_free(&whole);
+  const nvrtcResult status = nvrtc()->nvrtcCreateProgram(&p, whole, name, 0, NULL, NULL);
   if (status != NVRTC_SUCCESS) return nvrtc_fail("nvrtcCreateProgram", status);
-  error *why = compile_program(p, name, arch, binary);
+  error *why = compile_program(p, name, options, arch, binary);
   nvrtc()->nvrtcDestroyProgram(&p);
   return why;
 }
@@ -101,9 +102,10 @@ static CUmodule load_new(int index, const char *name, const gpu_binary *binary, 
   return *why ? NULL : module;
 }
 
-void *cuda_compile(int index, const char *name, const char *body, gpu_binary *binary, error **why) {
+void *cuda_compile(int index, const char *name, const char *whole, const char *options, gpu_binary *binary,
+                   error **why) {
   *binary = (gpu_binary){0};
-  *why = compile_text(name, body, cuda_card_at(index)->arch, binary);
+  *why = compile_text(name, whole, options, cuda_card_at(index)->arch, binary);
   CUmodule module = *why ? NULL : load_new(index, name, binary, why);
   if (module) return module;
   mem_free(binary->bytes);

@@ -6,7 +6,10 @@
 
 /* What gpu.h's gpu_backend asks for (program.c, launch.c). */
 void cuda_identify(int index, text *t);
-void *cuda_compile(int index, const char *name, const char *body, gpu_binary *binary, error **why);
+extern const char cuda_options[]; /* rounding as written: no products contracted into sums, quotients and
+                                     roots to the nearest */
+void *cuda_compile(int index, const char *name, const char *whole, const char *options, gpu_binary *binary,
+                   error **why);
 void *cuda_load(int index, const void *bytes, size_t size);
 void *cuda_entry(int index, void *module, const char *name, error **why);
 error *cuda_launch(int index, const gpu_launch *l);

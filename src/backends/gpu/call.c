@@ -114,7 +114,8 @@ error *gpu_run(gpu_call *c, const char *body, const char *name) {
                   .memories = c->memories,
                   .numbers = c->numbers,
                   .groups = {c->groups[0], c->groups[1], c->groups[2]},
-                  .group = {c->group[0], c->group[1], c->group[2]}};
+                  .group = {c->group[0], c->group[1], c->group[2]},
+                  .shared_bytes = c->shared_bytes};
   const int bits = c->wide ? 64 : 32;
   error *why = NULL;
   text all = {0};
@@ -125,7 +126,8 @@ error *gpu_run(gpu_call *c, const char *body, const char *name) {
                   GPU_NUMBERS);
   else if (all.failed || c->definitions.failed)
     why = fail_no_memory(name);
-  if (!why) l.entry = gpu_program(c->backend, c->index, all.at, body, name, &why);
+  const gpu_source source = {c->prologue, c->options, all.at, body};
+  if (!why) l.entry = gpu_program(c->backend, c->index, &source, name, &why);
   if (!why) why = c->backend->launch(c->index, &l);
   text_free(&all);
   text_free(&c->definitions);

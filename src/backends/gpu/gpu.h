@@ -40,22 +40,31 @@ typedef struct gpu_launch {
   void *const *memories;  /* as memory->take has them */
   const int64_t *numbers; /* GPU_NUMBERS */
   int64_t groups[3];
-  int group[3]; /* threads in one */
+  int group[3];     /* threads in one */
+  int shared_bytes; /* of memory its threads share, beside what the text declares: CUDA's alone */
 } gpu_launch;
+
+/* What a program is made of, one text behind the other. */
+typedef struct gpu_source {
+  const char *prologue, *options; /* NULL: the backend's */
+  const char *definitions, *body; /* body: a constant of this library */
+} gpu_source;
 
 /* Called from any thread; `index` counts the driver's devices. Modules and entries live as long as the
    process. */
 typedef struct gpu_backend {
   const char *name;
   const char
-      *prologue;      /* what the dialect means in the language, dialect.h and the scalar functions: stands in
-                           front of every text */
-  int (*count)(void); /* of devices */
+      *prologue; /* what the dialect means in the language, dialect.h and the scalar functions: stands in
+                          front of every text in it */
+  const char *options; /* of its compiler, for those */
+  int (*count)(void);  /* of devices */
   const gpu_features *(*features)(int index);
   void (*identify)(int index,
                    text *t); /* device, driver, compiler: what a binary depends on beside the text */
-  /* A module made of prologue and text; *binary gets what `load` takes. `name` is for messages. NULL and *why. */
-  void *(*compile)(int index, const char *name, const char *text, gpu_binary *binary, error **why);
+  /* A module made of a whole text; *binary gets what `load` takes. `name` is for messages. NULL and *why. */
+  void *(*compile)(int index, const char *name, const char *text, const char *options, gpu_binary *binary,
+                   error **why);
   void *(*load)(int index, const void *bytes, size_t size); /* NULL: it must be compiled */
   void *(*entry)(int index, void *module, const char *name, error **why);
   error *(*launch)(int index, const gpu_launch *l); /* queued behind what was launched before */
@@ -64,10 +73,8 @@ typedef struct gpu_backend {
 
 /* ---- programs.c ---- */
 
-/* The entry `name` of the program of the two texts, one after the other (`body` is a constant of this
-   library). From memory, from disk, or compiled. NULL and *why. */
-void *gpu_program(const gpu_backend *b, int index, const char *definitions, const char *body,
-                  const char *name, error **why);
+/* The entry `name` of the program of the texts. From memory, from disk, or compiled. NULL and *why. */
+void *gpu_program(const gpu_backend *b, int index, const gpu_source *s, const char *name, error **why);
 /* Where compiled kernels are kept: $PONS_CACHE_DIR, or pons in the user's folder for caches; NULL: nowhere.
    The caller frees it. */
 char *gpu_cache_folder(void);
@@ -84,8 +91,10 @@ typedef struct gpu_call {
   int64_t numbers[GPU_NUMBERS];
   int64_t groups[3];
   int group[3];
-  int first; /* number of gpu_begin_numbers */
-  bool wide; /* places need 64 bits */
+  int shared_bytes;
+  const char *prologue, *options; /* as gpu_source has them */
+  int first;                      /* number of gpu_begin_numbers */
+  bool wide;                      /* places need 64 bits */
 } gpu_call;
 
 /* For the device on which `o` is. */

@@ -120,8 +120,8 @@ typedef struct program {
   struct program *next;
   const gpu_backend *backend;
   int index;
-  const char *body;
-  char *definitions, *name;
+  gpu_source source; /* definitions are its own */
+  char *name;
   void *entry;
 } program;
 
@@ -129,15 +129,22 @@ enum { PLACES = 1024 };
 static program *programs[PLACES];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void *module_of(const gpu_backend *b, int index, const char *name, const char *source, error **why) {
+/* In front of what is compiled: the device and the options, one line. */
+static void *module_of(const gpu_backend *b, int index, const char *name, const gpu_source *s, error **why) {
   text key = {0};
   gpu_binary binary = {0};
   b->identify(index, &key);
-  text_add(&key, "\n%s%s", b->prologue, source);
-  char *path = key.failed ? NULL : file_of(&key);
+  text_add(&key, " %s\n", s->options);
+  const size_t line = key.length;
+  text_add(&key, "%s%s%s", s->prologue, s->definitions, s->body);
+  if (key.failed) {
+    text_free(&key);
+    return *why = fail_no_memory(b->name), NULL;
+  }
+  char *path = file_of(&key);
   void *module = path ? load_kept(b, index, &key, path) : NULL;
   if (!module) {
-    module = b->compile(index, name, source, &binary, why);
+    module = b->compile(index, name, key.at + line, s->options, &binary, why);
     if (module && path && binary.size > 0) keep(&key, &binary, path);
   }
   mem_free(binary.bytes);
@@ -147,20 +154,17 @@ static void *module_of(const gpu_backend *b, int index, const char *name, const 
 }
 
 static program *program_new(const program *wanted, error **why) {
-  text source = {0};
-  text_add(&source, "%s%s", wanted->definitions, wanted->body);
   program *p = mem_alloc(sizeof *p);
-  char *definitions = mem_text(wanted->definitions), *name = mem_text(wanted->name);
-  if (source.failed || !p || !definitions || !name)
+  char *definitions = mem_text(wanted->source.definitions), *name = mem_text(wanted->name);
+  if (!p || !definitions || !name)
     *why = fail_no_memory(wanted->backend->name);
   else {
     *p = *wanted;
-    p->definitions = definitions;
+    p->source.definitions = definitions;
     p->name = name;
-    void *module = module_of(p->backend, p->index, name, source.at, why);
+    void *module = module_of(p->backend, p->index, name, &p->source, why);
     p->entry = module ? p->backend->entry(p->index, module, name, why) : NULL;
   }
-  text_free(&source);
   if (!*why) return p;
   mem_free(p);
   mem_free(definitions);
@@ -169,16 +173,17 @@ static program *program_new(const program *wanted, error **why) {
 }
 
 static bool is_same(const program *a, const program *b) {
-  return a->body == b->body && a->backend == b->backend && a->index == b->index &&
-         !strcmp(a->name, b->name) && !strcmp(a->definitions, b->definitions);
+  return a->source.body == b->source.body && a->source.prologue == b->source.prologue &&
+         a->source.options == b->source.options && a->backend == b->backend && a->index == b->index &&
+         !strcmp(a->name, b->name) && !strcmp(a->source.definitions, b->source.definitions);
 }
 
-void *gpu_program(const gpu_backend *b, int index, const char *definitions, const char *body,
-                  const char *name, error **why) {
-  const program wanted = {
-      .backend = b, .index = index, .body = body, .definitions = (char *)definitions, .name = (char *)name};
+void *gpu_program(const gpu_backend *b, int index, const gpu_source *s, const char *name, error **why) {
+  program wanted = {.backend = b, .index = index, .source = *s, .name = (char *)name};
+  if (!s->prologue) wanted.source.prologue = b->prologue;
+  if (!s->options) wanted.source.options = b->options;
   const uint64_t hash =
-      hash_bytes(definitions, strlen(definitions), (uint64_t)(uintptr_t)body + (uint64_t)index);
+      hash_bytes(s->definitions, strlen(s->definitions), (uint64_t)(uintptr_t)s->body + (uint64_t)index);
   program **place = &programs[hash % PLACES];
   pthread_mutex_lock(&lock);
   program *p = *place;

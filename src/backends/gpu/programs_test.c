@@ -12,8 +12,9 @@ static int compiled, loaded;
 static const char *identity;
 
 static void identify(int index, text *t) { text_add(t, "%s of device %d", identity, index); }
-static void *compile(int index, const char *name, const char *source, gpu_binary *binary, error **why) {
-  (void)index, (void)name;
+static void *compile(int index, const char *name, const char *source, const char *options, gpu_binary *binary,
+                     error **why) {
+  (void)index, (void)name, (void)options;
   if (strstr(source, "wrong")) return *why = (fail)("counting", "wrong"), NULL;
   compiled++;
   *binary = (gpu_binary){mem_text(source), strlen(source) + 1};
@@ -31,17 +32,17 @@ static void *entry(int index, void *module, const char *name, error **why) {
   return (void *)"entry";
 }
 /* Each stands for a process: what one has in memory the other has not. */
-static const gpu_backend
-    first = {"counting", "prologue\n", NULL, NULL, identify, compile, load, entry, NULL, NULL},
-    second = {"counting", "prologue\n", NULL, NULL, identify, compile, load, entry, NULL, NULL},
-    third = {"counting", "prologue\n", NULL, NULL, identify, compile, load, entry, NULL, NULL},
-    other = {"counting", "another prologue\n", NULL, NULL, identify, compile, load, entry, NULL, NULL};
+#define COUNTING(prologue) \
+  { "counting", prologue, "-O", NULL, NULL, identify, compile, load, entry, NULL, NULL }
+static const gpu_backend first = COUNTING("prologue\n"), second = COUNTING("prologue\n"),
+                         third = COUNTING("prologue\n"), other = COUNTING("another prologue\n");
 
 static void expect(const gpu_backend *b, int index, const char *definitions, int compilations, int loads) {
   static const char body[] = "the kernel\n";
+  const gpu_source source = {.definitions = definitions, .body = body};
   error *why = NULL;
   compiled = loaded = 0;
-  assert_string_equal(gpu_program(b, index, definitions, body, "name", &why), "entry");
+  assert_string_equal(gpu_program(b, index, &source, "name", &why), "entry");
   assert_null(why);
   assert_int_equal(compiled, compilations);
   assert_int_equal(loaded, loads);
@@ -83,6 +84,18 @@ static void each_text_is_compiled_once(void **state) {
   assert_int_equal(each_file(NULL), 3);
 }
 
+/* A text in another language than the dialect brings its prologue and its options. */
+static void prologue_and_options_count(void **state) {
+  (void)state;
+  error *why = NULL;
+  const gpu_source sources[] = {{"another\n", NULL, "#define N 1\n", ""},
+                                {"another\n", "-O2", "#define N 1\n", ""},
+                                {NULL, "-O2", "#define N 1\n", ""}};
+  compiled = 0;
+  for (int i = 0; i < 3; i++) assert_non_null(gpu_program(&second, 0, &sources[i], "name", &why));
+  assert_int_equal(compiled, 3);
+}
+
 static void the_next_process_loads(void **state) {
   (void)state;
   expect(&second, 0, "#define N 1\n", 0, 1);
@@ -105,7 +118,7 @@ static void an_error_is_handed_on_and_not_kept(void **state) {
   (void)state;
   error *why = NULL;
   const int before = each_file(NULL);
-  assert_null(gpu_program(&first, 0, "wrong\n", "", "name", &why));
+  assert_null(gpu_program(&first, 0, &(gpu_source){.definitions = "wrong\n", .body = ""}, "name", &why));
   assert_non_null(why);
   error_release(why);
   assert_int_equal(each_file(NULL), before);
@@ -127,10 +140,12 @@ static void without_a_folder_all_is_compiled(void **state) {
 int main(void) {
   if (!mkdtemp(folder)) return 1;
   setenv("PONS_CACHE_DIR", folder, 1);
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(each_text_is_compiled_once), cmocka_unit_test(the_next_process_loads),
-      cmocka_unit_test(a_damaged_file_is_as_none), cmocka_unit_test(an_error_is_handed_on_and_not_kept),
-      cmocka_unit_test(without_a_folder_all_is_compiled)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(each_text_is_compiled_once),
+                                     cmocka_unit_test(prologue_and_options_count),
+                                     cmocka_unit_test(the_next_process_loads),
+                                     cmocka_unit_test(a_damaged_file_is_as_none),
+                                     cmocka_unit_test(an_error_is_handed_on_and_not_kept),
+                                     cmocka_unit_test(without_a_folder_all_is_compiled)};
   const int failed = cmocka_run_group_tests(tests, NULL, NULL);
   each_file(discard);
   rmdir(folder);

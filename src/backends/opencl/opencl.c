@@ -96,9 +96,10 @@ static void build_failure(const char *name, cl_program p, cl_device_id id, cl_in
                  log);
 }
 
-static cl_int build(cl_program p, cl_device_id id) {
-  return opencl()->clBuildProgram(p, 1, &id, "-w -cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt", NULL,
-                                  NULL);
+static const char own_options[] = "-w -cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt";
+
+static cl_int build(cl_program p, cl_device_id id, const char *options) {
+  return opencl()->clBuildProgram(p, 1, &id, options, NULL, NULL);
 }
 
 /* What the device gives of a program; nothing if it gives nothing. */
@@ -115,16 +116,16 @@ static gpu_binary binary_of(cl_program p) {
   return (gpu_binary){0};
 }
 
-static void *compile(int index, const char *name, const char *text, gpu_binary *binary, error **why) {
+static void *compile(int index, const char *name, const char *whole, const char *options, gpu_binary *binary,
+                     error **why) {
   struct queue *q = enter(index, why);
   if (!q) return NULL;
   const cl_device_id id = opencl_device_at(index)->id;
-  const char *texts[] = {opencl_prologue, text};
   cl_int status;
-  cl_program p = opencl()->clCreateProgramWithSource(q->context, 2, texts, NULL, &status);
+  cl_program p = opencl()->clCreateProgramWithSource(q->context, 1, &whole, NULL, &status);
   if (!p)
     *why = opencl_fail("clCreateProgramWithSource", status);
-  else if ((status = build(p, id)) != CL_SUCCESS) {
+  else if ((status = build(p, id, options)) != CL_SUCCESS) {
     build_failure(name, p, id, status, why);
     opencl()->clReleaseProgram(p);
     p = NULL;
@@ -144,7 +145,7 @@ static void *load(int index, const void *bytes, size_t size) {
   const unsigned char *binary = bytes;
   cl_int status;
   cl_program p = opencl()->clCreateProgramWithBinary(q->context, 1, &id, &size, &binary, NULL, &status);
-  if (p && build(p, id) != CL_SUCCESS) {
+  if (p && build(p, id, own_options) != CL_SUCCESS) {
     opencl()->clReleaseProgram(p);
     p = NULL;
   }
@@ -202,6 +203,7 @@ static void identify(int index, text *t) {
 static const memory_driver memory = {take, give, write_memory, read_memory};
 static const gpu_backend backend = {.name = "opencl",
                                     .prologue = opencl_prologue,
+                                    .options = own_options,
                                     .count = opencl_count,
                                     .features = features,
                                     .identify = identify,
