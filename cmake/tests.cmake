@@ -63,20 +63,23 @@ endforeach()
 find_program(PONS_CXX NAMES clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14
              DOC "Compiles kernels for the doubles")
 set(cuda_double ${PROJECT_SOURCE_DIR}/tests/cuda_double)
+set(doubles ${PROJECT_SOURCE_DIR}/tests/doubles) # what doubles share: fibers, faults, the compiler
 function(pons_cuda_double name file)
   add_library(${name} SHARED ${ARGN})
-  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include
+                                             ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${warnings} -fno-sanitize=all) # fibers would need to tell them
-  target_compile_definitions(${name} PRIVATE _GNU_SOURCE CUDA_DOUBLE_CXX="${PONS_CXX}"
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE DOUBLE_CXX="${PONS_CXX}"
                                              CUDA_DOUBLE_SHIM="${cuda_double}/shim.h")
   target_link_libraries(${name} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
   set_target_properties(${name} PROPERTIES PREFIX "" OUTPUT_NAME ${file} SUFFIX "" NO_SONAME OFF
                                            LIBRARY_OUTPUT_DIRECTORY tests/cuda_double)
 endfunction()
 if(PONS_CXX AND NOT APPLE)
-  pons_cuda_double(cuda_double_driver libcuda.so.1 ${cuda_double}/driver.c ${cuda_double}/fibers.c ${cuda_double}/faults.c)
-  pons_cuda_double(cuda_double_nvrtc libnvrtc.so.12 ${cuda_double}/nvrtc.c ${cuda_double}/faults.c)
-  pons_cuda_double(cuda_double_cublaslt libcublasLt.so.12 ${cuda_double}/cublaslt.c ${cuda_double}/faults.c)
+  pons_cuda_double(cuda_double_driver libcuda.so.1 ${cuda_double}/driver.c ${doubles}/grid.c ${doubles}/fibers.c
+                   ${doubles}/faults.c)
+  pons_cuda_double(cuda_double_nvrtc libnvrtc.so.12 ${cuda_double}/nvrtc.c ${doubles}/compiler.c ${doubles}/faults.c)
+  pons_cuda_double(cuda_double_cublaslt libcublasLt.so.12 ${cuda_double}/cublaslt.c ${doubles}/faults.c)
   target_link_libraries(cuda_double_cublaslt PRIVATE m)
 endif()
 

@@ -91,6 +91,8 @@
   static inline bool k_less_equal_##S(T a, T b) { return a <= b; }
 
 K_REALS(f32, float, k_floor_f32, fmodf)
+
+#if HAS_FLOAT64
 K_REALS(f64, double, floor, fmod)
 
 /* ---- functions of a float64: the C library's ---- */
@@ -147,4 +149,5 @@ static inline double k_erfinv_f64(double x) {
   }
   return copysign(y, x);
 }
+#endif
 #endif

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#define HAS_FLOAT64 1
 
 /* a * b + c; rounded once where the machine has the instruction. */
 static inline float k_fma_f32(float a, float b, float c) {
@@ -214,6 +215,8 @@ static inline float k_logaddexp_f32(float a, float b) {
   return a != a ? a : b != b ? b : y;
 }
 
+/* A language without float64 takes its own functions for powers and angles: powf, sinf, cosf, tanf. */
+#if HAS_FLOAT64
 /* x^y by way of float64: log2 from a series in (m - 1) / (m + 1), then 2 to it. */
 static inline float k_pow_f32(float x, float y) {
   double a = (double)k_abs_f32(x), w = (double)y;
@@ -256,9 +259,13 @@ static inline float k_pow_f32(float x, float y) {
   z = x == -1 && k_abs_f32(y) == INFINITY ? 1 : z;
   return x == 1 || y == 0 ? 1 : z;
 }
+#else
+static inline float k_pow_f32(float x, float y) { return powf(x, y); }
+#endif
 
 /* ---- angles ---- */
 
+#if HAS_FLOAT64
 /* x = n pi/2 + r. Good for |x| < 2^28: the first part of pi/2 has 25 bits, so that n times it is exact in
    float64. */
 typedef struct k_angle {
@@ -305,6 +312,11 @@ static inline float k_tan_small_f32(float x) {
 static inline float k_sin_f32(float x) { return k_abs_f32(x) < K_ANGLE_LIMIT ? k_sin_small_f32(x) : sinf(x); }
 static inline float k_cos_f32(float x) { return k_abs_f32(x) < K_ANGLE_LIMIT ? k_cos_small_f32(x) : cosf(x); }
 static inline float k_tan_f32(float x) { return k_abs_f32(x) < K_ANGLE_LIMIT ? k_tan_small_f32(x) : tanf(x); }
+#else
+static inline float k_sin_f32(float x) { return sinf(x); }
+static inline float k_cos_f32(float x) { return cosf(x); }
+static inline float k_tan_f32(float x) { return tanf(x); }
+#endif
 
 static inline float k_atan_near_f32(float t) { /* |t| <= 1 */
   float s = t * t, p = 0.00282363896f;

@@ -110,5 +110,7 @@ static inline bool k_xor_b(bool a, bool b) { return a ^ b; }
     return (uint64_t)k_i64_from_##S(high ? x - (T)9223372036854775808.0 : x) ^ (uint64_t)high << 63; \
   }
 K_TO_INTEGERS(f32, float)
+#if HAS_FLOAT64
 K_TO_INTEGERS(f64, double)
+#endif
 #endif

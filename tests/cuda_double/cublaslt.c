@@ -1,8 +1,8 @@
 /* cublaslt.c: a double of cuBLASLt (libcublasLt.so.12): products of matrices, queued on the driver's double. What does not fit
-   together, or is not aligned as was said, fails as it does there. Uses cuda/cublaslt.h for its types, faults.h, and half-width
+   together, or is not aligned as was said, fails as it does there. Uses cuda/cublaslt.h for its types, doubles/faults.h, and half-width
    floats of its own. */
 #include "backends/cuda/cublaslt.h"
-#include "faults.h"
+#include "tests/doubles/faults.h"
 #include <complex.h>
 #include <dlfcn.h>
 #include <math.h>

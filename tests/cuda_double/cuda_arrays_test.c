@@ -91,8 +91,8 @@ static void products_go_to_it_and_without_it(void **state) {
   (void)state;
   passes(products_by_cublaslt_agree, "A=1");
   passes(products_by_cublaslt_agree, "PONS_CUDA_TF32=1");
-  passes(products_agree, "CUDA_DOUBLE_FAULTS=cublasLtMatmulAlgoGetHeuristic:1+=15"); /* it has no algorithm */
-  passes(products_agree, "CUDA_DOUBLE_FAULTS=cuMemAllocFromPoolAsync:3=2");
+  passes(products_agree, "DOUBLE_FAULTS=cublasLtMatmulAlgoGetHeuristic:1+=15"); /* it has no algorithm */
+  passes(products_agree, "DOUBLE_FAULTS=cuMemAllocFromPoolAsync:3=2");
   if (!dlopen("libcublasLt.so.12", RTLD_LAZY | RTLD_LOCAL)) passes(products_agree, "NO_CUBLASLT=1");
 }
 
@@ -120,7 +120,7 @@ static void each_call_to_cublaslt_may_fail(void **state) {
                                       "cublasLtMatmul"};
   char settings[128];
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-    snprintf(settings, sizeof settings, "CUDA_DOUBLE_FAULTS=%s:1=13", calls[i]);
+    snprintf(settings, sizeof settings, "DOUBLE_FAULTS=%s:1=13", calls[i]);
     passes(a_product_or_an_error, settings);
   }
 }
@@ -254,7 +254,7 @@ static void failures_are_errors_of_arrays(void **state) {
   (void)state;
   passes(memory_is_short, "CUDA_DOUBLE_MEMORY=3000000");
   passes(memory_is_short, "CUDA_DOUBLE_MEMORY=3000000;CUDA_DOUBLE_POOLS=0");
-  passes(device_is_lost, "CUDA_DOUBLE_FAULTS=kernel:1=700");
+  passes(device_is_lost, "DOUBLE_FAULTS=kernel:1=700");
 }
 
 int main(void) {

@@ -33,9 +33,9 @@ static void memory_goes_both_ways(void **state) {
   (void)state;
   passes(copies_of_any_size, "A=1");
   passes(copies_of_any_size, "CUDA_DOUBLE_POOLS=0");
-  passes(copies_of_any_size, "CUDA_DOUBLE_FAULTS=cuMemAllocHost:1+=2"); /* no page-locked memory */
-  passes(copies_of_any_size, "CUDA_DOUBLE_FAULTS=cuMemAllocHost:3=2");
-  passes(copies_of_any_size, "CUDA_DOUBLE_FAULTS=cuMemPoolCreate:1=801");
+  passes(copies_of_any_size, "DOUBLE_FAULTS=cuMemAllocHost:1+=2"); /* no page-locked memory */
+  passes(copies_of_any_size, "DOUBLE_FAULTS=cuMemAllocHost:3=2");
+  passes(copies_of_any_size, "DOUBLE_FAULTS=cuMemPoolCreate:1=801");
 }
 
 static void cache_serves_and_is_emptied(void) {
@@ -201,14 +201,14 @@ static bool report_says(const char *what) {
 
 /* Is it about a call that gives memory back, or one after which nothing can be given back, or is kept for later? */
 static bool may_leave_memory(void) {
-  const char *faults = getenv("CUDA_DOUBLE_FAULTS");
+  const char *faults = getenv("DOUBLE_FAULTS");
   return strstr(faults, "Free") || strstr(faults, "Push") || strstr(faults, "PoolCreate") ||
          strstr(faults, "kernel") || strstr(faults, "=719");
 }
 
 /* With the fault each result is right or an error, what failed is told, and nothing is left behind. */
 static void fails_or_works(void) {
-  const char *faults = getenv("CUDA_DOUBLE_FAULTS");
+  const char *faults = getenv("DOUBLE_FAULTS");
   if (cuda_count() == 0) {
     CHECK(report_says("missing") || report_says("not used"));
     return;
@@ -242,7 +242,7 @@ static void each_fails(void (*f)(void), const char *const *calls, int most, cons
   for (; *calls; calls++) {
     for (int i = 0; i < most * 2; i++) {
       for (int pools = 0; pools < 2; pools++) {
-        snprintf(settings, sizeof settings, "%sCUDA_DOUBLE_POOLS=%d;CUDA_DOUBLE_FAULTS=%s:%d=%d", more, pools,
+        snprintf(settings, sizeof settings, "%sCUDA_DOUBLE_POOLS=%d;DOUBLE_FAULTS=%s:%d=%d", more, pools,
                  *calls, i / 2 + 1, statuses[i % 2]);
         passes(f, settings);
       }

@@ -2,14 +2,15 @@
 
    Nothing that is queued is done before somebody waits for it: the latest that a real device may do it, so that what is
    changed or read too early shows. Then copies are memcpy, and a kernel is the function that nvrtc.c made of its text, its
-   threads run by fibers.c. Device memory is filled with 0xa5 when it is taken, and has a border behind it that is looked at when
+   threads run by doubles/grid.c. Device memory is filled with 0xa5 when it is taken, and has a border behind it that is looked at when
    it is given back. Contexts, handles and sizes are checked as the driver checks them. Which calls fail, and what
    the device is, the environment says (faults.h). It judges what is asked of a driver and what kernels compute, not
-   the hardware. Uses cuda/api.h for its types, fibers.h, faults.h. */
+   the hardware. Uses cuda/api.h for its types, tests/doubles/. */
 #include "backends/cuda/api.h"
-#include "faults.h"
-#include "fibers.h"
 #include "image.h"
+#include "tests/doubles/faults.h"
+#include "tests/doubles/fibers.h"
+#include "tests/doubles/grid.h"
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@
 #define EXPORT __attribute__((visibility("default")))
 
 enum { INVALID_CONTEXT = 201, INVALID_HANDLE = 400, INVALID_DEVICE = 101, MAX_DEVICES = 4, BORDER = 64 };
-enum { DEVICE_MEMORY = 1, HOST_MEMORY, FILL = 0xa5, BORDER_FILL = 0x5c };
+enum { DEVICE_MEMORY = 1, HOST_MEMORY, BORDER_FILL = 0x5c };
 
 /* ---- what there is; one lock for all of it ---- */
 
@@ -66,20 +67,13 @@ struct CUfunc_st {
 struct CUmod_st {
   CUcontext context;
   void *library;
-  struct cuda_double_state *state;
+  grid_state *state;
   void (*shared)(char **, char **);
   struct CUfunc_st *functions;
 };
 struct CUmemPoolHandle_st {
   int device;
 };
-
-typedef struct cuda_double_state { /* as in shim.h */
-  unsigned thread[3], block[3], threads[3], blocks[3];
-  void (*barrier)(void);
-  void (*warp_barrier)(uint32_t mask);
-  void (*exchange)(uint32_t mask, void *value, size_t bytes, int from);
-} cuda_double_state;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool initialised;
@@ -150,7 +144,7 @@ static char *take(size_t bytes, int kind, int device) {
     free(m);
     return NULL;
   }
-  if (kind == DEVICE_MEMORY) memset(at, FILL, bytes);
+  if (kind == DEVICE_MEMORY) memset(at, GRID_FILL, bytes);
   memset(at + bytes, BORDER_FILL, BORDER);
   *m = (memory){memories, at, bytes, kind, device, false};
   memories = m;
@@ -185,48 +179,13 @@ static CUresult allocate(CUdeviceptr *out, size_t bytes, int device) {
 
 /* ---- doing what was queued ---- */
 
-typedef struct running {
-  cuda_double_state *state;
-  void (*run)(void **);
-  void **arguments;
-} running;
-
-static void body(void *context, int thread) {
-  (void)thread;
-  const running *r = context;
-  r->run(r->arguments);
-}
-
-static void set_thread(void *context, int thread) {
-  const running *r = context;
-  cuda_double_state *s = r->state;
-  s->thread[0] = (unsigned)thread % s->threads[0];
-  s->thread[1] = (unsigned)thread / s->threads[0] % s->threads[1];
-  s->thread[2] = (unsigned)thread / s->threads[0] / s->threads[1];
-}
-
 static int run_blocks(const work *w) {
   const CUmodule module = w->function->module;
-  cuda_double_state *s = module->state;
-  running r = {s, w->function->run, w->arguments};
-  const int threads = (int)(w->block[0] * w->block[1] * w->block[2]);
-  const int64_t blocks = (int64_t)w->grid[0] * w->grid[1] * w->grid[2];
-  char *shared, *end;
-  module->shared(&shared, &end);
-  memcpy(s->threads, w->block, sizeof s->threads);
-  memcpy(s->blocks, w->grid, sizeof s->blocks);
-  s->barrier = fibers_barrier, s->warp_barrier = fibers_warp_barrier, s->exchange = fibers_exchange;
-  for (int64_t b = 0; b < blocks; b++) {
-    s->block[0] = (unsigned)(b % w->grid[0]);
-    s->block[1] = (unsigned)(b / w->grid[0] % w->grid[1]);
-    s->block[2] = (unsigned)(b / w->grid[0] / w->grid[1]);
-    if (shared) memset(shared, FILL, (size_t)(end - shared));
-    const char *stuck = fibers_run(threads, body, set_thread, &r);
-    if (!stuck) continue;
-    fprintf(stderr, "cuda double: a kernel does not end: %s\n", stuck);
-    return CUDA_ERROR_LAUNCH_FAILED;
-  }
-  return CUDA_SUCCESS;
+  grid_kernel k = {.state = module->state, .run = w->function->run};
+  module->shared(&k.shared, &k.shared_end);
+  const char *stuck = grid_run(&k, w->arguments, w->grid, w->block);
+  if (stuck) fprintf(stderr, "cuda double: a kernel does not end: %s\n", stuck);
+  return stuck ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
 }
 
 static void free_work(work *w) {

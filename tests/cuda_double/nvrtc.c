@@ -3,22 +3,17 @@
    The text goes through the preprocessor by itself, which shows the names of its kernels; then shim.h in front of it gives
    what CUDA C has built in, and a line per kernel behind it the function that driver.c calls. Which architectures it
    knows, which version it is and what fails, the environment says (faults.h). Uses cuda/api.h for its types, image.h,
-   faults.h. */
+   tests/doubles/. */
 #include "backends/cuda/api.h"
-#include "faults.h"
 #include "image.h"
+#include "tests/doubles/compiler.h"
+#include "tests/doubles/faults.h"
 #include <ctype.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-
-typedef struct bytes {
-  char *at;
-  size_t length;
-} bytes;
 
 struct nvrtc_program {
   bytes text, image, log;
@@ -37,45 +32,6 @@ static int fault(const char *name) {
 
 static const int archs[] = {50, 60, 70, 75, 80, 86, 89, 90};
 static int newest(void) { return (int)number_of("CUDA_DOUBLE_NVRTC_NEWEST", 90); }
-
-/* ---- running the compiler ---- */
-
-static bytes read_file(const char *path) {
-  bytes b = {0};
-  FILE *f = fopen(path, "rb");
-  if (!f) return b;
-  for (size_t room = 0, got = 1; got > 0; b.length += got) {
-    if (b.length + 65536 > room) b.at = realloc(b.at, (room = 2 * room + 65536) + 1);
-    if (!b.at) abort();
-    got = fread(b.at + b.length, 1, 65536, f);
-  }
-  b.at[b.length] = 0;
-  fclose(f);
-  return b;
-}
-
-static void print_file(const char *path, const char *head, const bytes *middle, const char *tail) {
-  FILE *f = fopen(path, "wb");
-  if (!f) abort();
-  fputs(head, f);
-  fwrite(middle->at, 1, middle->length, f);
-  fputs(tail, f);
-  if (fclose(f) != 0) abort();
-}
-
-/* arguments[0] is the program; what it says goes to `log`. */
-static bool run(char *const *arguments, const char *log) {
-  const pid_t child = fork();
-  if (child == 0) {
-    if (!freopen(log, "w", stderr)) _exit(126);
-    execvp(arguments[0], arguments);
-    _exit(127);
-  }
-  int status = 1;
-  while (child > 0 && waitpid(child, &status, 0) < 0) {
-  }
-  return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
 
 /* ---- a program ---- */
 
@@ -106,7 +62,7 @@ static bool preprocess(nvrtcProgram p, const char *folder, bytes *out) {
   snprintf(log, sizeof log, "%s/log", folder);
   snprintf(arch, sizeof arch, "-D__CUDA_ARCH__=%d0", p->arch);
   print_file(in, "", &p->text, "");
-  char *const arguments[] = {CUDA_DOUBLE_CXX,
+  char *const arguments[] = {DOUBLE_CXX,
                              "-std=c++14",
                              "-E",
                              "-P",
@@ -119,7 +75,7 @@ static bool preprocess(nvrtcProgram p, const char *folder, bytes *out) {
                              to,
                              in,
                              NULL};
-  const bool fine = run(arguments, log);
+  const bool fine = run_program(arguments, log);
   if (fine)
     *out = read_file(to);
   else
@@ -136,25 +92,8 @@ static bool build(nvrtcProgram p, const char *folder, const bytes *text) {
   print_file(in, "#include \"" CUDA_DOUBLE_SHIM "\"\n", text, entries);
   free(entries);
   /* clang's extensions are not NVRTC's */
-  char *const arguments[] = {CUDA_DOUBLE_CXX,
-                             "-std=c++14",
-                             "-O1",
-                             "-Wno-everything",
-                             "-Werror=c99-extensions",
-                             "-Werror=c99-designator",
-                             "-ffp-contract=off",
-                             "-fno-exceptions",
-                             "-fno-rtti",
-                             "-fno-strict-aliasing",
-                             "-shared",
-                             "-fPIC",
-                             "-nostdlib++",
-                             "-o",
-                             to,
-                             in,
-                             "-lm",
-                             NULL};
-  const bool fine = run(arguments, log);
+  char *const options[] = {"-std=c++14", "-Wno-everything", "-Werror=c99-extensions", "-Werror=c99-designator", NULL};
+  const bool fine = compile_library(options, in, to, log);
   p->log = read_file(log);
   if (!fine) return false;
   const bytes library = read_file(to);
@@ -168,23 +107,14 @@ static bool build(nvrtcProgram p, const char *folder, const bytes *text) {
   return true;
 }
 
-static void remove_folder(const char *folder) {
-  static const char *const names[] = {"kernel.cpp", "kernel.i", "kernel.so", "log"};
-  char path[128];
-  for (int i = 0; i < 4; i++) {
-    snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-    unlink(path);
-  }
-  rmdir(folder);
-}
-
 static nvrtcResult compile(nvrtcProgram p) {
+  static const char *const files[] = {"kernel.cpp", "kernel.i", "kernel.so", "log"};
   char folder[] = P_tmpdir "/cuda-double-XXXXXX";
   bytes text = {0};
   if (!mkdtemp(folder)) return NVRTC_ERROR_OUT_OF_MEMORY;
   const bool fine = preprocess(p, folder, &text) && build(p, folder, &text);
   free(text.at);
-  remove_folder(folder);
+  remove_folder(folder, files, sizeof files / sizeof *files);
   return fine ? NVRTC_SUCCESS : NVRTC_ERROR_COMPILATION;
 }
 

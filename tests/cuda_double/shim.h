@@ -1,12 +1,12 @@
 /* shim.h: what CUDA C has built in, for kernels that are compiled as C++ for the host (nvrtc.c puts it in front of them).
-   Threads are fibers.c's, one block at a time. Uses nothing: no header may stand in front of a kernel's own types. */
+   Threads are fibers, one block at a time (doubles/grid.c). Uses nothing: no header may stand in front of a kernel's own types. */
 typedef decltype(sizeof 0) size_t;
 
 struct uint3 {
   unsigned x, y, z;
 };
 
-/* Set by driver.c before a thread runs; what a kernel asks of it. */
+/* Set before a thread runs (grid_state); what a kernel asks of it. */
 extern "C" struct cuda_double_state {
   uint3 thread, block, threads, blocks;
   void (*barrier)(void);

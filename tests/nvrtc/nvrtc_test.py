@@ -96,7 +96,7 @@ def check_version(job):
         if size == 0:
             wrong.append(f"NVRTC {compiler.version}, sm_{arch}: {log}\n{text[text.rindex(b'KERNEL ') :].decode()}")
     options, text = texts[0]
-    prologue = text[: text.index(b"#endif", text.rindex(b"k_erfinv_f64"))] + b"#endif\n"
+    prologue = text[: text.index(b"#endif", text.rindex(b"k_erfinv_f64"))] + b"#endif\n#endif\n"
     for planted, fine in [(PLANTED, False), (PLANTED.replace("nowhere", "1").replace("((pair){1}).a", "1"), True)]:
         size, log = compiler.compile(prologue + planted.encode(), options, compiler.archs[-1])
         if (size > 0) != fine:

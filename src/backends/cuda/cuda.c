@@ -17,7 +17,8 @@ static void learn_features(void) {
                                      .max_group = cuda_card_at(i)->threads_per_block < MAX_GROUP
                                                       ? cuda_card_at(i)->threads_per_block
                                                       : MAX_GROUP,
-                                     .local_bytes = cuda_card_at(i)->shared_bytes};
+                                     .local_bytes = cuda_card_at(i)->shared_bytes,
+                                     .max_memories = GPU_MAX_MEMORIES};
 }
 
 static const gpu_features *features(int index) {
@@ -54,7 +55,7 @@ static error *run_kernel(const kernel *k, const operand *in, const operand *out)
 
 static const char *refuses_kernel(int index, const kernel *k) {
   (void)index;
-  return gpu_refuses_kernel(k);
+  return gpu_refuses_kernel(&gpu_cuda, k);
 }
 
 static error *faults(int index) { return gpu_faults(&gpu_cuda, index); }

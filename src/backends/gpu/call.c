@@ -8,15 +8,24 @@ gpu_call gpu_call_for(const gpu_backend *b, const operand *o) {
 }
 
 gpu_features gpu_common_features(const gpu_backend *b) {
-  gpu_features all = {true, true, 1024, 1 << 20};
+  gpu_features all = {true, true, 1024, 1 << 20, GPU_MAX_MEMORIES};
   for (int i = 0; i < b->count(); i++) {
     const gpu_features *f = b->features(i);
     all.float64 &= f->float64;
     all.atomics64 &= f->atomics64;
     all.max_group = f->max_group < all.max_group ? f->max_group : all.max_group;
     all.local_bytes = f->local_bytes < all.local_bytes ? f->local_bytes : all.local_bytes;
+    all.max_memories = f->max_memories < all.max_memories ? f->max_memories : all.max_memories;
   }
   return all;
+}
+
+const char *gpu_refuses_operands(const gpu_backend *b, const launch *l) {
+  const gpu_features f = gpu_common_features(b);
+  for (int i = 0; i < l->n_in + l->n_out && !f.float64; i++)
+    if ((i < l->n_in ? &l->in[i] : &l->out[i - l->n_in])->dtype == PONS_FLOAT64)
+      return "the device has no float64";
+  return NULL;
 }
 
 /* ---- definitions ---- */

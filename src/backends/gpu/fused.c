@@ -2,7 +2,16 @@
 #include "backends/gpu/gpu.h"
 #include "backends/gpu/kernel_text.h"
 
-const char *gpu_refuses_kernel(const kernel *k) { return kernel_text_refuses(k); }
+const char *gpu_refuses_kernel(const gpu_backend *b, const kernel *k) {
+  const gpu_features f = gpu_common_features(b);
+  bool has_double = false;
+  for (int i = 0; i < k->n_in; i++) has_double |= k->in[i] == PONS_FLOAT64;
+  for (int i = 0; i < k->n_code; i++) has_double |= k->code[i].result == PONS_FLOAT64;
+  if (has_double && !f.float64) return "the device has no float64";
+  /* and one for numbers */
+  if (k->n_in + k->n_out + 1 > f.max_memories) return "more operands than a kernel of the device takes";
+  return kernel_text_refuses(k);
+}
 
 /* The numbers in a memory of their own, where they are too many to be handed over by value. */
 static error *add_memory_of_numbers(gpu_call *c, const kernel_text *f, void **memory) {

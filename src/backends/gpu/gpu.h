@@ -26,6 +26,7 @@ typedef struct gpu_features {
   bool atomics64;  /* compares and swaps 64 bits in global memory */
   int max_group;   /* threads in a group */
   int local_bytes; /* of a group's local memory */
+  int max_memories; /* of one launch */
 } gpu_features;
 
 /* A compiled text, from mem_alloc; size 0: the device gives none, and nothing is kept on disk. */
@@ -195,13 +196,15 @@ error *gpu_fill(const gpu_backend *b, const operand *out, uint32_t value);
 
 /* ---- fused.c: elementwise kernels, generated ---- */
 
-const char *gpu_refuses_kernel(const kernel *k);
+const char *gpu_refuses_kernel(const gpu_backend *b, const kernel *k);
 error *gpu_run_kernel(const gpu_backend *b, const kernel *k, const operand *in, const operand *out);
 
 /* ---- kernels.def ---- */
 
 /* What all the backend's devices have: whether a kernel is taken is decided before it is known where it runs. */
 gpu_features gpu_common_features(const gpu_backend *b);
+/* Why no kernel of ours can take these operands, or NULL. */
+const char *gpu_refuses_operands(const gpu_backend *b, const launch *l);
 
 #define GPU_KERNEL(prim, name)                                           \
   const char *gpu_refuses_##name(const gpu_backend *b, const launch *l); \

@@ -4,7 +4,10 @@
 #include "backends/gpu/gpu.h"
 
 #define GPU_KERNEL(prim, name)                                                                       \
-  static const char *refuses_##name(const launch *l) { return gpu_refuses_##name(&GPU_BACKEND, l); } \
+  static const char *refuses_##name(const launch *l) {                                               \
+    const char *why = gpu_refuses_operands(&GPU_BACKEND, l);                                         \
+    return why ? why : gpu_refuses_##name(&GPU_BACKEND, l);                                          \
+  }                                                                                                  \
   static error *launch_##name(const launch *l) { return gpu_##name(&GPU_BACKEND, l); }
 #include "backends/gpu/kernels.def"
 #undef GPU_KERNEL

@@ -222,7 +222,7 @@ static error *run_kernel(const kernel *k, const operand *in, const operand *out)
 
 static const char *refuses_kernel(int index, const kernel *k) {
   (void)index;
-  return gpu_refuses_kernel(k);
+  return gpu_refuses_kernel(&backend, k);
 }
 
 static error *faults(int index) { return gpu_faults(&backend, index); }

@@ -34,13 +34,13 @@ static int status_in(const char *fault, const char *name, long n) {
   if (sscanf(fault + length + 1, "%ld=%d", &at, &status) == 2) return n == at ? status : 0;
   if (sscanf(fault + length + 1, "%ld%c=%d", &at, &plus, &status) == 3 && plus == '+')
     return n >= at ? status : 0;
-  fprintf(stderr, "CUDA_DOUBLE_FAULTS: can't be read: %s\n", fault);
+  fprintf(stderr, "DOUBLE_FAULTS: can't be read: %s\n", fault);
   abort();
 }
 
 int fault_of(const char *name) {
   const long n = ++*count_of(name);
-  const char *faults = getenv("CUDA_DOUBLE_FAULTS");
+  const char *faults = getenv("DOUBLE_FAULTS");
   while (faults && *faults) {
     const int status = status_in(faults, name, n);
     if (status) return status;
