@@ -47,8 +47,9 @@ PONS_API const char *pons_stream_device(pons_stream stream);
 /* Waits for the streams that this thread made and ends the threads behind them; used again, they get new
    ones. */
 PONS_API void pons_clear_streams(void);
-/* Waits until all work given to `stream` is done; NULL: to every stream. */
-PONS_API void pons_synchronize(pons_stream stream);
+/* Waits until all work given to `stream` is done; NULL: to every stream. False and an error: work that pons_async_eval
+   started has failed, and nothing has told so yet, as reading its results would. */
+PONS_API bool pons_synchronize(pons_stream stream);
 
 /* Threads that share a CPU kernel: PONS_NUM_THREADS or the machine's cores. (PONS_CPU=baseline, avx2 or
    avx512 chooses among the instruction sets that the machine has; left out, the best.) */

@@ -36,8 +36,7 @@ struct pons_attention_args {
 #define pons_fast_scaled_dot_product_attention(...) \
   pons_fast_attention_with((struct pons_attention_args){.q = __VA_ARGS__})
 PONS_API pons_array pons_fast_attention_with(struct pons_attention_args args);
-/* logsumexp(logits) - logits[target] over the last axis, computed in the dtype of the logits, as float32 (of
-   float64: float64); targets, integers, have the shape of the others. */
+/* logsumexp(logits) - logits[target] over the last axis, computed in float32 (of float64: float64); targets, integers, have the shape of the others. */
 PONS_API pons_array pons_fast_cross_entropy(pons_array logits, pons_array targets);
 /* The gated delta rule (arXiv:2412.06464), step by step over the length: with the state S (batch, heads, value
    dim, key dim), float32,

@@ -1,6 +1,6 @@
 /* linalg.h: linear algebra. Matrices are the last two axes; leading axes are a batch.
 
-   float32 and float64, complex64 where a function says so; other dtypes are errors, as in MLX. Factorizations
+   float32, float64 and complex64; other dtypes are errors, as in MLX. Factorizations
    need LAPACK, which is looked for at run time (`pons info` tells). A singular matrix and the like are errors
    when the result is computed; they name the matrix. What says vectors are found up to their sign, or phase. */
 #ifndef PONS_LINALG_H
@@ -49,10 +49,10 @@ PONS_API pons_array pons_linalg_cross(pons_array a, pons_array b, int axis);
 /* a = Q R: Q (..., m, k) with orthonormal columns, R (..., k, n) upper triangular, k = min(m, n). */
 PONS_API void pons_linalg_qr(pons_array a, pons_array out[2]);
 /* U (..., m, m), S (..., k) descending, Vt (..., n, n) into out[3], with
-   a = U[..., :k] diag(S) Vt[..., :k, :]; without compute_uv S alone into out[1]. complex64 too, S is float32
-   then. */
+   a = U[..., :k] diag(S) Vt[..., :k, :]; without compute_uv S alone into out[1]. Of complex64 S is
+   float32. */
 PONS_API void pons_linalg_svd(pons_array a, bool compute_uv, pons_array *out);
-/* L (..., n, n) lower triangular with a = L L^T, or its transpose if `upper`. Of a, taken to be symmetric,
+/* L (..., n, n) lower triangular with a = L L^H, or its adjoint if `upper`. Of a, taken to be symmetric or Hermitian,
    that triangle is read. An error if it is not positive definite. */
 PONS_API pons_array pons_linalg_cholesky(pons_array a, bool upper);
 /* P (..., m) uint32, L (..., m, k) with ones on the diagonal, U (..., k, n): a = (L U)[P]. */
@@ -63,17 +63,17 @@ PONS_API void pons_linalg_lu_factor(pons_array a, pons_array out[2]);
 
 /* ---- eigenvalues --------------------------------------------------------------------------------------- */
 
-/* Values (..., n) and, in columns, vectors (..., n, n) of length 1, both complex64. complex64 too. */
+/* Values (..., n) and, in columns, vectors (..., n, n) of length 1, both complex64. */
 PONS_API void pons_linalg_eig(pons_array a, pons_array out[2]);
 PONS_API pons_array pons_linalg_eigvals(pons_array a);
 /* The same of a symmetric or Hermitian matrix: values are real and ascend. uplo, 'L' or 'U', is the triangle
-   that is read. complex64 too. */
+   that is read. */
 PONS_API void pons_linalg_eigh(pons_array a, char uplo, pons_array out[2]);
 PONS_API pons_array pons_linalg_eigvalsh(pons_array a, char uplo);
 
 /* ---- inverses, equations, determinants ----------------------------------------------------------------- */
 
-PONS_API pons_array pons_linalg_inv(pons_array a); /* complex64 too */
+PONS_API pons_array pons_linalg_inv(pons_array a);
 /* Of the lower triangle, or of the upper one. */
 PONS_API pons_array pons_linalg_tri_inv(pons_array a, bool upper);
 /* The Moore-Penrose inverse (..., n, m); singular values of at most 10 max(m, n) eps of the largest are 0. */

@@ -2,6 +2,7 @@
 #include "dtypes.h"
 #include "operands.h"
 #include <pons/fast.h>
+#include <pons/transforms.h>
 
 pons_array pons_fast_cross_entropy(pons_array logits, pons_array targets) {
   const char *op = "cross_entropy";
@@ -16,8 +17,10 @@ pons_array pons_fast_cross_entropy(pons_array logits, pons_array targets) {
   bool fits = pons_ndim(targets) == n;
   for (int i = 0; fits && i < n; i++) fits = pons_dim(targets, i) == pons_dim(logits, i);
   if (!fits) return pons_fail(op, "targets must have the shape of the logits without their last axis");
-  pons_array chosen = pons_take_along_axis(logits, pons_expand_dims(targets, PONS_AXES(-1)), -1);
-  pons_array loss =
-      pons_subtract(pons_logsumexp(logits, .axes = PONS_AXES(-1)), pons_squeeze(chosen, PONS_AXES(-1)));
-  return pons_astype(loss, dtype == PONS_FLOAT64 ? PONS_FLOAT64 : PONS_FLOAT32);
+  pons_array wide = pons_astype(logits, dtype == PONS_FLOAT64 ? PONS_FLOAT64 : PONS_FLOAT32);
+  /* the greatest becomes 0: what all logits have in common costs no digits */
+  pons_array most = pons_stop_gradient(pons_max(wide, .axes = PONS_AXES(-1), .keepdims = true));
+  pons_array x = pons_subtract(wide, most);
+  pons_array chosen = pons_take_along_axis(x, pons_expand_dims(targets, PONS_AXES(-1)), -1);
+  return pons_subtract(pons_logsumexp(x, .axes = PONS_AXES(-1)), pons_squeeze(chosen, PONS_AXES(-1)));
 }

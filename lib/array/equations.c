@@ -5,7 +5,10 @@
 #include <pons/transforms.h>
 #include <float.h>
 
-static pons_array transposed(pons_array x) { return pons_swapaxes(x, -1, -2); }
+/* Conjugate, if complex. */
+static pons_array transposed(pons_array x) {
+  return pons_swapaxes(pons_dtype_of(x) == PONS_COMPLEX64 ? pons_conjugate(x) : x, -1, -2);
+}
 
 static bool is_square(pons_array x) { return pons_ndim(x) >= 2 && pons_dim(x, -1) == pons_dim(x, -2); }
 
@@ -16,8 +19,8 @@ static pons_array equation(const char *op, pons_array *a, pons_array *b) {
   pons_array bad = fault_among(op, (pons_array[]){*a, *b}, 2);
   if (bad) return bad;
   const pons_dtype dtype = pons_promote(pons_dtype_of(*a), pons_dtype_of(*b));
-  if (dtype != PONS_FLOAT32 && dtype != PONS_FLOAT64)
-    return pons_fail(op, "operands must promote to float32 or float64, not %s and %s",
+  if (dtype != PONS_FLOAT32 && dtype != PONS_FLOAT64 && dtype != PONS_COMPLEX64)
+    return pons_fail(op, "operands must promote to float32, float64 or complex64, not %s and %s",
                      pons_dtype_name(pons_dtype_of(*a)), pons_dtype_name(pons_dtype_of(*b)));
   if (!is_square(*a))
     return pons_fail(op,
@@ -104,7 +107,6 @@ pons_array pons_linalg_pinv(pons_array a) {
   pons_array usv[1];
   pons_linalg_svd(a, false, usv); /* its checks */
   if (pons_error_of(usv[0])) return usv[0];
-  if (pons_dtype_of(a) == PONS_COMPLEX64) return pons_fail("linalg_pinv", "not defined for complex64");
   if (pons_dim(usv[0], -1) == 0)
     return pons_broadcast_to(pons_scalar(0, pons_dtype_of(a)), pons_shape_of(transposed(a)));
   pons_function f = pons_function_new(pseudo_inverse, 1, NULL, NULL);
@@ -119,18 +121,19 @@ pons_array pons_linalg_pinv(pons_array a) {
 
 /* ---- determinants ---- */
 
+static bool is_factored_as_it_is(pons_dtype d) { return d == PONS_FLOAT64 || d == PONS_COMPLEX64; }
+
 /* U's diagonal (..., n) and 1 or -1 (...), the sign of the exchanges of rows. Narrow floats and integers are
    widened. NULL, or an error. */
 static pons_array triangle_of(const char *op, pons_array a, pons_array *diagonal, pons_array *sign) {
   pons_array bad = fault_of(op, a);
   if (bad) return bad;
-  if (pons_dtype_of(a) == PONS_COMPLEX64) return pons_fail(op, "not defined for complex64");
   if (!is_square(a))
     return pons_fail(op, "needs square matrices; the operand has %d axes, the last ones %lld by %lld",
                      pons_ndim(a), (long long)pons_dim(a, -2), (long long)pons_dim(a, -1));
   const int64_t n = pons_dim(a, -1);
   pons_array lu[2];
-  pons_linalg_lu_factor(pons_dtype_of(a) == PONS_FLOAT64 ? a : pons_astype(a, PONS_FLOAT32), lu);
+  pons_linalg_lu_factor(is_factored_as_it_is(pons_dtype_of(a)) ? a : pons_astype(a, PONS_FLOAT32), lu);
   if (pons_error_of(lu[0])) return lu[0];
   *diagonal = pons_diagonal(lu[0], 0, -2, -1);
   pons_array exchanged = pons_not_equal(lu[1], pons_arange(0, (double)n, 1, PONS_UINT32));
@@ -154,5 +157,6 @@ void pons_linalg_slogdet(pons_array a, pons_array out[2]) {
   }
   pons_array signs = pons_prod(pons_sign(diagonal), .axes = PONS_AXES(-1));
   out[0] = pons_astype(pons_multiply(sign, signs), result_dtype(a));
-  out[1] = pons_astype(pons_sum(pons_log(pons_abs(diagonal)), .axes = PONS_AXES(-1)), result_dtype(a));
+  pons_array logarithm = pons_sum(pons_log(pons_abs(diagonal)), .axes = PONS_AXES(-1));
+  out[1] = pons_dtype_of(a) == PONS_COMPLEX64 ? logarithm : pons_astype(logarithm, result_dtype(a));
 }

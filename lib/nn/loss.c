@@ -1,5 +1,6 @@
 /* loss.c: losses, as mlx.nn.losses has them. */
 #include <pons/nn.h>
+#include <pons/transforms.h>
 
 static pons_array reduced(pons_scope s, pons_array loss, pons_reduction reduction) {
   switch (reduction) {
@@ -19,6 +20,8 @@ static pons_array picked(pons_array x, pons_array targets, int axis, bool as_ind
 
 static pons_array class_loss(pons_array logits, pons_array targets, int axis, bool as_indices,
                              float smoothing) {
+  /* the greatest becomes 0: what all logits have in common costs no digits */
+  logits = pons_subtract(logits, pons_stop_gradient(pons_max(logits, .axes = PONS_AXES(axis), .keepdims = true)));
   pons_array normaliser = pons_logsumexp(logits, .axes = PONS_AXES(axis));
   pons_array score = picked(logits, targets, axis, as_indices);
   if (smoothing == 0) return pons_subtract(normaliser, score);

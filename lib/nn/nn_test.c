@@ -170,6 +170,19 @@ static void dropout_keeps_the_mean(void **state) {
                       "dropout: rate 1 is not in [0, 1)");
 }
 
+/* log(1 + e^-3), whatever all logits have in common. */
+static void the_loss_is_one_of_differences(void **state) {
+  (void)state;
+  pons_array target = pons_array_from((int32_t[]){0}, PONS_SHAPE(1), PONS_INT32);
+  const float offsets[] = {0, 1e4f, 1e6f};
+  for (int i = 0; i < 3; i++) {
+    pons_array x = pons_array_from((float[]){2 + offsets[i], offsets[i] - 1}, PONS_SHAPE(1, 2), PONS_FLOAT32);
+    const double exact = log1p(exp(-3));
+    assert_true(fabs(pons_item(pons_cross_entropy(x, .targets = target)) - exact) < 1e-6);
+    assert_true(fabs(pons_item(pons_fast_cross_entropy(x, target)) - exact) < 1e-6);
+  }
+}
+
 static void wrong_calls_say_what_is_missing(void **state) {
   (void)state;
   pons_named p = pons_named_new();
@@ -232,6 +245,7 @@ int main(void) {
       CASE(initialisers_draw_the_numbers_of_mlx),
       CASE(layers_begin_as_those_of_mlx),
       CASE(dropout_keeps_the_mean),
+      CASE(the_loss_is_one_of_differences),
       CASE(wrong_calls_say_what_is_missing),
       CASE(gradients_come_under_the_names_of_parameters),
       CASE(a_model_as_a_function_holds_its_parameters),

@@ -290,12 +290,13 @@ FUNCTION(clear_streams, "() -> None",
 }
 
 FUNCTION(synchronize, "(stream: StreamOrDevice = None) -> None",
-         "Waits until all work given to the stream is done; None: to the default stream.") {
+         "Waits until all work given to the stream is done; None: to the default stream. Raises what went wrong behind async_eval\n"
+         "if nothing has told so yet.") {
   pons_stream stream = s[0].kind == SLOT_STREAM ? s[0].stream : pons_default_stream(NULL);
   gil_release();
-  pons_synchronize(stream);
+  const bool fine = pons_synchronize(stream);
   gil_take();
-  return pons_ok() ? Py_NewRef(Py_None) : raise_error();
+  return fine ? Py_NewRef(Py_None) : raise_error();
 }
 
 /* ---- devices of the process ---- */

@@ -43,6 +43,7 @@ error *fail_as(pons_error_kind kind, const char *op, const char *format, ...) PR
 error *fail_no_memory(const char *op); /* the same without allocating */
 /* Records an error made elsewhere (another thread, an array) for this thread. */
 void error_meet(error *e);
+bool error_is_met(const error *e); /* has anyone met it since it was made? */
 error *error_keep(error *e);
 void error_release(error *e); /* NULL is fine */
 const char *error_text(const error *e);

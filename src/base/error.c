@@ -9,6 +9,7 @@
 struct error {
   atomic_int refs; /* of a static one: not counted */
   bool is_static;
+  atomic_bool is_met; /* by a thread besides the one that made it */
   pons_error_kind kind;
   char *text; /* lies behind the struct, or is one of no_memory_texts */
 };
@@ -30,8 +31,12 @@ static void remember(error *e) {
 }
 
 void error_meet(error *e) {
-  if (e != NULL && first == NULL) remember(error_keep(e));
+  if (e == NULL) return;
+  atomic_store_explicit(&e->is_met, true, memory_order_relaxed);
+  if (first == NULL) remember(error_keep(e));
 }
+
+bool error_is_met(const error *e) { return atomic_load_explicit(&e->is_met, memory_order_relaxed); }
 
 bool pons_ok(void) { return first == NULL; }
 const char *pons_error(void) { return first == NULL ? NULL : error_text(first); }
@@ -58,7 +63,8 @@ void pons_set_error_handler(void (*new_handler)(const char *, void *), void *pay
 }
 
 static error *announce(error *e) {
-  error_meet(e);
+  atomic_store_explicit(&e->is_met, false, memory_order_relaxed);
+  if (first == NULL) remember(error_keep(e));
   pthread_mutex_lock(&handler_lock);
   void (*call)(const char *, void *) = handler;
   void *payload = handler_payload;

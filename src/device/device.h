@@ -116,6 +116,8 @@ bool stream_run(stream *s, bool inline_ok, void (*job)(void *context), void *con
    then other jobs wait. */
 bool stream_claim(stream *s);
 void stream_end(stream *s);
+/* What the stream's thread ran has failed: pons_synchronize tells, unless someone has met the error by then. */
+void stream_note_failure(stream *s, error *why);
 
 /* Set once. */
 typedef struct event event;

@@ -107,6 +107,7 @@ struct pons_stream_s {
   int busy;          /* jobs that run, one inside the other, on thread `runner` */
   pthread_t runner;
   bool has_thread, thread_may_end;
+  error *failed; /* of what its thread ran since the last pons_synchronize: the first */
   stream *next; /* all streams */
 };
 
@@ -138,6 +139,7 @@ static void forget_threads(void) {
     atomic_store(&s->queued, 0);
     s->busy = 0;
     s->has_thread = s->thread_may_end = false;
+    s->failed = NULL;
   }
 }
 
@@ -317,10 +319,27 @@ bool stream_run(stream *s, bool inline_ok, void (*run)(void *context), void *con
   return true;
 }
 
-static void synchronize(stream *s) {
+void stream_note_failure(stream *s, error *why) {
+  pthread_mutex_lock(&s->lock);
+  if (s->failed != NULL && error_is_met(s->failed)) {
+    error_release(s->failed);
+    s->failed = NULL;
+  }
+  if (s->failed == NULL) s->failed = error_keep(why);
+  pthread_mutex_unlock(&s->lock);
+}
+
+/* False: what it ran has failed, and nobody has met the error yet: this thread does. */
+static bool synchronize(stream *s) {
   pthread_mutex_lock(&s->lock);
   while (!is_runner(s) && (s->busy > 0 || s->head != NULL)) pthread_cond_wait(&s->idle, &s->lock);
+  error *failed = s->failed;
+  s->failed = NULL;
   pthread_mutex_unlock(&s->lock);
+  const bool fine = failed == NULL || error_is_met(failed);
+  if (!fine) error_meet(failed);
+  error_release(failed);
+  return fine;
 }
 
 /* The last that was made; those that come later come before it. */
@@ -332,12 +351,12 @@ static stream *first_stream(void) {
   return first;
 }
 
-void pons_synchronize(pons_stream s) {
-  if (s != NULL) {
-    synchronize(on_this_thread(s));
-    return;
-  }
-  for (s = first_stream(); s != NULL; s = s->next) synchronize(s);
+bool pons_synchronize(pons_stream s) {
+  if (s != NULL) return synchronize(on_this_thread(s));
+  bool fine = true;
+  for (s = first_stream(); s != NULL; s = s->next)
+    if (!synchronize(s)) fine = false;
+  return fine;
 }
 
 void pons_clear_streams(void) {

@@ -110,7 +110,8 @@ static int64_t signed_row(int row, int64_t a, int64_t b) {
 }
 
 static int64_t integer_row(int row, int dtype, int64_t a, int64_t b) {
-  int count = (int)((uint64_t)b & (width_of(dtype) == 64 ? 63 : 31));
+  const bool all_out = (uint64_t)b >= 64;
+  const int count = all_out ? 63 : (int)b;
   switch (row) {
   case ROW_negative: return (int64_t)(0 - (uint64_t)a);
   case ROW_square: return (int64_t)((uint64_t)a * (uint64_t)a);
@@ -124,8 +125,8 @@ static int64_t integer_row(int row, int dtype, int64_t a, int64_t b) {
   case ROW_logical_and: case ROW_bitwise_and: return a & b;
   case ROW_logical_or: case ROW_bitwise_or: return a | b;
   case ROW_bitwise_xor: return a ^ b;
-  case ROW_left_shift: return (int64_t)((uint64_t)a << count);
-  case ROW_right_shift: return is_signed(dtype) ? a >> count : (int64_t)((uint64_t)a >> count);
+  case ROW_left_shift: return all_out ? 0 : (int64_t)((uint64_t)a << count);
+  case ROW_right_shift: return is_signed(dtype) ? a >> count : all_out ? 0 : (int64_t)((uint64_t)a >> count);
   default: return is_signed(dtype) ? signed_row(row, a, b) : unsigned_row(row, (uint64_t)a, (uint64_t)b);
   }
 }
@@ -196,7 +197,7 @@ static double float_row2(int row, int dtype, double a, double b) {
   case ROW_floor_divide: return floor(rounded(dtype == PONS_FLOAT64 ? dtype : PONS_FLOAT32, q).re);
   case ROW_remainder:
     r = fmod(a, b);
-    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+    return r == 0 ? copysign(0, b) : (r < 0) != (b < 0) ? r + b : r;
   case ROW_power: return pow(a, b);
   case ROW_maximum: return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
   case ROW_minimum: return isnan(a) || isnan(b) ? NAN : a < b ? a : b;

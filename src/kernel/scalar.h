@@ -2,8 +2,8 @@
    a suffix.
 
    f32 f64 c64 b, i8 .. i64, u8 .. u64. Halves are computed in f32. Nothing here has undefined behaviour for
-   any operand: integers wrap, dividing by zero gives 0, shifts take their count modulo the width, floats
-   outside an integer's range convert as x86 does it. Whoever includes this defines K_SUFFIX as one of the
+   any operand: integers wrap, dividing by zero gives 0, shifts by the width and more, or by less than 0, shift all out, as in NumPy,
+   floats outside an integer's range convert as x86 does it. Whoever includes this defines K_SUFFIX as one of the
    suffixes before it includes elementwise.def, and may define it anew. Uses nothing. */
 #ifndef SCALAR_H
 #define SCALAR_H
@@ -83,7 +83,8 @@
   static inline T k_floor_div_##S(T a, T b) { return FLOOR(a / b); }      \
   static inline T k_mod_##S(T a, T b) {                                   \
     T r = FMOD(a, b);                                                     \
-    return r != 0 && (r < 0) != (b < 0) ? r + b : r;                      \
+    if (r == 0) return b < 0 ? -(T)0 : (T)0;                              \
+    return (r < 0) != (b < 0) ? r + b : r;                                \
   }                                                                       \
   static inline T k_max_##S(T a, T b) { return a > b || a != a ? a : b; } \
   static inline T k_min_##S(T a, T b) { return a < b || a != a ? a : b; } \

@@ -51,7 +51,10 @@ static inline k_complex k_acos_c64(k_complex x) { return cacosf(x); }
 static inline k_complex k_atan_c64(k_complex x) { return catanf(x); }
 static inline k_complex k_sinh_c64(k_complex x) { return csinhf(x); }
 static inline k_complex k_cosh_c64(k_complex x) { return ccoshf(x); }
-static inline k_complex k_tanh_c64(k_complex x) { return ctanhf(x); }
+/* At an infinite real part the imaginary one is 0, where C gives it the sign of sin(2 im). */
+static inline k_complex k_tanh_c64(k_complex x) {
+  return isinf(crealf(x)) && isfinite(cimagf(x)) ? k_complex_of(copysignf(1, crealf(x)), copysignf(0, cimagf(x))) : ctanhf(x);
+}
 static inline k_complex k_asinh_c64(k_complex x) { return casinhf(x); }
 static inline k_complex k_acosh_c64(k_complex x) { return cacoshf(x); }
 static inline k_complex k_atanh_c64(k_complex x) { return catanhf(x); }

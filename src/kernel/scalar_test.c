@@ -157,9 +157,11 @@ static void integers_at_their_borders(void **state) {
   assert_int_equal(k_mul_u16(65535, 65535), 1); /* would overflow an int */
   assert_int_equal(k_pow_i32(2, -1), 0);
   assert_int_equal(k_pow_i32(3, 50), -794958903);
-  assert_int_equal(k_shift_left_i32(1, 33), 2);
+  assert_int_equal(k_shift_left_i32(1, 31), INT32_MIN);
+  assert_true(k_shift_left_i32(1, 32) == 0 && k_shift_left_i32(1, -1) == 0 && k_shift_left_u64(1, 64) == 0);
   assert_int_equal(k_shift_left_u8(1, 9), 0);
   assert_int_equal(k_shift_right_i32(-8, 1), -4);
+  assert_true(k_shift_right_i32(-8, 32) == -1 && k_shift_right_i32(8, 32) == 0 && k_shift_right_u32(8, 40) == 0);
   assert_int_equal(k_sign_i8(-5), -1);
   assert_int_equal(k_sign_u8(200), 1);
   /* as MLX converts on x86 */

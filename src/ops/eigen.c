@@ -28,11 +28,6 @@ static error *eigh_infer(const void *params, int n_in, const pons_array *in, spe
   return NULL;
 }
 
-static pons_array hermitian(pons_array x) {
-  return pons_multiply(pons_add(x, matrix_adjoint(x)),
-                       pons_scalar(0.5, x->dtype == PONS_FLOAT64 ? PONS_FLOAT64 : PONS_FLOAT32));
-}
-
 static pons_array eigh_basis(pons_array a, const void *params, const pons_array *out) {
   pons_array both[2];
   if (eigh_vectors(params)) return out[1];
@@ -55,13 +50,13 @@ static void eigh_vjp(const vjp_call *c) {
   if (eigh_vectors(c->params))
     middle = pons_add(
         middle, pons_multiply(matrix_gaps(c->out[0], n), pons_matmul(matrix_adjoint(v), c->cotangents[1])));
-  c->grads[0] = hermitian(matrix_product3(v, middle, matrix_adjoint(v)));
+  c->grads[0] = matrix_hermitian(matrix_product3(v, middle, matrix_adjoint(v)));
 }
 
 static void eigh_jvp(const jvp_call *c) {
   const node *a = c->in[0];
   pons_array v = eigh_basis(c->in[0], c->params, c->out);
-  pons_array moved = matrix_product3(matrix_adjoint(v), hermitian(c->tangents[0]), v);
+  pons_array moved = matrix_product3(matrix_adjoint(v), matrix_hermitian(c->tangents[0]), v);
   pons_array diagonal = matrix_diagonal(moved);
   c->out_tangents[0] = a->dtype == PONS_COMPLEX64 ? pons_real(diagonal) : diagonal;
   if (!eigh_vectors(c->params)) return;

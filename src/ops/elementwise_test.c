@@ -143,7 +143,7 @@ static void values_at_the_edges(void **unused) {
   check(pons_power(INTS(2, 2, 3), INTS(3, -1, 50)), "[8, 0, -794958903] int32");
   check(pons_maximum(FLOATS(NAN, 1, 2), FLOATS(1, NAN, 1)), "[nan, nan, 2] float32");
   check(pons_round(FLOATS(0.5f, 1.5f, -2.5f)), "[0, 2, -2] float32");
-  check(pons_left_shift(INTS(1, 1), INTS(31, 33)), "[-2147483648, 2] int32");
+  check(pons_left_shift(INTS(1, 1), INTS(31, 33)), "[-2147483648, 0] int32");
   check(pons_astype(FLOATS(NAN, 3.7f, -3.7f, 1e10f), PONS_INT32), "[-2147483648, 3, -3, -2147483648] int32");
   check(pons_astype(FLOATS(300.5f, -3.5f), PONS_UINT8), "[44, 253] uint8");
   check(pons_equal(FLOATS(NAN, 1), FLOATS(NAN, 1)), "[False, True] bool");

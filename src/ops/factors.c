@@ -25,6 +25,11 @@ pons_array matrix_adjoint(pons_array x) {
   return matrix_transposed(x->dtype == PONS_COMPLEX64 ? pons_conjugate(x) : x);
 }
 
+pons_array matrix_hermitian(pons_array x) {
+  return pons_multiply(pons_add(x, matrix_adjoint(x)),
+                       pons_scalar(0.5, x->dtype == PONS_FLOAT64 ? PONS_FLOAT64 : PONS_FLOAT32));
+}
+
 pons_array matrix_part(pons_array x, int64_t row, int64_t rows_end, int64_t column, int64_t columns_end) {
   int64_t start[PONS_MAX_NDIM] = {0}, stop[PONS_MAX_NDIM];
   const int n = x->ndim;

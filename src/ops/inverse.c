@@ -3,7 +3,7 @@
 
 static error *inverse_infer(const void *params, int n_in, const pons_array *in, spec *out) {
   const inverse_params *p = params;
-  error *e = factor_check(p->tri ? "tri_inv" : "inv", n_in, in, true, false);
+  error *e = factor_check(p->tri ? "tri_inv" : "inv", n_in, in, true, p->tri);
   if (!e) *out = spec_of(in[0]);
   return e;
 }
@@ -15,7 +15,7 @@ static pons_array read_part(const inverse_params *p, pons_array x) {
 
 /* C = A^-1: dC = -C dA C (Giles 2008, 2.2.3). */
 static void inverse_vjp(const vjp_call *c) {
-  pons_array t = matrix_transposed(c->out[0]);
+  pons_array t = matrix_adjoint(c->out[0]);
   c->grads[0] = pons_negative(read_part(c->params, matrix_product3(t, c->cotangents[0], t)));
 }
 

@@ -12,7 +12,7 @@ static int lu_outputs(const void *params, int n_in) {
 
 static error *lu_infer(const void *params, int n_in, const pons_array *in, spec *out) {
   (void)params;
-  error *e = factor_check("lu", n_in, in, false, false);
+  error *e = factor_check("lu", n_in, in, false, true);
   if (e) return e;
   const int n = in[0]->ndim;
   const int64_t rows = in[0]->shape[n - 2], columns = in[0]->shape[n - 1];
@@ -69,14 +69,14 @@ static pons_array take_rows(pons_array x, pons_array rows) {
 static void lu_vjp(const vjp_call *c) {
   const lu_parts p = parts_of(c->in[0], c->out[0]);
   pons_array corner = corner_of(&p, c->cotangents[0]), rest = p.rest ? rest_of(&p, c->cotangents[0]) : NULL;
-  pons_array below = pons_matmul(matrix_transposed(p.l1), pons_tril(corner, -1));
-  pons_array above = pons_matmul(pons_triu(corner, 0), matrix_transposed(p.u1));
-  pons_array left = matrix_transposed(p.l1_inverse), right = matrix_transposed(p.u1_inverse);
+  pons_array below = pons_matmul(matrix_adjoint(p.l1), pons_tril(corner, -1));
+  pons_array above = pons_matmul(pons_triu(corner, 0), matrix_adjoint(p.u1));
+  pons_array left = matrix_adjoint(p.l1_inverse), right = matrix_adjoint(p.u1_inverse);
   if (p.m > p.n) {
-    above = pons_subtract(above, pons_matmul(matrix_transposed(p.rest), rest));
+    above = pons_subtract(above, pons_matmul(matrix_adjoint(p.rest), rest));
     rest = pons_matmul(rest, right);
   } else if (p.n > p.m) {
-    below = pons_subtract(below, pons_matmul(rest, matrix_transposed(p.rest)));
+    below = pons_subtract(below, pons_matmul(rest, matrix_adjoint(p.rest)));
     rest = pons_matmul(left, rest);
   }
   pons_array z_bar = pons_add(pons_tril(below, -1), pons_triu(above, 0));

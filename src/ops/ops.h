@@ -92,7 +92,8 @@ error *factor_check(const char *op, int n_in, const pons_array *in, bool square,
 /* The vmap rule of what works on the last two axes: the batch leads. */
 void factor_vmap(const vmap_call *c);
 pons_array matrix_transposed(pons_array x);
-pons_array matrix_adjoint(pons_array x); /* transposed, conjugate if complex */
+pons_array matrix_adjoint(pons_array x);   /* transposed, conjugate if complex */
+pons_array matrix_hermitian(pons_array x); /* half of it and its adjoint */
 /* Rows and columns from a first to before a last one. */
 pons_array matrix_part(pons_array x, int64_t row, int64_t rows_end, int64_t column, int64_t columns_end);
 /* Side by side along axis -1, one below the other along -2. */

@@ -3,7 +3,8 @@
    A value is a view of some root's memory; a root is an input or the result of an operation. Operations stand
    in an order in which each finds its operands made.
 
-       walk (expand.c, simplify.c)  nodes        -> values, operations
+       walk (expand.c, views.c,     nodes        -> values, operations
+             simplify.c)
        fuse (fuse.c)                operations   -> groups, each one kernel
        write (write.c)              groups       -> steps
        place (place.c)              steps        -> offsets in the arena, donations */
@@ -43,6 +44,7 @@ typedef struct draft_op {
   bool on_host;                         /* a call that the device has no way to compute */
   const implementation *implementation; /* of a call, with */
   const operand *operands;              /* n_in, then n_out */
+  bool shared;                          /* more than one node reads its result, or someone holds it */
   /* fuse.c: */
   int32_t early;                   /* position of the first reader that can't take the operation in */
   int32_t readers[OP_MAX_READERS]; /* groups that read the result as it is, the earliest first */
@@ -102,7 +104,8 @@ typedef struct draft {
 } draft;
 
 /* Each returns false or -1 with d->why set. */
-bool draft_no_memory(draft *d); /* sets it; false */
+bool draft_no_memory(draft *d);      /* sets it; false */
+bool draft_fail(draft *d, error *e); /* sets it, and takes the reference; false */
 int32_t draft_value_new(draft *d, const draft_value *v);
 /* A new operation whose results are new roots. Its place, or -1. */
 int32_t draft_op_new(draft *d, const draft_op *op, const draft_result *results);
@@ -110,6 +113,10 @@ int32_t draft_copy(draft *d, int32_t value); /* the value in row-major order */
 
 /* expand.c: all that is wanted becomes values and operations. */
 bool draft_walk(draft *d);
+/* views.c: the value of a view node; operands have theirs. */
+int32_t draft_view(draft *d, const node *n);
+/* The node's shape in the pool; the list of value `like` (-1: none) if it is the same. NULL: no memory. */
+const int64_t *draft_shape_for(draft *d, const node *n, int32_t like);
 /* simplify.c: the entry of an equal node met before, or a new one, whose value (-1) the caller sets before
    the next call. NULL: no memory. */
 typedef struct same_entry {
@@ -124,6 +131,10 @@ same_entry *draft_same_scalar(draft *d, const node *leaf);
 /* What a node became, in this draft; -1: not met yet. */
 static inline int32_t draft_value_of(const draft *d, const node *n) {
   return n->mark >> 32 == d->epoch ? (int32_t)(n->mark & UINT32_MAX) : -1;
+}
+/* Whoever reads the value is not the only one. */
+static inline void draft_share(draft *d, int32_t value) {
+  if (d->values[value].op >= 0) d->ops[d->values[value].op].shared = true;
 }
 static inline void draft_mark(const draft *d, node *n, int32_t value) {
   n->mark = (uint64_t)d->epoch << 32 | (uint32_t)value;

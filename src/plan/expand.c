@@ -18,12 +18,6 @@ typedef struct walk {
 
 static int results_of(const node *n) { return n->n_out > 1 ? n->n_out : 1; }
 
-static bool fail_with(draft *d, error *e) {
-  error_release(d->why);
-  d->why = e;
-  return false;
-}
-
 /* ---- inputs ---- */
 
 static int32_t add_input(draft *d, node *n, int result, pons_dtype dtype, int ndim, const int64_t *dims,
@@ -57,7 +51,7 @@ static int32_t add_input(draft *d, node *n, int result, pons_dtype dtype, int nd
    be row-major. */
 static bool add_leaf(draft *d, node *n) {
   const bool ready = node_state_of(n) == NODE_READY;
-  if (node_failed(n)) return fail_with(d, error_keep(n->error));
+  if (node_failed(n)) return draft_fail(d, error_keep(n->error));
   same_entry *same = NULL;
   if (ready && !n->prim && n->ndim == 0) {
     same = draft_same_scalar(d, n);
@@ -78,7 +72,7 @@ static bool add_leaf(draft *d, node *n) {
 /* One result of a node whose results exist, or will. */
 static bool add_result_leaf(draft *d, node *n) {
   node *tuple = n->in[0];
-  if (node_failed(tuple)) return fail_with(d, error_keep(tuple->error));
+  if (node_failed(tuple)) return draft_fail(d, error_keep(tuple->error));
   const int index = ((const output_params *)n->params)->index;
   const int32_t value = add_input(d, tuple, index, (pons_dtype)n->dtype, n->ndim, n->shape, NULL);
   if (value < 0) return false;
@@ -99,8 +93,8 @@ static bool take_apart(draft *d, frame *f) {
   n->prim->decompose(n->params, n->n_in, n->in, f->parts);
   pons_set_stream(before);
   for (int i = 0; i < count; i++) {
-    if (!f->parts[i]) return fail_with(d, fail(n->prim->name, "its decomposition gave no result %d", i));
-    if (node_failed(f->parts[i])) return fail_with(d, error_keep(f->parts[i]->error));
+    if (!f->parts[i]) return draft_fail(d, fail(n->prim->name, "its decomposition gave no result %d", i));
+    if (node_failed(f->parts[i])) return draft_fail(d, error_keep(f->parts[i]->error));
   }
   f->next = 0;
   return true;
@@ -114,7 +108,7 @@ static bool enter(walk *w, node *n) {
   draft *d = w->draft;
   if (node_state_of(n) != NODE_PENDING) return add_leaf(d, n);
   if (n->prim == &prim_input)
-    return fail_with(
+    return draft_fail(
         d,
         fail("eval", "a placeholder has no value: %s\nhint: a function that is traced must not read values",
              node_text(n)));
@@ -129,15 +123,6 @@ static bool enter(walk *w, node *n) {
 
 /* ---- coming up ---- */
 
-static const int64_t *shape_for(draft *d, const node *n, int32_t like) {
-  if (like >= 0 && shape_equal(n->ndim, n->shape, d->values[like].ndim, d->values[like].shape))
-    return d->values[like].shape;
-  int64_t *lists = pool_new(&d->plan->pool, 2 * (size_t)n->ndim * sizeof *lists);
-  if (!lists) return NULL;
-  memcpy(lists, n->shape, (size_t)n->ndim * sizeof *lists);
-  return lists;
-}
-
 static int32_t *inputs_for(draft *d, const node *n) {
   int32_t *in = pool_new(&d->plan->pool, (size_t)n->n_in * sizeof *in);
   if (!in) return draft_no_memory(d), NULL;
@@ -150,74 +135,11 @@ static int32_t make_row(draft *d, const node *n) {
   if (!in) return -1;
   const row r = (row)(n->prim->row - 1);
   if (r == ROW_cast && d->values[in[0]].dtype == n->dtype) return in[0];
-  const draft_result result = {(pons_dtype)n->dtype, n->ndim, shape_for(d, n, in[0])};
+  const draft_result result = {(pons_dtype)n->dtype, n->ndim, draft_shape_for(d, n, in[0])};
   const draft_op op = {
       .kind = OP_ROW, .row = (uint16_t)r, .n_in = n->n_in, .n_out = 1, .in = in, .prim = n->prim};
   const int32_t made = draft_op_new(d, &op, &result);
   return made < 0 ? -1 : d->ops[made].out;
-}
-
-/* A view of `value`, of which `n` tells shape and dtype; -1 without d->why: its elements must be copied
-   first. */
-static int32_t make_view_of(draft *d, const node *n, int32_t value, pons_dtype dtype) {
-  const draft_value from = d->values[value];
-  const shape s = node_shape(n);
-  view before, after;
-  before.offset = from.offset;
-  for (int i = 0; i < from.ndim; i++) before.strides[i] = from.strides[i];
-  if (!n->prim->view(n->params, n->in[0], &before, &s, &after)) return -1;
-  if (!n->prim->opaque && after.offset == from.offset && from.dtype == dtype &&
-      shape_equal(s.n, s.dims, from.ndim, from.shape) &&
-      memcmp(after.strides, from.strides, (size_t)s.n * sizeof *after.strides) == 0)
-    return value;
-  draft_value v = from;
-  v.dtype = (uint8_t)dtype;
-  v.ndim = n->ndim;
-  v.offset = after.offset;
-  v.size = n->size;
-  v.shape = shape_for(d, n, value);
-  v.strides = v.shape ? pool_copy(&d->plan->pool, after.strides, (size_t)s.n * sizeof *after.strides) : NULL;
-  if (!v.strides) return draft_no_memory(d), -1;
-  v.plain = d->values[from.root].plain && v.offset == 0 && v.size == d->values[from.root].size &&
-            pons_dtype_size(dtype) == pons_dtype_size((pons_dtype)d->values[from.root].dtype) &&
-            shape_is_row_major(v.ndim, v.shape, v.strides);
-  return draft_value_new(d, &v);
-}
-
-/* The broadcast of a cast is cast after broadcasting: then the cast disappears in the kernel that reads it. Not so
-   where the view is of bits in another dtype: those are the cast's. */
-static int32_t make_cast_of_view(draft *d, const node *n, int32_t value) {
-  const draft_value v = d->values[value];
-  const draft_op cast = d->ops[v.op];
-  const int32_t source = make_view_of(d, n, cast.in[0], (pons_dtype)d->values[cast.in[0]].dtype);
-  if (source < 0) return -1;
-  int32_t *in = pool_copy(&d->plan->pool, &source, sizeof source);
-  if (!in) return draft_no_memory(d), -1;
-  const draft_op op = {.kind = OP_ROW, .row = ROW_cast, .n_in = 1, .n_out = 1, .in = in, .prim = cast.prim};
-  const draft_result result = {(pons_dtype)v.dtype, d->values[source].ndim, d->values[source].shape};
-  const int32_t made = draft_op_new(d, &op, &result);
-  return made < 0 ? -1 : d->ops[made].out;
-}
-
-static bool is_cast(const draft *d, int32_t value) {
-  const draft_value *v = &d->values[value];
-  return v->root == value && v->op >= 0 && d->ops[v->op].kind == OP_ROW && d->ops[v->op].row == ROW_cast;
-}
-
-static int32_t make_view(draft *d, const node *n) {
-  int32_t value = draft_value_of(d, n->in[0]);
-  if (is_cast(d, value) && n->size > d->values[value].size && n->dtype == d->values[value].dtype) {
-    const int32_t made = make_cast_of_view(d, n, value);
-    if (made >= 0 || d->why) return made;
-  }
-  int32_t made = make_view_of(d, n, value, (pons_dtype)n->dtype);
-  if (made >= 0 || d->why) return made;
-  value = draft_copy(d, value);
-  if (value < 0) return -1;
-  made = make_view_of(d, n, value, (pons_dtype)n->dtype);
-  if (made < 0 && !d->why)
-    fail_with(d, fail(n->prim->name, "no view of row-major elements: %s", node_text(n)));
-  return made;
 }
 
 static void fill_operand(const draft *d, int32_t value, operand *o) {
@@ -232,7 +154,7 @@ static const void *copy_params(pool *p, const prim *prim, const void *params) {
 }
 
 static bool fill_results(draft *d, const node *n, int32_t like, draft_result *results) {
-  if (n->n_out == 1) results[0] = (draft_result){(pons_dtype)n->dtype, n->ndim, shape_for(d, n, like)};
+  if (n->n_out == 1) results[0] = (draft_result){(pons_dtype)n->dtype, n->ndim, draft_shape_for(d, n, like)};
   for (int i = 0; n->n_out > 1 && i < n->n_out; i++) {
     const spec *s = &n->specs[i];
     results[i] = (draft_result){
@@ -274,11 +196,11 @@ static const implementation *pick_for(draft *d, const node *n, const void *param
 
 static bool no_implementation(draft *d, const node *n, const void *params, const operand *operands) {
   if (n->prim->no_device && !device_knows(d->request->device, n->prim->name))
-    return fail_with(d, n->prim->no_device(params, d->request->device->name));
+    return draft_fail(d, n->prim->no_device(params, d->request->device->name));
   const launch l = {params, n->n_in, results_of(n), operands, operands + n->n_in};
   text why = {0};
   device_pick(d->request->device, n->prim->name, &l, &why);
-  fail_with(d, fail_as(PONS_ERROR_RUNTIME, n->prim->name,
+  draft_fail(d, fail_as(PONS_ERROR_RUNTIME, n->prim->name,
                        "%s has neither an implementation that takes %s nor a decomposition%s%s",
                        d->request->device->name, n->n_in ? node_text(n->in[0]) : node_text(n),
                        why.length ? ": " : "", why.length ? why.at : ""));
@@ -354,10 +276,20 @@ static int32_t make_value(draft *d, const frame *f) {
   const node *n = f->node;
   if (f->parts) return value_of_parts(d, f);
   if (n->prim->row) return make_row(d, n);
-  if (n->prim->view && n->n_out == 1) return make_view(d, n);
+  if (n->prim->view && n->n_out == 1) return draft_view(d, n);
   const int32_t op = make_call(d, n);
   if (op < 0) return -1;
   return n->n_out > 1 ? tuple_of_call(d, op) : d->ops[op].out;
+}
+
+/* How many nodes and users hold it; scopes do not count. */
+static int holders_of(const node *n) {
+  return atomic_load(&((node *)n)->refs) - atomic_load(&((node *)n)->scope_refs);
+}
+
+/* Several read the value: nodes equal to n, or readers of n, or of the part that n was taken apart to. */
+static bool is_read_by_several(const frame *f) {
+  return holders_of(f->node) > 1 || (f->parts && holders_of(f->parts[0]) > 0);
 }
 
 /* All children of the top frame have their values. Leaves the frame in place, with parts, if it must be taken
@@ -379,9 +311,12 @@ static bool leave(walk *w) {
     if (value < 0) {
       value = make_value(d, f);
       same->value = value;
+    } else if (n->n_out == 1) {
+      draft_share(d, value);
     }
   }
   if (value < 0) return !d->why && !f->parts && take_apart(d, f);
+  if (n->n_out == 1 && is_read_by_several(f)) draft_share(d, value);
   draft_mark(d, n, value);
   w->depth--;
   return true;

@@ -6,6 +6,12 @@ bool draft_no_memory(draft *d) {
   return false;
 }
 
+bool draft_fail(draft *d, error *e) {
+  error_release(d->why);
+  d->why = e;
+  return false;
+}
+
 int32_t draft_value_new(draft *d, const draft_value *v) {
   if (d->n_values >= INT32_MAX || !mem_room(&d->values, &d->values_room, d->n_values + 1, sizeof *d->values))
     return draft_no_memory(d), -1;

@@ -82,14 +82,20 @@ static void find_ends(placing *g) {
   for (int i = 0; i < p->n_outputs; i++) g->last[p->outputs[i].memory] = p->n_steps;
 }
 
-/* The operand is all of its memory, in the order and size of the result's elements, and no other operand
-   reads it differently. */
+/* Does a result of so many bytes fill the memory? In an input's it may leave a 16th unused. */
+static bool fills(const plan_memory *m, int64_t bytes) {
+  return m->bytes == bytes || (m->kind == MEMORY_INPUT && bytes < m->bytes && m->bytes - bytes <= m->bytes / 16);
+}
+
+/* The operand is its memory from the beginning on, in the order and size of the result's elements, and no other
+   operand reads it differently. */
 static bool may_be_overwritten(const placing *g, const plan_step *s, int k) {
   const operand *x = &s->operands[k], *y = &s->operands[s->n_in];
-  const int64_t bytes = g->plan->memories[s->memories[k]].bytes;
-  if (s->offsets[k] != 0 || bytes != g->plan->memories[s->memories[s->n_in]].bytes) return false;
+  if (s->offsets[k] != 0 || !fills(&g->plan->memories[s->memories[k]], g->plan->memories[s->memories[s->n_in]].bytes))
+    return false;
   if (pons_dtype_size(x->dtype) != pons_dtype_size(y->dtype)) return false;
-  if (!shape_is_row_major(x->ndim, x->shape, x->strides)) return false;
+  if (!shape_equal(x->ndim, x->shape, y->ndim, y->shape) || !shape_is_row_major(x->ndim, x->shape, x->strides))
+    return false;
   for (int i = 0; i < s->n_in; i++) /* operands of one memory are different views */
     if (i != k && s->memories[i] == s->memories[k]) return false;
   return true;

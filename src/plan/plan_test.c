@@ -126,6 +126,38 @@ static void a_view_of_a_result_needs_its_memory(void **state) {
         "arena 64 bytes on null\n");
 }
 
+/* A view that keeps the order is taken of the operands instead. */
+static void a_part_of_a_result_is_all_that_is_computed(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 4, 3), row = array(PONS_FLOAT32, 1, 3);
+  pons_array part = pons_slice(pons_abs(pons_add(a, row)), PONS_SHAPE(1, 0), PONS_SHAPE(4, 2), PONS_SHAPE(1, 1));
+  check(pons_exp(part),
+        "float32 (4, 3) in0\n"
+        "float32 (1, 3) in1\n"
+        "float32 (3, 2) out0 = kernel in0+3{3 1} in1{0 1}: in 0: float32; in 1: float32; v2 = add v0 v1 float32; "
+        "v3 = abs v2 float32; v4 = exp v3 float32; out: v4\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+  check(pons_exp(pons_reshape(pons_abs(a), PONS_SHAPE(12))),
+        "float32 (4, 3) in0\n"
+        "float32 (12) out0 over in0 = kernel in0: in 0: float32; v1 = abs v0 float32; v2 = exp v1 float32; out: v2\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+}
+
+static void a_result_that_others_read_whole_is_computed_whole(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), y = pons_abs(a);
+  pons_array both[] = {pons_exp(pons_reshape(y, PONS_SHAPE(6))), pons_sum(y)};
+  check_many(both, 2,
+             "float32 (2, 3) in0\n"
+             "float32 (2, 3) t0 at 0 = kernel in0: in 0: float32; v1 = abs v0 float32; out: v1\n"
+             "float32 (6) out0 = kernel t0: in 0: float32; v1 = exp v0 float32; out: v1\n"
+             "float32 (1, 1) out1 = Reduce t0 {kind=2, axes=[0, 1]}: nothing\n"
+             "return out0 out1\n"
+             "arena 64 bytes on null\n");
+}
+
 static void what_no_view_can_show_is_copied_first(void **state) {
   (void)state;
   pons_array a = array(PONS_FLOAT32, 2, 3);
@@ -301,6 +333,8 @@ int main(void) {
       TEST(equal_scalars_are_one_input),
       TEST(views_are_no_steps),
       TEST(a_view_of_a_result_needs_its_memory),
+      TEST(a_part_of_a_result_is_all_that_is_computed),
+      TEST(a_result_that_others_read_whole_is_computed_whole),
       TEST(what_no_view_can_show_is_copied_first),
       TEST(a_result_read_elsewhere_too_is_stored_on_the_way),
       TEST(a_reader_in_between_keeps_kernels_apart),

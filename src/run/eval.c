@@ -234,6 +234,13 @@ static job *schedule(walk *w, group *g, error **why) {
   return j;
 }
 
+/* An array that can't be computed, as is known without computing anything. */
+static error *known_failure(const pons_array *arrays, int count) {
+  for (int i = 0; i < count; i++)
+    if (node_failed(arrays[i])) return error_keep(arrays[i]->error);
+  return NULL;
+}
+
 /* Starts everything. With wait_here the caller will wait, so the last part may run on this thread. Jobs take
    their places on the streams under the lock: were one to get there before a job scheduled earlier, both
    could wait for each other. */
@@ -244,6 +251,7 @@ static error *start(walk *w, const pons_array *arrays, int count, bool wait_here
     return fail("eval", "a decomposition asks for values while it is planned");
   }
   error *why = prepare(w, arrays, count) ? NULL : fail_no_memory("eval");
+  error *known = why || wait_here ? NULL : known_failure(arrays, count);
   give_back_long_lists();
   job *here = NULL;
   for (size_t i = 0; !why && i < w->n_groups; i++) {
@@ -255,6 +263,8 @@ static error *start(walk *w, const pons_array *arrays, int count, bool wait_here
   }
   graph_unlock();
   if (here) job_run_here(here);
+  if (!why) return known;
+  error_release(known);
   return why;
 }
 
@@ -276,8 +286,7 @@ static bool eval(const pons_array *arrays, int count, bool wait_here) {
   error *why = start(&w, arrays, count, wait_here);
   for (size_t i = 0; wait_here && i < w.n_events; i++) event_wait(w.events[i]);
   walk_free(&w);
-  for (int i = 0; !why && i < count; i++)
-    if (node_failed(arrays[i])) why = error_keep(arrays[i]->error);
+  if (!why && wait_here) why = known_failure(arrays, count);
   error_meet(why);
   error_release(why);
   return !why;

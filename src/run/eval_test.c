@@ -103,6 +103,28 @@ static void a_result_takes_over_an_operand_that_nobody_else_holds(void **state) 
   pons_release(y);
 }
 
+static void a_little_shorter_result_takes_over_an_operand_too(void **state) {
+  (void)state;
+  const int64_t stops[] = {990, 500};
+  for (int i = 0; i < 2; i++) {
+    pons_scope s = pons_scope_open();
+    pons_array x = pons_keep(ramp(1000));
+    pons_scope_close(s);
+    const void *before = node_data(x);
+    s = pons_scope_open();
+    pons_array sum = pons_add(x, pons_float(1));
+    pons_array y = pons_keep(pons_slice(sum, PONS_SHAPE(0), PONS_SHAPE(stops[i]), PONS_SHAPE(1)));
+    pons_release(x);
+    pons_scope_close(s);
+    assert_int_equal((int)at(y, 489), 490);
+    if (i == 0)
+      assert_ptr_equal(pons_data(y), before);
+    else
+      assert_ptr_not_equal(pons_data(y), before);
+    pons_release(y);
+  }
+}
+
 static void an_operand_that_someone_holds_is_left_alone(void **state) {
   (void)state;
   pons_array x = ramp(1000), y = pons_add(x, pons_float(1));
@@ -173,6 +195,28 @@ static void errors_of_computing_reach_the_caller_and_the_array(void **state) {
   assert_int_equal((int)at(fine, 3), 6); /* what does not depend on it was computed */
   assert_non_null(pons_error_of(pons_add(bad, x)));
   pons_clear_error();
+}
+
+/* What goes wrong behind pons_async_eval is told once: where the array is read, or by pons_synchronize. */
+static void errors_of_async_evaluation_are_told_once(void **state) {
+  (void)state;
+  const int32_t far = 7;
+  for (int reads = 0; reads < 2; reads++) {
+    pons_array x = ramp(4), i = pons_array_from(&far, PONS_SHAPE(1), PONS_INT32), bad = pons_take(x, i, 0);
+    assert_true(pons_async_eval(bad));
+    assert_true(pons_ok());
+    if (reads) {
+      assert_null(pons_data(bad));
+      pons_clear_error();
+    } else {
+      assert_false(pons_synchronize(NULL));
+      assert_non_null(strstr(pons_error(), "7"));
+      pons_clear_error();
+    }
+    assert_true(pons_synchronize(NULL));
+    assert_false(pons_async_eval(bad)); /* it is known now */
+    pons_clear_error();
+  }
 }
 
 static void errors_met_before_reach_what_was_built_on_them(void **state) {
@@ -416,11 +460,13 @@ int main(void) {
       TEST(a_deep_diamond_is_walked_once_per_node),
       TEST(views_share_memory),
       TEST(a_result_takes_over_an_operand_that_nobody_else_holds),
+      TEST(a_little_shorter_result_takes_over_an_operand_too),
       TEST(an_operand_that_someone_holds_is_left_alone),
       TEST(an_operand_read_in_another_order_is_not_overwritten),
       TEST(operands_that_nobody_else_holds_are_freed_on_the_way),
       TEST(foreign_memory_is_not_overwritten),
       TEST(errors_of_computing_reach_the_caller_and_the_array),
+      TEST(errors_of_async_evaluation_are_told_once),
       TEST(errors_met_before_reach_what_was_built_on_them),
       TEST(no_memory_is_an_error_and_life_goes_on),
       TEST(null_is_an_error),

@@ -195,8 +195,7 @@ static void finish(job *j) {
   event_release(done);
 }
 
-static void run(void *context) {
-  job *j = context;
+static void run(job *j, bool on_streams_thread) {
   error *why = bind_inputs(j);
   if (why) {
     fail_all(j, why);
@@ -205,13 +204,17 @@ static void run(void *context) {
     plan_execute(j->plan, j->workspace, j->in, j->out);
     publish_all(j);
   }
+  for (int i = 0; on_streams_thread && i < j->n_results; i++)
+    if (node_failed(j->results[i])) stream_note_failure(j->stream, j->results[i]->error);
   finish(j);
 }
+
+static void run_queued(void *context) { run(context, true); }
 
 bool job_take_place(job *j, stream *s, bool on_this_thread) {
   j->stream = s;
   if (on_this_thread && stream_claim(s)) return true;
-  if (!stream_run(s, false, run, j)) {
+  if (!stream_run(s, false, run_queued, j)) {
     fail_all(j, fail_no_memory("eval"));
     finish(j);
   }
@@ -220,6 +223,6 @@ bool job_take_place(job *j, stream *s, bool on_this_thread) {
 
 void job_run_here(job *j) {
   stream *s = j->stream;
-  run(j);
+  run(j, false);
   stream_end(s);
 }

@@ -92,6 +92,86 @@ def cases():
         "linalg-norm-singular-values": of(lambda x: [norm(x, 2, axis=[0, 2]), norm(x, -2, axis=[2, 1], keepdims=True),
                                                      norm(x, "nuc", axis=[1, 2])]),
         "linalg-cross": la.cross, "linalg-cross-in-the-plane": lambda a, b: la.cross(a, b, axis=0),
-        # MLX inverts no complex matrices; NumPy does
-        "linalg-inv-complex": lambda x: mx.array(np.linalg.inv(apart(x))),
     }
+
+
+def complex_cases():
+    """Of complex matrices MLX has eigenvalues, singular values and norms; the rest is NumPy's, in complex128."""
+    la = np.linalg
+
+    def apart(x):
+        return x * 0.5 + np.eye(*x.shape[-2:]) * np.arange(3, 3 + 2 * x.shape[-1], 2)
+
+    def adjoint(x):
+        return np.swapaxes(x.conj(), -1, -2)
+
+    def definite(x):
+        return apart(x) @ adjoint(apart(x))
+
+    def both(f):
+        return [f(np.tril), f(np.triu)]
+
+    def qr(x):
+        q, r = la.qr(apart(x))
+        return [abs(q), abs(r), q @ r]
+
+    def cholesky(x):
+        low = la.cholesky(definite(x))
+        return [low, adjoint(low)]
+
+    def eliminated(a):
+        """Of one matrix: L and U in one, the exchanges, and where each row went."""
+        a, (m, n) = a.copy(), a.shape
+        pivots, order = [], list(range(m))
+        for k in range(min(m, n)):
+            p = k + int(np.argmax(abs(a[k:, k].real) + abs(a[k:, k].imag)))  # LAPACK's size of a complex number
+            pivots.append(p)
+            a[[k, p]] = a[[p, k]]
+            order[k], order[p] = order[p], order[k]
+            a[k + 1:, k] /= a[k, k]
+            a[k + 1:, k + 1:] -= np.outer(a[k + 1:, k], a[k, k + 1:])
+        return a, np.array(pivots, np.uint32), np.argsort(order).astype(np.uint32)
+
+    def lu_factor(x):
+        parts = [eliminated(one) for one in x.reshape(-1, *x.shape[-2:])]
+        return [np.stack(p).reshape(*x.shape[:-2], *p[0].shape) for p in zip(*parts)]
+
+    def lu(x):
+        both, _, rows = lu_factor(x)
+        m, n = x.shape[-2:]
+        k = min(m, n)
+        return [rows, np.tril(both[..., :, :k], -1) + np.eye(m, k), np.triu(both[..., :k, :])]
+
+    def slogdet(x):
+        return list(la.slogdet(x + 6 * np.eye(3)))
+
+    def inverse(x):
+        return la.inv(apart(x))
+
+    def pinv(x):
+        return la.pinv(apart(x))
+
+    in_double = {
+        **{n: qr for n in ("linalg-qr", "linalg-qr-tall", "linalg-qr-wide", "linalg-qr-empty")}, "linalg-cholesky": cholesky,
+        **{n: lu for n in ("linalg-lu", "linalg-lu-tall", "linalg-lu-wide")}, "linalg-lu-factor": lambda x: lu_factor(x)[:2],
+        **{n: lambda x: lu(apart(x)[..., ::-1, :])[1:] for n in ("linalg-lu-L-and-U", "linalg-lu-L-and-U-tall", "linalg-lu-L-and-U-wide")},
+        "linalg-lu-factor-exchanges-fixed": lambda x: lu_factor(apart(x)[..., ::-1, :])[0], "linalg-inv": inverse,
+        "linalg-tri-inv": lambda x: both(lambda triangle: la.inv(triangle(apart(x)))), "linalg-pinv-tall": pinv,
+        "linalg-pinv-wide-batch": pinv, "linalg-cholesky-inv": lambda x: [la.inv(definite(x))] * 2,
+        "linalg-solve": lambda a, b: la.solve(apart(a), b),
+        "linalg-solve-a-vector-rows-exchanged": lambda a, b: la.solve(apart(a)[::-1], b),
+        "linalg-solve-triangular": lambda a, b: both(lambda triangle: la.solve(triangle(apart(a)), b)),
+        "linalg-det": la.det, "linalg-slogdet": slogdet,
+    }
+
+    def narrow(y):
+        """As MLX holds it."""
+        return mx.array(y.astype({"complex128": np.complex64, "float64": np.float32}.get(str(y.dtype), y.dtype)))
+
+    def in_mlx(f):
+        def called(*arrays):
+            y = f(*[np.array(a).astype(np.complex128) for a in arrays])
+            return [narrow(np.asarray(part)) for part in (y if isinstance(y, list) else [y])]
+        return called
+
+    return {name: in_mlx(f) for name, f in in_double.items()}

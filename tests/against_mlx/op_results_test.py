@@ -329,7 +329,7 @@ def lookup(named, name):
     return plain, getattr(mx, plain.replace("-", "_"), None)
 
 
-def check(folder, entry, named):
+def check(folder, entry, named, of_complex):
     plain, op = lookup(named, entry["name"])
     if op is None:
         return [] if plain in NOT_IN_MLX else [f"{entry['name']}: no op of MLX is named for it"]
@@ -339,8 +339,9 @@ def check(folder, entry, named):
     for c in entry["calls"]:
         if beyond_mlx(plain, c["dtype"]):
             continue
+        compute = of_complex.get(plain, op) if c["dtype"] == "complex64" else op
         try:
-            got = op(*[arrays[a] for a in c["args"]])
+            got = compute(*[arrays[a] for a in c["args"]])
             got = list(got) if isinstance(got, (list, tuple)) else [got]
             mx.eval(got)
         except Exception as e:  # MLX refuses in many ways what Pons takes
@@ -362,11 +363,11 @@ def main():
     if mx is None:
         print("MLX is not there")
         return SKIPPED
-    named = {**cases(), **spectral()}
+    named, of_complex = {**cases(), **spectral()}, linalg_cases.complex_cases()
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([PROGRAM, folder], check=True, stdout=subprocess.DEVNULL)
         entries = json.load(open(os.path.join(folder, "manifest.json"), encoding="utf-8"))
-        wrong = [w for entry in entries for w in check(folder, entry, named)]
+        wrong = [w for entry in entries for w in check(folder, entry, named, of_complex)]
     for w in wrong:
         print(w)
     print(f"{len(entries)} cases against MLX {mx.__version__}: {len(wrong)} differ")

@@ -51,6 +51,7 @@ from ..core import (  # noqa: F401
     pow,
     real,
     reciprocal,
+    remainder,
     sin,
     sinh,
     sqrt,
@@ -161,9 +162,3 @@ def sign(x, /):
     if _is_complex(x):
         return core.where(x == 0, core.zeros_like(x), y)
     return core.where(core.isnan(x), x, y) if is_float(x.dtype) else y
-
-
-def remainder(x1, x2, /):
-    """A zero has the sign of x2."""
-    y = core.remainder(x1, x2)
-    return core.where(y == 0, copysign(core.zeros_like(y), x2), y) if is_float(y.dtype) else y

@@ -53,6 +53,8 @@ def tensordot(x1, x2, /, *, axes=2):
 
 
 def vecdot(x1, x2, /, *, axis=-1):
+    if x1.shape[axis] != x2.shape[axis]:
+        raise ValueError(f"vecdot: vectors along axis {axis} differ in length: {x1.shape} and {x2.shape}")
     dtype = result_type(x1, x2)
     product = core.multiply(core.conj(x1), x2) if is_float(dtype) else core.multiply(x1, x2)
     return core.sum(product, axis).astype(dtype)

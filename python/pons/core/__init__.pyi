@@ -1214,7 +1214,9 @@ def swapaxes(a: array, /, axis1: int, axis2: int, *, stream: StreamOrDevice = No
     """Two axes swapped."""
 
 def synchronize(stream: StreamOrDevice = None) -> None:
-    """Waits until all work given to the stream is done; None: to the default stream."""
+    """Waits until all work given to the stream is done; None: to the default stream. Raises what went wrong behind async_eval
+    if nothing has told so yet.
+    """
 
 def take(a: array, /, indices: int | array, axis: int | None = None, *, stream: StreamOrDevice = None) -> array:
     """The slices at the indices along the axis, or the elements of the flattened array."""

@@ -7,7 +7,10 @@
 
 static void divide_double(double a, double b, double *quotient, double *remainder) {
   double r = fmod(a, b);
-  if (r != 0 && (r < 0) != (b < 0)) r += b;
+  if (r == 0)
+    r = copysign(0, b);
+  else if ((r < 0) != (b < 0))
+    r += b;
   *quotient = floor(a / b);
   *remainder = r;
 }

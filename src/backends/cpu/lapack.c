@@ -18,23 +18,27 @@ static bool find(void *to, const char *name) {
   return address != NULL;
 }
 
-static bool find_real(lapack_functions *f, char letter) {
+/* All that real matrices (letter s or d) or complex ones (c) need. */
+static bool find_for(lapack_functions *f, char letter) {
+  const bool complex = letter == 'c';
   char name[16];
   const struct {
     const char *name;
     void *to;
-  } wanted[] = {{"geqrf", &f->geqrf}, {"orgqr", &f->orgqr}, {"getrf", &f->getrf},
-                {"getri", &f->getri}, {"trtri", &f->trtri}, {"potrf", &f->potrf},
-                {"gesdd", &f->gesdd}, {"syevd", &f->syevd}, {"geev", &f->geev}};
+  } wanted[] = {{"geqrf", &f->geqrf},
+                {complex ? "ungqr" : "orgqr", &f->orgqr},
+                {"getrf", &f->getrf},
+                {"getri", &f->getri},
+                {"trtri", &f->trtri},
+                {"potrf", &f->potrf},
+                {"gesdd", complex ? (void *)&f->complex_gesdd : &f->gesdd},
+                {complex ? "heevd" : "syevd", complex ? (void *)&f->heevd : &f->syevd},
+                {"geev", complex ? (void *)&f->complex_geev : &f->geev}};
   for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
     snprintf(name, sizeof name, "%c%s_", letter, wanted[i].name);
     if (!find(wanted[i].to, name)) return false;
   }
   return true;
-}
-
-static bool find_complex(lapack_functions *f) {
-  return find(&f->complex_gesdd, "cgesdd_") && find(&f->heevd, "cheevd_") && find(&f->complex_geev, "cgeev_");
 }
 
 /* OpenBLAS takes processors it does not know for older ones; where it misses AVX-512 half the speed is lost. */
@@ -63,7 +67,7 @@ static void open_library(void) {
     lapack.missing = "no LAPACK library was found";
     return;
   }
-  if (!find_real(&lapack.real, 's') || !find_real(&lapack.wide, 'd') || !find_complex(&lapack.complex))
+  if (!find_for(&lapack.real, 's') || !find_for(&lapack.wide, 'd') || !find_for(&lapack.complex, 'c'))
     lapack.missing = "a LAPACK library was found, but without some of its functions";
   void (*set_threads)(int) = NULL; /* threads share the matrices of a batch instead */
   if (find(&set_threads, "openblas_set_num_threads")) set_threads(1);

@@ -5,7 +5,7 @@
 #define CPU_LAPACK_H
 #include "base/base.h"
 
-/* The functions for one element type. Where real and complex ones take different arguments, the members of
+/* The functions for one element type; orgqr is ungqr of complex ones. Where real and complex ones take different arguments, the members of
    the other kind are NULL. Reals (s, w, wr, wi, rwork) are float32 for complex64. */
 typedef struct lapack_functions {
   void (*geqrf)(const int *m, const int *n, void *a, const int *lda, void *tau, void *work, const int *lwork,

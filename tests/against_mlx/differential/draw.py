@@ -64,7 +64,7 @@ class Drawn:
         return self.look(p.from_bits(self.bits, self.dtype), lambda x, axes: p.transpose(x, axes=axes), at, p.broadcast_to)
 
     def wide(self):
-        return wide(np.ascontiguousarray(self.seen), self.dtype)
+        return wide(np.ascontiguousarray(self.seen).reshape(self.shape), self.dtype)
 
     def __repr__(self):
         text = np.array2string(self.wide(), threshold=20, edgeitems=3, separator=",").replace("\n", "")
