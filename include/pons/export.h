@@ -2,6 +2,7 @@
    on another. */
 #ifndef PONS_EXPORT_H
 #define PONS_EXPORT_H
+#include <pons/device.h>
 #include <pons/transforms.h>
 #ifdef __cplusplus
 extern "C" {
@@ -103,6 +104,37 @@ PONS_API pons_function pons_imported_function(pons_imported file);
    number of results (filled up to `room`), or -1 and an error: no signature matches, or a name is unknown. */
 PONS_API int pons_imported_call(pons_imported file, const pons_array *in, int n_in,
                                 const char *const *keywords, int n_keywords, pons_array *out, int room);
+
+/* One operation of a call, made on each of several streams; valid while the callback is called. */
+struct pons_imported_node {
+  int index, count;              /* among the operations of the signature, from 0; how many they are */
+  const char *primitive;         /* its name in files */
+  const char *arguments;         /* a JSON object: {"axes": [0]} */
+  int n_in, n_out;
+  const int *operands, *results; /* numbers of the values: 3 is v3 of pons_imported_show */
+  const pons_array *const *in; /* n_in of each stream */
+  const pons_array *const *out;
+};
+/* False: no further ones are wanted. */
+typedef bool (*pons_imported_node_callback)(void *payload, const struct pons_imported_node *node);
+struct pons_imported_nodes_args {
+  pons_imported file;
+  const pons_array *inputs;
+  int n_inputs;
+  const char *const *keywords; /* of the last n_keywords inputs, as for pons_imported_call */
+  int n_keywords;
+  const pons_stream *streams;
+  int n_streams;
+  bool same_operands; /* all get what the first stream computed; left out: each its own */
+  pons_imported_node_callback callback;
+  void *payload;
+};
+/* A call operation by operation: each is made on every stream and told to the callback. What it computes of `out` are the
+   operands of those that follow: so nothing is fused. False and an error if the call can't be made. */
+#define pons_imported_nodes(...) \
+  pons_imported_nodes_with((struct pons_imported_nodes_args){.file = __VA_ARGS__})
+PONS_API bool pons_imported_nodes_with(struct pons_imported_nodes_args args);
+
 /* "0.32.4": what the file says it was written by */
 PONS_API const char *pons_imported_release_name(pons_imported file);
 PONS_API const char *pons_imported_metadata(pons_imported file);     /* "" if none */

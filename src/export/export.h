@@ -1,7 +1,7 @@
 /* export.h: the door of export/: functions in MLX's .mlxfn files.
 
      file ─ file_cursor.c ─ mlxfn_read.c ─► mlxfn: checked, no arrays ─ mlxfn_build.c ─► nodes ─ imported.c
-                           │                  └─ file_listing.c: listings
+                           │                  └─ file_listing.c: listings          └─ by_node.c: one by one
                        layouts.c: what each primitive stores, per release
                            │
      nodes ─ lower.c: what the release lacks, taken apart ─ mlxfn_write.c ─► file ─ exported.c
@@ -172,6 +172,16 @@ const prim *mlxfn_prim(const file_entry *e);
    those in the file. With `checking`, what primitives that are missing here give is a placeholder; else an
    error. False and an error if it can't. */
 bool mlxfn_build(const mlxfn *f, const signature *s, const pons_array *in, pons_array *out, bool checking);
+
+/* One operation of it: operands from `values`, results into them. `in` and `out`: room for as many as
+   mlxfn_most_operands tells. */
+bool mlxfn_build_operation(const mlxfn *f, const signature *s, const file_entry *e, pons_array *values,
+                           pons_array *in, pons_array *out, bool checking);
+void mlxfn_most_operands(const signature *s, int32_t *most_in, int32_t *most_out);
+
+/* The operations of `s` on live inputs, each on every stream (by_node.c). False and an error if one can't be made. */
+bool mlxfn_by_node(const mlxfn *f, const signature *s, const pons_array *in,
+                   const struct pons_imported_nodes_args *a);
 
 char *mlxfn_show(const mlxfn *f, const char *as);
 /* {"kind": "sum", "axes": [0]}; with `numbers` {"kind": 2, "axes": [0]} */

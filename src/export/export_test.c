@@ -508,6 +508,58 @@ static void every_release_has_its_layout(void **state) {
   pons_function_release(f);
 }
 
+/* ---- one operation at a time ---- */
+
+typedef struct nodes_seen {
+  int count, most;
+  char primitives[256];
+  float first, second; /* what the last one gives on the two streams */
+} nodes_seen;
+
+static bool see(void *payload, const struct pons_imported_node *node) {
+  nodes_seen *seen = payload;
+  assert_int_equal(node->index, seen->count++);
+  const size_t length = strlen(seen->primitives);
+  snprintf(seen->primitives + length, sizeof seen->primitives - length, "%s ", node->primitive);
+  assert_true(pons_eval_many(node->out[0], node->n_out) && pons_eval_many(node->out[1], node->n_out));
+  seen->first = (float)pons_item(pons_sum(node->out[0][0]));
+  seen->second = (float)pons_item(pons_sum(node->out[1][0]));
+  return seen->count < seen->most;
+}
+
+static void squared_plus(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_add(pons_multiply(in[0], in[0]), pons_array_from((float[]){10, 20}, PONS_SHAPE(2), PONS_FLOAT32));
+}
+
+static void operations_are_made_one_by_one_on_each_stream(void **state) {
+  (void)state;
+  pons_function f = pons_function_new(squared_plus, 1, NULL, NULL);
+  pons_array x = pons_array_from((float[]){2, 3}, PONS_SHAPE(2), PONS_FLOAT32);
+  assert_true(pons_export_function(path, .function = f, .inputs = &x, .n_inputs = 1));
+  pons_imported file = import_it();
+  const pons_stream streams[] = {pons_default_stream("cpu"), pons_new_stream("cpu")};
+  for (int same = 0; same < 2; same++) {
+    nodes_seen seen = {.most = 100};
+    assert_true(pons_imported_nodes(file, .inputs = &x, .n_inputs = 1, .streams = streams, .n_streams = 2,
+                                    .same_operands = same, .callback = see, .payload = &seen));
+    assert_string_equal(seen.primitives, "Multiply Add ");
+    assert_true(seen.first == 4 + 9 + 30 && seen.second == seen.first);
+  }
+  nodes_seen seen = {.most = 1};
+  assert_true(pons_imported_nodes(file, .inputs = &x, .n_inputs = 1, .streams = streams, .n_streams = 2,
+                                  .callback = see, .payload = &seen));
+  assert_string_equal(seen.primitives, "Multiply ");
+  pons_array other = floats(3, 1, 0);
+  assert_false(pons_imported_nodes(file, .inputs = &other, .n_inputs = 1, .streams = streams, .n_streams = 2,
+                                   .callback = see, .payload = &seen));
+  check_error("no signature takes ((3, 1) float32)");
+  assert_false(pons_imported_nodes(file, .inputs = &x, .n_inputs = 1, .callback = see));
+  check_error("imported_nodes: there is no stream to make them on");
+  pons_imported_release(file);
+  pons_function_release(f);
+}
+
 static void integers(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
   (void)payload, (void)n_in, (void)n_out;
   out[0] = pons_astype(pons_floor_divide(in[0], in[1]), PONS_FLOAT32);
@@ -696,6 +748,7 @@ int main(void) {
       TEST(a_product_in_a_shapeless_file_takes_more_rows),
       TEST(what_a_cpu_lacks_is_taken_apart),
       TEST(every_release_has_its_layout),
+      TEST(operations_are_made_one_by_one_on_each_stream),
       TEST(integer_operations_that_a_release_lacks_are_written_in_others),
       TEST(what_a_release_lacks_is_named),
       TEST(a_spectrum_of_an_odd_signal_is_known_by_the_size_of_the_result),

@@ -265,6 +265,22 @@ int pons_imported_call(pons_imported file, const pons_array *in, int n_in, const
   return count;
 }
 
+bool pons_imported_nodes_with(struct pons_imported_nodes_args a) {
+  if (!a.file || !a.callback || a.n_streams < 1) {
+    error_release(fail("imported_nodes", !a.file       ? "the file is NULL"
+                                         : !a.callback ? "the callback is NULL"
+                                                       : "there is no stream to make them on"));
+    return false;
+  }
+  const mlxfn *f = a.file->file;
+  call c = {.in = a.inputs, .n_in = a.n_inputs, .keys = a.keywords, .n_keys = a.n_keywords};
+  const signature *s = begin_call(&c) ? find(f, &c) : NULL;
+  if (!s && c.order && c.match) fail_no_match(f, &c);
+  const bool fine = s && mlxfn_by_node(f, s, c.match, &a);
+  end_call(&c);
+  return fine;
+}
+
 /* ---- as a function ---- */
 
 typedef struct imported_function {

@@ -217,9 +217,8 @@ static bool make_results(const mlxfn *f, const file_entry *e, const void *params
   return true;
 }
 
-/* `in` and `out`: room for the operands and results of the entry. */
-static bool build_operation(const mlxfn *f, const signature *s, const file_entry *e, pons_array *values,
-                            pons_array *in, pons_array *out, bool checking) {
+bool mlxfn_build_operation(const mlxfn *f, const signature *s, const file_entry *e, pons_array *values,
+                           pons_array *in, pons_array *out, bool checking) {
   const bool clean = pons_ok();
   for (int32_t i = 0; i < e->n_in; i++) in[i] = values[e->in[i]];
   if (!e->prim && checking) return stand_in(s, e, values);
@@ -246,17 +245,22 @@ static bool build_entries(const mlxfn *f, const signature *s, pons_array *values
   for (int32_t i = 0; i < s->n_entries; i++) {
     const file_entry *e = &s->entries[i];
     if (e->kind == ENTRY_CONSTANT) values[e->out[0]] = f->constants[s->values[e->out[0]].constant].array;
-    if (e->kind == ENTRY_OP && !build_operation(f, s, e, values, in, out, checking)) return false;
+    if (e->kind == ENTRY_OP && !mlxfn_build_operation(f, s, e, values, in, out, checking)) return false;
   }
   return true;
 }
 
-bool mlxfn_build(const mlxfn *f, const signature *s, const pons_array *in, pons_array *out, bool checking) {
-  int32_t most_in = 1, most_out = 1;
+void mlxfn_most_operands(const signature *s, int32_t *most_in, int32_t *most_out) {
+  *most_in = *most_out = 1;
   for (int32_t i = 0; i < s->n_entries; i++) {
-    if (s->entries[i].n_in > most_in) most_in = s->entries[i].n_in;
-    if (s->entries[i].n_out > most_out) most_out = s->entries[i].n_out;
+    if (s->entries[i].n_in > *most_in) *most_in = s->entries[i].n_in;
+    if (s->entries[i].n_out > *most_out) *most_out = s->entries[i].n_out;
   }
+}
+
+bool mlxfn_build(const mlxfn *f, const signature *s, const pons_array *in, pons_array *out, bool checking) {
+  int32_t most_in, most_out;
+  mlxfn_most_operands(s, &most_in, &most_out);
   pons_array *values = mem_zalloc((s->n_values + 1) * sizeof *values);
   pons_array *operands = mem_alloc((size_t)most_in * sizeof *operands);
   pons_array *results = mem_alloc((size_t)most_out * sizeof *results);

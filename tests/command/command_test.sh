@@ -49,7 +49,7 @@ has out "verify"
 empty err
 expect 0 --version
 has out "pons "
-for command in info run verify record show convert; do
+for command in info run verify record show convert diff; do
   expect 0 $command --help
   has out "usage: pons $command"
   expect 2 $command --nonsense
@@ -164,6 +164,23 @@ expect 0 show "$work/again.gguf"
 has out 'b: texts ["x", "yz"]'
 expect 1 show "$work/short.gguf"
 has err "No such file"
+
+# ---- diff
+expect 0 diff "$fixtures/mlp.mlxfn" --devices cpu,cpu --seed 3
+has out "inputs are random numbers, seed 3"
+has out "cpu and cpu agree in 13 operations"
+expect 0 diff "$fixtures/noop-nodes.mlxfn" --devices cpu,cpu --inputs "$work/x.npy" --json
+has out '"agree":	true'
+has out '"seed":	null'
+expect 0 diff "$fixtures/kwargs-order.mlxfn" --devices cpu,cpu
+expect 1 diff "$fixtures/linalg-sign-free.mlxfn" --devices cpu,cpu
+has out "cpu can't compute"
+expect 1 diff "$fixtures/mlp.mlxfn" --devices cpu
+has err "--devices wants two devices, as in cpu,opencl, not 'cpu'"
+expect 1 diff "$fixtures/mlp.mlxfn" --devices cpu,gpu:7
+has err "no such device: 'gpu:7'"
+expect 2 diff "$fixtures/mlp.mlxfn" --devices cpu,cpu --rtol flat16=1
+has err "--rtol wants a number, or one for a dtype as in float16=0.01, not 'flat16=1'"
 
 [ $failures -eq 0 ] && echo "the command behaves"
 exit $((failures > 0))

@@ -46,7 +46,7 @@ typedef struct invocation {
 } invocation;
 
 extern const command command_info, command_run, command_verify, command_record, command_show, command_convert,
-    command_selftest;
+    command_selftest, command_diff;
 
 /* Reads argv behind the command's name. *exit_code is set when there is nothing to run: help was printed, or
    wrong usage told. */
@@ -55,6 +55,8 @@ void invocation_free(invocation *v);
 bool option_given(const invocation *v, const char *name);
 /* The value of the option's last use, or `otherwise`. */
 const char *option_value(const invocation *v, const char *name, const char *otherwise);
+/* All words of it; none if it is left out. */
+word_list option_words(const invocation *v, const char *name);
 /* The value as a number, or `otherwise`; false, told on stderr, if it is none. */
 bool option_number(const invocation *v, const char *name, double otherwise, double *value);
 void print_help(const command *c);
@@ -76,6 +78,8 @@ typedef struct arguments {
 } arguments;
 /* Arrays from files, as positional and keyword inputs of `file`. */
 bool arguments_load(const invocation *v, pons_imported file, word_list paths, arguments *out);
+/* The same of random numbers, for the file's first signature (random_inputs.c). */
+bool arguments_random(const invocation *v, pons_imported file, uint64_t seed, arguments *out);
 void arguments_free(arguments *a);
 /* Calls and computes. *out: kept arrays (results_free). The number of them, or -1 and the library's error. */
 int call_file(pons_imported file, const pons_array *in, int n_in, const char *const *keywords, int n_keywords,
@@ -89,6 +93,8 @@ typedef struct difference {
   bool too_great; /* beyond atol + rtol * |recorded| somewhere */
   int64_t at; /* the first such element */
   double got, want; /* there */
+  int64_t greatest_at; /* where it is, if it is not 0; elements of complex arrays count twice, here and above */
+  double greatest_got, greatest_want;
   const char *reason; /* shapes or dtypes differ: how; else NULL */
 } difference;
 difference compare_arrays(pons_array got, pons_array want, double rtol, double atol);

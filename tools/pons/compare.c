@@ -41,6 +41,15 @@ static bool is_inexact(pons_dtype d) {
          d == PONS_COMPLEX64;
 }
 
+/* `off`: how far the two are apart. */
+static void note_greatest(difference *r, double off, int64_t at, double got, double want) {
+  if (off <= r->greatest) return;
+  r->greatest = off;
+  r->greatest_at = at;
+  r->greatest_got = got;
+  r->greatest_want = want;
+}
+
 static void note(difference *r, int64_t at, double got, double want) {
   if (r->too_great) return;
   r->too_great = true;
@@ -64,7 +73,7 @@ static void compare_exact(difference *r, pons_dtype d, const char *a, const char
   for (int64_t i = 0; i < n; i++, a += size, b += size) {
     if (memcmp(a, b, size) == 0) continue;
     const double x = integer_at(a, size, is_signed), y = integer_at(b, size, is_signed);
-    r->greatest = fmax(r->greatest, fabs(x - y));
+    note_greatest(r, fabs(x - y), i, x, y);
     note(r, i, x, y);
   }
 }
@@ -92,8 +101,7 @@ difference compare_arrays(pons_array got, pons_array want, double rtol, double a
     if (x == y || (isnan(x) && isnan(y))) continue;
     const double off = fabs(x - y);
     if (isnan(off) || isinf(y) || off > atol + rtol * fabs(y)) note(&r, i, x, y);
-    if (isnan(off)) r.greatest = (double)INFINITY;
-    r.greatest = fmax(r.greatest, off);
+    note_greatest(&r, isnan(off) ? (double)INFINITY : off, i, x, y);
   }
   return r;
 }

@@ -85,6 +85,12 @@ const char *option_value(const invocation *v, const char *name, const char *othe
   return otherwise;
 }
 
+word_list option_words(const invocation *v, const char *name) {
+  for (int i = v->n_uses; i > 0; i--)
+    if (strcmp(v->uses[i - 1].option->name, name) == 0) return v->uses[i - 1].words;
+  return (word_list){0, NULL};
+}
+
 bool option_number(const invocation *v, const char *name, double otherwise, double *value) {
   const char *text = option_value(v, name, NULL);
   char *end = NULL;

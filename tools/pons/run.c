@@ -30,9 +30,7 @@ static bool save_results(const char *path, const pons_array *out, int count) {
 }
 
 static int run_file(const invocation *v, pons_imported file) {
-  word_list paths = {0, NULL};
-  for (int i = 0; i < v->n_uses; i++)
-    if (strcmp(v->uses[i].option->name, "--inputs") == 0) paths = v->uses[i].words;
+  const word_list paths = option_words(v, "--inputs");
   arguments a;
   pons_array *out = NULL;
   int count = -1;
