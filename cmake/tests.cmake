@@ -87,7 +87,7 @@ endif()
 # Not under sanitizers: drivers leak.
 if(NOT PONS_SANITIZE AND TARGET tools_pons)
   foreach(name elementwise_test reduce_ops_test shape_ops_test index_ops_test index_list_test product_ops_test
-               wrong_indices_test)
+               wrong_indices_test custom_gpu_test)
     foreach(device opencl cuda cuda_double)
       add_test(NAME ${name}_${device} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh ${device} $<TARGET_FILE:${name}>
                WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})

@@ -53,11 +53,12 @@ struct pons_gated_delta_args {
   pons_fast_gated_delta_update_with((struct pons_gated_delta_args){.q = __VA_ARGS__}, out)
 PONS_API void pons_fast_gated_delta_update_with(struct pons_gated_delta_args args, pons_array out[2]);
 
-/* ---- kernels of your own, in a GPU's language ----
+/* ---- kernels of your own ----
 
-   A function that uses one is traced, batched and exported anywhere; it is computed where the language is
-   spoken: in a file by MLX on a Mac (Metal) or on an NVIDIA GPU (CUDA). Gradients are an error: give them with
-   pons_custom_function. */
+   In the dialect that Pons' own kernels are written in: the same text runs on every GPU and OpenCL device. Or in a GPU's
+   language, as MLX has it: Metal's runs on NVIDIA GPUs, too. A function that uses one is traced, batched and exported
+   anywhere; it is computed where the language is spoken, which is an error elsewhere. Gradients are an error: give
+   them with pons_custom_function. */
 
 enum pons_kernel_argument_kind { PONS_KERNEL_DTYPE, PONS_KERNEL_INT, PONS_KERNEL_BOOL, PONS_KERNEL_FLOAT };
 /* A template argument (by name: a dtype, an int or a bool) or a scalar (an int, a bool or a float). */
@@ -70,7 +71,8 @@ struct pons_kernel_argument {
 };
 /* The source is a function's body. Its signature is written around it: pointers to the inputs and results by
    their names, for an input `a` also a_shape, a_strides and a_ndim where the body mentions them, in Metal
-   also thread_position_in_grid and the like. */
+   also thread_position_in_grid and the like, in the dialect THREAD_ID(0) (docs/kernels.md). The last groups of a
+   grid that is no multiple of `threadgroup` have as many threads as are left. */
 struct pons_kernel_args {
   const char *name, *source;
   const char *header; /* stands before the function; NULL: nothing */
@@ -91,6 +93,8 @@ struct pons_kernel_args {
   const char *math_mode;       /* Metal: "safe", "relaxed" or "fast"; NULL: safe */
   int shared_memory;           /* CUDA: bytes of dynamic shared memory */
 };
+#define pons_fast_gpu_kernel(...) pons_fast_gpu_kernel_with((struct pons_kernel_args){.name = __VA_ARGS__})
+PONS_API void pons_fast_gpu_kernel_with(struct pons_kernel_args args);
 #define pons_fast_metal_kernel(...) pons_fast_metal_kernel_with((struct pons_kernel_args){.name = __VA_ARGS__})
 PONS_API void pons_fast_metal_kernel_with(struct pons_kernel_args args);
 #define pons_fast_cuda_kernel(...) pons_fast_cuda_kernel_with((struct pons_kernel_args){.name = __VA_ARGS__})

@@ -1,15 +1,25 @@
-/* kernels.c: kernels of the user's own in the submodule fast: metal_kernel and cuda_kernel make an object that is called
-   with inputs, shapes and a grid; precompiled_cuda_kernel is called at once. */
+/* kernels.c: kernels of the user's own in the submodule fast: gpu_kernel, metal_kernel and cuda_kernel make an object
+   that is called with inputs, shapes and a grid; precompiled_cuda_kernel is called at once. */
 #include "binding.h"
 #include <stdlib.h>
 #include <string.h>
+
+/* A language, and the devices that speak it; NULL: all but the CPU. */
+typedef struct language {
+  const char *name, *devices[2];
+  void (*make)(struct pons_kernel_args args);
+} language;
+static const language dialect = {"dialect", {NULL, NULL}, pons_fast_gpu_kernel_with},
+                      metal = {"Metal", {"metal", "cuda"}, pons_fast_metal_kernel_with},
+                      cuda = {"CUDA", {"cuda", "cuda"}, pons_fast_cuda_kernel_with};
 
 /* What the kernel is made of, as Python objects: texts point into them. */
 typedef struct kernel_object {
   PyObject_HEAD PyObject *name, *source, *header, *input_names,
       *output_names;   /* str; the last two are tuples of str */
   PyObject *math_mode; /* str or NULL */
-  bool metal, any_layout, atomic_outputs;
+  const language *language;
+  bool any_layout, atomic_outputs;
   int shared_memory;
 } kernel_object;
 static PyTypeObject *kernel_type;
@@ -169,14 +179,24 @@ static function kernel_function = {
     "\n\nRuns the kernel; the grid counts threads.",
     kernel_body, NULL};
 
-/* A kernel that can't run here may be traced and exported; called with values it is an error at once. */
-static bool may_run(const kernel_object *k, const lists *l) {
-  bool values = !(k->metal ? pons_metal_is_available() : pons_cuda_is_available());
+/* "cuda:1" speaks what "cuda" does. */
+static bool speaks(const language *l, const char *device) {
+  if (!l->devices[0]) return strcmp(device, "cpu") != 0;
+  for (int i = 0; i < 2; i++) {
+    const size_t n = strlen(l->devices[i]);
+    if (strncmp(device, l->devices[i], n) == 0 && (device[n] == '\0' || device[n] == ':')) return true;
+  }
+  return false;
+}
+
+/* A kernel that can't run there may be traced and exported; called with values it is an error at once. */
+static bool may_run(const kernel_object *k, const lists *l, pons_stream stream) {
+  const char *device = stream ? pons_stream_device(stream) : pons_default_device();
+  bool values = !speaks(k->language, device);
   for (int i = 0; i < l->n_inputs; i++) values &= pons_has_value(l->inputs[i]);
   if (values)
-    PyErr_Format(PyExc_RuntimeError,
-                 "custom_kernel: No %s back-end on this machine; exported, %U runs elsewhere",
-                 k->metal ? "Metal" : "CUDA", k->name);
+    PyErr_Format(PyExc_RuntimeError, "custom_kernel: No %s back-end on %s; exported, %U runs elsewhere",
+                 k->language->name, device, k->name);
   return !values;
 }
 
@@ -214,9 +234,9 @@ static PyObject *kernel_body(const slot *s) {
       args.init_value = s[7].kind == SLOT_FLOAT ? &init : NULL;
       if (s[8].flag) PySys_WriteStdout("%s:\n%.900s\n", args.name, args.source);
       pons_stream before = stream ? pons_set_stream(stream) : NULL;
-      (k->metal ? pons_fast_metal_kernel_with : pons_fast_cuda_kernel_with)(args);
+      k->language->make(args);
       if (stream) pons_set_stream(before);
-      if (may_run(k, l)) result = wrap_list(l->outputs, l->n_outputs);
+      if (may_run(k, l, stream)) result = wrap_list(l->outputs, l->n_outputs);
     }
   }
   free(l);
@@ -270,11 +290,11 @@ static PyObject *name_list(slot s, const char *what) {
   return tuple;
 }
 
-/* name, input_names, output_names, source, header, ensure_row_contiguous: the first six of both. */
-static kernel_object *kernel_new(const slot *s, bool metal) {
+/* name, input_names, output_names, source, header, ensure_row_contiguous: the first six of all. */
+static kernel_object *kernel_new(const slot *s, const language *in) {
   kernel_object *k = (kernel_object *)PyType_GenericAlloc(kernel_type, 0);
   if (!k) return NULL;
-  k->metal = metal;
+  k->language = in;
   k->name = PyUnicode_FromString(s[0].text);
   k->input_names = name_list(s[1], "input_names");
   k->output_names = k->input_names ? name_list(s[2], "output_names") : NULL;
@@ -287,6 +307,16 @@ static kernel_object *kernel_new(const slot *s, bool metal) {
 }
 
 NAMED_FUNCTION(
+    fast_gpu_kernel, "gpu_kernel",
+    "(name: str, input_names: Sequence[str], output_names: Sequence[str], source: str, header: str = '', "
+    "ensure_row_contiguous: bool = True) -> object",
+    "A kernel from the body of a function in the dialect of Pons' own kernels: the same on every GPU and "
+    "OpenCL "
+    "device.") {
+  return (PyObject *)kernel_new(s, &dialect);
+}
+
+NAMED_FUNCTION(
     fast_metal_kernel, "metal_kernel",
     "(name: str, input_names: Sequence[str], output_names: Sequence[str], source: str, header: str = '', "
     "ensure_row_contiguous: bool = True, atomic_outputs: bool = False, compile_options: object | None = "
@@ -294,7 +324,7 @@ NAMED_FUNCTION(
     "object",
     "A kernel from the body of a function in the Metal Shading Language; its signature is written around "
     "it.") {
-  kernel_object *k = kernel_new(s, true);
+  kernel_object *k = kernel_new(s, &metal);
   if (!k) return NULL;
   k->atomic_outputs = s[6].flag;
   if (s[7].kind == SLOT_OBJECT && PyDict_Check(s[7].object))
@@ -310,7 +340,7 @@ NAMED_FUNCTION(
     "(name: str, input_names: Sequence[str], output_names: Sequence[str], source: str, header: str = '', "
     "ensure_row_contiguous: bool = True, shared_memory: int = 0) -> object",
     "A kernel from the body of a function in CUDA C; its signature is written around it.") {
-  kernel_object *k = kernel_new(s, false);
+  kernel_object *k = kernel_new(s, &cuda);
   if (k) k->shared_memory = (int)s[6].i;
   return (PyObject *)k;
 }
@@ -347,7 +377,8 @@ NAMED_FUNCTION(
   return result;
 }
 
-static PyMethodDef rows[] = {ALIAS("metal_kernel", fast_metal_kernel), ALIAS("cuda_kernel", fast_cuda_kernel),
+static PyMethodDef rows[] = {ALIAS("gpu_kernel", fast_gpu_kernel), ALIAS("metal_kernel", fast_metal_kernel),
+                             ALIAS("cuda_kernel", fast_cuda_kernel),
                              ALIAS("precompiled_cuda_kernel", fast_precompiled_cuda_kernel), END_OF_ROWS};
 
 int add_kernels(PyObject *submodule) {

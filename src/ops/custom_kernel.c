@@ -1,4 +1,5 @@
-/* custom_kernel.c: kernels in the source text of a GPU's language, which functions hold and files carry.
+/* custom_kernel.c: kernels as source text, in the dialect of all GPUs or in the language of one, which functions
+   hold and files carry.
 
    Here they are made, batched, and written to files; a backend whose language they are in runs them. MLX
    passes the shape of an input without axes in CUDA and not in Metal, and so do signatures here. Uses graph/,
@@ -55,24 +56,27 @@ static error *custom_infer(const void *params, int n_in, const pons_array *in, s
   return read_results(&p->results, out) > 0 ? NULL : fail("custom_kernel", "there are no sound results");
 }
 
-static const char *language_of(const custom_kernel_params *p) {
-  const char *source = p->source.n ? p->source.at : "";
-  if (p->is_precompiled)
-    return p->source.n >= 4 && memcmp(source, "\177ELF", 4) == 0 ? "cubin"
-           : strstr(source, ".version")                          ? "PTX"
-                                                                 : "compiled CUDA";
-  if (strstr(source, "__global__")) return "CUDA C++";
-  return strstr(source, "[[kernel]]") || strstr(source, "kernel void") ? "Metal" : "an unknown language";
-}
+/* How each language is called, and what runs a kernel in it. */
+static const struct language {
+  const char *name, *hint;
+} languages[] = {
+    [LANGUAGE_UNKNOWN] = {"an unknown language", "it is neither in Metal's language nor in CUDA C++"},
+    [LANGUAGE_DIALECT] = {"dialect",
+                          "GPUs and OpenCL devices have a compiler for it: choose one of them by "
+                          "pons_set_default_device"},
+    [LANGUAGE_METAL] = {"Metal", "it runs on the device cuda, and exported to a file, in MLX on a Mac's GPU"},
+    [LANGUAGE_CUDA] = {"CUDA C++",
+                       "it runs on the device cuda, and exported to a file, in MLX on an NVIDIA GPU"},
+    [LANGUAGE_PTX] = {"PTX", "exported to a file, it runs in MLX on an NVIDIA GPU"},
+    [LANGUAGE_CUBIN] = {"cubin", "exported to a file, it runs in MLX on an NVIDIA GPU"},
+    [LANGUAGE_COMPILED] = {"compiled CUDA", "exported to a file, it runs in MLX on an NVIDIA GPU"},
+};
 
 static error *custom_no_device(const void *params, const char *device) {
   const custom_kernel_params *p = params;
-  const char *language = language_of(p);
-  const bool metal = strcmp(language, "Metal") == 0;
-  return fail_as(
-      PONS_ERROR_RUNTIME, "custom_kernel",
-      "No %s back-end on %s for '%.120s'\nhint: exported to a file, it runs in MLX on %s",
-      language, device, p->name.n ? p->name.at : "", metal ? "a Mac's GPU" : "an NVIDIA GPU");
+  const struct language *l = &languages[custom_kernel_language(p)];
+  return fail_as(PONS_ERROR_RUNTIME, "custom_kernel", "No %s back-end on %s for '%.120s'\nhint: %s", l->name,
+                 device, p->name.n ? p->name.at : "", l->hint);
 }
 
 static pons_array no_gradient(const void *params) {
@@ -147,7 +151,8 @@ static void make_kernel(const char *op, custom_kernel_params *p, const int grid[
 }
 
 /* NULL, or why a kernel can't be made of these arguments, as an array that carries the error. */
-static pons_array check_kernel(const char *op, const struct pons_kernel_args *a, bool metal) {
+static pons_array check_kernel(const char *op, const struct pons_kernel_args *a, kernel_language language) {
+  const bool metal = language == LANGUAGE_METAL;
   if (a->n_outputs < 1) return node_fail(op, "there must be at least one result");
   if (a->n_inputs < 0 || a->n_inputs > MOST_KERNEL_ARRAYS || a->n_outputs > MOST_KERNEL_ARRAYS)
     return node_fail(op, "%d inputs and %d results; the most are %d each", a->n_inputs, a->n_outputs,
@@ -165,6 +170,12 @@ static pons_array check_kernel(const char *op, const struct pons_kernel_args *a,
     if (!dtype_is_valid((int)dtype) || (metal && dtype == PONS_FLOAT64))
       return node_fail(op, "%s is of %s, which Metal has not", name, pons_dtype_name(dtype));
   }
+  if (language == LANGUAGE_DIALECT && (a->shared_memory || a->atomic_outputs || a->math_mode))
+    return node_fail(op, "%s not in the dialect",
+                     a->shared_memory ? "memory that threads share is declared in the body, as LOCAL float "
+                                        "room[64]; shared_memory is"
+                     : a->atomic_outputs ? "ATOMIC_CAS32 takes any result; atomic_outputs are"
+                                         : "it computes as written; math modes are");
   for (int i = 0; i < a->n_template_arguments; i++) {
     const struct pons_kernel_argument *v = &a->template_arguments[i];
     if (!is_name(v->name) ||
@@ -185,8 +196,8 @@ static int math_mode_of(const char *name) {
   return name ? -1 : 0;
 }
 
-static void make_from_source(const char *op, const struct pons_kernel_args *a, bool metal) {
-  pons_array bad = check_kernel(op, a, metal);
+static void make_from_source(const char *op, const struct pons_kernel_args *a, kernel_language language) {
+  pons_array bad = check_kernel(op, a, language);
   const int mode = math_mode_of(a->math_mode);
   if (!bad && mode < 0)
     bad = node_fail(op, "math mode '%s' is none of 'safe', 'relaxed', 'fast'", a->math_mode);
@@ -195,7 +206,9 @@ static void make_from_source(const char *op, const struct pons_kernel_args *a, b
     return;
   }
   kernel_text words = {0};
-  (metal ? kernel_text_metal : kernel_text_cuda)(&words, a);
+  (language == LANGUAGE_METAL  ? kernel_text_metal
+   : language == LANGUAGE_CUDA ? kernel_text_cuda
+                               : kernel_text_dialect)(&words, a);
   int64_t infos[3 * MOST_KERNEL_ARRAYS];
   for (int i = 0; i < a->n_inputs; i++) {
     infos[3 * i] = kernel_mentions(a->source, a->input_names[i], "_shape");
@@ -218,10 +231,13 @@ static void make_from_source(const char *op, const struct pons_kernel_args *a, b
 }
 
 void pons_fast_metal_kernel_with(struct pons_kernel_args args) {
-  make_from_source("metal_kernel", &args, true);
+  make_from_source("metal_kernel", &args, LANGUAGE_METAL);
 }
 void pons_fast_cuda_kernel_with(struct pons_kernel_args args) {
-  make_from_source("cuda_kernel", &args, false);
+  make_from_source("cuda_kernel", &args, LANGUAGE_CUDA);
+}
+void pons_fast_gpu_kernel_with(struct pons_kernel_args args) {
+  make_from_source("gpu_kernel", &args, LANGUAGE_DIALECT);
 }
 
 void pons_fast_precompiled_cuda_kernel_with(struct pons_precompiled_kernel_args a) {

@@ -121,8 +121,9 @@ typedef struct scatter_axis_params { int kind, axis; } scatter_axis_params; /* i
 /* "MaskedScatter": in: dst, mask, src, all with a leading batch axis; no parameters */
 
 /* ---- source text ---- */
-/* "CustomKernel": a kernel in a GPU's own language. Arguments: each input's pointer and, if asked for (and,
-   in Metal, if it has axes), its shape, strides and number of axes; pointers of the results; scalars. */
+/* "CustomKernel": a kernel in the dialect of backends/gpu/ or in a GPU's own language. Arguments: each input's
+   pointer and, if asked for (and, in Metal, if it has axes), its shape, strides and number of axes; pointers of
+   the results; scalars. */
 typedef struct custom_kernel_params {
   chars name, source; /* source: all of it, or compiled code */
   ints grid, threadgroup; /* three each; the grid counts threads */
@@ -134,6 +135,23 @@ typedef struct custom_kernel_params {
   int shared_memory, math_mode; /* math_mode: safe, relaxed, fast */
   ints results; /* not in files */
 } custom_kernel_params;
+
+/* What it is written in, which its text tells: files say no more. */
+typedef enum kernel_language {
+  LANGUAGE_UNKNOWN, LANGUAGE_DIALECT, LANGUAGE_METAL, LANGUAGE_CUDA, LANGUAGE_PTX, LANGUAGE_CUBIN, LANGUAGE_COMPILED
+} kernel_language;
+/* The first line of a text in the dialect. */
+#define DIALECT_TEXT "/* A kernel in the dialect of Pons. */\n"
+static inline kernel_language custom_kernel_language(const custom_kernel_params *p) {
+  const char *source = p->source.n ? p->source.at : "";
+  if (p->is_precompiled)
+    return p->source.n >= 4 && memcmp(source, "\177ELF", 4) == 0 ? LANGUAGE_CUBIN
+           : strstr(source, ".version")                          ? LANGUAGE_PTX
+                                                                 : LANGUAGE_COMPILED;
+  if (strncmp(source, DIALECT_TEXT, strlen(DIALECT_TEXT)) == 0) return LANGUAGE_DIALECT;
+  if (strstr(source, "__global__")) return LANGUAGE_CUDA;
+  return strstr(source, "[[kernel]]") || strstr(source, "kernel void") ? LANGUAGE_METAL : LANGUAGE_UNKNOWN;
+}
 
 /* ---- random ---- */
 /* in: keys uint32 (..., 2) */

@@ -195,8 +195,7 @@ static const implementation *pick_for(draft *d, const node *n, const void *param
 }
 
 static bool no_implementation(draft *d, const node *n, const void *params, const operand *operands) {
-  if (n->prim->no_device && !device_knows(d->request->device, n->prim->name))
-    return draft_fail(d, n->prim->no_device(params, d->request->device->name));
+  if (n->prim->no_device) return draft_fail(d, n->prim->no_device(params, d->request->device->name));
   const launch l = {params, n->n_in, results_of(n), operands, operands + n->n_in};
   text why = {0};
   device_pick(d->request->device, n->prim->name, &l, &why);

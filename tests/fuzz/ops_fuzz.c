@@ -117,6 +117,7 @@ static void compiled_kernel(const record *r, pons_array *out) {
   CALL(pons_unstack, unstack(a, r, out))                                           \
   CALL(pons_einsum_path, einsum_path(r))                                           \
   CALL(pons_broadcast_shapes, broadcast_shapes(r))                                 \
+  CALL(pons_fast_gpu_kernel, source_kernel(r, out, pons_fast_gpu_kernel_with))     \
   CALL(pons_fast_metal_kernel, source_kernel(r, out, pons_fast_metal_kernel_with)) \
   CALL(pons_fast_cuda_kernel, source_kernel(r, out, pons_fast_cuda_kernel_with))   \
   CALL(pons_fast_precompiled_cuda_kernel, compiled_kernel(r, out))

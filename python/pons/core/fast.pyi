@@ -14,6 +14,9 @@ def cuda_kernel(name: str, input_names: Sequence[str], output_names: Sequence[st
 def gated_delta_update(q: array, k: array, v: array, gamma: array, beta: array, initial_state: array | None = None, mask: array | None = None, stream: StreamOrDevice = None) -> list[array]:
     """The gated delta rule, step by step: the results and the last state."""
 
+def gpu_kernel(name: str, input_names: Sequence[str], output_names: Sequence[str], source: str, header: str = '', ensure_row_contiguous: bool = True) -> object:
+    """A kernel from the body of a function in the dialect of Pons' own kernels: the same on every GPU and OpenCL device."""
+
 def layer_norm(x: array, weight: array | None, bias: array | None, eps: float, *, stream: StreamOrDevice = None) -> array:
     """x less its mean, over its standard deviation, along the last axis; times weight, plus bias."""
 

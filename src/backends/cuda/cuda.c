@@ -17,6 +17,7 @@ static void learn_features(void) {
                                      .max_group = cuda_card_at(i)->threads_per_block < MAX_GROUP
                                                       ? cuda_card_at(i)->threads_per_block
                                                       : MAX_GROUP,
+                                     .most_threads = cuda_card_at(i)->threads_per_block,
                                      .local_bytes = cuda_card_at(i)->shared_bytes,
                                      .max_memories = GPU_MAX_MEMORIES};
 }

@@ -8,12 +8,13 @@ gpu_call gpu_call_for(const gpu_backend *b, const operand *o) {
 }
 
 gpu_features gpu_common_features(const gpu_backend *b) {
-  gpu_features all = {true, true, 1024, 1 << 20, GPU_MAX_MEMORIES};
+  gpu_features all = {true, true, 1024, 1024, 1 << 20, GPU_MAX_MEMORIES};
   for (int i = 0; i < b->count(); i++) {
     const gpu_features *f = b->features(i);
     all.float64 &= f->float64;
     all.atomics64 &= f->atomics64;
     all.max_group = f->max_group < all.max_group ? f->max_group : all.max_group;
+    all.most_threads = f->most_threads < all.most_threads ? f->most_threads : all.most_threads;
     all.local_bytes = f->local_bytes < all.local_bytes ? f->local_bytes : all.local_bytes;
     all.max_memories = f->max_memories < all.max_memories ? f->max_memories : all.max_memories;
   }

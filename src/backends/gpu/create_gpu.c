@@ -1,16 +1,18 @@
-/* create_gpu.c: launches create.kc: "Arange", "RandomBits", and memory filled with a word. Uses gpu.h, typing.h. */
+/* create_gpu.c: launches create.kc: "Arange", "RandomBits", and memory filled with one element. Uses gpu.h, typing.h. */
 #include "backends/gpu/gpu.h"
 #include "backends/gpu/typing.h"
 
 extern const char kernel_create[];
 
-error *gpu_fill(const gpu_backend *b, const operand *out, uint32_t value) {
+error *gpu_fill(const gpu_backend *b, const operand *out, uint64_t bits) {
   const int64_t count = shape_size(out->ndim, out->shape);
   gpu_call c = gpu_call_for(b, out);
+  gpu_define_dtype(&c, "X", gpu_moved_as(out->dtype));
+  gpu_define(&c, "FILLED", 1);
   gpu_written(&c, out);
   gpu_begin_numbers(&c);
   gpu_number(&c, count);
-  gpu_number(&c, value);
+  gpu_number(&c, (int64_t)bits);
   gpu_one_each(&c, count);
   return gpu_run(&c, kernel_create, "fill");
 }

@@ -66,6 +66,10 @@ PLACE_OF(place_of_64, int64_t)
 
 #define LEAST(a, b) ((a) < (b) ? (a) : (b))
 
+/* In a kernel of the user's own (ops/dialect_source.c): element i of array `a` as a value, and from a value. */
+#define LOAD(a, i) a##_t_load(a[i])
+#define STORE(a, i, value) a[i] = a##_t_store(value)
+
 /* ---- complex numbers: as the functions of kernel/scalar_complex.h are called ---- */
 
 static inline complex64 complex_of(float re, float im) {

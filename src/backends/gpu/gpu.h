@@ -22,10 +22,11 @@ enum { GPU_NUMBERS = 96, GPU_MAX_MEMORIES = 33 };
 /* ---- what a backend gives ---- */
 
 typedef struct gpu_features {
-  bool float64;    /* has doubles */
-  bool atomics64;  /* compares and swaps 64 bits in global memory */
-  int max_group;   /* threads in a group */
-  int local_bytes; /* of a group's local memory */
+  bool float64;     /* has doubles */
+  bool atomics64;   /* compares and swaps 64 bits in global memory */
+  int max_group;    /* threads in a group, whatever the kernel */
+  int most_threads; /* threads in a group, if the kernel is no large one; 0: max_group */
+  int local_bytes;  /* of a group's local memory */
   int max_memories; /* of one launch */
 } gpu_features;
 
@@ -189,10 +190,29 @@ error *gpu_copy_to(const gpu_backend *b, const operand *from, const operand *to)
 /* The function k_<name>_ of a pons_scatter_mode; NULL: elements are replaced. */
 const char *gpu_scatter_join(int mode);
 
+/* ---- custom_gpu.c: kernels of the user's own ---- */
+
+/* A text in a language that the backend compiles, whose entry takes the results, the inputs and the numbers. The
+   numbers behind those of the memories (FIRST) are GRID_NUMBERS, then for each shape, each list of strides the place
+   where it stands, and for each number of axes that number, in the order of the parameters. */
+typedef struct gpu_custom_text {
+  const char *prologue, *options; /* as gpu_source has them */
+  const char *entry, *text;
+  bool narrow_shapes; /* sizes as int32_t */
+} gpu_custom_text;
+enum {
+  GRID_FIRST_GROUP = 0, /* of those this launch has; three numbers each */
+  GRID_GROUPS = 3,
+  GRID_GROUP_SIZE = 6, /* of all groups but the last ones of an axis */
+  GRID_THREADS = 9,
+  GRID_NUMBERS = 12
+};
+error *gpu_custom_launch(const gpu_backend *b, const launch *l, const gpu_custom_text *t);
+
 /* ---- create_gpu.c ---- */
 
-/* Every word of an operand of 32-bit elements becomes `value`. */
-error *gpu_fill(const gpu_backend *b, const operand *out, uint32_t value);
+/* Every element becomes the one of these bits. */
+error *gpu_fill(const gpu_backend *b, const operand *out, uint64_t bits);
 
 /* ---- fused.c: elementwise kernels, generated ---- */
 

@@ -78,6 +78,7 @@ static gpu_features features_of(cl_device_id id) {
   return (gpu_features){.float64 = has_extension(id, "cl_khr_fp64"),
                         .atomics64 = has_extension(id, "cl_khr_int64_base_atomics"),
                         .max_group = group > 1024 ? 1024 : (int)group,
+                        .most_threads = group > INT32_MAX ? INT32_MAX : (int)group,
                         .local_bytes = local > 1 << 20 ? 1 << 20 : (int)local,
                         .max_memories = GPU_MAX_MEMORIES};
 }
