@@ -83,12 +83,35 @@ if(PONS_CXX AND NOT APPLE)
   target_link_libraries(cuda_double_cublaslt PRIVATE m)
 endif()
 
-# The tests of ops run once more with OpenCL as the default device, with CUDA where there is an NVIDIA GPU, and on CUDA's doubles.
+# The double of Apple's frameworks (tests/metal_double): one library, and the names under which the others are looked for.
+if(PONS_CXX AND NOT APPLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(metal_double ${PROJECT_SOURCE_DIR}/tests/metal_double)
+  file(GLOB metal_double_files CONFIGURE_DEPENDS ${metal_double}/*.c)
+  list(FILTER metal_double_files EXCLUDE REGEX "_test\\.c$")
+  add_library(metal_double SHARED ${metal_double_files} ${doubles}/grid.c ${doubles}/fibers.c ${doubles}/faults.c
+                                  ${doubles}/compiler.c)
+  target_include_directories(metal_double PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include
+                                                  ${PROJECT_SOURCE_DIR})
+  target_compile_options(metal_double PRIVATE ${warnings} -fno-sanitize=all) # fibers would need to tell them
+  target_compile_definitions(metal_double PRIVATE _GNU_SOURCE DOUBLE_CXX="${PONS_CXX}"
+                                                  METAL_DOUBLE_FOLDER="${metal_double}")
+  target_link_libraries(metal_double PRIVATE Threads::Threads ${CMAKE_DL_LIBS} m)
+  set_target_properties(metal_double PROPERTIES PREFIX "" OUTPUT_NAME libobjc.A.dylib SUFFIX ""
+                                                LIBRARY_OUTPUT_DIRECTORY tests/metal_double)
+  foreach(framework Metal Foundation CoreGraphics MetalPerformanceShaders)
+    add_custom_command(TARGET metal_double POST_BUILD VERBATIM
+                       COMMAND ${CMAKE_COMMAND} -E create_symlink libobjc.A.dylib
+                               ${CMAKE_CURRENT_BINARY_DIR}/tests/metal_double/${framework})
+  endforeach()
+endif()
+
+# The tests of ops run once more with OpenCL as the default device, with CUDA where there is an NVIDIA GPU, and on the
+# doubles of CUDA's libraries and of Apple's.
 # Not under sanitizers: drivers leak.
 if(NOT PONS_SANITIZE AND TARGET tools_pons)
   foreach(name elementwise_test reduce_ops_test shape_ops_test index_ops_test index_list_test product_ops_test
                wrong_indices_test custom_gpu_test)
-    foreach(device opencl cuda cuda_double)
+    foreach(device opencl cuda cuda_double metal_double)
       add_test(NAME ${name}_${device} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh ${device} $<TARGET_FILE:${name}>
                WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
       pons_test_settings(${name}_${device} src/backends)

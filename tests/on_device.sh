@@ -1,6 +1,6 @@
 #!/bin/sh
 # on_device.sh DEVICE PROGRAM: runs a test with DEVICE as the default device. Skipped (77) where there is none.
-# DEVICE cuda_double is cuda on the doubles of its libraries (tests/cuda_double).
+# DEVICE cuda_double is cuda on the doubles of its libraries (tests/cuda_double), metal_double metal on that of Apple's.
 set -eu
 device=$1
 shift
@@ -17,6 +17,16 @@ if [ "$device" = cuda_double ]; then
   fi
   LD_LIBRARY_PATH=$PONS_BUILD_DIR/tests/cuda_double${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   export LD_LIBRARY_PATH
+fi
+if [ "$device" = metal_double ]; then
+  device=metal
+  if ! [ -e "$PONS_BUILD_DIR/tests/metal_double/Metal" ]; then
+    echo "no double of Apple's frameworks: it needs clang++ and x86-64"
+    exit 77
+  fi
+  LD_LIBRARY_PATH=$PONS_BUILD_DIR/tests/metal_double${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  METAL_DOUBLE_CACHE=${METAL_DOUBLE_CACHE:-$PONS_CACHE_DIR/metal}
+  export LD_LIBRARY_PATH METAL_DOUBLE_CACHE
 fi
 if ! "$PONS_COMMAND" info | grep -q "^devices:.* ${device}[,;]"; then
   echo "no device $device here"

@@ -1,0 +1,78 @@
+/* memory.c: device memory: buffers that the device and the host share. Uses metal.h. */
+#include "backends/metal/metal.h"
+
+static error *no_memory(size_t bytes) {
+  const metal_card *card = metal_card_at(0);
+  return fail_as(PONS_ERROR_MEMORY, "metal", "out of memory on %s: asked %.1f MiB, %.1f of %.1f MiB are in use", card->name,
+                 (double)bytes / 1048576, (double)metal_allocated(card->device) / 1048576,
+                 (double)card->working_set / 1048576);
+}
+
+/* Memory that was given back is free once the work that used it has ended. */
+static id new_buffer(metal_device *d, size_t bytes) {
+  id buffer = metal_new_buffer(d->device, bytes, MTLResourceStorageModeShared);
+  if (buffer) return buffer;
+  metal_wait_for(d, d->number);
+  return metal_new_buffer(d->device, bytes, MTLResourceStorageModeShared);
+}
+
+static void *take(int index, size_t bytes, error **why) {
+  metal_device *d = metal_enter(index, why);
+  if (!d) return NULL;
+  const size_t words = (bytes + 7) / 8 * 8; /* narrow elements are swapped as part of a word */
+  metal_memory *m = mem_zalloc(sizeof *m);
+  if (!m)
+    *why = fail_no_memory("metal");
+  else if (!(m->buffer = new_buffer(d, words)))
+    *why = no_memory(words);
+  if (!*why) {
+    m->bytes = words;
+    m->contents = metal_contents(m->buffer);
+  } else {
+    mem_free(m);
+    m = NULL;
+  }
+  metal_leave(d);
+  return m;
+}
+
+/* A command buffer holds on to what it uses, but not to the host's own memory. */
+static void give(int index, void *memory) {
+  metal_memory *m = memory;
+  error *why = NULL;
+  metal_device *d = metal_enter(index, &why);
+  if (!d) { /* it was taken: it could be entered */
+    error_release(why);
+    return;
+  }
+  if (m->wrapped) metal_wait_for(d, m->used);
+  metal()->objc_release(m->buffer);
+  mem_free(m);
+  metal_leave(d);
+}
+
+static error *write_memory(int index, void *memory, const void *host, size_t bytes) {
+  metal_memory *m = memory;
+  error *why = NULL;
+  metal_device *d = metal_enter(index, &why);
+  if (!d) return why;
+  metal_wait_for(d, m->used);
+  memcpy(m->contents, host, bytes);
+  m->written = 0;
+  metal_leave(d);
+  return NULL;
+}
+
+static error *read_memory(int index, void *memory, void *host, size_t bytes) {
+  metal_memory *m = memory;
+  error *why = NULL;
+  metal_device *d = metal_enter(index, &why);
+  if (!d) return why;
+  metal_wait_for(d, m->written);
+  why = metal_blame(d, m->written);
+  if (!why) memcpy(host, m->contents, bytes);
+  metal_leave(d);
+  return why;
+}
+
+const memory_driver metal_memory_driver = {take, give, write_memory, read_memory};

@@ -1,0 +1,76 @@
+/* metal.h: what the files of metal/ share: the device with its queue and memory. Uses api.h.
+
+   Kernels are put into a command buffer that is open; it is handed to the device when it has many, or when somebody wants a
+   result, and those that were handed over are waited for in order. Command buffers are numbered: each memory knows in
+   which it was used and written last. */
+#ifndef METAL_METAL_H
+#define METAL_METAL_H
+#include "backends/metal/api.h"
+#include <pthread.h>
+
+typedef struct metal_memory {
+  id buffer;
+  size_t bytes;
+  char *contents;         /* where the host sees it */
+  uint64_t used, written; /* numbers of command buffers; 0: in none */
+  bool wrapped;           /* it is the host's own memory */
+} metal_memory;
+
+enum { METAL_COMMITTED = 8 }; /* command buffers under way */
+typedef struct metal_device {
+  pthread_mutex_t lock;
+  bool opened;
+  error *failed; /* why it can't be used */
+  id device, queue;
+  id buffer, encoder; /* the open command buffer; NULL: there is none */
+  int encoded;        /* kernels in it */
+  uint64_t number;    /* of the open command buffer, or the next */
+  id committed[METAL_COMMITTED];
+  int under_way; /* of them: numbers number - under_way .. number - 1 */
+  /* What was written in these command buffers is not to be relied on, and why. */
+  uint64_t bad_from, bad_to;
+  error *bad;
+  void *pool;
+} metal_device;
+
+/* ---- device.c ---- */
+
+/* The device, opened at the first call, locked, with a pool for what is autoreleased. NULL and *why. */
+metal_device *metal_enter(int index, error **why);
+void metal_leave(metal_device *d);
+/* The message of an NSError, which may be nil. */
+const char *metal_words(id why);
+/* An encoder of the open command buffer; NULL and *why. */
+id metal_encoder_of(metal_device *d, error **why);
+/* The open command buffer without an encoder, for what makes its own; NULL and *why. */
+id metal_buffer_of(metal_device *d, error **why);
+/* One more kernel is in the open command buffer. */
+void metal_encoded(metal_device *d);
+void metal_commit_open(metal_device *d);
+/* Until command buffer `number` has ended. */
+void metal_wait_for(metal_device *d, uint64_t number);
+/* Why what was written in that command buffer can't be relied on, as far as is known; NULL. */
+error *metal_blame(metal_device *d, uint64_t number);
+/* Ends the open command buffer of device `index`, if there is one, so that it begins. */
+error *metal_flush(int index);
+void metal_use(metal_device *d, metal_memory *m, bool written);
+
+/* ---- memory.c ---- */
+
+extern const memory_driver metal_memory_driver;
+
+/* ---- program.c, launch.c: as gpu.h asks for them ---- */
+
+void metal_identify(int index, text *t);
+void *metal_compile(int index, const char *name, const char *text, const char *options, gpu_binary *binary,
+                    error **why);
+void *metal_load(int index, const void *bytes, size_t size);
+void *metal_entry(int index, void *module, const char *name, error **why);
+error *metal_launch(int index, const gpu_launch *l);
+/* An entry. */
+typedef struct metal_kernel {
+  id pipeline;
+  NSUInteger most_threads;
+} metal_kernel;
+extern const gpu_backend gpu_metal; /* metal.c */
+#endif

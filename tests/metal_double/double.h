@@ -1,0 +1,75 @@
+/* double.h: objects of the double of Apple's frameworks. A class is a list of methods, each with the types its selector has in
+   Apple's headers, as the run time encodes them. Uses metal/api.h for its types, tests/doubles/. */
+#ifndef METAL_DOUBLE_H
+#define METAL_DOUBLE_H
+#include "backends/metal/api.h"
+#include "tests/doubles/faults.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+typedef struct method {
+  const char *selector, *encoding;
+  void (*function)(void);
+} method;
+#define METHOD(selector, encoding, function) {selector, encoding, (void (*)(void))(function)}
+
+typedef struct metal_class {
+  struct objc_object *isa_of_class; /* itself: a class is told by it */
+  const char *name;
+  const method *methods, *class_methods; /* ended by a selector NULL */
+  void (*destroy)(id self);              /* what it holds; may be NULL */
+  size_t bytes;                          /* of an object */
+  long live;
+} metal_class_t;
+
+/* In front of every object. */
+struct objc_object {
+  metal_class_t *isa;
+  long refs;
+};
+
+/* ---- runtime.c ---- */
+
+id object_new(metal_class_t *c); /* counted once, filled with zeros */
+id object_autorelease(id object);
+id object_keep(id object);
+void object_release(id object);
+/* `object` is of the class, or the process ends. */
+void must_be(id object, const metal_class_t *c, const char *where);
+/* Ends the process: what was done would end it, or worse, on a real device. */
+void wrong(const char *format, ...) PRINTF_LIKE(1, 2);
+id string_new(const char *utf8);
+const char *string_utf8(id string);
+id error_new(long code, const char *words);
+/* One lock for all: methods hold it. */
+extern metal_class_t string_class, error_class, options_class;
+
+/* ---- library.c: Metal's text as functions of the host ---- */
+
+typedef struct library library;
+/* NULL and *log (to be freed). */
+library *library_compile(const char *text, char **log);
+typedef struct library_kernel {
+  void (*run)(void **arguments);
+  const size_t *sizes; /* of each argument's memory, 0: any; SIZE_MAX: there is no such argument */
+  library *library;
+} library_kernel;
+bool library_find(library *l, const char *name, library_kernel *k);
+/* NULL, or what kept the threads from their end. */
+const char *library_run(const library_kernel *k, void **arguments, const unsigned groups[3],
+                        const unsigned threads[3]);
+enum { ARGUMENTS = 31 };
+
+/* ---- objects.c, products.c ---- */
+
+extern metal_class_t *const all_classes[]; /* NULL-ended; those that objc_getClass finds among them */
+typedef struct buffer_object {
+  struct objc_object head;
+  char *at;
+  size_t bytes;
+  bool is_wrapper;
+} buffer_object;
+extern metal_class_t buffer_class, command_buffer_class, device_class;
+/* Done when the command buffer is; `context` is freed then. */
+void command_buffer_add(id command_buffer, void (*work)(void *context), void *context, void (*drop)(void *context));
+#endif
