@@ -42,14 +42,9 @@ bool run_program(char *const *arguments, const char *log) {
 }
 
 /* Values as written: nothing is contracted; no run-time library of C++. */
-static char *const common[] = {"-O1",
-                               "-ffp-contract=off",
-                               "-fno-exceptions",
-                               "-fno-rtti",
-                               "-fno-strict-aliasing",
-                               "-shared",
-                               "-fPIC",
-                               "-nostdlib++"};
+static char *const common[] = {"-O1",       "-ffp-contract=off",    "-fno-exceptions",
+                               "-fno-rtti", "-fno-strict-aliasing", "-shared",
+                               "-fPIC",     "-nostdlib++"};
 
 bool compile_library(char *const *first, const char *in, const char *to, const char *log) {
   char *arguments[64] = {DOUBLE_CXX};

@@ -9,8 +9,8 @@ enum { FIBERS_MOST = 1024, WARP = 32 };
 
 /* Runs body(context, i) for i = 0 .. n-1 as the threads of a block; enter(context, i) is called before a thread runs and
    whenever it goes on. NULL: all ended; else what kept them from it. */
-const char *fibers_run(int n, void (*body)(void *context, int thread), void (*enter)(void *context, int thread),
-                       void *context);
+const char *fibers_run(int n, void (*body)(void *context, int thread),
+                       void (*enter)(void *context, int thread), void *context);
 
 /* From within a body: waits until every thread of the block that has not ended is here. */
 void fibers_barrier(void);

@@ -22,7 +22,8 @@ static void set_thread(void *context, int thread) {
   s->thread[2] = (unsigned)thread / s->threads[0] / s->threads[1];
 }
 
-const char *grid_run(const grid_kernel *k, void **arguments, const unsigned groups[3], const unsigned threads[3]) {
+const char *grid_run(const grid_kernel *k, void **arguments, const unsigned groups[3],
+                     const unsigned threads[3]) {
   grid_state *s = k->state;
   running r = {k, arguments};
   const int n = (int)(threads[0] * threads[1] * threads[2]);

@@ -21,5 +21,6 @@ typedef struct grid_kernel {
 } grid_kernel;
 
 /* NULL: all threads have ended; else what kept them from it. */
-const char *grid_run(const grid_kernel *k, void **arguments, const unsigned groups[3], const unsigned threads[3]);
+const char *grid_run(const grid_kernel *k, void **arguments, const unsigned groups[3],
+                     const unsigned threads[3]);
 #endif

@@ -11,7 +11,8 @@ typedef struct method {
   const char *selector, *encoding;
   void (*function)(void);
 } method;
-#define METHOD(selector, encoding, function) {selector, encoding, (void (*)(void))(function)}
+#define METHOD(selector, encoding, function) \
+  { selector, encoding, (void (*)(void))(function) }
 
 typedef struct metal_class {
   struct objc_object *isa_of_class; /* itself: a class is told by it */
@@ -71,5 +72,6 @@ typedef struct buffer_object {
 } buffer_object;
 extern metal_class_t buffer_class, command_buffer_class, device_class;
 /* Done when the command buffer is; `context` is freed then. */
-void command_buffer_add(id command_buffer, void (*work)(void *context), void *context, void (*drop)(void *context));
+void command_buffer_add(id command_buffer, void (*work)(void *context), void *context,
+                        void (*drop)(void *context));
 #endif

@@ -54,17 +54,18 @@ static words words_of(const char *text) {
 }
 
 static bool is(const words *w, int i, const char *name) {
-  return i >= 0 && i < w->n && w->at[i].length == (int)strlen(name) && !strncmp(w->at[i].at, name, strlen(name));
+  return i >= 0 && i < w->n && w->at[i].length == (int)strlen(name) &&
+         !strncmp(w->at[i].at, name, strlen(name));
 }
 static bool same(word a, word b) { return a.length == b.length && !strncmp(a.at, b.at, (size_t)a.length); }
 
 /* ---- what Metal does not have ---- */
 
 static bool is_builtin_type(const words *w, int i) {
-  static const char *const names[] = {"bool",     "char",    "short",    "int",     "long",     "float",   "half",
-                                      "uchar",    "ushort",  "uint",     "ulong",   "unsigned", "int8_t",  "int16_t",
-                                      "int32_t",  "int64_t", "uint8_t",  "uint16_t", "uint32_t", "uint64_t", "void",
-                                      "size_t",   "atomic_uint", "atomic_int"};
+  static const char *const names[] = {
+      "bool",    "char",     "short",    "int",      "long",   "float",   "half",        "uchar",
+      "ushort",  "uint",     "ulong",    "unsigned", "int8_t", "int16_t", "int32_t",     "int64_t",
+      "uint8_t", "uint16_t", "uint32_t", "uint64_t", "void",   "size_t",  "atomic_uint", "atomic_int"};
   for (size_t k = 0; k < sizeof names / sizeof *names; k++)
     if (is(w, i, names[k])) return true;
   return false;
@@ -114,7 +115,8 @@ static char *complaint(const words *w, int i, const char *what) {
 static char *find_fault(const words *w, const words *names) {
   for (int i = 0; i < w->n; i++) {
     if (is(w, i, "double")) return complaint(w, i, "'double' is not supported in Metal");
-    if (is(w, i, "long") && is(w, i + 1, "long")) return complaint(w, i, "'long long' is not supported in Metal");
+    if (is(w, i, "long") && is(w, i + 1, "long"))
+      return complaint(w, i, "'long long' is not supported in Metal");
     if (!is_name((unsigned char)w->at[i].at[0]) || !is_type(w, names, i)) continue;
     if ((is(w, i + 1, "*") || is(w, i + 1, "&")) && !is(w, i + 2, "&") && !says_where(w, i))
       return complaint(w, i, "pointer type must have explicit address space qualifier");
@@ -142,10 +144,10 @@ static void add(output *o, const char *format, ...) {
   o->length += (size_t)more;
 }
 
-static const char *const attributes[] = {"thread_position_in_grid",      "threadgroup_position_in_grid",
-                                         "threadgroups_per_grid",        "thread_position_in_threadgroup",
-                                         "threads_per_threadgroup",      "threads_per_grid",
-                                         "thread_index_in_threadgroup",  "thread_index_in_simdgroup",
+static const char *const attributes[] = {"thread_position_in_grid",        "threadgroup_position_in_grid",
+                                         "threadgroups_per_grid",          "thread_position_in_threadgroup",
+                                         "threads_per_threadgroup",        "threads_per_grid",
+                                         "thread_index_in_threadgroup",    "thread_index_in_simdgroup",
                                          "simdgroup_index_in_threadgroup", "threads_per_simdgroup"};
 
 /* The attribute of a parameter, words from .. to-1, that tells a thread's place; NULL. */
@@ -169,7 +171,8 @@ static bool contains(const words *w, int from, int to, const char *name) {
 }
 
 /* One parameter as an argument of the call. */
-static void add_argument(output *call, output *sizes, const words *w, int from, int to, int *next, int place) {
+static void add_argument(output *call, output *sizes, const words *w, int from, int to, int *next,
+                         int place) {
   const char *attribute = attribute_of(w, from, to);
   add(call, "%s", place ? ", " : "");
   if (attribute) {
@@ -202,7 +205,8 @@ static void add_entry(output *o, const words *w, int i) {
     depth -= closes;
     if (depth == 0) break;
   }
-  add(o, "\nextern \"C\" void metal_double_entry_%.*s(void **p) { %.*s(%s); }", length, name, length, name, call.at);
+  add(o, "\nextern \"C\" void metal_double_entry_%.*s(void **p) { %.*s(%s); }", length, name, length, name,
+      call.at);
   add(o,
       "\nextern \"C\" void metal_double_sizes_%.*s(size_t *to) {\n  const auto metal_double_kernel = &%.*s;\n"
       "  (void)metal_double_kernel;\n%s}\n",
@@ -225,7 +229,8 @@ static char *entries_of(const words *w) {
 
 /* A statement that begins with `threadgroup` and declares no pointer makes memory of the group. */
 static bool makes_group_memory(const words *w, int i) {
-  if (!is(w, i, "threadgroup") || !(is(w, i - 1, "{") || is(w, i - 1, ";") || is(w, i - 1, "}"))) return false;
+  if (!is(w, i, "threadgroup") || !(is(w, i - 1, "{") || is(w, i - 1, ";") || is(w, i - 1, "}")))
+    return false;
   for (int k = i; k < w->n && !is(w, k, ";") && !is(w, k, "["); k++)
     if (is(w, k, "*") || is(w, k, "&")) return false;
   return true;
@@ -240,7 +245,8 @@ static char *with_group_memory(const words *w) {
     else if (i > 0 && w->at[i - 1].at + w->at[i - 1].length == w->at[i].at)
       add(&o, "%.*s", w->at[i].length, w->at[i].at);
     else
-      add(&o, "%s%.*s", line || is(w, i - 1, ";") || is(w, i - 1, "}") ? "\n" : " ", w->at[i].length, w->at[i].at);
+      add(&o, "%s%.*s", line || is(w, i - 1, ";") || is(w, i - 1, "}") ? "\n" : " ", w->at[i].length,
+          w->at[i].at);
     if (line) add(&o, "\n");
   }
   return o.at;
@@ -255,8 +261,17 @@ static bool preprocess(const char *text, const char *folder, bytes *out, bytes *
   snprintf(to, sizeof to, "%s/kernel.i", folder);
   snprintf(log_path, sizeof log_path, "%s/log", folder);
   print_file(in, "", &whole, "");
-  char *const arguments[] = {DOUBLE_CXX, "-std=c++14", "-E", "-P", "-nostdinc", "-D__METAL_VERSION__=310",
-                             "-I" METAL_DOUBLE_FOLDER "/include", "-o", to, in, NULL};
+  char *const arguments[] = {DOUBLE_CXX,
+                             "-std=c++14",
+                             "-E",
+                             "-P",
+                             "-nostdinc",
+                             "-D__METAL_VERSION__=310",
+                             "-I" METAL_DOUBLE_FOLDER "/include",
+                             "-o",
+                             to,
+                             in,
+                             NULL};
   const bool fine = run_program(arguments, log_path);
   *(fine ? out : log) = read_file(fine ? to : log_path);
   return fine;
@@ -278,8 +293,14 @@ static bool build(const bytes *text, const char *folder, const char *library, by
     free(entries);
     free(marked);
     /* What a text without a suffix means is float, and what is float stays so. */
-    char *const options[] = {"-std=c++14", "-Wno-everything", "-Werror=c99-extensions", "-Werror=c99-designator",
-                             "-Werror=vla-extension", "-Xclang", "-cl-single-precision-constant", NULL};
+    char *const options[] = {"-std=c++14",
+                             "-Wno-everything",
+                             "-Werror=c99-extensions",
+                             "-Werror=c99-designator",
+                             "-Werror=vla-extension",
+                             "-Xclang",
+                             "-cl-single-precision-constant",
+                             NULL};
     const bool fine = compile_library(options, in, library, log_path);
     if (!fine) *log = read_file(log_path);
   }
@@ -293,7 +314,8 @@ static bool compile(const char *text, const char *library, char **log_text) {
   char folder[] = P_tmpdir "/metal-double-XXXXXX";
   bytes preprocessed = {0}, log = {0};
   if (!mkdtemp(folder)) abort();
-  const bool fine = preprocess(text, folder, &preprocessed, &log) && build(&preprocessed, folder, library, &log);
+  const bool fine =
+      preprocess(text, folder, &preprocessed, &log) && build(&preprocessed, folder, library, &log);
   free(preprocessed.at);
   remove_folder(folder, files, sizeof files / sizeof *files);
   *log_text = log.at;

@@ -53,9 +53,11 @@ static id new_buffer(id self, SEL s, NSUInteger bytes, NSUInteger options) {
   return (id)b;
 }
 
-static id new_wrapper(id self, SEL s, void *at, NSUInteger bytes, NSUInteger options, metal_block deallocator) {
+static id new_wrapper(id self, SEL s, void *at, NSUInteger bytes, NSUInteger options,
+                      metal_block deallocator) {
   (void)self, (void)s;
-  if (options != MTLResourceStorageModeShared || deallocator) wrong("options %lu of a buffer are not known here", options);
+  if (options != MTLResourceStorageModeShared || deallocator)
+    wrong("options %lu of a buffer are not known here", options);
   if ((uintptr_t)at % PAGE || bytes % PAGE || !bytes)
     wrong("memory of %lu bytes at %p is not of whole pages: a buffer can't be made of it", bytes, at);
   if (fails("wrapper")) return NULL;
@@ -87,12 +89,13 @@ static id options_alloc(id self, SEL s) {
 }
 static id options_init(id self, SEL s) { return (void)s, self; }
 static void set_fast_math(id self, SEL s, bool fast) { (void)s, ((options_object *)self)->fast_math = fast; }
-metal_class_t options_class = {.name = "MTLCompileOptions",
-                               .methods = (const method[]){METHOD("init", "@@:", options_init),
-                                                           METHOD("setFastMathEnabled:", "v@:B", set_fast_math),
-                                                           {0}},
-                               .class_methods = (const method[]){METHOD("alloc", "@@:", options_alloc), {0}},
-                               .bytes = sizeof(options_object)};
+metal_class_t options_class = {
+    .name = "MTLCompileOptions",
+    .methods =
+        (const method[]){
+            METHOD("init", "@@:", options_init), METHOD("setFastMathEnabled:", "v@:B", set_fast_math), {0}},
+    .class_methods = (const method[]){METHOD("alloc", "@@:", options_alloc), {0}},
+    .bytes = sizeof(options_object)};
 
 typedef struct library_object {
   struct objc_object head;
@@ -210,7 +213,8 @@ void command_buffer_add(id self, void (*run)(void *), void *context, void (*drop
 
 static void command_buffer_destroy(id self) {
   command_buffer_object *b = (command_buffer_object *)self;
-  if (b->status == 2) wrong("a command buffer that is under way was freed: who committed it must be told how it ends");
+  if (b->status == 2)
+    wrong("a command buffer that is under way was freed: who committed it must be told how it ends");
   for (work *w = b->first, *next; w; w = next) {
     next = w->next;
     w->drop(w->context);
@@ -268,7 +272,8 @@ static id error_of(id self, SEL s) { return (void)s, ((command_buffer_object *)s
 static id compute_encoder(id self, SEL s) {
   (void)s;
   command_buffer_object *b = (command_buffer_object *)self;
-  if (b->status != 0 || b->has_encoder) wrong("a command buffer has one encoder at a time, until it is committed");
+  if (b->status != 0 || b->has_encoder)
+    wrong("a command buffer has one encoder at a time, until it is committed");
   if (fails("encoder")) return NULL;
   b->has_encoder = true;
   encoder_object *e = (encoder_object *)object_new(&encoder_class);
@@ -306,7 +311,8 @@ static void set_buffer(id self, SEL s, id buffer, NSUInteger offset, NSUInteger 
   encoder_object *e = encoding(self);
   if (i >= ARGUMENTS) wrong("there is no argument %lu", i);
   if (buffer) must_be(buffer, &buffer_class, "setBuffer:");
-  if (buffer && offset >= ((buffer_object *)buffer)->bytes) wrong("offset %lu is outside of argument %lu", offset, i);
+  if (buffer && offset >= ((buffer_object *)buffer)->bytes)
+    wrong("offset %lu is outside of argument %lu", offset, i);
   free(e->bytes[i]);
   e->bytes[i] = NULL;
   e->buffers[i] = buffer;
@@ -357,7 +363,8 @@ static void take_arguments(dispatch *d, const encoder_object *e) {
       if (!d->bytes[i]) abort();
       memcpy(d->bytes[i], e->bytes[i], e->sizes[i]);
       d->arguments[i] = d->bytes[i];
-      if (wanted != SIZE_MAX && wanted > e->sizes[i]) wrong("argument %d has %zu bytes, not %zu", i, e->sizes[i], wanted);
+      if (wanted != SIZE_MAX && wanted > e->sizes[i])
+        wrong("argument %d has %zu bytes, not %zu", i, e->sizes[i], wanted);
     } else if (e->buffers[i]) {
       d->buffers[i] = object_keep(e->buffers[i]);
       d->arguments[i] = ((buffer_object *)e->buffers[i])->at + e->offsets[i];
@@ -372,9 +379,11 @@ static void dispatch_groups(id self, SEL s, MTLSize groups, MTLSize threads) {
   encoder_object *e = encoding(self);
   const NSUInteger of_group = threads.width * threads.height * threads.depth;
   if (!e->pipeline) wrong("a dispatch without a pipeline");
-  if (of_group == 0 || of_group > MOST_THREADS) wrong("groups of %lu threads; %d are the most", of_group, MOST_THREADS);
+  if (of_group == 0 || of_group > MOST_THREADS)
+    wrong("groups of %lu threads; %d are the most", of_group, MOST_THREADS);
   if (groups.width * groups.height * groups.depth == 0) wrong("a dispatch of no groups");
-  if (groups.width > UINT32_MAX || groups.height > UINT32_MAX || groups.depth > UINT32_MAX) wrong("too many groups");
+  if (groups.width > UINT32_MAX || groups.height > UINT32_MAX || groups.depth > UINT32_MAX)
+    wrong("too many groups");
   dispatch *d = calloc(1, sizeof *d);
   if (!d) abort();
   d->kernel = ((pipeline_object *)e->pipeline)->kernel;
@@ -391,7 +400,9 @@ metal_class_t command_buffer_class = {
     .methods = (const method[]){METHOD("computeCommandEncoder", "@@:", compute_encoder),
                                 METHOD("commit", "v@:", commit),
                                 METHOD("waitUntilCompleted", "v@:", wait_until_completed),
-                                METHOD("status", "Q@:", status), METHOD("error", "@@:", error_of), {0}},
+                                METHOD("status", "Q@:", status),
+                                METHOD("error", "@@:", error_of),
+                                {0}},
     .destroy = command_buffer_destroy,
     .bytes = sizeof(command_buffer_object)};
 static metal_class_t queue_class = {
@@ -405,13 +416,16 @@ static metal_class_t encoder_class = {
                                 METHOD("setBytes:length:atIndex:", "v@:r^vQQ", set_bytes),
                                 METHOD("dispatchThreadgroups:threadsPerThreadgroup:", "v@:{?=QQQ}{?=QQQ}",
                                        dispatch_groups),
-                                METHOD("endEncoding", "v@:", end_encoding), {0}},
+                                METHOD("endEncoding", "v@:", end_encoding),
+                                {0}},
     .destroy = encoder_destroy,
     .bytes = sizeof(encoder_object)};
 
 /* ---- the device ---- */
 
-static id device_name(id self, SEL s) { return (void)self, (void)s, object_autorelease(string_new("Double of an Apple GPU")); }
+static id device_name(id self, SEL s) {
+  return (void)self, (void)s, object_autorelease(string_new("Double of an Apple GPU"));
+}
 static bool unified(id self, SEL s) { return (void)self, (void)s, true; }
 static uint64_t working_set(id self, SEL s) {
   return (void)self, (void)s, (uint64_t)number_of("METAL_DOUBLE_MEMORY", 1L << 30);
@@ -425,7 +439,8 @@ static id new_queue(id self, SEL s) {
 
 metal_class_t device_class = {
     .name = "MTLDevice",
-    .methods = (const method[]){METHOD("name", "@@:", device_name), METHOD("hasUnifiedMemory", "B@:", unified),
+    .methods = (const method[]){METHOD("name", "@@:", device_name),
+                                METHOD("hasUnifiedMemory", "B@:", unified),
                                 METHOD("recommendedMaxWorkingSetSize", "Q@:", working_set),
                                 METHOD("currentAllocatedSize", "Q@:", allocated_size),
                                 METHOD("maxThreadgroupMemoryLength", "Q@:", group_memory),
@@ -434,7 +449,8 @@ metal_class_t device_class = {
                                 METHOD("newBufferWithBytesNoCopy:length:options:deallocator:", "@@:^vQQ@?",
                                        new_wrapper),
                                 METHOD("newLibraryWithSource:options:error:", "@@:@@^@", new_library),
-                                METHOD("newComputePipelineStateWithFunction:error:", "@@:@^@", new_pipeline), {0}},
+                                METHOD("newComputePipelineStateWithFunction:error:", "@@:@^@", new_pipeline),
+                                {0}},
     .bytes = sizeof(struct objc_object)};
 
 EXPORT id MTLCreateSystemDefaultDevice(void);
@@ -442,6 +458,6 @@ id MTLCreateSystemDefaultDevice(void) {
   return number_of("METAL_DOUBLE_DEVICES", 1) > 0 ? object_new(&device_class) : NULL;
 }
 
-metal_class_t *const all_classes[] = {&string_class,   &error_class,    &options_class,        &device_class,
-                                      &buffer_class,   &library_class,  &function_class,       &pipeline_class,
-                                      &queue_class,    &encoder_class,  &command_buffer_class, NULL};
+metal_class_t *const all_classes[] = {&string_class, &error_class,   &options_class,        &device_class,
+                                      &buffer_class, &library_class, &function_class,       &pipeline_class,
+                                      &queue_class,  &encoder_class, &command_buffer_class, NULL};

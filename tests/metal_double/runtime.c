@@ -71,7 +71,8 @@ void object_release(id object) {
 
 id object_keep(id object) {
   if (!object || is_class(object)) return object;
-  if (__atomic_fetch_add(&object->refs, 1, __ATOMIC_SEQ_CST) < 1) wrong("a %s that is gone was retained", object->isa->name);
+  if (__atomic_fetch_add(&object->refs, 1, __ATOMIC_SEQ_CST) < 1)
+    wrong("a %s that is gone was retained", object->isa->name);
   return object;
 }
 
@@ -150,13 +151,17 @@ __asm__(
     "  pushq %rbp\n  movq %rsp, %rbp\n  subq $192, %rsp\n"
     "  movq %rdi, (%rsp)\n  movq %rsi, 8(%rsp)\n  movq %rdx, 16(%rsp)\n  movq %rcx, 24(%rsp)\n"
     "  movq %r8, 32(%rsp)\n  movq %r9, 40(%rsp)\n"
-    "  movups %xmm0, 64(%rsp)\n  movups %xmm1, 80(%rsp)\n  movups %xmm2, 96(%rsp)\n  movups %xmm3, 112(%rsp)\n"
-    "  movups %xmm4, 128(%rsp)\n  movups %xmm5, 144(%rsp)\n  movups %xmm6, 160(%rsp)\n  movups %xmm7, 176(%rsp)\n"
+    "  movups %xmm0, 64(%rsp)\n  movups %xmm1, 80(%rsp)\n  movups %xmm2, 96(%rsp)\n  movups %xmm3, "
+    "112(%rsp)\n"
+    "  movups %xmm4, 128(%rsp)\n  movups %xmm5, 144(%rsp)\n  movups %xmm6, 160(%rsp)\n  movups %xmm7, "
+    "176(%rsp)\n"
     "  call metal_double_lookup@PLT\n  movq %rax, %r11\n"
     "  movq (%rsp), %rdi\n  movq 8(%rsp), %rsi\n  movq 16(%rsp), %rdx\n  movq 24(%rsp), %rcx\n"
     "  movq 32(%rsp), %r8\n  movq 40(%rsp), %r9\n"
-    "  movups 64(%rsp), %xmm0\n  movups 80(%rsp), %xmm1\n  movups 96(%rsp), %xmm2\n  movups 112(%rsp), %xmm3\n"
-    "  movups 128(%rsp), %xmm4\n  movups 144(%rsp), %xmm5\n  movups 160(%rsp), %xmm6\n  movups 176(%rsp), %xmm7\n"
+    "  movups 64(%rsp), %xmm0\n  movups 80(%rsp), %xmm1\n  movups 96(%rsp), %xmm2\n  movups 112(%rsp), "
+    "%xmm3\n"
+    "  movups 128(%rsp), %xmm4\n  movups 144(%rsp), %xmm5\n  movups 160(%rsp), %xmm6\n  movups 176(%rsp), "
+    "%xmm7\n"
     "  leave\n  jmp *%r11\n");
 
 /* ---- strings and errors ---- */
@@ -172,7 +177,9 @@ id string_new(const char *utf8) {
   s->utf8 = strdup(utf8);
   return (id)s;
 }
-static id string_with(id self, SEL s, const char *utf8) { return (void)self, (void)s, object_autorelease(string_new(utf8)); }
+static id string_with(id self, SEL s, const char *utf8) {
+  return (void)self, (void)s, object_autorelease(string_new(utf8));
+}
 const char *string_utf8(id self) {
   must_be(self, &string_class, "a string");
   return ((string_object *)self)->utf8;
@@ -195,12 +202,12 @@ id error_new(long code, const char *words) {
 static id description(id self, SEL s) { return (void)s, ((error_object *)self)->words; }
 static NSInteger code(id self, SEL s) { return (void)s, ((error_object *)self)->code; }
 
-metal_class_t string_class = {.name = "NSString",
-                              .methods = (const method[]){METHOD("UTF8String", "r*@:", utf8), {0}},
-                              .class_methods =
-                                  (const method[]){METHOD("stringWithUTF8String:", "@@:r*", string_with), {0}},
-                              .destroy = string_destroy,
-                              .bytes = sizeof(string_object)};
+metal_class_t string_class = {
+    .name = "NSString",
+    .methods = (const method[]){METHOD("UTF8String", "r*@:", utf8), {0}},
+    .class_methods = (const method[]){METHOD("stringWithUTF8String:", "@@:r*", string_with), {0}},
+    .destroy = string_destroy,
+    .bytes = sizeof(string_object)};
 metal_class_t error_class = {.name = "NSError",
                              .methods = (const method[]){METHOD("localizedDescription", "@@:", description),
                                                          METHOD("code", "q@:", code),

@@ -14,17 +14,21 @@ typedef struct MTLSize {
   NSUInteger width, height, depth;
 } MTLSize;
 
-enum { MTLResourceStorageModeShared = 0, MTLCommandBufferStatusCompleted = 4, MTLCommandBufferStatusError = 5 };
+enum {
+  MTLResourceStorageModeShared = 0,
+  MTLCommandBufferStatusCompleted = 4,
+  MTLCommandBufferStatusError = 5
+};
 
 /* ENTRY(library, result, name, parameters) */
-#define METAL_ENTRIES(ENTRY)                                            \
-  ENTRY(METAL_OBJC, id, objc_getClass, (const char *))                  \
-  ENTRY(METAL_OBJC, SEL, sel_registerName, (const char *))              \
-  ENTRY(METAL_OBJC, void, objc_msgSend, (void)) /* never called so */   \
-  ENTRY(METAL_OBJC, id, objc_retain, (id))                              \
-  ENTRY(METAL_OBJC, void, objc_release, (id))                           \
-  ENTRY(METAL_OBJC, void *, objc_autoreleasePoolPush, (void))           \
-  ENTRY(METAL_OBJC, void, objc_autoreleasePoolPop, (void *))            \
+#define METAL_ENTRIES(ENTRY)                                          \
+  ENTRY(METAL_OBJC, id, objc_getClass, (const char *))                \
+  ENTRY(METAL_OBJC, SEL, sel_registerName, (const char *))            \
+  ENTRY(METAL_OBJC, void, objc_msgSend, (void)) /* never called so */ \
+  ENTRY(METAL_OBJC, id, objc_retain, (id))                            \
+  ENTRY(METAL_OBJC, void, objc_release, (id))                         \
+  ENTRY(METAL_OBJC, void *, objc_autoreleasePoolPush, (void))         \
+  ENTRY(METAL_OBJC, void, objc_autoreleasePoolPop, (void *))          \
   ENTRY(METAL_METAL, id, MTLCreateSystemDefaultDevice, (void))
 
 enum { METAL_OBJC, METAL_METAL, METAL_FOUNDATION, METAL_GRAPHICS, METAL_MPS, METAL_LIBRARIES };
@@ -56,36 +60,38 @@ extern const metal_encoding metal_encodings[METAL_MESSAGES];
 
 #define METAL_SEND(name) ((metal_##name##_message *)metal()->objc_msgSend)
 #define METAL_SELECTOR(name) metal()->selectors[METAL_MESSAGE_##name]
-#define ASK0(R, name, s)                  \
+#define ASK0(R, name, s)                     \
   typedef R metal_##name##_message(id, SEL); \
   static inline R metal_##name(id self) { return METAL_SEND(name)(self, METAL_SELECTOR(name)); }
 #define ASK1(R, name, s, A)                     \
   typedef R metal_##name##_message(id, SEL, A); \
   static inline R metal_##name(id self, A a) { return METAL_SEND(name)(self, METAL_SELECTOR(name), a); }
-#define ASK2(R, name, s, A, B)                     \
-  typedef R metal_##name##_message(id, SEL, A, B); \
-  static inline R metal_##name(id self, A a, B b) { return METAL_SEND(name)(self, METAL_SELECTOR(name), a, b); }
-#define ASK3(R, name, s, A, B, C)                           \
-  typedef R metal_##name##_message(id, SEL, A, B, C);       \
-  static inline R metal_##name(id self, A a, B b, C c) {    \
+#define ASK2(R, name, s, A, B)                                 \
+  typedef R metal_##name##_message(id, SEL, A, B);             \
+  static inline R metal_##name(id self, A a, B b) {            \
+    return METAL_SEND(name)(self, METAL_SELECTOR(name), a, b); \
+  }
+#define ASK3(R, name, s, A, B, C)                                 \
+  typedef R metal_##name##_message(id, SEL, A, B, C);             \
+  static inline R metal_##name(id self, A a, B b, C c) {          \
     return METAL_SEND(name)(self, METAL_SELECTOR(name), a, b, c); \
   }
-#define ASK4(R, name, s, A, B, C, D)                           \
-  typedef R metal_##name##_message(id, SEL, A, B, C, D);       \
-  static inline R metal_##name(id self, A a, B b, C c, D d) {  \
+#define ASK4(R, name, s, A, B, C, D)                                 \
+  typedef R metal_##name##_message(id, SEL, A, B, C, D);             \
+  static inline R metal_##name(id self, A a, B b, C c, D d) {        \
     return METAL_SEND(name)(self, METAL_SELECTOR(name), a, b, c, d); \
   }
-#define ASK6(R, name, s, A, B, C, D, E, F)                               \
-  typedef R metal_##name##_message(id, SEL, A, B, C, D, E, F);           \
-  static inline R metal_##name(id self, A a, B b, C c, D d, E e, F f) {  \
+#define ASK6(R, name, s, A, B, C, D, E, F)                                 \
+  typedef R metal_##name##_message(id, SEL, A, B, C, D, E, F);             \
+  static inline R metal_##name(id self, A a, B b, C c, D d, E e, F f) {    \
     return METAL_SEND(name)(self, METAL_SELECTOR(name), a, b, c, d, e, f); \
   }
-#define ASK8(R, name, s, A, B, C, D, E, F, G, H)                                   \
-  typedef R metal_##name##_message(id, SEL, A, B, C, D, E, F, G, H);               \
-  static inline R metal_##name(id self, A a, B b, C c, D d, E e, F f, G g, H h) {  \
-    return METAL_SEND(name)(self, METAL_SELECTOR(name), a, b, c, d, e, f, g, h);     \
+#define ASK8(R, name, s, A, B, C, D, E, F, G, H)                                  \
+  typedef R metal_##name##_message(id, SEL, A, B, C, D, E, F, G, H);              \
+  static inline R metal_##name(id self, A a, B b, C c, D d, E e, F f, G g, H h) { \
+    return METAL_SEND(name)(self, METAL_SELECTOR(name), a, b, c, d, e, f, g, h);  \
   }
-#define TELL0(R, name, s)                   \
+#define TELL0(R, name, s)                       \
   typedef void metal_##name##_message(id, SEL); \
   static inline void metal_##name(id self) { METAL_SEND(name)(self, METAL_SELECTOR(name)); }
 #define TELL1(R, name, s, A)                       \

@@ -10,7 +10,8 @@ static metal_device the_device = {.lock = PTHREAD_MUTEX_INITIALIZER, .number = 1
 static error *open_device(metal_device *d) {
   d->device = metal_card_at(0)->device;
   d->queue = metal_new_queue(d->device);
-  return d->queue ? NULL : fail_as(PONS_ERROR_RUNTIME, "metal", "%s gives no command queue", metal_card_at(0)->name);
+  return d->queue ? NULL
+                  : fail_as(PONS_ERROR_RUNTIME, "metal", "%s gives no command queue", metal_card_at(0)->name);
 }
 
 metal_device *metal_enter(int index, error **why) {
@@ -46,8 +47,8 @@ const char *metal_words(id why) {
    lies between two that failed. */
 static void note_failure(metal_device *d, id buffer, uint64_t number) {
   id reason = metal_error(buffer);
-  error *why = fail_as(PONS_ERROR_RUNTIME, "metal", "the device did not carry out its work: %s (%ld)", metal_words(reason),
-                       reason ? metal_code(reason) : 0l);
+  error *why = fail_as(PONS_ERROR_RUNTIME, "metal", "the device did not carry out its work: %s (%ld)",
+                       metal_words(reason), reason ? metal_code(reason) : 0l);
   if (!d->bad) d->bad_from = number;
   d->bad_to = d->number;
   error_release(d->bad);

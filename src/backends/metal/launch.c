@@ -29,7 +29,8 @@ static error *launch_on(metal_device *d, const gpu_launch *l) {
   const metal_kernel *k = l->entry;
   const NSUInteger threads = (NSUInteger)l->group[0] * (NSUInteger)l->group[1] * (NSUInteger)l->group[2];
   if (threads > k->most_threads)
-    return fail_as(PONS_ERROR_RUNTIME, "metal", "groups of %lu threads; the kernel takes %lu", threads, k->most_threads);
+    return fail_as(PONS_ERROR_RUNTIME, "metal", "groups of %lu threads; the kernel takes %lu", threads,
+                   k->most_threads);
   error *why = bad_operand(d, l);
   id encoder = why ? NULL : metal_encoder_of(d, &why);
   if (encoder) encode(d, encoder, l);

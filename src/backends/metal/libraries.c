@@ -29,7 +29,7 @@ static struct {
 static pthread_once_t opened = PTHREAD_ONCE_INIT;
 
 const metal_encoding metal_encodings[METAL_MESSAGES] = {
-#define ENCODED(T)                                                                                          \
+#define ENCODED(T) \
   _Generic((T *)0, void *: "v", id *: "@", SEL *: ":", NSUInteger *: "Q", unsigned long long *: "Q", NSInteger *: "q", bool *: "B", \
       double *: "d", id **: "^@", void **: "^v", const void **: "r^v", const char **: "r*",                \
       metal_block *: "@?", MTLSize *: "{?=QQQ}")
@@ -38,7 +38,8 @@ const metal_encoding metal_encodings[METAL_MESSAGES] = {
 #define ENCODED1(R, s, A) {s, {ENCODED(R), RECEIVER, ENCODED(A)}},
 #define ENCODED2(R, s, A, B) {s, {ENCODED(R), RECEIVER, ENCODED(A), ENCODED(B)}},
 #define ENCODED3(R, s, A, B, C) {s, {ENCODED(R), RECEIVER, ENCODED(A), ENCODED(B), ENCODED(C)}},
-#define ENCODED4(R, s, A, B, C, D) {s, {ENCODED(R), RECEIVER, ENCODED(A), ENCODED(B), ENCODED(C), ENCODED(D)}},
+#define ENCODED4(R, s, A, B, C, D) \
+  {s, {ENCODED(R), RECEIVER, ENCODED(A), ENCODED(B), ENCODED(C), ENCODED(D)}},
 #define ENCODED6(R, s, A, B, C, D, E, F) \
   {s, {ENCODED(R), RECEIVER, ENCODED(A), ENCODED(B), ENCODED(C), ENCODED(D), ENCODED(E), ENCODED(F)}},
 #define ENCODED8(R, s, A, B, C, D, E, F, G, H)                                                    \
@@ -77,11 +78,11 @@ const metal_encoding metal_encodings[METAL_MESSAGES] = {
 /* ---- finding ---- */
 
 static bool find_entries(void) {
-#define ENTRY(library, result, name, parameters)                       \
-  {                                                                    \
-    void *address = library_symbol(found.handles[library], #name);     \
-    memcpy(&found.api.name, &address, sizeof address);                 \
-    if (!address && !found.absent) found.absent = #name;               \
+#define ENTRY(library, result, name, parameters)                   \
+  {                                                                \
+    void *address = library_symbol(found.handles[library], #name); \
+    memcpy(&found.api.name, &address, sizeof address);             \
+    if (!address && !found.absent) found.absent = #name;           \
   }
   METAL_ENTRIES(ENTRY)
 #undef ENTRY

@@ -3,7 +3,8 @@
 
 static error *no_memory(size_t bytes) {
   const metal_card *card = metal_card_at(0);
-  return fail_as(PONS_ERROR_MEMORY, "metal", "out of memory on %s: asked %.1f MiB, %.1f of %.1f MiB are in use", card->name,
+  return fail_as(PONS_ERROR_MEMORY, "metal",
+                 "out of memory on %s: asked %.1f MiB, %.1f of %.1f MiB are in use", card->name,
                  (double)bytes / 1048576, (double)metal_allocated(card->device) / 1048576,
                  (double)card->working_set / 1048576);
 }

@@ -4,7 +4,8 @@
 void metal_identify(int index, text *t) { text_add(t, "metal %s", metal_card_at(index)->name); }
 
 static error *compile_failure(const char *name, id why) {
-  return fail_as(PONS_ERROR_RUNTIME, "metal", "the kernel '%s' does not compile: %.4000s", name, metal_words(why));
+  return fail_as(PONS_ERROR_RUNTIME, "metal", "the kernel '%s' does not compile: %.4000s", name,
+                 metal_words(why));
 }
 
 /* Values as written: no fast math. */
@@ -44,7 +45,8 @@ static metal_kernel *kernel_of(metal_device *d, id library, const char *name, er
   else if (!k)
     *why = fail_no_memory("metal");
   else if (!(k->pipeline = metal_new_pipeline(d->device, function, &reason)))
-    *why = fail_as(PONS_ERROR_RUNTIME, "metal", "no pipeline for the kernel '%s': %s", name, metal_words(reason));
+    *why = fail_as(PONS_ERROR_RUNTIME, "metal", "no pipeline for the kernel '%s': %s", name,
+                   metal_words(reason));
   else
     k->most_threads = metal_most_threads(k->pipeline);
   metal()->objc_release(function);
