@@ -50,7 +50,7 @@ static void note_failure(metal_device *d, id buffer, uint64_t number) {
   error *why = fail_as(PONS_ERROR_RUNTIME, "metal", "the device did not carry out its work: %s (%ld)",
                        metal_words(reason), reason ? metal_code(reason) : 0l);
   if (!d->bad) d->bad_from = number;
-  d->bad_to = d->number;
+  d->bad_to = d->buffer ? d->number : d->number - 1;
   error_release(d->bad);
   d->bad = why;
 }
