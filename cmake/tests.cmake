@@ -76,7 +76,7 @@ function(pons_cuda_double name file)
                                            LIBRARY_OUTPUT_DIRECTORY tests/cuda_double)
 endfunction()
 if(PONS_CXX AND NOT APPLE)
-  pons_cuda_double(cuda_double_driver libcuda.so.1 ${cuda_double}/driver.c ${doubles}/grid.c ${doubles}/fibers.c
+  pons_cuda_double(cuda_double_driver libcuda.so.1 ${cuda_double}/driver.c ${cuda_double}/graphs.c ${doubles}/grid.c ${doubles}/fibers.c
                    ${doubles}/faults.c)
   pons_cuda_double(cuda_double_nvrtc libnvrtc.so.12 ${cuda_double}/nvrtc.c ${doubles}/compiler.c ${doubles}/faults.c)
   pons_cuda_double(cuda_double_cublaslt libcublasLt.so.12 ${cuda_double}/cublaslt.c ${doubles}/faults.c)

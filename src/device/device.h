@@ -68,6 +68,20 @@ typedef struct memory_driver {
   error *(*read)(int index, void *memory, void *host, size_t bytes);        /* waits */
 } memory_driver;
 
+/* What a device does that can make the launches of a plan together, and make them again with other memories. A
+   recording is of one device and used by one thread at a time; what steps take between begin and end stays with it. */
+typedef struct recording_driver {
+  /* From here on the launches of this thread are noted, and made at `end`. memories[k], where not NULL, may be another
+     when they are made again. `before`: of the same steps, to be made anew; NULL: none. NULL: it can't, and has let
+     go of `before`. */
+  void *(*begin)(int index, void *before, int count, void *const *memories);
+  /* Makes the launches. False: they can't be made again, and the recording is gone. *why: a launch failed. */
+  bool (*end)(void *recording, error **why);
+  /* Makes them again; false: not with these memories, or not any more; then nothing was done but for *why. */
+  bool (*repeat)(void *recording, int count, void *const *memories, error **why);
+  void (*forget)(void *recording);
+} recording_driver;
+
 typedef struct driver {
   const char *name; /* "cpu" */
   bool (*is_gpu)(int index); /* left out: none is */
@@ -80,6 +94,7 @@ typedef struct driver {
   const char *(*refuses_kernel)(int index, const kernel *k);
   error *(*run_kernel)(const kernel *k, const operand *in, const operand *out);
   const memory_driver *memory; /* NULL: it works in host memory */
+  const recording_driver *recording; /* NULL: launches are made one by one */
   /* Asked at the end of each plan: what steps found wrong with the values they met. It may wait. Left out: that is
      known at once. */
   error *(*faults)(int index);

@@ -1,35 +1,26 @@
 /* execute.c: runs a plan: each step in order on its device, operands bound to memory. Knows no graph. Uses
-   plan.h, device/. */
-#include "run/run.h"
-
-struct workspace {
-  buffer *arena;
-  void **base;       /* of each memory: its first byte; NULL until there is one */
-  buffer **held;     /* of each output memory, and of temporaries that have one */
-  error **failed;    /* of each memory: why it holds nothing */
-  operand *operands; /* of the step under way */
-  location *places;  /* where they are on a device with memory of its own */
-  bool any_failed;
-};
-
-static bool has_memory(const device *d) { return d->driver->memory != NULL; }
+   plan.h, device/, recorded.c. */
+#include "run/workspace.h"
 
 workspace *workspace_new(const plan *p) {
   const size_t n = (size_t)p->n_memories;
-  workspace *w = mem_alloc(sizeof *w + n * (sizeof *w->base + sizeof *w->held + sizeof *w->failed) +
-                           (size_t)p->max_operands * (sizeof *w->operands + sizeof *w->places));
+  workspace *w = mem_zalloc(sizeof *w +
+                            n * (sizeof *w->base + sizeof *w->held + sizeof *w->failed + sizeof *w->offsets) +
+                            (size_t)p->max_operands * (sizeof *w->operands + sizeof *w->places));
   if (!w) return NULL;
-  w->arena = NULL;
+  w->plan = p;
   w->operands = (operand *)(w + 1);
   w->places = (location *)(w->operands + p->max_operands);
   w->base = (void **)(w->places + p->max_operands);
   w->held = (buffer **)(w->base + n);
   w->failed = (error **)(w->held + n);
+  w->offsets = (int64_t *)(w->failed + n);
   return w;
 }
 
 void workspace_free(workspace *w) {
   if (!w) return;
+  recorded_forget(w);
   buffer_release(w->arena);
   mem_free(w);
 }
@@ -136,8 +127,9 @@ static error *bind_output_apart(const plan *p, workspace *w, const plan_step *s,
   error *why = NULL;
   const int32_t m = s->memories[k];
   const size_t bytes = (size_t)p->memories[m].bytes;
-  w->held[m] =
-      has_memory(s->device) ? buffer_new_on(s->device, bytes, s->name, &why) : buffer_new(bytes, s->name, &why);
+  if (!w->held[m]) /* else it was made before the steps (recorded.c) */
+    w->held[m] = has_memory(s->device) ? buffer_new_on(s->device, bytes, s->name, &why)
+                                       : buffer_new(bytes, s->name, &why);
   if (!w->held[m]) return why;
   void *at = has_memory(s->device) ? buffer_written_on(w->held[m], s->device, &why) : buffer_host(w->held[m], &why);
   set_operand(w, s, k, at, 0);
@@ -216,16 +208,20 @@ static void hand_out(const plan *p, workspace *w, const run_input *in, const pla
   out->offset = before / (int64_t)pons_dtype_size(o->dtype) + o->offset;
 }
 
-void plan_execute(const plan *p, workspace *w, run_input *in, run_output *out) {
-  error *why = bind(p, w, in);
+void run_steps(const plan *p, workspace *w, run_input *in, error *why) {
   const bool watched = profile_is_on() || show_is_on(SHOW_LAUNCH);
   for (int i = 0; i < p->n_steps; i++) {
     const plan_step *s = &p->steps[i];
     error *e = why ? error_keep(why) : w->any_failed ? failed_operand(w, s) : NULL;
     if (!e) e = watched ? run_watched(p, w, in, s) : run_any(p, w, in, s);
     if (e) fail_results(w, s, e);
-    if (s->ends) release_ended(s, in);
+    if (s->ends && !w->is_recorded) release_ended(s, in);
   }
+}
+
+void plan_execute(const plan *p, workspace *w, run_input *in, run_output *out) {
+  error *why = bind(p, w, in);
+  if (why || !recorded_run(p, w, in)) run_steps(p, w, in, why);
   error_release(why);
   meet_faults(p, w);
   for (int i = 0; i < p->n_outputs; i++) hand_out(p, w, in, &p->outputs[i], &out[i]);

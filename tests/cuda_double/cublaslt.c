@@ -12,7 +12,7 @@
 #define EXPORT __attribute__((visibility("default")))
 
 struct cublasLtContext {
-  CUresult (*queue)(CUstream, void (*)(void *), void *);
+  CUresult (*queue)(CUstream, void (*)(void *), const void *context, size_t bytes);
 };
 struct cublasLtDesc {
   int compute, scale, turned[2];
@@ -119,7 +119,7 @@ EXPORT cublasStatus_t cublasLtCreate(cublasLtHandle_t *out) {
   void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
   *out = calloc(1, sizeof **out);
   if (!driver || !*out) return CUBLAS_STATUS_ALLOC_FAILED;
-  *(void **)&(*out)->queue = dlsym(driver, "cuLaunchHostFunc");
+  *(void **)&(*out)->queue = dlsym(driver, "cuda_double_queue");
   return (*out)->queue ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
 
@@ -244,7 +244,6 @@ static void run(void *context) {
       for (int64_t row = 0; row < j->d.rows; row++)
         set(j->d.type, j->at_d, batch * j->d.batch_step + row + column * j->d.step,
             element(j, batch, row, column));
-  free(j);
 }
 
 /* The algorithm is the alignment it needs. */
@@ -277,24 +276,19 @@ EXPORT cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc
   for (int i = 0; i < 4; i++)
     if (!algo->data[i] || (uintptr_t)at[i] % algo->data[i]) return CUBLAS_STATUS_INVALID_VALUE;
   if (workspace_bytes && !workspace) return CUBLAS_STATUS_INVALID_VALUE;
-  job *j = malloc(sizeof *j);
-  if (!j) return CUBLAS_STATUS_ALLOC_FAILED;
-  *j = (job){*desc,
-             *layout_a,
-             *layout_b,
-             *layout_c,
-             *layout_d,
-             a,
-             b,
-             c,
-             d,
-             get(desc->scale, alpha, 0),
-             get(desc->scale, beta, 0)};
-  const bool fine = fit_together(j) && computes(desc, layout_d->type) && size_of(layout_d->type) > 0;
-  if (!fine || handle->queue(stream, run, j) == CUDA_SUCCESS) {
-    if (!fine) free(j);
-    return fine ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
-  }
-  free(j);
-  return CUBLAS_STATUS_EXECUTION_FAILED;
+  const job j = {*desc,
+                 *layout_a,
+                 *layout_b,
+                 *layout_c,
+                 *layout_d,
+                 a,
+                 b,
+                 c,
+                 d,
+                 get(desc->scale, alpha, 0),
+                 get(desc->scale, beta, 0)};
+  if (!fit_together(&j) || !computes(desc, layout_d->type) || size_of(layout_d->type) == 0)
+    return CUBLAS_STATUS_INVALID_VALUE;
+  return handle->queue(stream, run, &j, sizeof j) == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS
+                                                                  : CUBLAS_STATUS_EXECUTION_FAILED;
 }

@@ -84,7 +84,7 @@ static void products_agree(void) {
 
 static void products_by_cublaslt_agree(void) {
   products_agree();
-  CHECK(count("cuLaunchHostFunc") > 50);
+  CHECK(count("cuda_double_queue") > 50);
 }
 
 static void products_go_to_it_and_without_it(void **state) {

@@ -5,82 +5,25 @@
    threads run by doubles/grid.c. Device memory is filled with 0xa5 when it is taken, and has a border behind it that is looked at when
    it is given back. Contexts, handles and sizes are checked as the driver checks them. Which calls fail, and what
    the device is, the environment says (faults.h). It judges what is asked of a driver and what kernels compute, not
-   the hardware. Uses cuda/api.h for its types, tests/doubles/. */
-#include "backends/cuda/api.h"
+   the hardware. Uses driver.h, tests/doubles/. */
+#include "driver.h"
 #include "image.h"
-#include "tests/doubles/faults.h"
 #include "tests/doubles/fibers.h"
-#include "tests/doubles/grid.h"
 #include <dlfcn.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
-
-enum { INVALID_CONTEXT = 201, INVALID_HANDLE = 400, INVALID_DEVICE = 101, MAX_DEVICES = 4, BORDER = 64 };
+enum { MAX_DEVICES = 4, BORDER = 64 };
 enum { DEVICE_MEMORY = 1, HOST_MEMORY, BORDER_FILL = 0x5c };
 
 /* ---- what there is; one lock for all of it ---- */
 
-typedef struct memory {
-  struct memory *next;
-  char *at;
-  size_t bytes;
-  int kind, device;
-  bool given; /* back, by work that is queued: not to be named any more */
-} memory;
-
-typedef struct work {
-  struct work *next;
-  enum { COPY, LAUNCH, RECORD, GIVE, CALL } kind;
-  char *to;
-  const char *from;
-  char *staged; /* a copy of what was not page-locked; freed with the work */
-  size_t bytes;
-  struct CUevent_st *event;
-  struct CUfunc_st *function;
-  unsigned grid[3], block[3];
-  void **arguments;
-  void (*call)(void *context);
-  void *context;
-} work;
-
-struct CUctx_st {
-  int device, refs;
-};
-struct CUstream_st {
-  CUcontext context;
-  work *first, *last;
-  int length;
-};
-struct CUevent_st {
-  CUcontext context;
-  CUstream recorded_on; /* NULL: never, or done */
-};
-struct CUfunc_st {
-  struct CUfunc_st *next;
-  CUmodule module;
-  void (*run)(void **);
-  const size_t *sizes; /* of the arguments; 0 ends them */
-};
-struct CUmod_st {
-  CUcontext context;
-  void *library;
-  grid_state *state;
-  void (*shared)(char **, char **);
-  struct CUfunc_st *functions;
-};
-struct CUmemPoolHandle_st {
-  int device;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bool initialised;
+pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+bool initialised;
 static int lost; /* the status every call gives from now on */
 static struct CUctx_st contexts[MAX_DEVICES];
-static _Thread_local CUcontext current[16];
-static _Thread_local int n_current;
+_Thread_local CUcontext current[16];
+_Thread_local int n_current;
 static memory *memories;
 static CUstream streams[64];
 static int n_streams;
@@ -91,7 +34,7 @@ static int device_count(void) { return (int)number_of("CUDA_DOUBLE_DEVICES", 1);
 static size_t device_bytes(void) { return (size_t)number_of("CUDA_DOUBLE_MEMORY", 1L << 30); }
 static int device_arch(void) { return (int)number_of("CUDA_DOUBLE_ARCH", 86); }
 
-static int leave(int status) {
+int leave(int status) {
   pthread_mutex_unlock(&lock);
   return status;
 }
@@ -102,28 +45,14 @@ static int keep_if_lost(int status) {
   return status;
 }
 
-static int enter(const char *name) {
+int enter(const char *name) {
   pthread_mutex_lock(&lock);
   const int fault = fault_of(name);
   if (lost) return lost;
   return keep_if_lost(fault);
 }
 
-/* The rest of the call is left with `status` if that is not 0. */
-#define ENTER(name)                                             \
-  do {                                                          \
-    const int status_ = enter(name);                            \
-    if (status_) return leave(status_);                         \
-    if (!initialised) return leave(CUDA_ERROR_NOT_INITIALIZED); \
-  } while (0)
-#define ENTER_CONTEXT(name)                                            \
-  ENTER(name);                                                         \
-  const CUcontext context = n_current ? current[n_current - 1] : NULL; \
-  if (!context) return leave(INVALID_CONTEXT)
-#define NEEDS(condition, status) \
-  if (!(condition)) return leave(status)
-
-static bool is_stream(CUstream s) {
+bool is_stream(CUstream s) {
   for (int i = 0; i < n_streams; i++)
     if (streams[i] == s) return true;
   return false;
@@ -188,9 +117,10 @@ static int run_blocks(const work *w) {
   return stuck ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
 }
 
-static void free_work(work *w) {
+void free_work(work *w) {
   free(w->staged);
   free(w->arguments);
+  free(w->context);
   free(w);
 }
 
@@ -220,11 +150,15 @@ static void finish_all(void) {
 }
 
 /* A queue does not grow without end. */
-static work *add_work(CUstream s, int kind) {
+work *add_work(CUstream s, int kind) {
   enum { MOST = 4096 };
   work *w = calloc(1, sizeof *w);
   if (!w) abort();
   w->kind = kind;
+  if (s->captured) {
+    capture_work(s->captured, w);
+    return w;
+  }
   if (s->last)
     s->last->next = w;
   else
@@ -423,13 +357,13 @@ EXPORT CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t bytes) {
 
 EXPORT CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t bytes, CUmemoryPool pool, CUstream stream) {
   ENTER("cuMemAllocFromPoolAsync");
-  NEEDS(pool && is_stream(stream), INVALID_HANDLE);
+  NEEDS(pool && is_stream(stream) && !stream->captured, INVALID_HANDLE);
   return leave(allocate(out, bytes, pool->device));
 }
 
 EXPORT CUresult cuMemFreeAsync(CUdeviceptr at, CUstream stream) {
   ENTER("cuMemFreeAsync");
-  NEEDS(is_stream(stream), INVALID_HANDLE);
+  NEEDS(is_stream(stream) && !stream->captured, INVALID_HANDLE);
   memory *m = find_memory((char *)(uintptr_t)at, 1);
   NEEDS(m && m->at == (char *)(uintptr_t)at && m->kind == DEVICE_MEMORY, CUDA_ERROR_INVALID_VALUE);
   m->given = true;
@@ -443,6 +377,7 @@ EXPORT CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t by
   ENTER_CONTEXT("cuMemcpyHtoDAsync");
   const memory *m = find_memory((char *)(uintptr_t)to, bytes);
   NEEDS(is_stream(stream) && stream->context == context, INVALID_HANDLE);
+  NEEDS(!stream->captured, CAPTURE_UNSUPPORTED); /* the backend captures no copies */
   NEEDS(m && m->kind == DEVICE_MEMORY, CUDA_ERROR_INVALID_VALUE);
   work *w = add_work(stream, COPY);
   w->to = (char *)(uintptr_t)to;
@@ -460,6 +395,7 @@ EXPORT CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, C
   ENTER_CONTEXT("cuMemcpyDtoHAsync");
   const memory *m = find_memory((char *)(uintptr_t)from, bytes);
   NEEDS(is_stream(stream) && stream->context == context, INVALID_HANDLE);
+  NEEDS(!stream->captured, CAPTURE_UNSUPPORTED); /* the backend captures no copies */
   NEEDS(m && m->kind == DEVICE_MEMORY, CUDA_ERROR_INVALID_VALUE);
   work *w = add_work(stream, COPY);
   w->to = to;
@@ -483,6 +419,7 @@ EXPORT CUresult cuStreamCreate(CUstream *out, unsigned flags) {
 EXPORT CUresult cuStreamSynchronize(CUstream stream) {
   ENTER_CONTEXT("cuStreamSynchronize");
   NEEDS(is_stream(stream) && stream->context == context, INVALID_HANDLE);
+  NEEDS(!stream->captured, CAPTURE_UNSUPPORTED);
   return leave(finish(stream));
 }
 
@@ -499,6 +436,7 @@ EXPORT CUresult cuEventCreate(CUevent *out, unsigned flags) {
 EXPORT CUresult cuEventRecord(CUevent event, CUstream stream) {
   ENTER("cuEventRecord");
   NEEDS(is_stream(stream) && event && event->context == stream->context, INVALID_HANDLE);
+  NEEDS(!stream->captured, CAPTURE_UNSUPPORTED);
   for (int i = 0; i < n_streams; i++) /* an earlier record is forgotten */
     for (work *w = streams[i]->first; w; w = w->next)
       if (w->kind == RECORD && w->event == event) w->event = NULL;
@@ -606,11 +544,17 @@ EXPORT CUresult cuFuncSetAttribute(CUfunction f, int attribute, int value) {
 
 /* ---- launching ---- */
 
-/* The values of the arguments: the caller's may change when the call returns. */
-static void **copy_arguments(CUfunction f, void **arguments) {
+static size_t arguments_bytes(CUfunction f) {
   size_t n = 0, bytes = 0;
   for (; f->sizes[n]; n++) bytes += (f->sizes[n] + 15) / 16 * 16;
-  void **copies = calloc(1, (n + 1) * sizeof *copies + 16 + bytes);
+  return (n + 1) * sizeof(void *) + 16 + bytes;
+}
+
+/* The values of the arguments: the caller's may change when the call returns. */
+void **copy_arguments(CUfunction f, void **arguments) {
+  size_t n = 0;
+  while (f->sizes[n]) n++;
+  void **copies = calloc(1, arguments_bytes(f));
   if (!copies) abort();
   char *at = (char *)(((uintptr_t)(copies + n + 1) + 15) / 16 * 16);
   for (size_t i = 0; i < n; at += (f->sizes[i] + 15) / 16 * 16, i++)
@@ -618,38 +562,44 @@ static void **copy_arguments(CUfunction f, void **arguments) {
   return copies;
 }
 
+bool can_launch(CUfunction f, const unsigned *grid, const unsigned *block) {
+  const uint64_t threads = (uint64_t)block[0] * block[1] * block[2];
+  return f && threads >= 1 && threads <= FIBERS_MOST && block[2] <= 64 && grid[0] >= 1 && grid[1] >= 1 &&
+         grid[2] >= 1 && grid[0] <= INT32_MAX && grid[1] <= 65535 && grid[2] <= 65535;
+}
+
 EXPORT CUresult cuLaunchKernel(CUfunction f, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                                unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                                CUstream stream, void **arguments, void **extra) {
   ENTER_CONTEXT("cuLaunchKernel");
-  const uint64_t threads = (uint64_t)block_x * block_y * block_z;
+  const unsigned grid[] = {grid_x, grid_y, grid_z}, block[] = {block_x, block_y, block_z};
   NEEDS(is_stream(stream) && stream->context == context && f && f->module->context == context,
         INVALID_HANDLE);
-  NEEDS(threads >= 1 && threads <= FIBERS_MOST && block_z <= 64 && grid_x >= 1 && grid_y >= 1 &&
-            grid_z >= 1 && grid_x <= INT32_MAX && grid_y <= 65535 && grid_z <= 65535 && shared_bytes == 0 &&
-            !extra,
-        CUDA_ERROR_INVALID_VALUE);
+  NEEDS(can_launch(f, grid, block) && shared_bytes == 0 && !extra, CUDA_ERROR_INVALID_VALUE);
   work *w = add_work(stream, LAUNCH);
   w->function = f;
-  w->grid[0] = grid_x, w->grid[1] = grid_y, w->grid[2] = grid_z;
-  w->block[0] = block_x, w->block[1] = block_y, w->block[2] = block_z;
+  memcpy(w->grid, grid, sizeof grid);
+  memcpy(w->block, block, sizeof block);
   w->arguments = copy_arguments(f, arguments);
   return leave(CUDA_SUCCESS);
 }
 
-/* What the doubles of libraries queue. It makes no calls of the driver's. */
-EXPORT CUresult cuLaunchHostFunc(CUstream stream, void (*call)(void *), void *context) {
-  ENTER("cuLaunchHostFunc");
+/* What the doubles of libraries queue: a call with a copy of its context. It makes no calls of the driver's. */
+EXPORT CUresult cuda_double_queue(CUstream stream, void (*call)(void *), const void *context, size_t bytes) {
+  ENTER("cuda_double_queue");
   NEEDS(is_stream(stream), INVALID_HANDLE);
   work *w = add_work(stream, CALL);
   w->call = call;
-  w->context = context;
+  w->context = malloc(bytes);
+  if (!w->context) abort();
+  memcpy(w->context, context, bytes);
+  w->bytes = bytes;
   return leave(CUDA_SUCCESS);
 }
 
 /* ---- for tests ---- */
 
-/* How many there are now: "device memory", "host memory", "modules", "events", "streams"; else how often the call of that
+/* How many there are now: "device memory", "host memory", "modules", "events", "streams", "graphs"; else how often the call of that
    name was made. */
 EXPORT long cuda_double_count(const char *what) {
   long n = 0;
@@ -663,6 +613,8 @@ EXPORT long cuda_double_count(const char *what) {
     n = live_events;
   else if (!strcmp(what, "streams"))
     n = n_streams;
+  else if (!strcmp(what, "graphs"))
+    n = live_graphs();
   else if (!strstr(what, "memory"))
     n = calls_of(what);
   pthread_mutex_unlock(&lock);

@@ -16,6 +16,9 @@ typedef struct CUfunc_st *CUfunction;
 typedef struct CUstream_st *CUstream;
 typedef struct CUevent_st *CUevent;
 typedef struct CUmemPoolHandle_st *CUmemoryPool;
+typedef struct CUgraph_st *CUgraph;
+typedef struct CUgraphNode_st *CUgraphNode;
+typedef struct CUgraphExec_st *CUgraphExec;
 
 enum {
   CUDA_SUCCESS = 0,
@@ -56,6 +59,7 @@ enum {
   CU_MEM_ALLOCATION_TYPE_PINNED = 1,
   CU_MEM_LOCATION_TYPE_DEVICE = 1,
   CU_MEMPOOL_ATTR_RELEASE_THRESHOLD = 4,
+  CU_STREAM_CAPTURE_MODE_RELAXED = 2, /* other streams go on as ever */
 };
 enum { CUDA_NEEDED = 11060 }; /* of cuDriverGetVersion */
 
@@ -67,6 +71,12 @@ typedef struct CUmemPoolProps {
   void *win32_security;
   unsigned char reserved[64];
 } CUmemPoolProps;
+
+typedef struct CUDA_KERNEL_NODE_PARAMS { /* what CUDA 12 calls ..._v1 */
+  CUfunction func;
+  unsigned gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ, sharedMemBytes;
+  void **kernelParams, **extra;
+} CUDA_KERNEL_NODE_PARAMS;
 
 /* ENTRY(name, symbol, parameters): all give a CUresult. */
 #define CUDA_ENTRIES(ENTRY)                                                                              \
@@ -111,10 +121,30 @@ typedef struct CUmemPoolProps {
   ENTRY(cuMemAllocFromPoolAsync, "cuMemAllocFromPoolAsync", (CUdeviceptr *, size_t, CUmemoryPool, CUstream)) \
   ENTRY(cuMemFreeAsync, "cuMemFreeAsync", (CUdeviceptr, CUstream))
 
+/* Graphs: all of them are there, or launches are made one by one. */
+#define CUDA_GRAPH_ENTRIES(ENTRY)                                                                            \
+  ENTRY(cuGraphCreate, "cuGraphCreate", (CUgraph *, unsigned flags))                                         \
+  ENTRY(cuGraphDestroy, "cuGraphDestroy", (CUgraph))                                                         \
+  ENTRY(cuGraphAddKernelNode, "cuGraphAddKernelNode",                                                        \
+        (CUgraphNode *, CUgraph, const CUgraphNode *behind, size_t n_behind, const CUDA_KERNEL_NODE_PARAMS *)) \
+  ENTRY(cuGraphAddChildGraphNode, "cuGraphAddChildGraphNode",                                                \
+        (CUgraphNode *, CUgraph, const CUgraphNode *behind, size_t n_behind, CUgraph child))                 \
+  ENTRY(cuGraphInstantiateWithFlags, "cuGraphInstantiateWithFlags",                                          \
+        (CUgraphExec *, CUgraph, unsigned long long flags))                                                  \
+  ENTRY(cuGraphExecDestroy, "cuGraphExecDestroy", (CUgraphExec))                                             \
+  ENTRY(cuGraphExecKernelNodeSetParams, "cuGraphExecKernelNodeSetParams",                                    \
+        (CUgraphExec, CUgraphNode, const CUDA_KERNEL_NODE_PARAMS *))                                         \
+  ENTRY(cuGraphExecChildGraphNodeSetParams, "cuGraphExecChildGraphNodeSetParams",                            \
+        (CUgraphExec, CUgraphNode, CUgraph child))                                                           \
+  ENTRY(cuGraphLaunch, "cuGraphLaunch", (CUgraphExec, CUstream))                                             \
+  ENTRY(cuStreamBeginCapture, "cuStreamBeginCapture_v2", (CUstream, int mode))                               \
+  ENTRY(cuStreamEndCapture, "cuStreamEndCapture", (CUstream, CUgraph *))
+
 typedef struct cuda_api {
 #define ENTRY(name, symbol, parameters) CUresult(*name) parameters;
   CUDA_ENTRIES(ENTRY)
   CUDA_POOL_ENTRIES(ENTRY)
+  CUDA_GRAPH_ENTRIES(ENTRY)
 #undef ENTRY
 } cuda_api;
 
@@ -163,6 +193,7 @@ typedef struct cuda_card {
 /* Entry points; found at the first call. */
 const cuda_api *cuda(void);
 const nvrtc_api *nvrtc(void); /* NULL: there is none */
+bool cuda_has_graphs(void);
 int cuda_driver_version(void); /* 12040 */
 int nvrtc_version(void);       /* 12040 */
 bool nvrtc_knows(int arch);

@@ -60,11 +60,8 @@ static error *write_staged(cuda_device *d, cuda_staging *s, CUdeviceptr to, cons
   return why;
 }
 
-error *cuda_write(int index, void *memory, const void *host, size_t bytes) {
+static error *write_to(cuda_device *d, CUdeviceptr to, const void *host, size_t bytes) {
   error *why = NULL;
-  cuda_device *d = cuda_enter(index, &why);
-  if (!d) return why;
-  const CUdeviceptr to = ((cuda_block *)memory)->at;
   pthread_mutex_lock(&d->in.lock);
   if (open_chunks(d, &d->in)) {
     why = write_staged(d, &d->in, to, host, bytes);
@@ -74,6 +71,15 @@ error *cuda_write(int index, void *memory, const void *host, size_t bytes) {
     if (!why) why = cuda_wait(d);
   }
   pthread_mutex_unlock(&d->in.lock);
+  return why;
+}
+
+error *cuda_write(int index, void *memory, const void *host, size_t bytes) {
+  error *why = NULL;
+  cuda_device *d = cuda_enter(index, &why);
+  if (!d) return why;
+  why = cuda_end_noting(d);
+  if (!why) why = write_to(d, ((cuda_block *)memory)->at, host, bytes);
   cuda_leave(d);
   return why;
 }
@@ -102,11 +108,8 @@ static error *read_staged(cuda_device *d, cuda_staging *s, char *to, CUdeviceptr
   return why;
 }
 
-error *cuda_read(int index, void *memory, void *host, size_t bytes) {
+static error *read_from(cuda_device *d, CUdeviceptr from, void *host, size_t bytes) {
   error *why = NULL;
-  cuda_device *d = cuda_enter(index, &why);
-  if (!d) return why;
-  const CUdeviceptr from = ((cuda_block *)memory)->at;
   pthread_mutex_lock(&d->out.lock);
   if (open_chunks(d, &d->out)) {
     why = read_staged(d, &d->out, host, from, bytes);
@@ -116,6 +119,15 @@ error *cuda_read(int index, void *memory, void *host, size_t bytes) {
     if (!why) why = cuda_wait(d);
   }
   pthread_mutex_unlock(&d->out.lock);
+  return why;
+}
+
+error *cuda_read(int index, void *memory, void *host, size_t bytes) {
+  error *why = NULL;
+  cuda_device *d = cuda_enter(index, &why);
+  if (!d) return why;
+  why = cuda_end_noting(d);
+  if (!why) why = read_from(d, ((cuda_block *)memory)->at, host, bytes);
   cuda_leave(d);
   return why;
 }

@@ -77,5 +77,6 @@ const driver driver_cuda = {
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
     .memory = &memory,
+    .recording = &cuda_recordings,
     .faults = faults,
 };

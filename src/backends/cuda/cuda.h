@@ -7,6 +7,7 @@
 
 /* Device memory, as the rest of Pons holds it. */
 typedef struct cuda_block {
+  struct cuda_recording *owner; /* or NULL */
   CUdeviceptr at;
   size_t bytes;            /* of its size class, without pools */
   struct cuda_block *next; /* while it lies in the cache */
@@ -34,6 +35,8 @@ typedef struct cuda_device {
   CUmemoryPool pool; /* NULL: cuMemAlloc, and what is given back is kept in `cached` */
   pthread_mutex_t cache_lock;
   cuda_block *cached[CUDA_CLASSES];
+  pthread_mutex_t capture_lock;
+  CUstream capture; /* notes what a library's call does; NULL until it is needed */
   cuda_staging in, out;
 } cuda_device;
 
@@ -46,6 +49,7 @@ void cuda_leave(cuda_device *d);
    the context is gone, every later use of the device gives an error that tells so. */
 error *cuda_check(cuda_device *d, CUresult status, const char *call, ...) PRINTF_LIKE(3, 4);
 error *cuda_wait(cuda_device *d);
+bool cuda_is_lost(CUresult status); /* after it the context does nothing any more */
 
 /* ---- memory.c, copies.c ---- */
 
@@ -55,4 +59,34 @@ void cuda_give(int index, void *memory);
 cuda_block *cuda_take_spare(cuda_device *d, size_t bytes);
 error *cuda_write(int index, void *memory, const void *host, size_t bytes);
 error *cuda_read(int index, void *memory, void *host, size_t bytes);
+
+/* ---- recording.c: launches noted by a thread, to be made together ---- */
+
+/* What went wrong in a library: the call; NULL if nothing. */
+typedef struct cuda_failure {
+  const char *call;
+  int status;
+} cuda_failure;
+
+/* A library's call that puts work on a queue: it may be made again, on another queue and with other memories. */
+typedef struct cuda_call {
+  const char *library; /* whose statuses these are: "cuBLAS" */
+  cuda_failure (*make)(cuda_device *d, CUstream queue, const void *context, const CUdeviceptr *at);
+  const void *context; /* copied where it is kept */
+  size_t bytes;
+  int n_memories;
+  void *const *memories; /* cuda_block; `at` has their addresses */
+} cuda_call;
+enum { CUDA_CALL_MEMORIES = 8 };
+
+/* Puts it on the queue of a device that was entered, or notes it. */
+error *cuda_call_library(cuda_device *d, const cuda_call *c);
+/* What this thread noted on the device so far is launched now, and nothing more is noted: before what can't be. */
+error *cuda_end_noting(cuda_device *d);
+/* Memory of the recording under way: NULL if there is none, or none that fits. */
+cuda_block *cuda_take_noted(int index, size_t bytes);
+void cuda_add_noted(int index, cuda_block *b); /* taken for it */
+bool cuda_give_noted(int index, cuda_block *b); /* false: give it back as ever */
+/* Recordings that nobody uses let go of their memory. */
+void cuda_forget_noted(int index);
 #endif

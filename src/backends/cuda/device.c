@@ -10,6 +10,7 @@ static void make_locks(void) {
     devices[i].index = i;
     pthread_mutex_init(&devices[i].lock, NULL);
     pthread_mutex_init(&devices[i].cache_lock, NULL);
+    pthread_mutex_init(&devices[i].capture_lock, NULL);
     pthread_mutex_init(&devices[i].in.lock, NULL);
     pthread_mutex_init(&devices[i].out.lock, NULL);
   }
@@ -17,8 +18,7 @@ static void make_locks(void) {
 
 /* ---- what went wrong ---- */
 
-/* After these the context does nothing any more. */
-static bool is_lost(CUresult status) {
+bool cuda_is_lost(CUresult status) {
   switch (status) {
     case CUDA_ERROR_DEINITIALIZED:
     case CUDA_ERROR_ECC_UNCORRECTABLE:
@@ -57,7 +57,7 @@ error *cuda_check(cuda_device *d, CUresult status, const char *format, ...) {
   if (!name) name = "an unknown status";
   error *why = fail("cuda", "%s on device %d: %s (%d)%s%s", call, d->index, name, status, words ? ": " : "",
                     words ? words : "");
-  if (is_lost(status)) lose(d, call, name);
+  if (cuda_is_lost(status)) lose(d, call, name);
   return why;
 }
 

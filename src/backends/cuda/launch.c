@@ -4,19 +4,15 @@
 
 enum { MAX_GRID = INT32_MAX, MAX_GRID_YZ = 65535 };
 
-static bool waits(void) {
-  const char *wanted = getenv("PONS_CUDA_WAIT"); /* after each launch, so that errors name theirs */
+bool cuda_waits(void) {
+  const char *wanted = getenv("PONS_CUDA_WAIT");
   return wanted && *wanted && strcmp(wanted, "0") != 0;
 }
 
-static error *launch_on(cuda_device *d, const gpu_launch *l) {
-  CUdeviceptr addresses[GPU_MAX_MEMORIES];
+error *cuda_launch_at(cuda_device *d, const gpu_launch *l, const CUdeviceptr *at, const int64_t *numbers) {
   void *parameters[GPU_MAX_MEMORIES + 1];
-  for (int i = 0; i < l->n_memories; i++) {
-    addresses[i] = l->memories[i] ? ((const cuda_block *)l->memories[i])->at : 0; /* of what is empty */
-    parameters[i] = &addresses[i];
-  }
-  parameters[l->n_memories] = (void *)l->numbers;
+  for (int i = 0; i < l->n_memories; i++) parameters[i] = (void *)&at[i];
+  parameters[l->n_memories] = (void *)numbers;
   const unsigned grid[] = {(unsigned)l->groups[0], (unsigned)l->groups[1], (unsigned)l->groups[2]};
   const unsigned block[] = {(unsigned)l->group[0], (unsigned)l->group[1], (unsigned)l->group[2]};
   const CUresult status =
@@ -24,11 +20,18 @@ static error *launch_on(cuda_device *d, const gpu_launch *l) {
                              (unsigned)l->shared_bytes, d->queue, parameters, NULL);
   error *why = cuda_check(d, status, "cuLaunchKernel(grid %u x %u x %u, block %u x %u x %u)", grid[0],
                           grid[1], grid[2], block[0], block[1], block[2]);
-  if (!why && waits())
+  if (!why && cuda_waits())
     why = cuda_check(d, cuda()->cuStreamSynchronize(d->queue),
                      "the kernel of grid %u x %u x %u, block %u x %u x %u", grid[0], grid[1], grid[2],
                      block[0], block[1], block[2]);
   return why;
+}
+
+static error *launch_now(cuda_device *d, const gpu_launch *l) {
+  CUdeviceptr at[GPU_MAX_MEMORIES];
+  for (int i = 0; i < l->n_memories; i++)
+    at[i] = l->memories[i] ? ((const cuda_block *)l->memories[i])->at : 0; /* of what is empty */
+  return cuda_launch_at(d, l, at, l->numbers);
 }
 
 error *cuda_launch(int index, const gpu_launch *l) {
@@ -40,7 +43,7 @@ error *cuda_launch(int index, const gpu_launch *l) {
   error *why = NULL;
   cuda_device *d = cuda_enter(index, &why);
   if (!d) return why;
-  why = launch_on(d, l);
+  if (!cuda_note_launch(d, l, &why) && !why) why = launch_now(d, l);
   cuda_leave(d);
   return why;
 }

@@ -10,6 +10,7 @@
 
 static struct {
   void *driver, *compiler;
+  bool graphs;
   char *no_driver, *no_compiler; /* why, in words */
   int driver_version, compiler_version;
   cuda_api api;
@@ -159,6 +160,9 @@ static bool find_driver_entries(void) {
   CUDA_ENTRIES(ENTRY)
   if (!all) return false;
   CUDA_POOL_ENTRIES(ENTRY)
+  all = true;
+  CUDA_GRAPH_ENTRIES(ENTRY)
+  found.graphs = all;
 #undef ENTRY
   return true;
 }
@@ -275,6 +279,11 @@ const nvrtc_api *nvrtc(void) {
   return found.compiler ? &found.nvrtc : NULL;
 }
 
+bool cuda_has_graphs(void) {
+  cuda();
+  return found.graphs;
+}
+
 int cuda_driver_version(void) { return found.driver_version; }
 int nvrtc_version(void) { return found.compiler_version; }
 
@@ -343,6 +352,8 @@ void cuda_report(text *json) {
   add_path(json, "path", found.driver, "cuInit");
   text_add(json, ", ");
   add_version(json, "driver", found.driver_version);
+  text_add(json, ", \"plans run again\": \"%s\"",
+           found.graphs ? "as one graph" : "launch by launch: the driver's library lacks entry points for graphs");
   text_add(json, ", ");
   if (found.compiler) {
     add_version(json, "NVRTC", found.compiler_version);

@@ -44,11 +44,8 @@ static void make_locks(void) {
   for (int i = 0; i < CUDA_MAX_DEVICES; i++) pthread_mutex_init(&gemms[i].lock, NULL);
 }
 
-/* What went wrong: the call; NULL if nothing. An error is made of it where somebody is to hear of it. */
-typedef struct failure {
-  const char *call;
-  cublasStatus_t status;
-} failure;
+/* An error is made of it where somebody is to hear of it. */
+typedef cuda_failure failure;
 static const failure fine = {NULL, CUBLAS_STATUS_SUCCESS};
 
 static failure check(cublasStatus_t status, const char *call) {
@@ -83,10 +80,8 @@ static int alignment(CUdeviceptr at) {
   return align;
 }
 
-static CUdeviceptr address(const operand *x) {
-  const location *l = x->data;
-  return ((const cuda_block *)l->memory)->at + (CUdeviceptr)l->offset;
-}
+static cuda_block *block_of(const operand *x) { return ((const location *)x->data)->memory; }
+static uint64_t offset_of(const operand *x) { return (uint64_t)((const location *)x->data)->offset; }
 
 /* ---- plans ---- */
 
@@ -222,7 +217,8 @@ static failure open_gemms(struct gemms *g, cuda_device *d) {
 
 typedef struct product {
   problem problem;
-  CUdeviceptr at[4];
+  cuda_block *block[4];
+  uint64_t offset[4]; /* in bytes */
   float alpha, beta;
 } product;
 
@@ -248,15 +244,26 @@ static plan *enter_gemms(cuda_device *d, const problem *p, failure *why) {
 
 static void leave_gemms(cuda_device *d) { pthread_mutex_unlock(&gemms[d->index].lock); }
 
-static failure multiply(cuda_device *d, const plan *p, const product *x) {
+/* What a product needs each time it is made. */
+typedef struct multiplication {
+  const plan *plan;
+  product product;
+} multiplication;
+
+enum { WORKSPACE = 4 }; /* behind the operands */
+static failure multiply(cuda_device *d, CUstream queue, const void *context, const CUdeviceptr *addresses) {
   const struct gemms *g = &gemms[d->index];
+  const multiplication *m = context;
+  const product *x = &m->product;
+  const plan *p = m->plan;
   const scale alpha = scale_of(x->problem.dtype, x->alpha), beta = scale_of(x->problem.dtype, x->beta);
-  void *at[4], *workspace = g->workspace ? (void *)(uintptr_t)g->workspace->at : NULL;
-  for (int i = 0; i < 4; i++) at[i] = (void *)(uintptr_t)x->at[i];
+  void *at[4];
+  for (int i = 0; i < 4; i++) at[i] = (void *)(uintptr_t)(addresses[i] + x->offset[i]);
   return check(
       cublaslt()->cublasLtMatmul(g->handle, p->desc, &alpha, at[0], p->layout[0], at[1], p->layout[1], &beta,
-                                 at[2], p->layout[2], at[3], p->layout[3], &p->algo, workspace,
-                                 g->workspace ? g->workspace->bytes : 0, d->queue),
+                                 at[2], p->layout[2], at[3], p->layout[3], &p->algo,
+                                 (void *)(uintptr_t)addresses[WORKSPACE], g->workspace ? g->workspace->bytes : 0,
+                                 queue),
       "cublasLtMatmul");
 }
 
@@ -273,12 +280,18 @@ static error *run_product(cuda_device *d, product *x) {
     align_least(&x->problem);
     p = enter_gemms(d, &x->problem, &why);
   }
-  if (p && p->none)
-    why = (failure){"cublasLtMatmulAlgoGetHeuristic", CUBLAS_STATUS_NOT_SUPPORTED};
-  else if (p)
-    why = multiply(d, p, x);
+  if (p && p->none) why = (failure){"cublasLtMatmulAlgoGetHeuristic", CUBLAS_STATUS_NOT_SUPPORTED};
+  multiplication m;
+  memset(&m, 0, sizeof m); /* it is compared byte by byte */
+  m.plan = p;
+  m.product = *x;
+  void *memories[] = {x->block[0], x->block[1], x->block[2], x->block[3], gemms[d->index].workspace};
+  for (int i = 0; i < 4; i++) m.product.block[i] = NULL;
+  const cuda_call call = {"cuBLAS", multiply, &m, sizeof m, WORKSPACE + 1, memories};
+  error *told = why.call ? fail("cuda", "%s: status %d of cuBLAS", why.call, why.status) : NULL;
+  if (!told) told = cuda_call_library(d, &call); /* with the lock: products share the workspace */
   leave_gemms(d);
-  return why.call ? fail("cuda", "%s: status %d of cuBLAS", why.call, why.status) : NULL;
+  return told;
 }
 
 /* ---- a launch ---- */
@@ -378,7 +391,7 @@ static error *run(const launch *l, float alpha, float beta) {
   error *why = NULL;
   lay_out(&x.problem, l, &s);
   x.problem.adds = l->n_in == 3;
-  const CUdeviceptr first[] = {address(&l->in[1]), address(&l->in[0]), address(l->out)};
+  const operand *const sides[] = {&l->in[1], &l->in[0], l->out};
   const uint64_t size = pons_dtype_size(l->out->dtype);
   cuda_device *d = cuda_enter(((const location *)l->out->data)->device, &why);
   if (!d) return why;
@@ -386,8 +399,9 @@ static error *run(const launch *l, float alpha, float beta) {
   for (int64_t part = 0; part < parts && !why; part++) {
     for (int i = 0; i < 4; i++) {
       const int which = i < 2 ? i : 2;
-      x.at[i] = first[which] + (uint64_t)(s.n > 1 ? part_at(&s, which, part) : 0) * size;
-      x.problem.side[i].align = alignment(x.at[i]);
+      x.block[i] = block_of(sides[which]);
+      x.offset[i] = offset_of(sides[which]) + (uint64_t)(s.n > 1 ? part_at(&s, which, part) : 0) * size;
+      x.problem.side[i].align = alignment(x.block[i]->at + x.offset[i]);
     }
     why = run_product(d, &x);
   }

@@ -60,8 +60,10 @@ static error *no_memory(cuda_device *d, size_t asked) {
 
 static error *fill(cuda_device *d, cuda_block *b) {
   CUresult status = allocate(d, b);
-  if (status == CUDA_ERROR_OUT_OF_MEMORY) {
-    error *why = trim(d);
+  for (int more = 0; more < 2 && status == CUDA_ERROR_OUT_OF_MEMORY; more++) {
+    error *why = more ? cuda_end_noting(d) : NULL;
+    if (more) cuda_forget_noted(d->index);
+    if (!why) why = trim(d);
     if (why) return why;
     status = allocate(d, b);
   }
@@ -82,7 +84,9 @@ void *cuda_take(int index, size_t bytes, error **why) {
   cuda_device *d = cuda_enter(index, why);
   if (!d) return NULL;
   size_t rounded = (bytes + 7) / 8 * 8; /* narrow elements are swapped as part of a word */
-  cuda_block *b = d->pool ? NULL : take_cached(d, class_of(bytes, &rounded));
+  cuda_block *b = cuda_take_noted(index, rounded);
+  const int size_class = d->pool ? 0 : class_of(bytes, &rounded);
+  if (!b && !d->pool) b = take_cached(d, size_class);
   if (!b && (b = mem_zalloc(sizeof *b))) {
     b->bytes = rounded;
     *why = fill(d, b);
@@ -90,6 +94,7 @@ void *cuda_take(int index, size_t bytes, error **why) {
   } else if (!b) {
     *why = fail_no_memory("cuda");
   }
+  if (!*why && !b->owner) cuda_add_noted(index, b);
   cuda_leave(d);
   return *why ? NULL : b;
 }
@@ -98,6 +103,7 @@ void cuda_give(int index, void *memory) {
   error *why = NULL;
   size_t rounded;
   cuda_block *b = memory;
+  if (cuda_give_noted(index, b)) return;
   cuda_device *d = cuda_enter(index, &why);
   if (d && !d->pool) {
     const int size_class = class_of(b->bytes, &rounded);

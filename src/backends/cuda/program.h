@@ -13,5 +13,11 @@ void *cuda_compile(int index, const char *name, const char *whole, const char *o
 void *cuda_load(int index, const void *bytes, size_t size);
 void *cuda_entry(int index, void *module, const char *name, error **why);
 error *cuda_launch(int index, const gpu_launch *l);
+bool cuda_waits(void); /* after each launch, so that errors name theirs */
+/* Makes the launch now, with memories at these addresses. */
+error *cuda_launch_at(cuda_device *d, const gpu_launch *l, const CUdeviceptr *at, const int64_t *numbers);
+/* recording.c: notes the launch; false: this thread notes none. */
+bool cuda_note_launch(cuda_device *d, const gpu_launch *l, error **why);
+extern const recording_driver cuda_recordings;
 extern const gpu_backend gpu_cuda; /* cuda.c */
 #endif

@@ -125,7 +125,8 @@ error *gpu_run(gpu_call *c, const char *body, const char *name) {
                   .numbers = c->numbers,
                   .groups = {c->groups[0], c->groups[1], c->groups[2]},
                   .group = {c->group[0], c->group[1], c->group[2]},
-                  .shared_bytes = c->shared_bytes};
+                  .shared_bytes = c->shared_bytes,
+                  .notes_faults = c->notes_faults};
   const int bits = c->wide ? 64 : 32;
   error *why = NULL;
   text all = {0};

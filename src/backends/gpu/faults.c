@@ -50,11 +50,18 @@ error *gpu_add_faults(gpu_call *c) {
   struct faults *f = faults_of(c->backend, c->index);
   if (!f) f = faults_new(c->backend, c->index, &why);
   if (f) {
-    f->used = true;
+    f->used = c->notes_faults = true;
     gpu_memory(c, f->memory, true);
   }
   pthread_mutex_unlock(&lock);
   return why;
+}
+
+void gpu_expect_faults(const gpu_backend *b, int index) {
+  pthread_mutex_lock(&lock);
+  struct faults *f = faults_of(b, index);
+  if (f) f->used = true;
+  pthread_mutex_unlock(&lock);
 }
 
 static error *told(const int64_t *fault) {

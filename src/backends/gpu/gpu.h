@@ -44,6 +44,7 @@ typedef struct gpu_launch {
   int64_t groups[3];
   int group[3];     /* threads in one */
   int shared_bytes; /* of memory its threads share, beside what the text declares: CUDA's alone */
+  bool notes_faults; /* it may: faults.c */
 } gpu_launch;
 
 /* What a program is made of, one text behind the other. */
@@ -97,6 +98,7 @@ typedef struct gpu_call {
   const char *prologue, *options; /* as gpu_source has them */
   int first;                      /* number of gpu_begin_numbers */
   bool wide;                      /* places need 64 bits */
+  bool notes_faults;
 } gpu_call;
 
 /* For the device on which `o` is. */
@@ -166,6 +168,8 @@ error *gpu_add_faults(gpu_call *c);
 /* What was noted since this was asked last, as an error. Waits only if kernels that may note something were
    launched. */
 error *gpu_faults(const gpu_backend *b, int index);
+/* Launches that may note something were made again. */
+void gpu_expect_faults(const gpu_backend *b, int index);
 /* What index_at of the dialect asks about the dtype of indices. */
 int64_t gpu_index_kind(pons_dtype d);
 /* Which op an index was given to, as checked_index has it. */

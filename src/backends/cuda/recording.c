@@ -1,0 +1,454 @@
+/* recording.c: launches that a thread notes instead of making them, to be made together, and again with other memories.
+
+       begin ── launches, library calls: notes ── end ── one graph on the queue
+                memory taken: stays                         ▲
+                                              repeat: addresses replaced, the graph's nodes told
+
+   Notes depend each on the one before. A library's call is captured into a graph of its own. Where the driver has no
+   graphs, or one of them can't be made, brought up to date or launched, the notes are launched one by one. What can't be
+   noted (copies between host and device) launches what was noted so far and ends it. Uses program.h. */
+#include "backends/cuda/program.h"
+#include <stdlib.h>
+
+typedef struct note {
+  gpu_launch launch; /* entry NULL: a library's call */
+  cuda_call call;
+  void *context; /* of the call */
+  int n_memories;
+  int slots
+      [GPU_MAX_MEMORIES]; /* which of the given memories it is; -1: the recording's own, or always the same */
+  CUdeviceptr at[GPU_MAX_MEMORIES];
+  int64_t numbers[GPU_NUMBERS];
+  CUgraphNode node;
+  bool changed; /* since the graph was told */
+} note;
+
+typedef struct own_block {
+  cuda_block *block;
+  bool in_use;
+} own_block;
+
+typedef struct cuda_recording {
+  struct cuda_recording *next; /* of all */
+  int index, n_slots;
+  void **slots; /* the memories given at the start */
+  int *ties;    /* the first slot that had the same memory; itself: none */
+  note *notes;
+  size_t n_notes, n_known, notes_room; /* known: of the walk before */
+  own_block *blocks;
+  size_t n_blocks, blocks_room;
+  cuda_block **late; /* given back while noted launches may still read them */
+  size_t n_late, late_room;
+  CUgraph graph;
+  CUgraphExec exec;
+  bool is_new;           /* other launches than the graph has */
+  bool is_plain;         /* no graph */
+  bool is_over;          /* noting ended early */
+  bool rests, is_hollow; /* under `lock`: nobody uses it; its memory is gone */
+  bool notes_faults;
+} cuda_recording;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static cuda_recording *all;
+static _Thread_local cuda_recording *noting;
+
+static cuda_recording *noting_on(int index) { return noting && noting->index == index ? noting : NULL; }
+
+/* ---- making launches one by one ---- */
+
+static error *call_failed(const cuda_call *c, cuda_failure f) {
+  return f.call ? fail("cuda", "%s: status %d of %s", f.call, f.status, c->library) : NULL;
+}
+
+static error *launch_note(cuda_device *d, const note *n) {
+  if (n->launch.entry) return cuda_launch_at(d, &n->launch, n->at, n->numbers);
+  return call_failed(&n->call, n->call.make(d, d->queue, n->context, n->at));
+}
+
+static error *launch_each(cuda_device *d, const cuda_recording *r) {
+  error *why = NULL;
+  for (size_t i = 0; i < r->n_notes && !why; i++) why = launch_note(d, &r->notes[i]);
+  return why;
+}
+
+/* ---- the graph ---- */
+
+/* Of a device that was entered. What fails here is not told: there is a way around it. */
+static void drop_graph(cuda_recording *r) {
+  if (r->exec) cuda()->cuGraphExecDestroy(r->exec);
+  if (r->graph) cuda()->cuGraphDestroy(r->graph);
+  r->exec = NULL;
+  r->graph = NULL;
+}
+
+static CUDA_KERNEL_NODE_PARAMS kernel_of(const note *n, void **parameters) {
+  const gpu_launch *l = &n->launch;
+  for (int i = 0; i < n->n_memories; i++) parameters[i] = (void *)&n->at[i];
+  parameters[n->n_memories] = (void *)n->numbers;
+  return (CUDA_KERNEL_NODE_PARAMS){.func = l->entry,
+                                   .gridDimX = (unsigned)l->groups[0],
+                                   .gridDimY = (unsigned)l->groups[1],
+                                   .gridDimZ = (unsigned)l->groups[2],
+                                   .blockDimX = (unsigned)l->group[0],
+                                   .blockDimY = (unsigned)l->group[1],
+                                   .blockDimZ = (unsigned)l->group[2],
+                                   .sharedMemBytes = (unsigned)l->shared_bytes,
+                                   .kernelParams = parameters};
+}
+
+/* What the call puts on a queue, as a graph; NULL: it can't be captured. */
+static CUgraph capture(cuda_device *d, const note *n) {
+  CUgraph graph = NULL;
+  pthread_mutex_lock(&d->capture_lock);
+  if (!d->capture && cuda()->cuStreamCreate(&d->capture, CU_STREAM_NON_BLOCKING) != CUDA_SUCCESS)
+    d->capture = NULL;
+  if (d->capture &&
+      cuda()->cuStreamBeginCapture(d->capture, CU_STREAM_CAPTURE_MODE_RELAXED) == CUDA_SUCCESS) {
+    const cuda_failure f = n->call.make(d, d->capture, n->context, n->at);
+    const CUresult status = cuda()->cuStreamEndCapture(d->capture, &graph);
+    if (graph && (f.call || status != CUDA_SUCCESS)) cuda()->cuGraphDestroy(graph);
+    if (f.call || status != CUDA_SUCCESS) graph = NULL;
+  }
+  pthread_mutex_unlock(&d->capture_lock);
+  return graph;
+}
+
+static bool add_node(cuda_device *d, CUgraph graph, note *n, const note *before) {
+  const CUgraphNode *behind = before ? &before->node : NULL;
+  if (n->launch.entry) {
+    void *parameters[GPU_MAX_MEMORIES + 1];
+    const CUDA_KERNEL_NODE_PARAMS k = kernel_of(n, parameters);
+    return cuda()->cuGraphAddKernelNode(&n->node, graph, behind, before ? 1 : 0, &k) == CUDA_SUCCESS;
+  }
+  CUgraph child = capture(d, n);
+  if (!child) return false;
+  const CUresult status = cuda()->cuGraphAddChildGraphNode(&n->node, graph, behind, before ? 1 : 0, child);
+  cuda()->cuGraphDestroy(child); /* the node has a copy */
+  return status == CUDA_SUCCESS;
+}
+
+static void build_graph(cuda_device *d, cuda_recording *r) {
+  drop_graph(r);
+  bool fine = cuda()->cuGraphCreate(&r->graph, 0) == CUDA_SUCCESS;
+  if (!fine) r->graph = NULL;
+  for (size_t i = 0; i < r->n_notes && fine; i++) {
+    fine = add_node(d, r->graph, &r->notes[i], i ? &r->notes[i - 1] : NULL);
+    r->notes[i].changed = false;
+  }
+  fine = fine && cuda()->cuGraphInstantiateWithFlags(&r->exec, r->graph, 0) == CUDA_SUCCESS;
+  if (fine) return;
+  r->exec = NULL;
+  drop_graph(r);
+  r->is_plain = true;
+}
+
+static bool update_node(cuda_device *d, CUgraphExec exec, const note *n) {
+  if (n->launch.entry) {
+    void *parameters[GPU_MAX_MEMORIES + 1];
+    const CUDA_KERNEL_NODE_PARAMS k = kernel_of(n, parameters);
+    return cuda()->cuGraphExecKernelNodeSetParams(exec, n->node, &k) == CUDA_SUCCESS;
+  }
+  CUgraph child = capture(d, n);
+  const bool fine = child && cuda()->cuGraphExecChildGraphNodeSetParams(exec, n->node, child) == CUDA_SUCCESS;
+  if (child) cuda()->cuGraphDestroy(child);
+  return fine;
+}
+
+static bool update_graph(cuda_device *d, cuda_recording *r) {
+  for (size_t i = 0; i < r->n_notes; i++) {
+    if (!r->notes[i].changed) continue;
+    if (!update_node(d, r->exec, &r->notes[i])) return false;
+    r->notes[i].changed = false;
+  }
+  return true;
+}
+
+/* One launch gains nothing by a graph. */
+static error *submit(cuda_device *d, cuda_recording *r) {
+  enum { FEWEST = 2 };
+  if (r->is_plain || r->n_notes < FEWEST || !cuda_has_graphs()) return launch_each(d, r);
+  if (!r->exec || r->is_new || !update_graph(d, r)) build_graph(d, r);
+  r->is_new = false;
+  if (!r->exec) return launch_each(d, r);
+  const CUresult status = cuda()->cuGraphLaunch(r->exec, d->queue);
+  if (status == CUDA_SUCCESS || cuda_is_lost(status))
+    return cuda_check(d, status, "cuGraphLaunch(%zu nodes)", r->n_notes);
+  drop_graph(r);
+  r->is_plain = true;
+  return launch_each(d, r);
+}
+
+/* ---- noting ---- */
+
+static int slot_of(const cuda_recording *r, const void *memory) {
+  for (int k = 0; memory && k < r->n_slots; k++)
+    if (r->slots[k] == memory) return k;
+  return -1;
+}
+
+/* The next note, as the walk before left it; NULL: no memory. */
+static note *next_note(cuda_recording *r) {
+  if (!mem_room(&r->notes, &r->notes_room, r->n_notes + 1, sizeof *r->notes)) return NULL;
+  note *n = &r->notes[r->n_notes++];
+  if (r->n_notes > r->n_known) {
+    memset(n, 0, sizeof *n);
+    r->n_known = r->n_notes;
+    r->is_new = true;
+  }
+  return n;
+}
+
+static void note_memories(cuda_recording *r, note *n, int count, void *const *memories) {
+  n->changed |= n->n_memories != count;
+  n->n_memories = count;
+  for (int i = 0; i < count; i++) {
+    const CUdeviceptr at = memories[i] ? ((const cuda_block *)memories[i])->at : 0;
+    n->changed |= n->at[i] != at;
+    n->at[i] = at;
+    n->slots[i] = slot_of(r, memories[i]);
+  }
+}
+
+static bool is_same_launch(const gpu_launch *a, const gpu_launch *b) {
+  return !memcmp(a->groups, b->groups, sizeof a->groups) && !memcmp(a->group, b->group, sizeof a->group) &&
+         a->shared_bytes == b->shared_bytes;
+}
+
+bool cuda_note_launch(cuda_device *d, const gpu_launch *l, error **why) {
+  cuda_recording *r = noting_on(d->index);
+  note *n = r ? next_note(r) : NULL;
+  if (!n) {
+    *why = cuda_end_noting(d);
+    return false;
+  }
+  r->is_new |= n->launch.entry != l->entry;
+  n->changed |= !is_same_launch(&n->launch, l) || memcmp(n->numbers, l->numbers, sizeof n->numbers) != 0;
+  r->notes_faults |= l->notes_faults;
+  n->launch = *l;
+  memcpy(n->numbers, l->numbers, sizeof n->numbers);
+  note_memories(r, n, l->n_memories, l->memories);
+  return true;
+}
+
+error *cuda_call_library(cuda_device *d, const cuda_call *c) {
+  CUdeviceptr at[CUDA_CALL_MEMORIES];
+  cuda_recording *r = noting_on(d->index);
+  note *n = r ? next_note(r) : NULL;
+  void *context = n ? mem_alloc(c->bytes) : NULL;
+  if (context) {
+    r->is_new |= n->launch.entry || n->call.make != c->make;
+    n->changed |=
+        n->context == NULL || n->call.bytes != c->bytes || memcmp(n->context, c->context, c->bytes) != 0;
+    n->launch.entry = NULL;
+    n->call = *c;
+    mem_free(n->context);
+    n->context = memcpy(context, c->context, c->bytes);
+    note_memories(r, n, c->n_memories, c->memories);
+    return NULL;
+  }
+  if (n) r->n_notes--;
+  error *why = cuda_end_noting(d);
+  for (int i = 0; i < c->n_memories; i++)
+    at[i] = c->memories[i] ? ((const cuda_block *)c->memories[i])->at : 0;
+  return why ? why : call_failed(c, c->make(d, d->queue, c->context, at));
+}
+
+/* ---- memory ---- */
+
+cuda_block *cuda_take_noted(int index, size_t bytes) {
+  cuda_recording *r = noting_on(index);
+  own_block *best = NULL;
+  for (size_t i = 0; r && i < r->n_blocks; i++) {
+    own_block *b = &r->blocks[i];
+    if (!b->in_use && b->block->bytes >= bytes && (!best || b->block->bytes < best->block->bytes)) best = b;
+  }
+  if (!best) return NULL;
+  best->in_use = true;
+  return best->block;
+}
+
+void cuda_add_noted(int index, cuda_block *b) {
+  cuda_recording *r = noting_on(index);
+  b->owner = NULL;
+  if (!r || !mem_room(&r->blocks, &r->blocks_room, r->n_blocks + 1, sizeof *r->blocks)) return;
+  r->blocks[r->n_blocks++] = (own_block){b, true};
+  b->owner = r;
+}
+
+bool cuda_give_noted(int index, cuda_block *b) {
+  cuda_recording *r = noting_on(index);
+  if (!r) return b->owner != NULL;
+  for (size_t i = 0; b->owner == r && i < r->n_blocks; i++)
+    if (r->blocks[i].block == b) r->blocks[i].in_use = false;
+  if (b->owner) return true;
+  if (!mem_room(&r->late, &r->late_room, r->n_late + 1, sizeof *r->late)) return false;
+  r->late[r->n_late++] = b;
+  return true;
+}
+
+static void give_late(cuda_recording *r) {
+  for (size_t i = 0; i < r->n_late; i++) cuda_give(r->index, r->late[i]);
+  r->n_late = 0;
+}
+
+/* What somebody still holds becomes ordinary memory. */
+static void give_blocks(cuda_recording *r) {
+  for (size_t i = 0; i < r->n_blocks; i++) {
+    r->blocks[i].block->owner = NULL;
+    if (!r->blocks[i].in_use) cuda_give(r->index, r->blocks[i].block);
+  }
+  r->n_blocks = 0;
+}
+
+error *cuda_end_noting(cuda_device *d) {
+  cuda_recording *r = noting_on(d->index);
+  if (!r) return NULL;
+  noting = NULL;
+  r->is_over = true;
+  error *why = launch_each(d, r);
+  give_late(r);
+  give_blocks(r);
+  return why;
+}
+
+void cuda_forget_noted(int index) {
+  pthread_mutex_lock(&lock);
+  for (cuda_recording *r = all; r; r = r->next) {
+    if (!r->rests || r->index != index) continue;
+    give_blocks(r);
+    r->is_hollow = true;
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+/* ---- what device.h asks for ---- */
+
+static void forget(void *recording) {
+  cuda_recording *r = recording;
+  error *why = NULL;
+  pthread_mutex_lock(&lock);
+  cuda_recording **at = &all;
+  while (*at != r) at = &(*at)->next;
+  *at = r->next;
+  pthread_mutex_unlock(&lock);
+  give_blocks(r);
+  cuda_device *d = r->graph ? cuda_enter(r->index, &why) : NULL;
+  if (d) {
+    drop_graph(r);
+    cuda_leave(d);
+  }
+  error_release(why);
+  for (size_t i = 0; i < r->n_known; i++) mem_free(r->notes[i].context);
+  mem_free(r->notes);
+  mem_free(r->slots);
+  mem_free(r->ties);
+  mem_free(r->blocks);
+  mem_free(r->late);
+  mem_free(r);
+}
+
+static bool wants_graphs(void) {
+  const char *wanted = getenv("PONS_CUDA_GRAPHS");
+  return !wanted || strcmp(wanted, "0") != 0;
+}
+
+static void rest(cuda_recording *r, bool rests) {
+  pthread_mutex_lock(&lock);
+  r->rests = rests;
+  pthread_mutex_unlock(&lock);
+}
+
+static cuda_recording *recording_new(int index) {
+  cuda_recording *r = mem_zalloc(sizeof *r);
+  if (!r) return NULL;
+  r->index = index;
+  r->is_plain = !wants_graphs();
+  pthread_mutex_lock(&lock);
+  r->next = all;
+  all = r;
+  pthread_mutex_unlock(&lock);
+  return r;
+}
+
+static bool set_slots(cuda_recording *r, int count, void *const *memories) {
+  mem_free(r->slots);
+  mem_free(r->ties);
+  r->n_slots = count;
+  r->slots = mem_alloc((size_t)count * sizeof *r->slots);
+  r->ties = mem_alloc((size_t)count * sizeof *r->ties);
+  if (!r->slots || !r->ties) return false;
+  memcpy(r->slots, memories, (size_t)count * sizeof *memories);
+  for (int k = 0; k < count; k++) {
+    const int first = slot_of(r, memories[k]);
+    r->ties[k] = first < 0 ? k : first;
+  }
+  return true;
+}
+
+static void *begin(int index, void *before, int count, void *const *memories) {
+  cuda_recording *r = before ? before : recording_new(index);
+  if (r) rest(r, false);
+  if (r && (cuda_waits() || !set_slots(r, count, memories))) {
+    forget(r);
+    r = NULL;
+  }
+  if (!r) return NULL;
+  for (size_t i = 0; i < r->n_blocks; i++) r->blocks[i].in_use = false;
+  r->n_notes = 0;
+  r->is_hollow = r->is_over = r->notes_faults = false;
+  return noting = r;
+}
+
+static bool end(void *recording, error **why) {
+  cuda_recording *r = recording;
+  noting = NULL;
+  r->is_new |= r->n_notes != r->n_known;
+  cuda_device *d = r->is_over ? NULL : cuda_enter(r->index, why);
+  if (d) {
+    *why = submit(d, r);
+    cuda_leave(d);
+  }
+  give_late(r);
+  if (r->is_over || *why) {
+    forget(r);
+    return false;
+  }
+  rest(r, true);
+  return true;
+}
+
+/* Where two slots had one memory it is not known which of them a note means. */
+static bool fits(const cuda_recording *r, int count, void *const *memories) {
+  if (r->is_hollow || r->n_slots != count) return false;
+  for (int k = 0; k < count; k++)
+    if (memories[k] != memories[r->ties[k]]) return false;
+  return true;
+}
+
+static void replace(cuda_recording *r, void *const *memories) {
+  for (size_t i = 0; i < r->n_notes; i++) {
+    note *n = &r->notes[i];
+    for (int k = 0; k < n->n_memories; k++) {
+      if (n->slots[k] < 0) continue;
+      const CUdeviceptr at = ((const cuda_block *)memories[n->slots[k]])->at;
+      n->changed |= n->at[k] != at;
+      n->at[k] = at;
+    }
+  }
+}
+
+static bool repeat(void *recording, int count, void *const *memories, error **why) {
+  cuda_recording *r = recording;
+  rest(r, false);
+  if (!fits(r, count, memories)) return false; /* it is made anew */
+  cuda_device *d = cuda_enter(r->index, why);
+  if (!d) return false;
+  replace(r, memories);
+  if (r->notes_faults) gpu_expect_faults(&gpu_cuda, r->index);
+  *why = submit(d, r);
+  cuda_leave(d);
+  rest(r, true);
+  return !*why;
+}
+
+const recording_driver cuda_recordings = {begin, end, repeat, forget};

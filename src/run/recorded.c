@@ -1,0 +1,128 @@
+/* recorded.c: a plan that is run again makes its launches at once, where its device can.
+
+       run 1   step by step: kernels get compiled, libraries opened; many plans are run no further
+       run 2   step by step, each launch noted; then all are made together, and kept
+       run 3   inputs and results are bound, and what was kept is made again; no step is looked at
+
+   Temporaries stay with the recording. A plan with a step for the host is run step by step. Uses execute.c, device/. */
+#include "run/workspace.h"
+
+void recorded_forget(workspace *w) {
+  if (w->recording) w->plan->device->driver->recording->forget(w->recording);
+  w->recording = NULL;
+}
+
+/* Steps that are watched are timed one by one. */
+static bool can_be_recorded(const plan *p) {
+  if (!p->device->driver->recording || profile_is_on() || show_is_on(SHOW_LAUNCH)) return false;
+  for (int i = 0; i < p->n_steps; i++)
+    if (p->steps[i].device != p->device) return false;
+  return p->n_steps > 0;
+}
+
+/* ---- binding ---- */
+
+/* Inputs are brought to the device, results made there: their memories, by number. Twice is fine. */
+static error *bind_memory(const plan *p, workspace *w, const run_input *in, int32_t m, void **memories) {
+  error *why = NULL;
+  const plan_memory *of = &p->memories[m];
+  if (memories[m] || of->kind == MEMORY_ARENA) return NULL;
+  if (of->kind == MEMORY_OUTPUT) w->held[m] = buffer_new_on(p->device, (size_t)of->bytes, "eval", &why);
+  if (!why && of->kind == MEMORY_OUTPUT) memories[m] = buffer_written_on(w->held[m], p->device, &why);
+  if (of->kind == MEMORY_INPUT) memories[m] = buffer_on(in[m].buffer, p->device, &why);
+  return why;
+}
+
+static error *bind_memories(const plan *p, workspace *w, const run_input *in, void **memories) {
+  error *why = NULL;
+  for (int i = 0; i < p->n_steps && !why; i++) {
+    const plan_step *s = &p->steps[i];
+    for (int k = 0; k < s->n_in + s->n_out && !why; k++)
+      why = bind_memory(p, w, in, s->memories[k], memories);
+  }
+  return why;
+}
+
+static void release_held(const plan *p, workspace *w, memory_kind kind) {
+  for (int m = p->n_inputs; m < p->n_memories; m++) {
+    if (p->memories[m].kind != kind) continue;
+    buffer_release(w->held[m]);
+    w->held[m] = NULL;
+  }
+}
+
+/* ---- running ---- */
+
+static bool lies_as_recorded(const plan *p, const workspace *w, const run_input *in) {
+  for (int i = 0; i < p->n_inputs; i++)
+    if (w->offsets[i] != in[i].offset) return false;
+  return true;
+}
+
+/* No result of the plan is there. */
+static void fail_everything(const plan *p, workspace *w, error *why) {
+  for (int m = p->n_inputs; why && m < p->n_memories; m++)
+    if (!w->failed[m]) w->failed[m] = error_keep(why);
+  w->any_failed |= why != NULL;
+  error_release(why);
+}
+
+/* A step failed while its launches were noted: with less memory held it may not, so the plan is run as others are. */
+static void undo(const plan *p, workspace *w) {
+  for (int m = p->n_inputs; m < p->n_memories; m++) {
+    error_release(w->failed[m]);
+    w->failed[m] = NULL;
+  }
+  w->any_failed = false;
+  w->is_unfit = true;
+}
+
+static bool record(const plan *p, workspace *w, run_input *in, void *const *memories) {
+  const recording_driver *r = p->device->driver->recording;
+  error *why = NULL;
+  w->recording = r->begin(p->device->index, w->recording, p->n_memories, memories);
+  if (!w->recording) return false;
+  for (int i = 0; i < p->n_inputs; i++) w->offsets[i] = in[i].offset;
+  w->is_recorded = true;
+  run_steps(p, w, in, NULL);
+  w->is_recorded = false;
+  release_held(p, w, MEMORY_ARENA);
+  if (!r->end(w->recording, &why)) { /* it will be no other the next time */
+    w->recording = NULL;
+    w->is_unfit = true;
+  }
+  if (w->any_failed) {
+    error_release(why);
+    undo(p, w);
+    return false;
+  }
+  fail_everything(p, w, why);
+  return true;
+}
+
+static bool run_bound(const plan *p, workspace *w, run_input *in, void *const *memories) {
+  error *why = NULL;
+  if (w->recording && lies_as_recorded(p, w, in) &&
+      p->device->driver->recording->repeat(w->recording, p->n_memories, memories, &why))
+    return true;
+  if (!why) return record(p, w, in, memories);
+  fail_everything(p, w, why);
+  return true;
+}
+
+bool recorded_run(const plan *p, workspace *w, run_input *in) {
+  enum { FIRST_RECORDED = 2 };
+  if (w->runs < FIRST_RECORDED) w->runs++;
+  if (w->runs < FIRST_RECORDED || w->is_unfit || !can_be_recorded(p)) return false;
+  const bool was_fine = pons_ok();
+  void **memories = mem_zalloc((size_t)p->n_memories * sizeof *memories);
+  error *why = memories ? bind_memories(p, w, in, memories) : NULL;
+  const bool done = memories && !why && run_bound(p, w, in, memories);
+  mem_free(memories);
+  if (done) return true;
+  release_held(p, w, MEMORY_OUTPUT);
+  recorded_forget(w); /* step by step it needs less memory */
+  if (was_fine) pons_clear_error();
+  error_release(why);
+  return false;
+}
