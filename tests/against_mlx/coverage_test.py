@@ -216,8 +216,9 @@ def page(code):
         tests = [line.rstrip("\n").split("\t") for line in file][1:]
     text += ["## MLX's own tests", "",
              "Of the Python tests of MLX's sources of August 2026 (865), 765 pass on its wheel 0.32.4 for the CPU. `tools/run-mlx-tests DIR --compare`",
-             "lists which of them do not pass on Pons (`tests/against_mlx/mlx_tests.tsv`):", "",
-             *table(["test", "why"], [[f"`{name}`", why] for name, why in tests]), ""]
+             "lists which of them do not pass on Pons (`tests/against_mlx/mlx_tests.tsv`): on any device, or with that default device.", "",
+             *table(["device", "test", "why"], [[device, f"`{name}`", why] for device, name, why in tests]), "",
+             "Tests of custom kernels skip on that wheel; with the default device opencl they fail, as they take any GPU for Metal's or CUDA's.", ""]
     if missing:
         text += ["## Missing", "", ", ".join(f"`{n}`" for n in missing), ""]
     return "\n".join(text), missing
