@@ -90,13 +90,14 @@ static pons_array add_whole(const char *op, entries *e, int axes) {
   return bad;
 }
 
-/* As many index arrays as the mask has axes. */
+/* As many index arrays as the mask has axes. Where an axis of the mask has no elements, none is chosen, whatever the
+   array has. */
 static pons_array add_mask(const char *op, entries *e, pons_array x, pons_array mask) {
   const int n = pons_ndim(mask);
   for (int i = 0; i < n; i++)
-    if (pons_dim(mask, i) != pons_dim(x, e->used + i))
-      return pons_fail(op, "axis %d of the mask has size %lld, axis %d of the array %lld", i,
-                       (long long)pons_dim(mask, i), e->used + i, (long long)pons_dim(x, e->used + i));
+    if (pons_dim(mask, i) != pons_dim(x, e->used + i) && pons_dim(mask, i) != 0)
+      return pons_fail_as(PONS_ERROR_INDEX, op, "axis %d of the mask has size %lld, axis %d of the array %lld", i,
+                          (long long)pons_dim(mask, i), e->used + i, (long long)pons_dim(x, e->used + i));
   pons_array at[PONS_MAX_NDIM];
   pons_nonzero(mask, at);
   pons_array bad = n && pons_error_of(at[0]) ? at[0] : NULL;
@@ -110,8 +111,8 @@ static pons_array make_entries(const char *op, index_plan *p, const pons_index_i
   for (int i = 0; i < count; i++) used += axes_of(&items[i]);
   const int left = pons_ndim(p->x) - used;
   if (left < 0)
-    return pons_fail(op, "indices for %d axes; the array has %d", used - p->n_expanded,
-                     pons_ndim(p->x) - p->n_expanded);
+    return pons_fail_as(PONS_ERROR_INDEX, op, "indices for %d axes; the array has %d", used - p->n_expanded,
+                        pons_ndim(p->x) - p->n_expanded);
   pons_array bad = NULL;
   for (int i = 0; !bad && i < count; i++) {
     if (items[i].kind == PONS_INDEX_ELLIPSIS) {

@@ -198,6 +198,34 @@ def test_factors_of_matrices():
     np.testing.assert_allclose(np.array(mx.array(DEFINITE) @ vectors), np.array(vectors * values[:, None, :]), atol=1e-4)
 
 
+def test_complex_matrices():
+    a = RNG.normal(size=(2, 3, 3)) + 1j * RNG.normal(size=(2, 3, 3))
+    definite, b = a @ np.conj(np.swapaxes(a, -1, -2)) + np.eye(3), a[..., :2]
+    x, y, z = (mx.array(m.astype(np.complex64)) for m in (a, definite, b))
+    near = dict(rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(np.array(xp.linalg.det(x)), np.linalg.det(a), **near)
+    for ours, true in zip(xp.linalg.slogdet(x), np.linalg.slogdet(a)):
+        np.testing.assert_allclose(np.array(ours), true, **near)
+    np.testing.assert_allclose(np.array(xp.linalg.cholesky(y)), np.linalg.cholesky(definite), **near)
+    np.testing.assert_allclose(np.array(xp.linalg.solve(x, z)), np.linalg.solve(a, b), **near)
+    q, r = xp.linalg.qr(x)
+    np.testing.assert_allclose(np.array(q @ r), a, **near)
+    np.testing.assert_allclose(np.array(xp.conj(xp.matrix_transpose(q)) @ q), np.broadcast_to(np.eye(3), (2, 3, 3)), **near)
+
+
+def test_masks_of_the_wrong_shape_are_index_errors():
+    x = mx.arange(6).reshape(2, 3)
+    for mask in (mx.array([True] * 3), mx.array([[[True]]])):
+        with pytest.raises(IndexError):
+            x[mask]
+    assert x[mx.zeros((0,), mx.bool_)].shape == (0, 3)  # no place is chosen
+
+
+def test_vectors_of_different_lengths_have_no_product():
+    with pytest.raises(ValueError, match="vecdot"):
+        xp.vecdot(mx.array([1, 2]), mx.array([1]))
+
+
 def test_distinct_values():
     assert sorted(xp.unique_values(mx.array(V)).tolist()) == sorted(np.unique_values(V).tolist())
     assert xp.unique_values(mx.array([float("nan")] * 2)).size == 2
@@ -214,6 +242,12 @@ def test_special_values():
     inf, nan = float("inf"), float("nan")
     zeros = xp.remainder(mx.array([-0.0, 0.0]), mx.array([1.0, -1.0])).tolist()
     assert [str(z) for z in zeros] == ["0.0", "-0.0"]
+    assert [str(z) for z in (mx.array([-0.0, 0.0]) % mx.array([1.0, -1.0])).tolist()] == ["0.0", "-0.0"]
+    assert str(xp.real(xp.expm1(mx.array(np.array(complex(-0.0, 0), np.complex64)))).item()) == "0.0"
+    far = np.array(xp.tanh(mx.array(np.array([complex(inf, 2), complex(-inf, -2)], np.complex64))))
+    assert far.real.tolist() == [1, -1] and [str(z) for z in far.imag] == ["0.0", "-0.0"]
+    assert xp.bitwise_left_shift(mx.array([1, 1], mx.int16), mx.array([15, 32], mx.int16)).tolist() == [-32768, 0]
+    assert xp.bitwise_right_shift(mx.array([-8, 8]), mx.array([40, 40])).tolist() == [-1, 0]
     parts = np.array(xp.expm1(mx.array(np.array([complex(-inf, nan), complex(inf, nan), complex(nan, 0)], np.complex64))))
     assert parts[0] == -1 and parts[1].real == inf and np.isnan(parts[1].imag) and np.isnan(parts[2].real) and parts[2].imag == 0
     assert xp.log1p(mx.array(np.array([complex(inf, nan)], np.complex64))).real.tolist() == [inf]

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pons.core as mx
+import pytest
 
 
 def run(work, count=4):
@@ -147,3 +148,18 @@ def test_what_the_library_holds_ends_while_others_compute():
     gc.collect()
     mx.eval(mx.zeros(1))  # the end of a call works off what waits
     assert len(ended) == 4 * 10 * 2
+
+
+def test_what_goes_wrong_behind_async_eval_is_raised_once():
+    def singular():
+        return mx.linalg.inv(mx.array([[1.0, 2.0], [2.0, 4.0]]), stream=mx.cpu)
+
+    mx.async_eval(singular())
+    with pytest.raises(RuntimeError, match="singular"):
+        mx.synchronize(mx.cpu)
+    mx.synchronize(mx.cpu)
+    read = singular()
+    mx.async_eval(read)
+    with pytest.raises(RuntimeError, match="singular"):
+        read.tolist()
+    mx.synchronize(mx.cpu)

@@ -142,7 +142,7 @@ def expm1(x, /):
     re = core.expm1(a) * core.cos(b) - 2 * half * half
     im = core.exp(a) * core.sin(b)
     plain = b == 0
-    re, im = core.where(plain, core.expm1(a), re), core.where(plain, b, im)
+    re, im = core.where(plain, core.expm1(a) + 0.0, re), core.where(plain, b, im)
     wild = core.logical_not(core.isfinite(b))  # the angle says nothing
     re = core.where(core.logical_and(wild, a == core.inf), a, re)
     gone = core.logical_and(wild, a == -core.inf)
