@@ -81,6 +81,7 @@ if(PONS_CXX AND NOT APPLE)
   pons_cuda_double(cuda_double_nvrtc libnvrtc.so.12 ${cuda_double}/nvrtc.c ${doubles}/compiler.c ${doubles}/faults.c)
   pons_cuda_double(cuda_double_cublaslt libcublasLt.so.12 ${cuda_double}/cublaslt.c ${doubles}/faults.c)
   target_link_libraries(cuda_double_cublaslt PRIVATE m)
+  pons_cuda_double(cuda_double_cusolver libcusolver.so.11 ${cuda_double}/cusolver.c ${doubles}/faults.c)
 endif()
 
 # The double of Apple's frameworks (tests/metal_double): one library, and the names under which the others are looked for.

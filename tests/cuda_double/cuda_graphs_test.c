@@ -284,12 +284,12 @@ static void calls_about_graphs_may_fail(void **state) {
   char settings[128];
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
     for (int at = 1; at <= 2; at++) {
-      snprintf(settings, sizeof settings, "CUDA_DOUBLE_FAULTS=%s:%d=801", calls[i], at);
+      snprintf(settings, sizeof settings, "DOUBLE_FAULTS=%s:%d=801", calls[i], at);
       passes(right_all_the_same, settings);
     }
   }
-  passes(right_or_an_error, "CUDA_DOUBLE_FAULTS=cuGraphLaunch:2=719");
-  passes(right_or_an_error, "CUDA_DOUBLE_FAULTS=kernel:9=719");
+  passes(right_or_an_error, "DOUBLE_FAULTS=cuGraphLaunch:2=719");
+  passes(right_or_an_error, "DOUBLE_FAULTS=kernel:9=719");
 }
 
 /* Two functions whose temporaries do not fit side by side: what is kept of the one makes room for the other. */

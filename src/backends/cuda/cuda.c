@@ -1,5 +1,6 @@
 /* cuda.c: the driver for NVIDIA GPUs: what device/ and gpu/ want to know of it. Uses program.h, gpu/. */
 #include "backends/cuda/cublaslt.h"
+#include "backends/cuda/cusolver.h"
 #include "backends/cuda/program.h"
 
 /* ---- the driver ---- */
@@ -46,7 +47,13 @@ const gpu_backend gpu_cuda = {
 
 #define GPU_OWN_IMPLEMENTATIONS                              \
   {"Matmul", "cublaslt", cublaslt_refuses, cublaslt_matmul}, \
-      {"AddMM", "cublaslt", cublaslt_refuses, cublaslt_addmm},
+      {"AddMM", "cublaslt", cublaslt_refuses, cublaslt_addmm},    \
+      {"Cholesky", "cusolver", cusolver_refuses, cusolver_cholesky}, \
+      {"LUF", "cusolver", cusolver_refuses, cusolver_lu}, \
+      {"Inverse", "cusolver", cusolver_refuses, cusolver_inverse}, \
+      {"QRF", "cusolver", cusolver_refuses, cusolver_qr}, \
+      {"Eigh", "cusolver", cusolver_refuses, cusolver_eigh}, \
+      {"SVD", "cusolver", cusolver_refuses, cusolver_svd},
 #define GPU_BACKEND gpu_cuda
 #include "backends/gpu/implementations.h"
 

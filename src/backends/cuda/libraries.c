@@ -5,6 +5,7 @@
    between them), where the system keeps libraries, and under CUDA_HOME or CUDA_PATH. Uses api.h, base/. */
 #include "backends/cuda/api.h"
 #include "backends/cuda/cublaslt.h"
+#include "backends/cuda/cusolver.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -79,13 +80,18 @@ static void *open_first(const char *variable, const char *soname, bool (*is_fit)
   return fit;
 }
 
+/* Libraries count for themselves: how far behind CUDA. 11.2 to 11.8 share NVRTC's name. */
+static void soname_of(char name[48], const char *stem, int major) {
+  const bool is_solver = !strcmp(stem, "libcusolver"), is_fft = !strcmp(stem, "libcufft");
+  const int version = is_fft || (is_solver && major > 11) ? major - 1 : major;
+  snprintf(name, 48, "%s.so.%d%s", stem, version, major == 11 && !strcmp(stem, "libnvrtc") ? ".2" : "");
+}
+
 void *cuda_library_open(const char *variable, const char *stem, bool (*is_fit)(void *, const char *)) {
   void *library = NULL;
   for (int major = found.driver_version / 1000; major >= 11 && !library; major--) {
     char soname[48];
-    /* CUDA 11.2 to 11.8 share NVRTC's name. */
-    snprintf(soname, sizeof soname, "%s.so.%d%s", stem, major,
-             major == 11 && strstr(stem, "nvrtc") ? ".2" : "");
+    soname_of(soname, stem, major);
     library = open_first(variable, soname, is_fit);
   }
   return library;
@@ -369,6 +375,8 @@ void cuda_report(text *json) {
   }
   text_add(json, ", ");
   cublaslt_report(json);
+  text_add(json, ", ");
+  cusolver_report(json);
   add_cards(json);
   text_add(json, "}");
 }
