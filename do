@@ -8,6 +8,7 @@ jobs=${PONS_JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}
 if [ -z "${CMAKE_GENERATOR:-}" ] && command -v ninja >/dev/null 2>&1; then
   export CMAKE_GENERATOR=Ninja
 fi
+zig_package=ziglang==0.17.1 # compiles for macOS
 # What the tests compare with; nothing of it is part of Pons.
 python_packages='numpy pytest scikit-build-core mlx==0.32.4 mlx-cpu==0.32.4 gguf'
 
@@ -24,6 +25,7 @@ usage: ./do VERB
           beside NumPy, MLX, JAX and ONNX Runtime too (in build/peers), --torch and PyTorch
   lint    check scripts and sources with the tools that are there
   fuzz    run each fuzz target (file readers, arguments of ops) for so many seconds (60) under AddressSanitizer; needs clang
+  macos   build library and command for arm64 macOS by zig, on another system
   gpu     say which GPUs and libraries are found, and run the tests of ops on them
   help    this text
 END
@@ -177,6 +179,24 @@ END
   done
 }
 
+# A compiler for macOS: some 100 MB are fetched, once.
+fetch_zig() {
+  [ ! -e build/zig/ready ] || return 0
+  [ -x build/venv/bin/python ] || make_venv
+  say "fetching $zig_package (for building for macOS only)"
+  rm -rf build/zig
+  build/venv/bin/python -m pip install -q --no-deps --target build/zig "$zig_package" && touch build/zig/ready
+}
+
+# Library and command for arm64 macOS, on another system: that they compile and link. What they do is for a Mac to show.
+macos() {
+  [ "$(uname)" != Darwin ] || { say "this is macOS: ./do test" && return 0; }
+  fetch_zig || { say "no zig is to be had: nothing is built for macOS" && return 0; }
+  build macos
+  sh tests/macos.sh build/macos
+  say "build/macos has the library and the command for arm64 macOS"
+}
+
 # $1: run (what building and running needs) or test (also what tests need)
 deps() {
   parts=$(missing_parts "$1")
@@ -270,6 +290,7 @@ test_all() {
   stage "build (AddressSanitizer, UndefinedBehaviourSanitizer)" build asan
   stage "tests (AddressSanitizer, UndefinedBehaviourSanitizer)" suite asan
   stage "what threads share (ThreadSanitizer)" thread_suite
+  stage "build (arm64 macOS, by zig)" macos
   stage "lint" lint
   say "====" && printf '%s' "$stages"
 }
@@ -376,6 +397,7 @@ test) test_all ;;
 bench) bench "$@" ;;
 lint) lint ;;
 fuzz) seconds=${1:-60} && fuzz ;;
+macos) macos ;;
 gpu) gpu ;;
 help | -h | --help) usage ;;
 *)

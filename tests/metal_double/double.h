@@ -71,6 +71,7 @@ typedef struct buffer_object {
   bool is_wrapper;
 } buffer_object;
 extern metal_class_t buffer_class, command_buffer_class, device_class;
+extern metal_class_t descriptor_class, matrix_class, product_class;
 /* Done when the command buffer is; `context` is freed then. */
 void command_buffer_add(id command_buffer, void (*work)(void *context), void *context,
                         void (*drop)(void *context));

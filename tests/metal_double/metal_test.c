@@ -2,6 +2,7 @@
    something fails, and that nothing is left behind. It judges what is asked of Metal, not the hardware. What is set in the
    environment holds for a process, so each case is one. */
 #include "backends/metal/metal.h"
+#include <pons/pons.h>
 #include <dlfcn.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -206,9 +207,16 @@ static void nothing_is_left(void) {
   metal_device *d = metal_enter(0, &why);
   if (d) metal_wait_for(d, d->number), metal_leave(d);
   error_release(why);
-  static const char *const classes[] = {
-      "NSString",  "NSError",          "MTLCompileOptions",       "MTLFunction",
-      "MTLBuffer", "MTLCommandBuffer", "MTLComputeCommandEncoder"};
+  static const char *const classes[] = {"NSString",
+                                        "NSError",
+                                        "MTLCompileOptions",
+                                        "MTLFunction",
+                                        "MPSMatrix",
+                                        "MPSMatrixDescriptor",
+                                        "MPSMatrixMultiplication",
+                                        "MTLBuffer",
+                                        "MTLCommandBuffer",
+                                        "MTLComputeCommandEncoder"};
   for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
     if (count(classes[i]) != 0) print_error("%ld of %s are left\n", count(classes[i]), classes[i]), _exit(1);
 }
@@ -269,6 +277,76 @@ static void programs(void **state) {
   (void)state;
   passes(texts_that_are_wrong, "A=1");
   passes(wrong_entries, "A=1");
+}
+
+/* ---- products by Metal Performance Shaders ---- */
+
+/* Computed on the device. */
+static pons_array numbers(pons_shape shape, pons_dtype d, uint64_t seed) {
+  CHECK(pons_set_default_device("metal"));
+  pons_array x = pons_random_normal(shape, d, NULL, NULL, pons_random_key(seed));
+  CHECK(pons_eval(x));
+  return x;
+}
+
+/* One product on both devices: whether MPS made it, and how far they are apart. */
+static void compare_product(const char *what, pons_array a, pons_array b, bool by_mps, float far) {
+  static float one[20000], other[20000];
+  const long before = count("product");
+  CHECK(pons_set_default_device("metal"));
+  pons_array y = pons_matmul(a, b);
+  const int64_t n = pons_size(y);
+  CHECK(n <= 20000 && pons_copy_out(pons_astype(y, PONS_FLOAT32), one));
+  CHECK(pons_set_default_device("cpu"));
+  CHECK(pons_copy_out(pons_astype(pons_matmul(a, b), PONS_FLOAT32), other));
+  for (int64_t i = 0; i < n; i++)
+    if (!(one[i] - other[i] <= far && other[i] - one[i] <= far))
+      print_error("%s: element %d is %g, on the CPU %g\n", what, (int)i, (double)one[i], (double)other[i]),
+          _exit(1);
+  if ((count("product") > before) != by_mps)
+    print_error("%s: %s by MPS\n", what, by_mps ? "not" : "it was"), _exit(1);
+}
+
+static void products_as_operands_lie(void) {
+  const pons_scope s = pons_scope_open();
+  const pons_dtype f = PONS_FLOAT32, h = PONS_FLOAT16;
+  pons_array a = numbers(PONS_SHAPE(20, 33), f, 1), b = numbers(PONS_SHAPE(33, 17), f, 2);
+  compare_product("plain", a, b, true, 1e-4f);
+  compare_product("left turned", pons_transpose(numbers(PONS_SHAPE(33, 20), f, 3)), b, true, 1e-4f);
+  compare_product("right turned", a, pons_transpose(numbers(PONS_SHAPE(17, 33), f, 4)), true, 1e-4f);
+  compare_product("float16", pons_astype(a, h), pons_astype(b, h), true, 2e-2f);
+  compare_product("batch", numbers(PONS_SHAPE(2, 3, 20, 33), f, 5), numbers(PONS_SHAPE(2, 3, 33, 17), f, 6),
+                  true, 1e-4f);
+  compare_product("one right side", numbers(PONS_SHAPE(4, 20, 33), f, 7), b, true, 1e-4f);
+  compare_product("one left side", a, numbers(PONS_SHAPE(4, 33, 17), f, 8), false, 1e-4f);
+  compare_product("small", numbers(PONS_SHAPE(3, 33), f, 9), b, false, 1e-4f);
+  compare_product("bfloat16", pons_astype(a, PONS_BFLOAT16), pons_astype(b, PONS_BFLOAT16), false, 2e-1f);
+  pons_scope_close(s);
+}
+
+static void without_mps(void) {
+  const pons_scope s = pons_scope_open();
+  compare_product("without MPS", numbers(PONS_SHAPE(20, 33), PONS_FLOAT32, 1),
+                  numbers(PONS_SHAPE(33, 17), PONS_FLOAT32, 2), false, 1e-4f);
+  pons_scope_close(s);
+}
+
+static void product_that_fails(void) {
+  const pons_scope s = pons_scope_open();
+  CHECK(pons_set_default_device("metal"));
+  CHECK(!pons_eval(pons_matmul(numbers(PONS_SHAPE(20, 33), PONS_FLOAT32, 1),
+                               numbers(PONS_SHAPE(33, 17), PONS_FLOAT32, 2))));
+  CHECK(strstr(pons_error(), "no MPSMatrixMultiplication for (20, 33) by (33, 17)"));
+  pons_clear_error();
+  pons_scope_close(s);
+  nothing_is_left();
+}
+
+static void products(void **state) {
+  (void)state;
+  passes(products_as_operands_lie, "A=1");
+  passes(without_mps, "DOUBLE_FAULTS=MPSMatrixMultiplication:1+=1");
+  passes(product_that_fails, "DOUBLE_FAULTS=product:1=1");
 }
 
 /* ---- faults ---- */
@@ -357,6 +435,7 @@ int main(void) {
                                      cmocka_unit_test(memory_of_the_device),
                                      cmocka_unit_test(launches),
                                      cmocka_unit_test(programs),
+                                     cmocka_unit_test(products),
                                      cmocka_unit_test(each_failure_is_told),
                                      cmocka_unit_test(results_of_work_that_failed),
                                      cmocka_unit_test(what_is_not_there)};

@@ -133,10 +133,20 @@ static id new_library(id self, SEL s, id source, id options, id *why) {
   return (id)o;
 }
 
+/* The names of kernels that were asked for, a line each, in the file METAL_DOUBLE_NAMES. */
+static void note_name(const char *name) {
+  const char *path = getenv("METAL_DOUBLE_NAMES");
+  FILE *f = path ? fopen(path, "a") : NULL;
+  if (!f) return;
+  fprintf(f, "%s\n", name);
+  fclose(f);
+}
+
 static id new_function(id self, SEL s, id name) {
   (void)s;
   library_kernel k;
   if (!library_find(((library_object *)self)->library, string_utf8(name), &k)) return NULL;
+  note_name(string_utf8(name));
   function_object *f = (function_object *)object_new(&function_class);
   f->kernel = k;
   return (id)f;
@@ -458,6 +468,7 @@ id MTLCreateSystemDefaultDevice(void) {
   return number_of("METAL_DOUBLE_DEVICES", 1) > 0 ? object_new(&device_class) : NULL;
 }
 
-metal_class_t *const all_classes[] = {&string_class, &error_class,   &options_class,        &device_class,
-                                      &buffer_class, &library_class, &function_class,       &pipeline_class,
-                                      &queue_class,  &encoder_class, &command_buffer_class, NULL};
+metal_class_t *const all_classes[] = {
+    &string_class,         &error_class,      &options_class,  &device_class,  &buffer_class,
+    &library_class,        &function_class,   &pipeline_class, &queue_class,   &encoder_class,
+    &command_buffer_class, &descriptor_class, &matrix_class,   &product_class, NULL};

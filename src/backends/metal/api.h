@@ -9,6 +9,9 @@ typedef struct objc_object *id;
 typedef struct objc_selector *SEL;
 typedef unsigned long NSUInteger;
 typedef long NSInteger;
+typedef uint32_t metal_data_type; /* MPSDataType */
+#define MPSDataTypeFloat32 ((metal_data_type)0x10000020)
+#define MPSDataTypeFloat16 ((metal_data_type)0x10000010)
 typedef struct metal_block_s *metal_block; /* a closure; NULL here */
 typedef struct MTLSize {
   NSUInteger width, height, depth;
@@ -52,7 +55,7 @@ const metal_api *metal(void);
 
 /* The types of a message as the run time encodes them: result, self, selector, arguments. */
 typedef struct metal_encoding {
-  const char *selector, *parts[11];
+  const char *selector, *parts[12];
 } metal_encoding;
 extern const metal_encoding metal_encodings[METAL_MESSAGES];
 

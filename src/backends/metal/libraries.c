@@ -31,7 +31,7 @@ static pthread_once_t opened = PTHREAD_ONCE_INIT;
 const metal_encoding metal_encodings[METAL_MESSAGES] = {
 #define ENCODED(T) \
   _Generic((T *)0, void *: "v", id *: "@", SEL *: ":", NSUInteger *: "Q", unsigned long long *: "Q", NSInteger *: "q", bool *: "B", \
-      double *: "d", id **: "^@", void **: "^v", const void **: "r^v", const char **: "r*",                \
+      metal_data_type *: "I", double *: "d", id **: "^@", void **: "^v", const void **: "r^v", const char **: "r*",                \
       metal_block *: "@?", MTLSize *: "{?=QQQ}")
 #define RECEIVER "@", ":"
 #define ENCODED0(R, s) {s, {ENCODED(R), RECEIVER}},

@@ -29,6 +29,7 @@ const gpu_backend gpu_metal = {
     .memory = &metal_memory_driver,
 };
 
+#define GPU_OWN_IMPLEMENTATIONS {"Matmul", "mps", metal_refuses_matmul, metal_matmul},
 #define GPU_BACKEND gpu_metal
 #include "backends/gpu/implementations.h"
 

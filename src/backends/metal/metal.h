@@ -73,4 +73,9 @@ typedef struct metal_kernel {
   NSUInteger most_threads;
 } metal_kernel;
 extern const gpu_backend gpu_metal; /* metal.c */
+
+/* ---- matmul_mps.c: "Matmul" by Metal Performance Shaders ---- */
+
+const char *metal_refuses_matmul(const launch *l);
+error *metal_matmul(const launch *l);
 #endif
