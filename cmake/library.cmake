@@ -59,6 +59,13 @@ foreach(prologue ${prologues})
   pons_embed(${backend}_prologue ${prologue} ${gpu_texts})
 endforeach()
 
+# What stands in front of kernels in Metal's language on CUDA.
+set(metal_texts "")
+foreach(part numbers vectors math threads)
+  list(APPEND metal_texts ${PROJECT_SOURCE_DIR}/src/backends/cuda/metal/${part}.h)
+endforeach()
+pons_embed(metal_on_cuda ${metal_texts})
+
 # Kernels in the dialect of all: x.kc is kernel_x.
 file(GLOB kernel_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backends/*/*.kc)
 foreach(file ${kernel_files})

@@ -122,6 +122,16 @@ if(NOT PONS_SANITIZE AND TARGET tools_pons)
   endforeach()
 endif()
 
+# Kernels in Metal's language.
+if(NOT PONS_SANITIZE AND TARGET tools_pons)
+  foreach(device cuda cuda_double)
+    add_test(NAME metal_on_cuda_test_${device}
+             COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh ${device} $<TARGET_FILE:metal_on_cuda_test>
+             WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+    pons_test_settings(metal_on_cuda_test_${device} src/backends)
+  endforeach()
+endif()
+
 # Every kernel beside the CPU; nothing may have run on the CPU in its place.
 if(NOT PONS_SANITIZE AND TARGET tools_pons)
   add_test(NAME selftest_opencl COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh opencl $<TARGET_FILE:tools_pons>

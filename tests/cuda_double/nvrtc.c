@@ -17,6 +17,7 @@
 
 struct nvrtc_program {
   bytes text, image, log;
+  char standard[16]; /* "-std=c++17" */
   int arch;
   bool is_ptx;
 };
@@ -63,7 +64,7 @@ static bool preprocess(nvrtcProgram p, const char *folder, bytes *out) {
   snprintf(arch, sizeof arch, "-D__CUDA_ARCH__=%d0", p->arch);
   print_file(in, "", &p->text, "");
   char *const arguments[] = {DOUBLE_CXX,
-                             "-std=c++14",
+                             p->standard,
                              "-E",
                              "-P",
                              "-D__CUDACC__",
@@ -92,7 +93,7 @@ static bool build(nvrtcProgram p, const char *folder, const bytes *text) {
   print_file(in, "#include \"" CUDA_DOUBLE_SHIM "\"\n", text, entries);
   free(entries);
   /* clang's extensions are not NVRTC's */
-  char *const options[] = {"-std=c++14", "-Wno-everything", "-Werror=c99-extensions", "-Werror=c99-designator", NULL};
+  char *const options[] = {p->standard, "-Wno-everything", "-Werror=c99-extensions", "-Werror=c99-designator", NULL};
   const bool fine = compile_library(options, in, to, log);
   p->log = read_file(log);
   if (!fine) return false;
@@ -170,8 +171,11 @@ EXPORT nvrtcResult nvrtcDestroyProgram(nvrtcProgram *p) {
 EXPORT nvrtcResult nvrtcCompileProgram(nvrtcProgram p, int n, const char *const *options) {
   const int status = fault("nvrtcCompileProgram");
   if (status) return status;
+  snprintf(p->standard, sizeof p->standard, "-std=c++17");
   for (int i = 0; i < n; i++) {
-    if (sscanf(options[i], "--gpu-architecture=sm_%d", &p->arch) == 1)
+    if (strncmp(options[i], "--std=", 6) == 0)
+      snprintf(p->standard, sizeof p->standard, "-std=%.10s", options[i] + 6);
+    else if (sscanf(options[i], "--gpu-architecture=sm_%d", &p->arch) == 1)
       p->is_ptx = false;
     else if (sscanf(options[i], "--gpu-architecture=compute_%d", &p->arch) == 1)
       p->is_ptx = true;

@@ -24,6 +24,7 @@ cuda_double_state cuda_double;
 
 #define __global__
 #define __device__
+#define __constant__
 #define __host__
 #define __forceinline__ inline
 #define __grid_constant__
@@ -68,6 +69,13 @@ static inline void __syncthreads() { cuda_double.barrier(); }
 static inline void __syncwarp(unsigned mask = 0xffffffffu) { cuda_double.warp_barrier(mask); }
 static inline void __threadfence() {}
 static inline void __threadfence_block() {}
+
+/* All lanes of the warp: a double's threads do not part. */
+static inline unsigned __activemask() {
+  const unsigned threads = blockDim.x * blockDim.y * blockDim.z,
+                 first = (threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) / 32 * 32;
+  return threads - first >= 32 ? 0xffffffffu : (1u << (threads - first)) - 1;
+}
 
 static inline int cuda_double_lane() {
   return (int)((threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % 32);

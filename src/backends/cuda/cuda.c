@@ -45,14 +45,15 @@ const gpu_backend gpu_cuda = {
     .memory = &memory,
 };
 
-#define GPU_OWN_IMPLEMENTATIONS                              \
-  {"Matmul", "cublaslt", cublaslt_refuses, cublaslt_matmul}, \
-      {"AddMM", "cublaslt", cublaslt_refuses, cublaslt_addmm},    \
+#define GPU_OWN_IMPLEMENTATIONS                                      \
+  {"CustomKernel", "metal", cuda_refuses_metal, cuda_metal_kernel},  \
+      {"Matmul", "cublaslt", cublaslt_refuses, cublaslt_matmul},     \
+      {"AddMM", "cublaslt", cublaslt_refuses, cublaslt_addmm},       \
       {"Cholesky", "cusolver", cusolver_refuses, cusolver_cholesky}, \
-      {"LUF", "cusolver", cusolver_refuses, cusolver_lu}, \
-      {"Inverse", "cusolver", cusolver_refuses, cusolver_inverse}, \
-      {"QRF", "cusolver", cusolver_refuses, cusolver_qr}, \
-      {"Eigh", "cusolver", cusolver_refuses, cusolver_eigh}, \
+      {"LUF", "cusolver", cusolver_refuses, cusolver_lu},            \
+      {"Inverse", "cusolver", cusolver_refuses, cusolver_inverse},   \
+      {"QRF", "cusolver", cusolver_refuses, cusolver_qr},            \
+      {"Eigh", "cusolver", cusolver_refuses, cusolver_eigh},         \
       {"SVD", "cusolver", cusolver_refuses, cusolver_svd},
 #define GPU_BACKEND gpu_cuda
 #include "backends/gpu/implementations.h"

@@ -20,4 +20,9 @@ error *cuda_launch_at(cuda_device *d, const gpu_launch *l, const CUdeviceptr *at
 bool cuda_note_launch(cuda_device *d, const gpu_launch *l, error **why);
 extern const recording_driver cuda_recordings;
 extern const gpu_backend gpu_cuda; /* cuda.c */
+
+/* ---- custom_cuda.c ---- */
+
+const char *cuda_refuses_metal(const launch *l);
+error *cuda_metal_kernel(const launch *l);
 #endif
