@@ -82,6 +82,8 @@ if(PONS_CXX AND NOT APPLE)
   pons_cuda_double(cuda_double_cublaslt libcublasLt.so.12 ${cuda_double}/cublaslt.c ${doubles}/faults.c)
   target_link_libraries(cuda_double_cublaslt PRIVATE m)
   pons_cuda_double(cuda_double_cusolver libcusolver.so.11 ${cuda_double}/cusolver.c ${doubles}/faults.c)
+  pons_cuda_double(cuda_double_cufft libcufft.so.11 ${cuda_double}/cufft.c ${doubles}/faults.c)
+  target_link_libraries(cuda_double_cufft PRIVATE m)
 endif()
 
 # The double of Apple's frameworks (tests/metal_double): one library, and the names under which the others are looked for.

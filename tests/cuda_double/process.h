@@ -41,6 +41,7 @@ static int process(void (*f)(void), const char *settings) {
     if (!strstr(settings, "NO_NVRTC")) open_double(DOUBLES "libnvrtc.so.12");
     if (!strstr(settings, "NO_CUBLASLT")) open_double(DOUBLES "libcublasLt.so.12");
     if (!strstr(settings, "NO_CUSOLVER")) open_double(DOUBLES "libcusolver.so.11");
+    if (!strstr(settings, "NO_CUFFT")) open_double(DOUBLES "libcufft.so.11");
     f();
     _exit(0);
   }

@@ -1,5 +1,6 @@
 /* cuda.c: the driver for NVIDIA GPUs: what device/ and gpu/ want to know of it. Uses program.h, gpu/. */
 #include "backends/cuda/cublaslt.h"
+#include "backends/cuda/cufft.h"
 #include "backends/cuda/cusolver.h"
 #include "backends/cuda/program.h"
 
@@ -54,7 +55,7 @@ const gpu_backend gpu_cuda = {
       {"Inverse", "cusolver", cusolver_refuses, cusolver_inverse},   \
       {"QRF", "cusolver", cusolver_refuses, cusolver_qr},            \
       {"Eigh", "cusolver", cusolver_refuses, cusolver_eigh},         \
-      {"SVD", "cusolver", cusolver_refuses, cusolver_svd},
+      {"SVD", "cusolver", cusolver_refuses, cusolver_svd}, {"FFT", "cufft", cufft_refuses, cufft_fft},
 #define GPU_BACKEND gpu_cuda
 #include "backends/gpu/implementations.h"
 

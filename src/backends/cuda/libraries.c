@@ -5,6 +5,7 @@
    between them), where the system keeps libraries, and under CUDA_HOME or CUDA_PATH. Uses api.h, base/. */
 #include "backends/cuda/api.h"
 #include "backends/cuda/cublaslt.h"
+#include "backends/cuda/cufft.h"
 #include "backends/cuda/cusolver.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -377,6 +378,8 @@ void cuda_report(text *json) {
   cublaslt_report(json);
   text_add(json, ", ");
   cusolver_report(json);
+  text_add(json, ", ");
+  cufft_report(json);
   add_cards(json);
   text_add(json, "}");
 }
