@@ -106,9 +106,15 @@ typedef struct elimination {
   pons_array rows, row_numbers, column_numbers; /* (m), (m, 1), (1, n): 0, 1, ... */
 } elimination;
 
+/* How LAPACK measures what it looks for the largest of: a complex number by its two parts. */
+static pons_array size_of(pons_array x) {
+  if (x->dtype != PONS_COMPLEX64) return pons_abs(x);
+  return pons_add(pons_abs(pons_real(x)), pons_abs(pons_imag(x)));
+}
+
 /* Brings the largest element of column i to the diagonal; which row it was in, (..., 1). */
 static pons_array exchange(elimination *e, int64_t i, int64_t m) {
-  pons_array column = pons_abs(matrix_part(e->a, i, m, i, i + 1)), at = pons_scalar((double)i, PONS_UINT32);
+  pons_array column = size_of(matrix_part(e->a, i, m, i, i + 1)), at = pons_scalar((double)i, PONS_UINT32);
   pons_array pivot = pons_add(pons_squeeze(pons_argmax(column, -2, true), PONS_AXES(-1)), at);
   pons_array taken =
       pons_where(pons_equal(e->rows, at), pivot, pons_where(pons_equal(e->rows, pivot), at, e->rows));

@@ -589,7 +589,7 @@ def run_op(e, ins, dts, shapes):
         return [w, v] if st["compute_eigenvectors"] else [w]
     if op == "Cholesky":
         l = np.linalg.cholesky(wide[0])
-        return [np.swapaxes(l, -1, -2) if st["upper"] else l]
+        return [np.swapaxes(l.conj(), -1, -2) if st["upper"] else l]
     if op == "Inverse":
         a = wide[0]
         if st["tri"]:

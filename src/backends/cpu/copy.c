@@ -1,12 +1,13 @@
 /* copy.c: copies between strided memories.
 
    Rows along the last axis go in one memcpy where both sides are contiguous. Where only the source's
-   neighbours lie along another axis (a transpose), square blocks keep both sides in the cache. Uses
-   cpu/cursor.h. */
+   neighbours lie along another axis (a transpose), square blocks keep both sides in the cache; those whose rows
+   and columns are contiguous are turned in registers. Uses cpu/cursor.h, cpu/lanes.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
+#include "backends/cpu/lanes.h"
 
-enum { SIDE = 32 }; /* of a block of a transpose, in elements */
+enum { SIDE = 32, TRANSPOSED_BAND = 512, LINE_BYTES = 64, STRIP = 4 }; /* of a block of a transpose, in elements; STRIP in cache lines */
 
 /* One line of n elements. */
 static void copy_line(char *to, int64_t to_stride, const char *from, int64_t from_stride, int64_t n,
@@ -46,21 +47,46 @@ typedef struct copy_job {
   int64_t planes_per_piece;
 } copy_job;
 
-static void copy_rows(const copy_job *j, char *to, const char *from, int64_t first, int64_t last) {
-  int64_t size = (int64_t)j->size;
-  if (!j->transposed) {
-    for (int64_t r = first; r < last; r++)
-      copy_line(to + r * j->row[0] * size, j->step[0], from + r * j->row[1] * size, j->step[1], j->line,
-                j->size, j->past_cache);
-    return;
-  }
+/* Rows from `first` to before `last`, elements from `left` to before `right`, of a transpose. */
+static void copy_blocks(const copy_job *j, char *to, const char *from, int64_t first, int64_t last, int64_t left,
+                        int64_t right) {
+  const int64_t size = (int64_t)j->size;
   for (int64_t r = first; r < last; r += SIDE)
-    for (int64_t c = 0; c < j->line; c += SIDE) {
-      int64_t width = smaller(j->line - c, SIDE);
+    for (int64_t c = left; c < right; c += SIDE) {
+      int64_t width = smaller(right - c, SIDE);
       for (int64_t i = r; i < last && i < r + SIDE; i++)
         copy_line(to + (i * j->row[0] + c * j->step[0]) * size, j->step[0],
                   from + (i * j->row[1] + c * j->step[1]) * size, j->step[1], width, j->size, false);
     }
+}
+
+/* The same where both sides are contiguous: a strip of a few cache lines at a time, so that reads and writes both go on
+   along their rows. What is left at the edges goes as above. */
+static void turn_rows(const copy_job *j, turn_block *turn, char *to, const char *from, int64_t first, int64_t last) {
+  const int64_t size = (int64_t)j->size, side = LINE_BYTES / size;
+  const int64_t end = first + (last - first) / side * side, right = j->line / side * side;
+  const bool aligned = ((uintptr_t)to | (uintptr_t)(j->row[0] * size)) % 32 == 0;
+  for (int64_t strip = 0; strip < right; strip += STRIP * side)
+    for (int64_t r = first; r < end; r += side)
+      for (int64_t c = strip; c < right && c < strip + STRIP * side; c += side)
+        turn(to + (r * j->row[0] + c) * size, j->row[0], from + (r + c * j->step[1]) * size, j->step[1],
+             j->past_cache && aligned);
+  if (j->past_cache) cpu_end_past_cache();
+  copy_blocks(j, to, from, first, end, right, j->line);
+  copy_blocks(j, to, from, end, last, 0, j->line);
+}
+
+static void copy_rows(const copy_job *j, char *to, const char *from, int64_t first, int64_t last) {
+  const int64_t size = (int64_t)j->size;
+  turn_block *turn = j->transposed && size <= 8 ? cpu_copy_loops()->turn[size] : NULL;
+  if (turn && j->step[0] == 1 && j->row[1] == 1)
+    turn_rows(j, turn, to, from, first, last);
+  else if (j->transposed)
+    copy_blocks(j, to, from, first, last, 0, j->line);
+  else
+    for (int64_t r = first; r < last; r++)
+      copy_line(to + r * j->row[0] * size, j->step[0], from + r * j->row[1] * size, j->step[1], j->line,
+                j->size, j->past_cache);
 }
 
 static void copy_piece(void *context, int64_t piece) {
@@ -116,7 +142,7 @@ void cpu_copy(void *to, const int64_t *to_strides, const void *from, const int64
     j.line = cut;
   }
   j.band = turns_per_piece(j.rows, j.line);
-  if (j.transposed && j.band < j.rows) j.band = pieces_of(j.band, SIDE) * SIDE;
+  if (j.transposed && j.band < j.rows) j.band = pieces_of(j.band, TRANSPOSED_BAND) * TRANSPOSED_BAND;
   j.bands = pieces_of(j.rows, j.band);
   j.planes_per_piece = j.bands > 1 ? 1 : turns_per_piece(j.planes, j.rows * j.line);
   parallel_for(pieces_of(j.planes, j.planes_per_piece) * j.bands, copy_piece, &j);

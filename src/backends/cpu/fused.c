@@ -141,11 +141,6 @@ static void copy_block_in(const work *w, int i, const int64_t *index, int64_t ro
                   w->program.size[i]);
 }
 
-/* A mere copy needs no tile. */
-static bool is_copy(const work *w) {
-  return w->program.n_ops == 0 && w->kernel->n_out == 1 && w->reach[w->program.result[0]] == REACH_GATHER;
-}
-
 static void run_block(const work *w, const int64_t *index, int64_t rows, int64_t columns, char **at) {
   const program *p = &w->program;
   const kernel *k = w->kernel;
@@ -154,11 +149,6 @@ static void run_block(const work *w, const int64_t *index, int64_t rows, int64_t
     if (d == w->row) row_step = step;
     offset += index[d] * step;
     step *= w->dims[d];
-  }
-  if (is_copy(w)) {
-    char *to = (char *)w->out[0].data + offset * p->size[p->first_output];
-    copy_block_in(w, p->result[0], index, rows, columns, to, row_step);
-    return;
   }
   for (int i = 0; i < k->n_in; i++)
     if (w->reach[i] == REACH_GATHER) copy_block_in(w, i, index, rows, columns, at[i], columns);
@@ -214,7 +204,7 @@ static int find_row_axis(const work *w) {
 
 static void run_blocks(work *w) {
   int64_t blocks, last = w->dims[w->n - 1];
-  const int64_t most = is_copy(w) ? BLOCK_MOST : w->tile;
+  const int64_t most = w->tile;
   w->columns = last < BLOCK_COLUMNS ? last : BLOCK_COLUMNS;
   w->rows = most / w->columns;
   if (w->rows > w->dims[w->row]) w->rows = w->dims[w->row];
@@ -262,7 +252,18 @@ static bool worth_past_cache(const work *w) {
   return true;
 }
 
+/* A kernel that only moves elements, each once. */
+static bool copies(const kernel *k, const operand *x) {
+  bool repeats = false;
+  for (int d = 0; d < x->ndim; d++) repeats |= x->strides[d] == 0 && x->shape[d] != 1;
+  return k->n_code == 0 && k->n_in == 1 && k->n_out == 1 && !repeats;
+}
+
 error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
+  if (copies(k, in)) {
+    cpu_copy_packed(out->data, in);
+    return NULL;
+  }
   work w;
   bool gathers = false;
   int n = out[0].ndim;

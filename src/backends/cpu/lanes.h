@@ -69,6 +69,19 @@ typedef struct hadamard_loops { /* x = scale * H x in place, n = m 2^k, in rows 
   void (*transform_double)(double *x, int m, int64_t n, float scale, const float *signs);
 } hadamard_loops;
 
+/* Of lanes; goes on from *carry; with `exclusive` each result is what was before its element. `to` may be `from`. */
+typedef void scan_loop(const void *from, void *to, int64_t n, bool exclusive, void *carry);
+typedef struct scan_loops {
+  scan_loop *sum_float, *sum_double;
+} scan_loops;
+
+/* to[i][k] = from[k][i] for i and k below the elements of a cache line (64 bytes); rows in elements. Past the caches:
+   `to` and its rows begin at multiples of 32 bytes, and cpu_end_past_cache comes after the last block. */
+typedef void turn_block(void *to, int64_t to_row, const void *from, int64_t from_row, bool past_cache);
+typedef struct copy_loops {
+  turn_block *turn[9]; /* by size of an element; NULL: there is none */
+} copy_loops;
+
 /* x_baseline, x_avx2, ...: -DISA tells which in an .isa.c file. */
 #define ISA_JOIN_NAMES(x, isa) x##_##isa
 #define ISA_JOIN(x, isa) ISA_JOIN_NAMES(x, isa)
@@ -80,6 +93,8 @@ DECLARE_LOOPS(softmax_loops)
 DECLARE_LOOPS(norm_loops)
 DECLARE_LOOPS(random_loops)
 DECLARE_LOOPS(hadamard_loops)
+DECLARE_LOOPS(scan_loops)
+DECLARE_LOOPS(copy_loops)
 #undef DECLARE_LOOPS
 
 /* Those of the instruction set in use. */
@@ -89,6 +104,8 @@ const softmax_loops *cpu_softmax_loops(void);
 const norm_loops *cpu_norm_loops(void);
 const random_loops *cpu_random_loops(void);
 const hadamard_loops *cpu_hadamard_loops(void);
+const scan_loops *cpu_scan_loops(void);
+const copy_loops *cpu_copy_loops(void);
 
 lane lane_of(pons_dtype d);
 /* Are lanes of d the same bytes as its elements, so that contiguous ones need no load? */

@@ -10,6 +10,12 @@
 /* What the system says of its caches can't be trusted: a virtual machine with 32 MiB here reports 256. */
 bool cpu_outgrows_cache(size_t bytes) { return bytes > (size_t)24 << 20; }
 
+void cpu_end_past_cache(void) {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
+
 void cpu_copy_past_cache(void *to, const void *from, size_t bytes) {
 #if defined(__SSE2__)
   char *y = to;
@@ -25,7 +31,7 @@ void cpu_copy_past_cache(void *to, const void *from, size_t bytes) {
       _mm_stream_si128((__m128i *)(y + 32), c);
       _mm_stream_si128((__m128i *)(y + 48), d);
     }
-    _mm_sfence();
+    cpu_end_past_cache();
     to = y, from = x;
   }
 #endif

@@ -2,9 +2,9 @@
    or without the element itself. Halves run in float, and are rounded as they are stored.
 
    A long line is cut into segments of fixed length, which threads share: each is first folded into one value, a scan
-   of these says what each begins with, then each is scanned:
+   of these says what each begins with, then each is scanned; so many at a time that the caches still hold them:
 
-       fold (threads)  ─  scan of the folds (one)  ─  scans (threads)
+       fold (threads)  ─  scan of the folds (one)  ─  scans (threads)  ─  the next ...
 
    Uses cpu/lanes.h, cpu/cursor.h. */
 #include "backends/cpu/calls.h"
@@ -13,42 +13,41 @@
 #include <complex.h>
 #include <math.h>
 
-/* Goes on from *carry; with `exclusive` each result is what was before its element. In place. */
-typedef void scan_loop(void *lanes, int64_t n, bool exclusive, void *carry);
-
 #define ADD(a, b) ((a) + (b))
 #define MULTIPLY(a, b) ((a) * (b))
 #define LEAST(a, b) ((b) < (a) || (b) != (b) ? (b) : (a))
 #define GREATEST(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))
 /* Four at a time: only one operation of seven waits for the four before. */
 #define SCAN(name, type, OP)                                                                           \
-  static void scan_##name(void *lanes, int64_t n, bool exclusive, void *carry) {                       \
-    type *x = lanes, so_far = *(type *)carry;                                                          \
+  static void scan_##name(const void *from, void *to, int64_t n, bool exclusive, void *carry) {        \
+    const type *x = from;                                                                              \
+    type *y = to, so_far = *(type *)carry;                                                             \
     int64_t i = 0;                                                                                     \
     for (; i + 4 <= n; i += 4) {                                                                       \
       const type two = OP(x[i], x[i + 1]), three = OP(two, x[i + 2]), pair = OP(x[i + 2], x[i + 3]);   \
       const type y0 = OP(so_far, x[i]), y1 = OP(so_far, two), y2 = OP(so_far, three);                  \
       const type y3 = OP(so_far, OP(two, pair));                                                       \
-      x[i] = exclusive ? so_far : y0;                                                                  \
-      x[i + 1] = exclusive ? y0 : y1;                                                                  \
-      x[i + 2] = exclusive ? y1 : y2;                                                                  \
-      x[i + 3] = exclusive ? y2 : y3;                                                                  \
+      y[i] = exclusive ? so_far : y0;                                                                  \
+      y[i + 1] = exclusive ? y0 : y1;                                                                  \
+      y[i + 2] = exclusive ? y1 : y2;                                                                  \
+      y[i + 3] = exclusive ? y2 : y3;                                                                  \
       so_far = y3;                                                                                     \
     }                                                                                                  \
     for (; i < n; i++) {                                                                               \
       const type before = so_far;                                                                      \
       so_far = OP(so_far, x[i]);                                                                       \
-      x[i] = exclusive ? before : so_far;                                                              \
+      y[i] = exclusive ? before : so_far;                                                              \
     }                                                                                                  \
     *(type *)carry = so_far;                                                                           \
   }
 #define SCAN_ONE_BY_ONE(name, type, OP)                                                \
-  static void scan_##name(void *lanes, int64_t n, bool exclusive, void *carry) {       \
-    type *x = lanes, so_far = *(type *)carry;                                          \
+  static void scan_##name(const void *from, void *to, int64_t n, bool exclusive, void *carry) { \
+    const type *x = from;                                                              \
+    type *y = to, so_far = *(type *)carry;                                             \
     for (int64_t i = 0; i < n; i++) {                                                  \
       type before = so_far;                                                            \
       so_far = OP(so_far, x[i]);                                                       \
-      x[i] = exclusive ? before : so_far;                                              \
+      y[i] = exclusive ? before : so_far;                                              \
     }                                                                                  \
     *(type *)carry = so_far;                                                           \
   }
@@ -61,8 +60,6 @@ static double log_add_exp(double a, double b) {
 }
 static float log_add_exp_float(float a, float b) { return (float)log_add_exp((double)a, (double)b); }
 
-SCAN(sum_float, float, ADD)
-SCAN(sum_double, double, ADD)
 SCAN(sum_uint, uint64_t, ADD)
 SCAN(prod_float, float, MULTIPLY)
 SCAN(prod_double, double, MULTIPLY)
@@ -79,24 +76,25 @@ SCAN_ONE_BY_ONE(logaddexp_float, float, log_add_exp_float)
 SCAN_ONE_BY_ONE(logaddexp_double, double, log_add_exp)
 
 /* The scalar form of a reduction serves complex numbers. */
-static void scan_complex(int reduce_kind, complex64 *x, int64_t n, bool exclusive, complex64 *carry) {
+static void scan_complex(int reduce_kind, const complex64 *x, complex64 *y, int64_t n, bool exclusive,
+                         complex64 *carry) {
   for (int64_t i = 0; i < n; i++) {
     complex64 before = *carry;
     cpu_reduce_loops()->columns[reduce_kind][LANE_COMPLEX](&x[i], 0, 1, 1, carry);
-    x[i] = exclusive ? before : *carry;
+    y[i] = exclusive ? before : *carry;
   }
 }
-static void scan_sum_complex(void *x, int64_t n, bool e, void *carry) {
-  scan_complex(REDUCE_SUM, x, n, e, carry);
+static void scan_sum_complex(const void *x, void *y, int64_t n, bool e, void *carry) {
+  scan_complex(REDUCE_SUM, x, y, n, e, carry);
 }
-static void scan_prod_complex(void *x, int64_t n, bool e, void *carry) {
-  scan_complex(REDUCE_PROD, x, n, e, carry);
+static void scan_prod_complex(const void *x, void *y, int64_t n, bool e, void *carry) {
+  scan_complex(REDUCE_PROD, x, y, n, e, carry);
 }
-static void scan_min_complex(void *x, int64_t n, bool e, void *carry) {
-  scan_complex(REDUCE_MIN, x, n, e, carry);
+static void scan_min_complex(const void *x, void *y, int64_t n, bool e, void *carry) {
+  scan_complex(REDUCE_MIN, x, y, n, e, carry);
 }
-static void scan_max_complex(void *x, int64_t n, bool e, void *carry) {
-  scan_complex(REDUCE_MAX, x, n, e, carry);
+static void scan_max_complex(const void *x, void *y, int64_t n, bool e, void *carry) {
+  scan_complex(REDUCE_MAX, x, y, n, e, carry);
 }
 
 static double complex from_parts(complex64 z) {
@@ -105,25 +103,32 @@ static double complex from_parts(complex64 z) {
   memcpy(&result, parts, sizeof result);
   return result;
 }
-static void scan_logaddexp_complex(void *lanes, int64_t n, bool exclusive, void *carry) {
-  complex64 *x = lanes, *so_far = carry;
+static void scan_logaddexp_complex(const void *from, void *to, int64_t n, bool exclusive, void *carry) {
+  const complex64 *x = from;
+  complex64 *y = to, *so_far = carry;
   for (int64_t i = 0; i < n; i++) {
     complex64 before = *so_far;
     complex64 high = x[i].re > before.re ? x[i] : before, low = x[i].re > before.re ? before : x[i];
     double complex sum = from_parts(high);
     if (isfinite(low.re)) sum += clog(1 + cexp(from_parts(low) - from_parts(high)));
     *so_far = (complex64){(float)creal(sum), (float)cimag(sum)};
-    x[i] = exclusive ? before : *so_far;
+    y[i] = exclusive ? before : *so_far;
   }
 }
 
 static scan_loop *const loops[SCAN_KINDS][LANE_KINDS] = {
     [SCAN_MAX] = {scan_max_float, scan_max_double, scan_max_int, scan_max_uint, scan_max_complex},
     [SCAN_MIN] = {scan_min_float, scan_min_double, scan_min_int, scan_min_uint, scan_min_complex},
-    [SCAN_SUM] = {scan_sum_float, scan_sum_double, scan_sum_uint, scan_sum_uint, scan_sum_complex},
+    [SCAN_SUM] = {NULL, NULL, scan_sum_uint, scan_sum_uint, scan_sum_complex},
     [SCAN_PROD] = {scan_prod_float, scan_prod_double, scan_prod_uint, scan_prod_uint, scan_prod_complex},
     [SCAN_LOGADDEXP] = {scan_logaddexp_float, scan_logaddexp_double, NULL, NULL, scan_logaddexp_complex},
 };
+static scan_loop *loop_for(int kind, lane k) {
+  if (kind == SCAN_SUM && k == LANE_FLOAT) return cpu_scan_loops()->sum_float;
+  if (kind == SCAN_SUM && k == LANE_DOUBLE) return cpu_scan_loops()->sum_double;
+  return loops[kind][k];
+}
+
 /* Nothing adds to minus infinity what it adds to zero. */
 static const int starts_like[SCAN_KINDS] = {[SCAN_MAX] = REDUCE_MAX,
                                             [SCAN_MIN] = REDUCE_MIN,
@@ -131,7 +136,7 @@ static const int starts_like[SCAN_KINDS] = {[SCAN_MAX] = REDUCE_MAX,
                                             [SCAN_PROD] = REDUCE_PROD,
                                             [SCAN_LOGADDEXP] = REDUCE_MAX};
 
-enum { SEGMENT = 32 * TILE };
+enum { SEGMENT = 32 * TILE, SEGMENTS_AT_ONCE = 16 };
 
 typedef struct scan_job {
   const scan_params *params;
@@ -143,8 +148,8 @@ typedef struct scan_job {
   int64_t count, lines_per_piece;
   bool past_cache;
   /* Of lines in segments: */
-  int64_t segments;
-  lane_value *begins; /* packed lanes: what each segment begins with */
+  int64_t segments, from; /* of a line; the first that is under way, counted through all lines */
+  lane_value begins[SEGMENTS_AT_ONCE]; /* what each segment under way begins with */
 } scan_job;
 
 static lane_value identity_of(const scan_job *j) {
@@ -159,9 +164,8 @@ static void scan_part(const scan_job *j, const cursor *lines, int64_t at, int64_
   pons_dtype from = j->x->dtype, to = j->out->dtype;
   for (; at < end; at += TILE) {
     int64_t n = smaller(end - at, TILE);
-    cpu_lanes()->load[from](element(j->x->data, from, lines->offset[0] + (j->first + at) * j->stride), j->stride, n,
-                            tile);
-    j->loop(tile, n, !j->params->inclusive, carry);
+    const void *x = element(j->x->data, from, lines->offset[0] + (j->first + at) * j->stride);
+    j->loop(lanes_at(from, x, j->stride, n, tile), tile, n, !j->params->inclusive, carry);
     void *result = element(j->out->data, to, lines->offset[1] + (j->first + at) * j->out_stride);
     if (j->out_stride == 1) lanes_put(to, tile, n, result, j->past_cache);
     else cpu_lanes()->store[to](tile, n, result, j->out_stride);
@@ -183,18 +187,14 @@ static void scan_piece(void *context, int64_t piece) {
 
 /* ---- lines in segments ---- */
 
-static char *begin_of(const scan_job *j, int64_t index) {
-  return (char *)j->begins + (size_t)index * lane_size(lane_of(j->out->dtype));
-}
-
 /* Where the piece's segment lies: in elements of its line, which the cursor is put to. */
 static int64_t find_segment(const scan_job *j, int64_t piece, cursor *lines) {
-  cursor_to(lines, piece / j->segments);
-  return piece % j->segments * SEGMENT;
+  cursor_to(lines, (j->from + piece) / j->segments);
+  return (j->from + piece) % j->segments * SEGMENT;
 }
 
 static void fold_segment(void *context, int64_t piece) {
-  const scan_job *j = context;
+  scan_job *j = context;
   cursor lines = j->lines;
   int64_t at = find_segment(j, piece, &lines), end = smaller(at + SEGMENT, j->n);
   lane_value tile[TILE], part, carry = identity_of(j);
@@ -203,41 +203,37 @@ static void fold_segment(void *context, int64_t piece) {
     int64_t n = smaller(end - at, TILE);
     const void *from = element(j->x->data, d, lines.offset[0] + (j->first + at) * j->stride);
     if (j->params->kind == SCAN_LOGADDEXP) {
-      cpu_lanes()->load[d](from, j->stride, n, tile);
-      j->loop(tile, n, false, &carry);
+      j->loop(lanes_at(d, from, j->stride, n, tile), tile, n, false, &carry);
       continue;
     }
     cpu_reduce_loops()->fold[starts_like[j->params->kind]][lane_of(d)](lanes_at(d, from, j->stride, n, tile), n,
                                                                        &part);
-    j->loop(&part, 1, false, &carry);
+    j->loop(&part, &part, 1, false, &carry);
   }
-  memcpy(begin_of(j, piece), &carry, lane_size(lane_of(j->out->dtype)));
+  j->begins[piece] = carry;
 }
 
 static void scan_segment(void *context, int64_t piece) {
   const scan_job *j = context;
   cursor lines = j->lines;
   int64_t at = find_segment(j, piece, &lines);
-  lane_value carry;
-  memcpy(&carry, begin_of(j, piece), lane_size(lane_of(j->out->dtype)));
+  lane_value carry = j->begins[piece];
   scan_part(j, &lines, at, smaller(at + SEGMENT, j->n), &carry);
 }
 
-static error *scan_in_segments(scan_job *j) {
-  error *why = NULL;
+static void scan_in_segments(scan_job *j) {
   j->segments = pieces_of(j->n, SEGMENT);
-  int64_t all = j->segments * j->count;
-  buffer *begins = buffer_new((size_t)all * sizeof(lane_value), "cumsum", &why);
-  if (!begins) return why;
-  j->begins = buffer_data(begins);
-  parallel_for(all, fold_segment, j);
-  for (int64_t line = 0; line < j->count; line++) {
-    lane_value carry = identity_of(j);
-    j->loop(begin_of(j, line * j->segments), j->segments, true, &carry);
+  const int64_t all = j->segments * j->count;
+  lane_value carry = identity_of(j);
+  for (j->from = 0; j->from < all; j->from += SEGMENTS_AT_ONCE) {
+    const int64_t count = smaller(all - j->from, SEGMENTS_AT_ONCE);
+    parallel_for(count, fold_segment, j);
+    for (int64_t i = 0; i < count; i++) {
+      if ((j->from + i) % j->segments == 0) carry = identity_of(j);
+      j->loop(&j->begins[i], &j->begins[i], 1, true, &carry);
+    }
+    parallel_for(count, scan_segment, j);
   }
-  parallel_for(all, scan_segment, j);
-  buffer_release(begins);
-  return NULL;
 }
 
 error *cpu_scan(const launch *l) {
@@ -245,7 +241,7 @@ error *cpu_scan(const launch *l) {
   const operand *x = l->in, *out = l->out;
   int64_t dims[PONS_MAX_NDIM], strides[PONS_MAX_NDIM], sign = p->reverse ? -1 : 1;
   if (!operand_size(out)) return NULL;
-  scan_job j = {.params = p, .x = x, .out = out, .loop = loops[p->kind][lane_of(x->dtype)]};
+  scan_job j = {.params = p, .x = x, .out = out, .loop = loop_for(p->kind, lane_of(x->dtype))};
   if (!j.loop) return fail("logcumsumexp", "takes floats, not %s", pons_dtype_name(x->dtype));
   memcpy(dims, x->shape, (size_t)x->ndim * sizeof *dims);
   dims[p->axis] = 1;
@@ -257,7 +253,10 @@ error *cpu_scan(const launch *l) {
   j.lines = cursor_new(x->ndim, dims, 2, x->strides, strides);
   j.count = cursor_size(&j.lines);
   j.past_cache = cpu_outgrows_cache((size_t)operand_size(out) * pons_dtype_size(out->dtype));
-  if (j.n > 2 * SEGMENT) return scan_in_segments(&j);
+  if (j.n > 2 * SEGMENT) {
+    scan_in_segments(&j);
+    return NULL;
+  }
   j.lines_per_piece = turns_per_piece(j.count, j.n);
   parallel_for(pieces_of(j.count, j.lines_per_piece), scan_piece, &j);
   return NULL;

@@ -1,0 +1,94 @@
+/* copy.isa.c: blocks of a transpose, a cache line wide on both sides, turned in registers. Built once per
+   instruction set. Uses cpu/lanes.h. */
+#include "backends/cpu/lanes.h"
+#include <stdint.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+/* Whole vectors, past the caches where told so and where it can be. */
+typedef uint16_t eight_of_2 __attribute__((vector_size(16)));
+typedef uint32_t eight_of_4 __attribute__((vector_size(32)));
+typedef uint64_t four_of_8 __attribute__((vector_size(32)));
+typedef eight_of_2 eight_of_2_at __attribute__((aligned(2))); /* wherever they lie */
+typedef eight_of_4 eight_of_4_at __attribute__((aligned(4)));
+typedef four_of_8 four_of_8_at __attribute__((aligned(8)));
+
+#if defined(__AVX__)
+#define PUT_32(to, v) _mm256_stream_si256((__m256i *)(void *)(to), (__m256i)(v))
+#elif defined(__SSE2__)
+static inline void put_32(void *to, const void *v) {
+  _mm_stream_si128((__m128i *)to, _mm_loadu_si128((const __m128i *)v));
+  _mm_stream_si128((__m128i *)to + 1, _mm_loadu_si128((const __m128i *)v + 1));
+}
+#define PUT_32(to, v) put_32(to, &(v))
+#else
+#define PUT_32(to, v) memcpy(to, &(v), sizeof(v))
+#endif
+#if defined(__SSE2__)
+#define PUT_16(to, v) _mm_stream_si128((__m128i *)(void *)(to), (__m128i)(v))
+#else
+#define PUT_16(to, v) memcpy(to, &(v), sizeof(v))
+#endif
+
+#define PICK __builtin_shufflevector
+
+/* Rows become columns: neighbours one, two, four apart change places. */
+#define TURN_8(name, vector)                                                      \
+  static inline void turn_##name(vector r[8]) {                                   \
+    vector a[8], b[8];                                                            \
+    for (int i = 0; i < 8; i += 2) {                                              \
+      a[i] = PICK(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);                      \
+      a[i + 1] = PICK(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);                \
+    }                                                                             \
+    for (int i = 0; i < 8; i += 4)                                                \
+      for (int k = 0; k < 2; k++) {                                               \
+        b[i + 2 * k] = PICK(a[i + k], a[i + k + 2], 0, 1, 8, 9, 4, 5, 12, 13);    \
+        b[i + 2 * k + 1] = PICK(a[i + k], a[i + k + 2], 2, 3, 10, 11, 6, 7, 14, 15); \
+      }                                                                           \
+    for (int i = 0; i < 4; i++) {                                                 \
+      r[i] = PICK(b[i], b[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);                      \
+      r[i + 4] = PICK(b[i], b[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);                \
+    }                                                                             \
+  }
+#define TURN_4(name, vector)                        \
+  static inline void turn_##name(vector r[4]) {     \
+    vector a[4];                                    \
+    for (int i = 0; i < 4; i += 2) {                \
+      a[i] = PICK(r[i], r[i + 1], 0, 4, 2, 6);      \
+      a[i + 1] = PICK(r[i], r[i + 1], 1, 5, 3, 7);  \
+    }                                               \
+    for (int i = 0; i < 2; i++) {                   \
+      r[i] = PICK(a[i], a[i + 2], 0, 1, 4, 5);      \
+      r[i + 2] = PICK(a[i], a[i + 2], 2, 3, 6, 7);  \
+    }                                               \
+  }
+
+/* N: elements of a vector. to[i][k] = from[k][i], i and k below the elements of a cache line. */
+#define BLOCK(name, element, vector, N, PUT)                                                                    \
+  static void block_##name(void *to, int64_t to_row, const void *from, int64_t from_row, bool past_cache) { \
+    enum { LINE = 64 / sizeof(element), GROUPS = LINE / N };                                               \
+    const element *x = from;                                                                               \
+    element *y = to;                                                                                       \
+    for (int h = 0; h < LINE; h += N) {                                                                    \
+      vector part[GROUPS][N];                                                                              \
+      for (int g = 0; g < GROUPS; g++) {                                                                   \
+        for (int k = 0; k < N; k++) part[g][k] = *(const vector##_at *)(x + (g * N + k) * from_row + h);   \
+        turn_##name(part[g]);                                                                              \
+      }                                                                                                    \
+      for (int k = 0; k < N; k++)                                                                          \
+        for (int g = 0; g < GROUPS; g++) {                                                                 \
+          if (past_cache) PUT(y + (h + k) * to_row + g * N, part[g][k]);                                   \
+          else *(vector##_at *)(y + (h + k) * to_row + g * N) = part[g][k];                                \
+        }                                                                                                  \
+    }                                                                                                      \
+  }
+
+TURN_8(2, eight_of_2)
+TURN_8(4, eight_of_4)
+TURN_4(8, four_of_8)
+BLOCK(2, uint16_t, eight_of_2, 8, PUT_16)
+BLOCK(4, uint32_t, eight_of_4, 8, PUT_32)
+BLOCK(8, uint64_t, four_of_8, 4, PUT_32)
+
+const copy_loops ISA_NAME(copy_loops) = {.turn = {[2] = block_2, [4] = block_4, [8] = block_8}};
