@@ -107,7 +107,7 @@ if(PONS_CXX AND NOT APPLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd
                                ${CMAKE_CURRENT_BINARY_DIR}/tests/metal_double/${framework})
   endforeach()
   # Names without a folder are looked for where the program says.
-  set_target_properties(metal_test PROPERTIES BUILD_RPATH ${CMAKE_CURRENT_BINARY_DIR}/tests/metal_double)
+  set_target_properties(metal_test shared_memory_test PROPERTIES BUILD_RPATH ${CMAKE_CURRENT_BINARY_DIR}/tests/metal_double)
 endif()
 
 # The tests of ops run once more with OpenCL as the default device, with CUDA where there is an NVIDIA GPU, and on the

@@ -66,6 +66,13 @@ typedef struct memory_driver {
   void (*give)(int index, void *memory);
   error *(*write)(int index, void *memory, const void *host, size_t bytes); /* host may change after it */
   error *(*read)(int index, void *memory, void *host, size_t bytes);        /* waits */
+  /* Of a device that shares the host's memory; left out: it does not. */
+  void *(*host)(int index, void *memory); /* where the host sees what `take` gave */
+  /* The host's memory as the device's, of so many bytes; NULL: it can't be, or not these bytes. To be given back while
+     they are still there, which waits for the work that uses them. */
+  void *(*wrap)(int index, void *data, size_t bytes);
+  /* Until what was launched has written it, or for whoever writes it, until nothing launched uses it. */
+  error *(*wait)(int index, void *memory, bool for_writing);
 } memory_driver;
 
 /* What a device does that can make the launches of a plan together, and make them again with other memories. A

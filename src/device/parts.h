@@ -13,6 +13,7 @@ typedef struct copy {
   const device *device;
   void *memory;
   bool valid;
+  bool shared; /* it is the host's memory, seen from the device: always as valid as that */
 } copy;
 
 struct buffer {

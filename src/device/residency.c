@@ -8,6 +8,9 @@
         ▼
        device ── written ──► valid on that device alone: the host is `stale`
 
+   Where a device shares the host's memory there is one memory: what the device made is the host's `data`, and the host's is
+   wrapped for the device if it can be. Then nothing is copied; who reads or writes waits for the other.
+
    Buffers in host memory that no device has used cost one load of `stale`. Uses base/, buffer.c, cache.c. */
 #include "device/parts.h"
 #include <pthread.h>
@@ -42,18 +45,30 @@ static copy *copy_on(const buffer *b, const device *d) {
   return NULL;
 }
 
+/* One memory for both, where there can be. */
+static void *share(buffer *b, const device *d) {
+  const memory_driver *m = d->driver->memory;
+  return m->wrap != NULL && b->data != NULL && b->bytes > 0 ? m->wrap(d->index, b->data, buffer_block_bytes(b)) : NULL;
+}
+
 static copy *copy_new(buffer *b, const device *d, error **why) {
   copy *c = mem_alloc(sizeof *c);
   if (c == NULL) {
     *why = fail_no_memory(d->name);
     return NULL;
   }
-  void *memory = d->driver->memory->take(d->index, b->bytes > 0 ? b->bytes : 1, why);
+  void *memory = share(b, d);
+  bool shared = memory != NULL;
+  if (!shared) memory = d->driver->memory->take(d->index, b->bytes > 0 ? b->bytes : 1, why);
   if (memory == NULL) {
     mem_free(c);
     return NULL;
   }
-  *c = (copy){b->copies, d, memory, false};
+  if (!shared && d->driver->memory->host != NULL && b->data == NULL) {
+    b->data = d->driver->memory->host(d->index, memory);
+    shared = true;
+  }
+  *c = (copy){b->copies, d, memory, shared && !b->stale, shared};
   b->copies = c;
   return c;
 }
@@ -68,13 +83,28 @@ static error *make_host_memory(buffer *b) {
   return NULL;
 }
 
+static error *wait_for(const copy *c, bool for_writing) {
+  return c->device->driver->memory->wait(c->device->index, c->memory, for_writing);
+}
+
+/* What was written last, on a device whose memory is not the host's, to `data`, which may be shared with others. */
+static error *fetch(buffer *b, const copy *from) {
+  error *why = NULL;
+  for (copy *c = b->copies; c != NULL && why == NULL; c = c->next)
+    if (c->shared) why = wait_for(c, true);
+  if (why == NULL && b->bytes > 0)
+    why = from->device->driver->memory->read(from->device->index, from->memory, b->data, b->bytes);
+  for (copy *c = b->copies; c != NULL && why == NULL; c = c->next) c->valid |= c->shared;
+  return why;
+}
+
 static error *bring_home(buffer *b) {
   if (!atomic_load(&b->stale)) return NULL; /* somebody else did */
   error *why = make_host_memory(b);
   if (why != NULL) return why;
   for (copy *c = b->copies; c != NULL; c = c->next) {
     if (!c->valid) continue;
-    if (b->bytes > 0) why = c->device->driver->memory->read(c->device->index, c->memory, b->data, b->bytes);
+    why = c->shared ? wait_for(c, false) : fetch(b, c);
     break;
   }
   if (why == NULL) atomic_store_explicit(&b->stale, false, memory_order_release);
@@ -97,7 +127,7 @@ static void *present(buffer *b, const device *d, bool for_writing, error **why) 
     atomic_store_explicit(&b->stale, true, memory_order_release);
   } else if (!c->valid) {
     *why = bring_home(b); /* from another device by way of the host */
-    if (*why == NULL && b->bytes > 0) *why = d->driver->memory->write(d->index, c->memory, b->data, b->bytes);
+    if (*why == NULL && b->bytes > 0 && !c->shared) *why = d->driver->memory->write(d->index, c->memory, b->data, b->bytes);
     if (*why != NULL) return NULL;
     c->valid = true;
   }
@@ -117,7 +147,10 @@ void *buffer_written_on(buffer *b, const device *d, error **why) { return presen
 void buffer_written_on_host(buffer *b) {
   if (b->copies == NULL) return; /* its only holder asks */
   pthread_mutex_lock(lock_of(b));
-  for (copy *c = b->copies; c != NULL; c = c->next) c->valid = false;
+  for (copy *c = b->copies; c != NULL; c = c->next) {
+    c->valid = c->shared;
+    if (c->shared) error_release(wait_for(c, true)); /* what is there is written over */
+  }
   atomic_store_explicit(&b->stale, false, memory_order_release);
   pthread_mutex_unlock(lock_of(b));
 }

@@ -89,7 +89,8 @@ static error *full(const launch *l) {
 }
 
 static int one(void) { return 1; }
-static const memory_driver memory = {take, give, write_memory, read_memory};
+static const memory_driver memory = {
+    .take = take, .give = give, .write = write_memory, .read = read_memory};
 static const implementation implementations[] = {{"Full", "away", NULL, full}};
 static const driver away = {.name = "away",
                             .count = one,

@@ -13,6 +13,7 @@
 #include "tests/doubles/grid.h"
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { PAGE = 16384, BORDER = 64, BORDER_FILL = 0x5c, MOST_THREADS = 256, GROUP_MEMORY = 32 << 10 };
 
@@ -58,7 +59,8 @@ static id new_wrapper(id self, SEL s, void *at, NSUInteger bytes, NSUInteger opt
   (void)self, (void)s;
   if (options != MTLResourceStorageModeShared || deallocator)
     wrong("options %lu of a buffer are not known here", options);
-  if ((uintptr_t)at % PAGE || bytes % PAGE || !bytes)
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  if ((uintptr_t)at % page || bytes % page || !bytes)
     wrong("memory of %lu bytes at %p is not of whole pages: a buffer can't be made of it", bytes, at);
   if (fails("wrapper")) return NULL;
   buffer_object *b = (buffer_object *)object_new(&buffer_class);

@@ -134,20 +134,21 @@ namespace metal {
   static inline float name(float x) { return __builtin_##name##f(x); }
 #define METAL_DOUBLE_MATH2(name) \
   static inline float name(float x, float y) { return __builtin_##name##f(x, y); }
-#define METAL_DOUBLE_MATH                                                                                    \
-  METAL_DOUBLE_MATH1(acos)                                                                                   \
-  METAL_DOUBLE_MATH1(acosh)                                                                                  \
-  METAL_DOUBLE_MATH1(asin) METAL_DOUBLE_MATH1(asinh) METAL_DOUBLE_MATH1(atan) METAL_DOUBLE_MATH1(atanh)      \
-      METAL_DOUBLE_MATH1(ceil) METAL_DOUBLE_MATH1(cos) METAL_DOUBLE_MATH1(cosh) METAL_DOUBLE_MATH1(exp)      \
-          METAL_DOUBLE_MATH1(exp2) METAL_DOUBLE_MATH1(fabs) METAL_DOUBLE_MATH1(floor)                        \
-              METAL_DOUBLE_MATH1(log) METAL_DOUBLE_MATH1(log10) METAL_DOUBLE_MATH1(log2)                     \
-                  METAL_DOUBLE_MATH1(rint) METAL_DOUBLE_MATH1(round) METAL_DOUBLE_MATH1(sin)                 \
-                      METAL_DOUBLE_MATH1(sinh) METAL_DOUBLE_MATH1(sqrt) METAL_DOUBLE_MATH1(tan)              \
-                          METAL_DOUBLE_MATH1(tanh) METAL_DOUBLE_MATH1(trunc) METAL_DOUBLE_MATH2(atan2)       \
-                              METAL_DOUBLE_MATH2(copysign) METAL_DOUBLE_MATH2(fmax) METAL_DOUBLE_MATH2(fmin) \
-                                  METAL_DOUBLE_MATH2(fmod) METAL_DOUBLE_MATH2(pow) static inline float       \
-                                  rsqrt(float x) {                                                           \
-    return 1 / __builtin_sqrtf(x);                                                                           \
+#define METAL_DOUBLE_MATH                                                                                  \
+  METAL_DOUBLE_MATH1(acos)                                                                                 \
+  METAL_DOUBLE_MATH1(acosh)                                                                                \
+  METAL_DOUBLE_MATH1(asin)                                                                                 \
+  METAL_DOUBLE_MATH1(asinh) METAL_DOUBLE_MATH1(atan) METAL_DOUBLE_MATH1(atanh) METAL_DOUBLE_MATH1(ceil)    \
+      METAL_DOUBLE_MATH1(cos) METAL_DOUBLE_MATH1(cosh) METAL_DOUBLE_MATH1(exp) METAL_DOUBLE_MATH1(exp2)    \
+          METAL_DOUBLE_MATH1(fabs) METAL_DOUBLE_MATH1(floor) METAL_DOUBLE_MATH1(log)                       \
+              METAL_DOUBLE_MATH1(log10) METAL_DOUBLE_MATH1(log2) METAL_DOUBLE_MATH1(rint)                  \
+                  METAL_DOUBLE_MATH1(round) METAL_DOUBLE_MATH1(sin) METAL_DOUBLE_MATH1(sinh)               \
+                      METAL_DOUBLE_MATH1(sqrt) METAL_DOUBLE_MATH1(tan) METAL_DOUBLE_MATH1(tanh)            \
+                          METAL_DOUBLE_MATH1(trunc) METAL_DOUBLE_MATH2(atan2) METAL_DOUBLE_MATH2(copysign) \
+                              METAL_DOUBLE_MATH2(fmax) METAL_DOUBLE_MATH2(fmin) METAL_DOUBLE_MATH2(fmod)   \
+                                  METAL_DOUBLE_MATH2(pow) static inline float                              \
+                                  rsqrt(float x) {                                                         \
+    return 1 / __builtin_sqrtf(x);                                                                         \
   }
 METAL_DOUBLE_MATH
 namespace precise {

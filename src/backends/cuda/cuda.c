@@ -29,7 +29,8 @@ static const gpu_features *features(int index) {
   return &all_features[index];
 }
 
-static const memory_driver memory = {cuda_take, cuda_give, cuda_write, cuda_read};
+static const memory_driver memory = {
+    .take = cuda_take, .give = cuda_give, .write = cuda_write, .read = cuda_read};
 
 extern const char cuda_prologue[];
 const gpu_backend gpu_cuda = {

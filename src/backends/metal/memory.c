@@ -1,5 +1,6 @@
 /* memory.c: device memory: buffers that the device and the host share. Uses metal.h. */
 #include "backends/metal/metal.h"
+#include <unistd.h>
 
 static error *no_memory(size_t bytes) {
   const metal_card *card = metal_card_at(0);
@@ -76,4 +77,50 @@ static error *read_memory(int index, void *memory, void *host, size_t bytes) {
   return why;
 }
 
-const memory_driver metal_memory_driver = {take, give, write_memory, read_memory};
+/* ---- one memory for host and device ---- */
+
+static void *host_of(int index, void *memory) {
+  (void)index;
+  return ((metal_memory *)memory)->contents;
+}
+
+/* A buffer can be made of whole pages alone. */
+static void *wrap(int index, void *data, size_t bytes) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  error *why = NULL;
+  if ((uintptr_t)data % page || bytes % page) return NULL;
+  metal_memory *m = mem_zalloc(sizeof *m);
+  metal_device *d = m ? metal_enter(index, &why) : NULL;
+  if (d) {
+    m->buffer = metal_new_wrapper(d->device, data, bytes, MTLResourceStorageModeShared, NULL);
+    metal_leave(d);
+  }
+  error_release(why);
+  if (m && m->buffer) {
+    m->bytes = bytes;
+    m->contents = data;
+    m->wrapped = true;
+    return m;
+  }
+  mem_free(m);
+  return NULL;
+}
+
+static error *wait_for(int index, void *memory, bool for_writing) {
+  const metal_memory *m = memory;
+  error *why = NULL;
+  metal_device *d = metal_enter(index, &why);
+  if (!d) return why;
+  metal_wait_for(d, for_writing ? m->used : m->written);
+  if (!for_writing) why = metal_blame(d, m->written);
+  metal_leave(d);
+  return why;
+}
+
+const memory_driver metal_memory_driver = {.take = take,
+                                           .give = give,
+                                           .write = write_memory,
+                                           .read = read_memory,
+                                           .host = host_of,
+                                           .wrap = wrap,
+                                           .wait = wait_for};

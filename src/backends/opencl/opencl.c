@@ -200,7 +200,8 @@ static void identify(int index, text *t) {
   text_add(t, "opencl %s, %s, %s, %s", d->platform, d->name, d->version, d->driver);
 }
 
-static const memory_driver memory = {take, give, write_memory, read_memory};
+static const memory_driver memory = {
+    .take = take, .give = give, .write = write_memory, .read = read_memory};
 static const gpu_backend backend = {.name = "opencl",
                                     .prologue = opencl_prologue,
                                     .options = own_options,
