@@ -10,6 +10,64 @@ static const char plain[] = "--std=c++17 --device-as-default-execution-space --d
                       "--std=c++17 --device-as-default-execution-space --disable-warnings --use_fast_math";
 enum { MATH_FAST = 2 };
 
+/* ---- texts that were rewritten, kept as long as the process: to read one takes longer than to launch it ---- */
+
+typedef struct rewritten {
+  struct rewritten *next;
+  char *key, *text;
+} rewritten;
+enum { PLACES = 256 };
+static rewritten *all[PLACES];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* All that the rewritten text depends on. */
+static char *key_of(const custom_kernel_params *p, const metal_arguments *a) {
+  text key = {0};
+  text_add(&key, "%d %d %s", a->n_in, a->n_out, p->name.at);
+  for (int i = 0; i < a->n_in; i++) text_add(&key, " %d:%d", a->in_ndim[i], a->in_bytes[i]);
+  for (int i = 0; i < a->n_out; i++) text_add(&key, " %d", a->out_bytes[i]);
+  for (int i = 0; i < p->shape_infos.n; i++) text_add(&key, " %d", (int)p->shape_infos.at[i]);
+  text_add(&key, "\n%s", p->source.at);
+  return key.failed ? (text_free(&key), NULL) : text_take(&key);
+}
+
+/* The lock is held; the new one owns `key`, even where it fails. */
+static rewritten *rewrite(const custom_kernel_params *p, const metal_arguments *a, char *key, error **why) {
+  text made = {0};
+  rewritten *r = mem_alloc(sizeof *r);
+  *why = r ? metal_translate(p, a, &made) : fail_no_memory("custom_kernel");
+  if (!*why) {
+    *r = (rewritten){.key = key, .text = text_take(&made)};
+    return r;
+  }
+  text_free(&made);
+  mem_free(r);
+  mem_free(key);
+  return NULL;
+}
+
+static const char *text_for(const custom_kernel_params *p, const metal_arguments *a, error **why) {
+  char *key = key_of(p, a);
+  if (!key) {
+    *why = fail_no_memory("custom_kernel");
+    return NULL;
+  }
+  rewritten **place = &all[hash_bytes(key, strlen(key), 0) % PLACES];
+  pthread_mutex_lock(&lock);
+  rewritten *r = *place;
+  while (r && strcmp(r->key, key) != 0) r = r->next;
+  if (r)
+    mem_free(key);
+  else if ((r = rewrite(p, a, key, why)) != NULL) {
+    r->next = *place;
+    *place = r;
+  }
+  pthread_mutex_unlock(&lock);
+  return r ? r->text : NULL;
+}
+
+/* ---- the implementation ---- */
+
 const char *cuda_refuses_metal(const launch *l) {
   return custom_kernel_language(l->params) == LANGUAGE_METAL ? NULL : "it is not in Metal's language";
 }
@@ -26,14 +84,11 @@ error *cuda_metal_kernel(const launch *l) {
   }
   for (int i = 0; i < l->n_out; i++) out_bytes[i] = (int)pons_dtype_size(l->out[i].dtype);
   const metal_arguments a = {l->n_in, l->n_out, in_ndim, in_bytes, out_bytes};
-  text translated = {0};
-  error *why = metal_translate(p, &a, &translated);
+  error *why = NULL;
   const gpu_custom_text t = {.prologue = metal_on_cuda,
                              .options = p->math_mode == MATH_FAST ? fast : plain,
                              .entry = p->name.at,
-                             .text = translated.at,
+                             .text = text_for(p, &a, &why),
                              .narrow_shapes = true};
-  if (!why) why = gpu_custom_launch(&gpu_cuda, l, &t);
-  text_free(&translated);
-  return why;
+  return why ? why : gpu_custom_launch(&gpu_cuda, l, &t);
 }

@@ -99,7 +99,8 @@ static const kernel_case cases[] = {
        "bfloat y = bfloat(2.0f);\n"
        "float16_t z = x * 2;\n"
        "static_assert(metal::is_same_v<decltype(x * x), half>, \"halves stay halves\");\n"
-       "out[i] = z * float(y) / 2;\n",
+       "half none = i > 100 ? x : 0;\n"
+       "out[i] = z * float(y) / 2 + none + (i < 100 ? 0 : y);\n",
      60, 32, halves},
     {"#include <metal_stdlib>\nusing namespace metal;\n",
      I "float x = a[i];\n"

@@ -21,6 +21,7 @@ typedef struct numbers {
 #define NUMBERS const numbers v
 #endif
 
+#define METAL_FUNC inline
 #define INFINITY __int_as_float(0x7f800000)
 #define NAN __int_as_float(0x7fc00000)
 #define HUGE_VALF INFINITY

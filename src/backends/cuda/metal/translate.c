@@ -3,7 +3,8 @@
        device float *x, thread int &n        float *x, int &n
        constant float *x                     const float *x
        threadgroup float room[32];           __shared__ float room[32];        pointers to it: no word
-       v.zyx, 1.5h                           v.template swizzle<2, 1, 0>(), half(1.5f)
+       v.zyx, 1.5h                           v.template swizzle<2, 1, 0>(), half(1.5)
+       c ? x : 0                             c ? x : literal(0)                which becomes what x is, half for one
        [[kernel]], attributes                nothing; those of the kernel's parameters say what the entry passes
        template [[host_name("n")]] ...       nothing; says which instance the entry calls
 
@@ -213,6 +214,31 @@ static void emit_swizzle(source *s, const token *t) {
   text_add(s->out, ">()");
 }
 
+static bool is_number(const source *s, int i) { return i >= 0 && i < s->n && s->tokens[i].kind == NUMBER; }
+
+/* Does a `?` stand before the `:` at i, in its expression? */
+static bool is_of_condition(const source *s, int i) {
+  int depth = 0;
+  for (int k = before(s, i); k >= 0; k = before(s, k)) {
+    if (is(s, k, ")") || is(s, k, "]")) depth++;
+    if ((is(s, k, "(") || is(s, k, "[")) && depth-- == 0) return false;
+    if (is(s, k, ";") || is(s, k, "{") || is(s, k, "}")) return false;
+    if (depth == 0 && is(s, k, "?")) return true;
+  }
+  return false;
+}
+
+/* A number that is all there is on one side of a condition, whose other side is more than a number. */
+static bool is_alone_in_condition(const source *s, int i) {
+  const int ahead = before(s, i), behind = after(s, i);
+  if (is(s, ahead, "?") && is(s, behind, ":")) return !is_number(s, after(s, behind));
+  if (!is(s, ahead, ":") ||
+      !(is(s, behind, ")") || is(s, behind, ";") || is(s, behind, ",") || is(s, behind, "]")))
+    return false;
+  return is_of_condition(s, ahead) &&
+         !(is_number(s, before(s, ahead)) && is(s, before(s, before(s, ahead)), "?"));
+}
+
 /* 1.5h, 2.0bf */
 static void emit_number(source *s, const token *t) {
   const bool hexadecimal = t->length > 1 && (t->at[1] == 'x' || t->at[1] == 'X');
@@ -291,9 +317,12 @@ static void rewrite(source *s) {
     }
     braces += is(s, i, "{") - is(s, i, "}");
     parens += is(s, i, "(") - is(s, i, ")");
-    if (t->kind == NUMBER)
+    if (t->kind == NUMBER) {
+      const bool alone = is_alone_in_condition(s, i);
+      if (alone) text_add(s->out, "literal(");
       emit_number(s, t);
-    else if (t->kind != WORD || !emit_word(s, i, braces == 0 && parens == 0))
+      if (alone) text_add(s->out, ")");
+    } else if (t->kind != WORD || !emit_word(s, i, braces == 0 && parens == 0))
       text_add_bytes(s->out, t->at, (size_t)t->length);
     i++;
   }

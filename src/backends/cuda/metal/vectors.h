@@ -112,6 +112,14 @@ template <class T, int N> struct packed_vec {
   const T &operator[](int i) const { return at[i]; }
 };
 
+/* A number beside a value in a condition: it becomes of that value's type (translate.c). */
+template <class L> struct literal_of {
+  L value;
+  template <class N, class = enable_if_t<is_arithmetic<N>::value>> constexpr operator N() const { return (N)value; }
+  template <class T, int N> operator vec<T, N>() const { return vec<T, N>((T)value); }
+};
+template <class L> constexpr literal_of<L> literal(L value) { return {value}; }
+
 #define VECTOR_TYPES(type, name)     \
   typedef vec<type, 2> name##2;      \
   typedef vec<type, 3> name##3;      \
