@@ -124,13 +124,14 @@ if(NOT PONS_SANITIZE AND TARGET tools_pons)
   endforeach()
 endif()
 
-# Kernels in Metal's language.
+# Kernels in Metal's language, and in CUDA C++.
 if(NOT PONS_SANITIZE AND TARGET tools_pons)
-  foreach(device cuda cuda_double)
-    add_test(NAME metal_on_cuda_test_${device}
-             COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh ${device} $<TARGET_FILE:metal_on_cuda_test>
-             WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
-    pons_test_settings(metal_on_cuda_test_${device} src/backends)
+  foreach(name metal_on_cuda_test cuda_kernel_test)
+    foreach(device cuda cuda_double)
+      add_test(NAME ${name}_${device} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh ${device} $<TARGET_FILE:${name}>
+               WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+      pons_test_settings(${name}_${device} src/backends)
+    endforeach()
   endforeach()
 endif()
 

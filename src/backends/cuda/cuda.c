@@ -47,15 +47,15 @@ const gpu_backend gpu_cuda = {
     .memory = &memory,
 };
 
-#define GPU_OWN_IMPLEMENTATIONS                                      \
-  {"CustomKernel", "metal", cuda_refuses_metal, cuda_metal_kernel},  \
-      {"Matmul", "cublaslt", cublaslt_refuses, cublaslt_matmul},     \
-      {"AddMM", "cublaslt", cublaslt_refuses, cublaslt_addmm},       \
-      {"Cholesky", "cusolver", cusolver_refuses, cusolver_cholesky}, \
-      {"LUF", "cusolver", cusolver_refuses, cusolver_lu},            \
-      {"Inverse", "cusolver", cusolver_refuses, cusolver_inverse},   \
-      {"QRF", "cusolver", cusolver_refuses, cusolver_qr},            \
-      {"Eigh", "cusolver", cusolver_refuses, cusolver_eigh},         \
+#define GPU_OWN_IMPLEMENTATIONS                                        \
+  {"CustomKernel", "source", cuda_refuses_source, cuda_source_kernel}, \
+      {"Matmul", "cublaslt", cublaslt_refuses, cublaslt_matmul},       \
+      {"AddMM", "cublaslt", cublaslt_refuses, cublaslt_addmm},         \
+      {"Cholesky", "cusolver", cusolver_refuses, cusolver_cholesky},   \
+      {"LUF", "cusolver", cusolver_refuses, cusolver_lu},              \
+      {"Inverse", "cusolver", cusolver_refuses, cusolver_inverse},     \
+      {"QRF", "cusolver", cusolver_refuses, cusolver_qr},              \
+      {"Eigh", "cusolver", cusolver_refuses, cusolver_eigh},           \
       {"SVD", "cusolver", cusolver_refuses, cusolver_svd}, {"FFT", "cufft", cufft_refuses, cufft_fft},
 #define GPU_BACKEND gpu_cuda
 #include "backends/gpu/implementations.h"

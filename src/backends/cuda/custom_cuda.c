@@ -1,8 +1,9 @@
-/* custom_cuda.c: launches kernels of the user's own that are in Metal's language. Uses program.h, gpu/, metal/. */
+/* custom_cuda.c: launches kernels of the user's own that are in Metal's language or in CUDA C++. Uses program.h, gpu/, metal/, cxx/. */
+#include "backends/cuda/cxx/cuda_text.h"
 #include "backends/cuda/metal/metal.h"
 #include "backends/cuda/program.h"
 
-extern const char metal_on_cuda[]; /* the texts of metal/ */
+extern const char metal_on_cuda[], cuda_kernel_prologue[]; /* the texts of metal/ and cxx/ */
 
 /* Of MLX's math modes. Products are contracted into sums, as nvcc and Metal's compiler do. */
 static const char plain[] = "--std=c++17 --device-as-default-execution-space --disable-warnings",
@@ -35,7 +36,12 @@ static char *key_of(const custom_kernel_params *p, const metal_arguments *a) {
 static rewritten *rewrite(const custom_kernel_params *p, const metal_arguments *a, char *key, error **why) {
   text made = {0};
   rewritten *r = mem_alloc(sizeof *r);
-  *why = r ? metal_translate(p, a, &made) : fail_no_memory("custom_kernel");
+  if (!r)
+    *why = fail_no_memory("custom_kernel");
+  else if (custom_kernel_language(p) == LANGUAGE_METAL)
+    *why = metal_translate(p, a, &made);
+  else
+    *why = cuda_text(p, a->n_in, a->n_out, a->in_ndim, a->in_bytes, a->out_bytes, &made);
   if (!*why) {
     *r = (rewritten){.key = key, .text = text_take(&made)};
     return r;
@@ -68,12 +74,16 @@ static const char *text_for(const custom_kernel_params *p, const metal_arguments
 
 /* ---- the implementation ---- */
 
-const char *cuda_refuses_metal(const launch *l) {
-  return custom_kernel_language(l->params) == LANGUAGE_METAL ? NULL : "it is not in Metal's language";
+const char *cuda_refuses_source(const launch *l) {
+  const kernel_language language = custom_kernel_language(l->params);
+  return language == LANGUAGE_METAL || language == LANGUAGE_CUDA
+             ? NULL
+             : "it is in neither Metal's language nor CUDA C++";
 }
 
-error *cuda_metal_kernel(const launch *l) {
+error *cuda_source_kernel(const launch *l) {
   const custom_kernel_params *p = l->params;
+  const bool metal = custom_kernel_language(p) == LANGUAGE_METAL;
   int in_ndim[GPU_MAX_MEMORIES], in_bytes[GPU_MAX_MEMORIES], out_bytes[GPU_MAX_MEMORIES];
   if (l->n_in > GPU_MAX_MEMORIES || l->n_out > GPU_MAX_MEMORIES)
     return fail("custom_kernel", "%d inputs and %d results; the most are %d together", l->n_in, l->n_out,
@@ -85,10 +95,11 @@ error *cuda_metal_kernel(const launch *l) {
   for (int i = 0; i < l->n_out; i++) out_bytes[i] = (int)pons_dtype_size(l->out[i].dtype);
   const metal_arguments a = {l->n_in, l->n_out, in_ndim, in_bytes, out_bytes};
   error *why = NULL;
-  const gpu_custom_text t = {.prologue = metal_on_cuda,
+  const gpu_custom_text t = {.prologue = metal ? metal_on_cuda : cuda_kernel_prologue,
                              .options = p->math_mode == MATH_FAST ? fast : plain,
                              .entry = p->name.at,
                              .text = text_for(p, &a, &why),
-                             .narrow_shapes = true};
+                             .narrow_shapes = true,
+                             .whole_groups = !metal};
   return why ? why : gpu_custom_launch(&gpu_cuda, l, &t);
 }

@@ -23,6 +23,6 @@ extern const gpu_backend gpu_cuda; /* cuda.c */
 
 /* ---- custom_cuda.c ---- */
 
-const char *cuda_refuses_metal(const launch *l);
-error *cuda_metal_kernel(const launch *l);
+const char *cuda_refuses_source(const launch *l);
+error *cuda_source_kernel(const launch *l);
 #endif

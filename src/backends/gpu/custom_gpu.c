@@ -109,10 +109,12 @@ typedef struct grid_part {
   int size[3];
 } grid_part;
 
-/* Part number `which` of eight; false if it is empty. */
-static bool part_of_grid(const int64_t *grid, const int64_t *group, int which, grid_part *out) {
+/* Part number `which` of eight, or, of whole groups, of one; false if it is empty. */
+static bool part_of_grid(const int64_t *grid, const int64_t *group, bool whole_groups, int which,
+                         grid_part *out) {
   for (int d = 0; d < 3; d++) {
-    const int64_t whole = grid[d] / group[d], rest = grid[d] % group[d];
+    const int64_t rest = whole_groups ? 0 : grid[d] % group[d],
+                  whole = (grid[d] - rest + group[d] - 1) / group[d];
     const bool last = which >> d & 1;
     out->first[d] = last ? whole : 0;
     out->groups[d] = last ? rest > 0 : whole;
@@ -163,7 +165,8 @@ static error *launch_parts(const gpu_backend *b, const launch *l, const operand 
   error *why = NULL;
   grid_part part;
   for (int which = 0; which < 8 && !why; which++)
-    if (part_of_grid(p->grid.at, group, which, &part)) why = launch_part(b, l, in, t, group, &part);
+    if (part_of_grid(p->grid.at, group, t->whole_groups, which, &part))
+      why = launch_part(b, l, in, t, group, &part);
   return why;
 }
 

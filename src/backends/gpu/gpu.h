@@ -203,6 +203,7 @@ typedef struct gpu_custom_text {
   const char *prologue, *options; /* as gpu_source has them */
   const char *entry, *text;
   bool narrow_shapes; /* sizes as int32_t */
+  bool whole_groups;  /* the last groups of an axis have threads outside of the grid, as CUDA has it */
 } gpu_custom_text;
 enum {
   GRID_FIRST_GROUP = 0, /* of those this launch has; three numbers each */

@@ -216,6 +216,22 @@ static void atomic_results_and_what_they_held_before(void **state) {
   pons_scope_close(s);
 }
 
+/* A file that MLX wrote: 2 a + b and the first size of a; b is 3. */
+static double scaled(int i) { return 2.0 * (i + 1) + 5; }
+static void files_from_elsewhere_run(void **state) {
+  (void)state;
+  if (!speaks_metal()) return;
+  const pons_scope s = pons_scope_open();
+  pons_imported file = pons_import_function(PONS_SOURCE_DIR "/tests/fixtures/custom-metal-kernel.mlxfn");
+  if (!file) fail_msg("%s", pons_error());
+  pons_function f = pons_imported_function(file);
+  expect(pons_apply(f, pons_array_from((const float[]){1, 2, 3, 4}, PONS_SHAPE(2, 2), PONS_FLOAT32)), 4,
+         scaled);
+  pons_function_release(f);
+  pons_imported_release(file);
+  pons_scope_close(s);
+}
+
 /* ---- what is refused, before anything is compiled ---- */
 
 static void expect_refused(const char *source, const char *words) {
@@ -258,6 +274,7 @@ int main(void) {
       cmocka_unit_test(each_part_of_the_language_is_carried_over),
       cmocka_unit_test(shapes_strides_templates),
       cmocka_unit_test(atomic_results_and_what_they_held_before),
+      cmocka_unit_test(files_from_elsewhere_run),
       cmocka_unit_test(what_cuda_has_not_is_an_error_that_names_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
