@@ -78,6 +78,19 @@ static void memory_is_written_and_read(void) {
     free(host);
     free(back);
   }
+  metal_trim(0);
+  CHECK(count("MTLBuffer") == 0);
+}
+
+static void what_is_given_back_is_used_anew(void) {
+  error *why = NULL;
+  void *a = m->take(0, 600000, &why);
+  m->give(0, a);
+  CHECK(m->take(0, 590000, &why) == a); /* of the same size class */
+  m->give(0, a);
+  void *b = m->take(0, 3500000, &why); /* there is none beside what is kept */
+  CHECK(b && count("MTLBuffer") == 1);
+  m->give(0, b); /* no more than a quarter of what there is is kept */
   CHECK(count("MTLBuffer") == 0);
 }
 
@@ -95,6 +108,7 @@ static void there_is_no_more(void) {
 static void memory_of_the_device(void **state) {
   (void)state;
   passes(memory_is_written_and_read, "A=1");
+  passes(what_is_given_back_is_used_anew, "METAL_DOUBLE_MEMORY=4000000");
   passes(there_is_no_more, "METAL_DOUBLE_MEMORY=1000000");
 }
 
@@ -158,6 +172,7 @@ static void nothing_is_left(void) {
   error *why = NULL;
   metal_device *d = metal_enter(0, &why);
   if (d) metal_wait_for(d, d->number), metal_leave(d);
+  metal_trim(0);
   error_release(why);
   static const char *const classes[] = {"NSString",
                                         "NSError",

@@ -2,6 +2,7 @@
 #ifndef CUDA_CUDA_H
 #define CUDA_CUDA_H
 #include "backends/cuda/api.h"
+#include "backends/gpu/size_class.h"
 #include "device/device.h"
 #include <pthread.h>
 
@@ -13,7 +14,6 @@ typedef struct cuda_block {
   struct cuda_block *next; /* while it lies in the cache */
 } cuda_block;
 
-enum { CUDA_CLASSES = 256 }; /* size classes of the cache, memory.c */
 enum { CUDA_CHUNKS = 4 };    /* of page-locked memory, copies.c */
 typedef struct cuda_staging {
   pthread_mutex_t lock;
@@ -34,7 +34,7 @@ typedef struct cuda_device {
   CUstream queue;
   CUmemoryPool pool; /* NULL: cuMemAlloc, and what is given back is kept in `cached` */
   pthread_mutex_t cache_lock;
-  cuda_block *cached[CUDA_CLASSES];
+  cuda_block *cached[GPU_SIZE_CLASSES]; /* memory.c */
   pthread_mutex_t capture_lock;
   CUstream capture; /* notes what a library's call does; NULL until it is needed */
   cuda_staging in, out;

@@ -1,22 +1,12 @@
 /* memory.c: device memory. Where the driver has pools it is taken and given back in the order of the queue, and the pool keeps
    what is free. Else it is cuMemAlloc's, and what is given back lies in lists by size class: since there is one queue,
    a block may be used anew behind the work that still reads it. When there is none left, what lies unused goes back to the
-   driver, once the queue is done, and it is tried once more. Uses cuda.h. */
+   driver, once the queue is done, and it is tried once more. Uses cuda.h,
+   gpu/size_class.h. */
 #include "backends/cuda/cuda.h"
 
-/* Four classes between powers of two, from 512 bytes: at most a quarter is lost. */
-static int class_of(size_t bytes, size_t *rounded) {
-  size_t step = 128, base = 512;
-  int k = 0;
-  if (bytes < base) bytes = base;
-  while (base * 2 <= bytes && k < CUDA_CLASSES - 8) base *= 2, step *= 2, k += 4;
-  const size_t steps = (bytes - base + step - 1) / step;
-  *rounded = base + steps * step;
-  return k + (int)steps;
-}
-
 static void empty_cache(cuda_device *d) {
-  for (int i = 0; i < CUDA_CLASSES; i++) {
+  for (int i = 0; i < GPU_SIZE_CLASSES; i++) {
     for (cuda_block *b = d->cached[i], *next; b; b = next) {
       next = b->next;
       error_release(cuda_check(d, cuda()->cuMemFree(b->at), "cuMemFree"));
@@ -85,7 +75,7 @@ void *cuda_take(int index, size_t bytes, error **why) {
   if (!d) return NULL;
   size_t rounded = (bytes + 7) / 8 * 8; /* narrow elements are swapped as part of a word */
   cuda_block *b = cuda_take_noted(index, rounded);
-  const int size_class = d->pool ? 0 : class_of(bytes, &rounded);
+  const int size_class = d->pool ? 0 : gpu_size_class(bytes, &rounded);
   if (!b && !d->pool) b = take_cached(d, size_class);
   if (!b && (b = mem_zalloc(sizeof *b))) {
     b->bytes = rounded;
@@ -106,7 +96,7 @@ void cuda_give(int index, void *memory) {
   if (cuda_give_noted(index, b)) return;
   cuda_device *d = cuda_enter(index, &why);
   if (d && !d->pool) {
-    const int size_class = class_of(b->bytes, &rounded);
+    const int size_class = gpu_size_class(b->bytes, &rounded);
     pthread_mutex_lock(&d->cache_lock);
     b->next = d->cached[size_class];
     d->cached[size_class] = b;

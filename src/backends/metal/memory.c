@@ -10,30 +10,95 @@ static error *no_memory(size_t bytes) {
                  (double)card->working_set / 1048576);
 }
 
-/* Memory that was given back is free once the work that used it has ended. */
+/* ---- the cache ----
+   Kernels run in order, so a block may be used anew behind the work that still uses it. A small one that is still in use
+   is left where it is: who fills it would wait. */
+
+enum { SMALL = 1 << 20 };
+
+static bool is_in_use(const metal_device *d, const metal_memory *m) {
+  return m->used >= d->number - (uint64_t)d->under_way;
+}
+
+static metal_memory *take_cached(metal_device *d, int size_class) {
+  for (metal_memory **p = &d->cached[size_class]; *p; p = &(*p)->next) {
+    metal_memory *m = *p;
+    if (m->bytes < SMALL && is_in_use(d, m)) continue;
+    *p = m->next;
+    d->cached_bytes -= m->bytes;
+    return m;
+  }
+  return NULL;
+}
+
+/* Command buffers hold on to what they use. */
+static void empty_cache(metal_device *d) {
+  for (int i = 0; i < GPU_SIZE_CLASSES; i++) {
+    for (metal_memory *m = d->cached[i], *next; m; m = next) {
+      next = m->next;
+      metal()->objc_release(m->buffer);
+      mem_free(m);
+    }
+    d->cached[i] = NULL;
+  }
+  d->cached_bytes = 0;
+}
+
+static void put_cached(metal_device *d, metal_memory *m) {
+  size_t rounded;
+  const int size_class = gpu_size_class(m->bytes, &rounded);
+  m->next = d->cached[size_class];
+  d->cached[size_class] = m;
+  d->cached_bytes += m->bytes;
+  if (d->cached_bytes > metal_card_at(0)->working_set / 4) empty_cache(d);
+}
+
+void metal_trim(int index) {
+  error *why = NULL;
+  metal_device *d = metal_enter(index, &why);
+  error_release(why);
+  if (!d) return;
+  empty_cache(d);
+  metal_leave(d);
+}
+
+/* ---- taking and giving back ---- */
+
+/* What was given back is free once the work that used it has ended. */
 static id new_buffer(metal_device *d, size_t bytes) {
   id buffer = metal_new_buffer(d->device, bytes, MTLResourceStorageModeShared);
   if (buffer) return buffer;
+  empty_cache(d);
   metal_wait_for(d, d->number);
   return metal_new_buffer(d->device, bytes, MTLResourceStorageModeShared);
 }
 
-static void *take(int index, size_t bytes, error **why) {
-  metal_device *d = metal_enter(index, why);
-  if (!d) return NULL;
-  const size_t words = (bytes + 7) / 8 * 8; /* narrow elements are swapped as part of a word */
+static metal_memory *new_memory(metal_device *d, size_t bytes, error **why) {
   metal_memory *m = mem_zalloc(sizeof *m);
   if (!m)
     *why = fail_no_memory("metal");
-  else if (!(m->buffer = new_buffer(d, words)))
-    *why = no_memory(words);
-  if (!*why) {
-    m->bytes = words;
-    m->contents = metal_contents(m->buffer);
-  } else {
+  else if (!(m->buffer = new_buffer(d, bytes)))
+    *why = no_memory(bytes);
+  if (*why) {
     mem_free(m);
-    m = NULL;
+    return NULL;
   }
+  m->bytes = bytes;
+  m->contents = metal_contents(m->buffer);
+  return m;
+}
+
+static void *take(int index, size_t bytes, error **why) {
+  size_t rounded;
+  const int size_class =
+      gpu_size_class(bytes, &rounded); /* whole words: narrow elements are swapped as part of one */
+  metal_device *d = metal_enter(index, why);
+  if (!d) return NULL;
+  metal_memory *m = take_cached(d, size_class);
+  if (m)
+    m->written = 0;
+  else
+    m = new_memory(d, rounded, why);
   metal_leave(d);
   return m;
 }
@@ -47,9 +112,13 @@ static void give(int index, void *memory) {
     error_release(why);
     return;
   }
-  if (m->wrapped) metal_wait_for(d, m->used);
-  metal()->objc_release(m->buffer);
-  mem_free(m);
+  if (m->wrapped) {
+    metal_wait_for(d, m->used);
+    metal()->objc_release(m->buffer);
+    mem_free(m);
+  } else {
+    put_cached(d, m);
+  }
   metal_leave(d);
 }
 

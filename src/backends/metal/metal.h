@@ -5,10 +5,12 @@
    which it was used and written last. */
 #ifndef METAL_METAL_H
 #define METAL_METAL_H
+#include "backends/gpu/size_class.h"
 #include "backends/metal/api.h"
 #include <pthread.h>
 
 typedef struct metal_memory {
+  struct metal_memory *next; /* while it lies in the cache */
   id buffer;
   size_t bytes;
   char *contents;         /* where the host sees it */
@@ -30,6 +32,8 @@ typedef struct metal_device {
   /* What was written in these command buffers is not to be relied on, and why. */
   uint64_t bad_from, bad_to;
   error *bad;
+  metal_memory *cached[GPU_SIZE_CLASSES]; /* what was given back: memory.c */
+  size_t cached_bytes;
   void *pool;
 } metal_device;
 
@@ -58,6 +62,8 @@ void metal_use(metal_device *d, metal_memory *m, bool written);
 /* ---- memory.c ---- */
 
 extern const memory_driver metal_memory_driver;
+/* Gives what lies unused back to the system. */
+void metal_trim(int index);
 
 /* ---- program.c, launch.c: as gpu.h asks for them ---- */
 
