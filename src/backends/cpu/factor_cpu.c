@@ -98,7 +98,7 @@ error *cpu_cholesky(const launch *l) {
   return e ? e : matrices_run(&j);
 }
 
-/* ---- Inverse (getrf and getri; trtri) ---- */
+/* ---- Inverse (getrf and getri; of a triangle: triangle.c) ---- */
 
 static int inverse_one(const matrices *j, int64_t index, workspace *w) {
   int info = 0;
@@ -113,16 +113,7 @@ static int inverse_one(const matrices *j, int64_t index, workspace *w) {
 }
 
 static int triangular_one(const matrices *j, int64_t index, workspace *w) {
-  const bool upper = ((const inverse_params *)j->l->params)->upper;
-  int info = 0;
-  void *a = workspace_take(w, (int64_t)j->n * j->n, j->size);
-  if (!w->at || !j->n) return 0;
-  matrix_load(j, index, a);
-  j->f->trtri(upper ? "U" : "L", "N", &j->n, a, &j->n, &info, 1, 1);
-  if (info) return info;
-  matrix_store(j, 0, index, a, j->n, j->n, j->n);
-  matrix_clear(j, 0, index, j->n, j->n, upper);
-  return 0;
+  return triangle_inverse(j, index, ((const inverse_params *)j->l->params)->upper, w);
 }
 
 static error *singular(const matrices *j, int info, const char *which) {

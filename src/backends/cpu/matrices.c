@@ -1,10 +1,9 @@
 /* matrices.c: the loop over the matrices of an operand, and how they come to columns and back. Uses
    cpu/matrices.h. */
 #include "backends/cpu/matrices.h"
-#include <limits.h>
 #include <math.h>
 
-enum { ALIGNMENT = 64, MOST_PIECES = 64, NOT_FINITE = INT_MIN };
+enum { ALIGNMENT = 64, MOST_PIECES = 64 };
 static const int64_t most_workspace = 1 << 28; /* bytes of all pieces together, unless one needs more */
 
 void *workspace_take(workspace *w, int64_t count, size_t size) {
@@ -61,9 +60,14 @@ static int64_t offset_of(const operand *x, int64_t index) {
   return offset;
 }
 
+void *matrix_operand(const matrices *j, int64_t index) {
+  const operand *x = j->l->in;
+  return (char *)x->data + offset_of(x, index) * (int64_t)j->size;
+}
+
 void matrix_load(const matrices *j, int64_t index, void *to) {
   const operand *x = j->l->in;
-  const char *from = (const char *)x->data + offset_of(x, index) * (int64_t)j->size;
+  const char *from = matrix_operand(j, index);
   const int64_t across[2] = {x->strides[x->ndim - 1], x->strides[x->ndim - 2]};
   cpu_copy(to, (const int64_t[]){j->m, 1}, from, across, 2, (const int64_t[]){j->n, j->m}, j->size);
 }
@@ -89,7 +93,7 @@ void matrix_clear(const matrices *j, int out, int64_t index, int rows, int cols,
 
 static bool is_finite(const matrices *j, int64_t index) {
   const operand *x = j->l->in;
-  const char *from = (const char *)x->data + offset_of(x, index) * (int64_t)j->size;
+  const char *from = matrix_operand(j, index);
   const int64_t row = x->strides[x->ndim - 2], col = x->strides[x->ndim - 1];
   double sum = 0; /* NaN once one of them is not finite */
   for (int64_t r = 0; r < j->m; r++)
@@ -118,7 +122,7 @@ static void run_piece(void *context, int64_t piece) {
   const int64_t first = piece * p->count, last = smaller(first + p->count, p->j->batch);
   for (int64_t i = first; i < last; i++) {
     workspace w = {p->memory + piece * p->bytes, 0};
-    p->infos[i] = p->j->finite && !is_finite(p->j, i) ? NOT_FINITE : p->j->factor(p->j, i, &w);
+    p->infos[i] = p->j->finite && !is_finite(p->j, i) ? MATRIX_NOT_FINITE : p->j->factor(p->j, i, &w);
   }
 }
 
@@ -128,7 +132,8 @@ static error *first_error(const matrices *j, const int *infos) {
     if (infos[i] == 0 || (infos[i] > 0 && !j->explain)) continue;
     char which[64] = "the matrix";
     if (j->batch > 1) snprintf(which, sizeof which, "matrix %lld of %lld", (long long)i, (long long)j->batch);
-    if (infos[i] == NOT_FINITE) return fail_as(PONS_ERROR_RUNTIME, j->op, "%s holds NaN or infinity", which);
+    if (infos[i] == MATRIX_NOT_FINITE) return fail_as(PONS_ERROR_RUNTIME, j->op, "%s holds NaN or infinity", which);
+    if (infos[i] == MATRIX_NO_MEMORY) return fail_no_memory(j->op);
     if (infos[i] < 0)
       return fail_as(PONS_ERROR_RUNTIME, j->op, "LAPACK refuses argument %d for %s", -infos[i], which);
     return j->explain(j, infos[i], which);

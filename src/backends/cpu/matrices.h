@@ -6,6 +6,10 @@
 #define CPU_MATRICES_H
 #include "backends/cpu/calls.h"
 #include "backends/cpu/lapack.h"
+#include <limits.h>
+
+/* Infos that are not LAPACK's. */
+enum { MATRIX_NOT_FINITE = INT_MIN, MATRIX_NO_MEMORY };
 
 /* Memory handed out piece by piece; with `at` NULL it only counts. */
 typedef struct workspace {
@@ -38,12 +42,16 @@ error *matrices_of(matrices *j, const char *op, const launch *l);
 error *matrices_lwork(const matrices *j, int *lwork, const void *answer, int64_t least);
 error *matrices_run(matrices *j);
 
+/* Where matrix `index` of the operand begins. */
+void *matrix_operand(const matrices *j, int64_t index);
 /* Matrix `index` of the operand, in columns. */
 void matrix_load(const matrices *j, int64_t index, void *to);
 /* (rows, cols) in columns `lead` apart, as matrix `index` of result `out`. */
 void matrix_store(const matrices *j, int out, int64_t index, const void *from, int rows, int cols, int lead);
 /* Clears what is below (or above) the diagonal of matrix `index` of result `out`. */
 void matrix_clear(const matrices *j, int out, int64_t index, int rows, int cols, bool below);
+/* The inverse of the lower or upper triangle of matrix `index` (triangle.c), as a `factor` does it. */
+int triangle_inverse(const matrices *j, int64_t index, bool upper, workspace *w);
 /* Where the results of `index` begin in result `out`, of which each matrix has `count` elements. */
 void *matrix_result(const matrices *j, int out, int64_t index, int64_t count);
 #endif
