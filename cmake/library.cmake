@@ -83,9 +83,10 @@ if(isa_sources)
   foreach(isa ${isa_names})
     pons_objects(pons_objects_${isa} ${isa_sources})
     # Nobody reads errno or floating-point traps; without them loops vectorise. Threaded jumps make ten instructions of
-    # a clamp's four. Optimised even in debug builds: the loops are not bearable otherwise.
+    # a clamp's four; nothing unwinds through them. Optimised even in debug builds: the loops are not bearable otherwise.
     target_compile_options(pons_objects_${isa} PRIVATE $<IF:$<CONFIG:Debug>,-O2,-O3> -fno-math-errno -fno-trapping-math
                                                        $<$<C_COMPILER_ID:GNU>:-fno-thread-jumps;--param=vect-epilogues-nomask=0>
+                                                       -fno-asynchronous-unwind-tables
                                                        ${isa_${isa}} $<$<C_COMPILER_ID:Clang,AppleClang>:-Wno-pass-failed>)
     target_compile_definitions(pons_objects_${isa} PRIVATE ISA=${isa})
     list(APPEND objects $<TARGET_OBJECTS:pons_objects_${isa}>)
