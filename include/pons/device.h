@@ -14,6 +14,12 @@ PONS_API const char *pons_device_name(int index);
    what is missing and why. The caller frees with pons_free. */
 PONS_API char *pons_device_report(void);
 
+/* What computes each primitive on each kind of device, found or not, as JSON: a list of {"name": "Softmax", "elementwise": false,
+   "on": {"cuda": {"how": "native", "but": {"complex64": "decomposed"}}, ...}}. `how` is "native", "view" (nothing is computed),
+   "decomposed" (into simpler ones), "cpu" (in the device's place) or "none"; `but` has the dtypes that go elsewhere. The caller
+   frees with pons_free. */
+PONS_API char *pons_coverage_report(void);
+
 /* Is there such a device? "gpu" asks for any GPU. */
 PONS_API bool pons_is_available(const char *device);
 PONS_API bool pons_metal_is_available(void);

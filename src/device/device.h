@@ -105,6 +105,9 @@ typedef struct driver {
   /* Asked at the end of each plan: what steps found wrong with the values they met. It may wait. Left out: that is
      known at once. */
   error *(*faults)(int index);
+  /* 1 << dtype of each that no operand may have for an implementation of `prim` to take it; left out: none. For reports. */
+  unsigned (*lacks)(const char *prim);
+  bool for_tests; /* it computes nothing */
 } driver;
 
 struct device {
@@ -123,6 +126,7 @@ device *device_host(void);              /* the first: computes what another devi
 const implementation *device_pick(const device *d, const char *prim, const launch *l, text *why);
 /* Does the device list any implementation of `prim`? Fast: asked for every node. */
 bool device_knows(const device *d, const char *prim);
+bool device_lists(const driver *v, const char *prim); /* the same of a driver, whether there is a device or not */
 
 /* ---- streams and events (stream.c) ---- */
 

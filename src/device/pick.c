@@ -110,6 +110,11 @@ device *device_named(const char *name) {
 
 bool device_knows(const device *d, const char *prim) { return place_of(d->driver, prim)->prim != NULL; }
 
+bool device_lists(const driver *v, const char *prim) {
+  know_first();
+  return place_of(v, prim)->prim != NULL;
+}
+
 const implementation *device_pick(const device *d, const char *prim, const launch *l, text *why) {
   const struct place *p = place_of(d->driver, prim);
   for (int r = p->prim != NULL ? p->first : -1; r >= 0; r = rows[r].next) {

@@ -53,6 +53,7 @@ static void first_that_does_not_refuse(void **state) {
   assert_true(device_knows(a, "Softmax"));
   assert_false(device_knows(b, "Softmax"));
   assert_false(device_knows(a, "Mat"));
+  assert_true(device_lists(b->driver, "Matmul"));
 }
 
 static void report_is_json(void **state) {

@@ -173,6 +173,21 @@ def columns(code, c):
             told(names & set(code.rows))]
 
 
+def primitives_on_devices():
+    """Rows of what computes each primitive where, as the command tells."""
+    told = subprocess.run([os.environ.get("PONS_COMMAND", os.path.join(BUILD, "bin", "pons")), "info", "--coverage", "--json"],
+                          check=True, stdout=subprocess.PIPE)
+    entries = json.loads(told.stdout)
+    words = {"cpu": "CPU", "none": "an error"}
+    def cell(place):
+        groups = {}
+        for dtype, how in place["but"].items():
+            groups.setdefault(words.get(how, how), []).append(dtype)
+        return "; ".join([words.get(place["how"], place["how"])] + [f"{', '.join(d)}: {how}" for how, d in groups.items()])
+    devices = sorted(entries[0]["on"])
+    return ["primitive", *devices], [[f"`{e['name']}`", *(cell(e["on"][d]) for d in devices)] for e in entries]
+
+
 def table(head, rows):
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return lines + ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in r) + " |" for r in rows]
@@ -209,6 +224,12 @@ def page(code):
             "whole numbers.", "",
             f"{len(functions)} functions, {gone} of them missing. Of {len(ops)} ops: " + "; ".join(counts) + ".", "",
             "## Ops", "", *table(head, ops), "",
+            "## Primitives on devices", "",
+            "What computes each primitive, by the tables that plans are made by (`pons info --coverage`). native: an implementation of the",
+            "device's, elementwise ones fused; view: nothing is computed; decomposed: by simpler primitives; CPU: the CPU in the device's place,",
+            "with the same result. Behind that, dtypes for which it is otherwise. Sizes and parameters may make it otherwise, too: see",
+            "[backends.md](backends.md).", "",
+            *table(*primitives_on_devices()), "",
             "## Other functions, methods, classes and constants", "", *table(["name", "in C"], others), "",
             "## Names that make no sense in C", "",
             *table(["names", "why"], [[", ".join(f"`{n}`" for n in ns), why] for why, ns in without.items()]), ""]

@@ -69,7 +69,58 @@ static void print_words(const cJSON *report) {
   }
 }
 
+/* ---- what computes each primitive where ---- */
+
+static const char *words_for(const char *how) {
+  if (strcmp(how, "cpu") == 0) return "CPU";
+  return strcmp(how, "none") == 0 ? "an error" : how;
+}
+
+/* "native; complex64: CPU" */
+static void write_how(const cJSON *place, char out[128]) {
+  const cJSON *but = cJSON_GetObjectItem(place, "but");
+  int n = snprintf(out, 128, "%s", words_for(cJSON_GetStringValue(cJSON_GetObjectItem(place, "how"))));
+  for (const cJSON *b = but ? but->child : NULL; b && n < 128; b = b->next)
+    n += snprintf(out + n, (size_t)(128 - n), "%s%s%s", b == but->child ? "; " : ", ", b->string,
+                  b->next && strcmp(b->valuestring, b->next->valuestring) == 0 ? "" : ": ");
+  if (n < 128 && but && but->child) {
+    const cJSON *last = but->child;
+    while (last->next) last = last->next;
+    snprintf(out + n, (size_t)(128 - n), "%s", words_for(last->valuestring));
+  }
+}
+
+static void print_coverage(const cJSON *primitives) {
+  char words[128];
+  const cJSON *first = primitives->child;
+  printf("%-26s", "primitive");
+  for (const cJSON *d = first ? cJSON_GetObjectItem(first, "on")->child : NULL; d; d = d->next)
+    printf(d->next ? "%-34s" : "%s\n", d->string);
+  for (const cJSON *p = first; p; p = p->next) {
+    printf("%-26s", cJSON_GetStringValue(cJSON_GetObjectItem(p, "name")));
+    for (const cJSON *d = cJSON_GetObjectItem(p, "on")->child; d; d = d->next) {
+      write_how(d, words);
+      printf(d->next ? "%-34s" : "%s\n", words);
+    }
+  }
+  printf("view: nothing is computed; decomposed: by simpler primitives. Sizes and parameters may make it otherwise: "
+         "docs/backends.md\n");
+}
+
+static int coverage(const invocation *v) {
+  char *json = pons_coverage_report();
+  if (!json) return complain_error(v);
+  cJSON *report = cJSON_Parse(json);
+  if (option_given(v, "--json")) printf("%s\n", json);
+  else if (report) print_coverage(report);
+  const int code = report ? FINE : complain(v, "the report can't be read: %s", json);
+  cJSON_Delete(report);
+  pons_free(json);
+  return code;
+}
+
 static int info(const invocation *v) {
+  if (option_given(v, "--coverage")) return coverage(v);
   char *json = pons_device_report();
   if (!json) return complain_error(v);
   cJSON *report = cJSON_Parse(json);
@@ -83,8 +134,9 @@ static int info(const invocation *v) {
 
 const command command_info = {
     .name = "info",
-    .arguments = "[--json]",
+    .arguments = "[--coverage] [--json]",
     .summary = "Devices, instruction sets, libraries found and where, versions, what is missing and why.",
-    .options = {{"--json", NULL, "as JSON"}},
+    .options = {{"--coverage", NULL, "what computes each primitive on each kind of device, found here or not"},
+                {"--json", NULL, "as JSON"}},
     .run = info,
 };

@@ -86,6 +86,7 @@ const driver driver_cuda = {
     .n_implementations = sizeof gpu_implementations / sizeof *gpu_implementations,
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
+    .lacks = gpu_lacks,
     .memory = &memory,
     .recording = &cuda_recordings,
     .faults = faults,

@@ -11,7 +11,6 @@ static bool has_mask(const launch *l, const attention_params *p) { return l->n_i
 
 const char *gpu_refuses_attention(const gpu_backend *b, const launch *l) {
   const operand *q = &l->in[0], *v = &l->in[2];
-  if (q->dtype == PONS_FLOAT64) return "it computes in float32";
   if (is_empty(q) || is_empty(&l->in[1]) || is_empty(v)) return "there are no elements";
   if (q->shape[0] * q->shape[1] > 65535) return "there are too many heads";
   if (q->shape[3] > MOST_FEATURES || v->shape[3] > MOST_FEATURES) return "heads have too many features";

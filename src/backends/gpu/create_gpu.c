@@ -21,7 +21,6 @@ error *gpu_fill(const gpu_backend *b, const operand *out, uint64_t bits) {
 
 const char *gpu_refuses_arange(const gpu_backend *b, const launch *l) {
   (void)b;
-  if (l->out->dtype == PONS_COMPLEX64) return "complex numbers are not counted";
   return shape_size(l->out->ndim, l->out->shape) == 0 ? "there are no elements" : NULL;
 }
 

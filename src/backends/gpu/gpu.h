@@ -228,10 +228,10 @@ error *gpu_run_kernel(const gpu_backend *b, const kernel *k, const operand *in, 
 
 /* What all the backend's devices have: whether a kernel is taken is decided before it is known where it runs. */
 gpu_features gpu_common_features(const gpu_backend *b);
-/* Why no kernel of ours can take these operands, or NULL. */
-const char *gpu_refuses_operands(const gpu_backend *b, const launch *l);
+/* Why a kernel of ours can't take these operands, or NULL. `lacks`: 1 << dtype of each that it can't. */
+const char *gpu_refuses_operands(const gpu_backend *b, const launch *l, unsigned lacks);
 
-#define GPU_KERNEL(prim, name)                                           \
+#define GPU_KERNEL(prim, name, lacks)                                    \
   const char *gpu_refuses_##name(const gpu_backend *b, const launch *l); \
   error *gpu_##name(const gpu_backend *b, const launch *l);
 #include "backends/gpu/kernels.def"

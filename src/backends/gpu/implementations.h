@@ -1,11 +1,11 @@
-/* implementations.h: kernels.def as a driver's list, `gpu_implementations`. Included by the driver's file,
+/* implementations.h: kernels.def as a driver's list, `gpu_implementations`, and `gpu_lacks`. Included by the driver's file,
    which defines GPU_BACKEND, its struct of functions, and may define GPU_OWN_IMPLEMENTATIONS, rows that come
    first. */
 #include "backends/gpu/gpu.h"
 
-#define GPU_KERNEL(prim, name)                                                                       \
+#define GPU_KERNEL(prim, name, lacks)                                                                \
   static const char *refuses_##name(const launch *l) {                                               \
-    const char *why = gpu_refuses_operands(&GPU_BACKEND, l);                                         \
+    const char *why = gpu_refuses_operands(&GPU_BACKEND, l, lacks);                                  \
     return why ? why : gpu_refuses_##name(&GPU_BACKEND, l);                                          \
   }                                                                                                  \
   static error *launch_##name(const launch *l) { return gpu_##name(&GPU_BACKEND, l); }
@@ -16,7 +16,16 @@
 #define GPU_OWN_IMPLEMENTATIONS
 #endif
 static const implementation gpu_implementations[] = {GPU_OWN_IMPLEMENTATIONS
-#define GPU_KERNEL(prim, name) {#prim, #name, refuses_##name, launch_##name},
+#define GPU_KERNEL(prim, name, lacks) {#prim, #name, refuses_##name, launch_##name},
 #include "backends/gpu/kernels.def"
 #undef GPU_KERNEL
 };
+
+/* driver.lacks, of the rows above; those of the backend's own take no more. */
+static inline unsigned gpu_lacks(const char *primitive) {
+#define GPU_KERNEL(prim, name, lacks) \
+  if (strcmp(primitive, #prim) == 0) return lacks;
+#include "backends/gpu/kernels.def"
+#undef GPU_KERNEL
+  return 0;
+}

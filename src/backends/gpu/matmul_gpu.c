@@ -185,7 +185,6 @@ gpu_product gpu_product_of(const launch *l) {
 
 const char *gpu_refuses_matmul(const gpu_backend *b, const launch *l) {
   (void)b;
-  if (l->out->dtype == PONS_BOOL) return "truths are not multiplied";
   if (l->in[1].shape[l->in[1].ndim - 1] > MOST_COLUMNS) return "there are too many columns";
   return shape_size(l->out->ndim, l->out->shape) == 0 ? "there are no elements" : NULL;
 }

@@ -49,7 +49,6 @@ error *gpu_layer_norm(const gpu_backend *b, const launch *l) { return run_norm(b
 
 const char *gpu_refuses_rope(const gpu_backend *b, const launch *l) {
   (void)b;
-  if (l->in->dtype == PONS_FLOAT64) return "its angles are of float32";
   return is_empty(l->in) ? "there are no elements" : NULL;
 }
 

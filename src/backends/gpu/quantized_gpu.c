@@ -85,9 +85,6 @@ static error *quantize(const gpu_backend *b, const launch *l) {
 const char *gpu_refuses_quantize(const gpu_backend *b, const launch *l) {
   (void)b;
   const quantize_params *p = l->params;
-  for (int i = 0; i < l->n_in + l->n_out; i++)
-    if ((i < l->n_in ? &l->in[i] : &l->out[i - l->n_in])->dtype == PONS_FLOAT64)
-      return "it computes in float32";
   if (is_empty(l->in)) return "there are no elements";
   if (!p->dequantize) return NULL;
   for (int i = 0; i < (p->mode == QUANTIZED_AFFINE ? 3 : 2); i++)
@@ -195,7 +192,6 @@ static error *multiply_values(const gpu_backend *b, const quantized_product *p) 
 }
 
 static const char *refuses_product(const launch *l, quantization q) {
-  if (l->out->dtype == PONS_FLOAT64) return "it computes in float32";
   if (is_empty(l->out) || is_empty(&l->in[0]) || is_empty(&l->in[1])) return "there are no elements";
   for (int i = 1; i <= (q.mode == QUANTIZED_AFFINE ? 3 : 2); i++)
     if (!matrix_is_row_major(&l->in[i])) return "matrices must be row-major";

@@ -63,4 +63,5 @@ const driver driver_null = {
     .implementations = implementations,
     .n_implementations = sizeof implementations / sizeof *implementations,
     .run_kernel = no_kernel,
+    .for_tests = true,
 };

@@ -240,6 +240,7 @@ const driver driver_opencl = {
     .n_implementations = sizeof gpu_implementations / sizeof *gpu_implementations,
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
+    .lacks = gpu_lacks,
     .memory = &memory,
     .faults = faults,
 };
