@@ -52,6 +52,7 @@ static struct {
   buffer *class_first[CLASSES];
   buffer *newest, *oldest;
   size_t active, peak, cached; /* active: bytes asked for; cached: bytes of the blocks */
+  size_t elsewhere;            /* in use on devices with memory of their own */
   size_t memory_limit, cache_limit;
   uint16_t tick; /* counted by the keeper */
   bool keeper_runs, limits_known;
@@ -219,6 +220,10 @@ static void watch_forks(void) { pthread_atfork(NULL, NULL, forget_keeper); }
 
 /* ---- taking and putting back ---- */
 
+static void note_peak(void) {
+  if (cache.active + cache.elsewhere > cache.peak) cache.peak = cache.active + cache.elsewhere;
+}
+
 static buffer *take_cached(int c) {
   int last = class_bytes(c) < MAPPED_FROM ? c : c + 2; /* a quarter too large at most */
   for (int k = c; k <= last && k < CLASSES; k++) {
@@ -261,7 +266,7 @@ buffer *cache_take(size_t bytes) {
   if (b == NULL) b = take_fresh(c, bytes);
   if (b != NULL) {
     cache.active += bytes;
-    if (cache.active > cache.peak) cache.peak = cache.active;
+    note_peak();
   }
   pthread_mutex_unlock(&cache.lock);
   if (b == NULL) return NULL;
@@ -304,9 +309,28 @@ static size_t read_counter(const size_t *counter) {
   return value;
 }
 
-size_t pons_get_active_memory(void) { return read_counter(&cache.active); }
+void cache_count_elsewhere(ptrdiff_t bytes) {
+  pthread_mutex_lock(&cache.lock);
+  cache.elsewhere += (size_t)bytes;
+  note_peak();
+  pthread_mutex_unlock(&cache.lock);
+}
+
+size_t pons_get_active_memory(void) { return read_counter(&cache.active) + read_counter(&cache.elsewhere); }
 size_t pons_get_peak_memory(void) { return read_counter(&cache.peak); }
-size_t pons_get_cache_memory(void) { return read_counter(&cache.cached); }
+
+static size_t cached_elsewhere(bool clear) {
+  size_t bytes = 0;
+  for (int i = 0; i < devices_known(); i++) {
+    const device *d = device_at(i);
+    if (d->driver->memory == NULL) continue;
+    if (clear && d->driver->memory->trim) d->driver->memory->trim(d->index);
+    if (d->driver->memory->cached) bytes += d->driver->memory->cached(d->index);
+  }
+  return bytes;
+}
+
+size_t pons_get_cache_memory(void) { return read_counter(&cache.cached) + cached_elsewhere(false); }
 
 void cache_numbers(size_t *active, size_t *cached, size_t *limit) {
   pthread_mutex_lock(&cache.lock);
@@ -340,7 +364,10 @@ static size_t trim_to(size_t *limit, size_t bytes) {
   return before;
 }
 
-void pons_clear_cache(void) { trim_to(NULL, 0); }
+void pons_clear_cache(void) {
+  trim_to(NULL, 0);
+  cached_elsewhere(true);
+}
 size_t pons_get_memory_limit(void) {
   size_t active, cached, limit;
   cache_numbers(&active, &cached, &limit);

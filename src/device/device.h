@@ -39,6 +39,15 @@ void *buffer_on(buffer *b, const device *d, error **why);
    copies are not valid any more. */
 void *buffer_written_on(buffer *b, const device *d, error **why);
 void buffer_written_on_host(buffer *b);
+/* Between these, what buffer_on and buffer_written_on gave stays where it is; until then it may be given up to make room
+   (spill.c). Memory of what was launched may go: it is given back behind the work that uses it. */
+void device_bind_begin(const device *d);
+void device_bind_end(const device *d);
+/* For an error of kind PONS_ERROR_MEMORY in between: at least so many bytes of what was used longest ago leave the device, if there
+   are any; then bind and launch again. */
+void device_make_room(const device *d, size_t bytes);
+/* device_bind_begin where that was not enough: everything leaves, and nobody else binds until device_bind_end. */
+void device_bind_alone(const device *d);
 
 /* ---- what a backend runs ---- */
 
@@ -73,6 +82,9 @@ typedef struct memory_driver {
   void *(*wrap)(int index, void *data, size_t bytes);
   /* Until what was launched has written it, or for whoever writes it, until nothing launched uses it. */
   error *(*wait)(int index, void *memory, bool for_writing);
+  /* What it keeps of what was given back; left out: nothing. Gives that back to the device. */
+  size_t (*cached)(int index);
+  void (*trim)(int index);
 } memory_driver;
 
 /* What a device does that can make the launches of a plan together, and make them again with other memories. A

@@ -14,12 +14,15 @@ typedef struct copy {
   void *memory;
   bool valid;
   bool shared; /* it is the host's memory, seen from the device: always as valid as that */
+  buffer *of;
+  size_t bytes; /* taken of the device: 0 where the host's memory is wrapped */
+  struct copy *newer, *older; /* among those of the device that may give way: spill.c */
 } copy;
 
 struct buffer {
   atomic_int refs;
   atomic_bool stale; /* what was written last is on a device, not in `data` */
-  copy *copies;
+  _Atomic(copy *) copies;
   uint16_t size_class; /* in the cache's table, WRAPPED or ELSEWHERE */
   uint16_t tick;       /* of the cache, when it came there */
   size_t bytes;        /* asked for */
@@ -37,6 +40,7 @@ struct buffer {
 };
 
 enum { MAX_DEVICES = 64 };
+int devices_known(void);      /* so far: nothing is looked for */
 device *device_at(int index); /* pick.c; 0 .. pons_device_count() - 1, once that was asked */
 /* info.c; NULL and an error that tells the names there are, if there is none called so. */
 device *device_or_error(const char *op, const char *name);
@@ -49,6 +53,14 @@ error *buffer_no_memory(const char *op, size_t asked);
 
 void copies_free(buffer *b); /* by its last holder */
 error *buffer_bring_home(buffer *b); /* makes `data` valid */
+/* Gives up its memory on `d`; what is valid there alone is brought home first. */
+error *buffer_leave(buffer *b, const device *d);
+
+/* ---- spill.c: which copies of a device were used last ---- */
+
+void spill_add(copy *c);
+void spill_used(copy *c);
+void spill_remove(copy *c);
 
 /* ---- cache.c ---- */
 
@@ -59,6 +71,7 @@ void cache_put(buffer *b);
 size_t cache_block_bytes(const buffer *b); /* of a block of its own */
 void cache_add_json(text *json); /* an object with the counters and limits */
 void cache_numbers(size_t *active, size_t *cached, size_t *limit);
+void cache_count_elsewhere(ptrdiff_t bytes); /* so many more are in use on devices */
 
 /* ---- machine.c ---- */
 

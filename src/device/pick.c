@@ -72,6 +72,7 @@ static void know_devices(void) {
   pthread_once(&once, find_rest);
 }
 
+int devices_known(void) { return device_count; }
 device *device_at(int index) { return &devices[index]; }
 
 static device *chosen = &devices[0];

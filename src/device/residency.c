@@ -11,7 +11,7 @@
    Where a device shares the host's memory there is one memory: what the device made is the host's `data`, and the host's is
    wrapped for the device if it can be. Then nothing is copied; who reads or writes waits for the other.
 
-   Buffers in host memory that no device has used cost one load of `stale`. Uses base/, buffer.c, cache.c. */
+   Buffers in host memory that no device has used cost one load of `stale`. Uses base/, buffer.c, cache.c, spill.c. */
 #include "device/parts.h"
 #include <pthread.h>
 
@@ -29,11 +29,19 @@ static pthread_mutex_t *lock_of(const buffer *b) {
   return &locks[((uintptr_t)b >> 6) % LOCKS];
 }
 
+static size_t bytes_there(const buffer *b) { return b->bytes > 0 ? b->bytes : 1; }
+
+static void copy_free(copy *c) {
+  if (!c->shared) spill_remove(c);
+  c->device->driver->memory->give(c->device->index, c->memory);
+  cache_count_elsewhere(-(ptrdiff_t)c->bytes);
+  mem_free(c);
+}
+
 void copies_free(buffer *b) {
   for (copy *c = b->copies, *next; c != NULL; c = next) {
     next = c->next;
-    c->device->driver->memory->give(c->device->index, c->memory);
-    mem_free(c);
+    copy_free(c);
   }
   b->copies = NULL;
 }
@@ -59,7 +67,8 @@ static copy *copy_new(buffer *b, const device *d, error **why) {
   }
   void *memory = share(b, d);
   bool shared = memory != NULL;
-  if (!shared) memory = d->driver->memory->take(d->index, b->bytes > 0 ? b->bytes : 1, why);
+  const size_t bytes = shared ? 0 : bytes_there(b);
+  if (!shared) memory = d->driver->memory->take(d->index, bytes, why);
   if (memory == NULL) {
     mem_free(c);
     return NULL;
@@ -68,8 +77,16 @@ static copy *copy_new(buffer *b, const device *d, error **why) {
     b->data = d->driver->memory->host(d->index, memory);
     shared = true;
   }
-  *c = (copy){b->copies, d, memory, shared && !b->stale, shared};
+  *c = (copy){.next = b->copies,
+              .device = d,
+              .memory = memory,
+              .valid = shared && !b->stale,
+              .shared = shared,
+              .of = b,
+              .bytes = bytes};
   b->copies = c;
+  if (!shared) spill_add(c);
+  cache_count_elsewhere((ptrdiff_t)bytes);
   return c;
 }
 
@@ -118,9 +135,26 @@ error *buffer_bring_home(buffer *b) {
   return why;
 }
 
+error *buffer_leave(buffer *b, const device *d) {
+  error *why = NULL;
+  pthread_mutex_lock(lock_of(b));
+  copy *c = copy_on(b, d);
+  if (c != NULL && c->valid) why = bring_home(b);
+  if (c != NULL && why == NULL) {
+    copy *before = b->copies;
+    while (before != c && before->next != c) before = before->next;
+    if (before == c) b->copies = c->next;
+    else before->next = c->next;
+    copy_free(c);
+  }
+  pthread_mutex_unlock(lock_of(b));
+  return why;
+}
+
 static void *present(buffer *b, const device *d, bool for_writing, error **why) {
   copy *c = copy_on(b, d);
   if (c == NULL) c = copy_new(b, d, why);
+  else if (!c->shared) spill_used(c);
   if (c == NULL) return NULL;
   if (for_writing) {
     for (copy *other = b->copies; other != NULL; other = other->next) other->valid = other == c;

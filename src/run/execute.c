@@ -127,7 +127,7 @@ static error *bind_output_apart(const plan *p, workspace *w, const plan_step *s,
   error *why = NULL;
   const int32_t m = s->memories[k];
   const size_t bytes = (size_t)p->memories[m].bytes;
-  if (!w->held[m]) /* else it was made before the steps (recorded.c) */
+  if (!w->held[m]) /* else it was made before the steps (recorded.c), or at a try before */
     w->held[m] = has_memory(s->device) ? buffer_new_on(s->device, bytes, s->name, &why)
                                        : buffer_new(bytes, s->name, &why);
   if (!w->held[m]) return why;
@@ -136,11 +136,41 @@ static error *bind_output_apart(const plan *p, workspace *w, const plan_step *s,
   return why;
 }
 
-static error *run_step_apart(const plan *p, workspace *w, run_input *in, const plan_step *s) {
+static error *bind_and_launch(const plan *p, workspace *w, run_input *in, const plan_step *s) {
   error *why = NULL;
   for (int k = 0; !why && k < s->n_in + s->n_out; k++)
     why = k < s->n_in ? bind_input_apart(p, w, in, s, k) : bind_output_apart(p, w, s, k);
-  if (!why) why = launch_step(s, w->operands);
+  return why ? why : launch_step(s, w->operands);
+}
+
+/* Bytes of the elements of all operands. */
+static size_t step_bytes(const plan_step *s) {
+  size_t bytes = 0;
+  for (int i = 0; i < s->n_in + s->n_out; i++)
+    bytes += (size_t)shape_size(s->operands[i].ndim, s->operands[i].shape) * pons_dtype_size(s->operands[i].dtype);
+  return bytes;
+}
+
+/* Where the device's memory is full, what was used longest ago gives way: first as much as the step has operands, then all. */
+static error *launch_in_memory(const plan *p, workspace *w, run_input *in, const plan_step *s) {
+  const bool was_fine = pons_ok();
+  error *why = NULL;
+  for (int i = 0; i < 3; i++) {
+    if (i == 2) device_bind_alone(s->device);
+    else device_bind_begin(s->device);
+    why = bind_and_launch(p, w, in, s);
+    device_bind_end(s->device);
+    if (i == 2 || !why || error_kind(why) != PONS_ERROR_MEMORY) break;
+    if (i == 0) device_make_room(s->device, step_bytes(s));
+    error_release(why);
+    if (was_fine) pons_clear_error();
+  }
+  return why;
+}
+
+static error *run_step_apart(const plan *p, workspace *w, run_input *in, const plan_step *s) {
+  const bool binds = has_memory(s->device) && !w->is_recorded; /* else recorded.c did for all steps */
+  error *why = binds ? launch_in_memory(p, w, in, s) : bind_and_launch(p, w, in, s);
   for (int k = 0; k < s->n_in + s->n_out && k < 32; k++) {
     if (!(s->frees >> k & 1)) continue;
     buffer_release(w->held[s->memories[k]]);

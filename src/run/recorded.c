@@ -116,8 +116,10 @@ bool recorded_run(const plan *p, workspace *w, run_input *in) {
   if (w->runs < FIRST_RECORDED || w->is_unfit || !can_be_recorded(p)) return false;
   const bool was_fine = pons_ok();
   void **memories = mem_zalloc((size_t)p->n_memories * sizeof *memories);
+  device_bind_begin(p->device);
   error *why = memories ? bind_memories(p, w, in, memories) : NULL;
   const bool done = memories && !why && run_bound(p, w, in, memories);
+  device_bind_end(p->device);
   mem_free(memories);
   if (done) return true;
   release_held(p, w, MEMORY_OUTPUT);

@@ -3,6 +3,7 @@
    can't compute runs on the CPU; results are those of the CPU alone. PONS_SEED sets the seed, which is printed. */
 #include "run/run.h"
 #include <pons/ops.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <cmocka.h>
@@ -15,6 +16,7 @@ typedef struct block {
 } block;
 
 static atomic_int blocks, writes, reads, launches;
+static atomic_size_t used, room = SIZE_MAX; /* bytes there, and how many there may be */
 static atomic_int failing; /* what fails from now on */
 enum { TAKES = 1, WRITES = 2, READS = 4, KERNELS = 8 };
 
@@ -25,6 +27,11 @@ static error *failure(int what, const char *word) {
 static void *take(int index, size_t bytes, error **why) {
   assert_int_equal(index, 0);
   if ((*why = failure(TAKES, "take"))) return NULL;
+  if (atomic_fetch_add(&used, bytes) + bytes > atomic_load(&room)) {
+    atomic_fetch_sub(&used, bytes);
+    *why = fail_as(PONS_ERROR_MEMORY, "away", "out of memory: asked %zu bytes", bytes);
+    return NULL;
+  }
   block *b = malloc(sizeof *b + bytes);
   assert_non_null(b);
   b->bytes = bytes;
@@ -34,6 +41,7 @@ static void *take(int index, size_t bytes, error **why) {
 
 static void give(int index, void *memory) {
   (void)index;
+  used -= ((block *)memory)->bytes;
   free(memory);
   blocks--;
 }
@@ -192,10 +200,65 @@ static void failures_are_told(void **state) {
   }
 }
 
+/* ---- memory that is short ---- */
+
+enum { MANY = 8, LONG = 100 };
+
+/* The sum of so many long arrays, each made there and asked for in the end. */
+static float sum_of_many(pons_array *made) {
+  float sum = 0;
+  for (int i = 0; i < MANY; i++) {
+    made[i] = pons_multiply(pons_full(PONS_SHAPE(LONG), pons_float(i)), pons_float(2));
+    pons_keep(made[i]);
+    assert_true(pons_eval(made[i]));
+  }
+  for (int i = 0; i < MANY; i++) {
+    pons_array next = pons_add(made[i], made[(i + 3) % MANY]);
+    const float *data = pons_data(next);
+    if (!data) FAIL("%s", pons_error());
+    sum += data[0] + data[LONG - 1];
+  }
+  return sum;
+}
+
+static void what_was_used_longest_ago_gives_way(void **state) {
+  (void)state;
+  pons_array made[MANY];
+  const size_t one = LONG * sizeof(float);
+  room = used + 4 * one;
+  const pons_scope s = pons_scope_open();
+  const size_t before = pons_get_active_memory();
+  const int reads_before = reads;
+  assert_true(sum_of_many(made) == 2 * 2 * 2 * MANY * (MANY - 1) / 2);
+  assert_true(reads > reads_before); /* what was there alone was brought home */
+  assert_true(used <= room && pons_get_active_memory() >= before + 4 * one);
+  assert_true(pons_ok());
+  for (int i = 0; i < MANY; i++) {
+    const float *data = pons_data(made[i]);
+    for (int k = 0; k < LONG; k++) assert_true(data[k] == 2 * (float)i);
+    pons_release(made[i]);
+  }
+  pons_scope_close(s);
+  room = SIZE_MAX;
+}
+
+static void what_can_not_fit_is_told(void **state) {
+  (void)state;
+  const pons_scope s = pons_scope_open();
+  room = used + LONG * sizeof(float);
+  pons_array y = pons_exp(pons_multiply(pons_full(PONS_SHAPE(LONG + 1), pons_float(1)), pons_float(2)));
+  assert_false(pons_eval(y));
+  assert_non_null(strstr(pons_error(), "out of memory"));
+  assert_int_equal(pons_last_error_kind(), PONS_ERROR_MEMORY);
+  pons_clear_error();
+  pons_scope_close(s);
+  room = SIZE_MAX;
+}
+
 /* ---- ping-pong: random dependencies between two devices ---- */
 
 enum { ARRAYS = 12, LENGTH = 5, ROUNDS = 200 };
-static uint64_t seed;
+static _Thread_local uint64_t seed;
 static int below(int n) {
   seed = seed * 6364136223846793005u + 1442695040888963407u;
   return (int)(seed >> 33) % n;
@@ -220,7 +283,7 @@ static pons_array step_of(int op, pons_array a, pons_array b) {
 }
 
 /* The arrays after a number of steps, on streams in turn or all on the CPU. */
-static void play(uint64_t from, bool on_two, float *result) {
+static bool play(uint64_t from, bool on_two, float *result) {
   const pons_scope s = pons_scope_open();
   static const char *const devices[] = {"cpu", "away"};
   pons_array at[ARRAYS];
@@ -239,25 +302,57 @@ static void play(uint64_t from, bool on_two, float *result) {
   }
   for (int i = 0; i < ARRAYS; i++) {
     const float *data = pons_data(at[i]);
-    if (!data) FAIL("%s", pons_error());
+    if (!data) return print_error("%s", pons_error()), false;
     memcpy(result + (ptrdiff_t)i * LENGTH, data, LENGTH * sizeof *data);
   }
   pons_set_default_device("away");
   pons_scope_close(s);
+  return true;
+}
+
+static bool plays_the_same(uint64_t from) {
+  float one_device[ARRAYS * LENGTH], two[ARRAYS * LENGTH];
+  if (!play(from, false, one_device) || !play(from, true, two)) return false;
+  for (int k = 0; k < ARRAYS * LENGTH; k++) {
+    if (one_device[k] - two[k] < 1e-4F && two[k] - one_device[k] < 1e-4F) continue;
+    print_error("seed %llu: element %d is %g on two devices, %g on one", (unsigned long long)from, k,
+                (double)two[k], (double)one_device[k]);
+    return false;
+  }
+  return true;
 }
 
 static void two_devices_give_what_one_gives(void **state) {
   (void)state;
   const uint64_t first = seed;
-  for (int i = 0; i < ROUNDS; i++) {
-    float one_device[ARRAYS * LENGTH], two[ARRAYS * LENGTH];
-    play(first + (uint64_t)i, false, one_device);
-    play(first + (uint64_t)i, true, two);
-    for (int k = 0; k < ARRAYS * LENGTH; k++)
-      if (!(one_device[k] - two[k] < 1e-4F && two[k] - one_device[k] < 1e-4F))
-        FAIL("seed %llu: element %d is %g on two devices, %g on one", (unsigned long long)first + (unsigned)i,
-             k, (double)two[k], (double)one_device[k]);
+  for (int i = 0; i < ROUNDS; i++) assert_true(plays_the_same(first + (uint64_t)i));
+  seed = first;
+}
+
+static void *play_some(void *from) {
+  static char differs;
+  for (int i = 0; i < ROUNDS / 4; i++)
+    if (!plays_the_same(*(const uint64_t *)from + (uint64_t)i)) return &differs;
+  return NULL;
+}
+
+/* Each of them makes the others' arrays give way. */
+static void so_do_threads_where_memory_is_short(void **state) {
+  (void)state;
+  enum { PLAYERS = 3 };
+  pthread_t threads[PLAYERS];
+  uint64_t from[PLAYERS];
+  room = used + 800 * PLAYERS;
+  for (int i = 0; i < PLAYERS; i++) {
+    from[i] = seed + 1000 * (uint64_t)(i + 1);
+    assert_int_equal(pthread_create(&threads[i], NULL, play_some, &from[i]), 0);
   }
+  for (int i = 0; i < PLAYERS; i++) {
+    void *differs;
+    pthread_join(threads[i], &differs);
+    assert_null(differs);
+  }
+  room = SIZE_MAX;
 }
 
 /* ---- */
@@ -286,7 +381,9 @@ int main(void) {
       TEST(copies_are_made_once),      TEST(views_are_read_where_they_are),
       TEST(the_cpu_computes_the_rest), TEST(what_is_empty_has_no_memory),
       TEST(compiled_functions_run_there),
-      TEST(failures_are_told),         TEST(two_devices_give_what_one_gives),
+      TEST(failures_are_told),         TEST(what_was_used_longest_ago_gives_way),
+      TEST(what_can_not_fit_is_told),  TEST(two_devices_give_what_one_gives),
+      TEST(so_do_threads_where_memory_is_short),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

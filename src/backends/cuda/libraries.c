@@ -329,6 +329,12 @@ static void add_path(text *json, const char *name, void *library, const char *sy
   text_add_json(json, path ? path : "unknown");
 }
 
+/* 0 if the driver does not tell: for reports alone. */
+static int told(const cuda_card *c, int which) {
+  int value = 0;
+  return found.api.cuDeviceGetAttribute(&value, which, c->id) == CUDA_SUCCESS ? value : 0;
+}
+
 static void add_cards(text *json) {
   text_add(json, ", \"found\": [");
   for (int i = 0; i < found.n_found; i++) {
@@ -337,6 +343,9 @@ static void add_cards(text *json) {
     text_add_json(json, c->name);
     text_add(json, ", \"compute capability\": \"%d.%d\", \"memory\": %zu, \"multiprocessors\": %d, ",
              c->arch / 10, c->arch % 10, c->memory, c->multiprocessors);
+    text_add(json, "\"MHz\": %d, \"memory MHz\": %d, \"memory bits\": %d, ",
+             told(c, CU_DEVICE_ATTRIBUTE_CLOCK_RATE) / 1000, told(c, CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE) / 1000,
+             told(c, CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH));
     text_add(json, "\"allocation\": \"%s\"", c->pools ? "stream-ordered" : "cached by Pons");
     if (c->missing[0]) {
       text_add(json, ", \"not used\": ");

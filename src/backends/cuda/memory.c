@@ -43,7 +43,7 @@ static CUresult allocate(cuda_device *d, cuda_block *b) {
 static error *no_memory(cuda_device *d, size_t asked) {
   size_t spare = 0, all = 0;
   if (cuda()->cuMemGetInfo(&spare, &all) != CUDA_SUCCESS) spare = 0;
-  return fail("cuda", "out of memory on device %d (%s): asked %.1f MiB, free %.1f of %.1f MiB", d->index,
+  return fail_as(PONS_ERROR_MEMORY, "cuda", "out of memory on device %d (%s): asked %.1f MiB, free %.1f of %.1f MiB", d->index,
               cuda_card_at(d->index)->name, (double)asked / 1048576, (double)spare / 1048576,
               (double)all / 1048576);
 }

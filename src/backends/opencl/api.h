@@ -18,13 +18,18 @@ typedef struct cl_kernel_s *cl_kernel;
 enum {
   CL_SUCCESS = 0,
   CL_DEVICE_NOT_FOUND = -1,
+  CL_OUT_OF_HOST_MEMORY = -6,
   CL_TRUE = 1,
   CL_PLATFORM_NAME = 0x0902,
   CL_PLATFORM_VERSION = 0x0901,
   CL_DEVICE_TYPE = 0x1000,
   CL_DEVICE_MAX_WORK_GROUP_SIZE = 0x1004,
+  CL_DEVICE_SINGLE_FP_CONFIG = 0x101B,
   CL_DEVICE_GLOBAL_MEM_SIZE = 0x101F,
   CL_DEVICE_LOCAL_MEM_SIZE = 0x1023,
+  CL_DEVICE_MAX_CLOCK_FREQUENCY = 0x100C,
+  CL_DEVICE_MAX_COMPUTE_UNITS = 0x1002,
+  CL_DEVICE_COMPILER_AVAILABLE = 0x1028,
   CL_DEVICE_NAME = 0x102B,
   CL_DRIVER_VERSION = 0x102D,
   CL_DEVICE_VERSION = 0x102F,
@@ -32,7 +37,9 @@ enum {
   CL_PROGRAM_BINARY_SIZES = 0x1165,
   CL_PROGRAM_BINARIES = 0x1166,
   CL_PROGRAM_BUILD_LOG = 0x1183,
-  CL_MEM_READ_WRITE = 1 << 0
+  CL_MEM_SIZE = 0x1102,
+  CL_MEM_READ_WRITE = 1 << 0,
+  CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT = 1 << 7
 };
 #define CL_DEVICE_TYPE_ALL ((cl_bits)0xFFFFFFFF)
 #define CL_DEVICE_TYPE_GPU ((cl_bits)1 << 2)
@@ -47,6 +54,8 @@ enum {
         (const void *, cl_uint, const cl_device_id *, void *, void *, cl_int *))                           \
   ENTRY(cl_command_queue, clCreateCommandQueue, (cl_context, cl_device_id, cl_bits, cl_int *))             \
   ENTRY(cl_mem, clCreateBuffer, (cl_context, cl_bits, size_t, void *, cl_int *))                           \
+  ENTRY(cl_int, clGetMemObjectInfo, (cl_mem, cl_uint, size_t, void *, size_t *))                           \
+  ENTRY(cl_int, clFinish, (cl_command_queue))                                                              \
   ENTRY(cl_int, clReleaseMemObject, (cl_mem))                                                              \
   ENTRY(cl_int, clEnqueueReadBuffer,                                                                       \
         (cl_command_queue, cl_mem, cl_uint, size_t, size_t, void *, cl_uint, const void *, void *))        \
@@ -80,7 +89,9 @@ typedef struct opencl_device {
   cl_device_id id;
   char name[128], platform[128], version[128], driver[128];
   gpu_features features;
-  bool is_gpu;
+  size_t memory_bytes;
+  int units, megahertz; /* 0: it does not tell */
+  bool is_gpu, divides_exactly;
   const char *missing; /* why it is not used; NULL: it is */
 } opencl_device;
 
@@ -91,4 +102,5 @@ const opencl_device *opencl_device_at(int index);
 void opencl_report(text *json);
 /* "clBuildProgram: CL_BUILD_PROGRAM_FAILURE (-11)" */
 error *opencl_fail(const char *call, cl_int status);
+bool opencl_is_short(cl_int status); /* is it about memory that is not there? */
 #endif

@@ -1,6 +1,7 @@
 /* library.c: the OpenCL library, looked for at run time, and the devices it tells of. Uses api.h, base/. */
 #include "backends/opencl/api.h"
 #include <pthread.h>
+#include <stdlib.h>
 
 static struct {
   void *library;
@@ -44,8 +45,10 @@ static const char *status_name(cl_int status) {
   }
 }
 
+bool opencl_is_short(cl_int status) { return status == -4 || status == -5 || status == -6 || status == -61; }
+
 error *opencl_fail(const char *call, cl_int status) {
-  return fail_as(PONS_ERROR_RUNTIME, "opencl", "%s: %s (%d)", call, status_name(status), (int)status);
+  return fail_as(opencl_is_short(status) ? PONS_ERROR_MEMORY : PONS_ERROR_RUNTIME, "opencl", "%s: %s (%d)", call, status_name(status), (int)status);
 }
 
 /* ---- finding ---- */
@@ -63,8 +66,15 @@ static bool find_entries(void) {
   return all;
 }
 
+/* Is it one of the words of PONS_OPENCL_WITHOUT? As if the device did not have it, then. */
+static bool is_hidden(const char *name) {
+  const char *hidden = getenv("PONS_OPENCL_WITHOUT");
+  return hidden && strstr(hidden, name);
+}
+
 static bool has_extension(cl_device_id id, const char *name) {
   char list[8192];
+  if (is_hidden(name)) return false;
   if (found.api.clGetDeviceInfo(id, CL_DEVICE_EXTENSIONS, sizeof list, list, NULL) != CL_SUCCESS)
     return false;
   return strstr(list, name) != NULL;
@@ -83,18 +93,33 @@ static gpu_features features_of(cl_device_id id) {
                         .max_memories = GPU_MAX_MEMORIES};
 }
 
-static void ask_device(cl_platform_id platform, cl_device_id id) {
-  cl_bits type = 0;
-  if (found.n_found == OPENCL_MAX_DEVICES) return;
-  opencl_device d = {.id = id};
+/* Each is asked once; what the device does not tell stays 0. */
+static opencl_device described(cl_platform_id platform, cl_device_id id) {
+  opencl_device d = {.id = id, .features = features_of(id)};
+  cl_bits type = 0, memory = 0, arithmetic = 0;
+  cl_uint units = 0, megahertz = 0, compiles = 0;
   found.api.clGetDeviceInfo(id, CL_DEVICE_NAME, sizeof d.name, d.name, NULL);
   found.api.clGetDeviceInfo(id, CL_DEVICE_VERSION, sizeof d.version, d.version, NULL);
   found.api.clGetDeviceInfo(id, CL_DRIVER_VERSION, sizeof d.driver, d.driver, NULL);
   found.api.clGetDeviceInfo(id, CL_DEVICE_TYPE, sizeof type, &type, NULL);
+  found.api.clGetDeviceInfo(id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof memory, &memory, NULL);
+  found.api.clGetDeviceInfo(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
+  found.api.clGetDeviceInfo(id, CL_DEVICE_MAX_CLOCK_FREQUENCY, sizeof megahertz, &megahertz, NULL);
+  found.api.clGetDeviceInfo(id, CL_DEVICE_COMPILER_AVAILABLE, sizeof compiles, &compiles, NULL);
+  found.api.clGetDeviceInfo(id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof arithmetic, &arithmetic, NULL);
   found.api.clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof d.platform, d.platform, NULL);
   d.is_gpu = (type & CL_DEVICE_TYPE_GPU) != 0;
-  d.features = features_of(id);
-  if (!d.features.float64) d.missing = "it has no float64 (cl_khr_fp64)";
+  d.memory_bytes = (size_t)memory;
+  d.units = (int)units;
+  d.megahertz = (int)megahertz;
+  d.divides_exactly = (arithmetic & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0;
+  d.missing = compiles ? NULL : "it has no compiler for kernels";
+  return d;
+}
+
+static void ask_device(cl_platform_id platform, cl_device_id id) {
+  if (found.n_found == OPENCL_MAX_DEVICES) return;
+  const opencl_device d = described(platform, id);
   if (d.missing) {
     found.devices[found.n_found++] = d;
     return;
@@ -168,7 +193,9 @@ void opencl_report(text *json) {
     text_add_json(json, d->name);
     text_add(json, ", \"platform\": ");
     text_add_json(json, d->platform);
-    text_add(json, ", \"gpu\": %s", d->is_gpu ? "true" : "false");
+    text_add(json, ", \"gpu\": %s, \"memory\": %zu, \"units\": %d, \"MHz\": %d, \"float64\": %s",
+             d->is_gpu ? "true" : "false", d->memory_bytes, d->units, d->megahertz,
+             d->features.float64 ? "true" : "false");
     if (d->missing) {
       text_add(json, ", \"not used\": ");
       text_add_json(json, d->missing);

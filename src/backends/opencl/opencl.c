@@ -1,21 +1,12 @@
-/* opencl.c: the driver for OpenCL devices: memory, programs, launches.
+/* opencl.c: the driver for OpenCL devices: the queue, programs, launches.
 
    Each device has one queue, whose work is done in order; a lock guards it, since the arguments of a kernel belong
-   to the kernel. Uses api.h, gpu/, device/. */
-#include "backends/opencl/api.h"
-#include "backends/gpu/gpu.h"
-#include "device/device.h"
-#include <pthread.h>
+   to the kernel. Uses queue.h. */
+#include "backends/opencl/queue.h"
 
 extern const char opencl_prologue[]; /* prologue.h, the dialect and the scalar functions */
 
-static struct queue {
-  pthread_mutex_t lock;
-  cl_context context;
-  cl_command_queue queue;
-  error *failed; /* why there is no queue */
-  bool opened;
-} queues[OPENCL_MAX_DEVICES];
+static opencl_queue queues[OPENCL_MAX_DEVICES];
 static pthread_once_t locks_made = PTHREAD_ONCE_INIT;
 
 static void make_locks(void) {
@@ -24,7 +15,7 @@ static void make_locks(void) {
 
 /* ---- the queue ---- */
 
-static error *open_queue(struct queue *q, int index) {
+static error *open_queue(opencl_queue *q, int index) {
   cl_int status;
   const cl_device_id id = opencl_device_at(index)->id;
   q->context = opencl()->clCreateContext(NULL, 1, &id, NULL, NULL, &status);
@@ -33,10 +24,9 @@ static error *open_queue(struct queue *q, int index) {
   return q->queue ? NULL : opencl_fail("clCreateCommandQueue", status);
 }
 
-/* Locks the device's queue, opened at the first call. NULL, unlocked, and *why if it can't be opened. */
-static struct queue *enter(int index, error **why) {
+opencl_queue *opencl_enter(int index, error **why) {
   pthread_once(&locks_made, make_locks);
-  struct queue *q = &queues[index];
+  opencl_queue *q = &queues[index];
   pthread_mutex_lock(&q->lock);
   if (!q->opened) {
     q->failed = open_queue(q, index);
@@ -48,44 +38,7 @@ static struct queue *enter(int index, error **why) {
   return NULL;
 }
 
-static void leave(struct queue *q) { pthread_mutex_unlock(&q->lock); }
-
-/* ---- memory ---- */
-
-static void *take(int index, size_t bytes, error **why) {
-  struct queue *q = enter(index, why);
-  if (!q) return NULL;
-  cl_int status;
-  const size_t words = (bytes + 7) / 8 * 8; /* narrow elements are swapped as part of a word */
-  cl_mem memory = opencl()->clCreateBuffer(q->context, CL_MEM_READ_WRITE, words, NULL, &status);
-  leave(q);
-  if (!memory) *why = opencl_fail("clCreateBuffer", status);
-  return memory;
-}
-
-/* Work that was queued holds on to it. */
-static void give(int index, void *memory) {
-  (void)index;
-  opencl()->clReleaseMemObject(memory);
-}
-
-static error *write_memory(int index, void *memory, const void *host, size_t bytes) {
-  error *why = NULL;
-  struct queue *q = enter(index, &why);
-  if (!q) return why;
-  cl_int status = opencl()->clEnqueueWriteBuffer(q->queue, memory, CL_TRUE, 0, bytes, host, 0, NULL, NULL);
-  leave(q);
-  return status == CL_SUCCESS ? NULL : opencl_fail("clEnqueueWriteBuffer", status);
-}
-
-static error *read_memory(int index, void *memory, void *host, size_t bytes) {
-  error *why = NULL;
-  struct queue *q = enter(index, &why);
-  if (!q) return why;
-  cl_int status = opencl()->clEnqueueReadBuffer(q->queue, memory, CL_TRUE, 0, bytes, host, 0, NULL, NULL);
-  leave(q);
-  return status == CL_SUCCESS ? NULL : opencl_fail("clEnqueueReadBuffer", status);
-}
+void opencl_leave(opencl_queue *q) { pthread_mutex_unlock(&q->lock); }
 
 /* ---- programs ---- */
 
@@ -96,10 +49,17 @@ static void build_failure(const char *name, cl_program p, cl_device_id id, cl_in
                  log);
 }
 
-static const char own_options[] = "-w -cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt";
+static const char own_options[] = "-w -cl-std=CL1.2";
 
-static cl_int build(cl_program p, cl_device_id id, const char *options) {
-  return opencl()->clBuildProgram(p, 1, &id, options, NULL, NULL);
+/* What depends on the device is added to the options; CL_OUT_OF_HOST_MEMORY where there is none. */
+static cl_int build(cl_program p, int index, const char *options) {
+  const opencl_device *d = opencl_device_at(index);
+  text all = {0};
+  text_add(&all, "%s%s%s%s", options, d->divides_exactly ? " -cl-fp32-correctly-rounded-divide-sqrt" : "",
+           d->features.float64 ? "" : " -DWITHOUT_FLOAT64", d->features.atomics64 ? "" : " -DWITHOUT_ATOMICS64");
+  const cl_int status = all.failed ? CL_OUT_OF_HOST_MEMORY : opencl()->clBuildProgram(p, 1, &d->id, all.at, NULL, NULL);
+  text_free(&all);
+  return status;
 }
 
 /* What the device gives of a program; nothing if it gives nothing. */
@@ -118,38 +78,37 @@ static gpu_binary binary_of(cl_program p) {
 
 static void *compile(int index, const char *name, const char *whole, const char *options, gpu_binary *binary,
                      error **why) {
-  struct queue *q = enter(index, why);
+  opencl_queue *q = opencl_enter(index, why);
   if (!q) return NULL;
-  const cl_device_id id = opencl_device_at(index)->id;
   cl_int status;
   cl_program p = opencl()->clCreateProgramWithSource(q->context, 1, &whole, NULL, &status);
   if (!p)
     *why = opencl_fail("clCreateProgramWithSource", status);
-  else if ((status = build(p, id, options)) != CL_SUCCESS) {
-    build_failure(name, p, id, status, why);
+  else if ((status = build(p, index, options)) != CL_SUCCESS) {
+    build_failure(name, p, opencl_device_at(index)->id, status, why);
     opencl()->clReleaseProgram(p);
     p = NULL;
   } else {
     *binary = binary_of(p);
   }
-  leave(q);
+  opencl_leave(q);
   return p;
 }
 
 static void *load(int index, const void *bytes, size_t size) {
   error *why = NULL;
-  struct queue *q = enter(index, &why);
+  opencl_queue *q = opencl_enter(index, &why);
   error_release(why);
   if (!q) return NULL;
   const cl_device_id id = opencl_device_at(index)->id;
   const unsigned char *binary = bytes;
   cl_int status;
   cl_program p = opencl()->clCreateProgramWithBinary(q->context, 1, &id, &size, &binary, NULL, &status);
-  if (p && build(p, id, own_options) != CL_SUCCESS) {
+  if (p && build(p, index, own_options) != CL_SUCCESS) {
     opencl()->clReleaseProgram(p);
     p = NULL;
   }
-  leave(q);
+  opencl_leave(q);
   return p;
 }
 
@@ -174,7 +133,7 @@ static cl_int set_arguments(const gpu_launch *l) {
 
 static error *run(int index, const gpu_launch *l) {
   error *why = NULL;
-  struct queue *q = enter(index, &why);
+  opencl_queue *q = opencl_enter(index, &why);
   if (!q) return why;
   size_t threads[3], group[3];
   for (int d = 0; d < 3; d++) {
@@ -187,7 +146,7 @@ static error *run(int index, const gpu_launch *l) {
   else if ((status = opencl()->clEnqueueNDRangeKernel(q->queue, l->entry, 3, NULL, threads, group, 0, NULL,
                                                       NULL)) != CL_SUCCESS)
     why = opencl_fail("clEnqueueNDRangeKernel", status);
-  leave(q);
+  opencl_leave(q);
   return why;
 }
 
@@ -197,11 +156,11 @@ static const gpu_features *features(int index) { return &opencl_device_at(index)
 
 static void identify(int index, text *t) {
   const opencl_device *d = opencl_device_at(index);
-  text_add(t, "opencl %s, %s, %s, %s", d->platform, d->name, d->version, d->driver);
+  text_add(t, "opencl %s, %s, %s, %s%s%s%s", d->platform, d->name, d->version, d->driver,
+           d->divides_exactly ? "" : ", division is rounded freely", d->features.float64 ? "" : ", no float64",
+           d->features.atomics64 ? "" : ", no 64-bit atomics");
 }
 
-static const memory_driver memory = {
-    .take = take, .give = give, .write = write_memory, .read = read_memory};
 static const gpu_backend backend = {.name = "opencl",
                                     .prologue = opencl_prologue,
                                     .options = own_options,
@@ -212,7 +171,7 @@ static const gpu_backend backend = {.name = "opencl",
                                     .load = load,
                                     .entry = entry,
                                     .launch = run,
-                                    .memory = &memory};
+                                    .memory = &opencl_memory};
 
 #define GPU_BACKEND backend
 #include "backends/gpu/implementations.h"
@@ -241,6 +200,6 @@ const driver driver_opencl = {
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
     .lacks = gpu_lacks,
-    .memory = &memory,
+    .memory = &opencl_memory,
     .faults = faults,
 };

@@ -1,8 +1,13 @@
 /* prologue.h: what the GPU dialect and kernel/scalar.h mean in OpenCL C 1.2. Text: it is never compiled with the
    library. */
+#ifdef WITHOUT_FLOAT64 /* set for devices that lack it, or are to be used as if they did */
+#define HAS_FLOAT64 0
+#else
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
+#define HAS_FLOAT64 1
+#endif
 #pragma OPENCL FP_CONTRACT OFF
-#ifdef cl_khr_int64_base_atomics
+#if defined(cl_khr_int64_base_atomics) && !defined(WITHOUT_ATOMICS64)
 #pragma OPENCL EXTENSION cl_khr_int64_base_atomics : enable
 #define ATOMIC_CAS64(place, expected, desired) atom_cmpxchg((volatile global ulong *)(place), expected, desired)
 #endif
@@ -29,7 +34,6 @@ typedef ushort uint16_t;
 typedef uint uint32_t;
 typedef ulong uint64_t;
 
-#define HAS_FLOAT64 1
 #define K_PROLOGUE
 #define k_fma_f32(a, b, c) fma((float)(a), (float)(b), (float)(c))
 #define k_fma_f64(a, b, c) fma((double)(a), (double)(b), (double)(c))
@@ -38,6 +42,7 @@ typedef ulong uint64_t;
 #define k_bits_f64(x) as_ulong((double)(x))
 #define k_from_bits_f64(u) as_double((uint64_t)(u))
 #define sqrtf sqrt
+#define powf pow
 #define sinf sin
 #define cosf cos
 #define tanf tan

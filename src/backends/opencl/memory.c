@@ -1,0 +1,164 @@
+/* memory.c: memory of OpenCL devices. What is given back is kept for those who take as much: there is one queue, so it is written
+   behind the work that still reads it. No more is kept than a quarter of the device's memory; when there is none left all that is kept
+   goes back to the device. Uses queue.h. */
+#include "backends/opencl/queue.h"
+#include <stdlib.h>
+
+struct kept_block {
+  kept_block *next;
+  cl_mem memory;
+  size_t bytes;
+};
+
+enum { MOST_KEPT = 512, LEAST_BYTES = 256 };
+
+/* A quarter of a power of two at most is lost, so that sizes come again. Narrow elements are swapped as part of a word. */
+static size_t rounded(size_t bytes) {
+  size_t step = LEAST_BYTES;
+  while (step * 8 <= bytes) step *= 2;
+  return (bytes + step - 1) / step * step;
+}
+
+static size_t bytes_of(cl_mem memory) {
+  size_t bytes = 0;
+  return opencl()->clGetMemObjectInfo(memory, CL_MEM_SIZE, sizeof bytes, &bytes, NULL) == CL_SUCCESS ? bytes : 0;
+}
+
+/* How much of the device's memory is used at most: PONS_OPENCL_MEMORY, in bytes, or all of it. */
+static size_t limit_of(int index) {
+  const char *wanted = getenv("PONS_OPENCL_MEMORY");
+  const double bytes = wanted ? strtod(wanted, NULL) : 0;
+  return bytes >= 1 ? (size_t)bytes : opencl_device_at(index)->memory_bytes;
+}
+
+/* ---- what is kept; the queue is entered ---- */
+
+static cl_mem take_kept(opencl_queue *q, size_t bytes) {
+  for (kept_block **at = &q->kept; *at; at = &(*at)->next) {
+    kept_block *k = *at;
+    if (k->bytes != bytes) continue;
+    const cl_mem memory = k->memory;
+    *at = k->next;
+    mem_free(k);
+    q->n_kept--;
+    q->kept_bytes -= bytes;
+    return memory;
+  }
+  return NULL;
+}
+
+/* Gives the oldest back until no more than that is left. */
+static void trim_to(opencl_queue *q, int count, size_t bytes) {
+  while (q->kept && (q->n_kept > count || q->kept_bytes > bytes)) {
+    kept_block **at = &q->kept;
+    while ((*at)->next) at = &(*at)->next;
+    q->n_kept--;
+    q->kept_bytes -= (*at)->bytes;
+    opencl()->clReleaseMemObject((*at)->memory); /* work that was queued holds on to it */
+    mem_free(*at);
+    *at = NULL;
+  }
+}
+
+/* ---- memory ---- */
+
+static error *no_memory(int index, const opencl_queue *q, size_t asked) {
+  return fail_as(PONS_ERROR_MEMORY, "opencl", "out of memory on device %d (%s): asked %.1f MiB, %.1f of %.1f MiB are in use",
+                 index, opencl_device_at(index)->name, (double)asked / 1048576, (double)q->used_bytes / 1048576,
+                 (double)limit_of(index) / 1048576);
+}
+
+static cl_mem create(opencl_queue *q, size_t bytes, cl_int *status) {
+  return opencl()->clCreateBuffer(q->context, CL_MEM_READ_WRITE, bytes, NULL, status);
+}
+
+/* New memory; where there is none, once more without what is kept and with all work done, so that what it held is free. */
+static cl_mem take_new(opencl_queue *q, int index, size_t bytes, error **why) {
+  cl_int status = CL_SUCCESS;
+  const size_t limit = limit_of(index);
+  if (q->used_bytes + q->kept_bytes + bytes > limit) trim_to(q, 0, 0);
+  if (q->used_bytes + bytes > limit) {
+    *why = no_memory(index, q, bytes);
+    return NULL;
+  }
+  cl_mem memory = create(q, bytes, &status);
+  if (!memory) {
+    trim_to(q, 0, 0);
+    opencl()->clFinish(q->queue);
+    memory = create(q, bytes, &status);
+  }
+  if (!memory) *why = opencl_is_short(status) ? no_memory(index, q, bytes) : opencl_fail("clCreateBuffer", status);
+  return memory;
+}
+
+static void *take(int index, size_t bytes, error **why) {
+  opencl_queue *q = opencl_enter(index, why);
+  if (!q) return NULL;
+  const size_t all = rounded(bytes);
+  cl_mem memory = take_kept(q, all);
+  if (!memory) memory = take_new(q, index, all, why);
+  if (memory) q->used_bytes += all;
+  opencl_leave(q);
+  return memory;
+}
+
+static void give(int index, void *memory) {
+  error *why = NULL;
+  opencl_queue *q = opencl_enter(index, &why);
+  error_release(why); /* then there is no memory of it */
+  if (!q) return;
+  kept_block *k = mem_alloc(sizeof *k);
+  const size_t bytes = bytes_of(memory);
+  q->used_bytes -= bytes;
+  if (k) {
+    *k = (kept_block){q->kept, memory, bytes};
+    q->kept = k;
+    q->n_kept++;
+    q->kept_bytes += bytes;
+    trim_to(q, MOST_KEPT, limit_of(index) / 4);
+  } else {
+    opencl()->clReleaseMemObject(memory);
+  }
+  opencl_leave(q);
+}
+
+static size_t cached(int index) {
+  error *why = NULL;
+  opencl_queue *q = opencl_enter(index, &why);
+  const size_t bytes = q ? q->kept_bytes : 0;
+  error_release(why);
+  if (q) opencl_leave(q);
+  return bytes;
+}
+
+static void trim(int index) {
+  error *why = NULL;
+  opencl_queue *q = opencl_enter(index, &why);
+  error_release(why);
+  if (!q) return;
+  trim_to(q, 0, 0);
+  opencl_leave(q);
+}
+
+/* ---- copies ---- */
+
+static error *write_memory(int index, void *memory, const void *host, size_t bytes) {
+  error *why = NULL;
+  opencl_queue *q = opencl_enter(index, &why);
+  if (!q) return why;
+  cl_int status = opencl()->clEnqueueWriteBuffer(q->queue, memory, CL_TRUE, 0, bytes, host, 0, NULL, NULL);
+  opencl_leave(q);
+  return status == CL_SUCCESS ? NULL : opencl_fail("clEnqueueWriteBuffer", status);
+}
+
+static error *read_memory(int index, void *memory, void *host, size_t bytes) {
+  error *why = NULL;
+  opencl_queue *q = opencl_enter(index, &why);
+  if (!q) return why;
+  cl_int status = opencl()->clEnqueueReadBuffer(q->queue, memory, CL_TRUE, 0, bytes, host, 0, NULL, NULL);
+  opencl_leave(q);
+  return status == CL_SUCCESS ? NULL : opencl_fail("clEnqueueReadBuffer", status);
+}
+
+const memory_driver opencl_memory = {
+    .take = take, .give = give, .write = write_memory, .read = read_memory, .cached = cached, .trim = trim};

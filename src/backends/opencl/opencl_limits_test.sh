@@ -1,0 +1,41 @@
+#!/bin/sh
+# opencl_limits_test.sh: OpenCL devices that have less: no float64, no 64-bit atomics, little memory. Results are the CPU's; what can't
+# fit at all is an error that tells so.
+set -u
+if [ -n "$PONS_SANITIZE" ]; then
+  echo "skipped: drivers leak"
+  exit 77
+fi
+[ -n "${PONS_DEVICE:-}" ] || exec sh "$PONS_SOURCE_DIR/tests/on_device.sh" opencl sh "$0"
+fixtures=$PONS_SOURCE_DIR/tests/fixtures
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+# expect CODE TEXT COMMAND...: it exits with CODE and prints TEXT.
+expect() {
+  code=$1 text=$2
+  shift 2
+  env "$@" >"$work/out" 2>&1
+  got=$?
+  if [ $got -ne "$code" ] || ! grep -qF -- "$text" "$work/out"; then
+    echo "FAILED: $*: exit code $got, not $code, or no '$text' in: $(tail -5 "$work/out")"
+    failures=$((failures + 1))
+  fi
+}
+agree="cpu and opencl agree"
+diff() { expect 0 "$agree" "$@" --devices cpu,opencl --same-operands; }
+
+without='PONS_OPENCL_WITHOUT=cl_khr_fp64 cl_khr_int64_base_atomics'
+expect 0 'float64: no' "$without" "$PONS_COMMAND" info
+for file in float64 constants-of-all-dtypes complex64 mlp; do
+  diff "$without" "$PONS_COMMAND" diff "$fixtures/$file.mlxfn"
+done
+expect 0 'results agree' "$without" "$PONS_COMMAND" selftest --device opencl reduce_sum matmul softmax scatter
+
+# So much holds the operands of the largest product, but not all that the network has.
+diff PONS_OPENCL_MEMORY=1800 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn"
+expect 1 'out of memory on device 0' PONS_OPENCL_MEMORY=300 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn" --devices cpu,opencl
+
+[ $failures -eq 0 ] && echo "less is enough"
+exit $((failures > 0))
