@@ -26,7 +26,8 @@ usage: ./do VERB
   lint    check scripts and sources with the tools that are there
   fuzz    run each fuzz target (file readers, arguments of ops) for so many seconds (60) under AddressSanitizer; needs clang
   macos   build library and command for arm64 macOS by zig, on another system
-  gpu     say which GPUs and libraries are found, and run the tests of ops on them
+  gpu     build, run the tests of ops on a GPU, hold its kernels against the CPU, time it beside what it can do: a table and
+          gpu-report.json within eight minutes; --device D another device than cuda, --help for more
   help    this text
 END
 }
@@ -376,15 +377,15 @@ bench() {
   exec build/release/bench/cases "$@"
 }
 
+# gpu [OPTIONS OF tools/gpu-report]
 gpu() {
-  deps test
-  build dev
+  case " $* " in *" --help "*) exec python3 tools/gpu-report --help ;; esac
+  started=$(date +%s)
+  (deps test && build dev && build release bench_cases) >&2
   # What was fetched serves where the machine has no NVRTC of its own.
   PONS_NVRTC=${PONS_NVRTC:-$(for folder in "$PWD"/build/nvrtc/*/; do printf '%s:' "$folder"; done)}
   export PONS_NVRTC
-  build/dev/bin/pons info
-  if have nvidia-smi && nvidia-smi -L; then :; else say "This machine shows no NVIDIA GPU (nvidia-smi)."; fi
-  suite dev -R '_(cuda|opencl)$'
+  exec python3 tools/gpu-report --started "$started" "$@"
 }
 
 verb=${1:-help}
@@ -398,7 +399,7 @@ bench) bench "$@" ;;
 lint) lint ;;
 fuzz) seconds=${1:-60} && fuzz ;;
 macos) macos ;;
-gpu) gpu ;;
+gpu) gpu "$@" ;;
 help | -h | --help) usage ;;
 *)
   say "./do: no verb \"$verb\"" >&2

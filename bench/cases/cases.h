@@ -56,6 +56,7 @@ typedef struct bench_case {
   int64_t size[4];
   pons_dtype dtype;
   bool scales; /* measured with one thread and with all: a second line says how many times faster */
+  bool for_gpu; /* too large for the CPU: left out there */
 } bench_case;
 
 extern const bench_case bench_cases[]; /* ended by name NULL */
@@ -73,6 +74,7 @@ bool compile_callback(pons_callback callback);
 /* Calls the function on the first n_in slots, `runs` times, and computes its one result. */
 double time_calls(int n_in, int runs);
 double seconds_now(void);
+void settle(void); /* waits for the device, if it is one that works by itself */
 void count_processor_time(void); /* from now on, in place of the clock's */
 
 /* ---- measuring ---- */
@@ -81,7 +83,8 @@ typedef struct options {
   int rounds, threads;
   double seconds; /* of one round, at least */
   const char *only, *device, *plot;
-  bool json;
+  double flops, bytes; /* per second, of a device that is not the CPU; NaN: not known */
+  bool json, exact; /* `only` is a whole name */
 } options;
 
 typedef struct result {

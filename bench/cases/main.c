@@ -53,7 +53,8 @@ static bool run_alone(const bench_case *c, const options *o, const result *all) 
 static bool run_all(const options *o) {
   bool fine = true;
   for (const bench_case *c = bench_cases; c->name; c++) {
-    if (o->only && !strstr(c->name, o->only)) continue;
+    if (o->only && (o->exact ? strcmp(c->name, o->only) != 0 : !strstr(c->name, o->only))) continue;
+    if (c->for_gpu && strcmp(pons_default_device(), "cpu") == 0) continue;
     result r;
     bool went = run_case(c, o, &r);
     if (went && c->scales && o->threads > 1) went = run_alone(c, o, &r);
@@ -66,8 +67,8 @@ static bool run_all(const options *o) {
 
 static void usage(FILE *to) {
   fputs(
-      "usage: cases [--rounds N] [--seconds S] [--threads N] [--only TEXT] [--device NAME] [--cpu-time]\n"
-      "             [--json] [--plot FILE] [--peer COMMAND]...\n"
+      "usage: cases [--rounds N] [--seconds S] [--threads N] [--only TEXT [--exact]] [--cpu-time]\n"
+      "             [--device NAME [--flops F] [--bytes B]] [--json] [--plot FILE] [--peer COMMAND]...\n"
       "\n"
       "Measures the library case by case, each beside its limit: what the machine reaches in multiply-adds, "
       "reading\n"
@@ -80,8 +81,10 @@ static void usage(FILE *to) {
       "  --threads N     of Pons and of the limits (those of the machine)\n"
       "  --cpu-time      one thread, and the processor's time in place of the clock's: what others do on the\n"
       "                  machine counts less\n"
-      "  --only TEXT     only cases whose name holds TEXT\n"
+      "  --only TEXT     only cases whose name holds TEXT; with --exact, is TEXT\n"
       "  --device NAME   where it runs (the default device; \"pons info\" lists them)\n"
+      "  --flops F       float32 operations per second that the device can do: the limit, if it is not the CPU\n"
+      "  --bytes B       and bytes of its memory, read or written\n"
       "  --json          a JSON list of case, value, unit, limit, ratio, goal, met, and peers if there are "
       "any\n"
       "  --plot FILE     an SVG of all that has a limit\n"
@@ -96,6 +99,10 @@ static int parse(int n, char **words, options *o) {
     if (strcmp(word, "--help") == 0) return usage(stdout), 1;
     if (strcmp(word, "--json") == 0) {
       o->json = true;
+      continue;
+    }
+    if (strcmp(word, "--exact") == 0) {
+      o->exact = true;
       continue;
     }
     if (strcmp(word, "--cpu-time") == 0) {
@@ -114,6 +121,10 @@ static int parse(int n, char **words, options *o) {
       o->only = next;
     else if (strcmp(word, "--device") == 0)
       o->device = next;
+    else if (strcmp(word, "--flops") == 0)
+      fine = fine && (o->flops = atof(next)) > 0;
+    else if (strcmp(word, "--bytes") == 0)
+      fine = fine && (o->bytes = atof(next)) > 0;
     else if (strcmp(word, "--plot") == 0)
       o->plot = next;
     else if (strcmp(word, "--peer") == 0) {
@@ -135,7 +146,7 @@ static int parse(int n, char **words, options *o) {
 
 int main(int n, char **words) {
   if (n == 2 && strcmp(words[1], "--first-result") == 0) return first_result();
-  options o = {.rounds = 7, .seconds = 0.03};
+  options o = {.rounds = 7, .seconds = 0.03, .flops = NAN, .bytes = NAN};
   setenv("PONS_NULL_DEVICE", "1", 0); /* what is left when kernels do nothing */
   int stop = parse(n, words, &o);
   if (stop) return stop == 1 ? 0 : 2;

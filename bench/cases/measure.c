@@ -1,6 +1,7 @@
 /* measure.c: one case: rounds of it, of its limit and of its peers, in turn, so that what slows the machine
    down for a while slows all of them. The best round of each counts. */
 #include "cases.h"
+#include <string.h>
 
 static double run_bodies(const bench_case *c, int runs) {
   double start = seconds_now();
@@ -10,6 +11,7 @@ static double run_bodies(const bench_case *c, int runs) {
     pons_eval_many(out, c->body(c, out));
     pons_scope_close(s);
   }
+  settle();
   return seconds_now() - start;
 }
 
@@ -61,6 +63,12 @@ static void ask_peers(const bench_case *c, result *r) {
   }
 }
 
+/* What is measured of the CPU is told of other devices. */
+static double limit_of(const bench_case *c, const options *o) {
+  if (strcmp(pons_default_device(), "cpu") == 0) return limit_try(c->limit, c->work, o->threads);
+  return c->limit == LIMIT_FMA ? o->flops : c->limit == LIMIT_DOT ? (double)NAN : o->bytes;
+}
+
 bool measure(const bench_case *c, const options *o, result *r) {
   *r = (result){.of = c, .value = NAN, .limit = NAN, .ratio = NAN};
   snprintf(r->name, sizeof r->name, "%s", c->name);
@@ -69,7 +77,7 @@ bool measure(const bench_case *c, const options *o, result *r) {
   int rounds = c->value ? 1 : o->rounds, runs = c->value ? 1 : runs_per_round(c, o->seconds);
   for (int i = 0; i < rounds && pons_ok(); i++) {
     if (c->limit > LIMIT_NONE && c->limit < LIMIT_PEER) {
-      double limit = limit_value(c, limit_try(c->limit, c->work, o->threads));
+      double limit = limit_value(c, limit_of(c, o));
       if (better(c, limit, r->limit)) r->limit = limit;
     }
     double value = c->value ? c->value(c) : as_value(c, run(c, runs) / runs);

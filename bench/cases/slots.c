@@ -1,5 +1,6 @@
 /* slots.c: what a case works on: a few arrays and a function, made by its prepare and forgotten after it. */
 #include "cases.h"
+#include <string.h>
 #include <time.h>
 
 static pons_array slots[SLOTS];
@@ -12,6 +13,13 @@ double seconds_now(void) {
   struct timespec t;
   clock_gettime(clock_in_use, &t);
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Work is done in order: what is read now was computed last. */
+void settle(void) {
+  static const float one = 1;
+  if (strcmp(pons_default_device(), "cpu") == 0) return;
+  pons_item(pons_negative(pons_array_from(&one, PONS_SCALAR, PONS_FLOAT32)));
 }
 
 pons_array slot(int i) { return slots[i]; }
@@ -53,5 +61,6 @@ double time_calls(int n_in, int runs) {
     pons_eval(y);
     pons_scope_close(s);
   }
+  settle();
   return seconds_now() - start;
 }
