@@ -41,6 +41,8 @@ error *fail(const char *op, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The same of another kind than PONS_ERROR_VALUE. */
 error *fail_as(pons_error_kind kind, const char *op, const char *format, ...) PRINTF_LIKE(3, 4);
 error *fail_no_memory(const char *op); /* the same without allocating */
+/* What a device's step gives that turns out to have no way there: the host does it in its place. Nobody is told. */
+error *error_declined(void);
 /* Records an error made elsewhere (another thread, an array) for this thread. */
 void error_meet(error *e);
 bool error_is_met(const error *e); /* has anyone met it since it was made? */
@@ -176,5 +178,6 @@ static inline void pause_briefly(void) {
    loader said. */
 void *library_open(const char *const *names, char **why);
 void *library_symbol(void *library, const char *name);
+const char *library_own_path(void); /* file that holds this library */
 const char *library_path(void *library, const char *symbol); /* file it was loaded from; for reports */
 #endif

@@ -143,6 +143,11 @@ error *fail_no_memory(const char *op) {
   return announce(e);
 }
 
+error *error_declined(void) {
+  static struct error declined = {.is_static = true, .text = (char *)"there is no way to do it here"};
+  return &declined;
+}
+
 /* ---- counting ------------------------------------------------------------------------------------------ */
 
 error *error_keep(error *e) {

@@ -22,6 +22,14 @@ void *library_open(const char *const *names, char **why) {
 
 void *library_symbol(void *library, const char *name) { return dlsym(library, name); }
 
+const char *library_own_path(void) {
+  Dl_info info;
+  const char *(*self)(void) = library_own_path;
+  void *address;
+  memcpy(&address, &self, sizeof address);
+  return dladdr(address, &info) ? info.dli_fname : NULL;
+}
+
 const char *library_path(void *library, const char *symbol) {
   Dl_info info;
   void *address = dlsym(library, symbol);

@@ -168,9 +168,37 @@ static error *launch_in_memory(const plan *p, workspace *w, run_input *in, const
   return why;
 }
 
+/* What the device turned out to have no way for. Results of an attempt are dropped. */
+static error *run_on_host(const plan *p, workspace *w, const run_input *in, const plan_step *s) {
+  error *why = NULL;
+  operand *o = w->operands;
+  w->is_unfit = true;
+  for (int k = 0; !why && k < s->n_in + s->n_out; k++) {
+    const int32_t m = s->memories[k];
+    const bool given = p->memories[m].kind == MEMORY_INPUT;
+    const int64_t offset = s->offsets[k] + (given ? in[m].offset : 0);
+    if (k >= s->n_in) {
+      buffer_release(w->held[m]);
+      w->held[m] = buffer_new((size_t)p->memories[m].bytes, s->name, &why);
+    }
+    buffer *b = given ? in[m].buffer : w->held[m];
+    char *at = b && !why ? buffer_host(b, &why) : NULL;
+    o[k] = s->operands[k];
+    o[k].data = at ? at + offset : NULL;
+  }
+  if (why) return why;
+  if (s->kernel) return device_host()->driver->run_kernel(s->kernel, o, o + s->n_in);
+  const launch l = {s->params, s->n_in, s->n_out, o, o + s->n_in};
+  const implementation *way = device_pick(device_host(), s->name, &l, NULL);
+  if (way) return way->run(&l);
+  return fail_as(PONS_ERROR_RUNTIME, s->name, "%s has no kernel for it and can't compile one, nor can the CPU compute it",
+                 s->device->name);
+}
+
 static error *run_step_apart(const plan *p, workspace *w, run_input *in, const plan_step *s) {
   const bool binds = has_memory(s->device) && !w->is_recorded; /* else recorded.c did for all steps */
   error *why = binds ? launch_in_memory(p, w, in, s) : bind_and_launch(p, w, in, s);
+  if (why == error_declined()) why = run_on_host(p, w, in, s);
   for (int k = 0; k < s->n_in + s->n_out && k < 32; k++) {
     if (!(s->frees >> k & 1)) continue;
     buffer_release(w->held[s->memories[k]]);

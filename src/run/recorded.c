@@ -91,6 +91,7 @@ static bool record(const plan *p, workspace *w, run_input *in, void *const *memo
     w->recording = NULL;
     w->is_unfit = true;
   }
+  if (w->is_unfit) recorded_forget(w);
   if (w->any_failed) {
     error_release(why);
     undo(p, w);

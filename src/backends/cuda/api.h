@@ -200,6 +200,9 @@ bool cuda_has_graphs(void);
 int cuda_driver_version(void); /* 12040 */
 int nvrtc_version(void);       /* 12040 */
 bool nvrtc_knows(int arch);
+/* Without a driver: NVRTC of any version. */
+const nvrtc_api *nvrtc_alone(void);
+int nvrtc_oldest_from(int arch); /* 0: none */
 /* The newest architecture it knows that is not newer than `arch`; 0: none. */
 int nvrtc_newest_up_to(int arch);
 int cuda_count(void); /* the devices that are used come first */

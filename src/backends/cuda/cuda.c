@@ -42,6 +42,7 @@ const gpu_backend gpu_cuda = {
     .identify = cuda_identify,
     .compile = cuda_compile,
     .load = cuda_load,
+    .ahead = CUDA_AHEAD_IDENTITY,
     .entry = cuda_entry,
     .launch = cuda_launch,
     .memory = &memory,

@@ -7,12 +7,16 @@
 #include "backends/cuda/cublaslt.h"
 #include "backends/cuda/cufft.h"
 #include "backends/cuda/cusolver.h"
+#include "backends/gpu/gpu.h"
 #include <pthread.h>
 #include <stdlib.h>
+
+enum { OLDEST_AHEAD = 70 }; /* kernels built ahead are for it and newer ones */
 
 static struct {
   void *driver, *compiler;
   bool graphs;
+  char *kernels; /* where those lie that were built ahead; NULL: there are none */
   char *no_driver, *no_compiler; /* why, in words */
   int driver_version, compiler_version;
   cuda_api api;
@@ -221,9 +225,10 @@ static cuda_card card_of(int index) {
   c.shared_bytes = attribute(&c, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK);
   c.pools = has_pools(&c);
   if (c.missing[0]) return c;
-  if (!found.compiler)
-    snprintf(c.missing, sizeof c.missing, "there is no compiler for its kernels (NVRTC)");
-  else if (nvrtc_newest_up_to(c.arch) == 0)
+  if (!found.compiler && (!found.kernels || c.arch < OLDEST_AHEAD))
+    snprintf(c.missing, sizeof c.missing,
+             "there is no compiler for its kernels (NVRTC), and none were built ahead");
+  else if (found.compiler && nvrtc_newest_up_to(c.arch) == 0)
     snprintf(c.missing, sizeof c.missing, "NVRTC of CUDA %d.%d makes nothing for compute capability %d.%d",
              found.compiler_version / 1000, found.compiler_version % 1000 / 10, c.arch / 10, c.arch % 10);
   return c;
@@ -271,6 +276,7 @@ static void open_libraries(void) {
     return;
   }
   find_compiler();
+  found.kernels = gpu_ahead_folder();
   for (int i = 0; i < count; i++) add_card(card_of(i));
 }
 
@@ -298,6 +304,26 @@ bool nvrtc_knows(int arch) {
   for (int i = 0; i < found.n_archs; i++)
     if (found.archs[i] == arch) return true;
   return false;
+}
+
+int nvrtc_oldest_from(int arch) {
+  int oldest = 0;
+  for (int i = 0; i < found.n_archs; i++)
+    if (found.archs[i] >= arch && (oldest == 0 || found.archs[i] < oldest)) oldest = found.archs[i];
+  return oldest;
+}
+
+static void open_compiler_alone(void) {
+  enum { NEWEST = 13000 };
+  if (!found.driver_version) found.driver_version = NEWEST;
+  if (!found.compiler) find_compiler();
+}
+
+const nvrtc_api *nvrtc_alone(void) {
+  static pthread_once_t alone = PTHREAD_ONCE_INIT;
+  cuda();
+  pthread_once(&alone, open_compiler_alone);
+  return nvrtc();
 }
 
 int nvrtc_newest_up_to(int arch) {
@@ -382,6 +408,10 @@ void cuda_report(text *json) {
              ", \"remedy\": \"install NVRTC (pip install nvidia-cuda-nvrtc-cu12, or the CUDA toolkit) and "
              "name its "
              "folder in PONS_NVRTC\"");
+  }
+  if (found.kernels) {
+    text_add(json, ", \"kernels built ahead\": ");
+    text_add_json(json, found.kernels);
   }
   text_add(json, ", ");
   cublaslt_report(json);

@@ -6,7 +6,7 @@ const char cuda_options[] =
     "--std=c++14 --device-as-default-execution-space --fmad=false --prec-div=true --prec-sqrt=true "
     "--ftz=false "
     "--disable-warnings";
-enum { MAX_OPTIONS = 16, OPTION_BYTES = 512 };
+enum { MAX_OPTIONS = 16, OPTION_BYTES = 512, CUDA_AHEAD = 0, OLDEST_ARCH = 70 };
 
 void cuda_identify(int index, text *t) {
   text_add(t, "sm_%d, NVRTC %d, driver %d", cuda_card_at(index)->arch, nvrtc_version(),
@@ -53,11 +53,11 @@ static int split_options(char *options, const char **out) {
 
 static error *compile_program(nvrtcProgram p, const char *name, const char *all_options, int card_arch,
                               gpu_binary *binary) {
-  const bool cubin = nvrtc_knows(card_arch);
+  const bool cubin = card_arch != CUDA_AHEAD && nvrtc_knows(card_arch);
   const char *options[MAX_OPTIONS + 1];
   char arch[48], copy[OPTION_BYTES];
   snprintf(arch, sizeof arch, "--gpu-architecture=%s_%d", cubin ? "sm" : "compute",
-           nvrtc_newest_up_to(card_arch));
+           card_arch == CUDA_AHEAD ? nvrtc_oldest_from(OLDEST_ARCH) : nvrtc_newest_up_to(card_arch));
   snprintf(copy, sizeof copy, "%s", all_options);
   const int n = split_options(copy, options);
   options[n] = arch;
@@ -66,6 +66,7 @@ static error *compile_program(nvrtcProgram p, const char *name, const char *all_
   return take_binary(p, cubin, binary);
 }
 
+/* `arch` may be CUDA_AHEAD. */
 static error *compile_text(const char *name, const char *whole, const char *options, int arch,
                            gpu_binary *binary) {
   nvrtcProgram p = NULL;
@@ -73,6 +74,13 @@ static error *compile_text(const char *name, const char *whole, const char *opti
   if (status != NVRTC_SUCCESS) return nvrtc_fail("nvrtcCreateProgram", status);
   error *why = compile_program(p, name, options, arch, binary);
   nvrtc()->nvrtcDestroyProgram(&p);
+  return why;
+}
+
+error *cuda_compile_ahead(const char *name, const char *whole, const char *options, gpu_binary *binary) {
+  error *why = compile_text(name, whole, options, CUDA_AHEAD, binary);
+  if (why) mem_free(binary->bytes);
+  if (why) *binary = (gpu_binary){0};
   return why;
 }
 
@@ -105,6 +113,7 @@ static CUmodule load_new(int index, const char *name, const gpu_binary *binary, 
 void *cuda_compile(int index, const char *name, const char *whole, const char *options, gpu_binary *binary,
                    error **why) {
   *binary = (gpu_binary){0};
+  if (!nvrtc()) return *why = error_declined(), NULL;
   *why = compile_text(name, whole, options, cuda_card_at(index)->arch, binary);
   CUmodule module = *why ? NULL : load_new(index, name, binary, why);
   if (module) return module;

@@ -10,6 +10,9 @@ extern const char cuda_options[]; /* rounding as written: no products contracted
                                      roots to the nearest */
 void *cuda_compile(int index, const char *name, const char *whole, const char *options, gpu_binary *binary,
                    error **why);
+/* PTX for the oldest devices. */
+error *cuda_compile_ahead(const char *name, const char *whole, const char *options, gpu_binary *binary);
+#define CUDA_AHEAD_IDENTITY "PTX, built ahead" /* what it depends on beside text and options */
 void *cuda_load(int index, const void *bytes, size_t size);
 void *cuda_entry(int index, void *module, const char *name, error **why);
 error *cuda_launch(int index, const gpu_launch *l);

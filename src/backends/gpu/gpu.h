@@ -69,6 +69,9 @@ typedef struct gpu_backend {
   void *(*compile)(int index, const char *name, const char *text, const char *options, gpu_binary *binary,
                    error **why);
   void *(*load)(int index, const void *bytes, size_t size); /* NULL: it must be compiled */
+  /* What binaries that were built ahead depend on, beside the text; NULL: there are none. Where `compile` gives
+     error_declined, for want of a compiler, they are looked for. */
+  const char *ahead;
   void *(*entry)(int index, void *module, const char *name, error **why);
   error *(*launch)(int index, const gpu_launch *l); /* queued behind what was launched before */
   const memory_driver *memory;
@@ -78,6 +81,9 @@ typedef struct gpu_backend {
 
 /* The entry `name` of the program of the texts. From memory, from disk, or compiled. NULL and *why. */
 void *gpu_program(const gpu_backend *b, int index, const gpu_source *s, const char *name, error **why);
+/* Where kernels lie that were built ahead: $PONS_KERNELS_DIR, or pons/kernels beside the library; NULL: nowhere. The caller
+   frees it. */
+char *gpu_ahead_folder(void);
 /* Where compiled kernels are kept: $PONS_CACHE_DIR, or pons in the user's folder for caches; NULL: nowhere.
    The caller frees it. */
 char *gpu_cache_folder(void);

@@ -26,6 +26,24 @@ char *gpu_cache_folder(void) {
   return home && *home == '/' ? joined(home, ".cache/pons") : NULL;
 }
 
+static bool is_folder(const char *path) {
+  struct stat s;
+  return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+char *gpu_ahead_folder(void) {
+  const char *own = getenv("PONS_KERNELS_DIR");
+  if (own) return *own && is_folder(own) ? mem_text(own) : NULL;
+  const char *library = library_own_path(), *end = library ? strrchr(library, '/') : NULL;
+  text t = {0};
+  if (!end) return NULL;
+  text_add(&t, "%.*s/pons/kernels", (int)(end - library), library);
+  char *folder = text_take(&t);
+  if (folder && is_folder(folder)) return folder;
+  mem_free(folder);
+  return NULL;
+}
+
 /* Makes the folder and those above it; what is new can be read by its owner alone. */
 static bool make_folder(char *path) {
   for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
@@ -46,8 +64,8 @@ typedef struct head {
 } head;
 static const char magic[] = "PONSGPU1"; /* without its end */
 
-static char *file_of(const text *key) {
-  char *folder = gpu_cache_folder();
+/* Takes the folder, which may be NULL. */
+static char *file_in(char *folder, const text *key) {
   text path = {0};
   if (folder)
     text_add(&path, "%s/%016llx%016llx.kernel", folder,
@@ -130,6 +148,18 @@ static program *programs[PLACES];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* In front of what is compiled: the device and the options, one line. */
+/* Of the text, if it was built ahead. */
+static void *load_ahead(const gpu_backend *b, int index, const gpu_source *s, const char *whole) {
+  text key = {0};
+  if (!b->ahead) return NULL;
+  text_add(&key, "%s %s\n%s", b->ahead, s->options, whole);
+  char *path = key.failed ? NULL : file_in(gpu_ahead_folder(), &key);
+  void *module = path ? load_kept(b, index, &key, path) : NULL;
+  mem_free(path);
+  text_free(&key);
+  return module;
+}
+
 static void *module_of(const gpu_backend *b, int index, const char *name, const gpu_source *s, error **why) {
   text key = {0};
   gpu_binary binary = {0};
@@ -141,11 +171,12 @@ static void *module_of(const gpu_backend *b, int index, const char *name, const 
     text_free(&key);
     return *why = fail_no_memory(b->name), NULL;
   }
-  char *path = file_of(&key);
+  char *path = file_in(gpu_cache_folder(), &key);
   void *module = path ? load_kept(b, index, &key, path) : NULL;
   if (!module) {
     module = b->compile(index, name, key.at + line, s->options, &binary, why);
     if (module && path && binary.size > 0) keep(&key, &binary, path);
+    if (*why == error_declined() && (module = load_ahead(b, index, s, key.at + line))) *why = NULL;
   }
   mem_free(binary.bytes);
   mem_free(path);
