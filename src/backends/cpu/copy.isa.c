@@ -12,7 +12,7 @@ typedef uint32_t eight_of_4 __attribute__((vector_size(32)));
 typedef uint64_t four_of_8 __attribute__((vector_size(32)));
 typedef eight_of_2 eight_of_2_at __attribute__((aligned(2))); /* wherever they lie */
 typedef eight_of_4 eight_of_4_at __attribute__((aligned(4)));
-typedef four_of_8 four_of_8_at __attribute__((aligned(8)));
+typedef four_of_8 four_of_8_at __attribute__((aligned(4))); /* complex64 is aligned as float32 */
 
 #if defined(__AVX__)
 #define PUT_32(to, v) _mm256_stream_si256((__m256i *)(void *)(to), (__m256i)(v))

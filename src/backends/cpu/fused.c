@@ -8,8 +8,8 @@
        in 1 (repeats) ─ filled ──┼─ add ─ slot ─ tanh ─ out 0 (written in place)
        in 2 (strided) ─ copied ──┘        
 
-   A tile is a run of consecutive elements, or, where an operand is transposed against the output, a block
-   of rows and columns: read along one axis, written along the other. Uses base/, kernel/. */
+   A tile is a run of consecutive elements. Where an operand is transposed against the output, a strip of it at a time,
+   as much as stays in the L2 cache, is first turned into the output's order. Uses base/, kernel/. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/program.h"
 
@@ -17,7 +17,10 @@ enum {
   TILE = 1024,        /* elements at most */
   ARENA = 48 * 1024,  /* bytes of all slots */
   PIECE = 32 * 1024,  /* elements that one thread takes at a time */
-  WORTH_BLOCKS = 2048 /* elements from which transposing by blocks pays */
+  WORTH_STRIPS = 2048, /* elements from which turning strips pays */
+  STRIP = 64 * 1024,  /* elements of a strip, at most */
+  STRIP_COLUMNS = 2048,
+  FAR_COLUMNS = 64    /* of a strip at least whose rows do not follow each other in the outputs */
 };
 
 typedef struct work {
@@ -32,13 +35,15 @@ typedef struct work {
   int n;
   int64_t dims[PONS_MAX_NDIM];
   int64_t *strides[KERNEL_MAX_INPUTS];
-  /* Blocks: rows along axis `row`, columns along the last; row = -1: runs. */
+  /* Strips: rows along axis `row`, columns along the last; row = -1: there are none. */
   int row;
-  int64_t rows, columns, row_blocks, column_blocks;
+  bool turned[KERNEL_MAX_INPUTS]; /* the inputs of which strips are turned */
+  int64_t rows, columns, row_strips, column_strips;
+  error *_Atomic why;
   program program;
 } work;
 
-/* ---- what both kinds of tiles do ---- */
+/* ---- runs ---- */
 
 static void place_slots(const work *w, char *arena, char **at, int64_t count) {
   const program *p = &w->program;
@@ -55,8 +60,6 @@ static void run_ops(const program *p, char **at, int64_t count) {
            o->arg[2] < 0 ? NULL : at[o->arg[2]], count);
   }
 }
-
-/* ---- runs ---- */
 
 /* `count` elements of input i from element `from` of the output on: where they lie, or copied to `slot`. */
 static char *reach_run(const work *w, int i, int64_t from, int64_t count, char *slot) {
@@ -101,7 +104,8 @@ static void store_run(const work *w, char **at, int64_t count, bool from_inputs)
   }
 }
 
-static void run_runs(const work *w, int64_t from, int64_t end) {
+/* Elements `from` to `end` of the outputs. `turned`: where the turned inputs have element `from`. */
+static void run_runs(const work *w, int64_t from, int64_t end, char *const *turned) {
   _Alignas(64) char arena[ARENA];
   char *at[MAX_REGISTERS];
   const program *p = &w->program;
@@ -109,11 +113,12 @@ static void run_runs(const work *w, int64_t from, int64_t end) {
   char *slots[KERNEL_MAX_INPUTS];
   place_slots(w, arena, at, end - from < w->tile ? end - from : w->tile);
   for (int i = 0; i < k->n_in; i++) slots[i] = at[i];
-  for (; from < end; from += w->tile) {
+  for (const int64_t first = from; from < end; from += w->tile) {
     int64_t count = end - from < w->tile ? end - from : w->tile;
     for (int i = 0; i < k->n_in; i++) {
       if (w->reach[i] == REACH_PACKED) at[i] = (char *)w->in[i].data + from * p->size[i];
-      if (w->reach[i] == REACH_GATHER) at[i] = reach_run(w, i, from, count, slots[i]);
+      if (w->reach[i] != REACH_GATHER) continue;
+      at[i] = w->turned[i] ? turned[i] + (from - first) * p->size[i] : reach_run(w, i, from, count, slots[i]);
     }
     for (int o = 0; o < k->n_out; o++)
       at[p->first_output + o] = (char *)w->out[o].data + from * p->size[p->first_output + o];
@@ -127,74 +132,82 @@ static void run_runs(const work *w, int64_t from, int64_t end) {
 static void run_piece_of_runs(void *context, int64_t piece) {
   const work *w = context;
   int64_t from = piece * PIECE;
-  run_runs(w, from, from + PIECE < w->size ? from + PIECE : w->size);
+  run_runs(w, from, from + PIECE < w->size ? from + PIECE : w->size, NULL);
 }
 
-/* ---- blocks ---- */
+/* ---- strips ---- */
 
-static void copy_block_in(const work *w, int i, const int64_t *index, int64_t rows, int64_t columns, void *to,
-                          int64_t to_stride) {
-  int64_t offset = 0;
-  for (int d = 0; d < w->n; d++) offset += index[d] * w->strides[i][d];
-  block b = {rows, columns, w->strides[i][w->row], w->strides[i][w->n - 1]};
-  tile_copy_block(to, to_stride, (const char *)w->in[i].data + offset * w->program.size[i], &b,
-                  w->program.size[i]);
+/* Where strip `piece` begins, and how many rows and columns it has. */
+static void find_strip(const work *w, int64_t piece, int64_t *index, int64_t *rows, int64_t *columns) {
+  const int last = w->n - 1;
+  int64_t rest = piece / w->column_strips;
+  index[last] = piece % w->column_strips * w->columns;
+  index[w->row] = rest % w->row_strips * w->rows;
+  rest /= w->row_strips;
+  for (int d = last - 1; d >= 0; d--) {
+    if (d == w->row) continue;
+    index[d] = rest % w->dims[d];
+    rest /= w->dims[d];
+  }
+  *rows = smaller(w->dims[w->row] - index[w->row], w->rows);
+  *columns = smaller(w->dims[last] - index[last], w->columns);
 }
 
-static void run_block(const work *w, const int64_t *index, int64_t rows, int64_t columns, char **at) {
-  const program *p = &w->program;
-  const kernel *k = w->kernel;
-  int64_t offset = 0, step = 1, row_step = 1;
+/* The turned inputs' strips, one after the other in `memory`; where each begins in `turned`. */
+static void turn_strip(const work *w, const int64_t *index, int64_t rows, int64_t columns, char *memory, char **turned) {
+  const int64_t shape[] = {rows, columns}, to[] = {columns, 1};
+  for (int i = 0; i < w->kernel->n_in; i++) {
+    if (!w->turned[i]) continue;
+    const int64_t strides[] = {w->strides[i][w->row], w->strides[i][w->n - 1]}, size = w->program.size[i];
+    int64_t offset = 0;
+    for (int d = 0; d < w->n; d++) offset += index[d] * w->strides[i][d];
+    turned[i] = memory;
+    cpu_copy(memory, to, (const char *)w->in[i].data + offset * size, strides, 2, shape, (size_t)size);
+    memory += rows * columns * size;
+  }
+}
+
+static void run_strip(void *context, int64_t piece) {
+  work *w = context;
+  int64_t index[PONS_MAX_NDIM], rows, columns, bytes = 0, from = 0, step = 1, row_step = 1;
+  char *turned[KERNEL_MAX_INPUTS];
+  find_strip(w, piece, index, &rows, &columns);
+  for (int i = 0; i < w->kernel->n_in; i++)
+    if (w->turned[i]) bytes += rows * columns * w->program.size[i];
+  error *why = NULL, *none = NULL;
+  buffer *memory = buffer_new((size_t)bytes, "eval", &why);
+  if (!memory) {
+    if (!atomic_compare_exchange_strong(&w->why, &none, why)) error_release(why);
+    return;
+  }
+  turn_strip(w, index, rows, columns, buffer_data(memory), turned);
   for (int d = w->n - 1; d >= 0; d--) {
     if (d == w->row) row_step = step;
-    offset += index[d] * step;
+    from += index[d] * step;
     step *= w->dims[d];
   }
-  for (int i = 0; i < k->n_in; i++)
-    if (w->reach[i] == REACH_GATHER) copy_block_in(w, i, index, rows, columns, at[i], columns);
-  run_ops(p, at, rows * columns);
-  for (int o = 0; o < k->n_out; o++) {
-    block b = {rows, columns, columns, 1};
-    size_t size = p->size[p->first_output + o];
-    tile_copy_block((char *)w->out[o].data + offset * (int64_t)size, row_step, at[p->result[o]], &b, size);
+  const bool together = row_step == columns; /* the strip's rows follow each other in the outputs */
+  for (int64_t r = 0; r < rows; r += together ? rows : 1) {
+    run_runs(w, from + r * row_step, from + r * row_step + (together ? rows * columns : columns), turned);
+    for (int i = 0; i < w->kernel->n_in; i++)
+      if (w->turned[i]) turned[i] += columns * w->program.size[i];
   }
+  buffer_release(memory);
 }
 
-static void run_piece_of_blocks(void *context, int64_t piece) {
-  _Alignas(64) char arena[ARENA];
-  char *at[MAX_REGISTERS];
-  const work *w = context;
-  int64_t per_piece = PIECE / (w->rows * w->columns), blocks = w->row_blocks * w->column_blocks,
-          index[PONS_MAX_NDIM];
-  for (int d = 0; d < w->n; d++)
-    if (d != w->row && d != w->n - 1) blocks *= w->dims[d];
-  place_slots(w, arena, at, w->rows * w->columns);
-  for (int64_t b = piece * per_piece; b < (piece + 1) * per_piece && b < blocks; b++) {
-    int64_t rest = b / w->column_blocks;
-    index[w->n - 1] = b % w->column_blocks * w->columns;
-    index[w->row] = rest % w->row_blocks * w->rows;
-    rest /= w->row_blocks;
-    for (int d = w->n - 2; d >= 0; d--) {
-      if (d == w->row) continue;
-      index[d] = rest % w->dims[d];
-      rest /= w->dims[d];
-    }
-    int64_t rows = w->dims[w->row] - index[w->row], columns = w->dims[w->n - 1] - index[w->n - 1];
-    run_block(w, index, rows < w->rows ? rows : w->rows, columns < w->columns ? columns : w->columns, at);
-  }
-}
+static int64_t magnitude(int64_t stride) { return stride < 0 ? -stride : stride; }
 
 /* The axis along which an input that is strided along the last axis lies together; -1: there is none, or it
    does not pay. */
 static int find_row_axis(const work *w) {
   int last = w->n - 1, best = -1;
-  if (w->size < WORTH_BLOCKS) return -1;
+  if (w->size < WORTH_STRIPS) return -1;
   for (int i = 0; i < w->kernel->n_in && best < 0; i++) {
     if (w->reach[i] != REACH_GATHER) continue;
-    int64_t least = w->strides[i][last] < 0 ? -w->strides[i][last] : w->strides[i][last];
+    int64_t least = magnitude(w->strides[i][last]);
     for (int d = 0; d < last && least > 1; d++) {
-      int64_t stride = w->strides[i][d] < 0 ? -w->strides[i][d] : w->strides[i][d];
-      if (stride == 0 || stride >= least || w->dims[d] < 4 || w->dims[last] < 4) continue;
+      const int64_t stride = magnitude(w->strides[i][d]);
+      if (stride == 0 || stride >= least || w->dims[d] < 4 || w->dims[last] < (d == last - 1 ? 4 : FAR_COLUMNS)) continue;
       least = stride;
       best = d;
     }
@@ -202,18 +215,17 @@ static int find_row_axis(const work *w) {
   return best;
 }
 
-static void run_blocks(work *w) {
-  int64_t blocks, last = w->dims[w->n - 1];
-  const int64_t most = w->tile;
-  w->columns = last < BLOCK_COLUMNS ? last : BLOCK_COLUMNS;
-  w->rows = most / w->columns;
-  if (w->rows > w->dims[w->row]) w->rows = w->dims[w->row];
-  if (w->rows < most / w->columns) w->columns = most / w->rows < last ? most / w->rows : last;
-  w->row_blocks = (w->dims[w->row] + w->rows - 1) / w->rows;
-  w->column_blocks = (last + w->columns - 1) / w->columns;
-  blocks = w->size / (last * w->dims[w->row]) * w->row_blocks * w->column_blocks;
-  int64_t per_piece = PIECE / (w->rows * w->columns);
-  parallel_for((blocks + per_piece - 1) / per_piece, run_piece_of_blocks, w);
+static error *run_strips(work *w) {
+  const int64_t last = w->dims[w->n - 1], high = w->dims[w->row];
+  for (int i = 0; i < w->kernel->n_in; i++)
+    w->turned[i] = w->reach[i] == REACH_GATHER && w->strides[i][w->row] != 0 &&
+                   magnitude(w->strides[i][w->row]) < magnitude(w->strides[i][w->n - 1]);
+  w->columns = smaller(last, STRIP_COLUMNS);
+  w->rows = smaller(high, STRIP / w->columns);
+  w->row_strips = pieces_of(high, w->rows);
+  w->column_strips = pieces_of(last, w->columns);
+  parallel_for(w->size / (last * high) * w->row_strips * w->column_strips, run_strip, w);
+  return atomic_load(&w->why);
 }
 
 /* ---- the whole ---- */
@@ -272,6 +284,8 @@ error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
   w.in = in;
   w.out = out;
   w.row = -1;
+  w.why = NULL;
+  memset(w.turned, 0, sizeof w.turned);
   w.size = shape_size(n, dims);
   if (w.size == 0) return NULL;
   for (int i = 0; i < k->n_in; i++) {
@@ -287,20 +301,12 @@ error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
     join_axes(&w, strides);
     w.row = find_row_axis(&w);
   }
-  if (w.row >= 0) { /* all that does not repeat is copied; packed operands have the output's strides */
-    for (int i = 0; i < k->n_in; i++) {
-      if (w.reach[i] != REACH_PACKED) continue;
-      w.reach[i] = REACH_GATHER;
-      shape_row_major(w.n, w.dims, strides[i]);
-    }
-  }
-  w.past_cache = w.row < 0 && worth_past_cache(&w);
-  program_make(&w.program, k, w.reach, in, out, w.row < 0 && !w.past_cache);
+  w.past_cache = worth_past_cache(&w);
+  program_make(&w.program, k, w.reach, in, out, !w.past_cache);
   fit_tile(&w);
-  if (w.row >= 0)
-    run_blocks(&w);
-  else if (w.size < 2 * PIECE)
-    run_runs(&w, 0, w.size);
+  if (w.row >= 0) return run_strips(&w);
+  if (w.size < 2 * PIECE)
+    run_runs(&w, 0, w.size, NULL);
   else
     parallel_for((w.size + PIECE - 1) / PIECE, run_piece_of_runs, &w);
   return NULL;

@@ -44,11 +44,4 @@ void program_make(program *p, const kernel *k, const reach *reach, const operand
 
 /* n elements with the given stride to packed memory. */
 void tile_copy(void *to, const void *from, int64_t stride, int64_t n, size_t item_size);
-/* rows x columns elements to rows of `to_stride` elements. Blocks of BLOCK_ROWS x BLOCK_COLUMNS are
-   transposed best (measured). */
-enum { BLOCK_ROWS = 128, BLOCK_COLUMNS = 16, BLOCK_MOST = BLOCK_ROWS * BLOCK_COLUMNS };
-typedef struct block {
-  int64_t rows, columns, row_stride, column_stride;
-} block;
-void tile_copy_block(void *to, int64_t to_stride, const void *from, const block *b, size_t item_size);
 #endif
