@@ -1,11 +1,11 @@
-# Writes the texts of FILES, one after the other and without their #include lines, comments, indents and empty lines, as a C
-# string called NAME into OUT:
+# Writes the texts of FILES, one after the other and without comments, indents, empty lines and #include lines of headers called *.h
+# (Metal's metal_stdlib is none), as a C string called NAME into OUT:
 #   cmake -DOUT=... -DNAME=... -DFILES=a;b -P embed.cmake
 
 set(all "")
 foreach(file ${FILES})
   file(READ ${file} one)
-  string(REGEX REPLACE "(^|\n)#include[^\n]*" "\\1" one "${one}")
+  string(REGEX REPLACE "(^|\n)#include [<\"][^\n]*[.]h[>\"]" "\\1" one "${one}")
   string(REGEX REPLACE "/[*]([^*]|[*]+[^*/])*[*]+/" "" one "${one}")
   string(REGEX REPLACE "[ \t]*\n[ \t\n]*" "\n" one "${one}")
   string(APPEND all "${one}\n")

@@ -112,7 +112,15 @@ static char *complaint(const words *w, int i, const char *what) {
   return log;
 }
 
+static bool contains(const words *w, int from, int to, const char *name) {
+  for (int i = from; i < to; i++)
+    if (is(w, i, name)) return true;
+  return false;
+}
+
 static char *find_fault(const words *w, const words *names) {
+  if (!contains(w, 0, w->n, "metal_double_stdlib"))
+    return complaint(w, 0, "what the language has built in is in metal_stdlib, which is not included");
   for (int i = 0; i < w->n; i++) {
     if (is(w, i, "double")) return complaint(w, i, "'double' is not supported in Metal");
     if (is(w, i, "long") && is(w, i + 1, "long"))
@@ -162,12 +170,6 @@ static int number_in(const words *w, int from, int to, int otherwise) {
   for (int i = from; i + 2 < to; i++)
     if (is(w, i, "buffer") && is(w, i + 1, "(")) return atoi(w->at[i + 2].at);
   return otherwise;
-}
-
-static bool contains(const words *w, int from, int to, const char *name) {
-  for (int i = from; i < to; i++)
-    if (is(w, i, name)) return true;
-  return false;
 }
 
 /* One parameter as an argument of the call. */
@@ -298,6 +300,8 @@ static bool build(const bytes *text, const char *folder, const char *library, by
                              "-Werror=c99-extensions",
                              "-Werror=c99-designator",
                              "-Werror=vla-extension",
+                             "-Werror=c++11-narrowing",
+                             "-Werror=double-promotion",
                              "-Xclang",
                              "-cl-single-precision-constant",
                              NULL};
