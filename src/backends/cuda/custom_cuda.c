@@ -84,6 +84,7 @@ const char *cuda_refuses_source(const launch *l) {
 error *cuda_source_kernel(const launch *l) {
   const custom_kernel_params *p = l->params;
   const bool metal = custom_kernel_language(p) == LANGUAGE_METAL;
+  if (!p->name.n) return fail("custom_kernel", "the kernel has no name");
   int in_ndim[GPU_MAX_MEMORIES], in_bytes[GPU_MAX_MEMORIES], out_bytes[GPU_MAX_MEMORIES];
   if (l->n_in > GPU_MAX_MEMORIES || l->n_out > GPU_MAX_MEMORIES)
     return fail("custom_kernel", "%d inputs and %d results; the most are %d together", l->n_in, l->n_out,

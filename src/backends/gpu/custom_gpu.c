@@ -201,6 +201,7 @@ static void define_elements(gpu_call *c, const char *source) {
 
 error *gpu_custom(const gpu_backend *b, const launch *l) {
   const custom_kernel_params *p = l->params;
+  if (!p->name.n) return fail("custom_kernel", "the kernel has no name");
   gpu_call c = {0};
   define_elements(&c, p->source.at);
   text_add_bytes(&c.definitions, p->source.at, (size_t)p->source.n);

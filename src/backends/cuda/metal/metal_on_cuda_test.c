@@ -71,6 +71,13 @@ static double tables(int i) { return 2.0 * (i % 4) + 3 + 0.5 * i; }
 static double structs(int i) { return 3.0 * i + 7; }
 static double bits(int i) { return i + 4; }
 
+static double votes(int i) {
+  return 11 + 100 + 1000 + (i == 0 ? 10000 : 0) + (i / 4 * 4 + 2) + (i + 1) % 32 +
+         (i < 2 ? -(30 + i) : i - 2) + i;
+}
+static double one(int i) { return (void)i, 1 + 4 + 6; }
+static double others(int i) { return 6.5 * i + 21; }
+
 static const kernel_case cases[] = {
     {NULL,
      I "uint3 group = threadgroup_position_in_grid;\n"
@@ -147,6 +154,43 @@ static const kernel_case cases[] = {
        "float y = select(0.0f, as_type<float>(x), true);\n"
        "out[i] = y + extract_bits(0x40u, 4u, 4u) + (isnan(y) ? 1 : 0) + clamp(y, 0.0f, 0.0f);\n",
      33, 8, bits},
+    {NULL,
+     I "float all = simd_all(i < 40) ? 1000 : 0;\n"
+       "out[i] = popcount((ulong)simd_ballot(i % 3 == 0)) + (simd_any(i == 5) ? 100 : 0) + all +\n"
+       "  (simd_is_first() ? 10000 : 0) + quad_broadcast(a[i], 2) + simd_shuffle_rotate_down(a[i], 1) +\n"
+       "  simd_shuffle_and_fill_up(a[i], -a[i], 2) + simd_shuffle(a[i], thread_index_in_simdgroup);\n",
+     32, 32, votes},
+    {NULL,
+     I "threadgroup atomic_int lock;\n"
+       "threadgroup atomic_uint bits;\n"
+       "if (i == 0) {\n"
+       "  atomic_store_explicit(&lock, 5, memory_order_relaxed);\n"
+       "  atomic_store_explicit(&bits, 12u, memory_order_relaxed);\n"
+       "}\n"
+       "threadgroup_barrier(mem_flags::mem_threadgroup | mem_flags::mem_device);\n"
+       "int expected = 5;\n"
+       "bool first = atomic_compare_exchange_weak_explicit(&lock, &expected, int(i) + 6, "
+       "memory_order_relaxed,\n"
+       "                                                   memory_order_relaxed);\n"
+       "atomic_fetch_and_explicit(&bits, 6u, memory_order_relaxed);\n"
+       "threadgroup_barrier(mem_flags::mem_threadgroup);\n"
+       "int least = 6 - simd_min(int(i));\n"
+       "out[i] = simd_sum(first ? 1 : 0) + atomic_load_explicit(&bits, memory_order_relaxed) + least;\n",
+     32, 32, one},
+    {NULL,
+     I "float x = a[i], cosine, whole;\n"
+       "int exponent;\n"
+       "float sine = sincos(x, cosine), mantissa = frexp(x + 1, exponent), part = modf(x / 2, whole);\n"
+       "packed_float3 p = float3(x, 1, 2);\n"
+       "int3 q = int3(i, 1, 2) << 1;\n"
+       "uint2 chosen = select(uint2(1, 2), uint2(3), bool2(true, false));\n"
+       "complex64_t z = complex64_t(x, 1) * complex64_t(0, 1);\n"
+       "out[i] = sine * sine + cosine * cosine + ldexp(mantissa, exponent) + (whole + part) + p[0] + q.x + "
+       "chosen.x +\n"
+       "  chosen.y + z.imag + mix(0.0f, 2.0f, 0.5f) + length(float3(x, 0, 0)) + (any(isnan(float2(x))) ? 1 : "
+       "0) +\n"
+       "  sign(-x - 1) + reverse_bits(0x80000000u) + rotate(1u, 3u) + mulhi(0x80000000u, 2u) + hadd(3, 5);\n",
+     20, 20, others},
 };
 
 static void each_part_of_the_language_is_carried_over(void **state) {

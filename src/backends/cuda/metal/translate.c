@@ -371,7 +371,7 @@ static int find_instance(const source *s, const char *name, int *from, int *to) 
     if (!is(s, i, "decltype")) return -1;
     *from = after(s, after(s, i));
     *to = closed(s, after(s, i), "(", ")") - 1;
-    return *from;
+    return *from < *to && is_word(s, *from) ? *from : -1;
   }
   return -1;
 }
