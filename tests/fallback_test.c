@@ -1,0 +1,140 @@
+/* fallback_test.c: a device that knows no primitive and, of kernels, those of float32 alone: every case in every dtype gives there what
+   the CPU gives, by decompositions and by the CPU in the device's place. The device is made here: its memory has a name that is no
+   address, its kernels are the CPU's. */
+#include "conformance_cases.h"
+#include "device/device.h"
+#include <setjmp.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#undef fail /* of cmocka */
+#define FAIL(...) (print_error(__VA_ARGS__), assert_true(false))
+
+extern const driver driver_cpu;
+
+/* ---- the device ---- */
+
+typedef struct block { char *data; } block;
+static int kernels; /* run there */
+
+static void *take(int index, size_t bytes, error **why) {
+  (void)index, (void)why;
+  block *b = malloc(sizeof *b);
+  assert_non_null(b);
+  b->data = aligned_alloc(64, (bytes + 63) / 64 * 64);
+  assert_non_null(b->data);
+  return b;
+}
+static void give(int index, void *memory) {
+  (void)index;
+  free(((block *)memory)->data);
+  free(memory);
+}
+static error *write_memory(int index, void *memory, const void *host, size_t bytes) {
+  (void)index;
+  memcpy(((block *)memory)->data, host, bytes);
+  return NULL;
+}
+static error *read_memory(int index, void *memory, void *host, size_t bytes) {
+  (void)index;
+  memcpy(host, ((block *)memory)->data, bytes);
+  return NULL;
+}
+
+static void addressed(operand *to, const operand *from, int n) {
+  for (int i = 0; i < n; i++) {
+    const location *at = from[i].data;
+    to[i] = from[i];
+    if (at) to[i].data = at->memory ? ((block *)at->memory)->data + at->offset : NULL;
+  }
+}
+
+static error *run_kernel(const kernel *k, const operand *in, const operand *out) {
+  operand x[KERNEL_MAX_INPUTS], y[KERNEL_MAX_OUTPUTS];
+  kernels++;
+  addressed(x, in, k->n_in);
+  addressed(y, out, k->n_out);
+  return driver_cpu.run_kernel(k, x, y);
+}
+
+static const char *refuses_kernel(int index, const kernel *k) {
+  (void)index;
+  for (int i = 0; i < k->n_in; i++)
+    if (k->in[i] != PONS_FLOAT32) return "float32 alone";
+  return NULL;
+}
+
+static int one(void) { return 1; }
+static const memory_driver memory = {.take = take, .give = give, .write = write_memory, .read = read_memory};
+static const driver bare = {
+    .name = "bare", .count = one, .refuses_kernel = refuses_kernel, .run_kernel = run_kernel, .memory = &memory};
+const driver *const pons_drivers[] = {&driver_cpu, &bare, NULL};
+
+/* ---- the cases ---- */
+
+/* Decompositions round otherwise than implementations. */
+static double slack_of(pons_dtype d) {
+  switch (d) {
+    case PONS_FLOAT16:
+      return 1e-2;
+    case PONS_BFLOAT16:
+      return 6e-2;
+    case PONS_FLOAT32:
+    case PONS_COMPLEX64:
+      return 2e-4;
+    case PONS_FLOAT64:
+      return 1e-10;
+    default:
+      return 0;
+  }
+}
+
+static void compare(const conformance_case *c, pons_dtype d, int k, pons_array got, pons_array want) {
+  const double slack = slack_of(pons_dtype_of(want));
+  if (pons_dtype_of(got) != pons_dtype_of(want) || pons_size(got) != pons_size(want))
+    FAIL("%s [%s]: result %d has another dtype or shape", c->name, pons_dtype_name(d), k);
+  if (pons_dtype_of(want) == PONS_COMPLEX64) {
+    got = pons_view(pons_flatten(got, 0, -1), PONS_FLOAT32);
+    want = pons_view(pons_flatten(want, 0, -1), PONS_FLOAT32);
+  }
+  const double *x = pons_data(pons_astype(got, PONS_FLOAT64)), *y = pons_data(pons_astype(want, PONS_FLOAT64));
+  if (!pons_ok()) FAIL("%s [%s]: %s", c->name, pons_dtype_name(d), pons_error());
+  for (int64_t i = 0; i < pons_size(want); i++) {
+    if (x[i] == y[i] || (isnan(x[i]) && isnan(y[i])) || fabs(x[i] - y[i]) <= slack * (1 + fabs(y[i]))) continue;
+    FAIL("%s [%s]: element %lld of result %d is %.9g, on the CPU %.9g", c->name, pons_dtype_name(d), (long long)i, k, x[i],
+         y[i]);
+  }
+}
+
+/* The same random numbers on both. */
+static void build_on(const char *device, const conformance_case *c, const pons_array *in, pons_array *out) {
+  pons_set_default_device(device);
+  pons_random_seed(7);
+  c->build(in, out);
+  const bool fine = pons_eval_many(out, c->n_out);
+  pons_set_default_device("cpu");
+  if (!fine) FAIL("%s on %s: %s", c->name, device, pons_error());
+}
+
+static void every_case_gives_what_the_cpu_gives(void **state) {
+  (void)state;
+  for (int i = 0; i < conformance_count(); i++) {
+    const conformance_case *c = conformance_at(i);
+    for (int d = 0; d < PONS_DTYPE_COUNT; d++) {
+      if (!conformance_takes(c, (pons_dtype)d)) continue;
+      const pons_scope s = pons_scope_open();
+      pons_array in[CASE_MAX_INPUTS], got[CASE_MAX_OUTPUTS], want[CASE_MAX_OUTPUTS];
+      conformance_inputs(c, (pons_dtype)d, (uint64_t)(1000 + i), in);
+      build_on("cpu", c, in, want);
+      build_on("bare", c, in, got);
+      for (int k = 0; k < c->n_out; k++) compare(c, (pons_dtype)d, k, got[k], want[k]);
+      pons_scope_close(s);
+    }
+  }
+  assert_true(kernels > 1000);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_case_gives_what_the_cpu_gives)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
