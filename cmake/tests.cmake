@@ -115,7 +115,7 @@ endif()
 # Not under sanitizers: drivers leak.
 if(NOT PONS_SANITIZE AND TARGET tools_pons)
   foreach(name elementwise_test reduce_ops_test shape_ops_test index_ops_test index_list_test product_ops_test
-               wrong_indices_test custom_gpu_test)
+               wrong_indices_test custom_gpu_test ping_pong_test)
     foreach(device opencl cuda cuda_double metal_double)
       add_test(NAME ${name}_${device} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh ${device} $<TARGET_FILE:${name}>
                WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
@@ -137,10 +137,13 @@ endif()
 
 # Every kernel beside the CPU; nothing may have run on the CPU in its place.
 if(NOT PONS_SANITIZE AND TARGET tools_pons)
-  add_test(NAME selftest_opencl COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh opencl $<TARGET_FILE:tools_pons>
-                                        selftest --device opencl --strict
-           WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
-  pons_test_settings(selftest_opencl src/backends)
+  foreach(device opencl cuda cuda_double)
+    string(REPLACE "_double" "" name ${device})
+    add_test(NAME selftest_${device} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh ${device} $<TARGET_FILE:tools_pons>
+                                             selftest --device ${name} --strict
+             WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+    pons_test_settings(selftest_${device} src/backends)
+  endforeach()
 endif()
 
 pons_find_files(script_files *_test.sh)
