@@ -88,7 +88,9 @@ static void what_is_given_back_is_used_anew(void) {
   m->give(0, a);
   CHECK(m->take(0, 590000, &why) == a); /* of the same size class */
   m->give(0, a);
+  CHECK(m->cached(0) >= 600000);
   void *b = m->take(0, 3500000, &why); /* there is none beside what is kept */
+  CHECK(m->cached(0) == 0);
   CHECK(b && count("MTLBuffer") == 1);
   m->give(0, b); /* no more than a quarter of what there is is kept */
   CHECK(count("MTLBuffer") == 0);

@@ -53,6 +53,16 @@ static void put_cached(metal_device *d, metal_memory *m) {
   if (d->cached_bytes > metal_card_at(0)->working_set / 4) empty_cache(d);
 }
 
+static size_t cached_bytes(int index) {
+  error *why = NULL;
+  metal_device *d = metal_enter(index, &why);
+  error_release(why);
+  if (!d) return 0;
+  const size_t bytes = d->cached_bytes;
+  metal_leave(d);
+  return bytes;
+}
+
 void metal_trim(int index) {
   error *why = NULL;
   metal_device *d = metal_enter(index, &why);
@@ -192,4 +202,6 @@ const memory_driver metal_memory_driver = {.take = take,
                                            .read = read_memory,
                                            .host = host_of,
                                            .wrap = wrap,
-                                           .wait = wait_for};
+                                           .wait = wait_for,
+                                           .cached = cached_bytes,
+                                           .trim = metal_trim};
