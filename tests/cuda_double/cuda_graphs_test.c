@@ -322,8 +322,39 @@ static void tight_memory_goes_step_by_step(void) {
   pons_function_release(f);
 }
 
+/* Six weights of 80 KB, of which three fit beside what a step needs. */
+enum { WEIGHTS = 6, LENGTH = 20000 };
+static pons_array weights[WEIGHTS];
+
+static void dots(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_sum(pons_multiply(in[0], weights[0]));
+  for (int i = 1; i < WEIGHTS; i++) out[0] = pons_add(out[0], pons_sum(pons_multiply(in[0], weights[i])));
+}
+
+static void a_large_model_runs(void) {
+  pons_set_default_device("cuda");
+  const pons_scope s = pons_scope_open();
+  for (int i = 0; i < WEIGHTS; i++) {
+    weights[i] = pons_full(PONS_SHAPE(LENGTH), pons_float((float)i));
+    CHECK(pons_eval(weights[i]));
+  }
+  pons_function f = compiled(dots);
+  for (int i = 0; i < 4; i++) {
+    const pons_scope inner = pons_scope_open();
+    const float *y = pons_data(pons_apply(f, pons_full(PONS_SHAPE(LENGTH), pons_float((float)i))));
+    CHECK(y && *y == (float)(i * 15 * LENGTH));
+    pons_scope_close(inner);
+  }
+  CHECK(pons_ok());
+  pons_function_release(f);
+  pons_scope_close(s);
+}
+
 static void memory_is_short(void **state) {
   (void)state;
+  passes(a_large_model_runs, "CUDA_DOUBLE_MEMORY=360000");
+  passes(a_large_model_runs, "CUDA_DOUBLE_MEMORY=360000;CUDA_DOUBLE_POOLS=0");
   passes(kept_memory_makes_room, "CUDA_DOUBLE_MEMORY=330000");
   passes(tight_memory_goes_step_by_step, "CUDA_DOUBLE_MEMORY=260000");
   passes(kept_memory_makes_room, "CUDA_DOUBLE_MEMORY=420000;CUDA_DOUBLE_POOLS=0");
