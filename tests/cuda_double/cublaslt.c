@@ -15,7 +15,8 @@ struct cublasLtContext {
   CUresult (*queue)(CUstream, void (*)(void *), const void *context, size_t bytes);
 };
 struct cublasLtDesc {
-  int compute, scale, turned[2];
+  int compute, scale, turned[2], epilogue;
+  const void *bias;
 };
 struct cublasLtLayout {
   int type, batch;
@@ -141,6 +142,14 @@ EXPORT cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc) {
 EXPORT cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, int attribute,
                                                      const void *value, size_t size) {
   const int which = attribute - CUBLASLT_MATMUL_DESC_TRANSA;
+  if (attribute == CUBLASLT_MATMUL_DESC_BIAS_POINTER && size == sizeof desc->bias) {
+    memcpy(&desc->bias, value, size);
+    return CUBLAS_STATUS_SUCCESS;
+  }
+  if (attribute == CUBLASLT_MATMUL_DESC_EPILOGUE && size == sizeof(int32_t)) {
+    memcpy(&desc->epilogue, value, size);
+    return desc->epilogue == CUBLASLT_EPILOGUE_BIAS ? fault("epilogue") : CUBLAS_STATUS_INVALID_VALUE;
+  }
   if (which < 0 || which > 1 || size != sizeof(int32_t)) return CUBLAS_STATUS_INVALID_VALUE;
   memcpy(&desc->turned[which], value, size);
   return CUBLAS_STATUS_SUCCESS;
@@ -234,7 +243,8 @@ static double complex element(const job *j, int64_t batch, int64_t row, int64_t 
     sum += get(j->a.type, j->at_a, batch * j->a.batch_step + a_at) *
            get(j->b.type, j->at_b, batch * j->b.batch_step + b_at);
   }
-  return j->beta == 0 ? j->alpha * sum : j->alpha * sum + j->beta * get(j->c.type, j->at_c, c_at);
+  sum = j->beta == 0 ? j->alpha * sum : j->alpha * sum + j->beta * get(j->c.type, j->at_c, c_at);
+  return j->desc.bias ? sum + get(j->d.type, j->desc.bias, row) : sum;
 }
 
 static void run(void *context) {
@@ -275,6 +285,7 @@ EXPORT cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc
   if (status) return status;
   for (int i = 0; i < 4; i++)
     if (!algo->data[i] || (uintptr_t)at[i] % algo->data[i]) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!desc->bias != !desc->epilogue || (uintptr_t)desc->bias % 16) return CUBLAS_STATUS_INVALID_VALUE;
   if (workspace_bytes && !workspace) return CUBLAS_STATUS_INVALID_VALUE;
   const job j = {*desc,
                  *layout_a,

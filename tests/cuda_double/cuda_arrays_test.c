@@ -20,7 +20,7 @@ static pons_array small(pons_shape shape, pons_dtype dtype) {
 
 static pons_array turned(pons_array a) { return pons_swapaxes(a, -1, -2); }
 
-enum { KINDS = 12 };
+enum { KINDS = 14 };
 static pons_array product(int kind, pons_dtype d) {
   switch (kind) {
     case 0:
@@ -46,6 +46,12 @@ static pons_array product(int kind, pons_dtype d) {
     case 9:
       return pons_addmm(small(PONS_SHAPE(3), d), small(PONS_SHAPE(4, 5), d), small(PONS_SHAPE(5, 3), d), 2,
                         3);
+    case 12: /* what the product itself can add, in one dimension or as a row */
+      return pons_addmm(small(PONS_SHAPE(3), d), small(PONS_SHAPE(2, 4, 5), d), small(PONS_SHAPE(2, 5, 3), d),
+                        2, 1);
+    case 13:
+      return pons_addmm(small(PONS_SHAPE(1, 3), d), small(PONS_SHAPE(4, 5), d), small(PONS_SHAPE(5, 3), d), 1,
+                        1);
     case 10:
       return pons_addmm(turned(small(PONS_SHAPE(3, 4), d)), small(PONS_SHAPE(2, 4, 5), d),
                         small(PONS_SHAPE(5, 3), d), 1, -1);
@@ -87,8 +93,27 @@ static void products_by_cublaslt_agree(void) {
   CHECK(count("cuda_double_queue") > 50);
 }
 
+/* How many kernels are launched beside a product with a row added to each of its rows. */
+static long launches_beside(void) {
+  pons_set_default_device("cuda");
+  const pons_scope s = pons_scope_open();
+  pons_array c = small(PONS_SHAPE(3), PONS_FLOAT32), a = small(PONS_SHAPE(4, 5), PONS_FLOAT32),
+             b = small(PONS_SHAPE(5, 3), PONS_FLOAT32);
+  CHECK(pons_eval_many((pons_array[]){a, b, c}, 3));
+  const long before = count("cuLaunchKernel");
+  pons_array y = pons_addmm(c, a, b, 1, 1);
+  CHECK(pons_eval(y));
+  const long launched = count("cuLaunchKernel") - before;
+  pons_scope_close(s);
+  return launched;
+}
+static void a_row_is_added_by_the_product(void) { CHECK(launches_beside() == 0); }
+static void a_row_is_copied_first(void) { CHECK(launches_beside() == 1 && pons_ok()); }
+
 static void products_go_to_it_and_without_it(void **state) {
   (void)state;
+  passes(a_row_is_added_by_the_product, "A=1");
+  passes(a_row_is_copied_first, "DOUBLE_FAULTS=epilogue:1+=15");
   passes(products_by_cublaslt_agree, "A=1");
   passes(products_by_cublaslt_agree, "PONS_CUDA_TF32=1");
   passes(products_agree, "DOUBLE_FAULTS=cublasLtMatmulAlgoGetHeuristic:1+=15"); /* it has no algorithm */

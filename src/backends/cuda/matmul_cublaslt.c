@@ -14,6 +14,7 @@
 /* Operands in its order: a[0] is our b, a[1] our a. Compared byte by byte. */
 typedef struct problem {
   int32_t dtype, adds;                 /* adds: beta is not 0 */
+  int32_t biased, unused;              /* a vector is added to each of our rows */
   int64_t rows, columns, inner, batch; /* of the result in its order: n x m */
   struct {
     int32_t turned, align;
@@ -32,7 +33,7 @@ typedef struct plan {
 
 enum { PLACES = 256 };
 static struct gemms {
-  pthread_mutex_t lock;
+  pthread_mutex_t lock, bias_lock; /* the second: from telling a description its vector to the product */
   bool opened;
   cublasLtHandle_t handle;
   cuda_block *workspace; /* NULL: none */
@@ -41,7 +42,10 @@ static struct gemms {
 static pthread_once_t locks_made = PTHREAD_ONCE_INIT;
 
 static void make_locks(void) {
-  for (int i = 0; i < CUDA_MAX_DEVICES; i++) pthread_mutex_init(&gemms[i].lock, NULL);
+  for (int i = 0; i < CUDA_MAX_DEVICES; i++) {
+    pthread_mutex_init(&gemms[i].lock, NULL);
+    pthread_mutex_init(&gemms[i].bias_lock, NULL);
+  }
 }
 
 /* An error is made of it where somebody is to hear of it. */
@@ -121,6 +125,23 @@ static failure make_desc(const problem *p, plan *made) {
   return why;
 }
 
+static failure set_bias(cublasLtMatmulDesc_t desc, const void *at) {
+  return check(
+      cublaslt()->cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &at, sizeof at),
+      "cublasLtMatmulDescSetAttribute");
+}
+
+/* An algorithm is chosen for an aligned vector. */
+enum { BIAS_ALIGNMENT = 16 };
+static failure make_epilogue(const problem *p, plan *made) {
+  const int32_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+  if (!p->biased) return fine;
+  const failure why = check(cublaslt()->cublasLtMatmulDescSetAttribute(
+                                made->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue),
+                            "cublasLtMatmulDescSetAttribute");
+  return why.call ? why : set_bias(made->desc, (const void *)(uintptr_t)BIAS_ALIGNMENT);
+}
+
 static failure make_layout(const problem *p, plan *made, int i) {
   const int64_t across = i == 0 ? p->inner : p->columns, down = i == 1 ? p->inner : p->rows;
   const uint64_t rows = (uint64_t)(p->side[i].turned ? across : down),
@@ -192,6 +213,7 @@ static plan *plan_for(struct gemms *g, const problem *p, failure *why) {
   }
   memcpy(&made->problem, p, sizeof *p);
   *why = make_desc(p, made);
+  if (!why->call) *why = make_epilogue(p, made);
   for (int i = 0; i < 4 && !why->call; i++) *why = make_layout(p, made, i);
   if (!why->call) *why = choose_algorithm(g, made);
   if (why->call) {
@@ -217,8 +239,8 @@ static failure open_gemms(struct gemms *g, cuda_device *d) {
 
 typedef struct product {
   problem problem;
-  cuda_block *block[4];
-  uint64_t offset[4]; /* in bytes */
+  cuda_block *block[5]; /* a, b, c, d, the vector */
+  uint64_t offset[5];   /* in bytes */
   float alpha, beta;
 } product;
 
@@ -250,7 +272,7 @@ typedef struct multiplication {
   product product;
 } multiplication;
 
-enum { WORKSPACE = 4 }; /* behind the operands */
+enum { BIAS = 4, WORKSPACE }; /* behind the operands */
 static failure multiply(cuda_device *d, CUstream queue, const void *context, const CUdeviceptr *addresses) {
   const struct gemms *g = &gemms[d->index];
   const multiplication *m = context;
@@ -259,12 +281,19 @@ static failure multiply(cuda_device *d, CUstream queue, const void *context, con
   const scale alpha = scale_of(x->problem.dtype, x->alpha), beta = scale_of(x->problem.dtype, x->beta);
   void *at[4];
   for (int i = 0; i < 4; i++) at[i] = (void *)(uintptr_t)(addresses[i] + x->offset[i]);
-  return check(
-      cublaslt()->cublasLtMatmul(g->handle, p->desc, &alpha, at[0], p->layout[0], at[1], p->layout[1], &beta,
-                                 at[2], p->layout[2], at[3], p->layout[3], &p->algo,
-                                 (void *)(uintptr_t)addresses[WORKSPACE], g->workspace ? g->workspace->bytes : 0,
-                                 queue),
-      "cublasLtMatmul");
+  failure why = fine;
+  if (x->problem.biased) {
+    pthread_mutex_lock(&gemms[d->index].bias_lock);
+    why = set_bias(p->desc, (const void *)(uintptr_t)(addresses[BIAS] + x->offset[BIAS]));
+  }
+  if (!why.call)
+    why = check(cublaslt()->cublasLtMatmul(g->handle, p->desc, &alpha, at[0], p->layout[0], at[1],
+                                           p->layout[1], &beta, at[2], p->layout[2], at[3], p->layout[3],
+                                           &p->algo, (void *)(uintptr_t)addresses[WORKSPACE],
+                                           g->workspace ? g->workspace->bytes : 0, queue),
+                "cublasLtMatmul");
+  if (x->problem.biased) pthread_mutex_unlock(&gemms[d->index].bias_lock);
+  return why;
 }
 
 /* What `refuses` asked about: operands aligned as their elements. */
@@ -285,8 +314,9 @@ static error *run_product(cuda_device *d, product *x) {
   memset(&m, 0, sizeof m); /* it is compared byte by byte */
   m.plan = p;
   m.product = *x;
-  void *memories[] = {x->block[0], x->block[1], x->block[2], x->block[3], gemms[d->index].workspace};
-  for (int i = 0; i < 4; i++) m.product.block[i] = NULL;
+  void *memories[] = {x->block[0], x->block[1],    x->block[2],
+                      x->block[3], x->block[BIAS], gemms[d->index].workspace};
+  for (int i = 0; i <= BIAS; i++) m.product.block[i] = NULL;
   const cuda_call call = {"cuBLAS", multiply, &m, sizeof m, WORKSPACE + 1, memories};
   error *told = why.call ? fail("cuda", "%s: status %d of cuBLAS", why.call, why.status) : NULL;
   if (!told) told = cuda_call_library(d, &call); /* with the lock: products share the workspace */
@@ -344,16 +374,16 @@ static bool lay_out(problem *p, const launch *l, batch *s) {
   return true;
 }
 
-/* Has the first device an algorithm? What fails on the way is told when it is run. */
-static bool has_algorithm(problem *p) {
+/* Has the first device an algorithm? `unless`: what to say if that can't be found out. */
+static bool has_algorithm(problem *p, bool unless) {
   error *why = NULL;
   failure ignored;
   cuda_device *d = cuda_enter(0, &why);
   error_release(why);
-  if (!d) return true;
+  if (!d) return unless;
   align_least(p);
   const plan *found = enter_gemms(d, p, &ignored);
-  const bool has = !found || !found->none;
+  const bool has = found ? !found->none : unless;
   leave_gemms(d);
   cuda_leave(d);
   return has;
@@ -372,7 +402,7 @@ const char *cublaslt_refuses(const launch *l) {
   if (!lay_out(&p, l, &s)) return "an operand is dense along neither of its last axes";
   if (p.batch > INT32_MAX) return "the batch is too large";
   p.adds = l->n_in == 3;
-  return has_algorithm(&p) ? NULL : "cuBLASLt has no algorithm for it";
+  return has_algorithm(&p, true) ? NULL : "cuBLASLt has no algorithm for it";
 }
 
 static int64_t part_at(const batch *s, int which, int64_t part) {
@@ -384,13 +414,18 @@ static int64_t part_at(const batch *s, int which, int64_t part) {
   return place;
 }
 
-/* alpha a b + beta (what lies in the result). */
-static error *run(const launch *l, float alpha, float beta) {
+/* alpha a b + beta (what lies in the result), or + a vector to each row. */
+static error *run(const launch *l, float alpha, float beta, const operand *bias) {
   product x = {.alpha = alpha, .beta = beta};
   batch s;
   error *why = NULL;
   lay_out(&x.problem, l, &s);
-  x.problem.adds = l->n_in == 3;
+  x.problem.adds = beta != 0;
+  x.problem.biased = bias != NULL;
+  if (bias) {
+    x.block[BIAS] = block_of(bias);
+    x.offset[BIAS] = offset_of(bias);
+  }
   const operand *const sides[] = {&l->in[1], &l->in[0], l->out};
   const uint64_t size = pons_dtype_size(l->out->dtype);
   cuda_device *d = cuda_enter(((const location *)l->out->data)->device, &why);
@@ -409,12 +444,27 @@ static error *run(const launch *l, float alpha, float beta) {
   return why;
 }
 
-error *cublaslt_matmul(const launch *l) { return run(l, 1, 0); }
+error *cublaslt_matmul(const launch *l) { return run(l, 1, 0, NULL); }
 
-/* c is copied into the result first, whatever its strides. */
+/* Is c one aligned row for all rows, that the product itself can add? The first device is asked. */
+static bool is_bias(const launch *l) {
+  const operand *c = &l->in[2];
+  problem p;
+  batch s;
+  const int last = c->ndim - 1;
+  if (c->dtype == PONS_FLOAT64 || c->dtype == PONS_COMPLEX64 || c->strides[last] != 1) return false;
+  for (int i = 0; i < last; i++)
+    if (c->strides[i] != 0 && c->shape[i] != 1) return false;
+  if ((block_of(c)->at + offset_of(c)) % BIAS_ALIGNMENT != 0 || !lay_out(&p, l, &s)) return false;
+  p.biased = true;
+  return has_algorithm(&p, false);
+}
+
+/* Where c is not a row for all, it is copied into the result first, whatever its strides. */
 error *cublaslt_addmm(const launch *l) {
   const addmm_params *p = l->params;
   const kernel copy = {.n_in = 1, .n_out = 1, .in = {(uint8_t)l->out->dtype}, .out = {0}};
+  if (p->beta == 1 && is_bias(l)) return run(l, p->alpha, 0, &l->in[2]);
   error *why = p->beta == 0 ? NULL : gpu_run_kernel(&gpu_cuda, &copy, &l->in[2], l->out);
-  return why ? why : run(l, p->alpha, p->beta);
+  return why ? why : run(l, p->alpha, p->beta, NULL);
 }
