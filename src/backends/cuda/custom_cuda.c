@@ -1,4 +1,5 @@
-/* custom_cuda.c: launches kernels of the user's own that are in Metal's language or in CUDA C++. Uses program.h, gpu/, metal/, cxx/. */
+/* custom_cuda.c: launches kernels of the user's own that are in Metal's language or in CUDA C++. Uses
+   program.h, gpu/, metal/, cxx/. */
 #include "backends/cuda/cxx/cuda_text.h"
 #include "backends/cuda/metal/metal.h"
 #include "backends/cuda/program.h"

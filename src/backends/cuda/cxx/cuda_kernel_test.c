@@ -1,5 +1,6 @@
-/* cuda_kernel_test.c: kernels in CUDA C++ as mx.fast.cuda_kernel makes them, on the default device: cmake/tests.cmake runs it on CUDA's
-   doubles, and on CUDA where there is a GPU. What is refused is told on any machine. */
+/* cuda_kernel_test.c: kernels in CUDA C++ as mx.fast.cuda_kernel makes them, on the default device:
+   cmake/tests.cmake runs it on CUDA's doubles, and on CUDA where there is a GPU. What is refused is told on
+   any machine. */
 #include "backends/cuda/cxx/cuda_text.h"
 #include <math.h>
 #include <pons/pons.h>

@@ -1,6 +1,7 @@
-/* cuda_text.c: a kernel in CUDA C++ made callable by Pons' launches. Its function becomes one that an entry of its name calls, with the
-   arguments MLX gives it: per input its pointer and, where they are asked for, shape, strides and number of axes; the results. What it
-   includes of MLX's and NVIDIA's is in mlx_cuda.h. Uses cuda_text.h. */
+/* cuda_text.c: a kernel in CUDA C++ made callable by Pons' launches. Its function becomes one that an entry of
+   its name calls, with the arguments MLX gives it: per input its pointer and, where they are asked for,
+   shape, strides and number of axes; the results. What it includes of MLX's and NVIDIA's is in mlx_cuda.h.
+   Uses cuda_text.h. */
 #include "backends/cuda/cxx/cuda_text.h"
 #include <ctype.h>
 

@@ -1,4 +1,5 @@
-/* cuda_text.h: kernels in CUDA C++ as MLX's fast.cuda_kernel makes them, for the CUDA backend. Uses base/, ops/params.h. */
+/* cuda_text.h: kernels in CUDA C++ as MLX's fast.cuda_kernel makes them, for the CUDA backend. Uses base/,
+   ops/params.h. */
 #ifndef CUDA_TEXT_H
 #define CUDA_TEXT_H
 #include "ops/params.h"

@@ -1,6 +1,6 @@
-/* mlx_cuda.h: what a kernel written for mx.fast.cuda_kernel finds in MLX's and NVIDIA's headers, none of which are there: the names of
-   halves, shapes and strides by value, cooperative groups of a grid, a block and a warp. Text behind metal/numbers.h, whose
-   half and bfloat these are; never compiled with the library. */
+/* mlx_cuda.h: what a kernel written for mx.fast.cuda_kernel finds in MLX's and NVIDIA's headers, none of which
+   are there: the names of halves, shapes and strides by value, cooperative groups of a grid, a block and a
+   warp. Text behind metal/numbers.h, whose half and bfloat these are; never compiled with the library. */
 typedef metal::half __half;
 typedef metal::bfloat __nv_bfloat16;
 typedef __half half;
@@ -22,27 +22,34 @@ using metal::is_same_v;
 using metal::is_unsigned_v;
 using metal::numeric_limits;
 using metal::remove_reference_t;
-template <class T, int N> struct array {
+template <class T, int N>
+struct array {
   T elements[N];
   T &operator[](int i) { return elements[i]; }
   const T &operator[](int i) const { return elements[i]; }
   const T *data() const { return elements; }
 };
-}  // namespace std
-}  // namespace cuda
+} // namespace std
+} // namespace cuda
 
 namespace cooperative_groups {
 
 struct grid_group {
   unsigned long long thread_rank() const {
-    const unsigned long long block = blockIdx.x + (unsigned long long)gridDim.x * (blockIdx.y + (unsigned long long)gridDim.y * blockIdx.z);
-    return block * (blockDim.x * blockDim.y * blockDim.z) + threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+    const unsigned long long block =
+        blockIdx.x +
+        (unsigned long long)gridDim.x * (blockIdx.y + (unsigned long long)gridDim.y * blockIdx.z);
+    return block * (blockDim.x * blockDim.y * blockDim.z) + threadIdx.x +
+           blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
   }
   unsigned long long size() const {
     return (unsigned long long)gridDim.x * gridDim.y * gridDim.z * blockDim.x * blockDim.y * blockDim.z;
   }
   unsigned long long num_threads() const { return size(); }
-  unsigned long long block_rank() const { return blockIdx.x + (unsigned long long)gridDim.x * (blockIdx.y + (unsigned long long)gridDim.y * blockIdx.z); }
+  unsigned long long block_rank() const {
+    return blockIdx.x +
+           (unsigned long long)gridDim.x * (blockIdx.y + (unsigned long long)gridDim.y * blockIdx.z);
+  }
 };
 struct thread_block {
   unsigned thread_rank() const { return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z); }
@@ -53,38 +60,58 @@ struct thread_block {
   void sync() const { __syncthreads(); }
 };
 /* Width: a power of two up to 32. */
-template <int Width> struct thread_block_tile {
+template <int Width>
+struct thread_block_tile {
   unsigned thread_rank() const { return thread_block().thread_rank() % Width; }
   unsigned meta_group_rank() const { return thread_block().thread_rank() / Width; }
   unsigned meta_group_size() const { return (thread_block().size() + Width - 1) / Width; }
   unsigned size() const { return Width; }
   unsigned num_threads() const { return Width; }
   void sync() const { __syncwarp(__activemask()); }
-  template <class T> T shfl(T x, int from) const { return __shfl_sync(__activemask(), x, from, Width); }
-  template <class T> T shfl_down(T x, unsigned by) const { return __shfl_down_sync(__activemask(), x, by, Width); }
-  template <class T> T shfl_up(T x, unsigned by) const { return __shfl_up_sync(__activemask(), x, by, Width); }
-  template <class T> T shfl_xor(T x, unsigned bits) const { return __shfl_xor_sync(__activemask(), x, (int)bits, Width); }
+  template <class T>
+  T shfl(T x, int from) const {
+    return __shfl_sync(__activemask(), x, from, Width);
+  }
+  template <class T>
+  T shfl_down(T x, unsigned by) const {
+    return __shfl_down_sync(__activemask(), x, by, Width);
+  }
+  template <class T>
+  T shfl_up(T x, unsigned by) const {
+    return __shfl_up_sync(__activemask(), x, by, Width);
+  }
+  template <class T>
+  T shfl_xor(T x, unsigned bits) const {
+    return __shfl_xor_sync(__activemask(), x, (int)bits, Width);
+  }
 };
 inline grid_group this_grid() { return {}; }
 inline thread_block this_thread_block() { return {}; }
-template <int Width> inline thread_block_tile<Width> tiled_partition(thread_block) { return {}; }
+template <int Width>
+inline thread_block_tile<Width> tiled_partition(thread_block) {
+  return {};
+}
 inline void sync(thread_block b) { b.sync(); }
 
-template <class T> struct plus {
+template <class T>
+struct plus {
   T operator()(T a, T b) const { return a + b; }
 };
-template <class T> struct greater {
+template <class T>
+struct greater {
   T operator()(T a, T b) const { return a > b ? a : b; }
 };
-template <class T> struct less {
+template <class T>
+struct less {
   T operator()(T a, T b) const { return a < b ? a : b; }
 };
-template <int Width, class T, class Join> inline T reduce(thread_block_tile<Width> tile, T x, Join join) {
+template <int Width, class T, class Join>
+inline T reduce(thread_block_tile<Width> tile, T x, Join join) {
   for (int gap = Width / 2; gap; gap /= 2) x = join(x, tile.shfl_xor(x, (unsigned)gap));
   return x;
 }
 
-}  // namespace cooperative_groups
+} // namespace cooperative_groups
 
 namespace mlx {
 namespace core {
@@ -102,7 +129,8 @@ struct complex64_t : metal::complex64_t {
   complex64_t(metal::complex64_t z) : metal::complex64_t(z) {}
 };
 
-template <class I = int64_t> inline I elem_to_loc(I elem, const int *shape, const int64_t *strides, int ndim) {
+template <class I = int64_t>
+inline I elem_to_loc(I elem, const int *shape, const int64_t *strides, int ndim) {
   I place = 0;
   for (int d = ndim - 1; d >= 0 && elem > 0; d--) {
     place += elem % (I)shape[d] * (I)strides[d];
@@ -110,20 +138,25 @@ template <class I = int64_t> inline I elem_to_loc(I elem, const int *shape, cons
   }
   return place;
 }
-template <class I> inline I elem_to_loc(I elem, const Shape &shape, const Strides &strides, int ndim) {
+template <class I>
+inline I elem_to_loc(I elem, const Shape &shape, const Strides &strides, int ndim) {
   return elem_to_loc(elem, shape.data(), strides.data(), ndim);
 }
 
-}  // namespace cu
-}  // namespace core
-}  // namespace mlx
+} // namespace cu
+} // namespace core
+} // namespace mlx
 
 /* An argument of the kernel: a pointer to whatever it says; numbers as a value. */
 struct argument_pointer {
   const void *at;
-  template <class T> operator T *() const { return (T *)at; }
+  template <class T>
+  operator T *() const {
+    return (T *)at;
+  }
 };
-template <class List, class Number> inline List argument_list(const Number *at, int n) {
+template <class List, class Number>
+inline List argument_list(const Number *at, int n) {
   List list;
   for (int i = 0; i < mlx::core::cu::MAX_NDIM; i++) list[i] = i < n ? at[i] : 0;
   return list;

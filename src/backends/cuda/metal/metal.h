@@ -1,6 +1,6 @@
-/* metal.h: kernels in the Metal Shading Language for the CUDA backend. The texts numbers.h, vectors.h, math.h and threads.h are what
-   Metal has built in, in front of every such kernel; translate.c rewrites what a prologue can't give: address spaces, attributes,
-   swizzles, and the entry. Uses base/, ops/params.h. */
+/* metal.h: kernels in the Metal Shading Language for the CUDA backend. The texts numbers.h, vectors.h, math.h
+   and threads.h are what Metal has built in, in front of every such kernel; translate.c rewrites what a
+   prologue can't give: address spaces, attributes, swizzles, and the entry. Uses base/, ops/params.h. */
 #ifndef CUDA_METAL_H
 #define CUDA_METAL_H
 #include "ops/params.h"

@@ -1,5 +1,6 @@
-/* metal_on_cuda_test.c: kernels in Metal's language on the default device, one for each part of the language that is carried over:
-   cmake/tests.cmake runs it on CUDA's doubles, and on CUDA where there is a GPU. What is refused is told on any machine. */
+/* metal_on_cuda_test.c: kernels in Metal's language on the default device, one for each part of the language
+   that is carried over: cmake/tests.cmake runs it on CUDA's doubles, and on CUDA where there is a GPU. What
+   is refused is told on any machine. */
 #include "backends/cuda/metal/metal.h"
 #include <math.h>
 #include <pons/pons.h>

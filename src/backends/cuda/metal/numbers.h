@@ -1,7 +1,9 @@
-/* numbers.h: Metal's scalar types in CUDA C++: half, bfloat, MLX's complex64_t, bits, limits, traits. Text, of which a Metal kernel's
-   prologue begins (cmake/library.cmake has the order); never compiled with the library.
+/* numbers.h: Metal's scalar types in CUDA C++: half, bfloat, MLX's complex64_t, bits, limits, traits. Text, of
+   which a Metal kernel's prologue begins (cmake/library.cmake has the order); never compiled with the
+   library.
 
-   All is in the namespace metal, and so is the kernel: what it calls float4 or exp is found there before CUDA's own. */
+   All is in the namespace metal, and so is the kernel: what it calls float4 or exp is found there before
+   CUDA's own. */
 typedef signed char int8_t;
 typedef short int16_t;
 typedef int int32_t;
@@ -67,7 +69,8 @@ typedef ulong uintptr_t;
 
 /* ---- traits ---- */
 
-template <class T, T value_> struct integral_constant {
+template <class T, T value_>
+struct integral_constant {
   static constexpr T value = value_;
   typedef T value_type;
   typedef integral_constant type;
@@ -75,53 +78,123 @@ template <class T, T value_> struct integral_constant {
 };
 typedef integral_constant<bool, true> true_type;
 typedef integral_constant<bool, false> false_type;
-template <bool B> using bool_constant = integral_constant<bool, B>;
-template <bool B, class T = void> struct enable_if {};
-template <class T> struct enable_if<true, T> { typedef T type; };
-template <bool B, class T = void> using enable_if_t = typename enable_if<B, T>::type;
-template <bool B, class T, class F> struct conditional { typedef T type; };
-template <class T, class F> struct conditional<false, T, F> { typedef F type; };
-template <bool B, class T, class F> using conditional_t = typename conditional<B, T, F>::type;
-template <class T, class U> struct is_same : false_type {};
-template <class T> struct is_same<T, T> : true_type {};
-template <class T, class U> constexpr bool is_same_v = is_same<T, U>::value;
-template <class T> struct remove_const { typedef T type; };
-template <class T> struct remove_const<const T> { typedef T type; };
-template <class T> struct remove_volatile { typedef T type; };
-template <class T> struct remove_volatile<volatile T> { typedef T type; };
-template <class T> struct remove_cv { typedef typename remove_volatile<typename remove_const<T>::type>::type type; };
-template <class T> using remove_cv_t = typename remove_cv<T>::type;
-template <class T> struct remove_reference { typedef T type; };
-template <class T> struct remove_reference<T &> { typedef T type; };
-template <class T> struct remove_reference<T &&> { typedef T type; };
-template <class T> using remove_reference_t = typename remove_reference<T>::type;
-template <class T> struct remove_pointer { typedef T type; };
-template <class T> struct remove_pointer<T *> { typedef T type; };
-template <class T> using remove_pointer_t = typename remove_pointer<T>::type;
-template <class T> T &&declval() noexcept;
+template <bool B>
+using bool_constant = integral_constant<bool, B>;
+template <bool B, class T = void>
+struct enable_if {};
+template <class T>
+struct enable_if<true, T> {
+  typedef T type;
+};
+template <bool B, class T = void>
+using enable_if_t = typename enable_if<B, T>::type;
+template <bool B, class T, class F>
+struct conditional {
+  typedef T type;
+};
+template <class T, class F>
+struct conditional<false, T, F> {
+  typedef F type;
+};
+template <bool B, class T, class F>
+using conditional_t = typename conditional<B, T, F>::type;
+template <class T, class U>
+struct is_same : false_type {};
+template <class T>
+struct is_same<T, T> : true_type {};
+template <class T, class U>
+constexpr bool is_same_v = is_same<T, U>::value;
+template <class T>
+struct remove_const {
+  typedef T type;
+};
+template <class T>
+struct remove_const<const T> {
+  typedef T type;
+};
+template <class T>
+struct remove_volatile {
+  typedef T type;
+};
+template <class T>
+struct remove_volatile<volatile T> {
+  typedef T type;
+};
+template <class T>
+struct remove_cv {
+  typedef typename remove_volatile<typename remove_const<T>::type>::type type;
+};
+template <class T>
+using remove_cv_t = typename remove_cv<T>::type;
+template <class T>
+struct remove_reference {
+  typedef T type;
+};
+template <class T>
+struct remove_reference<T &> {
+  typedef T type;
+};
+template <class T>
+struct remove_reference<T &&> {
+  typedef T type;
+};
+template <class T>
+using remove_reference_t = typename remove_reference<T>::type;
+template <class T>
+struct remove_pointer {
+  typedef T type;
+};
+template <class T>
+struct remove_pointer<T *> {
+  typedef T type;
+};
+template <class T>
+using remove_pointer_t = typename remove_pointer<T>::type;
+template <class T>
+T &&declval() noexcept;
 
 /* Of a C++ arithmetic type: 1 bool, 2 signed, 3 unsigned, 4 floating; else 0. */
-template <class T> struct native_kind : integral_constant<int, 0> {};
-template <> struct native_kind<bool> : integral_constant<int, 1> {};
-template <> struct native_kind<char> : integral_constant<int, 2> {};
-template <> struct native_kind<signed char> : integral_constant<int, 2> {};
-template <> struct native_kind<short> : integral_constant<int, 2> {};
-template <> struct native_kind<int> : integral_constant<int, 2> {};
-template <> struct native_kind<long> : integral_constant<int, 2> {};
-template <> struct native_kind<long long> : integral_constant<int, 2> {};
-template <> struct native_kind<uchar> : integral_constant<int, 3> {};
-template <> struct native_kind<ushort> : integral_constant<int, 3> {};
-template <> struct native_kind<uint> : integral_constant<int, 3> {};
-template <> struct native_kind<ulong> : integral_constant<int, 3> {};
-template <> struct native_kind<unsigned long long> : integral_constant<int, 3> {};
-template <> struct native_kind<float> : integral_constant<int, 4> {};
-template <> struct native_kind<double> : integral_constant<int, 4> {};
+template <class T>
+struct native_kind : integral_constant<int, 0> {};
+template <>
+struct native_kind<bool> : integral_constant<int, 1> {};
+template <>
+struct native_kind<char> : integral_constant<int, 2> {};
+template <>
+struct native_kind<signed char> : integral_constant<int, 2> {};
+template <>
+struct native_kind<short> : integral_constant<int, 2> {};
+template <>
+struct native_kind<int> : integral_constant<int, 2> {};
+template <>
+struct native_kind<long> : integral_constant<int, 2> {};
+template <>
+struct native_kind<long long> : integral_constant<int, 2> {};
+template <>
+struct native_kind<uchar> : integral_constant<int, 3> {};
+template <>
+struct native_kind<ushort> : integral_constant<int, 3> {};
+template <>
+struct native_kind<uint> : integral_constant<int, 3> {};
+template <>
+struct native_kind<ulong> : integral_constant<int, 3> {};
+template <>
+struct native_kind<unsigned long long> : integral_constant<int, 3> {};
+template <>
+struct native_kind<float> : integral_constant<int, 4> {};
+template <>
+struct native_kind<double> : integral_constant<int, 4> {};
 
 /* ---- bits ---- */
 
-template <class To, class From> inline To as_type(From x) {
+template <class To, class From>
+inline To as_type(From x) {
   static_assert(sizeof(To) == sizeof(From), "as_type: both have as many bytes");
-  union both { From from; To to; both() {} } b;
+  union both {
+    From from;
+    To to;
+    both() {}
+  } b;
   b.from = x;
   return b.to;
 }
@@ -132,7 +205,8 @@ inline float float_of_half(ushort h) {
   const uint magnitude = h & 0x7fffu, sign = (uint)(h & 0x8000u) << 16;
   if (magnitude >= 0x7c00u) return __uint_as_float(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
   /* 2^112 moves the exponent, and makes numbers of the subnormal */
-  return __uint_as_float(sign | __float_as_uint(__uint_as_float(magnitude << 13) * __uint_as_float(0x77800000u)));
+  return __uint_as_float(sign |
+                         __float_as_uint(__uint_as_float(magnitude << 13) * __uint_as_float(0x77800000u)));
 }
 inline ushort half_of_float(float x) {
   const uint bits = __float_as_uint(x), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
@@ -150,66 +224,86 @@ inline ushort bfloat_of_float(float x) {
 }
 
 /* With integers they stay what they are, with float and double they become that. */
-#define NARROW_OPERATOR(type, op)                                                                            \
-  inline type operator op(type a, type b) { return type((float)a op(float) b); }                             \
-  template <class N> inline enable_if_t<native_kind<N>::value != 0, conditional_t<native_kind<N>::value == 4, N, type>>      \
-  operator op(type a, N b) {                                                                                 \
-    return (float)a op(conditional_t<native_kind<N>::value == 4, N, float>) b;                               \
-  }                                                                                                          \
-  template <class N> inline enable_if_t<native_kind<N>::value != 0, conditional_t<native_kind<N>::value == 4, N, type>>      \
-  operator op(N a, type b) {                                                                                 \
-    return (conditional_t<native_kind<N>::value == 4, N, float>)a op(float) b;                               \
-  }                                                                                                          \
-  template <class N> inline type &operator op##=(type &a, N b) { return a = type((float)a op(float) b); }
-#define NARROW_FLOAT(type)                                                                        \
-  struct type {                                                                                   \
-    ushort bits;                                                                                  \
-    type() = default;                                                                             \
-    template <class N, class = enable_if_t<native_kind<N>::value != 0 || is_narrow<N>::value>>    \
-    type(N x) : bits(type##_of_float((float)x)) {}                                                \
-    operator float() const { return float_of_##type(bits); }                                      \
-    type operator-() const { return as_type<type>((ushort)(bits ^ 0x8000u)); }                    \
-    type operator+() const { return *this; }                                                      \
-    type &operator++() { return *this = type((float)*this + 1); }                                 \
-  };                                                                                              \
+#define NARROW_OPERATOR(type, op)                                                                    \
+  inline type operator op(type a, type b) { return type((float)a op(float) b); }                     \
+  template <class N>                                                                                 \
+  inline enable_if_t<native_kind<N>::value != 0, conditional_t<native_kind<N>::value == 4, N, type>> \
+  operator op(type a, N b) {                                                                         \
+    return (float)a op(conditional_t<native_kind<N>::value == 4, N, float>) b;                       \
+  }                                                                                                  \
+  template <class N>                                                                                 \
+  inline enable_if_t<native_kind<N>::value != 0, conditional_t<native_kind<N>::value == 4, N, type>> \
+  operator op(N a, type b) {                                                                         \
+    return (conditional_t<native_kind<N>::value == 4, N, float>)a op(float) b;                       \
+  }                                                                                                  \
+  template <class N>                                                                                 \
+  inline type &operator op##=(type &a, N b) {                                                        \
+    return a = type((float)a op(float) b);                                                           \
+  }
+#define NARROW_FLOAT(type)                                                                     \
+  struct type {                                                                                \
+    ushort bits;                                                                               \
+    type() = default;                                                                          \
+    template <class N, class = enable_if_t<native_kind<N>::value != 0 || is_narrow<N>::value>> \
+    type(N x) : bits(type##_of_float((float)x)) {}                                             \
+    operator float() const { return float_of_##type(bits); }                                   \
+    type operator-() const { return as_type<type>((ushort)(bits ^ 0x8000u)); }                 \
+    type operator+() const { return *this; }                                                   \
+    type &operator++() { return *this = type((float)*this + 1); }                              \
+  };                                                                                           \
   NARROW_OPERATOR(type, +) NARROW_OPERATOR(type, -) NARROW_OPERATOR(type, *) NARROW_OPERATOR(type, /)
 struct half;
 struct bfloat;
-template <class T> struct is_narrow : bool_constant<is_same<T, half>::value || is_same<T, bfloat>::value> {};
+template <class T>
+struct is_narrow : bool_constant<is_same<T, half>::value || is_same<T, bfloat>::value> {};
 NARROW_FLOAT(half)
 NARROW_FLOAT(bfloat)
 #undef NARROW_FLOAT
 #undef NARROW_OPERATOR
 typedef half float16_t;
 typedef bfloat bfloat16_t;
-template <class T> struct is_floating_point : bool_constant<native_kind<T>::value == 4 || is_narrow<T>::value> {};
-template <class T> constexpr bool is_floating_point_v = is_floating_point<T>::value;
-template <class T> struct is_integral : bool_constant<(native_kind<T>::value > 0 && native_kind<T>::value < 4)> {};
-template <class T> constexpr bool is_integral_v = is_integral<T>::value;
-template <class T> struct is_arithmetic : bool_constant<is_integral<T>::value || is_floating_point<T>::value> {};
-template <class T> constexpr bool is_arithmetic_v = is_arithmetic<T>::value;
-template <class T> struct is_signed : bool_constant<native_kind<T>::value == 2 || is_floating_point<T>::value> {};
-template <class T> constexpr bool is_signed_v = is_signed<T>::value;
-template <class T> struct is_unsigned : bool_constant<native_kind<T>::value == 3 || native_kind<T>::value == 1> {};
-template <class T> constexpr bool is_unsigned_v = is_unsigned<T>::value;
+template <class T>
+struct is_floating_point : bool_constant<native_kind<T>::value == 4 || is_narrow<T>::value> {};
+template <class T>
+constexpr bool is_floating_point_v = is_floating_point<T>::value;
+template <class T>
+struct is_integral : bool_constant<(native_kind<T>::value > 0 && native_kind<T>::value < 4)> {};
+template <class T>
+constexpr bool is_integral_v = is_integral<T>::value;
+template <class T>
+struct is_arithmetic : bool_constant<is_integral<T>::value || is_floating_point<T>::value> {};
+template <class T>
+constexpr bool is_arithmetic_v = is_arithmetic<T>::value;
+template <class T>
+struct is_signed : bool_constant<native_kind<T>::value == 2 || is_floating_point<T>::value> {};
+template <class T>
+constexpr bool is_signed_v = is_signed<T>::value;
+template <class T>
+struct is_unsigned : bool_constant<native_kind<T>::value == 3 || native_kind<T>::value == 1> {};
+template <class T>
+constexpr bool is_unsigned_v = is_unsigned<T>::value;
 
 /* ---- limits ---- */
 
-template <class T> struct numeric_limits {
+template <class T>
+struct numeric_limits {
   static constexpr bool is_specialized = true, is_integer = true, has_infinity = false;
-  static constexpr T max() { return is_signed<T>::value ? (T)(((ulong)1 << (8 * sizeof(T) - 1)) - 1) : (T)~(T)0; }
+  static constexpr T max() {
+    return is_signed<T>::value ? (T)(((ulong)1 << (8 * sizeof(T) - 1)) - 1) : (T) ~(T)0;
+  }
   static constexpr T lowest() { return is_signed<T>::value ? (T)((ulong)1 << (8 * sizeof(T) - 1)) : (T)0; }
   static constexpr T min() { return lowest(); }
 };
-#define FLOAT_LIMITS(type, top, least, step)                             \
-  template <> struct numeric_limits<type> {                              \
+#define FLOAT_LIMITS(type, top, least, step)                                              \
+  template <>                                                                             \
+  struct numeric_limits<type> {                                                           \
     static constexpr bool is_specialized = true, is_integer = false, has_infinity = true; \
-    static type max() { return __int_as_float(top); }                    \
-    static type lowest() { return -__int_as_float(top); }                \
-    static type min() { return __int_as_float(least); }                  \
-    static type epsilon() { return __int_as_float(step); }               \
-    static type infinity() { return INFINITY; }                          \
-    static type quiet_NaN() { return NAN; }                              \
+    static type max() { return __int_as_float(top); }                                     \
+    static type lowest() { return -__int_as_float(top); }                                 \
+    static type min() { return __int_as_float(least); }                                   \
+    static type epsilon() { return __int_as_float(step); }                                \
+    static type infinity() { return INFINITY; }                                           \
+    static type quiet_NaN() { return NAN; }                                               \
   };
 FLOAT_LIMITS(float, 0x7f7fffff, 0x00800000, 0x34000000)
 FLOAT_LIMITS(half, 0x477fe000, 0x38800000, 0x3a800000)
@@ -222,7 +316,8 @@ struct complex64_t {
   float real, imag;
   complex64_t() = default;
   complex64_t(float r, float i) : real(r), imag(i) {}
-  template <class N, class = enable_if_t<is_arithmetic<N>::value>> complex64_t(N r) : real((float)r), imag(0) {}
+  template <class N, class = enable_if_t<is_arithmetic<N>::value>>
+  complex64_t(N r) : real((float)r), imag(0) {}
   explicit operator float() const { return real; }
   complex64_t operator-() const { return {-real, -imag}; }
   friend complex64_t operator+(complex64_t a, complex64_t b) { return {a.real + b.real, a.imag + b.imag}; }
@@ -245,4 +340,4 @@ struct complex64_t {
   complex64_t &operator*=(complex64_t b) { return *this = *this * b; }
 };
 
-}  // namespace metal
+} // namespace metal

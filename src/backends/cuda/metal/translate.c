@@ -8,8 +8,8 @@
        [[kernel]], attributes                nothing; those of the kernel's parameters say what the entry passes
        template [[host_name("n")]] ...       nothing; says which instance the entry calls
 
-   All the rest stays as it is. The kernel becomes a function in the namespace metal::kernels, and the entry, of the kernel's name,
-   calls it with pointers, shapes and the thread's place. Uses metal.h. */
+   All the rest stays as it is. The kernel becomes a function in the namespace metal::kernels, and the
+   entry, of the kernel's name, calls it with pointers, shapes and the thread's place. Uses metal.h. */
 #include "backends/cuda/metal/metal.h"
 #include <ctype.h>
 
