@@ -25,7 +25,10 @@
   static inline T k_and_##S(T a, T b) { return a & b; }                                            \
   static inline T k_or_##S(T a, T b) { return a | b; }                                             \
   static inline T k_xor_##S(T a, T b) { return a ^ b; }                                            \
-  static inline T k_shift_left_##S(T a, T b) { return (W)b < sizeof(W) * 8 ? (T)((W)a << (W)b) : 0; } \
+  static inline T k_shift_left_##S(T a, T b) {                                                     \
+    const W most = sizeof(W) * 8 - 1;                                                              \
+    return (W)b <= most ? (T)((W)a << ((W)b & most)) : 0;                                          \
+  }                                                                                                \
   static inline T k_power_up_##S(T a, T b) { /* b >= 0 */                                          \
     W base = (W)a, result = 1;                                                                     \
     for (W e = (W)b; e; e >>= 1, base *= base) result *= e & 1 ? base : 1;                         \
@@ -59,7 +62,10 @@
   static inline T k_floor_div_##S(T a, T b) { return b == 0 ? 0 : a / b; } \
   static inline T k_mod_##S(T a, T b) { return b == 0 ? a : a % b; }       \
   static inline T k_pow_##S(T a, T b) { return k_power_up_##S(a, b); }     \
-  static inline T k_shift_right_##S(T a, T b) { return (W)b < sizeof(W) * 8 ? (T)((W)a >> (W)b) : 0; }
+  static inline T k_shift_right_##S(T a, T b) {                            \
+    const W most = sizeof(W) * 8 - 1;                                      \
+    return (W)b <= most ? (T)((W)a >> ((W)b & most)) : 0;                  \
+  }
 
 K_SIGNED(i8, int8_t, uint32_t, int32_t)
 K_SIGNED(i16, int16_t, uint32_t, int32_t)
