@@ -153,6 +153,11 @@ static void find_strip(const work *w, int64_t piece, int64_t *index, int64_t *ro
   *columns = smaller(w->dims[last] - index[last], w->columns);
 }
 
+/* Of input i's strip, so that the next begins at a multiple of 64. */
+static int64_t strip_bytes(const work *w, int i, int64_t rows, int64_t columns) {
+  return w->turned[i] ? (rows * columns * w->program.size[i] + 63) / 64 * 64 : 0;
+}
+
 /* The turned inputs' strips, one after the other in `memory`; where each begins in `turned`. */
 static void turn_strip(const work *w, const int64_t *index, int64_t rows, int64_t columns, char *memory, char **turned) {
   const int64_t shape[] = {rows, columns}, to[] = {columns, 1};
@@ -163,7 +168,7 @@ static void turn_strip(const work *w, const int64_t *index, int64_t rows, int64_
     for (int d = 0; d < w->n; d++) offset += index[d] * w->strides[i][d];
     turned[i] = memory;
     cpu_copy(memory, to, (const char *)w->in[i].data + offset * size, strides, 2, shape, (size_t)size);
-    memory += rows * columns * size;
+    memory += strip_bytes(w, i, rows, columns);
   }
 }
 
@@ -172,8 +177,7 @@ static void run_strip(void *context, int64_t piece) {
   int64_t index[PONS_MAX_NDIM], rows, columns, bytes = 0, from = 0, step = 1, row_step = 1;
   char *turned[KERNEL_MAX_INPUTS];
   find_strip(w, piece, index, &rows, &columns);
-  for (int i = 0; i < w->kernel->n_in; i++)
-    if (w->turned[i]) bytes += rows * columns * w->program.size[i];
+  for (int i = 0; i < w->kernel->n_in; i++) bytes += strip_bytes(w, i, rows, columns);
   error *why = NULL, *none = NULL;
   buffer *memory = buffer_new((size_t)bytes, "eval", &why);
   if (!memory) {
