@@ -39,6 +39,13 @@ void *buffer_on(buffer *b, const device *d, error **why);
    copies are not valid any more. */
 void *buffer_written_on(buffer *b, const device *d, error **why);
 void buffer_written_on_host(buffer *b);
+/* What this thread copied between host and devices since it asked last, and how many arrays it made give way on a device. */
+typedef struct copies_made {
+  int to_device, to_host, gave_way;
+  size_t bytes_to_device, bytes_to_host;
+} copies_made;
+copies_made copies_since(void);
+
 /* Between these, what buffer_on and buffer_written_on gave stays where it is; until then it may be given up to make room
    (spill.c). Memory of what was launched may go: it is given back behind the work that uses it. */
 void device_bind_begin(const device *d);

@@ -29,6 +29,13 @@ static pthread_mutex_t *lock_of(const buffer *b) {
   return &locks[((uintptr_t)b >> 6) % LOCKS];
 }
 
+static _Thread_local copies_made made;
+copies_made copies_since(void) {
+  const copies_made all = made;
+  made = (copies_made){0};
+  return all;
+}
+
 static size_t bytes_there(const buffer *b) { return b->bytes > 0 ? b->bytes : 1; }
 
 static void copy_free(copy *c) {
@@ -111,6 +118,8 @@ static error *fetch(buffer *b, const copy *from) {
     if (c->shared) why = wait_for(c, true);
   if (why == NULL && b->bytes > 0)
     why = from->device->driver->memory->read(from->device->index, from->memory, b->data, b->bytes);
+  made.to_host++;
+  made.bytes_to_host += b->bytes;
   for (copy *c = b->copies; c != NULL && why == NULL; c = c->next) c->valid |= c->shared;
   return why;
 }
@@ -146,6 +155,7 @@ error *buffer_leave(buffer *b, const device *d) {
     if (before == c) b->copies = c->next;
     else before->next = c->next;
     copy_free(c);
+    made.gave_way++;
   }
   pthread_mutex_unlock(lock_of(b));
   return why;
@@ -163,6 +173,8 @@ static void *present(buffer *b, const device *d, bool for_writing, error **why) 
     *why = bring_home(b); /* from another device by way of the host */
     if (*why == NULL && b->bytes > 0 && !c->shared) *why = d->driver->memory->write(d->index, c->memory, b->data, b->bytes);
     if (*why != NULL) return NULL;
+    made.to_device += !c->shared;
+    made.bytes_to_device += c->shared ? 0 : b->bytes;
     c->valid = true;
   }
   return c->memory;

@@ -213,6 +213,7 @@ static error *run_any(const plan *p, workspace *w, run_input *in, const plan_ste
 
 static error *run_watched(const plan *p, workspace *w, run_input *in, const plan_step *s) {
   const int64_t start = time_ns();
+  copies_since(); /* those made for readers are not the step's */
   error *why = run_any(p, w, in, s);
   const int64_t end = time_ns();
   if (profile_is_on()) profile_step(s->device, s, start, end);

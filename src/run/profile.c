@@ -1,5 +1,5 @@
 /* profile.c: what runs, as a Chrome trace (chrome://tracing, ui.perfetto.dev): an event per step with its
-   time, the bytes it moves and their share of what a plain copy reaches here, for products the operations and
+   time, what was copied between host and device for it and why, the bytes it moves and their share of what a plain copy reaches here, for products the operations and
    their share of a large float32 product; memory over time as counters. Written beside the file and renamed
    when complete, so that what has the name is whole. Uses plan/, device/. */
 #include "run/run.h"
@@ -148,6 +148,21 @@ static void add_operands(text *t, const plan_step *s) {
   text_free(&o);
 }
 
+/* What was copied so that the step could run, and why. */
+static void add_copies(text *t, const device *d) {
+  const copies_made m = copies_since();
+  if (m.to_device)
+    text_add(t,
+             ", \"copies to the device\": %d, \"bytes to the device\": %zu, \"why to the device\": \"%s had not what was "
+             "written last elsewhere\"",
+             m.to_device, m.bytes_to_device, d->name);
+  if (m.to_host)
+    text_add(t, ", \"copies to the host\": %d, \"bytes to the host\": %zu, \"why to the host\": \"%s\"", m.to_host,
+             m.bytes_to_host,
+             m.gave_way ? "to make room on the device" : "what was written last was on a device, and the step needs it elsewhere");
+  if (m.gave_way) text_add(t, ", \"arrays that gave way\": %d", m.gave_way);
+}
+
 static void add_step(text *t, const device *d, const plan_step *s, int64_t start, int64_t end) {
   text title = {0};
   plan_step_title(&title, s);
@@ -167,6 +182,7 @@ static void add_step(text *t, const device *d, const plan_step *s, int64_t start
   if (flops > 0) text_add(t, ", \"GFLOP/s\": %.3f", flops / ns);
   if (flops > 0 && peaks.flops_per_ns > 0)
     text_add(t, ", \"share of peak product\": %.4f", flops / ns / peaks.flops_per_ns);
+  add_copies(t, d);
   text_add(t, "}}");
 }
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 #undef fail /* of cmocka */
 #define FAIL(...) (print_error(__VA_ARGS__), assert_true(false))
@@ -200,6 +201,26 @@ static void failures_are_told(void **state) {
   }
 }
 
+/* ---- the profile ---- */
+
+static void profile_tells_copies_and_why(void **state) {
+  (void)state;
+  static char path[] = "/tmp/pons-residency-XXXXXX", text[1 << 16];
+  const int file = mkstemp(path);
+  assert_true(file >= 0 && close(file) == 0);
+  pons_array x = FLOATS(3, 1, 2);
+  assert_true(pons_profile_start(path));
+  CHECK(pons_add(pons_sort(pons_negative(x), 0), pons_float(1)), -2, -1, 0);
+  assert_true(pons_profile_stop());
+  FILE *f = fopen(path, "r");
+  assert_non_null(f);
+  text[fread(text, 1, sizeof text - 1, f)] = 0;
+  fclose(f);
+  unlink(path);
+  assert_non_null(strstr(text, "\"copies to the device\": 1, \"bytes to the device\": 12, \"why to the device\": \"away had not"));
+  assert_non_null(strstr(text, "\"copies to the host\": 1, \"bytes to the host\": 12, \"why to the host\": \"what was written last"));
+}
+
 /* ---- memory that is short ---- */
 
 enum { MANY = 8, LONG = 100 };
@@ -384,6 +405,7 @@ int main(void) {
       TEST(failures_are_told),         TEST(what_was_used_longest_ago_gives_way),
       TEST(what_can_not_fit_is_told),  TEST(two_devices_give_what_one_gives),
       TEST(so_do_threads_where_memory_is_short),
+      TEST(profile_tells_copies_and_why),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
