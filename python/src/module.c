@@ -78,12 +78,21 @@ static int add_matrix_norm(PyObject *module) {
   return bad ? -1 : 0;
 }
 
+/* PONS_DEVICE may name a device that isn't there. */
+static int check_default_device(void) {
+  pons_default_device();
+  if (pons_ok()) return 0;
+  raise_error();
+  return -1;
+}
+
 PyMODINIT_FUNC PyInit_core(void) {
   PyObject *module = PyModule_Create(&core);
   int bad = !module;
   for (size_t i = 0; !bad && i < sizeof adders / sizeof *adders; i++) bad = adders[i](module) < 0;
   for (int i = 0; !bad && i < SUBMODULES; i++) bad = add_submodule(module, i) < 0;
   if (!bad) bad = add_matrix_norm(module) < 0;
+  if (!bad) bad = check_default_device() < 0;
   if (bad) Py_CLEAR(module);
   return module;
 }

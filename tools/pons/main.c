@@ -28,6 +28,11 @@ int main(int argc, char **argv) {
     printf("pons %s\n", pons_version());
     return FINE;
   }
+  pons_default_device(); /* PONS_DEVICE may name one that isn't there */
+  if (!pons_ok()) {
+    fprintf(stderr, "pons: %s\n", pons_error());
+    return MISUSED;
+  }
   for (int i = 0; i < COMMANDS; i++) {
     if (strcmp(argv[1], commands[i]->name) != 0) continue;
     invocation v;
