@@ -53,8 +53,12 @@ static inline void passes(void (*f)(void), const char *settings) {
   if (process(f, settings) != 0) print_error("with %s\n", settings), assert_true(false);
 }
 
-/* Is there a double? It needs clang++ and x86-64. */
+/* Is there a double? It needs clang++ and x86-64, and a process without sanitizers. */
 static inline bool double_is_there(void) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  print_message("skipped: the double of Apple's frameworks is not run under sanitizers\n");
+  return false;
+#endif
   if (access(DOUBLE, R_OK) == 0) return true;
   print_message("skipped: no double of Apple's frameworks: it needs clang++ and x86-64\n");
   return false;
