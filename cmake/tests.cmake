@@ -106,8 +106,9 @@ if(PONS_CXX AND NOT APPLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd
                        COMMAND ${CMAKE_COMMAND} -E create_symlink libobjc.A.dylib
                                ${CMAKE_CURRENT_BINARY_DIR}/tests/metal_double/${framework})
   endforeach()
-  # Names without a folder are looked for where the program says.
-  set_target_properties(metal_test shared_memory_test PROPERTIES BUILD_RPATH ${CMAKE_CURRENT_BINARY_DIR}/tests/metal_double)
+  # Names without a folder are looked for there. (Not by the program's own path: a sanitizer opens libraries in its place.)
+  set_tests_properties(metal_test shared_memory_test PROPERTIES ENVIRONMENT_MODIFICATION
+                       "LD_LIBRARY_PATH=path_list_prepend:${CMAKE_CURRENT_BINARY_DIR}/tests/metal_double")
 endif()
 
 # The tests of ops run once more with OpenCL as the default device, with CUDA where there is an NVIDIA GPU, and on the
