@@ -10,9 +10,8 @@ awk '/ prints$/ { inside = 1; next } /^   On the CPU/ { exit } inside { sub(/^  
 [ -s "$work/wanted" ]
 if PONS_DEVICE=cpu "$program" 2>"$work/error"; then echo "it runs on the CPU"; exit 1; fi
 grep -q "No dialect back-end on cpu" "$work/error"
-devices="opencl cuda"
-[ -n "${PONS_SANITIZE:-}" ] || devices="$devices cuda_double" # the double's fibers are not known to sanitizers
-for device in $devices; do
+[ -z "${PONS_SANITIZE:-}" ] || { echo "not on GPUs: their drivers leak, and sanitizers do not know the fibers of doubles"; exit 0; }
+for device in opencl cuda cuda_double; do
   status=0
   sh "$PONS_SOURCE_DIR/tests/on_device.sh" "$device" "$program" >"$work/printed" || status=$?
   if [ $status -eq 77 ]; then cat "$work/printed"; continue; fi
