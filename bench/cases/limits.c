@@ -92,12 +92,14 @@ bool limits_open(int threads) {
   char isa[32] = "";
   char *info = pons_device_info("cpu");
   cJSON *report = info ? cJSON_Parse(info) : NULL;
-  const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(report, "instruction_set"));
+  const cJSON *found = cJSON_GetObjectItem(report, "found");
+  const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(found, "instruction_set"));
+  if (name == NULL) fprintf(stderr, "bench: pons_device_info does not tell the CPU's instruction set\n");
   snprintf(isa, sizeof isa, "%s", name ? name : "");
   cJSON_Delete(report);
   pons_free(info);
   loops = machine_loops_for(isa);
-  return threads <= MOST_THREADS;
+  return isa[0] && threads <= MOST_THREADS;
 }
 
 static bool have_memory(size_t bytes) {

@@ -144,13 +144,13 @@ static pons_array triangle_of(const char *op, pons_array a, pons_array *diagonal
 static pons_dtype result_dtype(pons_array a) { return at_least_float(pons_dtype_of(a)); }
 
 pons_array pons_linalg_det(pons_array a) {
-  pons_array diagonal, sign, bad = triangle_of("linalg_det", a, &diagonal, &sign);
+  pons_array diagonal = NULL, sign = NULL, bad = triangle_of("linalg_det", a, &diagonal, &sign);
   if (bad) return bad;
   return pons_astype(pons_multiply(sign, pons_prod(diagonal, .axes = PONS_AXES(-1))), result_dtype(a));
 }
 
 void pons_linalg_slogdet(pons_array a, pons_array out[2]) {
-  pons_array diagonal, sign, bad = triangle_of("linalg_slogdet", a, &diagonal, &sign);
+  pons_array diagonal = NULL, sign = NULL, bad = triangle_of("linalg_slogdet", a, &diagonal, &sign);
   if (bad) {
     out[0] = out[1] = bad;
     return;

@@ -374,7 +374,19 @@ size_t pons_get_memory_limit(void) {
   return limit;
 }
 size_t pons_set_memory_limit(size_t bytes) { return trim_to(&cache.memory_limit, bytes); }
-size_t pons_set_cache_limit(size_t bytes) { return trim_to(&cache.cache_limit, bytes); }
+size_t pons_set_cache_limit(size_t bytes) {
+  const size_t before = trim_to(&cache.cache_limit, bytes);
+  if (cached_elsewhere(false) > bytes) cached_elsewhere(true);
+  return before;
+}
+
+size_t device_cache_limit(void) {
+  pthread_mutex_lock(&cache.lock);
+  know_limits();
+  const size_t limit = cache.cache_limit;
+  pthread_mutex_unlock(&cache.lock);
+  return limit;
+}
 
 size_t pons_set_wired_limit(size_t bytes) {
   static _Atomic size_t wired;

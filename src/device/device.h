@@ -93,6 +93,8 @@ typedef struct memory_driver {
   size_t (*cached)(int index);
   void (*trim)(int index);
 } memory_driver;
+/* What pons_set_cache_limit says: no driver keeps more than that of memory that was given back. */
+size_t device_cache_limit(void);
 
 /* What a device does that can make the launches of a plan together, and make them again with other memories. A
    recording is of one device and used by one thread at a time; what steps take between begin and end stays with it. */

@@ -50,7 +50,7 @@ static void put_cached(metal_device *d, metal_memory *m) {
   m->next = d->cached[size_class];
   d->cached[size_class] = m;
   d->cached_bytes += m->bytes;
-  if (d->cached_bytes > metal_card_at(0)->working_set / 4) empty_cache(d);
+  if (d->cached_bytes > metal_card_at(0)->working_set / 4 || d->cached_bytes > device_cache_limit()) empty_cache(d);
 }
 
 static size_t cached_bytes(int index) {

@@ -115,7 +115,8 @@ static void give(int index, void *memory) {
     q->kept = k;
     q->n_kept++;
     q->kept_bytes += bytes;
-    trim_to(q, MOST_KEPT, limit_of(index) / 4);
+    const size_t share = limit_of(index) / 4, allowed = device_cache_limit();
+    trim_to(q, MOST_KEPT, share < allowed ? share : allowed);
   } else {
     opencl()->clReleaseMemObject(memory);
   }
