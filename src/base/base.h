@@ -178,6 +178,8 @@ static inline void pause_briefly(void) {
    loader said. */
 void *library_open(const char *const *names, char **why);
 void *library_symbol(void *library, const char *name);
+/* Addresses of functions, one after the other from `to` on; NULL for one that isn't there. Are all of them? */
+bool library_symbols(void *library, const char *const *names, int count, void *to);
 const char *library_own_path(void); /* file that holds this library */
 const char *library_path(void *library, const char *symbol); /* file it was loaded from; for reports */
 #endif

@@ -22,6 +22,16 @@ void *library_open(const char *const *names, char **why) {
 
 void *library_symbol(void *library, const char *name) { return dlsym(library, name); }
 
+bool library_symbols(void *library, const char *const *names, int count, void *to) {
+  bool all = true;
+  for (int i = 0; i < count; i++) {
+    void *address = library_symbol(library, names[i]);
+    memcpy((char *)to + (size_t)i * sizeof address, &address, sizeof address); /* a function pointer from void * */
+    all &= address != NULL;
+  }
+  return all;
+}
+
 const char *library_own_path(void) {
   Dl_info info;
   const char *(*self)(void) = library_own_path;

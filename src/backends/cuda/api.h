@@ -210,5 +210,6 @@ const cuda_card *cuda_card_at(int index);
 void cuda_report(text *json);
 /* The first library called `stem`.so.<version>, of the driver's version or older, that `is_fit` takes; NULL: none. It is
    looked for in what the environment's `variable` names, too. */
-void *cuda_library_open(const char *variable, const char *stem, bool (*is_fit)(void *library, const char *path));
+typedef bool cuda_library_fit(void *library, const char *path, void *context);
+void *cuda_library_open(const char *variable, const char *stem, cuda_library_fit *is_fit, void *context);
 #endif

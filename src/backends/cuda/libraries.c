@@ -71,14 +71,14 @@ static void add_places(text *places, const char *variable, const char *soname) {
   text_add(places, "/usr/local/cuda/lib64/%s%c", soname, 0);
 }
 
-static void *open_first(const char *variable, const char *soname, bool (*is_fit)(void *, const char *)) {
+static void *open_first(const char *variable, const char *soname, cuda_library_fit *is_fit, void *context) {
   text places = {0};
   void *fit = NULL;
   add_places(&places, variable, soname);
   for (size_t at = 0; !places.failed && at < places.length && !fit;) {
     const char *names[] = {places.at + at, NULL};
     void *library = library_open(names, NULL); /* stays loaded if it is not used */
-    if (library && is_fit(library, names[0])) fit = library;
+    if (library && is_fit(library, names[0], context)) fit = library;
     at += strlen(names[0]) + 1;
   }
   text_free(&places);
@@ -92,12 +92,12 @@ static void soname_of(char name[48], const char *stem, int major) {
   snprintf(name, 48, "%s.so.%d%s", stem, version, major == 11 && !strcmp(stem, "libnvrtc") ? ".2" : "");
 }
 
-void *cuda_library_open(const char *variable, const char *stem, bool (*is_fit)(void *, const char *)) {
+void *cuda_library_open(const char *variable, const char *stem, cuda_library_fit *is_fit, void *context) {
   void *library = NULL;
   for (int major = found.driver_version / 1000; major >= 11 && !library; major--) {
     char soname[48];
     soname_of(soname, stem, major);
-    library = open_first(variable, soname, is_fit);
+    library = open_first(variable, soname, is_fit, context);
   }
   return library;
 }
@@ -105,18 +105,10 @@ void *cuda_library_open(const char *variable, const char *stem, bool (*is_fit)(v
 /* ---- the compiler ---- */
 
 static bool find_compiler_entries(void *library) {
-  bool all = true;
-#define ENTRY(name, parameters)                          \
-  {                                                      \
-    void *address = library_symbol(library, #name);      \
-    memcpy(&found.nvrtc.name, &address, sizeof address); \
-    all &= address != NULL;                              \
-  }
-  NVRTC_ENTRIES(ENTRY)
-#undef ENTRY
-  void *words = library_symbol(library, "nvrtcGetErrorString");
-  memcpy(&found.nvrtc.nvrtcGetErrorString, &words, sizeof words);
-  return all && words;
+#define SYMBOL(symbol, parameters) #symbol,
+  static const char *const symbols[] = {NVRTC_ENTRIES(SYMBOL) "nvrtcGetErrorString"};
+#undef SYMBOL
+  return library_symbols(library, symbols, sizeof symbols / sizeof *symbols, &found.nvrtc);
 }
 
 static void ask_archs(void) {
@@ -130,7 +122,8 @@ static void ask_archs(void) {
 }
 
 /* Is what was opened fit for use? Else it is told why not. */
-static bool compiler_is_fit(void *library, const char *path) {
+static bool compiler_is_fit(void *library, const char *path, void *context) {
+  (void)context;
   int major = 0, minor = 0;
   if (!find_compiler_entries(library)) {
     SAY(found.no_compiler, "%s lacks entry points of CUDA 11.2's NVRTC", path);
@@ -152,7 +145,7 @@ static bool compiler_is_fit(void *library, const char *path) {
 }
 
 static void find_compiler(void) {
-  found.compiler = cuda_library_open("PONS_NVRTC", "libnvrtc", compiler_is_fit);
+  found.compiler = cuda_library_open("PONS_NVRTC", "libnvrtc", compiler_is_fit, NULL);
   if (!found.compiler)
     SAY(found.no_compiler, "no NVRTC of CUDA 11.2 to %d was found (libnvrtc.so.11.2, libnvrtc.so.12, ...)",
         found.driver_version / 1000);

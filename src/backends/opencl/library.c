@@ -54,16 +54,10 @@ error *opencl_fail(const char *call, cl_int status) {
 /* ---- finding ---- */
 
 static bool find_entries(void) {
-  bool all = true;
-#define ENTRY(result, name, parameters)                   \
-  {                                                       \
-    void *address = library_symbol(found.library, #name); \
-    memcpy(&found.api.name, &address, sizeof address);    \
-    all &= address != NULL;                               \
-  }
-  OPENCL_ENTRIES(ENTRY)
-#undef ENTRY
-  return all;
+#define SYMBOL(result, symbol, parameters) #symbol,
+  static const char *const symbols[] = {OPENCL_ENTRIES(SYMBOL)};
+#undef SYMBOL
+  return library_symbols(found.library, symbols, sizeof symbols / sizeof *symbols, &found.api);
 }
 
 /* Is it one of the words of PONS_OPENCL_WITHOUT? As if the device did not have it, then. */
