@@ -23,6 +23,7 @@ void cpu_end_past_cache(void); /* after what was written past the caches by othe
    (NULL is fine). NULL and *why if there is no memory. */
 const void *cpu_packed(const operand *x, const char *op, buffer **held, error **why);
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t magnitude(int64_t stride) { return stride < 0 ? -stride : stride; }
 static inline int64_t operand_size(const operand *x) { return shape_size(x->ndim, x->shape); }
 
 /* Pieces of a loop of `count` equal turns, each of which costs about `cost` elements: turns in a piece. */

@@ -101,8 +101,6 @@ static void copy_piece(void *context, int64_t piece) {
               last);
 }
 
-static int64_t magnitude(int64_t stride) { return stride < 0 ? -stride : stride; }
-
 /* Moves the axis along which the source's elements are nearest to be the last but one. */
 static void choose_plane(cursor *c) {
   int last = c->n - 1, best = last - 1;

@@ -199,8 +199,6 @@ static void run_strip(void *context, int64_t piece) {
   buffer_release(memory);
 }
 
-static int64_t magnitude(int64_t stride) { return stride < 0 ? -stride : stride; }
-
 /* The axis along which an input that is strided along the last axis lies together; -1: there is none, or it
    does not pay. */
 static int find_row_axis(const work *w) {

@@ -230,8 +230,6 @@ static error *run_in_segments(reduction *r, void *out) {
 
 /* ---- the plan ---- */
 
-static int64_t magnitude(int64_t stride) { return stride < 0 ? -stride : stride; }
-
 /* Axes apart: kept ones in the result's order, reduced ones in the order of memory. */
 static void split_axes(reduction *r, const operand *x, ints axes) {
   bool is_reduced[PONS_MAX_NDIM] = {false};

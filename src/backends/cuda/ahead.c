@@ -94,15 +94,6 @@ static const gpu_backend gpu_ahead = {
 #define GPU_BACKEND gpu_ahead
 #include "backends/gpu/implementations.h"
 
-static error *run_kernel(const kernel *k, const operand *in, const operand *out) {
-  return gpu_run_kernel(&gpu_ahead, k, in, out);
-}
-
-static const char *refuses_kernel(int index, const kernel *k) {
-  (void)index;
-  return gpu_refuses_kernel(&gpu_ahead, k);
-}
-
 const driver driver_cuda_ahead = {
     .name = "cuda_ahead",
     .count = count,

@@ -61,15 +61,6 @@ const gpu_backend gpu_cuda = {
 #define GPU_BACKEND gpu_cuda
 #include "backends/gpu/implementations.h"
 
-static error *run_kernel(const kernel *k, const operand *in, const operand *out) {
-  return gpu_run_kernel(&gpu_cuda, k, in, out);
-}
-
-static const char *refuses_kernel(int index, const kernel *k) {
-  (void)index;
-  return gpu_refuses_kernel(&gpu_cuda, k);
-}
-
 static error *faults(int index) { return gpu_faults(&gpu_cuda, index); }
 static bool is_gpu(int index) {
   (void)index;

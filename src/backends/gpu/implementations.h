@@ -1,5 +1,5 @@
-/* implementations.h: kernels.def as a driver's list, `gpu_implementations`, and `gpu_lacks`. Included by the driver's file,
-   which defines GPU_BACKEND, its struct of functions, and may define GPU_OWN_IMPLEMENTATIONS, rows that come
+/* implementations.h: kernels.def as a driver's list, `gpu_implementations`, and `gpu_lacks`; its `run_kernel` and
+   `refuses_kernel`. Included by the driver's file, which defines GPU_BACKEND, its struct of functions, and may define GPU_OWN_IMPLEMENTATIONS, rows that come
    first. */
 #include "backends/gpu/gpu.h"
 
@@ -28,4 +28,13 @@ static inline unsigned gpu_lacks(const char *primitive) {
 #include "backends/gpu/kernels.def"
 #undef GPU_KERNEL
   return 0;
+}
+
+static error *run_kernel(const kernel *k, const operand *in, const operand *out) {
+  return gpu_run_kernel(&GPU_BACKEND, k, in, out);
+}
+
+static const char *refuses_kernel(int index, const kernel *k) {
+  (void)index;
+  return gpu_refuses_kernel(&GPU_BACKEND, k);
 }

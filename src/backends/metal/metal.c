@@ -33,15 +33,6 @@ const gpu_backend gpu_metal = {
 #define GPU_BACKEND gpu_metal
 #include "backends/gpu/implementations.h"
 
-static error *run_kernel(const kernel *k, const operand *in, const operand *out) {
-  return gpu_run_kernel(&gpu_metal, k, in, out);
-}
-
-static const char *refuses_kernel(int index, const kernel *k) {
-  (void)index;
-  return gpu_refuses_kernel(&gpu_metal, k);
-}
-
 /* At the end of a plan, what is still open begins. */
 static error *faults(int index) {
   error *why = metal_flush(index);

@@ -176,15 +176,6 @@ static const gpu_backend backend = {.name = "opencl",
 #define GPU_BACKEND backend
 #include "backends/gpu/implementations.h"
 
-static error *run_kernel(const kernel *k, const operand *in, const operand *out) {
-  return gpu_run_kernel(&backend, k, in, out);
-}
-
-static const char *refuses_kernel(int index, const kernel *k) {
-  (void)index;
-  return gpu_refuses_kernel(&backend, k);
-}
-
 static error *faults(int index) { return gpu_faults(&backend, index); }
 static bool is_gpu(int index) { return opencl_device_at(index)->is_gpu; }
 static const char *model(int index) { return opencl_device_at(index)->name; }
