@@ -136,3 +136,19 @@ bool conformance_has_derivatives(const conformance_case *c) {
   return conformance_unrounded(c) || conformance_has_derivatives_in(c, PONS_FLOAT64) ||
          conformance_has_derivatives_in(c, PONS_FLOAT32) || conformance_has_derivatives_in(c, PONS_COMPLEX64);
 }
+
+double conformance_tolerance(pons_dtype d) {
+  switch (d) {
+    case PONS_FLOAT16:
+      return 1e-2;
+    case PONS_BFLOAT16:
+      return 6e-2;
+    case PONS_FLOAT32:
+    case PONS_COMPLEX64:
+      return 2e-4;
+    case PONS_FLOAT64:
+      return 1e-10;
+    default:
+      return 0;
+  }
+}

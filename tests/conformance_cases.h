@@ -54,6 +54,9 @@ static inline bool conformance_takes(const conformance_case *c, pons_dtype d) { 
 /* Fills in[0 .. n_in) with values that follow from the seed. */
 void conformance_inputs(const conformance_case *c, pons_dtype d, uint64_t seed, pons_array *in);
 
+/* How far two ways to compute a case in this dtype may part: relative to 1 + the value. 0: not at all. */
+double conformance_tolerance(pons_dtype d);
+
 /* Do the tests hold its derivatives against differences when it is run with this dtype? It is smooth, an input
    is of the dtype, and no result is of whole numbers. float64 and complex64, and float32 where there is no
    float64. */

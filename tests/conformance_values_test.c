@@ -8,22 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-static double tolerance(pons_dtype d) {
-  switch (d) {
-    case PONS_FLOAT16:
-      return 1e-2;
-    case PONS_BFLOAT16:
-      return 6e-2;
-    case PONS_FLOAT32:
-    case PONS_COMPLEX64:
-      return 2e-4;
-    case PONS_FLOAT64:
-      return 1e-10;
-    default:
-      return 0;
-  }
-}
-
 static void compare(const conformance_case *c, pons_dtype d, const char *what, pons_array a, pons_array b,
                     double slack) {
   if (pons_ndim(a) != pons_ndim(b) || pons_size(a) != pons_size(b))
@@ -72,7 +56,7 @@ static void judge_layout(const conformance_case *c, pons_dtype d, const pons_arr
   c->build(in, out);
   c->build(plain, again);
   for (int k = 0; k < c->n_out; k++)
-    compare(c, d, "views", out[k], again[k], tolerance(pons_dtype_of(out[k])) / 10);
+    compare(c, d, "views", out[k], again[k], conformance_tolerance(pons_dtype_of(out[k])) / 10);
 }
 
 static void views_give_what_copies_give(void **state) {
@@ -89,7 +73,7 @@ static void judge_precision(const conformance_case *c, pons_dtype d, const pons_
   pons_eval_many(wide, c->n_in); /* rounded inputs, held exactly */
   c->build(in, out);
   c->build(wide, exact);
-  for (int k = 0; k < c->n_out; k++) compare(c, d, "precision", out[k], exact[k], 2 * tolerance(d));
+  for (int k = 0; k < c->n_out; k++) compare(c, d, "precision", out[k], exact[k], 2 * conformance_tolerance(d));
 }
 
 static void narrow_floats_give_what_float64_gives(void **state) {

@@ -72,25 +72,9 @@ const driver *const pons_drivers[] = {&driver_cpu, &bare, NULL};
 
 /* ---- the cases ---- */
 
-/* Decompositions round otherwise than implementations. */
-static double slack_of(pons_dtype d) {
-  switch (d) {
-    case PONS_FLOAT16:
-      return 1e-2;
-    case PONS_BFLOAT16:
-      return 6e-2;
-    case PONS_FLOAT32:
-    case PONS_COMPLEX64:
-      return 2e-4;
-    case PONS_FLOAT64:
-      return 1e-10;
-    default:
-      return 0;
-  }
-}
-
 static void compare(const conformance_case *c, pons_dtype d, int k, pons_array got, pons_array want) {
-  const double slack = slack_of(pons_dtype_of(want));
+  /* decompositions round otherwise than implementations */
+  const double slack = conformance_tolerance(pons_dtype_of(want));
   if (pons_dtype_of(got) != pons_dtype_of(want) || pons_size(got) != pons_size(want))
     FAIL("%s [%s]: result %d has another dtype or shape", c->name, pons_dtype_name(d), k);
   if (pons_dtype_of(want) == PONS_COMPLEX64) {
