@@ -51,17 +51,12 @@ static draft_op *row_that_makes(const draft *d, int32_t value) {
 }
 
 /* A few of the elements or all, in the order they have: reading them is no slower than reading the whole. */
-static bool keeps_the_order(const draft *d, const node *n, int32_t value) {
-  const draft_value *from = &d->values[value];
-  const shape s = node_shape(n);
-  view before = {0}, after;
-  memcpy(before.strides, from->strides, from->ndim * sizeof *from->strides);
-  if (!n->prim->view(n->params, n->in[0], &before, &s, &after)) return false;
+static bool keeps_the_order(const draft_value *view) {
   int64_t least = 1;
-  for (int i = s.n - 1; i >= 0; i--) {
-    if (s.dims[i] == 1) continue;
-    if (after.strides[i] < least || (least == 1 && after.strides[i] != 1)) return false;
-    least = after.strides[i] * s.dims[i];
+  for (int i = view->ndim - 1; i >= 0; i--) {
+    if (view->shape[i] == 1) continue;
+    if (view->strides[i] < least || (least == 1 && view->strides[i] != 1)) return false;
+    least = view->strides[i] * view->shape[i];
   }
   return true;
 }
@@ -86,24 +81,25 @@ static int32_t view_of_row(draft *d, const node *n, int32_t value, int *left) {
   return made < 0 ? -1 : d->ops[made].out;
 }
 
-/* The broadcast of a cast is cast after broadcasting, whoever else reads it: then the cast disappears in the kernel
-   that reads it. A view of bits in another dtype is of those that the row makes. */
-static bool turns_round(const draft *d, const node *n, int32_t value) {
+/* Of `view`, what the node is of `value` (-1: none). The broadcast of a cast is cast after broadcasting, whoever else reads
+   it: then the cast disappears in the kernel that reads it. A view of bits in another dtype is of those that the row makes. */
+static bool turns_round(const draft *d, const node *n, int32_t value, int32_t view) {
   const draft_op *maker = row_that_makes(d, value);
   if (!maker || n->prim->opaque || n->dtype != d->values[value].dtype) return false;
   if (n->size > d->values[value].size) return maker->row == ROW_cast;
-  return !maker->shared && keeps_the_order(d, n, value);
+  return view >= 0 && !maker->shared && keeps_the_order(&d->values[view]);
 }
 
 int32_t draft_view(draft *d, const node *n) {
   int32_t value = draft_value_of(d, n->in[0]);
-  if (turns_round(d, n, value)) {
-    int left = n->size > d->values[value].size ? 1 : TURNED_OPERATIONS;
-    const int32_t made = view_of_row(d, n, value, &left);
-    if (made >= 0 || d->why) return made;
-  }
   int32_t made = view_of(d, n, value, (pons_dtype)n->dtype);
-  if (made >= 0 || d->why) return made;
+  if (d->why || made == value) return made;
+  if (turns_round(d, n, value, made)) {
+    int left = n->size > d->values[value].size ? 1 : TURNED_OPERATIONS;
+    const int32_t turned = view_of_row(d, n, value, &left);
+    if (turned >= 0 || d->why) return turned;
+  }
+  if (made >= 0) return made;
   value = draft_copy(d, value);
   if (value < 0) return -1;
   made = view_of(d, n, value, (pons_dtype)n->dtype);
