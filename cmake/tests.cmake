@@ -111,30 +111,26 @@ if(PONS_CXX AND NOT APPLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd
                        "LD_LIBRARY_PATH=path_list_prepend:${CMAKE_CURRENT_BINARY_DIR}/tests/metal_double")
 endif()
 
-# The tests of ops run once more with OpenCL as the default device, with CUDA where there is an NVIDIA GPU, and on the
-# doubles of CUDA's libraries and of Apple's.
-# Not under sanitizers: drivers leak.
-if(NOT PONS_SANITIZE AND TARGET tools_pons)
-  foreach(name elementwise_test reduce_ops_test shape_ops_test index_ops_test index_list_test product_ops_test
-               wrong_indices_test custom_gpu_test ping_pong_test)
-    foreach(device opencl cuda cuda_double metal_double)
+# Tests that run once more with each of the devices as the default one. Not under sanitizers: drivers leak.
+function(pons_on_devices devices)
+  if(PONS_SANITIZE OR NOT TARGET tools_pons)
+    return()
+  endif()
+  foreach(name ${ARGN})
+    foreach(device ${devices})
       add_test(NAME ${name}_${device} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh ${device} $<TARGET_FILE:${name}>
                WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
       pons_test_settings(${name}_${device} src/backends)
     endforeach()
   endforeach()
-endif()
+endfunction()
+
+# The tests of ops: OpenCL, CUDA where there is an NVIDIA GPU, and the doubles of CUDA's libraries and of Apple's.
+pons_on_devices("opencl;cuda;cuda_double;metal_double" elementwise_test reduce_ops_test shape_ops_test index_ops_test index_list_test
+                product_ops_test wrong_indices_test custom_gpu_test ping_pong_test)
 
 # Kernels in Metal's language, and in CUDA C++.
-if(NOT PONS_SANITIZE AND TARGET tools_pons)
-  foreach(name metal_on_cuda_test cuda_kernel_test)
-    foreach(device cuda cuda_double)
-      add_test(NAME ${name}_${device} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh ${device} $<TARGET_FILE:${name}>
-               WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
-      pons_test_settings(${name}_${device} src/backends)
-    endforeach()
-  endforeach()
-endif()
+pons_on_devices("cuda;cuda_double" metal_on_cuda_test cuda_kernel_test)
 
 # Every kernel beside the CPU; nothing may have run on the CPU in its place.
 if(NOT PONS_SANITIZE AND TARGET tools_pons)

@@ -1,8 +1,9 @@
 /* cublaslt.c: a double of cuBLASLt (libcublasLt.so.12): products of matrices, queued on the driver's double. What does not fit
-   together, or is not aligned as was said, fails as it does there. Uses cuda/cublaslt.h for its types, doubles/faults.h, and half-width
-   floats of its own. */
+   together, or is not aligned as was said, fails as it does there. Uses cuda/cublaslt.h for its types,
+   doubles/faults.h, doubles/half.h. */
 #include "backends/cuda/cublaslt.h"
 #include "tests/doubles/faults.h"
+#include "tests/doubles/half.h"
 #include <complex.h>
 #include <dlfcn.h>
 #include <math.h>
@@ -39,33 +40,6 @@ static int fault(const char *name) {
 
 static size_t size_of(int type) {
   return type == CUDA_R_64F || type == CUDA_C_32F ? 8 : type == CUDA_R_32F ? 4 : 2;
-}
-
-static double half_value(uint16_t h) {
-  const int exponent = h >> 10 & 31, fraction = h & 1023;
-  const double size = exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
-                      : exponent     ? ldexp(1024 + fraction, exponent - 25)
-                                     : ldexp(fraction, -24);
-  return h >> 15 ? -size : size;
-}
-
-/* The nearest of those around it; slow, and plainly right. */
-static uint16_t half_nearest(double x) {
-  uint16_t low = 0, high = 0x7c00;
-  const double size = fabs(x);
-  if (x != x) return 0x7e00;
-  while (low + 1 < high) {
-    const uint16_t middle = (uint16_t)((low + high) / 2);
-    if (half_value(middle) <= size)
-      low = middle;
-    else
-      high = middle;
-  }
-  const double below = half_value(low), above = high == 0x7c00 ? 65536 : half_value(high);
-  const double to_below = size - below, to_above = above - size;
-  const uint16_t nearest =
-      size == (double)INFINITY || to_above < to_below || (to_above == to_below && low % 2) ? high : low;
-  return (uint16_t)(nearest | (signbit(x) ? 0x8000 : 0));
 }
 
 static double complex get(int type, const void *all, int64_t at) {
