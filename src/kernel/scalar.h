@@ -62,9 +62,9 @@
 #define k_min(a, b) K(min)(a, b)
 #define k_atan2(a, b) K(atan2)(a, b)
 #define k_logaddexp(a, b) K(logaddexp)(a, b)
-#define k_equal(a, b) ((a) == (b))
-#define k_not_equal(a, b) ((a) != (b))
-#define k_equal_nan(a, b) ((a) == (b) || ((a) != (a) && (b) != (b)))
+#define k_equal(a, b) K(equal)(a, b)
+#define k_not_equal(a, b) (!K(equal)(a, b))
+#define k_equal_nan(a, b) (K(equal)(a, b) || (!K(equal)(a, a) && !K(equal)(b, b)))
 #define k_less(a, b) K(less)(a, b)
 #define k_less_equal(a, b) K(less_equal)(a, b)
 #define k_and(a, b) K (and)(a, b)
@@ -88,6 +88,7 @@
   }                                                                       \
   static inline T k_max_##S(T a, T b) { return a > b || a != a ? a : b; } \
   static inline T k_min_##S(T a, T b) { return a < b || a != a ? a : b; } \
+  static inline bool k_equal_##S(T a, T b) { return a == b; }             \
   static inline bool k_less_##S(T a, T b) { return a < b; }               \
   static inline bool k_less_equal_##S(T a, T b) { return a <= b; }
 

@@ -68,6 +68,7 @@ static inline k_complex k_mul_c64(k_complex a, k_complex b) { return a * b; }
 static inline k_complex k_div_c64(k_complex a, k_complex b) { return a / b; }
 static inline k_complex k_floor_div_c64(k_complex a, k_complex b) { return a / b; } /* as MLX has it */
 static inline k_complex k_pow_c64(k_complex a, k_complex b) { return cpowf(a, b); }
+static inline bool k_equal_c64(k_complex a, k_complex b) { return a == b; }
 static inline bool k_less_c64(k_complex a, k_complex b) {
   return crealf(a) < crealf(b) || (crealf(a) == crealf(b) && cimagf(a) < cimagf(b));
 }

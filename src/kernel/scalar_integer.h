@@ -20,6 +20,7 @@
   static inline T k_mul_##S(T a, T b) { return (T)((W)a * (W)b); }                                 \
   static inline T k_max_##S(T a, T b) { return a > b ? a : b; }                                    \
   static inline T k_min_##S(T a, T b) { return a < b ? a : b; }                                    \
+  static inline bool k_equal_##S(T a, T b) { return a == b; }                                      \
   static inline bool k_less_##S(T a, T b) { return a < b; }                                        \
   static inline bool k_less_equal_##S(T a, T b) { return a <= b; }                                 \
   static inline T k_and_##S(T a, T b) { return a & b; }                                            \
@@ -92,6 +93,7 @@ static inline bool k_mod_b(bool a, bool b) { return a & !b; }
 static inline bool k_pow_b(bool a, bool b) { return a | !b; }
 static inline bool k_max_b(bool a, bool b) { return a | b; }
 static inline bool k_min_b(bool a, bool b) { return a & b; }
+static inline bool k_equal_b(bool a, bool b) { return a == b; }
 static inline bool k_less_b(bool a, bool b) { return !a & b; }
 static inline bool k_less_equal_b(bool a, bool b) { return !a | b; }
 static inline bool k_and_b(bool a, bool b) { return a & b; }

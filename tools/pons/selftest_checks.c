@@ -45,6 +45,14 @@ CHECK(fused_chain) {
              b = normal(PONS_SHAPE(PICK(53, 1024)), PONS_FLOAT32, 2);
   return pons_tanh(pons_add(pons_multiply(pons_exp(a), pons_transpose(b)), pons_sin(a)));
 }
+CHECK(complex_chain) {
+  pons_array a = normal(PONS_SHAPE(PICK(37, 300), PICK(53, 512)), PONS_COMPLEX64, 67),
+             b = normal(PONS_SHAPE(PICK(53, 512)), PONS_COMPLEX64, 68);
+  pons_array turned = pons_multiply(pons_exp(a), pons_conjugate(b)), flat = pons_tanh(pons_divide(a, b));
+  pons_array angles = pons_add(pons_arcsin(a), pons_arctan(pons_sqrt(b)));
+  return pons_where(pons_less(a, b), pons_add(turned, flat),
+                    pons_multiply(angles, pons_log(pons_add(a, pons_sin(b)))));
+}
 CHECK(casts) {
   pons_array a = normal(PONS_SHAPE(PICK(1001, 1 << 20)), PONS_FLOAT16, 3);
   return pons_astype(pons_multiply(pons_astype(a, PONS_BFLOAT16), pons_scalar(3, PONS_BFLOAT16)), PONS_INT32);
@@ -303,6 +311,7 @@ CHECK(chosen_codes) {
   { #name, name, 2e-2, 2e-2 } /* of bfloat16, or of long sums in float16 */
 const check checks[] = {
     CLOSE(fused_chain),
+    {"complex_chain", complex_chain, 1e-3, 1e-3}, /* tanh beside its poles */
     EXACT(casts),
     EXACT(transposed_copy),
     EXACT(concatenated),

@@ -21,11 +21,17 @@ gpu_features gpu_common_features(const gpu_backend *b) {
   return all;
 }
 
+const char *gpu_refuses_dtype(const gpu_features *f, pons_dtype d) {
+  if (d == PONS_FLOAT64 && !f->float64) return "the device has no float64";
+  return gpu_typings[d].value ? NULL : "the dialect has no such numbers";
+}
+
 const char *gpu_refuses_operands(const gpu_backend *b, const launch *l, unsigned lacks) {
   const gpu_features f = gpu_common_features(b);
   for (int i = 0; i < l->n_in + l->n_out; i++) {
     const pons_dtype d = (i < l->n_in ? &l->in[i] : &l->out[i - l->n_in])->dtype;
-    if (d == PONS_FLOAT64 && !f.float64) return "the device has no float64";
+    const char *why = gpu_refuses_dtype(&f, d);
+    if (why) return why;
     if (lacks >> d & 1) return "its kernel can't take an operand's dtype";
   }
   return NULL;

@@ -46,9 +46,7 @@ static error *write_part(const gpu_backend *b, const operand *from, const operan
       gpu_walk_of(from->ndim, from->shape, 2, (const int64_t *const[]){to->strides, from->strides});
   const pons_dtype wide = gpu_wide_dtype(to->dtype);
   gpu_define_dtype(&c, "X", join ? to->dtype : gpu_moved_as(to->dtype));
-  if (join)
-    text_add(&c.definitions, "#define JOIN(a, b) k_%s_%s(a, b)\n", join,
-             wide == PONS_COMPLEX64 ? "c64" : gpu_typings[wide].suffix);
+  if (join) text_add(&c.definitions, "#define JOIN(a, b) k_%s_%s(a, b)\n", join, gpu_typings[wide].suffix);
   gpu_written(&c, to);
   gpu_read(&c, from);
   gpu_begin_numbers(&c);

@@ -31,10 +31,6 @@ typedef struct numbers {
   int64_t at[96];
 } numbers;
 
-typedef struct complex64 {
-  float re, im;
-} complex64;
-
 /* A walk over axes in order is a list among the numbers: how many axes, their sizes, then the strides of each operand.
    Where element i lies for operand k. `place_of` is one of the two. */
 #define PLACE_OF(name, index_type)                                                       \
@@ -69,32 +65,6 @@ PLACE_OF(place_of_64, int64_t)
 /* In a kernel of the user's own (ops/dialect_source.c): element i of array `a` as a value, and from a value. */
 #define LOAD(a, i) a##_t_load(a[i])
 #define STORE(a, i, value) a[i] = a##_t_store(value)
-
-/* ---- complex numbers: as the functions of kernel/scalar_complex.h are called ---- */
-
-static inline complex64 complex_of(float re, float im) {
-  complex64 z;
-  z.re = re;
-  z.im = im;
-  return z;
-}
-static inline complex64 k_add_c64(complex64 a, complex64 b) { return complex_of(a.re + b.re, a.im + b.im); }
-static inline complex64 k_sub_c64(complex64 a, complex64 b) { return complex_of(a.re - b.re, a.im - b.im); }
-static inline complex64 k_mul_c64(complex64 a, complex64 b) {
-  return complex_of(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
-}
-static inline bool k_is_nan_c64(complex64 a) { return a.re != a.re || a.im != a.im; }
-/* By real part, then imaginary part. */
-static inline bool k_less_c64(complex64 a, complex64 b) {
-  return a.re < b.re || (a.re == b.re && a.im < b.im);
-}
-static inline bool k_equal_c64(complex64 a, complex64 b) { return a.re == b.re && a.im == b.im; }
-static inline complex64 k_max_c64(complex64 a, complex64 b) {
-  return k_is_nan_c64(a) || (!k_is_nan_c64(b) && k_less_c64(b, a)) ? a : b;
-}
-static inline complex64 k_min_c64(complex64 a, complex64 b) {
-  return k_is_nan_c64(a) || (!k_is_nan_c64(b) && k_less_c64(a, b)) ? a : b;
-}
 
 /* ---- indices ---- */
 

@@ -2,15 +2,24 @@
 #include "backends/gpu/gpu.h"
 #include "backends/gpu/kernel_text.h"
 
+extern const char complex_functions[]; /* complex_functions.h */
+
 const char *gpu_refuses_kernel(const gpu_backend *b, const kernel *k) {
   const gpu_features f = gpu_common_features(b);
-  bool has_double = false;
-  for (int i = 0; i < k->n_in; i++) has_double |= k->in[i] == PONS_FLOAT64;
-  for (int i = 0; i < k->n_code; i++) has_double |= k->code[i].result == PONS_FLOAT64;
-  if (has_double && !f.float64) return "the device has no float64";
+  const char *why = NULL;
+  for (int i = 0; i < k->n_in && !why; i++) why = gpu_refuses_dtype(&f, (pons_dtype)k->in[i]);
+  for (int i = 0; i < k->n_code && !why; i++) why = gpu_refuses_dtype(&f, (pons_dtype)k->code[i].result);
+  if (why) return why;
   /* and one for numbers */
   if (k->n_in + k->n_out + 1 > f.max_memories) return "more operands than a kernel of the device takes";
-  return kernel_text_refuses(k);
+  return NULL;
+}
+
+/* Do rows ask for functions that are not in front of every kernel? */
+static bool has_complex_rows(const kernel *k) {
+  for (int i = 0; i < k->n_code; i++)
+    if (k->code[i].operand == PONS_COMPLEX64) return true;
+  return false;
 }
 
 /* The numbers in a memory of their own, where they are too many to be handed over by value. */
@@ -36,7 +45,7 @@ static error *launch_text(gpu_call *c, kernel_text *f, const kernel *k, const op
   else
     gpu_number_list(c, f->n_numbers - c->n_numbers, f->numbers + c->n_numbers);
   gpu_one_each(c, f->size);
-  text_add(&c->definitions, "%s", f->text.at);
+  text_add(&c->definitions, "%s%s", has_complex_rows(k) ? complex_functions : "", f->text.at);
   c->definitions.failed |= f->text.failed;
   if (!why)
     why = gpu_run(c, "", "fused");

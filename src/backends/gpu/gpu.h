@@ -42,8 +42,8 @@ typedef struct gpu_launch {
   void *const *memories;  /* as memory->take has them */
   const int64_t *numbers; /* GPU_NUMBERS */
   int64_t groups[3];
-  int group[3];     /* threads in one */
-  int shared_bytes; /* of memory its threads share, beside what the text declares: CUDA's alone */
+  int group[3];      /* threads in one */
+  int shared_bytes;  /* of memory its threads share, beside what the text declares: CUDA's alone */
   bool notes_faults; /* it may: faults.c */
 } gpu_launch;
 
@@ -234,6 +234,8 @@ error *gpu_run_kernel(const gpu_backend *b, const kernel *k, const operand *in, 
 
 /* What all the backend's devices have: whether a kernel is taken is decided before it is known where it runs. */
 gpu_features gpu_common_features(const gpu_backend *b);
+/* Why devices of these features can't compute with elements of a dtype, or NULL. */
+const char *gpu_refuses_dtype(const gpu_features *f, pons_dtype d);
 /* Why a kernel of ours can't take these operands, or NULL. `lacks`: 1 << dtype of each that it can't. */
 const char *gpu_refuses_operands(const gpu_backend *b, const launch *l, unsigned lacks);
 

@@ -166,8 +166,7 @@ static void define_element(gpu_call *c, pons_dtype d, const char *join) {
   gpu_define_text(c, "OF_BITS(b)", from);
   gpu_define_text(c, "BITS_OF(e)", to);
   const pons_dtype wide = gpu_wide_dtype(d);
-  text_add(&c->definitions, "#define JOIN(a, b) k_%s_%s(a, b)\n", join,
-           wide == PONS_COMPLEX64 ? "c64" : gpu_typings[wide].suffix);
+  text_add(&c->definitions, "#define JOIN(a, b) k_%s_%s(a, b)\n", join, gpu_typings[wide].suffix);
 }
 
 typedef struct scattering {

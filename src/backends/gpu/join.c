@@ -61,7 +61,7 @@ void gpu_define_join(gpu_call *c, int kind, pons_dtype joined) {
       [REDUCE_PROD] = "mul", [REDUCE_MIN] = "min", [REDUCE_MAX] = "max"};
   gpu_define_dtype(c, "A", joined);
   text_add(&c->definitions, "#define JOIN(a, b) k_%s_%s(a, b)\n#define START %s\n", names[kind],
-           joined == PONS_COMPLEX64 ? "c64" : gpu_typings[joined].suffix, start_of(kind, joined));
+           gpu_typings[joined].suffix, start_of(kind, joined));
 }
 
 /* A value of dtype `from` as one of `to`. */

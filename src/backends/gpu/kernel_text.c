@@ -13,13 +13,6 @@
 #include "backends/gpu/kernel_text.h"
 #include "backends/gpu/typing.h"
 
-const char *kernel_text_refuses(const kernel *k) {
-  for (int i = 0; i < k->n_code; i++)
-    if (k->code[i].result == PONS_COMPLEX64 || k->code[i].operand == PONS_COMPLEX64)
-      return "complex numbers have no functions in the dialect";
-  return NULL;
-}
-
 /* ---- the iteration space ---- */
 
 typedef enum lying { REPEATED, IN_ORDER, STRIDED } lying;
@@ -56,19 +49,22 @@ static void add_load(text *t, int dtype, int i, int number, const char *place) {
            number, place);
 }
 
-static bool is_real(int dtype) { return dtype >= PONS_FLOAT16 && dtype <= PONS_BFLOAT16; }
+static bool is_integer(int dtype) { return dtype <= PONS_INT64; } /* or bool */
 
 /* The value x of dtype `from` as one of dtype `to`, before it is rounded to a narrow float. */
 static void add_conversion(text *t, int from, int to) {
-  if (to == PONS_BOOL) {
-    text_add(t, "x != 0");
-  } else if (is_real(from) && !is_real(to)) {
+  const char *x = from == PONS_COMPLEX64 ? "x.re" : "x";
+  if (to == PONS_COMPLEX64) {
+    text_add(t, from == to ? "x" : "complex_of((float)x, 0)");
+  } else if (to == PONS_BOOL) {
+    text_add(t, from == PONS_COMPLEX64 ? "x.re != 0 || x.im != 0" : "x != 0");
+  } else if (is_integer(to) && !is_integer(from)) {
     const bool wide = pons_dtype_size((pons_dtype)to) == 8;
     const bool is_signed = dtype_kind_of((pons_dtype)to) == KIND_SIGNED;
-    text_add(t, "(%s)k_%c%d_from_%s(x)", gpu_typings[to].value, is_signed ? 'i' : 'u', wide ? 64 : 32,
-             gpu_typings[from].suffix);
+    text_add(t, "(%s)k_%c%d_from_%s(%s)", gpu_typings[to].value, is_signed ? 'i' : 'u', wide ? 64 : 32,
+             from == PONS_FLOAT64 ? "f64" : "f32", x);
   } else {
-    text_add(t, "(%s)x", gpu_typings[to].value);
+    text_add(t, "(%s)%s", gpu_typings[to].value, x);
   }
 }
 

@@ -19,8 +19,6 @@ typedef struct kernel_text {
   int64_t numbers[KERNEL_TEXT_NUMBERS];
 } kernel_text;
 
-/* Why no text can be made of it, or NULL. */
-const char *kernel_text_refuses(const kernel *k);
 /* Fills `f`, whose text the caller frees. The text is the same for all shapes with as many axes that can't be
    merged and the same inputs that are row-major, repeated, or neither. */
 void kernel_text_write(kernel_text *f, const kernel *k, const operand *in, const operand *out, int by_value);

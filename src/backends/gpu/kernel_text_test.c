@@ -71,17 +71,47 @@ static void other_layouts_are_numbers(void **state) {
          9);
 }
 
-static void complex_numbers_are_only_copied(void **state) {
+static void parts_of_complex_numbers_are_cast(void **state) {
   (void)state;
-  kernel k = {1, 0, 1, {PONS_COMPLEX64}, {{0}}, {0}};
-  assert_null(kernel_text_refuses(&k));
-  k.code[k.n_code++] = (instruction){ROW_exp, PONS_COMPLEX64, PONS_COMPLEX64, {0, -1, -1}};
-  assert_string_equal(kernel_text_refuses(&k), "complex numbers have no functions in the dialect");
+  const kernel k = {1,
+                    2,
+                    2,
+                    {PONS_COMPLEX64},
+                    {{ROW_cast, PONS_COMPLEX64, PONS_UINT8, {0, -1, -1}},
+                     {ROW_equal, PONS_COMPLEX64, PONS_BOOL, {0, 0, -1}}},
+                    {1, 2}};
+  const operand in = {NULL, PONS_COMPLEX64, 3, sizes, plain},
+                out[] = {{NULL, PONS_UINT8, 3, sizes, plain}, {NULL, PONS_BOOL, 3, sizes, plain}};
+  expect(&k, &in, out,
+         "#define N(k) ((index_t)v.at[k])\n"
+         "KERNEL fused(GLOBAL uint8_t *y0, GLOBAL uint8_t *y1, GLOBAL const complex64 *x0, NUMBERS) {\n"
+         "  const index_t i = GLOBAL_ID;\n"
+         "  if (i >= N(3)) return;\n"
+         "  const complex64 v0 = (x0[N(2) + i]);\n"
+         "  uint8_t v1;\n"
+         "  {\n"
+         "    const complex64 x = v0;\n"
+         "#undef K_SUFFIX\n"
+         "#define K_SUFFIX c64\n"
+         "    v1 = (uint8_t)k_u32_from_f32(x.re);\n"
+         "  }\n"
+         "  bool v2;\n"
+         "  {\n"
+         "    const complex64 a = v0;\n"
+         "    const complex64 b = v0;\n"
+         "#undef K_SUFFIX\n"
+         "#define K_SUFFIX c64\n"
+         "    v2 = k_equal(a, b);\n"
+         "  }\n"
+         "  y0[N(0) + i] = (v1);\n"
+         "  y1[N(1) + i] = (v2);\n"
+         "}\n",
+         4);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(axes_that_lie_alike_are_one),
                                      cmocka_unit_test(other_layouts_are_numbers),
-                                     cmocka_unit_test(complex_numbers_are_only_copied)};
+                                     cmocka_unit_test(parts_of_complex_numbers_are_cast)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,14 @@
 
 extern const char kernel_matmul[];
 
-enum { STEP_SIDE = 16, FEW_ROWS = 4, WIDE = 32, SLICES = 8, MOST_MATRICES = 65535, MOST_COLUMNS = 65535 * 16 };
+enum {
+  STEP_SIDE = 16,
+  FEW_ROWS = 4,
+  WIDE = 32,
+  SLICES = 8,
+  MOST_MATRICES = 65535,
+  MOST_COLUMNS = 65535 * 16
+};
 
 /* ---- arithmetic ---- */
 
@@ -17,7 +24,7 @@ static void define_cast(gpu_call *c, const char *name, pons_dtype from, pons_dty
 
 static void define_arithmetic(gpu_call *c, const gpu_product *p) {
   const pons_dtype wide = gpu_wide_dtype(p->out->dtype);
-  const char *suffix = wide == PONS_COMPLEX64 ? "c64" : gpu_typings[wide].suffix;
+  const char *suffix = gpu_typings[wide].suffix;
   gpu_define_dtype(c, "A", wide);
   gpu_define_dtype(c, "Y", p->out->dtype);
   gpu_define_dtype(c, "P", p->a.dtype);
@@ -25,8 +32,11 @@ static void define_arithmetic(gpu_call *c, const gpu_product *p) {
   define_cast(c, "TAKEN_P(x)", p->a.dtype, wide);
   define_cast(c, "TAKEN_Q(x)", p->b.dtype, wide);
   gpu_define_text(c, "GIVEN(x)", "(x)");
-  text_add(&c->definitions, "#define ADD(a, b) k_add_%s(a, b)\n#define MULTIPLY(a, b) k_mul_%s(a, b)\n",
-           suffix, suffix);
+  text_add(&c->definitions, "#define ADD(a, b) k_add_%s(a, b)\n", suffix);
+  if (wide == PONS_COMPLEX64)
+    gpu_define_text(c, "MULTIPLY(a, b)", "complex_times(a, b)");
+  else
+    text_add(&c->definitions, "#define MULTIPLY(a, b) k_mul_%s(a, b)\n", suffix);
   if (wide == PONS_FLOAT32 || wide == PONS_FLOAT64)
     text_add(&c->definitions, "#define MULTIPLY_ADD(s, a, b) k_fma_%s(a, b, s)\n", suffix);
   else
