@@ -143,6 +143,21 @@ if(NOT PONS_SANITIZE AND TARGET tools_pons)
   endforeach()
 endif()
 
+# CUDA with the driver alone: kernels that were built ahead, here by the double of NVRTC.
+if(TARGET cuda_double_driver AND NOT PONS_SANITIZE AND TARGET tools_pons)
+  add_test(NAME cuda_kernels_ahead
+           COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/build_kernels.sh $<TARGET_FILE:tools_pons> tests/cuda_double/alone.kernels
+                   tests/cuda_double/libnvrtc.so.12
+           WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  pons_test_settings(cuda_kernels_ahead src/backends)
+  set_tests_properties(cuda_kernels_ahead PROPERTIES FIXTURES_SETUP cuda_kernels_ahead)
+  add_test(NAME selftest_cuda_alone COMMAND sh ${PROJECT_SOURCE_DIR}/tests/on_device.sh cuda_alone $<TARGET_FILE:tools_pons>
+                                            selftest --device cuda --strict
+           WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  pons_test_settings(selftest_cuda_alone src/backends)
+  set_tests_properties(selftest_cuda_alone PROPERTIES FIXTURES_REQUIRED cuda_kernels_ahead)
+endif()
+
 pons_find_files(script_files *_test.sh)
 foreach(file ${script_files})
   get_filename_component(name ${file} NAME_WE)

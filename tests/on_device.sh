@@ -1,6 +1,7 @@
 #!/bin/sh
 # on_device.sh DEVICE PROGRAM: runs a test with DEVICE as the default device. Skipped (77) where there is none.
-# DEVICE cuda_double is cuda on the doubles of its libraries (tests/cuda_double), metal_double metal on that of Apple's.
+# DEVICE cuda_double is cuda on the doubles of its libraries (tests/cuda_double), metal_double metal on that of Apple's. cuda_alone is
+# cuda on the double of the driver with none of its libraries, and kernels that were built ahead.
 set -eu
 device=$1
 shift
@@ -9,6 +10,18 @@ POCL_CACHE_DIR=$PONS_BUILD_DIR/pocl
 PONS_CACHE_DIR=${PONS_CACHE_DIR:-$PONS_BUILD_DIR/kernels}
 export POCL_CACHE_DIR PONS_CACHE_DIR
 mkdir -p "$POCL_CACHE_DIR"
+if [ "$device" = cuda_alone ]; then
+  doubles=$PONS_BUILD_DIR/tests/cuda_double
+  if ! [ -e "$doubles/alone.kernels" ]; then
+    echo "no kernels built ahead: the test cuda_ahead makes them, if there are doubles of CUDA's libraries"
+    exit 77
+  fi
+  mkdir -p "$doubles/alone"
+  ln -sf ../libcuda.so.1 "$doubles/alone/libcuda.so.1"
+  device=cuda PONS_CACHE_DIR='' PONS_KERNELS=$doubles/alone.kernels
+  LD_LIBRARY_PATH=$doubles/alone${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  export PONS_KERNELS LD_LIBRARY_PATH
+fi
 if [ "$device" = cuda_double ]; then
   device=cuda
   if ! [ -e "$PONS_BUILD_DIR/tests/cuda_double/libcuda.so.1" ]; then

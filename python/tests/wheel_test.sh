@@ -13,10 +13,11 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 unset PYTHONPATH
-# Compiled as the preset dev is, so that ccache has the objects; `pip install .` itself optimises further.
+# Compiled as the preset dev is, so that ccache has the objects, and with few CUDA kernels; `pip install .` itself optimises further and
+# has them all.
 if ! "$PONS_PYTHON" -m pip wheel -q --no-deps --no-build-isolation --wheel-dir "$work" \
   -C build-dir="$PONS_BUILD_DIR/wheel" -C cmake.build-type=RelWithDebInfo -C cmake.define.PONS_WERROR=ON \
-  -C cmake.define.CMAKE_C_COMPILER="$PONS_CC" "$PONS_SOURCE_DIR" >"$work/log" 2>&1; then
+  -C cmake.define.CMAKE_C_COMPILER="$PONS_CC" -C cmake.define.PONS_CUDA_KERNELS=fused "$PONS_SOURCE_DIR" >"$work/log" 2>&1; then
   cat "$work/log"
   exit 1
 fi
@@ -32,6 +33,10 @@ esac
 for file in __init__.py py.typed core.abi3.so; do
   [ -f "$work/unpacked/pons/$file" ] || { echo "the wheel lacks pons/$file" && exit 1; }
 done
+# Where there is an NVRTC, CUDA kernels are built ahead and go with the library.
+if ls "$PONS_SOURCE_DIR"/build/nvrtc/*/libnvrtc.so.* >/dev/null 2>&1; then
+  [ -s "$work/unpacked/pons/pons-kernels" ] || { echo "the wheel lacks kernels for CUDA" && exit 1; }
+fi
 case $(uname) in
 Linux)
   # Every library is one of the wheel's or one of the C library's.

@@ -1,12 +1,15 @@
 /* cuda_ahead_test.c: kernels built ahead, by the double of NVRTC, and programs that run on them with the double of the driver alone: on the
-   device where a kernel was built for it, on the CPU in its place where none was. */
+   device where a kernel was built for it, on the CPU in its place where none was. Elementwise chains need none of their own: there is
+   one text for all, whatever their dtypes, strides and number of operands (elementwise_test runs on it, too). */
 #include "device/device.h"
-#include <ftw.h>
+#include <math.h>
 #include <pons/ops.h>
 #include <pons/pons.h>
+#include <sys/stat.h>
 #include "tests/cuda_double/process.h"
 
 #define KERNELS DOUBLES "kernels_ahead"
+#define ALONE "NO_NVRTC=1;PONS_CACHE_DIR=;PONS_KERNELS=" KERNELS
 
 static pons_array ramp(int n) { return pons_arange(0, n, 1, PONS_FLOAT32); }
 
@@ -14,11 +17,22 @@ static pons_array softened(pons_array x) {
   return pons_softmax(pons_multiply(x, pons_float(2)), .axes = PONS_AXES(-1));
 }
 
+/* More operands than the small text of chains takes: x + 2 x + ... + n x, each a row or a column. */
+static pons_array sum_of_many(int n) {
+  pons_array all = pons_reshape(ramp(3), PONS_SHAPE(3, 1));
+  for (int i = 1; i < n; i++) {
+    pons_array x = pons_multiply(ramp(4), pons_float((float)i));
+    pons_eval(x);
+    all = pons_add(all, x);
+  }
+  return all;
+}
+
 /* On a device that computes nothing. */
 static void build(void) {
   CHECK(pons_set_default_device("cuda_ahead"));
   const pons_scope s = pons_scope_open();
-  CHECK(pons_eval(softened(pons_reshape(ramp(12), PONS_SHAPE(3, 4)))));
+  CHECK(pons_eval(softened(pons_reshape(ramp(12), PONS_SHAPE(3, 4)))) && pons_eval(sum_of_many(9)));
   pons_scope_close(s);
 }
 
@@ -34,11 +48,38 @@ static void use(void) {
   pons_array y = softened(pons_reshape(ramp(12), PONS_SHAPE(3, 4)));
   CHECK(pons_eval(y) && count("cuLaunchKernel") == 3 && count("cuMemcpyDtoHAsync") == 0);
   expect_sums_of_one(y); /* a sum was not built: the CPU takes it */
-  CHECK(count("cuLaunchKernel") == 3);
-  /* A chain that was not built, between what was. */
-  pons_array z = pons_add(pons_sin(ramp(12)), pons_float(1));
-  const float *at = pons_data(z);
-  CHECK(at && at[0] == 1 && count("cuLaunchKernel") == 4);
+  CHECK(count("cuLaunchKernel") == 3 && count("cuMemcpyDtoHAsync") == 1);
+  pons_scope_close(s);
+}
+
+static void chains_need_no_kernel_of_their_own(void) {
+  CHECK(pons_set_default_device("cuda"));
+  const pons_scope s = pons_scope_open();
+  pons_array x = ramp(12);
+  CHECK(pons_eval(x));
+  const long before = count("cuLaunchKernel");
+  /* Narrow, wide and turned operands in one chain. */
+  pons_array m = pons_transpose(pons_reshape(x, PONS_SHAPE(3, 4))), half = pons_astype(pons_sin(m), PONS_FLOAT16);
+  pons_array z = pons_astype(pons_where(pons_greater(half, pons_float(0)), pons_astype(m, PONS_INT64), pons_int(-7)),
+                             PONS_FLOAT64);
+  CHECK(pons_eval(z) && count("cuLaunchKernel") == before + 1 && count("cuMemcpyDtoHAsync") == 0);
+  const double *at = pons_data(pons_contiguous(z));
+  for (int i = 0; i < 12; i++) {
+    const double value = i % 3 * 4 + i / 3;
+    CHECK(at[i] == (sin(value) > 0 ? value : -7));
+  }
+  CHECK(pons_ok());
+  pons_scope_close(s);
+}
+
+static void chains_of_many_operands_run(void) {
+  CHECK(pons_set_default_device("cuda"));
+  const pons_scope s = pons_scope_open();
+  pons_array all = sum_of_many(9);
+  const long read = count("cuMemcpyDtoHAsync");
+  CHECK(pons_eval(all) && count("cuMemcpyDtoHAsync") == read);
+  const float *at = pons_data(all);
+  for (int i = 0; i < 12; i++) CHECK(at[i] == (float)(i / 4 + 36 * (i % 4)));
   CHECK(pons_ok());
   pons_scope_close(s);
 }
@@ -61,27 +102,52 @@ static void compiled_functions_work(void) {
   pons_function_release(plain);
 }
 
-static int remove_one(const char *path, const struct stat *s, int kind, struct FTW *walk) {
-  (void)s, (void)kind, (void)walk;
-  return remove(path);
+/* On the device or on the CPU. */
+static void softened_somewhere(void) {
+  CHECK(pons_set_default_device("cuda"));
+  const pons_scope s = pons_scope_open();
+  expect_sums_of_one(softened(pons_reshape(ramp(12), PONS_SHAPE(3, 4))));
+  CHECK(pons_ok());
+  pons_scope_close(s);
 }
 
 static void programs_run_on_what_was_built(void **state) {
   (void)state;
-  nftw(KERNELS, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-  passes(build, "PONS_CUDA_AHEAD=1;PONS_CACHE_DIR=" KERNELS);
+  remove(KERNELS);
+  passes(build, "PONS_CACHE_DIR=;PONS_CUDA_AHEAD=" KERNELS);
   assert_int_equal(access(KERNELS, R_OK), 0);
-  passes(use, "NO_NVRTC=1;PONS_CACHE_DIR=;PONS_KERNELS_DIR=" KERNELS);
-  passes(use, "NO_NVRTC=1;PONS_CACHE_DIR=;CUDA_DOUBLE_ARCH=120;PONS_KERNELS_DIR=" KERNELS);
-  passes(compiled_functions_work, "NO_NVRTC=1;PONS_CACHE_DIR=;PONS_KERNELS_DIR=" KERNELS);
+  passes(use, ALONE);
+  passes(use, "CUDA_DOUBLE_ARCH=120;" ALONE);
+  passes(chains_need_no_kernel_of_their_own, ALONE);
+  passes(chains_of_many_operands_run, ALONE);
+  passes(compiled_functions_work, ALONE);
+}
+
+/* What is there already is not compiled again. */
+static void archives_grow(void **state) {
+  (void)state;
+  remove(KERNELS "2");
+  passes(build, "DOUBLE_FAULTS=nvrtcCompileProgram:1+=6;PONS_CACHE_DIR=;PONS_KERNELS=" KERNELS ";PONS_CUDA_AHEAD=" KERNELS "2");
+  passes(use, "NO_NVRTC=1;PONS_CACHE_DIR=;PONS_KERNELS=" KERNELS "2");
+}
+
+/* At each cut: the whole kernels before it are there, and no other. */
+static void damaged_archives_do_no_harm(void **state) {
+  (void)state;
+  struct stat whole;
+  assert_int_equal(stat(KERNELS, &whole), 0);
+  for (int i = 1; i <= 3; i++) {
+    assert_int_equal(truncate(KERNELS "2", whole.st_size - i * whole.st_size / 4), 0);
+    passes(softened_somewhere, "NO_NVRTC=1;PONS_CACHE_DIR=;PONS_KERNELS=" KERNELS "2");
+  }
 }
 
 static void nothing_without_either(void) { CHECK(!pons_set_default_device("cuda")); }
 
 static void older_devices_are_not_used(void **state) {
   (void)state;
-  passes(nothing_without_either, "NO_NVRTC=1;PONS_KERNELS_DIR=/nowhere");
-  passes(nothing_without_either, "NO_NVRTC=1;CUDA_DOUBLE_ARCH=61;PONS_KERNELS_DIR=" KERNELS);
+  passes(nothing_without_either, "NO_NVRTC=1;PONS_KERNELS=/nowhere");
+  passes(nothing_without_either, "CUDA_DOUBLE_ARCH=61;" ALONE);
 }
 
 int main(void) {
@@ -92,6 +158,8 @@ int main(void) {
   }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(programs_run_on_what_was_built),
+      cmocka_unit_test(archives_grow),
+      cmocka_unit_test(damaged_archives_do_no_harm),
       cmocka_unit_test(older_devices_are_not_used),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

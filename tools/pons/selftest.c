@@ -41,28 +41,35 @@ typedef struct outcome {
 } outcome;
 
 /* Operands are ready when the trace begins: it is of the result alone. `path` NULL: no trace. */
-static pons_array made_on(const check *c, const char *device, bool large, const char *path, bool *traced) {
+static pons_array made_on(const check *c, pons_dtype dtype, const char *device, bool large, const char *path,
+                          bool *traced) {
   if (!pons_set_default_device(device)) return NULL;
-  pons_array y = c->make(large);
+  pons_array y = c->make(large, dtype);
   *traced = path && pons_profile_start(path);
   const bool fine = pons_eval(y);
   if (*traced) pons_profile_stop();
   return fine ? y : NULL;
 }
 
-static outcome run_check(const check *c, const char *device, bool large, const char *path) {
+/* What is exact is so in every dtype; what is rounded is rounded more in a narrow one, after long sums. */
+static double tolerance_in(const check *c, pons_dtype dtype, double own) {
+  const double least = dtype == PONS_FLOAT16 ? 2e-2 : dtype == PONS_BFLOAT16 ? 0.1 : 0;
+  return dtype == c->dtype || c->rtol == 0 || own > least ? own : least;
+}
+
+static outcome run_check(const check *c, pons_dtype dtype, const char *device, bool large, const char *path) {
   outcome o = {false, ""};
   pons_scope scope = pons_scope_open();
   pons_clear_error();
   bool traced;
-  pons_array want = made_on(c, "cpu", large, NULL, &traced),
-             got = want ? made_on(c, device, large, path, &traced) : NULL;
+  pons_array want = made_on(c, dtype, "cpu", large, NULL, &traced),
+             got = want ? made_on(c, dtype, device, large, path, &traced) : NULL;
   pons_set_default_device("cpu");
   const trace t = traced ? read_trace(path, device) : (trace){0};
   if (!got) {
     snprintf(o.what, sizeof o.what, "%s", pons_error() ? pons_error() : "no result");
   } else {
-    const difference d = compare_arrays(got, want, c->rtol, c->atol);
+    const difference d = compare_arrays(got, want, tolerance_in(c, dtype, c->rtol), tolerance_in(c, dtype, c->atol));
     if (d.too_great)
       snprintf(o.what, sizeof o.what, "%s: element %lld is %.9g, on the CPU %.9g",
                d.reason ? d.reason : "differs", (long long)d.at, d.got, d.want);
@@ -81,33 +88,42 @@ static bool is_wanted(const invocation *v, const char *name) {
   return v->n_words == 0;
 }
 
+typedef struct tally {
+  int agree, elsewhere, count;
+} tally;
+
+static void run_sizes(const invocation *v, const check *c, pons_dtype dtype, const char *device, const char *path, tally *t) {
+  for (int large = 0; large < 2; large++, t->count++) {
+    const outcome o = run_check(c, dtype, device, large, path);
+    t->agree += o.fine;
+    t->elsewhere += o.fine && o.what[0];
+    if (o.fine && !o.what[0] && !option_given(v, "--verbose")) continue;
+    printf("%-5s %s, %s, %s size%s%s\n",
+           !o.fine     ? "WRONG"
+           : o.what[0] ? "cpu"
+                       : "ok",
+           c->name, pons_dtype_name(dtype), large ? "large" : "odd", o.what[0] ? ": " : "", o.what);
+    fflush(stdout);
+  }
+}
+
 static int run_checks(const invocation *v, const char *device) {
   char path[] = "/tmp/pons_selftest_XXXXXX";
   const int file = mkstemp(path);
   if (file < 0) return complain(v, "no file can be made for the trace");
   close(file);
-  const bool verbose = option_given(v, "--verbose"), strict = option_given(v, "--strict");
-  int agree = 0, elsewhere = 0, count = 0;
+  tally t = {0};
   for (int i = 0; i < n_checks; i++) {
     if (!is_wanted(v, checks[i].name)) continue;
-    for (int large = 0; large < 2; large++, count++) {
-      const outcome o = run_check(&checks[i], device, large, path);
-      agree += o.fine;
-      elsewhere += o.fine && o.what[0];
-      if (!o.fine || o.what[0] || verbose)
-        printf("%-5s %s, %s size%s%s\n",
-               !o.fine     ? "WRONG"
-               : o.what[0] ? "cpu"
-                           : "ok",
-               checks[i].name, large ? "large" : "odd", o.what[0] ? ": " : "", o.what);
-      fflush(stdout);
-    }
+    const unsigned also = option_given(v, "--every-dtype") ? checks[i].also : 0;
+    for (int d = 0; d < PONS_DTYPE_COUNT; d++)
+      if (d == (int)checks[i].dtype || also >> d & 1) run_sizes(v, &checks[i], (pons_dtype)d, device, path, &t);
   }
   unlink(path);
-  printf("%s: %d of %d results agree with the CPU's", device, agree, count);
-  if (elsewhere) printf(", %d of them computed there at least in part", elsewhere);
+  printf("%s: %d of %d results agree with the CPU's", device, t.agree, t.count);
+  if (t.elsewhere) printf(", %d of them computed there at least in part", t.elsewhere);
   printf("\n");
-  return agree == count && !(strict && elsewhere) ? FINE : FAILED;
+  return t.agree == t.count && !(option_given(v, "--strict") && t.elsewhere) ? FINE : FAILED;
 }
 
 static int selftest(const invocation *v) {
@@ -124,11 +140,12 @@ static int selftest(const invocation *v) {
 
 const command command_selftest = {
     .name = "selftest",
-    .arguments = "[--device D] [--verbose] [--strict] [CHECK ...]",
+    .arguments = "[--device D] [--every-dtype] [--verbose] [--strict] [CHECK ...]",
     .summary = "Checks the kernels of a device against the CPU, odd and large sizes included.",
     .help = "CHECK: only those whose names begin so.",
     .most = -1,
     .options = {{"--device", "D", "which device; left out: the first that is not the CPU"},
+                {"--every-dtype", NULL, "each check in all dtypes that there are kernels for, not in one of them"},
                 {"--verbose", NULL, "a line per check"},
                 {"--strict", NULL, "what runs on the CPU in the device's place is a failure, too"}},
     .run = selftest,

@@ -3,11 +3,14 @@
 #define SELFTEST_H
 #include <pons/pons.h>
 
-/* A result, made on the default device from operands that are the same each time. `large`: of sizes that fill a device. */
+/* A result, made on the default device from operands of a dtype that are the same each time. `large`: of sizes that fill a
+   device. */
 typedef struct check {
   const char *name;
-  pons_array (*make)(bool large);
-  double rtol, atol;
+  pons_array (*make)(bool large, pons_dtype dtype);
+  pons_dtype dtype;
+  unsigned also; /* 1 << each other dtype there is a kernel for */
+  double rtol, atol; /* in `dtype` */
 } check;
 extern const check checks[];
 extern const int n_checks;

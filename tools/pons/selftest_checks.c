@@ -36,119 +36,136 @@ static pons_array small_integers(pons_shape shape, pons_dtype dtype, int seed) {
 }
 
 #define PICK(odd, big) (large ? (big) : (odd))
-#define CHECK(name) static pons_array name(bool large)
+#define CHECK(name) static pons_array name(bool large, pons_dtype dtype)
 
 /* ---- elementwise, copies ---- */
 
 CHECK(fused_chain) {
-  pons_array a = normal(PONS_SHAPE(PICK(37, 1024), PICK(53, 1024)), PONS_FLOAT32, 1),
-             b = normal(PONS_SHAPE(PICK(53, 1024)), PONS_FLOAT32, 2);
+  pons_array a = normal(PONS_SHAPE(PICK(37, 1024), PICK(53, 1024)), dtype, 1),
+             b = normal(PONS_SHAPE(PICK(53, 1024)), dtype, 2);
   return pons_tanh(pons_add(pons_multiply(pons_exp(a), pons_transpose(b)), pons_sin(a)));
 }
 CHECK(complex_chain) {
-  pons_array a = normal(PONS_SHAPE(PICK(37, 300), PICK(53, 512)), PONS_COMPLEX64, 67),
-             b = normal(PONS_SHAPE(PICK(53, 512)), PONS_COMPLEX64, 68);
+  pons_array a = normal(PONS_SHAPE(PICK(37, 300), PICK(53, 512)), dtype, 67),
+             b = normal(PONS_SHAPE(PICK(53, 512)), dtype, 68);
   pons_array turned = pons_multiply(pons_exp(a), pons_conjugate(b)), flat = pons_tanh(pons_divide(a, b));
   pons_array angles = pons_add(pons_arcsin(a), pons_arctan(pons_sqrt(b)));
   return pons_where(pons_less(a, b), pons_add(turned, flat),
                     pons_multiply(angles, pons_log(pons_add(a, pons_sin(b)))));
 }
+CHECK(fused_operands) {
+  pons_array all = normal(PONS_SHAPE(PICK(37, 1024), 1), dtype, 2);
+  for (int i = 0; i < 9; i++) all = pons_add(all, pons_sin(normal(PONS_SHAPE(PICK(53, 1024)), dtype, 200 + i)));
+  return all;
+}
 CHECK(casts) {
-  pons_array a = normal(PONS_SHAPE(PICK(1001, 1 << 20)), PONS_FLOAT16, 3);
+  pons_array a = normal(PONS_SHAPE(PICK(1001, 1 << 20)), dtype, 3);
   return pons_astype(pons_multiply(pons_astype(a, PONS_BFLOAT16), pons_scalar(3, PONS_BFLOAT16)), PONS_INT32);
 }
 CHECK(transposed_copy) {
   return pons_contiguous(
-      pons_transpose(normal(PONS_SHAPE(PICK(3, 16), PICK(5, 64), PICK(7, 512)), PONS_FLOAT16, 4)));
+      pons_transpose(normal(PONS_SHAPE(PICK(3, 16), PICK(5, 64), PICK(7, 512)), dtype, 4)));
 }
 CHECK(concatenated) {
-  pons_array a = normal(PONS_SHAPE(PICK(3, 300), 5, 7), PONS_FLOAT32, 5),
-             b = normal(PONS_SHAPE(PICK(3, 300), 2, 7), PONS_FLOAT32, 6);
+  pons_array a = normal(PONS_SHAPE(PICK(3, 300), 5, 7), dtype, 5),
+             b = normal(PONS_SHAPE(PICK(3, 300), 2, 7), dtype, 6);
   return pons_concatenate((pons_array[]){a, b, a}, 3, 1);
 }
 CHECK(padded) {
-  return pons_pad(normal(PONS_SHAPE(PICK(5, 700), PICK(3, 301)), PONS_BFLOAT16, 7), PONS_SHAPE(1, 0),
+  return pons_pad(normal(PONS_SHAPE(PICK(5, 700), PICK(3, 301)), dtype, 7), PONS_SHAPE(1, 0),
                   PONS_SHAPE(2, 3));
 }
 CHECK(slice_added) {
   const int64_t n = PICK(9, 900);
-  return pons_slice_update_add(normal(PONS_SHAPE(n, n), PONS_FLOAT32, 8),
-                               normal(PONS_SHAPE(n - 4, 3), PONS_FLOAT32, 9), PONS_SHAPE(2, 1),
+  return pons_slice_update_add(normal(PONS_SHAPE(n, n), dtype, 8),
+                               normal(PONS_SHAPE(n - 4, 3), dtype, 9), PONS_SHAPE(2, 1),
                                PONS_SHAPE(n - 2, 7), PONS_SHAPE(1, 2));
 }
-CHECK(counted) { return pons_arange(-7, PICK(30, 300000), 1, PONS_INT32); }
-CHECK(random_words) { return pons_random_bits(PONS_SHAPE(PICK(3, 301), 1001), 4, pons_random_key(10)); }
+CHECK(counted) { return pons_arange(-7, PICK(30, 300000), 1, dtype); }
+CHECK(random_words) {
+  return pons_random_bits(PONS_SHAPE(PICK(3, 301), 1001), (int)pons_dtype_size(dtype), pons_random_key(10));
+}
 
 /* ---- reductions and lines ---- */
 
-CHECK(sum_of_all) { return pons_sum(normal(PONS_SHAPE(PICK(77, 3000), PICK(13, 501)), PONS_FLOAT32, 11)); }
+CHECK(sum_of_all) { return pons_sum(normal(PONS_SHAPE(PICK(77, 3000), PICK(13, 501)), dtype, 11)); }
 CHECK(sum_of_rows) {
-  return pons_sum(normal(PONS_SHAPE(PICK(7, 300), PICK(131, 5000)), PONS_FLOAT16, 12), .axes = PONS_AXES(1));
+  return pons_sum(normal(PONS_SHAPE(PICK(7, 300), PICK(131, 5000)), dtype, 12), .axes = PONS_AXES(1));
 }
 CHECK(sum_of_columns) {
-  return pons_sum(normal(PONS_SHAPE(PICK(77, 4000), PICK(131, 300)), PONS_BFLOAT16, 13),
+  return pons_sum(normal(PONS_SHAPE(PICK(77, 4000), PICK(131, 300)), dtype, 13),
                   .axes = PONS_AXES(0));
 }
 CHECK(greatest_of_axes) {
-  return pons_max(normal(PONS_SHAPE(PICK(5, 20), PICK(7, 300), 11, 13), PONS_FLOAT32, 14),
+  return pons_max(normal(PONS_SHAPE(PICK(5, 20), PICK(7, 300), 11, 13), dtype, 14),
                   .axes = PONS_AXES(0, 2));
 }
+CHECK(least_of_columns) {
+  return pons_min(normal(PONS_SHAPE(PICK(77, 4000), PICK(131, 300)), dtype, 15), .axes = PONS_AXES(0));
+}
 CHECK(product_of_integers) {
-  return pons_prod(small_integers(PONS_SHAPE(PICK(5, 500), 33), PONS_INT64, 15), .axes = PONS_AXES(1));
+  return pons_prod(small_integers(PONS_SHAPE(PICK(5, 500), 33), dtype, 15), .axes = PONS_AXES(1));
 }
 CHECK(any_of_rows) {
-  return pons_any(pons_greater(normal(PONS_SHAPE(PICK(33, 3000), 40), PONS_FLOAT32, 16), pons_float(2)),
+  return pons_any(pons_greater(normal(PONS_SHAPE(PICK(33, 3000), 40), dtype, 16), pons_float(2)),
                   .axes = PONS_AXES(1));
 }
+CHECK(all_of_rows) {
+  return pons_all(pons_less(normal(PONS_SHAPE(PICK(33, 3000), 40), dtype, 16), pons_float(2)),
+                  .axes = PONS_AXES(1));
+}
+CHECK(place_of_least) {
+  return pons_argmin(normal(PONS_SHAPE(PICK(9, 90), PICK(37, 4000), 3), dtype, 17), 1, false);
+}
 CHECK(place_of_greatest) {
-  return pons_argmax(normal(PONS_SHAPE(PICK(9, 90), PICK(37, 4000), 3), PONS_FLOAT32, 17), 1, false);
+  return pons_argmax(normal(PONS_SHAPE(PICK(9, 90), PICK(37, 4000), 3), dtype, 17), 1, false);
 }
 CHECK(softmax_of_rows) {
-  return pons_softmax(normal(PONS_SHAPE(PICK(9, 64), PICK(37, 5001)), PONS_FLOAT32, 18));
+  return pons_softmax(normal(PONS_SHAPE(PICK(9, 64), PICK(37, 5001)), dtype, 18));
 }
 CHECK(log_sum_exp_of_rows) {
-  return pons_logsumexp(normal(PONS_SHAPE(PICK(9, 64), PICK(37, 5001)), PONS_FLOAT16, 19),
+  return pons_logsumexp(normal(PONS_SHAPE(PICK(9, 64), PICK(37, 5001)), dtype, 19),
                         .axes = PONS_AXES(-1));
 }
 CHECK(running_sum) {
-  return pons_cumsum(normal(PONS_SHAPE(PICK(5, 20), PICK(301, 3001), 3), PONS_FLOAT32, 20), .axis = 1);
+  return pons_cumsum(normal(PONS_SHAPE(PICK(5, 20), PICK(301, 3001), 3), dtype, 20), .axis = 1);
 }
 CHECK(running_least_from_end) {
-  return pons_cummin(small_integers(PONS_SHAPE(PICK(5, 200), PICK(30, 1000)), PONS_INT8, 21), .axis = -1,
+  return pons_cummin(small_integers(PONS_SHAPE(PICK(5, 200), PICK(30, 1000)), dtype, 21), .axis = -1,
                      .reverse = true, .exclusive = true);
 }
-CHECK(sorted) { return pons_sort(normal(PONS_SHAPE(PICK(5, 20), PICK(37, 3001)), PONS_FLOAT32, 22), -1); }
+CHECK(sorted) { return pons_sort(normal(PONS_SHAPE(PICK(5, 20), PICK(37, 3001)), dtype, 22), -1); }
 CHECK(sorted_places) {
-  return pons_argsort(small_integers(PONS_SHAPE(PICK(37, 1500), 4), PONS_UINT8, 23), 0);
+  return pons_argsort(small_integers(PONS_SHAPE(PICK(37, 1500), 4), dtype, 23), 0);
 }
 CHECK(found_in_sorted) {
-  pons_array all = normal(PONS_SHAPE(PICK(37, 3001)), PONS_FLOAT32, 24);
-  return pons_searchsorted(pons_sort(all, 0), normal(PONS_SHAPE(PICK(9, 900)), PONS_FLOAT32, 25), true);
+  pons_array all = normal(PONS_SHAPE(PICK(37, 3001)), dtype, 24);
+  return pons_searchsorted(pons_sort(all, 0), normal(PONS_SHAPE(PICK(9, 900)), dtype, 25), true);
 }
 CHECK(rms_norm) {
   const int64_t n = PICK(37, 4096);
-  return pons_fast_rms_norm(normal(PONS_SHAPE(PICK(5, 64), n), PONS_FLOAT16, 26),
-                            normal(PONS_SHAPE(n), PONS_FLOAT16, 27), 1e-5f);
+  return pons_fast_rms_norm(normal(PONS_SHAPE(PICK(5, 64), n), dtype, 26),
+                            normal(PONS_SHAPE(n), dtype, 27), 1e-5f);
 }
 CHECK(layer_norm) {
   const int64_t n = PICK(37, 4096);
-  return pons_fast_layer_norm(normal(PONS_SHAPE(PICK(5, 64), n), PONS_FLOAT32, 28),
-                              normal(PONS_SHAPE(n), PONS_FLOAT32, 29),
-                              normal(PONS_SHAPE(n), PONS_FLOAT32, 30), 1e-5f);
+  return pons_fast_layer_norm(normal(PONS_SHAPE(PICK(5, 64), n), dtype, 28),
+                              normal(PONS_SHAPE(n), dtype, 29),
+                              normal(PONS_SHAPE(n), dtype, 30), 1e-5f);
 }
 CHECK(rotary) {
-  return pons_fast_rope(normal(PONS_SHAPE(2, 3, PICK(5, 200), PICK(10, 128)), PONS_FLOAT32, 31),
+  return pons_fast_rope(normal(PONS_SHAPE(2, 3, PICK(5, 200), PICK(10, 128)), dtype, 31),
                         .dims = PICK(8, 128), .traditional = !large, .offset = pons_int(7));
 }
-CHECK(spectrum) { return pons_fft_fft(normal(PONS_SHAPE(PICK(3, 100), PICK(15, 512)), PONS_COMPLEX64, 32)); }
+CHECK(spectrum) { return pons_fft_fft(normal(PONS_SHAPE(PICK(3, 100), PICK(15, 512)), dtype, 32)); }
 CHECK(half_spectrum) {
-  return pons_fft_rfft(normal(PONS_SHAPE(PICK(3, 100), PICK(16, 1000)), PONS_FLOAT32, 33));
+  return pons_fft_rfft(normal(PONS_SHAPE(PICK(3, 100), PICK(16, 1000)), dtype, 33));
 }
 CHECK(signal) {
-  return pons_fft_irfft(pons_fft_rfft(normal(PONS_SHAPE(PICK(3, 100), PICK(16, 1024)), PONS_FLOAT32, 34)));
+  return pons_fft_irfft(pons_fft_rfft(normal(PONS_SHAPE(PICK(3, 100), PICK(16, 1024)), dtype, 34)));
 }
 CHECK(hadamard) {
-  return pons_hadamard_transform(normal(PONS_SHAPE(PICK(5, 50), PICK(24, 2048)), PONS_FLOAT32, 35));
+  return pons_hadamard_transform(normal(PONS_SHAPE(PICK(5, 50), PICK(24, 2048)), dtype, 35));
 }
 
 /* ---- products ---- */
@@ -157,80 +174,80 @@ static pons_array product(bool large, pons_dtype dtype) {
   return pons_matmul(normal(PONS_SHAPE(2, PICK(37, 200), PICK(29, 301)), dtype, 40),
                      normal(PONS_SHAPE(PICK(29, 301), PICK(41, 130)), dtype, 41));
 }
-CHECK(product_float32) { return product(large, PONS_FLOAT32); }
-CHECK(product_float16) { return product(large, PONS_FLOAT16); }
-CHECK(product_bfloat16) { return product(large, PONS_BFLOAT16); }
-CHECK(product_complex) { return product(large, PONS_COMPLEX64); }
+CHECK(product_float32) { return product(large, dtype); }
+CHECK(product_float16) { return product(large, dtype); }
+CHECK(product_bfloat16) { return product(large, dtype); }
+CHECK(product_complex) { return product(large, dtype); }
 CHECK(product_of_transposed) {
-  return pons_matmul(pons_transpose(normal(PONS_SHAPE(PICK(29, 301), PICK(37, 200)), PONS_FLOAT32, 42)),
-                     pons_transpose(normal(PONS_SHAPE(PICK(41, 130), PICK(29, 301)), PONS_FLOAT32, 43)));
+  return pons_matmul(pons_transpose(normal(PONS_SHAPE(PICK(29, 301), PICK(37, 200)), dtype, 42)),
+                     pons_transpose(normal(PONS_SHAPE(PICK(41, 130), PICK(29, 301)), dtype, 43)));
 }
 CHECK(row_times_matrix) {
-  return pons_matmul(normal(PONS_SHAPE(1, PICK(77, 1000)), PONS_FLOAT32, 44),
-                     normal(PONS_SHAPE(PICK(77, 1000), PICK(33, 999)), PONS_FLOAT32, 45));
+  return pons_matmul(normal(PONS_SHAPE(1, PICK(77, 1000)), dtype, 44),
+                     normal(PONS_SHAPE(PICK(77, 1000), PICK(33, 999)), dtype, 45));
 }
 CHECK(matrix_times_column) {
-  return pons_matmul(normal(PONS_SHAPE(PICK(33, 999), PICK(77, 1000)), PONS_FLOAT16, 46),
-                     normal(PONS_SHAPE(PICK(77, 1000), 1), PONS_FLOAT16, 47));
+  return pons_matmul(normal(PONS_SHAPE(PICK(33, 999), PICK(77, 1000)), dtype, 46),
+                     normal(PONS_SHAPE(PICK(77, 1000), 1), dtype, 47));
 }
 CHECK(product_and_sum) {
-  return pons_addmm(normal(PONS_SHAPE(PICK(41, 130)), PONS_FLOAT32, 48),
-                    normal(PONS_SHAPE(PICK(37, 200), PICK(29, 301)), PONS_FLOAT32, 49),
-                    normal(PONS_SHAPE(PICK(29, 301), PICK(41, 130)), PONS_FLOAT32, 50), 0.5f, 2.0f);
+  return pons_addmm(normal(PONS_SHAPE(PICK(41, 130)), dtype, 48),
+                    normal(PONS_SHAPE(PICK(37, 200), PICK(29, 301)), dtype, 49),
+                    normal(PONS_SHAPE(PICK(29, 301), PICK(41, 130)), dtype, 50), 0.5f, 2.0f);
 }
 CHECK(chosen_products) {
-  return pons_gather_mm(normal(PONS_SHAPE(4, PICK(5, 50), PICK(17, 65)), PONS_FLOAT32, 51),
-                        normal(PONS_SHAPE(17, PICK(17, 65), PICK(7, 70)), PONS_FLOAT32, 52), NULL,
+  return pons_gather_mm(normal(PONS_SHAPE(4, PICK(5, 50), PICK(17, 65)), dtype, 51),
+                        normal(PONS_SHAPE(17, PICK(17, 65), PICK(7, 70)), dtype, 52), NULL,
                         small_integers(PONS_SHAPE(4), PONS_UINT32, 53));
 }
 CHECK(convolution) {
-  return pons_conv2d(normal(PONS_SHAPE(2, PICK(9, 40), PICK(8, 33), PICK(6, 32)), PONS_FLOAT32, 54),
-                     normal(PONS_SHAPE(PICK(4, 48), 3, 3, PICK(3, 16)), PONS_FLOAT32, 55),
+  return pons_conv2d(normal(PONS_SHAPE(2, PICK(9, 40), PICK(8, 33), PICK(6, 32)), dtype, 54),
+                     normal(PONS_SHAPE(PICK(4, 48), 3, 3, PICK(3, 16)), dtype, 55),
                      .stride = PONS_AXES(2, 1), .padding = PONS_AXES(1), .groups = 2);
 }
 CHECK(convolution_spread) {
-  return pons_conv_general(normal(PONS_SHAPE(2, PICK(9, 200), PICK(3, 32)), PONS_FLOAT16, 56),
-                           normal(PONS_SHAPE(PICK(4, 48), 3, PICK(3, 32)), PONS_FLOAT16, 57),
+  return pons_conv_general(normal(PONS_SHAPE(2, PICK(9, 200), PICK(3, 32)), dtype, 56),
+                           normal(PONS_SHAPE(PICK(4, 48), 3, PICK(3, 32)), dtype, 57),
                            .input_dilation = PONS_AXES(2), .dilation = PONS_AXES(2), .padding = PONS_AXES(3),
                            .flip = true);
 }
 
-static pons_array attention(bool large, int64_t queries, bool causal, pons_dtype mask) {
+static pons_array attention(bool large, pons_dtype dtype, int64_t queries, bool causal, pons_dtype mask) {
   const int64_t keys = PICK(37, 300), dim = PICK(20, 64);
   pons_array m = NULL;
   if (mask == PONS_BOOL)
     m = pons_greater(normal(PONS_SHAPE(queries, keys), PONS_FLOAT32, 63), pons_float(0));
   else if (mask == PONS_FLOAT32)
-    m = normal(PONS_SHAPE(1, 4, queries, keys), PONS_FLOAT32, 64);
-  return pons_fast_scaled_dot_product_attention(normal(PONS_SHAPE(2, 4, queries, dim), PONS_FLOAT32, 60),
-                                                normal(PONS_SHAPE(2, 2, keys, dim), PONS_FLOAT32, 61),
-                                                normal(PONS_SHAPE(2, 2, keys, dim + 4), PONS_FLOAT32, 62),
+    m = normal(PONS_SHAPE(1, 4, queries, keys), dtype, 64);
+  return pons_fast_scaled_dot_product_attention(normal(PONS_SHAPE(2, 4, queries, dim), dtype, 60),
+                                                normal(PONS_SHAPE(2, 2, keys, dim), dtype, 61),
+                                                normal(PONS_SHAPE(2, 2, keys, dim + 4), dtype, 62),
                                                 .mask = m, .causal = causal);
 }
-CHECK(attention_of_one) { return attention(large, 1, false, PONS_INT8); }
-CHECK(attention_causal) { return attention(large, PICK(19, 100), true, PONS_INT8); }
-CHECK(attention_bool_mask) { return attention(large, PICK(19, 100), false, PONS_BOOL); }
-CHECK(attention_added_mask) { return attention(large, PICK(19, 100), false, PONS_FLOAT32); }
+CHECK(attention_of_one) { return attention(large, dtype, 1, false, PONS_INT8); }
+CHECK(attention_causal) { return attention(large, dtype, PICK(19, 100), true, PONS_INT8); }
+CHECK(attention_bool_mask) { return attention(large, dtype, PICK(19, 100), false, PONS_BOOL); }
+CHECK(attention_added_mask) { return attention(large, dtype, PICK(19, 100), false, PONS_FLOAT32); }
 
 /* ---- places ---- */
 
 CHECK(taken_rows) {
-  return pons_take(normal(PONS_SHAPE(17, PICK(5, 501)), PONS_FLOAT16, 70),
+  return pons_take(normal(PONS_SHAPE(17, PICK(5, 501)), dtype, 70),
                    small_integers(PONS_SHAPE(PICK(9, 900)), PONS_INT32, 71), 0);
 }
 CHECK(taken_along) {
-  return pons_take_along_axis(normal(PONS_SHAPE(PICK(5, 300), 17), PONS_FLOAT32, 72),
+  return pons_take_along_axis(normal(PONS_SHAPE(PICK(5, 300), 17), dtype, 72),
                               small_integers(PONS_SHAPE(PICK(5, 300), 40), PONS_UINT8, 73), 1);
 }
 CHECK(put_along) {
-  return pons_put_along_axis(normal(PONS_SHAPE(PICK(5, 300), 17), PONS_FLOAT32, 74),
+  return pons_put_along_axis(normal(PONS_SHAPE(PICK(5, 300), 17), dtype, 74),
                              small_integers(PONS_SHAPE(PICK(5, 300), 40), PONS_INT64, 75),
-                             normal(PONS_SHAPE(PICK(5, 300), 40), PONS_FLOAT32, 76), 1);
+                             normal(PONS_SHAPE(PICK(5, 300), 40), dtype, 76), 1);
 }
 CHECK(added_along) {
-  return pons_scatter_add_axis(small_integers(PONS_SHAPE(17, PICK(5, 300)), PONS_INT16, 77),
+  return pons_scatter_add_axis(small_integers(PONS_SHAPE(17, PICK(5, 300)), dtype, 77),
                                small_integers(PONS_SHAPE(50, PICK(5, 300)), PONS_INT32, 78),
-                               small_integers(PONS_SHAPE(50, PICK(5, 300)), PONS_INT16, 79), 0);
+                               small_integers(PONS_SHAPE(50, PICK(5, 300)), dtype, 79), 0);
 }
 static pons_array scattered(bool large, pons_dtype dtype, pons_scatter_mode mode) {
   const int64_t n = PICK(40, 2000), width = PICK(3, 33);
@@ -238,13 +255,13 @@ static pons_array scattered(bool large, pons_dtype dtype, pons_scatter_mode mode
   return pons_scatter(small_integers(PONS_SHAPE(17, width), dtype, 81), &at,
                       small_integers(PONS_SHAPE(n, 1, width), dtype, 82), PONS_AXES(0), mode);
 }
-CHECK(scattered_last) { return scattered(large, PONS_FLOAT32, PONS_SCATTER_NONE); }
-CHECK(scattered_sum) { return scattered(large, PONS_FLOAT32, PONS_SCATTER_SUM); }
-CHECK(scattered_sum_narrow) { return scattered(large, PONS_UINT8, PONS_SCATTER_SUM); }
-CHECK(scattered_sum_wide) { return scattered(large, PONS_INT64, PONS_SCATTER_SUM); }
-CHECK(scattered_product) { return scattered(large, PONS_INT32, PONS_SCATTER_PROD); }
-CHECK(scattered_greatest) { return scattered(large, PONS_FLOAT16, PONS_SCATTER_MAX); }
-CHECK(scattered_least) { return scattered(large, PONS_BFLOAT16, PONS_SCATTER_MIN); }
+CHECK(scattered_last) { return scattered(large, dtype, PONS_SCATTER_NONE); }
+CHECK(scattered_sum) { return scattered(large, dtype, PONS_SCATTER_SUM); }
+CHECK(scattered_sum_narrow) { return scattered(large, dtype, PONS_SCATTER_SUM); }
+CHECK(scattered_sum_wide) { return scattered(large, dtype, PONS_SCATTER_SUM); }
+CHECK(scattered_product) { return scattered(large, dtype, PONS_SCATTER_PROD); }
+CHECK(scattered_greatest) { return scattered(large, dtype, PONS_SCATTER_MAX); }
+CHECK(scattered_least) { return scattered(large, dtype, PONS_SCATTER_MIN); }
 
 /* ---- quantized ---- */
 
@@ -257,132 +274,152 @@ static void codes(pons_array w, int bits, pons_quantization mode, pons_array out
   pons_set_stream(before);
 }
 
-static pons_array quantized(bool large, int bits, pons_quantization mode) {
+static pons_array quantized(bool large, pons_dtype dtype, int bits, pons_quantization mode) {
   pons_array parts[3];
-  pons_quantize(parts, normal(PONS_SHAPE(PICK(5, 200), PICK(128, 1024)), PONS_FLOAT32, 90),
+  pons_quantize(parts, normal(PONS_SHAPE(PICK(5, 200), PICK(128, 1024)), dtype, 90),
                 .bits = mode == PONS_AFFINE ? bits : 0, .mode = mode);
   return parts[0];
 }
-static pons_array dequantized(bool large, int bits, pons_quantization mode) {
+static pons_array dequantized(bool large, pons_dtype dtype, int bits, pons_quantization mode) {
   pons_array p[3];
-  codes(normal(PONS_SHAPE(PICK(5, 200), PICK(128, 1024)), PONS_FLOAT32, 91), bits, mode, p);
+  codes(normal(PONS_SHAPE(PICK(5, 200), PICK(128, 1024)), dtype, 91), bits, mode, p);
   return pons_dequantize(p[0], p[1], p[2], .bits = mode == PONS_AFFINE ? bits : 0, .mode = mode);
 }
-static pons_array quantized_product(bool large, int64_t rows, bool no_transpose, int bits,
+static pons_array quantized_product(bool large, pons_dtype dtype, int64_t rows, bool no_transpose, int bits,
                                     pons_quantization mode) {
   pons_array p[3];
   const int64_t k = PICK(128, 1024), n = PICK(64, 512);
-  codes(normal(PONS_SHAPE(no_transpose ? k : n, no_transpose ? n : k), PONS_FLOAT32, 92), bits, mode, p);
-  return pons_quantized_matmul(normal(PONS_SHAPE(rows, k), PONS_FLOAT32, 93), p[0], p[1], p[2],
+  codes(normal(PONS_SHAPE(no_transpose ? k : n, no_transpose ? n : k), dtype, 92), bits, mode, p);
+  return pons_quantized_matmul(normal(PONS_SHAPE(rows, k), dtype, 93), p[0], p[1], p[2],
                                .no_transpose = no_transpose, .bits = mode == PONS_AFFINE ? bits : 0,
                                .mode = mode);
 }
-CHECK(quantized_4) { return quantized(large, 4, PONS_AFFINE); }
-CHECK(quantized_6) { return quantized(large, 6, PONS_AFFINE); }
-CHECK(quantized_mxfp4) { return quantized(large, 0, PONS_MXFP4); }
-CHECK(quantized_mxfp8) { return quantized(large, 0, PONS_MXFP8); }
-CHECK(quantized_nvfp4) { return quantized(large, 0, PONS_NVFP4); }
-CHECK(dequantized_3) { return dequantized(large, 3, PONS_AFFINE); }
-CHECK(dequantized_8) { return dequantized(large, 8, PONS_AFFINE); }
-CHECK(dequantized_mxfp4) { return dequantized(large, 0, PONS_MXFP4); }
-CHECK(dequantized_mxfp8) { return dequantized(large, 0, PONS_MXFP8); }
-CHECK(dequantized_nvfp4) { return dequantized(large, 0, PONS_NVFP4); }
-CHECK(codes_row_4) { return quantized_product(large, 1, false, 4, PONS_AFFINE); }
-CHECK(codes_rows_5) { return quantized_product(large, 3, false, 5, PONS_AFFINE); }
-CHECK(codes_matrix_8) { return quantized_product(large, PICK(13, 100), false, 8, PONS_AFFINE); }
-CHECK(codes_not_transposed_4) { return quantized_product(large, PICK(3, 33), true, 4, PONS_AFFINE); }
-CHECK(codes_row_mxfp4) { return quantized_product(large, 1, false, 0, PONS_MXFP4); }
-CHECK(codes_row_mxfp8) { return quantized_product(large, 1, false, 0, PONS_MXFP8); }
-CHECK(codes_matrix_nvfp4) { return quantized_product(large, PICK(13, 100), false, 0, PONS_NVFP4); }
+CHECK(quantized_4) { return quantized(large, dtype, 4, PONS_AFFINE); }
+CHECK(quantized_8) { return quantized(large, dtype, 8, PONS_AFFINE); }
+CHECK(quantized_6) { return quantized(large, dtype, 6, PONS_AFFINE); }
+CHECK(quantized_mxfp4) { return quantized(large, dtype, 0, PONS_MXFP4); }
+CHECK(quantized_mxfp8) { return quantized(large, dtype, 0, PONS_MXFP8); }
+CHECK(quantized_nvfp4) { return quantized(large, dtype, 0, PONS_NVFP4); }
+CHECK(dequantized_3) { return dequantized(large, dtype, 3, PONS_AFFINE); }
+CHECK(dequantized_4) { return dequantized(large, dtype, 4, PONS_AFFINE); }
+CHECK(dequantized_8) { return dequantized(large, dtype, 8, PONS_AFFINE); }
+CHECK(dequantized_mxfp4) { return dequantized(large, dtype, 0, PONS_MXFP4); }
+CHECK(dequantized_mxfp8) { return dequantized(large, dtype, 0, PONS_MXFP8); }
+CHECK(dequantized_nvfp4) { return dequantized(large, dtype, 0, PONS_NVFP4); }
+CHECK(codes_row_4) { return quantized_product(large, dtype, 1, false, 4, PONS_AFFINE); }
+CHECK(codes_row_8) { return quantized_product(large, dtype, 1, false, 8, PONS_AFFINE); }
+CHECK(codes_rows_5) { return quantized_product(large, dtype, 3, false, 5, PONS_AFFINE); }
+CHECK(codes_matrix_8) { return quantized_product(large, dtype, PICK(13, 100), false, 8, PONS_AFFINE); }
+CHECK(codes_matrix_4) { return quantized_product(large, dtype, PICK(13, 100), false, 4, PONS_AFFINE); }
+CHECK(codes_not_transposed_4) { return quantized_product(large, dtype, PICK(3, 33), true, 4, PONS_AFFINE); }
+CHECK(codes_row_mxfp4) { return quantized_product(large, dtype, 1, false, 0, PONS_MXFP4); }
+CHECK(codes_row_mxfp8) { return quantized_product(large, dtype, 1, false, 0, PONS_MXFP8); }
+CHECK(codes_matrix_nvfp4) { return quantized_product(large, dtype, PICK(13, 100), false, 0, PONS_NVFP4); }
 CHECK(chosen_codes) {
   pons_array p[3];
-  codes(normal(PONS_SHAPE(17, PICK(32, 128), PICK(64, 256)), PONS_FLOAT32, 94), 4, PONS_AFFINE, p);
-  return pons_gather_qmm(normal(PONS_SHAPE(4, PICK(1, 5), PICK(64, 256)), PONS_FLOAT32, 95), p[0], p[1], p[2],
+  codes(normal(PONS_SHAPE(17, PICK(32, 128), PICK(64, 256)), dtype, 94), 4, PONS_AFFINE, p);
+  return pons_gather_qmm(normal(PONS_SHAPE(4, PICK(1, 5), PICK(64, 256)), dtype, 95), p[0], p[1], p[2],
                          NULL, small_integers(PONS_SHAPE(4), PONS_UINT32, 96), .bits = 4);
 }
 
-#define EXACT(name) \
-  { #name, name, 0, 0 }
-#define CLOSE(name) \
-  { #name, name, 2e-5, 2e-5 }
-#define NEAR(name) \
-  { #name, name, 2e-3, 2e-3 } /* of float16 */
-#define ABOUT(name) \
-  { #name, name, 2e-2, 2e-2 } /* of bfloat16, or of long sums in float16 */
+/* Sets of dtypes that a check is made in, too, with --every-dtype. */
+#define IN(dtype) (1u << (dtype))
+#define HALVES (IN(PONS_FLOAT16) | IN(PONS_BFLOAT16))
+#define FLOATS (HALVES | IN(PONS_FLOAT32) | IN(PONS_FLOAT64))
+#define INTEGERS                                                                                                       \
+  (IN(PONS_UINT8) | IN(PONS_UINT16) | IN(PONS_UINT32) | IN(PONS_UINT64) | IN(PONS_INT8) | IN(PONS_INT16) | IN(PONS_INT32) | \
+   IN(PONS_INT64))
+#define REALS (FLOATS | INTEGERS)
+#define NUMBERS (REALS | IN(PONS_COMPLEX64))
+#define SIZES (IN(PONS_UINT8) | IN(PONS_INT16) | IN(PONS_INT32) | IN(PONS_INT64)) /* one of each: elements are only moved */
+
+#define WITHIN(name, dtype, also, rtol, atol) {#name, name, dtype, also, rtol, atol}
+#define EXACT(name, dtype, also) WITHIN(name, dtype, also, 0, 0)
+#define CLOSE(name, dtype, also) WITHIN(name, dtype, also, 2e-5, 2e-5)
+#define NEAR(name, dtype, also) WITHIN(name, dtype, also, 2e-3, 2e-3)  /* of float16 */
+#define ABOUT(name, dtype, also) WITHIN(name, dtype, also, 2e-2, 2e-2) /* of bfloat16, or of long sums in float16 */
 const check checks[] = {
-    CLOSE(fused_chain),
-    {"complex_chain", complex_chain, 1e-3, 1e-3}, /* tanh beside its poles */
-    EXACT(casts),
-    EXACT(transposed_copy),
-    EXACT(concatenated),
-    EXACT(padded),
-    EXACT(slice_added),
-    EXACT(counted),
-    EXACT(random_words),
-    {"sum_of_all", sum_of_all, 1e-4, 1e-2},
-    ABOUT(sum_of_rows),
-    {"sum_of_columns", sum_of_columns, 2e-2, 0.2},
-    EXACT(greatest_of_axes),
-    EXACT(product_of_integers),
-    EXACT(any_of_rows),
-    EXACT(place_of_greatest),
-    CLOSE(softmax_of_rows),
-    NEAR(log_sum_exp_of_rows),
-    {"running_sum", running_sum, 1e-4, 1e-3},
-    EXACT(running_least_from_end),
-    EXACT(sorted),
-    EXACT(sorted_places),
-    EXACT(found_in_sorted),
-    ABOUT(rms_norm),
-    CLOSE(layer_norm),
-    CLOSE(rotary),
-    {"spectrum", spectrum, 1e-4, 1e-3},
-    {"half_spectrum", half_spectrum, 1e-4, 1e-3},
-    {"signal", signal, 1e-4, 1e-4},
-    CLOSE(hadamard),
-    {"product_float32", product_float32, 1e-4, 1e-4},
-    ABOUT(product_float16),
-    {"product_bfloat16", product_bfloat16, 2e-2, 0.2},
-    {"product_complex", product_complex, 1e-4, 1e-4},
-    {"product_of_transposed", product_of_transposed, 1e-4, 1e-4},
-    {"row_times_matrix", row_times_matrix, 1e-4, 1e-4},
-    ABOUT(matrix_times_column),
-    {"product_and_sum", product_and_sum, 1e-4, 1e-4},
-    CLOSE(chosen_products),
-    {"convolution", convolution, 1e-4, 1e-4},
-    ABOUT(convolution_spread),
-    CLOSE(attention_of_one),
-    CLOSE(attention_causal),
-    CLOSE(attention_bool_mask),
-    CLOSE(attention_added_mask),
-    EXACT(taken_rows),
-    EXACT(taken_along),
-    EXACT(put_along),
-    EXACT(added_along),
-    EXACT(scattered_last),
-    EXACT(scattered_sum),
-    EXACT(scattered_sum_narrow),
-    EXACT(scattered_sum_wide),
-    EXACT(scattered_product),
-    EXACT(scattered_greatest),
-    EXACT(scattered_least),
-    EXACT(quantized_4),
-    EXACT(quantized_6),
-    EXACT(quantized_mxfp4),
-    EXACT(quantized_mxfp8),
-    EXACT(quantized_nvfp4),
-    CLOSE(dequantized_3),
-    CLOSE(dequantized_8),
-    NEAR(dequantized_mxfp4),
-    NEAR(dequantized_mxfp8),
-    NEAR(dequantized_nvfp4),
-    {"codes_row_4", codes_row_4, 1e-4, 1e-3},
-    {"codes_rows_5", codes_rows_5, 1e-4, 1e-3},
-    {"codes_matrix_8", codes_matrix_8, 1e-4, 1e-3},
-    {"codes_not_transposed_4", codes_not_transposed_4, 1e-4, 1e-3},
-    {"codes_row_mxfp4", codes_row_mxfp4, 1e-4, 1e-3},
-    {"codes_row_mxfp8", codes_row_mxfp8, 1e-4, 1e-3},
-    {"codes_matrix_nvfp4", codes_matrix_nvfp4, 1e-4, 1e-3},
-    {"chosen_codes", chosen_codes, 1e-4, 1e-3},
+    CLOSE(fused_chain, PONS_FLOAT32, HALVES),
+    WITHIN(complex_chain, PONS_COMPLEX64, 0, 1e-3, 1e-3), /* tanh beside its poles */
+    CLOSE(fused_operands, PONS_FLOAT32, 0),
+    EXACT(casts, PONS_FLOAT16, 0),
+    EXACT(transposed_copy, PONS_FLOAT16, 0),
+    EXACT(concatenated, PONS_FLOAT32, SIZES),
+    EXACT(padded, PONS_BFLOAT16, SIZES),
+    EXACT(slice_added, PONS_FLOAT32, NUMBERS),
+    EXACT(counted, PONS_INT32, REALS),
+    EXACT(random_words, PONS_UINT32, IN(PONS_UINT8) | IN(PONS_UINT16)),
+    WITHIN(sum_of_all, PONS_FLOAT32, NUMBERS, 1e-4, 1e-2),
+    ABOUT(sum_of_rows, PONS_FLOAT16, NUMBERS),
+    WITHIN(sum_of_columns, PONS_BFLOAT16, NUMBERS, 2e-2, 0.2),
+    EXACT(greatest_of_axes, PONS_FLOAT32, REALS),
+    EXACT(least_of_columns, PONS_FLOAT32, REALS),
+    EXACT(product_of_integers, PONS_INT64, INTEGERS),
+    EXACT(any_of_rows, PONS_FLOAT32, 0),
+    EXACT(all_of_rows, PONS_FLOAT32, 0),
+    EXACT(place_of_greatest, PONS_FLOAT32, REALS),
+    EXACT(place_of_least, PONS_FLOAT32, REALS),
+    CLOSE(softmax_of_rows, PONS_FLOAT32, FLOATS),
+    NEAR(log_sum_exp_of_rows, PONS_FLOAT16, FLOATS),
+    WITHIN(running_sum, PONS_FLOAT32, NUMBERS, 1e-4, 1e-3),
+    EXACT(running_least_from_end, PONS_INT8, REALS),
+    EXACT(sorted, PONS_FLOAT32, REALS),
+    EXACT(sorted_places, PONS_UINT8, REALS),
+    EXACT(found_in_sorted, PONS_FLOAT32, REALS),
+    ABOUT(rms_norm, PONS_FLOAT16, FLOATS),
+    CLOSE(layer_norm, PONS_FLOAT32, FLOATS),
+    CLOSE(rotary, PONS_FLOAT32, HALVES),
+    WITHIN(spectrum, PONS_COMPLEX64, 0, 1e-4, 1e-3),
+    WITHIN(half_spectrum, PONS_FLOAT32, 0, 1e-4, 1e-3),
+    WITHIN(signal, PONS_FLOAT32, 0, 1e-4, 1e-4),
+    CLOSE(hadamard, PONS_FLOAT32, FLOATS),
+    WITHIN(product_float32, PONS_FLOAT32, IN(PONS_FLOAT64) | INTEGERS, 1e-4, 1e-4),
+    ABOUT(product_float16, PONS_FLOAT16, 0),
+    WITHIN(product_bfloat16, PONS_BFLOAT16, 0, 2e-2, 0.2),
+    WITHIN(product_complex, PONS_COMPLEX64, 0, 1e-4, 1e-4),
+    WITHIN(product_of_transposed, PONS_FLOAT32, HALVES, 1e-4, 1e-4),
+    WITHIN(row_times_matrix, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    ABOUT(matrix_times_column, PONS_FLOAT16, FLOATS),
+    WITHIN(product_and_sum, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    CLOSE(chosen_products, PONS_FLOAT32, HALVES),
+    WITHIN(convolution, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    ABOUT(convolution_spread, PONS_FLOAT16, FLOATS),
+    CLOSE(attention_of_one, PONS_FLOAT32, HALVES),
+    CLOSE(attention_causal, PONS_FLOAT32, HALVES),
+    CLOSE(attention_bool_mask, PONS_FLOAT32, HALVES),
+    CLOSE(attention_added_mask, PONS_FLOAT32, HALVES),
+    EXACT(taken_rows, PONS_FLOAT16, SIZES),
+    EXACT(taken_along, PONS_FLOAT32, SIZES),
+    EXACT(put_along, PONS_FLOAT32, SIZES),
+    EXACT(added_along, PONS_INT16, NUMBERS),
+    EXACT(scattered_last, PONS_FLOAT32, SIZES),
+    EXACT(scattered_sum, PONS_FLOAT32, NUMBERS),
+    EXACT(scattered_sum_narrow, PONS_UINT8, 0),
+    EXACT(scattered_sum_wide, PONS_INT64, 0),
+    EXACT(scattered_product, PONS_INT32, 0),
+    EXACT(scattered_greatest, PONS_FLOAT16, 0),
+    EXACT(scattered_least, PONS_BFLOAT16, 0),
+    EXACT(quantized_4, PONS_FLOAT32, HALVES),
+    EXACT(quantized_8, PONS_FLOAT32, HALVES),
+    EXACT(quantized_6, PONS_FLOAT32, HALVES),
+    EXACT(quantized_mxfp4, PONS_FLOAT32, HALVES),
+    EXACT(quantized_mxfp8, PONS_FLOAT32, HALVES),
+    EXACT(quantized_nvfp4, PONS_FLOAT32, HALVES),
+    CLOSE(dequantized_3, PONS_FLOAT32, HALVES),
+    CLOSE(dequantized_4, PONS_FLOAT32, HALVES),
+    CLOSE(dequantized_8, PONS_FLOAT32, HALVES),
+    NEAR(dequantized_mxfp4, PONS_FLOAT32, HALVES),
+    NEAR(dequantized_mxfp8, PONS_FLOAT32, HALVES),
+    NEAR(dequantized_nvfp4, PONS_FLOAT32, HALVES),
+    WITHIN(codes_row_4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(codes_row_8, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(codes_rows_5, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(codes_matrix_8, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(codes_matrix_4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(codes_not_transposed_4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(codes_row_mxfp4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(codes_row_mxfp8, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(codes_matrix_nvfp4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(chosen_codes, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
 };
 const int n_checks = sizeof checks / sizeof *checks;

@@ -1,17 +1,18 @@
-/* ahead.c: a device that computes nothing: it compiles the kernels that it is asked for to PTX, which programs.c keeps, for machines
-   that have a driver but no compiler. Present only where PONS_CUDA_AHEAD is set, lest somebody takes its results for results; needs no
-   GPU. Uses program.h, gpu/. */
+/* ahead.c: a device that computes nothing: it compiles the kernels that it is asked for to PTX and adds them to the archive that
+   PONS_CUDA_AHEAD names, for machines that have a driver but no compiler. Present only where that is set, lest somebody takes its
+   results for results; needs no GPU. What an archive at hand (PONS_KERNELS) has is not compiled again. Uses program.h, gpu/. */
 #include "backends/cuda/program.h"
 #include <stdlib.h>
 
-static int count(void) {
-  const char *wanted = getenv("PONS_CUDA_AHEAD");
-  return wanted && *wanted && strcmp(wanted, "0") != 0 && nvrtc_alone();
+static const char *wanted(void) {
+  const char *path = getenv("PONS_CUDA_AHEAD");
+  return path && *path ? path : NULL;
 }
+static int count(void) { return wanted() && nvrtc_alone(); }
 
 static void report(text *json) {
   text_add(json, count() ? "{\"what\": \"compiles kernels ahead, computes nothing\"}"
-                         : "{\"missing\": \"on request alone: it computes nothing; set PONS_CUDA_AHEAD=1\"}");
+                         : "{\"missing\": \"on request alone: it computes nothing; PONS_CUDA_AHEAD names the file it makes\"}");
 }
 
 /* What every device has for which kernels are built ahead. */
@@ -29,19 +30,40 @@ static void identify(int index, text *t) {
   text_add(t, CUDA_AHEAD_IDENTITY);
 }
 
+/* One text may have several entries, of which each asks for it. */
+static bool is_added(const text *key) {
+  static uint64_t *hashes;
+  static size_t n, room;
+  const uint64_t hash = hash_bytes(key->at, key->length, 3);
+  for (size_t i = 0; i < n; i++)
+    if (hashes[i] == hash) return true;
+  if (mem_room(&hashes, &room, n + 1, sizeof *hashes)) hashes[n++] = hash;
+  return false;
+}
+
+/* Called by one thread at a time (programs.c). */
 static char nothing;
 static void *compile(int index, const char *name, const char *whole, const char *options, gpu_binary *binary,
                      error **why) {
   (void)index;
-  *binary = (gpu_binary){0};
-  *why = cuda_compile_ahead(name, whole, options, binary);
+  text key = {0};
+  gpu_binary made = {0};
+  *binary = made;
+  gpu_ahead_key(&key, CUDA_AHEAD_IDENTITY, options, whole);
+  if (key.failed) *why = fail_no_memory("cuda_ahead");
+  if (!*why && !is_added(&key)) {
+    if (!gpu_archive_find(&key, &made)) *why = cuda_compile_ahead(name, whole, options, &made);
+    if (!*why) *why = gpu_archive_add(wanted(), &key, &made);
+  }
+  mem_free(made.bytes);
+  text_free(&key);
   return *why ? NULL : &nothing;
 }
 
-static void *load(int index, const void *bytes, size_t size) {
-  (void)index;
-  return bytes && size ? &nothing : NULL;
-}
+static void *load(int index, const void *bytes, size_t size) { return (void)index, (void)bytes, (void)size, NULL; }
+
+/* Chains are run as on a device without a compiler. */
+static bool compiles(void) { return false; }
 
 static void *entry(int index, void *module, const char *name, error **why) {
   (void)index, (void)name, (void)why;
@@ -86,6 +108,7 @@ static const gpu_backend gpu_ahead = {
     .identify = identify,
     .compile = compile,
     .load = load,
+    .compiles = compiles,
     .entry = entry,
     .launch = launch_nothing,
     .memory = &memory,

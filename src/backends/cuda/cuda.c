@@ -32,6 +32,8 @@ static const gpu_features *features(int index) {
 static const memory_driver memory = {
     .take = cuda_take, .give = cuda_give, .write = cuda_write, .read = cuda_read};
 
+static bool compiles(void) { return nvrtc() != NULL; }
+
 extern const char cuda_prologue[];
 const gpu_backend gpu_cuda = {
     .name = "cuda",
@@ -43,6 +45,7 @@ const gpu_backend gpu_cuda = {
     .compile = cuda_compile,
     .load = cuda_load,
     .ahead = CUDA_AHEAD_IDENTITY,
+    .compiles = compiles,
     .entry = cuda_entry,
     .launch = cuda_launch,
     .memory = &memory,

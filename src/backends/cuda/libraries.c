@@ -16,7 +16,7 @@ enum { OLDEST_AHEAD = 70 }; /* kernels built ahead are for it and newer ones */
 static struct {
   void *driver, *compiler;
   bool graphs;
-  char *kernels; /* where those lie that were built ahead; NULL: there are none */
+  bool kernels; /* some were built ahead */
   char *no_driver, *no_compiler; /* why, in words */
   int driver_version, compiler_version;
   cuda_api api;
@@ -269,7 +269,7 @@ static void open_libraries(void) {
     return;
   }
   find_compiler();
-  found.kernels = gpu_ahead_folder();
+  found.kernels = gpu_archive_is_there();
   for (int i = 0; i < count; i++) add_card(card_of(i));
 }
 
@@ -403,8 +403,7 @@ void cuda_report(text *json) {
              "folder in PONS_NVRTC\"");
   }
   if (found.kernels) {
-    text_add(json, ", \"kernels built ahead\": ");
-    text_add_json(json, found.kernels);
+    text_add(json, ", \"kernels built ahead\": true");
   }
   text_add(json, ", ");
   cublaslt_report(json);

@@ -77,8 +77,18 @@ static error *compile_text(const char *name, const char *whole, const char *opti
   return why;
 }
 
+/* PTX says which version of the language it is in, that of the compiler's CUDA. What is asked of the compiler of CUDA 11.7 and 11.8
+   uses nothing that 11.6 does not have (ptxas was asked), so that a driver of that takes it. */
+static void lower_version(gpu_binary *ptx) {
+  static const char directive[] = "\n.version 7.";
+  enum { OF_CUDA_11_6 = '6' };
+  char *at = strstr(ptx->bytes, directive);
+  if (at && at[sizeof directive - 1] > OF_CUDA_11_6 && at[sizeof directive] == '\n') at[sizeof directive - 1] = OF_CUDA_11_6;
+}
+
 error *cuda_compile_ahead(const char *name, const char *whole, const char *options, gpu_binary *binary) {
   error *why = compile_text(name, whole, options, CUDA_AHEAD, binary);
+  if (!why) lower_version(binary);
   if (why) mem_free(binary->bytes);
   if (why) *binary = (gpu_binary){0};
   return why;

@@ -1,4 +1,5 @@
-/* fused.c: launches elementwise kernels, whose text is made for them. Uses kernel_text.h, call.c. */
+/* fused.c: launches elementwise kernels, whose text is made for them; where none can be compiled one text runs all of them
+   (interpret_gpu.c). Uses kernel_text.h, call.c. */
 #include "backends/gpu/gpu.h"
 #include "backends/gpu/kernel_text.h"
 
@@ -22,15 +23,14 @@ static bool has_complex_rows(const kernel *k) {
   return false;
 }
 
-/* The numbers in a memory of their own, where they are too many to be handed over by value. */
-static error *add_memory_of_numbers(gpu_call *c, const kernel_text *f, void **memory) {
+error *gpu_memory_of_numbers(gpu_call *c, int count, const int64_t *numbers, void **memory) {
   const memory_driver *m = c->backend->memory;
-  const size_t bytes = (size_t)f->n_numbers * sizeof *f->numbers;
+  const size_t bytes = (size_t)count * sizeof *numbers;
   error *why = NULL;
   *memory = m->take(c->index, bytes, &why);
   if (!*memory) return why;
   gpu_memory(c, *memory, false);
-  return m->write(c->index, *memory, f->numbers, bytes);
+  return m->write(c->index, *memory, numbers, bytes);
 }
 
 static error *launch_text(gpu_call *c, kernel_text *f, const kernel *k, const operand *in,
@@ -41,7 +41,7 @@ static error *launch_text(gpu_call *c, kernel_text *f, const kernel *k, const op
   for (int i = 0; i < k->n_in; i++) gpu_read(c, &in[i]);
   memcpy(f->numbers, c->numbers, (size_t)c->n_numbers * sizeof *f->numbers);
   if (f->n_numbers > GPU_NUMBERS)
-    why = add_memory_of_numbers(c, f, &memory);
+    why = gpu_memory_of_numbers(c, f->n_numbers, f->numbers, &memory);
   else
     gpu_number_list(c, f->n_numbers - c->n_numbers, f->numbers + c->n_numbers);
   gpu_one_each(c, f->size);
@@ -56,6 +56,7 @@ static error *launch_text(gpu_call *c, kernel_text *f, const kernel *k, const op
 }
 
 error *gpu_run_kernel(const gpu_backend *b, const kernel *k, const operand *in, const operand *out) {
+  if (b->compiles && !b->compiles()) return gpu_interpret(b, k, in, out);
   kernel_text *f = mem_alloc(sizeof *f);
   if (!f) return fail_no_memory(b->name);
   kernel_text_write(f, k, in, out, GPU_NUMBERS);

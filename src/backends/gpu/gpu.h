@@ -69,6 +69,8 @@ typedef struct gpu_backend {
   void *(*compile)(int index, const char *name, const char *text, const char *options, gpu_binary *binary,
                    error **why);
   void *(*load)(int index, const void *bytes, size_t size); /* NULL: it must be compiled */
+  /* Left out: texts can be compiled. False: those of chains, made as they come, can't; what was built ahead is there. */
+  bool (*compiles)(void);
   /* What binaries that were built ahead depend on, beside the text; NULL: there are none. Where `compile` gives
      error_declined, for want of a compiler, they are looked for. */
   const char *ahead;
@@ -81,12 +83,20 @@ typedef struct gpu_backend {
 
 /* The entry `name` of the program of the texts. From memory, from disk, or compiled. NULL and *why. */
 void *gpu_program(const gpu_backend *b, int index, const gpu_source *s, const char *name, error **why);
-/* Where kernels lie that were built ahead: $PONS_KERNELS_DIR, or pons/kernels beside the library; NULL: nowhere. The caller
-   frees it. */
-char *gpu_ahead_folder(void);
+/* What a kernel that was built ahead is kept under; `identity`: gpu_backend.ahead. */
+void gpu_ahead_key(text *key, const char *identity, const char *options, const char *whole);
 /* Where compiled kernels are kept: $PONS_CACHE_DIR, or pons in the user's folder for caches; NULL: nowhere.
    The caller frees it. */
 char *gpu_cache_folder(void);
+
+/* ---- archive.c: kernels built ahead, in one file beside the library, or $PONS_KERNELS ---- */
+
+#define GPU_ARCHIVE "pons-kernels"
+bool gpu_archive_is_there(void);
+/* What is kept under the key; the caller frees its bytes. */
+bool gpu_archive_find(const text *key, gpu_binary *binary);
+/* Adds it to the file, which is made if it is not there. */
+error *gpu_archive_add(const char *path, const text *key, const gpu_binary *binary);
 
 /* ---- call.c ---- */
 
@@ -229,6 +239,11 @@ error *gpu_fill(const gpu_backend *b, const operand *out, uint64_t bits);
 
 const char *gpu_refuses_kernel(const gpu_backend *b, const kernel *k);
 error *gpu_run_kernel(const gpu_backend *b, const kernel *k, const operand *in, const operand *out);
+/* Numbers in a memory of their own, where they are too many to be handed over by value; *memory is to be given back behind the
+   launch, also when this fails. */
+error *gpu_memory_of_numbers(gpu_call *c, int count, const int64_t *numbers, void **memory);
+/* interpret_gpu.c: the same by a text that does for all. */
+error *gpu_interpret(const gpu_backend *b, const kernel *k, const operand *in, const operand *out);
 
 /* ---- kernels.def ---- */
 

@@ -51,8 +51,7 @@ static void add_load(text *t, int dtype, int i, int number, const char *place) {
 
 static bool is_integer(int dtype) { return dtype <= PONS_INT64; } /* or bool */
 
-/* The value x of dtype `from` as one of dtype `to`, before it is rounded to a narrow float. */
-static void add_conversion(text *t, int from, int to) {
+void kernel_text_add_conversion(text *t, int from, int to) {
   const char *x = from == PONS_COMPLEX64 ? "x.re" : "x";
   if (to == PONS_COMPLEX64) {
     text_add(t, from == to ? "x" : "complex_of((float)x, 0)");
@@ -77,7 +76,7 @@ static void add_instruction(text *t, const instruction *c, int value, const uint
              arity == 1 ? "x" : names[i + 1], c->arg[i]);
   text_add(t, "#undef K_SUFFIX\n#define K_SUFFIX %s\n    v%d = ", gpu_typings[c->operand].suffix, value);
   if (c->row == ROW_cast)
-    add_conversion(t, dtypes[c->arg[0]], c->result);
+    kernel_text_add_conversion(t, dtypes[c->arg[0]], c->result);
   else
     text_add(t, "%s", row_table[c->row].value);
   text_add(t, ";\n");

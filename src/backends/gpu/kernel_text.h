@@ -22,4 +22,6 @@ typedef struct kernel_text {
 /* Fills `f`, whose text the caller frees. The text is the same for all shapes with as many axes that can't be
    merged and the same inputs that are row-major, repeated, or neither. */
 void kernel_text_write(kernel_text *f, const kernel *k, const operand *in, const operand *out, int by_value);
+/* The value x of dtype `from` as one of dtype `to`, before it is rounded to a narrow float. */
+void kernel_text_add_conversion(text *t, int from, int to);
 #endif

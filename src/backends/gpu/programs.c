@@ -26,24 +26,6 @@ char *gpu_cache_folder(void) {
   return home && *home == '/' ? joined(home, ".cache/pons") : NULL;
 }
 
-static bool is_folder(const char *path) {
-  struct stat s;
-  return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
-}
-
-char *gpu_ahead_folder(void) {
-  const char *own = getenv("PONS_KERNELS_DIR");
-  if (own) return *own && is_folder(own) ? mem_text(own) : NULL;
-  const char *library = library_own_path(), *end = library ? strrchr(library, '/') : NULL;
-  text t = {0};
-  if (!end) return NULL;
-  text_add(&t, "%.*s/pons/kernels", (int)(end - library), library);
-  char *folder = text_take(&t);
-  if (folder && is_folder(folder)) return folder;
-  mem_free(folder);
-  return NULL;
-}
-
 /* Makes the folder and those above it; what is new can be read by its owner alone. */
 static bool make_folder(char *path) {
   for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
@@ -63,6 +45,10 @@ typedef struct head {
   uint64_t key_size, binary_size, binary_hash;
 } head;
 static const char magic[] = "PONSGPU1"; /* without its end */
+
+void gpu_ahead_key(text *key, const char *identity, const char *options, const char *whole) {
+  text_add(key, "%s %s\n%s", identity, options, whole);
+}
 
 /* Takes the folder, which may be NULL. */
 static char *file_in(char *folder, const text *key) {
@@ -147,19 +133,19 @@ enum { PLACES = 1024 };
 static program *programs[PLACES];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* In front of what is compiled: the device and the options, one line. */
 /* Of the text, if it was built ahead. */
 static void *load_ahead(const gpu_backend *b, int index, const gpu_source *s, const char *whole) {
   text key = {0};
+  gpu_binary binary = {0};
   if (!b->ahead) return NULL;
-  text_add(&key, "%s %s\n%s", b->ahead, s->options, whole);
-  char *path = key.failed ? NULL : file_in(gpu_ahead_folder(), &key);
-  void *module = path ? load_kept(b, index, &key, path) : NULL;
-  mem_free(path);
+  gpu_ahead_key(&key, b->ahead, s->options, whole);
+  void *module = !key.failed && gpu_archive_find(&key, &binary) ? b->load(index, binary.bytes, binary.size) : NULL;
+  mem_free(binary.bytes);
   text_free(&key);
   return module;
 }
 
+/* In front of what is compiled: the device and the options, one line. */
 static void *module_of(const gpu_backend *b, int index, const char *name, const gpu_source *s, error **why) {
   text key = {0};
   gpu_binary binary = {0};

@@ -33,7 +33,7 @@ static void *entry(int index, void *module, const char *name, error **why) {
 }
 /* Each stands for a process: what one has in memory the other has not. */
 #define COUNTING(prologue) \
-  { "counting", prologue, "-O", NULL, NULL, identify, compile, load, NULL, entry, NULL, NULL }
+  { "counting", prologue, "-O", NULL, NULL, identify, compile, load, NULL, NULL, entry, NULL, NULL }
 static const gpu_backend first = COUNTING("prologue\n"), second = COUNTING("prologue\n"),
                          third = COUNTING("prologue\n"), other = COUNTING("another prologue\n");
 
