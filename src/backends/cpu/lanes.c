@@ -6,6 +6,7 @@
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/fft_plan.h"
 #include "backends/cpu/gemm.h"
+#include "backends/cpu/program.h"
 #include "backends/cpu/quantized.h"
 #include <math.h>
 
@@ -99,6 +100,24 @@ void lanes_put(pons_dtype d, const void *lanes, int64_t n, void *to, bool past_c
     lanes = tile;
   }
   cpu_copy_past_cache(to, lanes, (size_t)n * pons_dtype_size(d));
+}
+
+/* ---- rows ---- */
+
+const void *row_part(pons_dtype d, const void *row, int64_t stride, int64_t at, int64_t count, void *kept, bool first) {
+  const void *from = element(row, d, at * stride);
+  if (stride == 1 && row_form(d) == d) return from;
+  if (!first) return kept;
+  if (row_form(d) == d) tile_copy(kept, from, stride, count, pons_dtype_size(d));
+  else cpu_lanes()->load[d](from, stride, count, kept);
+  return kept;
+}
+
+int64_t rows_ahead(const operand *x) {
+  enum { LEAST = 4096 };
+  const int64_t bytes = x->shape[x->ndim - 1] * (int64_t)pons_dtype_size(x->dtype);
+  if (!bytes || !shape_is_row_major(x->ndim, x->shape, x->strides)) return 0;
+  return (LEAST + bytes - 1) / bytes * bytes;
 }
 
 /* ---- whole operands ---- */

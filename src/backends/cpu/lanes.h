@@ -41,21 +41,32 @@ typedef struct reduce_loops { /* kinds from REDUCE_SUM on; AND and OR are MIN an
                                             void *into);
 } reduce_loops;
 
-typedef struct softmax_loops { /* float lanes, n <= TILE */
-  /* exps[i] = exp(x[i] - shift), and their sum */
-  float (*exp_float)(const float *x, int64_t n, float shift, float *exps);
+typedef struct softmax_loops { /* of a row's part, n <= KEPT; by dtype: elements of float32, bfloat16 */
+  float (*greatest[PONS_DTYPE_COUNT])(const void *x, int64_t n); /* NaN left out */
+  /* exps = exp(x - shift), and their sum; x <= shift. In `exps` there is room for whole blocks, whose order is that of
+     `finish`. Memory `ahead` of x will be read next. */
+  float (*exps[PONS_DTYPE_COUNT])(const void *x, int64_t n, float shift, int64_t ahead, float *exps);
+  /* y = exps * factor; past the caches: y is a multiple of 64, and cpu_end_past_cache comes after the last */
+  void (*finish[PONS_DTYPE_COUNT])(const float *exps, int64_t n, float factor, void *y, bool past_cache);
+  float (*exp_float)(const float *x, int64_t n, float shift, float *exps); /* in the order of x */
   double (*exp_double)(const double *x, int64_t n, double shift, double *exps);
   void (*scale_float)(float *x, int64_t n, float factor);
   void (*scale_double)(double *x, int64_t n, double factor);
 } softmax_loops;
 
-typedef struct norm_loops { /* of a row's tile, n <= TILE */
-  float (*squares_float)(const float *x, int64_t n, float mean); /* sum of (x - mean)^2 */
-  double (*squares_double)(const double *x, int64_t n, double mean);
-  /* y = (x - mean) factor w + b, each operation rounded to the dtype; b may be NULL. By dtype of y's elements; the
-     others are lanes. */
-  void (*finish[PONS_DTYPE_COUNT])(const void *x, int64_t n, double mean, double factor, const void *w,
-                                   const void *b, void *y);
+/* y = (x - mean) factor w + b, each operation rounded to the dtype; b may be NULL. Memory `ahead` of x will be read
+   next. Past the caches: y is a multiple of 64, and cpu_end_past_cache comes after the last; float32, bfloat16 alone. */
+typedef struct norm_part {
+  const void *x, *weight, *bias;
+  int64_t n, ahead;
+  double mean, factor;
+  void *to;
+  bool past_cache;
+} norm_part;
+typedef struct norm_loops { /* of a row's part, n <= KEPT; by dtype: see row_part. y is elements. */
+  double (*sum[PONS_DTYPE_COUNT])(const void *x, int64_t n);
+  double (*squares[PONS_DTYPE_COUNT])(const void *x, int64_t n, double mean); /* sum of (x - mean)^2 */
+  void (*finish[PONS_DTYPE_COUNT])(const norm_part *p);
 } norm_loops;
 
 typedef struct random_loops {
@@ -119,16 +130,14 @@ static inline const void *lanes_at(pons_dtype d, const void *from, int64_t strid
 }
 /* n <= TILE lanes as elements from `to` on, past the caches if told so. */
 void lanes_put(pons_dtype d, const void *lanes, int64_t n, void *to, bool past_cache);
-/* A row of n elements as lanes, tile by tile and pass after pass: those that lie as they are in memory, or are kept
-   in `kept` (room for KEPT lanes) by the first pass, or, of a longer row, are loaded anew by each. */
+/* Loops over rows of floats take `count` <= KEPT neighbouring elements at a time, float16 as lanes. Elements from `at`
+   on of a row as that: where they lie, or in `kept`, where they stay for the passes that follow. */
 enum { KEPT = 8 * TILE };
-static inline const void *row_lanes(pons_dtype d, const void *row, int64_t stride, int64_t n, int64_t at,
-                                    int64_t count, void *kept, bool first) {
-  const void *from = (const char *)row + at * stride * (int64_t)pons_dtype_size(d);
-  char *to = (char *)kept + (n > KEPT ? 0 : (size_t)at * lane_size(lane_of(d)));
-  bool direct = stride == 1 && lane_is_direct(d);
-  return direct || first || n > KEPT ? lanes_at(d, from, stride, count, to) : to;
-}
+static inline pons_dtype row_form(pons_dtype d) { return d == PONS_FLOAT16 ? PONS_FLOAT32 : d; }
+const void *row_part(pons_dtype d, const void *row, int64_t stride, int64_t at, int64_t count, void *kept,
+                     bool first);
+/* How far ahead of what is read lies what will be read next, in bytes: some rows, if they follow each other. */
+int64_t rows_ahead(const operand *x);
 /* What a reduction of elements of d starts from; REDUCE_AND and REDUCE_OR: that of truths. */
 lane_value lane_identity(int reduce_kind, pons_dtype d);
 /* A strided operand as packed lanes, and `count` packed lanes as elements; shared by the threads. */

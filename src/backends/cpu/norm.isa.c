@@ -1,53 +1,116 @@
-/* norm.isa.c: the loops of norms over a row's tile. Built once per instruction set. Uses cpu/lanes.h,
-   kernel/scalar.h. */
+/* norm.isa.c: the three passes of a norm over a row of up to KEPT elements: sum, sum of squares, result. Built once per
+   instruction set. Uses cpu/lanes.h, cpu/blocks.h, kernel/scalar.h. */
+#include "backends/cpu/blocks.h"
 #include "backends/cpu/lanes.h"
 #include "kernel/scalar.h"
 
-enum { WIDE = 32 };
+/* ---- float32 and bfloat16 ---- */
 
-/* WIDE partial sums, joined in a fixed order: the same bits on every instruction set. */
-#define SQUARES(type)                                                                  \
-  static type squares_##type(const type *x, int64_t n, type mean) {                    \
-    type part[WIDE] = {0};                                                             \
-    int64_t i = 0;                                                                     \
-    for (; i + WIDE <= n; i += WIDE)                                                   \
-      for (int j = 0; j < WIDE; j++) part[j] += (x[i + j] - mean) * (x[i + j] - mean); \
-    for (int j = 0; i < n; i++, j++) part[j] += (x[i] - mean) * (x[i] - mean);         \
-    for (int half = WIDE / 2; half; half /= 2)                                         \
-      for (int j = 0; j < half; j++) part[j] += part[j + half];                        \
-    return part[0];                                                                    \
+/* Of each x, or (x - mean)^2. Sums of TILE elements are added up, so that rounding errors stay small. */
+ALWAYS double sum(pons_dtype d, const void *row, int64_t n, bool squares, float mean) {
+  const char *x = row;
+  block all = {0};
+  for (int64_t left = n / BLOCK; left > 0;) {
+    block part = {0};
+    for (int turn = 0; turn < TILE / BLOCK && left > 0; turn++, left--, x += block_bytes(d)) {
+      const block b = block_load(d, x);
+      for (int k = 0; k < REGISTERS; k++) {
+        const vector_float apart = b.at[k] - SPLAT_FLOAT(mean);
+        part.at[k] += squares ? apart * apart : b.at[k];
+      }
+    }
+    for (int k = 0; k < REGISTERS; k++) all.at[k] += part.at[k];
   }
-SQUARES(float)
-SQUARES(double)
-
-/* What a half keeps of a float. Of a NaN, the bits below a bfloat16's are 0 here: all operands were halves. */
-static inline float rounded_bfloat16(float x) {
-  uint32_t u = k_bits_f32(x);
-  return k_from_bits_f32((u + 0x7fffu + (u >> 16 & 1)) & 0xffff0000u);
+  double result = block_sum(d, &all);
+  for (int64_t i = 0; i < n % BLOCK; i++) {
+    const float one = element_as_float(d, x, i), apart = one - mean;
+    result += (double)(squares ? apart * apart : one);
+  }
+  return result;
 }
-static inline float rounded_float16(float x) { return k_float_from_half(k_half_from_float(x)); }
+
+/* Each operation is rounded to d. Of a NaN the lower bits of a bfloat16's word are 0, as `rounded` wants it: all
+   operands are bfloat16. */
+ALWAYS block finish_block(pons_dtype d, const norm_part *p, const void *x, const void *w, const void *bias) {
+  const vector_float mean = SPLAT_FLOAT((float)p->mean), factor = SPLAT_FLOAT((float)p->factor);
+  block b = block_load(d, x);
+  const block by = block_load(d, w);
+  for (int k = 0; k < REGISTERS; k++) b.at[k] = rounded(d, (b.at[k] - mean) * factor) * by.at[k];
+  if (bias) {
+    const block more = block_load(d, bias);
+    for (int k = 0; k < REGISTERS; k++) b.at[k] = rounded(d, b.at[k]) + more.at[k];
+  }
+  return b;
+}
+ALWAYS void finish(pons_dtype d, const norm_part *p) {
+  const char *x = p->x, *w = p->weight, *bias = p->bias;
+  char *y = p->to;
+  const int64_t step = block_bytes(d), bias_step = bias ? step : 0;
+  int64_t left = p->n;
+  for (; left >= BLOCK; left -= BLOCK, x += step, w += step, bias += bias_step, y += step) {
+    for (int line = 0; line < step; line += 64) __builtin_prefetch(x + p->ahead + line, 0, 2);
+    block_store(d, finish_block(d, p, x, w, bias), y, p->past_cache);
+  }
+  if (!left) return;
+  block_room some[4];
+  block_padded(d, x, left, 0, &some[0]);
+  block_padded(d, w, left, 0, &some[1]);
+  if (bias) block_padded(d, bias, left, 0, &some[2]);
+  block_store(d, finish_block(d, p, &some[0], &some[1], bias ? &some[2] : NULL), &some[3], false);
+  memcpy(y, &some[3], (size_t)(left * step / BLOCK));
+}
+
+#define FORM(name, d)                                                                   \
+  static double sum_##name(const void *x, int64_t n) { return sum(d, x, n, false, 0); } \
+  static double squares_##name(const void *x, int64_t n, double mean) {                 \
+    return sum(d, x, n, true, (float)mean);                                             \
+  }                                                                                     \
+  static void finish_##name(const norm_part *p) { finish(d, p); }
+FORM(float32, PONS_FLOAT32)
+FORM(bfloat16, PONS_BFLOAT16)
+
+/* ---- float16, whose operands are lanes, and float64 ---- */
+
+static double sum_float64(const void *from, int64_t n) {
+  const double *x = from;
+  double part[BLOCK] = {0};
+  for (int64_t i = 0; i < n; i++) part[i % BLOCK] += x[i];
+  for (int i = 1; i < BLOCK; i++) part[0] += part[i];
+  return part[0];
+}
+static double squares_float64(const void *from, int64_t n, double mean) {
+  const double *x = from;
+  double part[BLOCK] = {0};
+  for (int64_t i = 0; i < n; i++) part[i % BLOCK] += (x[i] - mean) * (x[i] - mean);
+  for (int i = 1; i < BLOCK; i++) part[0] += part[i];
+  return part[0];
+}
 
 #define SAME(x) (x)
-#define FINISH(name, type, element, ROUND, NARROW)                                                        \
-  static void finish_##name(const void *from, int64_t n, double middle, double times, const void *weight, \
-                            const void *bias, void *to) {                                                 \
-    const type *x = from, *w = weight, *b = bias, mean = (type)middle, factor = (type)times;              \
-    element *restrict y = to;                                                                             \
-    if (!b)                                                                                               \
-      for (int64_t i = 0; i < n; i++) y[i] = NARROW(ROUND((x[i] - mean) * factor) * w[i]);                \
-    else                                                                                                  \
-      for (int64_t i = 0; i < n; i++) y[i] = NARROW(ROUND(ROUND((x[i] - mean) * factor) * w[i]) + b[i]);  \
+static inline float rounded_float16(float x) { return k_float_from_half(k_half_from_float(x)); }
+#define FINISH(name, type, element, ROUND, NARROW)                                                      \
+  static void finish_##name(const norm_part *p) {                                                       \
+    const type *x = p->x, *w = p->weight, *b = p->bias, mean = (type)p->mean, factor = (type)p->factor; \
+    element *restrict y = p->to;                                                                        \
+    for (int64_t i = 0; i < p->n; i++) {                                                                \
+      const type weighted = ROUND((x[i] - mean) * factor) * w[i];                                       \
+      y[i] = NARROW(b ? ROUND(weighted) + b[i] : weighted);                                             \
+    }                                                                                                   \
   }
-FINISH(float32, float, float, SAME, SAME)
 FINISH(float64, double, double, SAME, SAME)
 FINISH(float16, float, uint16_t, rounded_float16, k_half_from_float)
-FINISH(bfloat16, float, uint16_t, rounded_bfloat16, k_bfloat_from_float)
 
 const norm_loops ISA_NAME(norm_loops) = {
-    squares_float,
-    squares_double,
-    {[PONS_FLOAT32] = finish_float32,
-     [PONS_FLOAT64] = finish_float64,
-     [PONS_FLOAT16] = finish_float16,
-     [PONS_BFLOAT16] = finish_bfloat16},
+    .sum = {[PONS_FLOAT16] = sum_float32,
+            [PONS_FLOAT32] = sum_float32,
+            [PONS_FLOAT64] = sum_float64,
+            [PONS_BFLOAT16] = sum_bfloat16},
+    .squares = {[PONS_FLOAT16] = squares_float32,
+                [PONS_FLOAT32] = squares_float32,
+                [PONS_FLOAT64] = squares_float64,
+                [PONS_BFLOAT16] = squares_bfloat16},
+    .finish = {[PONS_FLOAT16] = finish_float16,
+               [PONS_FLOAT32] = finish_float32,
+               [PONS_FLOAT64] = finish_float64,
+               [PONS_BFLOAT16] = finish_bfloat16},
 };

@@ -1,5 +1,5 @@
 /* norm_cpu.c: "RMSNorm" and "LayerNorm": a row is read from memory once and stays in the cache for the passes
-   that follow: mean, mean square of what remains, result.
+   that follow: mean, mean square of what remains, result. While that is written, the next row is fetched.
 
        y = (x - mean) / sqrt(mean((x - mean)^2) + eps) * w + b        RMSNorm: mean 0, no b
 
@@ -7,16 +7,19 @@
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
+#include "backends/cpu/program.h"
 #include <math.h>
 
 typedef struct norm_job {
   const operand *x, *out;
   cursor rows;
   int64_t n, stride; /* of a row */
+  int64_t ahead;     /* see rows_ahead */
   int64_t count, rows_per_piece;
-  const char *weight, *bias; /* n lanes; no bias: NULL */
+  const char *weight, *bias; /* n elements or lanes; no bias: NULL */
   double eps;
   bool centred, past_cache;
+  bool whole_lines; /* each row of the result begins and ends with a cache line */
 } norm_job;
 
 const char *cpu_refuses_norm(const launch *l) {
@@ -25,59 +28,73 @@ const char *cpu_refuses_norm(const launch *l) {
   return NULL;
 }
 
-/* Sums of tiles are added up in double: a long row loses nothing. */
-#define ROW(type, lane_kind)                                                                     \
-  static void row_##type(const norm_job *j, const void *x, char *out) {                          \
-    const norm_loops *loops = cpu_norm_loops();                                                  \
-    const pons_dtype d = j->out->dtype;                                                          \
-    const int64_t size = (int64_t)pons_dtype_size(d);                                            \
-    type kept[KEPT], result[TILE], part;                                                         \
-    double sum = 0, squares = 0;                                                                 \
-    for (int64_t at = 0; j->centred && at < j->n; at += TILE) {                                  \
-      const int64_t n = smaller(j->n - at, TILE);                                                \
-      const void *lanes = row_lanes(d, x, j->stride, j->n, at, n, kept, true);                   \
-      cpu_reduce_loops()->fold[REDUCE_SUM][lane_kind](lanes, n, &part);                          \
-      sum += (double)part;                                                                       \
-    }                                                                                            \
-    const type mean = (type)(sum / (double)j->n);                                                \
-    for (int64_t at = 0; at < j->n; at += TILE) {                                                \
-      const int64_t n = smaller(j->n - at, TILE);                                                \
-      const void *lanes = row_lanes(d, x, j->stride, j->n, at, n, kept, !j->centred);            \
-      squares += (double)loops->squares_##type(lanes, n, mean);                                  \
-    }                                                                                            \
-    const double factor = 1 / sqrt(squares / (double)j->n + j->eps);                             \
-    for (int64_t at = 0; at < j->n; at += TILE) {                                                \
-      const int64_t n = smaller(j->n - at, TILE), lane_at = at * (int64_t)sizeof(type);          \
-      const void *lanes = row_lanes(d, x, j->stride, j->n, at, n, kept, false);                  \
-      char *to = out + at * size;                                                                \
-      loops->finish[d](lanes, n, (double)mean, factor, j->weight + lane_at,                      \
-                       j->bias ? j->bias + lane_at : NULL, j->past_cache ? (char *)result : to); \
-      if (j->past_cache) cpu_copy_past_cache(to, result, (size_t)(n * size));                    \
-    }                                                                                            \
+/* The part's result from `to` on, past the caches if told so, though they may not begin with a cache line there. */
+static void put_part(const norm_job *j, norm_part p, void *to) {
+  const pons_dtype d = j->out->dtype;
+  p.to = to;
+  p.past_cache = j->past_cache;
+  if (!j->past_cache || (j->whole_lines && (d == PONS_FLOAT32 || d == PONS_BFLOAT16))) {
+    cpu_norm_loops()->finish[d](&p);
+    return;
   }
-ROW(float, LANE_FLOAT)
-ROW(double, LANE_DOUBLE)
+  _Alignas(64) double result[KEPT];
+  p.to = result;
+  p.past_cache = false;
+  cpu_norm_loops()->finish[d](&p);
+  cpu_copy_past_cache(to, result, (size_t)p.n * pons_dtype_size(d));
+}
+
+/* Sums are kept in double: a long row loses nothing. */
+static void norm_row(const norm_job *j, const void *x, int64_t ahead, char *out) {
+  const norm_loops *loops = cpu_norm_loops();
+  const pons_dtype d = j->out->dtype;
+  const bool anew = j->n > KEPT;
+  _Alignas(64) double kept[KEPT];
+  double mean = 0, squares = 0;
+  for (int64_t at = 0; j->centred && at < j->n; at += KEPT) {
+    const int64_t n = smaller(j->n - at, KEPT);
+    mean += loops->sum[d](row_part(d, x, j->stride, at, n, kept, true), n);
+  }
+  mean /= (double)j->n;
+  if (d != PONS_FLOAT64) mean = (double)(float)mean;
+  for (int64_t at = 0; at < j->n; at += KEPT) {
+    const int64_t n = smaller(j->n - at, KEPT);
+    squares += loops->squares[d](row_part(d, x, j->stride, at, n, kept, anew || !j->centred), n, mean);
+  }
+  const double factor = 1 / sqrt(squares / (double)j->n + j->eps);
+  for (int64_t at = 0; at < j->n; at += KEPT) {
+    const int64_t n = smaller(j->n - at, KEPT), weight_at = at * (int64_t)pons_dtype_size(row_form(d));
+    put_part(j,
+             (norm_part){.x = row_part(d, x, j->stride, at, n, kept, anew),
+                         .weight = j->weight + weight_at,
+                         .bias = j->bias ? j->bias + weight_at : NULL,
+                         .n = n,
+                         .ahead = ahead,
+                         .mean = mean,
+                         .factor = factor},
+             element(out, d, at));
+  }
+}
 
 static void norm_piece(void *context, int64_t piece) {
   const norm_job *j = context;
   const pons_dtype d = j->out->dtype;
   cursor rows = j->rows;
-  int64_t row = piece * j->rows_per_piece, end = smaller(row + j->rows_per_piece, j->count);
+  const int64_t row = piece * j->rows_per_piece, end = smaller(row + j->rows_per_piece, j->count);
   cursor_to(&rows, row);
-  for (; row < end; row++, cursor_next(&rows)) {
-    char *out = element(j->out->data, d, row * j->n);
-    const void *x = element(j->x->data, d, rows.offset[0]);
-    if (lane_of(d) == LANE_DOUBLE)
-      row_double(j, x, out);
-    else
-      row_float(j, x, out);
-  }
+  for (int64_t r = row; r < end; r++, cursor_next(&rows))
+    norm_row(j, element(j->x->data, d, rows.offset[0]), r + 1 < end ? j->ahead : 0,
+             element(j->out->data, d, r * j->n));
+  if (j->past_cache) cpu_end_past_cache();
 }
 
-/* A weight or bias of n elements, or of one for all, as n lanes. */
-static void spread(const operand *w, int64_t n, void *lanes) {
+/* A weight or bias of n elements, or of one for all, as n elements or lanes: what loops take. */
+static void spread(const operand *w, int64_t n, void *to) {
   const int64_t stride = w->ndim ? w->strides[0] : 0;
-  cpu_to_lanes(lanes, w->dtype, w->data, 1, &n, &stride);
+  if (row_form(w->dtype) == w->dtype)
+    tile_copy(to, w->data, stride, n, pons_dtype_size(w->dtype));
+  else
+    cpu_lanes()->load[w->dtype](w->data, stride, n, to);
 }
 
 static error *run(const launch *l, const char *op, bool centred) {
@@ -91,7 +108,8 @@ static error *run(const launch *l, const char *op, bool centred) {
   j.count = cursor_size(&j.rows);
   if (!j.count || !j.n) return NULL;
   error *why = NULL;
-  const size_t bytes = (size_t)j.n * lane_size(lane_of(l->out->dtype));
+  const size_t size = pons_dtype_size(l->out->dtype),
+               bytes = (size_t)j.n * pons_dtype_size(row_form(l->out->dtype));
   buffer *weights = buffer_new(2 * bytes, op, &why);
   if (!weights) return why;
   char *lanes = buffer_data(weights);
@@ -101,8 +119,10 @@ static error *run(const launch *l, const char *op, bool centred) {
     spread(&l->in[2], j.n, lanes + bytes);
     j.bias = lanes + bytes;
   }
-  j.past_cache = cpu_outgrows_cache((size_t)(j.count * j.n) * pons_dtype_size(l->out->dtype));
-  j.rows_per_piece = turns_per_piece(j.count, 2 * j.n);
+  j.ahead = rows_ahead(x);
+  j.past_cache = cpu_outgrows_cache((size_t)(j.count * j.n) * size);
+  j.whole_lines = ((uintptr_t)l->out->data | (size_t)j.n * size) % 64 == 0;
+  j.rows_per_piece = turns_per_piece(j.count, j.n);
   parallel_for(pieces_of(j.count, j.rows_per_piece), norm_piece, &j);
   buffer_release(weights);
   return NULL;

@@ -51,6 +51,36 @@ static void agrees_with_loops(void **state) {
   }
 }
 
+/* Rows that begin with a cache line, and others. */
+static void results_that_outgrow_the_cache(void **state) {
+  (void)state;
+  static const struct {
+    pons_dtype dtype;
+    int64_t n, off;
+    int centred;
+  } cases[] = {{PONS_FLOAT32, 4096, 0, 1},  {PONS_FLOAT32, 4096, 1, 0},  {PONS_FLOAT32, 8256, 0, 1},
+               {PONS_BFLOAT16, 1024, 0, 0}, {PONS_BFLOAT16, 1030, 0, 1}, {PONS_FLOAT16, 2048, 0, 1},
+               {PONS_FLOAT64, 1000, 0, 1}};
+  const norm_params params = {1e-3f};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const pons_dtype d = cases[i].dtype;
+    const int64_t n = cases[i].n;
+    const int centred = cases[i].centred;
+    large l;
+    made w, b, y;
+    make_large(&l, d, n, cases[i].off);
+    make(&w, d, 1, &n, false);
+    make(&b, d, 1, &n, false);
+    const operand in[] = {l.x, w.op, b.op};
+    run_well(centred ? cpu_layer_norm : cpu_rms_norm, &(launch){&params, 2 + centred, 1, in, &l.out});
+    make_out(&y, d, 1, &n);
+    memcpy(y.memory, large_row(&l), (size_t)n * pons_dtype_size(d));
+    check_row(&l.row, &w, centred ? &b : NULL, &y, 0, (double)params.eps);
+    unmake_large(&l);
+    unmake(&w), unmake(&b), unmake(&y);
+  }
+}
+
 /* Sums that bfloat16 holds: +-1 times the weight, and the bias. */
 static void exact_in_bfloat16(void **state) {
   (void)state;
@@ -82,6 +112,7 @@ static void refuses_mixed_dtypes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_loops), cmocka_unit_test(exact_in_bfloat16),
+                                     cmocka_unit_test(results_that_outgrow_the_cache),
                                      cmocka_unit_test(refuses_mixed_dtypes)};
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }

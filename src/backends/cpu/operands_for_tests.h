@@ -103,6 +103,38 @@ __attribute__((unused)) static void make_out(made *m, pons_dtype d, int n, const
 }
 __attribute__((unused)) static void unmake(made *m) { free(m->memory); }
 
+/* Shape {rows, n}: one row of x for all, and a result that outgrows the cache, `off` elements behind a cache line. */
+typedef struct large {
+  made row;
+  operand x, out;
+  int64_t shape[2], x_strides[2], out_strides[2];
+  char *memory;
+} large;
+__attribute__((unused)) static void make_large(large *l, pons_dtype d, int64_t n, int64_t off) {
+  const int64_t size = (int64_t)pons_dtype_size(d), rows = ((int64_t)25 << 20) / (n * size) + 1;
+  make(&l->row, d, 1, &n, false);
+  l->shape[0] = rows, l->shape[1] = n;
+  l->x_strides[0] = 0, l->x_strides[1] = 1;
+  l->out_strides[0] = n, l->out_strides[1] = 1;
+  const size_t bytes = (size_t)((rows * n + off) * size + 64) & ~(size_t)63; /* and a guard */
+  l->memory = aligned_alloc(64, bytes);
+  assert_non_null(l->memory);
+  memset(l->memory, 0xa5, bytes);
+  l->x = (operand){l->row.op.data, d, 2, l->shape, l->x_strides};
+  l->out = (operand){l->memory + off * size, d, 2, l->shape, l->out_strides};
+}
+/* All rows are as the first, which is to be held by the caller. */
+__attribute__((unused)) static const char *large_row(const large *l) {
+  const size_t bytes = (size_t)l->shape[1] * pons_dtype_size(l->out.dtype);
+  const char *rows = l->out.data;
+  for (int64_t r = 1; r < l->shape[0]; r++) assert_memory_equal(rows, rows + (size_t)r * bytes, bytes);
+  return rows;
+}
+__attribute__((unused)) static void unmake_large(large *l) {
+  unmake(&l->row);
+  free(l->memory);
+}
+
 /* Runs with 1, 2 and 3 threads; the results must be the same bytes, and nothing after them written. */
 __attribute__((unused)) static error *run_with_threads(error *(*run)(const launch *), const launch *l) {
   char *first[4] = {NULL};

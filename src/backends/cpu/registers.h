@@ -12,26 +12,42 @@
 #define REGISTER_BYTES 64
 #define FMA_FLOAT(a, b, c) ((vector_float)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define FMA_DOUBLE(a, b, c) ((vector_double)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
+#define MAX_FLOAT(a, b) ((vector_float)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #elif defined(__FMA__)
 #include <immintrin.h>
 #define REGISTER_BYTES 32
 #define FMA_FLOAT(a, b, c) ((vector_float)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define FMA_DOUBLE(a, b, c) ((vector_double)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#define MAX_FLOAT(a, b) ((vector_float)_mm256_max_ps((__m256)(a), (__m256)(b)))
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #define REGISTER_BYTES 16
 #define FMA_FLOAT(a, b, c) ((vector_float)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
 #define FMA_DOUBLE(a, b, c) ((vector_double)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
+#define MAX_FLOAT(a, b) ((vector_float)vmaxq_f32((float32x4_t)(a), (float32x4_t)(b)))
 #else
 #define REGISTER_BYTES 16
 #define FMA_FLOAT(a, b, c) ((a) * (b) + (c))
 #define FMA_DOUBLE(a, b, c) ((a) * (b) + (c))
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#define MAX_FLOAT(a, b) ((vector_float)_mm_max_ps((__m128)(a), (__m128)(b)))
+#else
+#define MAX_FLOAT(a, b) max_by_mask(a, b)
+#endif
 #endif
 #define FMA_UINT(a, b, c) ((a) * (b) + (c))
 
 typedef float vector_float __attribute__((vector_size(REGISTER_BYTES)));
 typedef double vector_double __attribute__((vector_size(REGISTER_BYTES)));
 typedef uint64_t vector_uint __attribute__((vector_size(REGISTER_BYTES)));
+typedef uint32_t vector_word __attribute__((vector_size(REGISTER_BYTES)));
+
+/* MAX_FLOAT: the greater, lane by lane; b if that is NaN. */
+static inline __attribute__((always_inline)) vector_float max_by_mask(vector_float a, vector_float b) {
+  const vector_word greater = (vector_word)(a > b);
+  return (vector_float)(((vector_word)a & greater) | ((vector_word)b & ~greater));
+}
 
 /* A register full of x. */
 #if REGISTER_BYTES == 64

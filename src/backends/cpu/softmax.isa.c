@@ -1,30 +1,128 @@
-/* softmax.isa.c: exponentials of a tile less their greatest, with their sum. Built once per instruction set.
-   Uses cpu/lanes.h, kernel/scalar.h. */
+/* softmax.isa.c: the three passes of a softmax over a row of up to KEPT elements: greatest, exponentials with their
+   sum, each times a factor. Built once per instruction set. Uses cpu/lanes.h, cpu/blocks.h, kernel/scalar.h. */
+#include "backends/cpu/blocks.h"
 #include "backends/cpu/lanes.h"
 #include "kernel/scalar.h"
+#include <math.h>
 
-enum { WIDE = 32 };
+/* ---- float32 and bfloat16 ---- */
 
-/* WIDE partial sums, joined in a fixed order: the same bits on every instruction set. */
-#define EXP_SUM(name, type, EXP)                                                            \
-  static type exp_##name(const type *x, int64_t n, type shift, type *restrict exps) {                \
-    type part[WIDE] = {0};                                                                  \
-    int64_t i = 0;                                                                          \
-    for (; i + WIDE <= n; i += WIDE)                                                        \
-      for (int j = 0; j < WIDE; j++) {                                                      \
-        const type e = EXP(x[i + j] - shift);                                               \
-        exps[i + j] = e;                                                                    \
-        part[j] += e;                                                                       \
-      }                                                                                     \
-    for (int j = 0; i < n; i++, j++) part[j] += exps[i] = EXP(x[i] - shift);                \
-    for (int half = WIDE / 2; half; half /= 2)                                              \
-      for (int j = 0; j < half; j++) part[j] += part[j + half];                             \
-    return part[0];                                                                         \
-  }                                                                                         \
-  static void scale_##name(type *x, int64_t n, type factor) {                               \
-    for (int64_t i = 0; i < n; i++) x[i] *= factor;                                         \
+/* exp(x) for x <= 0: 0 below -88, where it would be no normal number. The power of two is made of the low bits of t,
+   which is x / log(2) as an integer, 127 more, and a number that puts it there. What n log(2) loses is a fraction of
+   what x, a difference, has lost. GROUP registers take each step together, so that none is waited for. */
+enum { GROUP = REGISTERS < 4 ? REGISTERS : 4 };
+#define EACH for (int k = 0; k < GROUP; k++)
+ALWAYS void exp_of_negatives(vector_float *x) {
+  const vector_float big = SPLAT_FLOAT(12582912.0f + 127);
+  vector_float t[GROUP], n[GROUP], p[GROUP];
+  EACH x[k] = MAX_FLOAT(SPLAT_FLOAT(-88.1f), x[k]); /* NaN stays */
+  EACH t[k] = FMA_FLOAT(x[k], SPLAT_FLOAT(1.44269504f), big);
+  EACH n[k] = t[k] - big;
+  EACH x[k] = FMA_FLOAT(n[k], SPLAT_FLOAT(-0.693147182f), x[k]);
+  EACH p[k] = FMA_FLOAT(SPLAT_FLOAT(8.29027221e-3f), x[k], SPLAT_FLOAT(4.18981612e-2f));
+  EACH p[k] = FMA_FLOAT(p[k], x[k], SPLAT_FLOAT(1.66676387e-1f));
+  EACH p[k] = FMA_FLOAT(p[k], x[k], SPLAT_FLOAT(4.99991477e-1f));
+  EACH p[k] = FMA_FLOAT(p[k], x[k], SPLAT_FLOAT(9.99999702e-1f));
+  EACH p[k] = FMA_FLOAT(p[k], x[k], SPLAT_FLOAT(1.0f));
+  EACH x[k] = p[k] * (vector_float)((vector_word)t[k] << 23);
+}
+#undef EACH
+
+ALWAYS float greatest(pons_dtype d, const void *row, int64_t n) {
+  const char *x = row;
+  block most;
+  block_room room;
+  float part[BLOCK], result = -INFINITY;
+  for (int k = 0; k < REGISTERS; k++) most.at[k] = SPLAT_FLOAT(-INFINITY);
+  for (int64_t left = n; left > 0; left -= BLOCK, x += block_bytes(d)) {
+    const block b = block_load(d, left < BLOCK ? block_padded(d, x, left, -INFINITY, &room) : x);
+    for (int k = 0; k < REGISTERS; k++) most.at[k] = MAX_FLOAT(most.at[k], b.at[k]);
   }
-EXP_SUM(float, float, k_exp_f32)
-EXP_SUM(double, double, k_exp_f64)
+  memcpy(part, &most, sizeof most);
+  for (int i = 0; i < BLOCK; i++) result = part[i] > result ? part[i] : result;
+  return result;
+}
 
-const softmax_loops ISA_NAME(softmax_loops) = {exp_float, exp_double, scale_float, scale_double};
+ALWAYS void finish_block(pons_dtype d, const void *x, float factor, void *to, bool past_cache) {
+  block b = block_load(PONS_FLOAT32, x);
+  for (int k = 0; k < REGISTERS; k++) b.at[k] *= SPLAT_FLOAT(factor);
+  block_store(d, b, to, past_cache);
+}
+
+ALWAYS void finish(pons_dtype d, const float *x, int64_t n, float factor, void *to, bool past_cache) {
+  char *y = to;
+  for (; n >= BLOCK; n -= BLOCK, x += BLOCK, y += block_bytes(d)) finish_block(d, x, factor, y, past_cache);
+  if (!n) return;
+  block_room room;
+  memcpy(&room, x, d == PONS_FLOAT32 ? (size_t)n * sizeof *x : sizeof room); /* a whole block of bfloat16 */
+  finish_block(d, &room, factor, &room, false);
+  memcpy(y, &room, (size_t)(n * block_bytes(d) / BLOCK));
+}
+
+ALWAYS void exps_block(pons_dtype d, const void *x, float shift, void *to, block *sum) {
+  block b = block_load(d, x);
+  for (int k = 0; k < REGISTERS; k++) b.at[k] -= SPLAT_FLOAT(shift);
+  for (int k = 0; k < REGISTERS; k += GROUP) exp_of_negatives(&b.at[k]);
+  for (int k = 0; k < REGISTERS; k++) sum->at[k] += b.at[k];
+  block_store(PONS_FLOAT32, b, to, false);
+}
+
+/* Sums of TILE elements are added up, so that rounding errors stay small. */
+ALWAYS float exps(pons_dtype d, const void *row, int64_t n, float shift, int64_t ahead, float *to) {
+  const char *x = row;
+  block sum = {0};
+  for (int64_t left = n / BLOCK; left > 0;) {
+    block part = {0};
+    for (int turn = 0; turn < TILE / BLOCK && left > 0; turn++, left--, x += block_bytes(d), to += BLOCK) {
+      for (int line = 0; line < block_bytes(d); line += 64) __builtin_prefetch(x + ahead + line, 0, 2);
+      exps_block(d, x, shift, to, &part);
+    }
+    for (int k = 0; k < REGISTERS; k++) sum.at[k] += part.at[k];
+  }
+  const int64_t rest = n % BLOCK;
+  if (rest) {
+    block_room room, result;
+    exps_block(d, block_padded(d, x, rest, -INFINITY, &room), shift, &result, &sum);
+    memcpy(to, &result, d == PONS_FLOAT32 ? (size_t)rest * sizeof *to : sizeof result);
+  }
+  return (float)block_sum(d, &sum);
+}
+
+#define FORM(name, d)                                                                             \
+  static float greatest_##name(const void *x, int64_t n) { return greatest(d, x, n); }            \
+  static float exps_##name(const void *x, int64_t n, float shift, int64_t ahead, float *to) {     \
+    return exps(d, x, n, shift, ahead, to);                                                       \
+  }                                                                                               \
+  static void finish_##name(const float *x, int64_t n, float factor, void *to, bool past_cache) { \
+    finish(d, x, n, factor, to, past_cache);                                                      \
+  }
+FORM(float32, PONS_FLOAT32)
+FORM(bfloat16, PONS_BFLOAT16)
+
+static float exp_float(const float *x, int64_t n, float shift, float *to) {
+  return exps_float32(x, n, shift, 0, to);
+}
+static void scale_float(float *x, int64_t n, float factor) { finish_float32(x, n, factor, x, false); }
+
+/* ---- float64 ---- */
+
+static double exp_double(const double *x, int64_t n, double shift, double *to) {
+  double part[BLOCK] = {0};
+  for (int64_t i = 0; i < n; i++) part[i % BLOCK] += to[i] = k_exp_f64(x[i] - shift);
+  for (int half = BLOCK / 2; half; half /= 2)
+    for (int i = 0; i < half; i++) part[i] += part[i + half];
+  return part[0];
+}
+static void scale_double(double *x, int64_t n, double factor) {
+  for (int64_t i = 0; i < n; i++) x[i] *= factor;
+}
+
+const softmax_loops ISA_NAME(softmax_loops) = {
+    .greatest = {[PONS_FLOAT32] = greatest_float32, [PONS_BFLOAT16] = greatest_bfloat16},
+    .exps = {[PONS_FLOAT32] = exps_float32, [PONS_BFLOAT16] = exps_bfloat16},
+    .finish = {[PONS_FLOAT32] = finish_float32, [PONS_BFLOAT16] = finish_bfloat16},
+    .exp_float = exp_float,
+    .exp_double = exp_double,
+    .scale_float = scale_float,
+    .scale_double = scale_double,
+};

@@ -1,7 +1,7 @@
 /* softmax_cpu.c: "Softmax" and "LogSumExp" along the last axis, less the greatest so that nothing overflows.
 
-   A row is taken tile by tile: greatest, then sum of exponentials, then (Softmax) each over the sum. Halves
-   are computed in float, `precise` or not. Uses cpu/lanes.h, cpu/cursor.h. */
+   A row is read from memory once and stays in the cache for three passes: greatest, exponentials with their sum, each
+   over the sum. Halves are computed in float, `precise` or not. Uses cpu/lanes.h, cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
@@ -12,54 +12,98 @@ typedef struct softmax_job {
   const operand *x;
   cursor rows;
   int64_t n, stride; /* of a row */
+  int64_t ahead;     /* see rows_ahead */
   int64_t count, rows_per_piece;
   const operand *out;
   bool log_sum; /* LogSumExp: one element per row */
   bool past_cache;
+  bool whole_lines; /* each row of the result begins and ends with a cache line */
 } softmax_job;
 
-static const void *row_tile(const softmax_job *j, int64_t row_offset, int64_t at, int64_t n, void *kept, bool first) {
-  return row_lanes(j->x->dtype, element(j->x->data, j->x->dtype, row_offset), j->stride, j->n, at, n, kept, first);
+static void put_row(const softmax_job *j, const float *exps, int64_t n, float factor, char *to) {
+  const pons_dtype d = j->out->dtype;
+  void (*finish)(const float *, int64_t, float, void *, bool) = cpu_softmax_loops()->finish[row_form(d)];
+  if (d == row_form(d) && (!j->past_cache || j->whole_lines)) {
+    finish(exps, n, factor, to, j->past_cache);
+    return;
+  }
+  float tile[TILE];
+  for (int64_t at = 0; at < n; at += TILE) {
+    const int64_t count = smaller(n - at, TILE);
+    finish(exps + at, count, factor, tile, false);
+    if (d == row_form(d))
+      cpu_copy_past_cache(element(to, d, at), tile, (size_t)count * pons_dtype_size(d));
+    else
+      lanes_put(d, tile, count, element(to, d, at), j->past_cache);
+  }
 }
 
-static int64_t tile_length(int64_t n, int64_t at) { return smaller(n - at, TILE); }
+/* What the sum of exponentials can't tell: the greatest is infinite, so that it is of NaNs. */
+static double log_sum_of_infinite(const softmax_job *j, const void *x, double greatest) {
+  for (int64_t i = 0; i < j->n; i++)
+    if (isnan(dtype_read(j->x->dtype, element(x, j->x->dtype, i * j->stride)))) return (double)NAN;
+  return greatest;
+}
 
-/* One row in `type`. The exponentials of a row of up to KEPT are kept; else they are computed again to be
-   divided. */
-#define ROW(name, type, lane_kind, LOG)                                                                \
-  static void row_##name(const softmax_job *j, int64_t row_offset, void *out) {                        \
-    const softmax_loops *loops = cpu_softmax_loops();                                                  \
-    pons_dtype dtype = j->out->dtype;                                                                  \
-    type tile[KEPT], exps[KEPT], greatest = -(type)INFINITY, sum = 0, part;                            \
-    for (int64_t at = 0; at < j->n; at += TILE) {                                                      \
-      int64_t n = tile_length(j->n, at);                                                               \
-      cpu_reduce_loops()->fold[REDUCE_MAX][lane_kind](row_tile(j, row_offset, at, n, tile, true), n, &part); \
-      if (part > greatest || part != part) greatest = part;                                            \
-    }                                                                                                  \
-    if (j->log_sum && isinf(greatest)) { /* all -inf, or one inf: the sum would be of NaNs */          \
-      cpu_lanes()->store[dtype](&greatest, 1, out, 1);                                                 \
-      return;                                                                                          \
-    }                                                                                                  \
-    for (int64_t at = 0; at < j->n; at += TILE) {                                                      \
-      int64_t n = tile_length(j->n, at);                                                               \
-      type *to = exps + (j->n > KEPT ? 0 : at);                                                        \
-      sum += loops->exp_##name(row_tile(j, row_offset, at, n, tile, false), n, greatest, to);                 \
-    }                                                                                                  \
-    if (j->log_sum) {                                                                                  \
-      type result = LOG(sum) + greatest;                                                               \
-      cpu_lanes()->store[dtype](&result, 1, out, 1);                                                   \
-      return;                                                                                          \
-    }                                                                                                  \
-    for (int64_t at = 0; at < j->n; at += TILE) {                                                      \
-      int64_t n = tile_length(j->n, at);                                                               \
-      type *kept = exps + (j->n > KEPT ? 0 : at);                                                      \
-      if (j->n > KEPT) loops->exp_##name(row_tile(j, row_offset, at, n, tile, false), n, greatest, exps);     \
-      loops->scale_##name(kept, n, 1 / sum);                                                           \
-      lanes_put(dtype, kept, n, element(out, dtype, at), j->past_cache);                               \
-    }                                                                                                  \
+/* A row that is longer than KEPT is taken in parts, whose exponentials are computed again to be divided. */
+static void row_float(const softmax_job *j, const void *x, int64_t ahead, void *out) {
+  const softmax_loops *loops = cpu_softmax_loops();
+  const pons_dtype d = j->x->dtype, form = row_form(d);
+  const bool anew = j->n > KEPT;
+  _Alignas(64) float kept[KEPT], exps[KEPT];
+  float greatest = -INFINITY, sum = 0;
+  for (int64_t at = 0; at < j->n; at += KEPT) {
+    const int64_t n = smaller(j->n - at, KEPT);
+    const float part = loops->greatest[form](row_part(d, x, j->stride, at, n, kept, true), n);
+    if (part > greatest) greatest = part;
   }
-ROW(float, float, LANE_FLOAT, logf)
-ROW(double, double, LANE_DOUBLE, log)
+  for (int64_t at = 0; at < j->n; at += KEPT) {
+    const int64_t n = smaller(j->n - at, KEPT);
+    const void *part = row_part(d, x, j->stride, at, n, kept, anew);
+    sum += loops->exps[form](part, n, greatest, ahead, exps);
+  }
+  if (j->log_sum) {
+    const float result =
+        isinf(greatest) ? (float)log_sum_of_infinite(j, x, (double)greatest) : logf(sum) + greatest;
+    cpu_lanes()->store[d](&result, 1, out, 1);
+    return;
+  }
+  for (int64_t at = 0; at < j->n; at += KEPT) {
+    const int64_t n = smaller(j->n - at, KEPT);
+    if (anew) loops->exps[form](row_part(d, x, j->stride, at, n, kept, true), n, greatest, 0, exps);
+    put_row(j, exps, n, 1 / sum, element(out, d, at));
+  }
+}
+
+static void row_double(const softmax_job *j, const void *x, double *out) {
+  const softmax_loops *loops = cpu_softmax_loops();
+  const bool anew = j->n > KEPT;
+  _Alignas(64) double kept[KEPT], exps[KEPT];
+  double greatest = -(double)INFINITY, sum = 0;
+  for (int64_t at = 0; at < j->n; at += KEPT) {
+    const int64_t n = smaller(j->n - at, KEPT);
+    const double *part = row_part(PONS_FLOAT64, x, j->stride, at, n, kept, true);
+    for (int64_t i = 0; i < n; i++)
+      if (part[i] > greatest) greatest = part[i];
+  }
+  for (int64_t at = 0; at < j->n; at += KEPT) {
+    const int64_t n = smaller(j->n - at, KEPT);
+    sum += loops->exp_double(row_part(PONS_FLOAT64, x, j->stride, at, n, kept, anew), n, greatest, exps);
+  }
+  if (j->log_sum) {
+    *out = isinf(greatest) ? log_sum_of_infinite(j, x, greatest) : log(sum) + greatest;
+    return;
+  }
+  for (int64_t at = 0; at < j->n; at += KEPT) {
+    const int64_t n = smaller(j->n - at, KEPT);
+    if (anew) loops->exp_double(row_part(PONS_FLOAT64, x, j->stride, at, n, kept, true), n, greatest, exps);
+    loops->scale_double(exps, n, 1 / sum);
+    if (j->past_cache)
+      cpu_copy_past_cache(out + at, exps, (size_t)n * sizeof *exps);
+    else
+      memcpy(out + at, exps, (size_t)n * sizeof *exps);
+  }
+}
 
 static double complex as_complex(complex64 z) {
   double parts[2] = {(double)z.re, (double)z.im};
@@ -69,8 +113,7 @@ static double complex as_complex(complex64 z) {
 }
 
 /* The greatest is that by real part, then imaginary part. */
-static void row_complex(const softmax_job *j, int64_t row_offset, void *out) {
-  const complex64 *x = element(j->x->data, PONS_COMPLEX64, row_offset);
+static void row_complex(const softmax_job *j, const complex64 *x, void *out) {
   complex64 *y = out, greatest = {-INFINITY, -INFINITY};
   for (int64_t i = 0; i < j->n; i++)
     cpu_reduce_loops()->columns[REDUCE_MAX][LANE_COMPLEX](&x[i * j->stride], 0, 1, 1, &greatest);
@@ -90,28 +133,36 @@ static void row_complex(const softmax_job *j, int64_t row_offset, void *out) {
 static void softmax_piece(void *context, int64_t piece) {
   const softmax_job *j = context;
   cursor rows = j->rows;
-  int64_t row = piece * j->rows_per_piece, end = smaller(row + j->rows_per_piece, j->count);
-  lane kind = lane_of(j->x->dtype);
+  const int64_t row = piece * j->rows_per_piece, end = smaller(row + j->rows_per_piece, j->count);
+  const lane kind = lane_of(j->x->dtype);
   cursor_to(&rows, row);
-  for (; row < end; row++, cursor_next(&rows)) {
-    void *out = element(j->out->data, j->out->dtype, j->log_sum ? row : row * j->n);
-    if (kind == LANE_FLOAT) row_float(j, rows.offset[0], out);
-    else if (kind == LANE_DOUBLE) row_double(j, rows.offset[0], out);
-    else row_complex(j, rows.offset[0], out);
+  for (int64_t r = row; r < end; r++, cursor_next(&rows)) {
+    const void *x = element(j->x->data, j->x->dtype, rows.offset[0]);
+    void *out = element(j->out->data, j->out->dtype, j->log_sum ? r : r * j->n);
+    if (kind == LANE_FLOAT)
+      row_float(j, x, r + 1 < end ? j->ahead : 0, out);
+    else if (kind == LANE_DOUBLE)
+      row_double(j, x, out);
+    else
+      row_complex(j, x, out);
   }
+  if (j->past_cache) cpu_end_past_cache();
 }
 
 static error *run(const launch *l, bool log_sum) {
   const operand *x = l->in;
-  int last = x->ndim - 1;
+  const int last = x->ndim - 1;
+  const size_t size = pons_dtype_size(l->out->dtype);
   softmax_job j = {.x = x, .out = l->out, .log_sum = log_sum};
   j.n = x->shape[last];
   j.stride = x->strides[last];
   j.rows = cursor_new(last, x->shape, 1, x->strides);
   j.count = cursor_size(&j.rows);
   if (!j.count || (!j.n && !log_sum)) return NULL;
-  j.past_cache = !log_sum && cpu_outgrows_cache((size_t)operand_size(l->out) * pons_dtype_size(l->out->dtype));
-  j.rows_per_piece = turns_per_piece(j.count, 4 * j.n);
+  j.ahead = rows_ahead(x);
+  j.past_cache = !log_sum && cpu_outgrows_cache((size_t)operand_size(l->out) * size);
+  j.whole_lines = ((uintptr_t)l->out->data | (size_t)j.n * size) % 64 == 0;
+  j.rows_per_piece = turns_per_piece(j.count, j.n);
   parallel_for(pieces_of(j.count, j.rows_per_piece), softmax_piece, &j);
   return NULL;
 }

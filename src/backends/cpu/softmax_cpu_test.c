@@ -45,6 +45,31 @@ static void agrees_with_loops(void **state) {
   check_case(PONS_FLOAT64, 2, (int64_t[]){2, 2049}, true, 1);
 }
 
+/* Rows that begin with a cache line, and others. */
+static void results_that_outgrow_the_cache(void **state) {
+  (void)state;
+  static const struct {
+    pons_dtype dtype;
+    int64_t n, off;
+  } cases[] = {{PONS_FLOAT32, 4096, 0}, {PONS_FLOAT32, 4096, 1},  {PONS_FLOAT32, 8256, 0}, {PONS_BFLOAT16, 1024, 0},
+               {PONS_BFLOAT16, 1030, 0}, {PONS_FLOAT16, 2048, 0}, {PONS_FLOAT64, 1000, 0}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const pons_dtype d = cases[i].dtype;
+    const int64_t n = cases[i].n;
+    large l;
+    make_large(&l, d, n, cases[i].off);
+    run_well(cpu_softmax, &(launch){&(softmax_params){true}, 1, 1, &l.x, &l.out});
+    const char *row = large_row(&l);
+    double greatest = -(double)INFINITY, sum = 0;
+    for (int64_t k = 0; k < n; k++) greatest = fmax(greatest, made_value(&l.row, k));
+    for (int64_t k = 0; k < n; k++) sum += exp(made_value(&l.row, k) - greatest);
+    for (int64_t k = 0; k < n; k++)
+      check_near((double)n * dtype_read(d, row + k * (int64_t)pons_dtype_size(d)),
+                 (double)n * exp(made_value(&l.row, k) - greatest) / sum, 3 * precision_of(d), "large softmax");
+    unmake_large(&l);
+  }
+}
+
 static void infinities(void **state) {
   (void)state;
   float x[] = {-INFINITY, -INFINITY, 1, INFINITY, 1, -INFINITY}, y[3], z[6];
@@ -53,6 +78,10 @@ static void infinities(void **state) {
           out = {z, PONS_FLOAT32, 2, shape, strides};
   assert_null(cpu_log_sum_exp(&(launch){NULL, 1, 1, &in, &sums}));
   assert_true(y[0] == -INFINITY && y[1] == INFINITY && y[2] == 1);
+  x[2] = NAN; /* beside an infinity */
+  assert_null(cpu_log_sum_exp(&(launch){NULL, 1, 1, &in, &sums}));
+  assert_true(isnan(y[1]));
+  x[2] = 1;
   assert_null(cpu_softmax(&(launch){&(softmax_params){true}, 1, 1, &in, &out}));
   assert_true(isnan(z[0]) && isnan(z[3]) && z[4] == 1 && z[5] == 0);
 }
@@ -74,6 +103,7 @@ static void takes_complex(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_loops), cmocka_unit_test(infinities),
+                                     cmocka_unit_test(results_that_outgrow_the_cache),
                                      cmocka_unit_test(takes_complex)};
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }
