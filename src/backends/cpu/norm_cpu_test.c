@@ -5,11 +5,11 @@
 static void check_row(const made *x, const made *w, const made *b, const made *y, int64_t row, double eps) {
   const pons_dtype d = x->op.dtype;
   const int64_t n = x->shape[x->op.ndim - 1];
-  double mean = 0, square = 0;
-  for (int64_t i = 0; i < n && b; i++) mean += made_value(x, row * n + i) / (double)n;
-  for (int64_t i = 0; i < n; i++) square += pow(made_value(x, row * n + i) - mean, 2) / (double)n;
+  long double mean = 0, square = 0;
+  for (int64_t i = 0; i < n && b; i++) mean += made_value(x, row * n + i) / (long double)n;
+  for (int64_t i = 0; i < n; i++) square += powl(made_value(x, row * n + i) - mean, 2) / (long double)n;
   for (int64_t i = 0; i < n; i++) {
-    double wanted = (made_value(x, row * n + i) - mean) / sqrt(square + eps);
+    double wanted = (double)((made_value(x, row * n + i) - mean) / sqrtl(square + eps));
     wanted *= made_value(w, w->op.ndim ? i : 0);
     if (b) wanted += made_value(b, b->op.ndim ? i : 0);
     check_near(made_value(y, row * n + i), wanted, 4 * precision_of(d), b ? "layer_norm" : "rms_norm");
