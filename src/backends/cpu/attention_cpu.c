@@ -178,21 +178,35 @@ enum { WEIGHTS_ROW = BLOCK_KEYS + 16 };
    columns does row r need; NULL: all. */
 static void multiply_strips(const rows_block *b, const float *a, int64_t a_row, const float *strips, int64_t apart,
                             int64_t length, int64_t columns, const int64_t *needed, float beta, float *c, int64_t c_row) {
+  static const int64_t start;
   const gemm_loops *loops = cpu_gemm_loops();
-  const int64_t each = loops->tile_rows, strip = loops->tile_columns[LANE_FLOAT];
-  const void *rows[BLOCK_ROWS / 4 * GEMM_ROWS_MOST], *at = NULL;
-  gemm_tile t = {.width = strip, .runs = 1, .b = &at, .lengths = &length, .b_step = strip, .alpha = 1, .beta = beta};
-  t.c_row = c_row;
-  for (int64_t i = 0; i < b->count; i++) rows[i / each * GEMM_ROWS_MOST + i % each] = a + i * a_row;
-  for (int64_t s = 0; s < columns; s += strip)
-    for (int64_t i = 0; i < b->count; i += each) {
-      t.rows = smaller(b->count - i, each);
-      if (needed && needed[i + t.rows - 1] <= s) continue; /* rows further down see more keys */
-      at = strips + s / strip * apart;
-      t.a = rows + i / each * GEMM_ROWS_MOST;
-      t.c = c + i * c_row + s;
-      loops->tile[LANE_FLOAT](&t);
-    }
+  const int64_t strip = loops->tile_columns[LANE_FLOAT];
+  gemm_tile tiles[BLOCK_ROWS / 4];
+  const void *rows[BLOCK_ROWS / 4 * GEMM_ROWS_MOST];
+  int64_t n = 0, skipped = 0, ends[BLOCK_ROWS / 4]; /* ends: rows down to the last one of a tile */
+  for (int64_t i = 0, some; i < b->count; i += some, n++) {
+    some = gemm_rows_of_tile(b->count - i, loops->tile_rows);
+    for (int64_t r = 0; r < some; r++) rows[n * GEMM_ROWS_MOST + r] = a + (i + r) * a_row;
+    ends[n] = i + some;
+    tiles[n] = (gemm_tile){.rows = some,
+                           .runs = 1,
+                           .a = rows + n * GEMM_ROWS_MOST,
+                           .b = &start,
+                           .lengths = &length,
+                           .c = i * c_row};
+  }
+  for (int64_t s = 0; s < columns; s += strip) {
+    while (needed && skipped < n && needed[ends[skipped] - 1] <= s) skipped++; /* rows further down see more keys */
+    loops->column[LANE_FLOAT](&(gemm_column){.tiles = tiles + skipped,
+                                             .count = n - skipped,
+                                             .width = strip,
+                                             .b = strips + s / strip * apart,
+                                             .b_step = strip,
+                                             .alpha = 1,
+                                             .beta = beta,
+                                             .c = c + s,
+                                             .c_row = c_row});
+  }
 }
 
 static void meet_keys(const attention_job *j, const rows_block *b, int64_t head, int64_t key) {

@@ -111,33 +111,32 @@ static void take_line(const across_job *j, across_work *w, int64_t line) {
 /* Adds the lines in work to the sums of position (k, last), all channels. */
 static void add_lines(const across_job *j, const across_work *w, int64_t k, int64_t last, float beta, char *sums) {
   const gemm_loops *loops = cpu_gemm_loops();
-  const int64_t each = loops->tile_rows, pitch = j->lines_at_once * j->line * j->size;
+  const int64_t pitch = j->lines_at_once * j->line * j->size;
   const int64_t from = last * j->p->stride.at[j->n - 1];
-  const void *rows[MOST_LINES * GEMM_ROWS_MOST], *b[MOST_LINES];
-  int64_t lengths[MOST_LINES], which[MOST_LINES], runs = 0;
-  for (int64_t i = 0; i < w->count; i++)
-    if (w->under[i * j->outer + k] >= 0) lengths[runs] = j->line, which[runs++] = i;
-  for (int64_t o = 0; o < j->out_channels; o += each) {
-    const int64_t count = smaller(j->out_channels - o, each);
+  const void *rows[MOST_LINES * GEMM_ROWS_MOST];
+  int64_t b[MOST_LINES], lengths[MOST_LINES], which[MOST_LINES], runs = 0;
+  for (int64_t i = 0; i < w->count; i++) {
+    const int64_t under = w->under[i * j->outer + k];
+    if (under < 0) continue;
+    b[runs] = under * j->width * j->length + from * j->strip;
+    lengths[runs] = j->line, which[runs++] = i;
+  }
+  for (int64_t o = 0, count; o < j->out_channels; o += count) {
+    count = gemm_rows_of_tile(j->out_channels - o, loops->tile_rows);
     for (int64_t s = 0; s < runs; s++)
       for (int64_t r = 0; r < count; r++)
         rows[s * GEMM_ROWS_MOST + r] = w->turned + (o + r) * pitch + which[s] * j->line * j->size;
-    for (int64_t c = 0; c < j->width; c += j->strip) {
-      for (int64_t s = 0; s < runs; s++)
-        b[s] = w->packed +
-               (w->under[which[s] * j->outer + k] * j->width * j->length + c * j->length + from * j->strip) * j->size;
-      loops->tile[j->lane](&(gemm_tile){.rows = count,
-                                        .width = j->strip,
-                                        .runs = runs,
-                                        .a = rows,
-                                        .b = b,
-                                        .lengths = lengths,
-                                        .b_step = j->strip * j->p->kernel_dilation.at[j->n - 1],
-                                        .alpha = 1,
-                                        .beta = beta,
-                                        .c = sums + (o * j->width + c) * j->size,
-                                        .c_row = j->width});
-    }
+    const gemm_tile tile = {.rows = count, .runs = runs, .a = rows, .b = b, .lengths = lengths};
+    for (int64_t c = 0; c < j->width; c += j->strip)
+      loops->column[j->lane](&(gemm_column){.tiles = &tile,
+                                            .count = 1,
+                                            .width = j->strip,
+                                            .b = w->packed + c * j->length * j->size,
+                                            .b_step = j->strip * j->p->kernel_dilation.at[j->n - 1],
+                                            .alpha = 1,
+                                            .beta = beta,
+                                            .c = sums + (o * j->width + c) * j->size,
+                                            .c_row = j->width});
   }
 }
 

@@ -48,7 +48,7 @@ static void find_windows(const conv_job *j, int axis, const int64_t *place, cons
 typedef struct tile_runs {
   int64_t count;
   const void *rows[MOST_RUNS * GEMM_ROWS_MOST];
-  int64_t depths[MOST_RUNS], lengths[MOST_RUNS]; /* where they begin in the sum */
+  int64_t starts[MOST_RUNS], lengths[MOST_RUNS]; /* where their rows of the weight begin in a strip */
 } tile_runs;
 
 static void find_runs(const windows_job *j, const char *const *windows, int64_t rows, int64_t channel, int64_t first,
@@ -65,7 +65,7 @@ static void find_runs(const windows_job *j, const char *const *windows, int64_t 
       to[r] = x ? x + (channel + at) * c->size : j->zeros;
     }
     if (!any) continue;
-    t->depths[t->count] = position * j->group_in + at;
+    t->starts[t->count] = (position * j->group_in + at) * j->strip;
     t->lengths[t->count++] = smaller(j->group_in - at, j->per_run);
   }
 }
@@ -75,30 +75,31 @@ static void add_runs(const windows_job *j, const char *const *windows, int64_t p
                      int64_t first, int64_t end) {
   const conv_job *c = &j->conv;
   const gemm_loops *loops = cpu_gemm_loops();
-  const int64_t each = loops->tile_rows, tiles = pieces_of(count, each);
   tile_runs runs[BLOCK_PLACES / 4];
-  for (int64_t i = 0; i < tiles; i++)
-    find_runs(j, windows + i * each * j->positions, smaller(count - i * each, each), group * j->group_in, first, end,
-              runs + i);
+  gemm_tile tiles[BLOCK_PLACES / 4];
+  int64_t n = 0;
+  for (int64_t i = 0, rows; i < count; i += rows, n++) {
+    rows = gemm_rows_of_tile(count - i, loops->tile_rows);
+    find_runs(j, windows + i * j->positions, rows, group * j->group_in, first, end, runs + n);
+    tiles[n] = (gemm_tile){.rows = rows,
+                           .runs = runs[n].count,
+                           .a = runs[n].rows,
+                           .b = runs[n].starts,
+                           .lengths = runs[n].lengths,
+                           .c = i * c->out_channels};
+  }
   const char *strips = j->panel + group * j->panel_bytes;
   char *out = c->out + (place * c->out_channels + group * j->group_out) * c->size;
   for (int64_t s = 0; s < j->group_out; s += j->strip, strips += c->row * j->strip * c->size)
-    for (int64_t i = 0; i < tiles; i++) {
-      const tile_runs *r = runs + i;
-      const void *b[MOST_RUNS];
-      for (int64_t k = 0; k < r->count; k++) b[k] = strips + r->depths[k] * j->strip * c->size;
-      loops->tile[c->lane](&(gemm_tile){.rows = smaller(count - i * each, each),
-                                        .width = smaller(j->group_out - s, j->strip),
-                                        .runs = r->count,
-                                        .a = r->rows,
-                                        .b = b,
-                                        .lengths = r->lengths,
-                                        .b_step = j->strip,
-                                        .alpha = 1,
-                                        .beta = first > 0,
-                                        .c = out + (i * each * c->out_channels + s) * c->size,
-                                        .c_row = c->out_channels});
-    }
+    loops->column[c->lane](&(gemm_column){.tiles = tiles,
+                                          .count = n,
+                                          .width = smaller(j->group_out - s, j->strip),
+                                          .b = strips,
+                                          .b_step = j->strip,
+                                          .alpha = 1,
+                                          .beta = first > 0,
+                                          .c = out + s * c->size,
+                                          .c_row = c->out_channels});
 }
 
 static void places_piece(void *context, int64_t piece) {

@@ -5,11 +5,12 @@
        for each stretch of k (STRETCH)              only where k is long
          for each panel of columns (PANEL lanes)    packed as strips, columns of a tile wide, for all threads
            blocks of the result, shared by threads  (HEIGHT x at most WIDTH)
-             for each piece of k (DEPTH)              the block of a, 120 KB, stays in L2
-               for each strip of b                      its piece, 20 KB (AVX2), stays in L1
+             for each piece of k (DEPTH)              the block of a, 150 KB, stays in L2
+               for each strip of b                      its piece, 24 KB (AVX2), stays in L1
                  for each tile down the block             registers
 
-   A tile reads rows of a where they lie if their elements are lanes and neighbours; else rows are packed too. */
+   A tile reads rows of a where they lie if their elements are lanes and neighbours, and the block is too narrow for
+   more. Else they are woven into the order in which a tile takes them, or, what can't be woven, packed as rows. */
 #include "backends/cpu/gemm.h"
 
 enum {
@@ -17,11 +18,17 @@ enum {
   HEIGHT = 96, /* a multiple of the rows of every tile */
   WIDTH = 512,
   STRETCH = 2048,
-  PANEL = 1 << 20,       /* lanes of b, and of a if it must be packed: 4 MB each, for L3 */
+  PANEL = 1 << 20,       /* lanes of b: 4 MB, for L3 */
   FEW_BLOCKS = 16,
   LEAST_WORK = 1 << 19,  /* multiply-adds that are worth a thread's while */
-  PACKED_STRIPS = 16, PACKED_DEPTH = 64 /* packed in a piece */
+  PACKED_STRIPS = 16, PACKED_DEPTH = 64, /* packed in a piece */
+  WEAVE_WIDTH = 256,     /* columns of a block that pay for weaving what could be read in place */
+  ALIASED_WIDTH = 64, ALIASED_BYTES = 1024, /* the same for rows that fall into the same lines of a cache */
+  MOST_TILES = HEIGHT / 4,
+  NEAR_BYTES = 1 << 18   /* of b's panel that need not be fetched: it is in L2 */
 };
+
+typedef enum a_way { A_IN_PLACE, A_WOVEN, A_ROWS } a_way;
 
 typedef struct gemm_job {
   const gemm *g;
@@ -29,13 +36,12 @@ typedef struct gemm_job {
   int64_t unit;                    /* tile's lanes in a lane: 2 in a complex number */
   int64_t size;                    /* bytes of a lane */
   int64_t strip;                   /* columns of a strip, in lanes */
-  bool a_lies, out_lies;           /* read and written in place */
+  a_way a_way;
+  bool out_lies;                   /* written in place */
   int64_t from, depth, depths;     /* the stretch of k, and the pieces it is cut into */
-  int64_t column, columns, row, rows; /* of the result, in work */
+  int64_t column, columns;         /* of the result, in work */
   int64_t height, width, across;   /* blocks */
-  char *b_panel, *a_panel;
-  int64_t a_pitch;                 /* of packed rows, in lanes */
-  int64_t b_pieces;
+  char *b_panel;
   const char *op;
   error *_Atomic why;
 } gemm_job;
@@ -87,69 +93,113 @@ static void pack_strip(const gemm_job *j, int64_t index, int64_t p, int64_t dept
 /* A piece of b is some rows, of a page each, of some strips side by side. */
 static void pack_piece(void *context, int64_t piece) {
   const gemm_job *j = context;
-  if (piece < j->b_pieces) {
-    const int64_t strips = pieces_of(j->columns, j->strip), across = pieces_of(strips, PACKED_STRIPS);
-    const int64_t p = piece / across * PACKED_DEPTH, first = piece % across * PACKED_STRIPS;
-    for (int64_t s = first; s < smaller(first + PACKED_STRIPS, strips); s++)
-      pack_strip(j, s, p, smaller(j->depth - p, PACKED_DEPTH));
-    return;
+  const gemm_matrix *b = &j->g->b;
+  const int64_t strips = pieces_of(j->columns, j->strip), across = pieces_of(strips, PACKED_STRIPS);
+  const int64_t p = piece / across * PACKED_DEPTH, depth = smaller(j->depth - p, PACKED_DEPTH);
+  int64_t s = piece % across * PACKED_STRIPS;
+  const int64_t end = smaller(s + PACKED_STRIPS, strips), whole = smaller(end, j->columns / j->strip);
+  if (b->col == 1 && !b->read && j->g->lane == LANE_FLOAT && j->loops->strips[b->dtype] && whole > s) {
+    j->loops->strips[b->dtype](element(b->data, b->dtype, (j->from + p) * b->row + j->column + s * j->strip), b->row,
+                               depth, whole - s, j->b_panel + (s * j->depth + p) * j->strip * j->size,
+                               j->depth * j->strip);
+    s = whole;
   }
-  const int64_t row = (piece - j->b_pieces) * HEIGHT;
-  gemm_read(&j->g->a, j->g->lane, j->row + row, j->from, smaller(j->rows - row, HEIGHT), j->depth,
-            j->a_panel + row * j->a_pitch * j->size, j->a_pitch);
-}
-
-static void pack(gemm_job *j, bool b, bool a) {
-  const int64_t strips = pieces_of(j->columns, j->strip);
-  j->b_pieces = b ? pieces_of(strips, PACKED_STRIPS) * pieces_of(j->depth, PACKED_DEPTH) : 0;
-  parallel_for(j->b_pieces + (a ? pieces_of(j->rows, HEIGHT) : 0), pack_piece, j);
+  for (; s < end; s++) pack_strip(j, s, p, depth);
 }
 
 /* ---- blocks ---- */
 
 /* A block of the result: rows and columns from (row, column) on, in lanes at c. */
 typedef struct gemm_block {
-  int64_t row, column, rows, columns;
-  char *c;
+  int64_t row, column, rows, columns, index; /* index: of the block among all */
+  char *c, *a;                               /* a: for packed rows */
   int64_t c_row;
 } gemm_block;
 
-static const char *a_row_at(const gemm_job *j, int64_t row, int64_t p) {
+/* Tiles of a block, and rows of a for them. */
+typedef struct block_tiles {
+  int64_t count;
+  gemm_tile tiles[MOST_TILES];
+  const void *rows[MOST_TILES * GEMM_ROWS_MOST];
+} block_tiles;
+
+/* Rows of a that do not fall into the same lines of a cache, in lanes. */
+static int64_t pitch_of(int64_t depth) { return (round_up(depth, 16) / 16 | 1) * 16; }
+
+/* Rows of the block as tiles read them; returns where they are. Those of a last tile that is not whole are not woven. */
+static const char *take_rows(const gemm_job *j, const gemm_block *block, int64_t p, int64_t depth, int64_t whole) {
   const gemm_matrix *a = &j->g->a;
-  return j->a_lies ? (const char *)a->data + (row * a->row + (j->from + p)) * j->size
-                   : j->a_panel + ((row - j->row) * j->a_pitch + p) * j->size;
+  const int64_t each = j->loops->tile_rows, row = block->row + whole * each;
+  if (j->a_way == A_IN_PLACE) return (const char *)a->data + (block->row * a->row + j->from + p) * j->size;
+  if (j->a_way == A_ROWS) {
+    gemm_read(a, j->g->lane, block->row, j->from + p, block->rows, depth, block->a, pitch_of(depth));
+    return block->a;
+  }
+  j->loops->weave[a->dtype](element(a->data, a->dtype, block->row * a->row + (j->from + p) * a->col), a->row, a->col, whole,
+                            depth, block->a);
+  gemm_read(a, j->g->lane, row, j->from + p, block->rows - whole * each, depth, block->a + whole * each * depth * j->size,
+            depth);
+  return block->a;
 }
 
-/* Brings rows of a closer that the next tile reads for the first time. */
-static void fetch_rows(const void *const *rows, int64_t count, int64_t bytes) {
-  for (int64_t r = 0; r < count; r++)
-    for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch((const char *)rows[r] + at, 0, 2);
+static void set_tiles(const gemm_job *j, const gemm_block *block, int64_t p, const int64_t *length, block_tiles *t) {
+  static const int64_t start;
+  const int64_t each = j->loops->tile_rows, depth = *length / j->unit;
+  int64_t rows, whole = 0;
+  while (gemm_rows_of_tile(block->rows - whole * each, each) == each) whole++;
+  const char *from = take_rows(j, block, p, depth, whole);
+  const int64_t to_row = j->a_way == A_IN_PLACE ? j->g->a.row : j->a_way == A_ROWS ? pitch_of(depth) : depth;
+  t->count = 0;
+  for (int64_t i = 0; i < block->rows; i += rows, t->count++) {
+    const void **at = t->rows + t->count * GEMM_ROWS_MOST;
+    rows = gemm_rows_of_tile(block->rows - i, each);
+    for (int64_t r = 0; r < rows; r++) at[r] = from + (i + r) * to_row * j->size;
+    t->tiles[t->count] = (gemm_tile){.rows = rows,
+                                     .runs = 1,
+                                     .woven = j->a_way == A_WOVEN && t->count < whole,
+                                     .a = at,
+                                     .b = &start,
+                                     .lengths = length,
+                                     .c = i * block->c_row * j->unit};
+  }
+}
+
+/* Memory without gaps that holds a matrix of the next product: as much of it as column `index` of `count` fetches. */
+static void fetch_next(const gemm_job *j, int64_t index, int64_t count, gemm_column *t) {
+  const gemm *next = j->g->next;
+  const int64_t half = (count + 1) / 2, part = index % half;
+  const gemm_matrix *x = index < half ? &next->a : &next->b;
+  const int64_t rows = index < half ? next->m : next->k, cols = index < half ? next->k : next->n;
+  if (x->read || !((x->col == 1 && x->row == cols) || (x->row == 1 && x->col == rows))) return;
+  const int64_t lines = pieces_of(rows * cols * (int64_t)pons_dtype_size(x->dtype), 64), tiles = half * t->count;
+  const int64_t each = pieces_of(lines, tiles), first = part * t->count * each;
+  if (first + t->count * each > lines) return;
+  t->fetch = (const char *)x->data + first * 64;
+  t->fetch_bytes = each * 64;
 }
 
 /* Adds what the piece of k from p on gives. */
-static void add_piece(const gemm_job *j, const gemm_block *block, int64_t p, int64_t depth, float beta) {
-  const int each = j->loops->tile_rows;
-  const void *rows[HEIGHT / 4 * GEMM_ROWS_MOST], *b;
-  const int64_t length = depth * j->unit, tiles = pieces_of(block->rows, each);
-  const int64_t bytes = j->size / j->unit;
-  gemm_tile t = {.runs = 1, .b = &b, .lengths = &length, .alpha = j->g->alpha, .beta = beta};
+static void add_piece(const gemm_job *j, const gemm_block *block, int64_t d, float beta) {
+  const int64_t p = j->depth * d / j->depths, length = (j->depth * (d + 1) / j->depths - p) * j->unit;
+  const int64_t strip_bytes = j->strip * j->depth * j->unit * j->size, columns = pieces_of(block->columns, j->strip);
+  const int64_t blocks = pieces_of(j->g->m, j->height) * j->across;
+  const bool near = columns * strip_bytes <= NEAR_BYTES;
+  block_tiles tiles;
+  set_tiles(j, block, p, &length, &tiles);
+  gemm_column t = {.tiles = tiles.tiles, .count = tiles.count, .alpha = j->g->alpha, .beta = beta};
   t.b_step = j->strip * j->unit;
   t.c_row = block->c_row * j->unit;
-  for (int64_t i = 0; i < block->rows; i++)
-    rows[i / each * GEMM_ROWS_MOST + i % each] = a_row_at(j, block->row + i, p);
-  for (int64_t c = 0; c < block->columns; c += j->strip) {
-    b = j->b_panel + ((block->column - j->column + c) * j->depth + p * j->strip) * j->unit * j->size;
-    t.width = smaller(block->columns - c, j->strip) * j->unit;
-    t.fetch_bytes = (length * t.b_step * bytes / tiles + 63) / 64 * 64;
-    t.fetch = (const char *)b + j->strip * j->depth * j->unit * j->size;
-    for (int64_t i = 0; i < block->rows; i += each) {
-      t.rows = smaller(block->rows - i, each);
-      t.a = rows + i / each * GEMM_ROWS_MOST;
-      t.c = block->c + (i * block->c_row + c) * j->size;
-      if (c == 0) fetch_rows(t.a + GEMM_ROWS_MOST, smaller(block->rows - i - each, each), length * bytes);
-      j->loops->tile[j->g->lane](&t);
-      t.fetch = (const char *)t.fetch + t.fetch_bytes;
+  for (int64_t s = 0; s < columns; s++) {
+    t.b = j->b_panel + ((block->column - j->column) / j->strip + s) * strip_bytes + p * t.b_step * j->size;
+    t.width = smaller(block->columns - s * j->strip, j->strip) * j->unit;
+    t.c = block->c + s * j->strip * j->size;
+    if (near && j->g->next) {
+      fetch_next(j, (block->index * j->depths + d) * columns + s, blocks * j->depths * columns, &t);
+    } else if (!near) {
+      t.fetch = (const char *)t.b + strip_bytes;
+      t.fetch_bytes = round_up(length * t.b_step * (j->size / j->unit) / t.count, 64);
     }
+    j->loops->column[j->g->lane](&t);
   }
 }
 
@@ -157,10 +207,7 @@ static void compute(const gemm_job *j, const gemm_block *block) {
   const gemm *g = j->g;
   if (j->from == 0 && g->beta != 0 && g->addend.data)
     gemm_read(&g->addend, g->lane, block->row, block->column, block->rows, block->columns, block->c, block->c_row);
-  for (int64_t d = 0; d < j->depths; d++) {
-    const int64_t p = j->depth * d / j->depths, end = j->depth * (d + 1) / j->depths;
-    add_piece(j, block, p, end - p, j->from == 0 && d == 0 ? g->beta : 1);
-  }
+  for (int64_t d = 0; d < j->depths; d++) add_piece(j, block, d, j->from == 0 && d == 0 ? g->beta : 1);
 }
 
 /* Lanes to elements of the result: its rows, or its columns where those are neighbours. */
@@ -183,41 +230,43 @@ static void store(const gemm_job *j, const gemm_block *block, char *turned) {
 static void block_piece(void *context, int64_t piece) {
   gemm_job *j = context;
   const gemm *g = j->g;
-  const int64_t down = piece / j->across * j->height, right = piece % j->across * j->width;
-  gemm_block block = {j->row + down, j->column + right, smaller(j->rows - down, j->height),
-                      smaller(j->columns - right, j->width), NULL, 0};
-  if (j->out_lies) {
-    block.c = element(g->out.data, g->out.dtype, block.row * g->out.row + block.column);
-    block.c_row = g->out.row;
-    compute(j, &block);
-    return;
-  }
+  const int64_t row = piece / j->across * j->height, right = piece % j->across * j->width;
+  gemm_block block = {.row = row, .column = j->column + right, .index = piece};
+  block.rows = smaller(g->m - row, j->height), block.columns = smaller(j->columns - right, j->width);
   error *why = NULL;
-  const int64_t lanes = block.rows * block.columns;
-  buffer *held = buffer_new((size_t)(2 * lanes * j->size), j->op, &why);
-  if (!held) {
+  const int64_t a = j->a_way == A_IN_PLACE ? 0 : block.rows * pitch_of(pieces_of(j->depth, j->depths));
+  const int64_t c = j->out_lies ? 0 : block.rows * block.columns;
+  buffer *held = a + c ? buffer_new((size_t)((a + 2 * c) * j->size), j->op, &why) : NULL;
+  if (why) {
     error *none = NULL;
     if (!atomic_compare_exchange_strong(&j->why, &none, why)) error_release(why);
     return;
   }
-  block.c = buffer_data(held);
-  block.c_row = block.columns;
-  compute(j, &block);
-  store(j, &block, block.c + lanes * j->size);
+  if (held) block.a = buffer_data(held);
+  if (j->out_lies) {
+    block.c = element(g->out.data, g->out.dtype, block.row * g->out.row + block.column);
+    block.c_row = g->out.row;
+    compute(j, &block);
+  } else {
+    block.c = block.a + a * j->size;
+    block.c_row = block.columns;
+    compute(j, &block);
+    store(j, &block, block.c + c * j->size);
+  }
   buffer_release(held);
 }
 
 /* Large blocks, yet some for each of many threads where there is enough to do. */
 static void choose_blocks(gemm_job *j) {
-  const int64_t down = pieces_of(j->rows, HEIGHT);
-  j->height = round_up(pieces_of(j->rows, down), j->loops->tile_rows);
+  const int64_t down = pieces_of(j->g->m, HEIGHT);
+  j->height = round_up(pieces_of(j->g->m, down), j->loops->tile_rows);
   j->width = round_up(pieces_of(j->columns, pieces_of(j->columns, WIDTH)), j->strip);
   for (;;) {
     j->across = pieces_of(j->columns, j->width);
-    const int64_t blocks = pieces_of(j->rows, j->height) * j->across;
+    const int64_t blocks = pieces_of(j->g->m, j->height) * j->across;
     if (blocks >= FEW_BLOCKS || j->height * j->width * j->depth < 2 * LEAST_WORK) break;
-    if (j->width > 4 * j->strip) j->width = round_up(j->width / 2, j->strip);
-    else if (j->height > 4 * j->loops->tile_rows) j->height = round_up(j->height / 2, j->loops->tile_rows);
+    if (j->height > 4 * j->loops->tile_rows) j->height = round_up(j->height / 2, j->loops->tile_rows);
+    else if (j->width > 4 * j->strip) j->width = round_up(j->width / 2, j->strip);
     else break;
   }
 }
@@ -228,29 +277,31 @@ static bool lies(const gemm *g, const gemm_matrix *x) {
   return !x->read && lane_is_direct(x->dtype) && lane_of(x->dtype) == g->lane && (x->col == 1 || g->k == 1);
 }
 
+static a_way choose_way(const gemm_job *j) {
+  const gemm_matrix *a = &j->g->a;
+  const bool woven = j->g->lane == LANE_FLOAT && !a->read && j->loops->weave[a->dtype] && (a->col == 1 || a->row == 1);
+  const bool aliased = a->row * j->size % ALIASED_BYTES == 0;
+  if (lies(j->g, a) && (!woven || j->width < (aliased ? ALIASED_WIDTH : WEAVE_WIDTH))) return A_IN_PLACE;
+  return woven ? A_WOVEN : A_ROWS;
+}
+
 static int64_t most_columns(const gemm_job *j) {
   const int64_t columns = PANEL / (smaller(j->g->k, STRETCH) * j->unit) / j->strip * j->strip;
   return columns < WIDTH ? WIDTH : columns;
 }
 
-static int64_t most_rows(const gemm_job *j) {
-  const int64_t rows = PANEL / smaller(j->g->k, STRETCH) / HEIGHT * HEIGHT;
-  return rows < HEIGHT ? HEIGHT : rows;
-}
-
 /* One stretch of k. */
 static void multiply(gemm_job *j) {
   const gemm *g = j->g;
-  const int64_t columns = most_columns(j), rows = j->a_lies ? g->m : most_rows(j);
+  const int64_t columns = most_columns(j);
   j->depths = pieces_of(j->depth, DEPTH / j->unit);
   for (j->column = 0; j->column < g->n; j->column += columns) {
     j->columns = smaller(g->n - j->column, columns);
-    for (j->row = 0; j->row < g->m; j->row += rows) {
-      j->rows = smaller(g->m - j->row, rows);
-      pack(j, j->row == 0, !j->a_lies && (j->column == 0 || g->m > rows));
-      choose_blocks(j);
-      parallel_for(pieces_of(j->rows, j->height) * j->across, block_piece, j);
-    }
+    const int64_t strips = pieces_of(j->columns, j->strip);
+    parallel_for(pieces_of(strips, PACKED_STRIPS) * pieces_of(j->depth, PACKED_DEPTH), pack_piece, j);
+    choose_blocks(j);
+    j->a_way = choose_way(j);
+    parallel_for(pieces_of(g->m, j->height) * j->across, block_piece, j);
   }
 }
 
@@ -275,22 +326,18 @@ error *cpu_gemm(const gemm *g, const char *op) {
   j.unit = g->lane == LANE_COMPLEX ? 2 : 1;
   j.size = (int64_t)lane_size(g->lane);
   j.strip = j.loops->tile_columns[g->lane] / j.unit;
-  j.a_lies = lies(g, &g->a);
   j.out_lies = lane_is_direct(g->out.dtype) && g->out.col == 1;
   const int64_t stretch = j.out_lies ? smaller(g->k, STRETCH) : g->k;
-  j.a_pitch = (round_up(stretch, 16) / 16 | 1) * 16; /* rows that do not fall into the same lines of a cache */
-  error *why = NULL;
   const int64_t b = round_up(smaller(g->n, most_columns(&j)), j.strip) * stretch * j.unit;
-  const int64_t a = j.a_lies ? 0 : smaller(g->m, most_rows(&j)) * j.a_pitch;
-  buffer *panels = buffer_new((size_t)((a + b) * j.size), op, &why);
-  if (!panels) return why;
-  j.b_panel = buffer_data(panels);
-  j.a_panel = j.b_panel + b * j.size;
+  error *why = NULL;
+  buffer *panel = buffer_new((size_t)(b * j.size), op, &why);
+  if (!panel) return why;
+  j.b_panel = buffer_data(panel);
   for (j.from = 0; j.from < g->k; j.from += stretch) {
     j.depth = smaller(g->k - j.from, stretch);
     multiply(&j);
   }
-  buffer_release(panels);
+  buffer_release(panel);
   return atomic_load(&j.why);
 }
 
@@ -309,9 +356,12 @@ typedef struct gemm_many {
 
 static error *multiply_some(gemm_many *j, int64_t first, int64_t end) {
   error *why = NULL;
-  for (int64_t i = first; i < end && !why; i++) {
-    gemm g = *j->like;
-    j->set(j->context, i, &g);
+  gemm g = *j->like, next;
+  if (first < end) j->set(j->context, first, &g);
+  for (int64_t i = first; i < end && !why; i++, g = next) {
+    next = *j->like;
+    if (i + 1 < end) j->set(j->context, i + 1, &next);
+    g.next = i + 1 < end ? &next : NULL;
     why = cpu_gemm(&g, j->op);
   }
   return why;

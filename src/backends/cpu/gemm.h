@@ -33,6 +33,7 @@ typedef struct gemm {
   } out;
   float alpha, beta;
   gemm_matrix addend; /* read if beta is not 0; without data it is what `out` holds */
+  const struct gemm *next; /* what the thread multiplies after this, or NULL: its operands are fetched meanwhile */
 } gemm;
 
 /* Shares the work among the threads, if it is worth it and they are free. The sum over k is cut in the same places
@@ -45,38 +46,56 @@ error *cpu_gemm_batch(int64_t count, const gemm *like, void (*set)(const void *c
 bool gemm_is_thin(const gemm *g);
 error *gemm_thin(const gemm *g, const char *op);
 
-/* ---- one tile of a result, in registers ---- */
+/* ---- tiles of a result, in registers ---- */
 
 enum { GEMM_ROWS_MOST = 8, GEMM_COLUMNS_MOST = 32 };
-/* c[i * c_row + j] = alpha sum over p of a(i, p) b(p, j) + beta c, for i < rows, j < width. The sum goes over runs:
-   in each, row i of a is lengths[s] neighbours from a[s * GEMM_ROWS_MOST + i] on, and b's rows are b_step lanes apart
-   from b[s] on, all columns of a tile long. With beta 0, c is not read. */
+/* Some rows of a result, as wide as a column of tiles. The sum goes over runs: in each, row i of a is lengths[s]
+   neighbours from a[s * GEMM_ROWS_MOST + i] on, and rows of b begin b[s] lanes behind the column's. Or the tile is
+   woven: a whole tile of floats, one run, at a[0] the first lanes of all rows, then the second ones, and so on, and rows
+   of b that are neighbours. */
 typedef struct gemm_tile {
-  int64_t rows, width;
-  int64_t runs;
-  const void *const *a, *const *b;
-  const int64_t *lengths;
+  int64_t rows, runs;
+  bool woven;
+  const void *const *a;
+  const int64_t *b, *lengths;
+  int64_t c; /* where it begins: lanes behind the column's c */
+} gemm_tile;
+/* Tiles below each other: c[i * c_row + j] = alpha sum over p of a(i, p) b(p, j) + beta c, for j < width. Rows of b are
+   b_step lanes apart, and all columns of a tile long. With beta 0, c is not read. */
+typedef struct gemm_column {
+  const gemm_tile *tiles;
+  int64_t count, width;
+  const void *b;
   int64_t b_step;
   float alpha, beta;
   void *c;
   int64_t c_row;
-  const void *fetch; /* what will be read soon: it is brought closer meanwhile */
-  int64_t fetch_bytes;
-} gemm_tile;
+  const void *fetch;   /* what will be read soon is brought closer meanwhile, */
+  int64_t fetch_bytes; /* so much of it during each tile */
+} gemm_column;
+
+/* Rows of the tile that begins where `left` rows are left: the last two share what is no whole tile. */
+static inline int64_t gemm_rows_of_tile(int64_t left, int64_t each) {
+  return left >= 2 * each || left == each ? each : left < each ? left : left - each > each / 2 ? each : (left + 1) / 2;
+}
 
 typedef struct gemm_loops {
   int tile_rows, tile_columns[LANE_KINDS]; /* complex numbers are two floats here */
-  void (*tile[LANE_KINDS])(const gemm_tile *t);
+  void (*column[LANE_KINDS])(const gemm_column *t);
   /* to[i * to_row + j] = from[i + j * column] for i < rows, j < columns, as float lanes. NULL: no such loop. */
   void (*turn[PONS_DTYPE_COUNT])(const void *from, int64_t column, int64_t rows, int64_t columns, void *to,
                                  int64_t to_row);
   /* The same of from[i * row + j]. */
   void (*rows[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t rows, int64_t columns, void *to,
                                  int64_t to_row);
+  /* Rows for whole tiles, woven: those of tile t begin at to + t * tile_rows * depth. Row or col is 1. */
+  void (*weave[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t col, int64_t tiles, int64_t depth, void *to);
+  /* Of so many rows, strips as wide as a tile, to_strip lanes apart. */
+  void (*strips[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t rows, int64_t strips, void *to,
+                                   int64_t to_strip);
 } gemm_loops;
 extern const gemm_loops gemm_loops_baseline, gemm_loops_avx2, gemm_loops_avx512;
 const gemm_loops *cpu_gemm_loops(void);
-
 /* Rows and columns of x from (row, col) on as lanes, row by row. */
 void gemm_read(const gemm_matrix *x, lane lane, int64_t row, int64_t col, int64_t rows, int64_t cols, void *to,
                int64_t to_row);

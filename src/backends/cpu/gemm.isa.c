@@ -13,21 +13,6 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* A row of c = alpha sum + beta c. */
-#define PUT_ROW(name, type, NAME)                                                                              \
-  INLINE void put_##name(vector_##name low, vector_##name high, const gemm_tile *t, type *c) {                 \
-    const vector_##name alpha = SPLAT_##NAME((type)t->alpha), beta = SPLAT_##NAME((type)t->beta);              \
-    low *= alpha, high *= alpha;                                                                               \
-    if (t->beta != 0) {                                                                                        \
-      vector_##name old_low, old_high;                                                                         \
-      memcpy(&old_low, c, sizeof low);                                                                         \
-      memcpy(&old_high, c + sizeof low / sizeof *c, sizeof high);                                              \
-      low = FMA_##NAME(beta, old_low, low), high = FMA_##NAME(beta, old_high, high);                           \
-    }                                                                                                          \
-    memcpy(c, &low, sizeof low);                                                                               \
-    memcpy(c + sizeof low / sizeof *c, &high, sizeof high);                                                    \
-  }
-
 /* The sums have names of their own: gcc keeps an array of them in memory. */
 #define ROWS_1(f, n, N) f(0, n, N)
 #define ROWS_2(f, n, N) ROWS_1(f, n, N) f(1, n, N)
@@ -39,76 +24,165 @@
 #define ROWS_8(f, n, N) ROWS_7(f, n, N) f(7, n, N)
 #define BEGIN(r, name, NAME) vector_##name low##r = {0}, high##r = {0};
 #define POINT(r, name, NAME) const name##_element *restrict a##r = rows[r];
-#define FETCH(r, name, NAME) __builtin_prefetch(c + r * t->c_row, 1);
+#define FETCH(r, name, NAME) __builtin_prefetch(c + r * c_row + 2 * name##_LANES - 1, 1);
 #define TAKE(r, name, NAME)                                                                                    \
   {                                                                                                            \
     const vector_##name x = SPLAT_##NAME(a##r[p]);                                                             \
     low##r = FMA_##NAME(x, b_low, low##r), high##r = FMA_##NAME(x, b_high, high##r);                           \
   }
-#define PUT(r, name, NAME) put_##name(low##r, high##r, t, c + r * t->c_row);
-
-#define TILE(name, NAME, ROWS)                                                                                 \
-  static void name##_##ROWS(const gemm_tile *t) {                                                              \
-    name##_element *c = t->c;                                                                                  \
-    const int64_t step = t->b_step;                                                                            \
-    ROWS(FETCH, name, NAME)                                                                                    \
-    for (int64_t i = 0; i < t->fetch_bytes; i += 64) __builtin_prefetch((const char *)t->fetch + i, 0, 2);     \
-    ROWS(BEGIN, name, NAME)                                                                                    \
-    for (int64_t s = 0; s < t->runs; s++) {                                                                    \
-      const void *const *rows = t->a + s * GEMM_ROWS_MOST;                                                     \
-      const name##_element *restrict b = t->b[s];                                                              \
-      const int64_t length = t->lengths[s];                                                                    \
-      ROWS(POINT, name, NAME)                                                                                  \
-      for (int64_t p = 0; p < length; p++, b += step) {                                                        \
-        vector_##name b_low, b_high;                                                                           \
-        memcpy(&b_low, b, sizeof b_low);                                                                       \
-        memcpy(&b_high, b + sizeof b_low / sizeof *b, sizeof b_high);                                          \
-        ROWS(TAKE, name, NAME)                                                                                 \
-      }                                                                                                        \
-    }                                                                                                          \
-    ROWS(PUT, name, NAME)                                                                                      \
+#define SCALE(r, name, NAME) low##r *= alpha, high##r *= alpha;
+#define ADD(r, name, NAME)                                                                                     \
+  {                                                                                                            \
+    vector_##name old_low, old_high;                                                                           \
+    memcpy(&old_low, c + r * c_row, sizeof old_low);                                                           \
+    memcpy(&old_high, c + r * c_row + name##_LANES, sizeof old_high);                                          \
+    low##r = FMA_##NAME(beta, old_low, low##r), high##r = FMA_##NAME(beta, old_high, high##r);                 \
   }
+#define PUT(r, name, NAME)                                                                                     \
+  memcpy(c + r * c_row, &low##r, sizeof low##r);                                                               \
+  memcpy(c + r * c_row + name##_LANES, &high##r, sizeof high##r);
+
+/* What comes before the sum of a tile, and after it. */
+#define OPEN(name, NAME, ROWS)                                                                                 \
+  name##_element *c = (name##_element *)t->c + tile->c;                                                        \
+  ROWS(FETCH, name, NAME)                                                                                      \
+  for (int64_t i = 0; i < t->fetch_bytes; i += 64, fetch += 64) __builtin_prefetch(fetch, 0, 2);               \
+  ROWS(BEGIN, name, NAME)
+#define CLOSE(name, NAME, ROWS)                                                                                \
+  if (scaled) {                                                                                                \
+    const vector_##name alpha = SPLAT_##NAME((name##_element)t->alpha);                                        \
+    ROWS(SCALE, name, NAME)                                                                                    \
+  }                                                                                                            \
+  if (added) {                                                                                                 \
+    const vector_##name beta = SPLAT_##NAME((name##_element)t->beta);                                          \
+    ROWS(ADD, name, NAME)                                                                                      \
+  }                                                                                                            \
+  ROWS(PUT, name, NAME)
+
+/* Tiles below each other, of so many rows each. */
+#define TILE(name, NAME, ROWS)                                                                                 \
+  static void name##_##ROWS(const gemm_column *t, const gemm_tile *tile, int64_t count, const char *fetch) {   \
+    const int64_t b_step = t->b_step, c_row = t->c_row;                                                        \
+    const bool scaled = t->alpha != 1, added = t->beta != 0;                                                   \
+    for (; count > 0; count--, tile++) {                                                                       \
+      OPEN(name, NAME, ROWS)                                                                                   \
+      for (int64_t s = 0; s < tile->runs; s++) {                                                               \
+        const void *const *rows = tile->a + s * GEMM_ROWS_MOST;                                                \
+        const name##_element *restrict b = (const name##_element *)t->b + tile->b[s];                          \
+        const int64_t length = tile->lengths[s];                                                               \
+        ROWS(POINT, name, NAME)                                                                                \
+        for (int64_t p = 0; p < length; p++, b += b_step) {                                                    \
+          vector_##name b_low, b_high;                                                                         \
+          memcpy(&b_low, b, sizeof b_low);                                                                     \
+          memcpy(&b_high, b + name##_LANES, sizeof b_high);                                                    \
+          ROWS(TAKE, name, NAME)                                                                               \
+        }                                                                                                      \
+      }                                                                                                        \
+      CLOSE(name, NAME, ROWS)                                                                                  \
+    }                                                                                                          \
+  }
+#if REGISTER_BYTES == 64 || defined(__aarch64__)
+enum { TILE_ROWS = 8 };
+#define TILE_ROWS_OF ROWS_8
+#define TILES_7_AND_8(name, NAME) TILE(name, NAME, ROWS_7) TILE(name, NAME, ROWS_8)
+#define AND_7_AND_8(name) , name##_ROWS_7, name##_ROWS_8
+#else
+enum { TILE_ROWS = 6 };
+#define TILE_ROWS_OF ROWS_6
+#define TILES_7_AND_8(name, NAME)
+#define AND_7_AND_8(name)
+#endif
 #define TILES(name, type, NAME)                                                                                \
   typedef type name##_element;                                                                                 \
-  PUT_ROW(name, type, NAME)                                                                                    \
+  enum { name##_LANES = REGISTER_BYTES / sizeof(type) };                                                       \
   TILE(name, NAME, ROWS_1)                                                                                     \
   TILE(name, NAME, ROWS_2)                                                                                     \
   TILE(name, NAME, ROWS_3)                                                                                     \
   TILE(name, NAME, ROWS_4)                                                                                     \
   TILE(name, NAME, ROWS_5)                                                                                     \
   TILE(name, NAME, ROWS_6)                                                                                     \
-  TILE(name, NAME, ROWS_7)                                                                                     \
-  TILE(name, NAME, ROWS_8)                                                                                     \
-  /* A tile that reaches over the edge is computed beside the result. */                                       \
-  static void tile_##name(const gemm_tile *t) {                                                                \
-    enum { COLUMNS = 2 * sizeof(vector_##name) / sizeof(type) };                                               \
-    static void (*const by_rows[])(const gemm_tile *) = {name##_ROWS_1, name##_ROWS_2, name##_ROWS_3,          \
-                                                         name##_ROWS_4, name##_ROWS_5, name##_ROWS_6,          \
-                                                         name##_ROWS_7, name##_ROWS_8};                        \
-    if (t->width == COLUMNS) {                                                                                 \
-      by_rows[t->rows - 1](t);                                                                                 \
-      return;                                                                                                  \
-    }                                                                                                          \
-    type sums[GEMM_ROWS_MOST * COLUMNS];                                                                       \
-    const size_t bytes = (size_t)t->width * sizeof *sums;                                                      \
-    gemm_tile beside = *t;                                                                                     \
-    beside.c = sums, beside.c_row = COLUMNS;                                                                   \
-    for (int64_t r = 0; r < t->rows && t->beta != 0; r++)                                                      \
-      memcpy(sums + r * COLUMNS, (type *)t->c + r * t->c_row, bytes);                                          \
-    by_rows[t->rows - 1](&beside);                                                                             \
-    for (int64_t r = 0; r < t->rows; r++) memcpy((type *)t->c + r * t->c_row, sums + r * COLUMNS, bytes);      \
-  }
+  TILES_7_AND_8(name, NAME)
 TILES(float, float, FLOAT)
 TILES(double, double, DOUBLE)
 TILES(uint, uint64_t, UINT) /* signed ones have the same bits */
+
+/* Whole tiles of floats, of woven rows and one run. Four steps at a time; told as text, since gcc turns the order round
+   until there are not registers enough. */
+#if defined(__FMA__)
+#define ADD_PRODUCT(sum, x, y) __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(x), "v"(y));
+#else
+#define ADD_PRODUCT(sum, x, y) sum = FMA_FLOAT(x, y, sum);
+#endif
+#define TAKE_WOVEN(r, name, NAME)                                                                              \
+  {                                                                                                            \
+    const vector_float x = SPLAT_FLOAT(a[at * TILE_ROWS + r]);                                                 \
+    ADD_PRODUCT(low##r, x, b_low) ADD_PRODUCT(high##r, x, b_high)                                              \
+  }
+#define STEP_WOVEN(which)                                                                                      \
+  {                                                                                                            \
+    enum { at = which };                                                                                       \
+    vector_float b_low, b_high;                                                                                \
+    memcpy(&b_low, b + 2 * at * float_LANES, sizeof b_low);                                                    \
+    memcpy(&b_high, b + (2 * at + 1) * float_LANES, sizeof b_high);                                            \
+    TILE_ROWS_OF(TAKE_WOVEN, float, FLOAT)                                                                     \
+  }
+static void float_woven(const gemm_column *t, const gemm_tile *tile, int64_t count, const char *fetch) {
+  enum { STEPS = 4 };
+  const int64_t c_row = t->c_row;
+  const bool scaled = t->alpha != 1, added = t->beta != 0;
+  for (; count > 0; count--, tile++) {
+    const float *a = tile->a[0], *b = (const float *)t->b + tile->b[0];
+    int64_t left = tile->lengths[0];
+    OPEN(float, FLOAT, TILE_ROWS_OF)
+    for (; left >= STEPS; left -= STEPS, a += STEPS * TILE_ROWS, b += STEPS * 2 * float_LANES) {
+      STEP_WOVEN(0) STEP_WOVEN(1) STEP_WOVEN(2) STEP_WOVEN(3)
+    }
+    for (; left > 0; left--, a += TILE_ROWS, b += 2 * float_LANES) STEP_WOVEN(0)
+    CLOSE(float, FLOAT, TILE_ROWS_OF)
+  }
+}
+
+#define COLUMN(name, type, ...)                                                                                \
+  static void (*const name##_by_rows[])(const gemm_column *, const gemm_tile *, int64_t, const char *) = {     \
+      name##_ROWS_1, name##_ROWS_2, name##_ROWS_3, name##_ROWS_4,                                              \
+      name##_ROWS_5, name##_ROWS_6 AND_7_AND_8(name), __VA_ARGS__};                                            \
+  /* A column that reaches over the edge is computed beside the result. */                                     \
+  static void name##_beside(const gemm_column *t, const gemm_tile *tile, const char *fetch) {                  \
+    enum { COLUMNS = 2 * name##_LANES };                                                                       \
+    type sums[GEMM_ROWS_MOST * COLUMNS], *c = (type *)t->c + tile->c;                                          \
+    const size_t bytes = (size_t)t->width * sizeof *sums;                                                      \
+    gemm_tile one = *tile;                                                                                     \
+    gemm_column beside = *t;                                                                                   \
+    one.c = 0, beside.c = sums, beside.c_row = COLUMNS;                                                        \
+    for (int64_t r = 0; r < one.rows && t->beta != 0; r++) memcpy(sums + r * COLUMNS, c + r * t->c_row, bytes); \
+    name##_by_rows[one.woven ? TILE_ROWS : one.rows - 1](&beside, &one, 1, fetch);                             \
+    for (int64_t r = 0; r < one.rows; r++) memcpy(c + r * t->c_row, sums + r * COLUMNS, bytes);                \
+  }                                                                                                            \
+  static void column_##name(const gemm_column *t) {                                                            \
+    for (int64_t i = 0, some; i < t->count; i += some) {                                                       \
+      const gemm_tile *tile = t->tiles + i;                                                                    \
+      const char *fetch = (const char *)t->fetch + i * t->fetch_bytes;                                         \
+      some = 1;                                                                                                \
+      if (t->width < 2 * name##_LANES) {                                                                       \
+        name##_beside(t, tile, fetch);                                                                         \
+        continue;                                                                                              \
+      }                                                                                                        \
+      while (i + some < t->count && tile[some].rows == tile->rows) some++;                                     \
+      name##_by_rows[tile->woven ? TILE_ROWS : tile->rows - 1](t, tile, some, fetch);                          \
+    }                                                                                                          \
+  }
+COLUMN(float, float, float_woven)
+COLUMN(double, double, NULL)
+COLUMN(uint, uint64_t, NULL)
 
 /* ---- copies ---- */
 
 /* Eight elements as floats; through pointers, since a machine without registers of that width passes vectors
    otherwise. */
 typedef float eight __attribute__((vector_size(32)));
+typedef eight loose_eight __attribute__((aligned(4), may_alias)); /* anywhere: gcc copies by memcpy in halves */
 
-INLINE void eight_float(const float *from, eight *to) { memcpy(to, from, sizeof *to); }
+INLINE void eight_float(const float *from, eight *to) { *to = *(const loose_eight *)from; }
 
 INLINE void eight_bfloat16(const uint16_t *from, eight *to) {
   typedef uint16_t halves __attribute__((vector_size(16)));
@@ -116,7 +190,7 @@ INLINE void eight_bfloat16(const uint16_t *from, eight *to) {
   halves x;
   memcpy(&x, from, sizeof x);
   const words bits = __builtin_convertvector(x, words) << 16;
-  memcpy(to, &bits, sizeof *to);
+  *to = (eight)bits;
 }
 
 INLINE void eight_float16(const uint16_t *from, eight *to) {
@@ -154,7 +228,21 @@ INLINE void turn_eight(const eight *x, eight *y) {
   HALVES(b3, b7, y[3], y[7]);
 }
 
+#define EIGHT_TIMES(f) f(0) f(1) f(2) f(3) f(4) f(5) f(6) f(7)
+#define LOAD_IF_THERE(q)                                                                                       \
+  if (q < columns) load(from + q * column, x + q);                                                             \
+  else x[q] = (eight){0};
+#define STORE_LOOSE(q) *(loose_eight *)(to + q * to_row) = y[q];
+
 #define TURN(name, type)                                                                                       \
+  /* Eight elements of each of up to eight columns become eight rows of eight. */                              \
+  INLINE void turn_block_##name(const type *from, int64_t column, int64_t columns, float *to, int64_t to_row) { \
+    void (*const load)(const type *, eight *) = eight_##name;                                                  \
+    eight x[8], y[8];                                                                                          \
+    EIGHT_TIMES(LOAD_IF_THERE)                                                                                 \
+    turn_eight(x, y);                                                                                          \
+    EIGHT_TIMES(STORE_LOOSE)                                                                                   \
+  }                                                                                                            \
   static void turn_##name(const void *from_, int64_t column, int64_t rows, int64_t columns, void *to_,         \
                           int64_t to_row) {                                                                    \
     const type *from = from_;                                                                                  \
@@ -162,19 +250,16 @@ INLINE void turn_eight(const eight *x, eight *y) {
     for (int64_t i = 0; i < rows; i += 8)                                                                      \
       for (int64_t j = 0; j < columns; j += 8) {                                                               \
         const int64_t down = rows - i < 8 ? rows - i : 8, across = columns - j < 8 ? columns - j : 8;          \
-        eight x[8], y[8];                                                                                      \
         if (down == 8 && across == 8) {                                                                        \
-          for (int q = 0; q < 8; q++) eight_##name(from + i + (j + q) * column, x + q);                        \
-          turn_eight(x, y);                                                                                    \
-          for (int q = 0; q < 8; q++) memcpy(to + (i + q) * to_row + j, y + q, sizeof *y);                     \
+          turn_block_##name(from + i + j * column, column, 8, to + i * to_row + j, to_row);                    \
           continue;                                                                                            \
         }                                                                                                      \
+        eight x[8] = {{0}}, y[8];                                                                              \
         for (int64_t q = 0; q < across; q++) {                                                                 \
           type some[8] = {0};                                                                                  \
           memcpy(some, from + i + (j + q) * column, (size_t)down * sizeof *some);                              \
           eight_##name(some, x + q);                                                                           \
         }                                                                                                      \
-        for (int64_t q = across; q < 8; q++) x[q] = (eight){0};                                                \
         turn_eight(x, y);                                                                                      \
         for (int64_t q = 0; q < down; q++)                                                                     \
           memcpy(to + (i + q) * to_row + j, y + q, (size_t)across * sizeof(float));                            \
@@ -200,22 +285,65 @@ INLINE void turn_eight(const eight *x, eight *y) {
       memcpy(to + j, &x, (size_t)(columns - j) * sizeof *to);                                                  \
     }                                                                                                          \
   }
-#define COPIES(name, type, full) TURN(name, type) ROWS(name, type, full)
+/* Rows for whole tiles. Eight lanes are written for each step, of which the next overwrites what is too much; the last
+   ones of a tile are written as they are. What lies in columns is read line by line, for all tiles. */
+#define WEAVE(name, type)                                                                                      \
+  static void weave_tile_##name(const type *from, int64_t row, int64_t col, int64_t p, int64_t end, int64_t depth, \
+                                float *to) {                                                                   \
+    enum { EXTRA = 8 - TILE_ROWS };                                                                            \
+    if (col == 1)                                                                                              \
+      for (; p + 8 <= end && (depth - p - 8) * TILE_ROWS >= EXTRA; p += 8)                                     \
+        turn_block_##name(from + p, row, TILE_ROWS, to + p * TILE_ROWS, TILE_ROWS);                            \
+    else if (col >= EXTRA) /* what lies behind a row is the next one's */                                      \
+      for (; p < end && p + 1 < depth; p++) {                                                                  \
+        eight x;                                                                                               \
+        eight_##name(from + p * col, &x);                                                                      \
+        *(loose_eight *)(to + p * TILE_ROWS) = x;                                                              \
+      }                                                                                                        \
+    for (; p < end; p++) {                                                                                     \
+      type some[8] = {0};                                                                                      \
+      eight x;                                                                                                 \
+      for (int r = 0; r < TILE_ROWS; r++) some[r] = from[r * row + p * col];                                   \
+      eight_##name(some, &x);                                                                                  \
+      memcpy(to + p * TILE_ROWS, &x, TILE_ROWS * sizeof *to);                                                  \
+    }                                                                                                          \
+  }                                                                                                            \
+  static void weave_##name(const void *from_, int64_t row, int64_t col, int64_t tiles, int64_t depth, void *to_) { \
+    const int64_t at_once = col == 1 ? depth : 16;                                                             \
+    for (int64_t p = 0, end; p < depth; p = end) {                                                             \
+      const type *from = from_;                                                                                \
+      float *to = to_;                                                                                         \
+      end = depth - p < at_once ? depth : p + at_once;                                                         \
+      for (int64_t i = 0; i < tiles; i++, from += TILE_ROWS * row, to += TILE_ROWS * depth)                    \
+        weave_tile_##name(from, row, col, p, end, depth, to);                                                  \
+    }                                                                                                          \
+  }
+#define STRIPS(name, type, full)                                                                               \
+  static void strips_##name(const void *from_, int64_t row, int64_t rows, int64_t strips, void *to_,           \
+                            int64_t to_strip) {                                                                \
+    enum { EACH = sizeof(vector_float) / sizeof(float) };                                                      \
+    const type *from = from_;                                                                                  \
+    float *to = to_;                                                                                           \
+    for (int64_t i = 0; i < rows; i++, from += row, to += 2 * EACH)                                            \
+      for (int64_t s = 0; s < strips; s++) {                                                                   \
+        const vector_float low = wide_##full(from + 2 * s * EACH), high = wide_##full(from + (2 * s + 1) * EACH); \
+        memcpy(to + s * to_strip, &low, sizeof low);                                                           \
+        memcpy(to + s * to_strip + EACH, &high, sizeof high);                                                  \
+      }                                                                                                        \
+  }
+#define COPIES(name, type, full) TURN(name, type) ROWS(name, type, full) WEAVE(name, type) STRIPS(name, type, full)
 COPIES(float, float, float32)
 COPIES(bfloat16, uint16_t, bfloat16)
 COPIES(float16, uint16_t, float16)
 
-#if REGISTER_BYTES == 64 || defined(__aarch64__)
-enum { TILE_ROWS = 8 };
-#else
-enum { TILE_ROWS = 6 };
-#endif
 #define PER_REGISTER(type) (REGISTER_BYTES / (int)sizeof(type))
 const gemm_loops ISA_NAME(gemm_loops) = {
     .tile_rows = TILE_ROWS,
     .tile_columns = {2 * PER_REGISTER(float), 2 * PER_REGISTER(double), 2 * PER_REGISTER(double),
                 2 * PER_REGISTER(double), 2 * PER_REGISTER(float)},
-    .tile = {tile_float, tile_double, tile_uint, tile_uint, tile_float},
+    .column = {column_float, column_double, column_uint, column_uint, column_float},
     .turn = {[PONS_FLOAT32] = turn_float, [PONS_BFLOAT16] = turn_bfloat16, [PONS_FLOAT16] = turn_float16},
     .rows = {[PONS_FLOAT32] = rows_float, [PONS_BFLOAT16] = rows_bfloat16, [PONS_FLOAT16] = rows_float16},
+    .weave = {[PONS_FLOAT32] = weave_float, [PONS_BFLOAT16] = weave_bfloat16, [PONS_FLOAT16] = weave_float16},
+    .strips = {[PONS_FLOAT32] = strips_float, [PONS_BFLOAT16] = strips_bfloat16, [PONS_FLOAT16] = strips_float16},
 };
