@@ -22,7 +22,7 @@ enum {
   FEW_BLOCKS = 16,
   LEAST_WORK = 1 << 19,  /* multiply-adds that are worth a thread's while */
   PACKED_STRIPS = 16, PACKED_DEPTH = 64, /* packed in a piece */
-  WEAVE_WIDTH = 256,     /* columns of a block that pay for weaving what could be read in place */
+  WEAVE_WIDTH = 128,     /* columns of a block that pay for weaving what could be read in place */
   ALIASED_WIDTH = 64, ALIASED_BYTES = 1024, /* the same for rows that fall into the same lines of a cache */
   MOST_TILES = HEIGHT / 4,
   NEAR_BYTES = 1 << 18   /* of b's panel that need not be fetched: it is in L2 */
@@ -264,7 +264,7 @@ static void choose_blocks(gemm_job *j) {
   for (;;) {
     j->across = pieces_of(j->columns, j->width);
     const int64_t blocks = pieces_of(j->g->m, j->height) * j->across;
-    if (blocks >= FEW_BLOCKS || j->height * j->width * j->depth < 2 * LEAST_WORK) break;
+    if (j->g->alone || blocks >= FEW_BLOCKS || j->height * j->width * j->depth < 2 * LEAST_WORK) break;
     if (j->height > 4 * j->loops->tile_rows) j->height = round_up(j->height / 2, j->loops->tile_rows);
     else if (j->width > 4 * j->strip) j->width = round_up(j->width / 2, j->strip);
     else break;
@@ -343,7 +343,10 @@ error *cpu_gemm(const gemm *g, const char *op) {
 
 /* ---- many ---- */
 
-enum { SMALL_WORK = 1 << 24 }; /* multiply-adds of a product that one thread has to itself */
+enum {
+  SMALL_WORK = 1 << 24, /* multiply-adds of a product that one thread has to itself */
+  MOST_IN_TURN = 8      /* products of a piece, so that each fetches what the next one reads */
+};
 
 typedef struct gemm_many {
   int64_t count, per_piece;
@@ -356,12 +359,13 @@ typedef struct gemm_many {
 
 static error *multiply_some(gemm_many *j, int64_t first, int64_t end) {
   error *why = NULL;
-  gemm g = *j->like, next;
-  if (first < end) j->set(j->context, first, &g);
-  for (int64_t i = first; i < end && !why; i++, g = next) {
-    next = *j->like;
+  gemm g, next = *j->like;
+  if (first < end) j->set(j->context, first, &next);
+  for (int64_t i = first; i < end && !why; i++) {
+    g = next, next = *j->like;
     if (i + 1 < end) j->set(j->context, i + 1, &next);
     g.next = i + 1 < end ? &next : NULL;
+    g.alone = j->per_piece > 0;
     why = cpu_gemm(&g, j->op);
   }
   return why;
@@ -380,6 +384,8 @@ error *cpu_gemm_batch(int64_t count, const gemm *like, void (*set)(const void *c
   gemm_many j = {.count = count, .like = like, .set = set, .context = context, .op = op};
   if (count < 2 || work > SMALL_WORK) return multiply_some(&j, 0, count);
   j.per_piece = 1 + (int64_t)(LEAST_WORK / (work + 64));
+  const int64_t in_turn = smaller(count / FEW_BLOCKS, MOST_IN_TURN);
+  if (j.per_piece < in_turn) j.per_piece = in_turn;
   parallel_for(pieces_of(count, j.per_piece), many_piece, &j);
   return atomic_load(&j.why);
 }

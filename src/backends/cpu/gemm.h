@@ -33,6 +33,7 @@ typedef struct gemm {
   } out;
   float alpha, beta;
   gemm_matrix addend; /* read if beta is not 0; without data it is what `out` holds */
+  bool alone; /* one thread has it to itself: others have products of their own */
   const struct gemm *next; /* what the thread multiplies after this, or NULL: its operands are fetched meanwhile */
 } gemm;
 
