@@ -66,15 +66,46 @@ static void agrees_with_loops(void **state) {
   assert_true(cpu_set_isa(before));
 }
 
+/* Rows are read where they lie, woven or packed, with tiles that are not whole at the end. */
 static void large_ones_in_blocks(void **state) {
   (void)state;
-  const int64_t batch[] = {3};
-  check_case(PONS_FLOAT32, 0, NULL, 300, 100, 530, false);
+  const int64_t few[] = {3}, many[] = {33};
+  const char *before = cpu_isa();
+  for (const char *const *isa = cpu_isas(); *isa; isa++) {
+    assert_true(cpu_set_isa(*isa));
+    for (int turn = 0; turn < 2; turn++) {
+      check_case(PONS_FLOAT32, 0, NULL, random_int(95, 110), random_int(90, 110), 530, false);
+      check_case(PONS_FLOAT32, 0, NULL, random_int(95, 110), 500, random_int(120, 150), true);
+      check_case(PONS_FLOAT16, 1, few, random_int(90, 130), 90, 70, true);
+      check_case(PONS_BFLOAT16, 0, NULL, random_int(95, 110), 400, 150, false);
+    }
+    check_case(PONS_FLOAT32, 0, NULL, 70, 1024, 70, false);
+    check_case(PONS_FLOAT32, 1, many, 25, 40, 130, true); /* each fetches what the next one reads */
+    check_case(PONS_FLOAT64, 1, few, 130, 90, 70, true);
+    check_case(PONS_COMPLEX64, 0, NULL, 60, 300, 50, true);
+  }
+  assert_true(cpu_set_isa(before));
   check_case(PONS_FLOAT32, 0, NULL, 300, 500, 330, true);
-  check_case(PONS_FLOAT16, 1, batch, 130, 200, 70, true);
-  check_case(PONS_BFLOAT16, 0, NULL, 101, 400, 270, false);
-  check_case(PONS_FLOAT64, 1, batch, 130, 90, 170, false);
-  check_case(PONS_COMPLEX64, 0, NULL, 60, 300, 50, true);
+}
+
+static void the_same_bits_for_any_number_of_threads(void **state) {
+  (void)state;
+  enum { M = 150, K = 800, N = 260 };
+  const int before = parallel_threads();
+  const int64_t a_shape[] = {M, K}, b_shape[] = {K, N}, y_shape[] = {M, N};
+  made a, b, y, again;
+  make(&a, PONS_FLOAT32, 2, a_shape, false);
+  make(&b, PONS_FLOAT32, 2, b_shape, true);
+  make_out(&y, PONS_FLOAT32, 2, y_shape);
+  make_out(&again, PONS_FLOAT32, 2, y_shape);
+  operand in[] = {a.op, b.op};
+  parallel_set_threads(1);
+  run_well(cpu_matmul, &(launch){NULL, 2, 1, in, &y.op});
+  parallel_set_threads(4);
+  run_well(cpu_matmul, &(launch){NULL, 2, 1, in, &again.op});
+  parallel_set_threads(before);
+  assert_memory_equal(y.op.data, again.op.data, M * N * sizeof(float));
+  unmake(&a), unmake(&b), unmake(&y), unmake(&again);
 }
 
 /* Sums longer than the stretch that is packed at once, in float32 (added to the result) and bfloat16 (not). */
@@ -167,6 +198,7 @@ int main(void) {
       cmocka_unit_test(long_sums),                cmocka_unit_test(few_rows_and_columns),
       cmocka_unit_test(one_matrix_for_the_batch), cmocka_unit_test(integers),
       cmocka_unit_test(nothing_to_sum_over),      cmocka_unit_test(no_memory_is_an_error),
+      cmocka_unit_test(the_same_bits_for_any_number_of_threads),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }
