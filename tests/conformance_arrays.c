@@ -305,7 +305,7 @@ static const conformance_case cases[] = {
     {"diff", diff, TYPES_ANY, true, 1, 3, {INPUT(TRANSPOSED, 2, 3, 4)}},
     {"variance, std: of complex numbers",
      var_complex,
-     TYPE_BIT(PONS_COMPLEX64),
+     TYPES_COMPLEX,
      false,
      1,
      2,

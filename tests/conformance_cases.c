@@ -46,6 +46,13 @@ static bool is_float(pons_dtype d) {
   return d == PONS_FLOAT16 || d == PONS_FLOAT32 || d == PONS_FLOAT64 || d == PONS_BFLOAT16;
 }
 
+bool conformance_is_complex(pons_dtype d) { return d == PONS_COMPLEX64 || d == PONS_COMPLEX128; }
+
+pons_array conformance_parts(pons_array a) {
+  if (!conformance_is_complex(pons_dtype_of(a))) return a;
+  return pons_view(pons_flatten(a, 0, -1), pons_dtype_of(a) == PONS_COMPLEX64 ? PONS_FLOAT32 : PONS_FLOAT64);
+}
+
 static bool is_unsigned(pons_dtype d) {
   return d == PONS_UINT8 || d == PONS_UINT16 || d == PONS_UINT32 || d == PONS_UINT64;
 }
@@ -60,10 +67,9 @@ static pons_array values(int ndim, const int64_t *dims, pons_dtype d, double low
   if (!real) return NULL;
   pons_array a;
   const pons_shape shape = {ndim, dims};
-  if (d == PONS_COMPLEX64) {
-    float *pairs = (float *)real;
-    for (int64_t i = 0; i < 2 * size; i++) pairs[i] = (float)(low + (high - low) * draw(state));
-    a = pons_array_from(pairs, shape, d);
+  if (conformance_is_complex(d)) {
+    for (int64_t i = 0; i < 2 * size; i++) real[i] = low + (high - low) * draw(state);
+    a = pons_array_from(real, shape, PONS_COMPLEX128);
   } else if (is_float(d)) {
     for (int64_t i = 0; i < size; i++) real[i] = low + (high - low) * draw(state);
     a = pons_array_from(real, shape, PONS_FLOAT64);
@@ -114,7 +120,7 @@ void conformance_inputs(const conformance_case *c, pons_dtype d, uint64_t seed, 
 }
 
 static bool is_smooth_type(pons_dtype d) {
-  return d == PONS_FLOAT64 || d == PONS_FLOAT32 || d == PONS_COMPLEX64;
+  return d == PONS_FLOAT64 || d == PONS_FLOAT32 || conformance_is_complex(d);
 }
 
 bool conformance_has_derivatives_in(const conformance_case *c, pons_dtype d) {
@@ -134,7 +140,8 @@ bool conformance_has_derivatives_in(const conformance_case *c, pons_dtype d) {
 
 bool conformance_has_derivatives(const conformance_case *c) {
   return conformance_unrounded(c) || conformance_has_derivatives_in(c, PONS_FLOAT64) ||
-         conformance_has_derivatives_in(c, PONS_FLOAT32) || conformance_has_derivatives_in(c, PONS_COMPLEX64);
+         conformance_has_derivatives_in(c, PONS_FLOAT32) || conformance_has_derivatives_in(c, PONS_COMPLEX64) ||
+         conformance_has_derivatives_in(c, PONS_COMPLEX128);
 }
 
 double conformance_tolerance(pons_dtype d) {
@@ -147,6 +154,7 @@ double conformance_tolerance(pons_dtype d) {
     case PONS_COMPLEX64:
       return 2e-4;
     case PONS_FLOAT64:
+    case PONS_COMPLEX128:
       return 1e-10;
     default:
       return 0;

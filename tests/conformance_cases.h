@@ -58,13 +58,16 @@ void conformance_inputs(const conformance_case *c, pons_dtype d, uint64_t seed, 
 double conformance_tolerance(pons_dtype d);
 
 /* Do the tests hold its derivatives against differences when it is run with this dtype? It is smooth, an input
-   is of the dtype, and no result is of whole numbers. float64 and complex64, and float32 where there is no
+   is of the dtype, and no result is of whole numbers. float64 and complex dtypes, and float32 where there is no
    float64. */
 bool conformance_has_derivatives_in(const conformance_case *c, pons_dtype d);
 /* Where rounding lies on the way and counts as identity, as no difference can show: a function of the same
    derivatives at the case's operands, made of ops that have them, to hold it against in float64. NULL: not so. */
 typedef void (*conformance_function)(const pons_array *in, pons_array *out);
 conformance_function conformance_unrounded(const conformance_case *c);
+/* An array of complex numbers as its parts, in a row; others as they are. */
+bool conformance_is_complex(pons_dtype d);
+pons_array conformance_parts(pons_array a);
 /* Does a test hold its derivatives against anything? */
 bool conformance_has_derivatives(const conformance_case *c);
 
@@ -90,8 +93,9 @@ const conformance_case *file_only_cases(int *count);
 #define TYPES_ANY ((1u << PONS_DTYPE_COUNT) - 1)
 #define TYPES_FLOAT \
   (TYPE_BIT(PONS_FLOAT16) | TYPE_BIT(PONS_FLOAT32) | TYPE_BIT(PONS_FLOAT64) | TYPE_BIT(PONS_BFLOAT16))
-#define TYPES_INEXACT (TYPES_FLOAT | TYPE_BIT(PONS_COMPLEX64))
-#define TYPES_REAL (TYPES_ANY & ~TYPE_BIT(PONS_COMPLEX64))
+#define TYPES_COMPLEX (TYPE_BIT(PONS_COMPLEX64) | TYPE_BIT(PONS_COMPLEX128))
+#define TYPES_INEXACT (TYPES_FLOAT | TYPES_COMPLEX)
+#define TYPES_REAL (TYPES_ANY & ~TYPES_COMPLEX)
 #define TYPES_ONE TYPE_BIT(PONS_FLOAT32) /* no input is of the case's type */
 /* The usual input: of the case's type, from -2 to 2, which is 0 and 1 for bool and 0 to 3 for unsigned
    ones. */

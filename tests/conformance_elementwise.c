@@ -33,7 +33,7 @@ static bool has_slope(row r) {
     default: {
       const pons_dtype d = row_takes(r, PONS_FLOAT64) ? PONS_FLOAT64 : PONS_COMPLEX64;
       const pons_dtype result = row_takes(r, d) ? row_result(r, d) : PONS_BOOL;
-      return result == PONS_FLOAT64 || result == PONS_FLOAT32 || result == PONS_COMPLEX64;
+      return result == PONS_FLOAT64 || result == PONS_FLOAT32 || conformance_is_complex(result);
     }
   }
 }

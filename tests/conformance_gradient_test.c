@@ -14,7 +14,7 @@ typedef struct trial {
   subject s;
 } trial;
 
-static bool is_complex(pons_array a) { return pons_dtype_of(a) == PONS_COMPLEX64; }
+static bool is_complex(pons_array a) { return conformance_is_complex(pons_dtype_of(a)); }
 static bool is_varied(const trial *t, int i) { return t->c->in[i].dtype == CASE_TYPE; }
 
 static void build(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
@@ -24,7 +24,7 @@ static void build(void *payload, const pons_array *in, int n_in, pons_array *out
   for (int i = 0, at = 0; i < t->c->n_in; i++) {
     operands[i] = is_varied(t, i) ? pons_astype(in[at], t->dtype) : in[at];
     at++;
-    if (is_varied(t, i) && t->dtype == PONS_COMPLEX64)
+    if (is_varied(t, i) && conformance_is_complex(t->dtype))
       operands[i] = pons_add(operands[i], pons_multiply(pons_complex(0, 1), pons_astype(in[at++], t->dtype)));
   }
   t->c->build(operands, results);
@@ -44,7 +44,7 @@ static void add_input(subject *s, pons_array x, bool fixed) {
 static void prepare(trial *t) {
   const conformance_case *c = t->c;
   pons_array in[CASE_MAX_INPUTS], out[CASE_MAX_OUTPUTS];
-  t->s = (subject){.name = c->name, .single = t->dtype != PONS_FLOAT64};
+  t->s = (subject){.name = c->name, .single = t->dtype == PONS_FLOAT32 || t->dtype == PONS_COMPLEX64};
   conformance_inputs(c, t->dtype, (uint64_t)draw(&seed, 0, 1e9), in);
   for (int i = 0; i < c->n_in; i++) {
     const bool complex = is_varied(t, i) && is_complex(in[i]);
@@ -54,7 +54,7 @@ static void prepare(trial *t) {
   c->build(in, out);
   for (int k = 0; k < c->n_out; k++) {
     t->s.n_out += is_complex(out[k]) ? 2 : 1;
-    t->s.single |= pons_dtype_of(out[k]) != PONS_FLOAT64;
+    t->s.single |= pons_dtype_of(out[k]) != PONS_FLOAT64 && pons_dtype_of(out[k]) != PONS_COMPLEX128;
   }
   t->s.f = pons_function_new(build, t->s.n_out, t, NULL);
 }
@@ -63,9 +63,9 @@ enum { MOST_DRAWS = 10 }; /* of inputs, until there is no kink near them */
 
 /* How many trials it was. */
 static int judge_case(const conformance_case *c, bool (*judge)(const subject *, uint64_t *)) {
-  static const pons_dtype dtypes[] = {PONS_FLOAT64, PONS_FLOAT32, PONS_COMPLEX64};
+  static const pons_dtype dtypes[] = {PONS_FLOAT64, PONS_FLOAT32, PONS_COMPLEX64, PONS_COMPLEX128};
   int trials = 0;
-  for (int d = 0; d < 3; d++) {
+  for (int d = 0; d < 4; d++) {
     if (!conformance_has_derivatives_in(c, dtypes[d])) continue;
     bool judged = false;
     for (int draws = 0; !judged && draws < MOST_DRAWS; draws++) {

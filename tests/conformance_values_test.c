@@ -12,10 +12,7 @@ static void compare(const conformance_case *c, pons_dtype d, const char *what, p
                     double slack) {
   if (pons_ndim(a) != pons_ndim(b) || pons_size(a) != pons_size(b))
     fail_msg("%s: %s: shapes differ", c->name, what);
-  if (pons_dtype_of(a) == PONS_COMPLEX64) {
-    a = pons_view(pons_flatten(a, 0, -1), PONS_FLOAT32);
-    b = pons_view(pons_flatten(b, 0, -1), PONS_FLOAT32);
-  }
+  a = conformance_parts(a), b = conformance_parts(b);
   pons_array wide[2] = {pons_astype(a, PONS_FLOAT64), pons_astype(b, PONS_FLOAT64)};
   const double *x = pons_data(wide[0]), *y = pons_data(wide[1]);
   if (!pons_ok()) fail_msg("%s [%s]: %s: %s", c->name, pons_dtype_name(d), what, pons_error());

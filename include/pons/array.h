@@ -39,17 +39,18 @@ typedef enum pons_dtype {
   PONS_FLOAT32,
   PONS_FLOAT64,
   PONS_BFLOAT16,
-  PONS_COMPLEX64
+  PONS_COMPLEX64,
+  PONS_COMPLEX128 /* that of float64; MLX and its files have none */
 } pons_dtype;
-enum { PONS_DTYPE_COUNT = PONS_COMPLEX64 + 1 };
+enum { PONS_DTYPE_COUNT = PONS_COMPLEX128 + 1 };
 
 /* Bytes of one element; 0 for a value that is no dtype. */
 PONS_API size_t pons_dtype_size(pons_dtype dtype);
 /* "float32", ...; "invalid dtype" for a value that is none. */
 PONS_API const char *pons_dtype_name(pons_dtype dtype);
-/* The dtype two operands meet in, as MLX has it. Not associative. */
+/* The dtype two operands meet in, as MLX has it, but that float64 and complex64 meet in complex128. Not associative. */
 PONS_API pons_dtype pons_promote(pons_dtype a, pons_dtype b);
-/* The limits of a floating dtype; complex64 has those of its parts. Zeros and an error for other dtypes. */
+/* The limits of a floating dtype; complex dtypes have those of their parts. Zeros and an error for other dtypes. */
 struct pons_finfo {
   pons_dtype dtype; /* of the parts */
   int bits;

@@ -1,7 +1,8 @@
 /* fft.h: discrete Fourier transforms of any length along any axes, and what goes with them.
 
    A transform of n numbers is X[k] = sum_j x[j] exp(-2 pi i j k / n); the inverse has the other sign. Numbers are
-   complex64, and float32 where they are real: other dtypes are converted. The names and results are MLX's. */
+   complex64, and float32 where they are real, complex128 and float64 where x is of those: other dtypes are converted. The names and
+   results are MLX's, but that MLX narrows float64. */
 #ifndef PONS_FFT_H
 #define PONS_FFT_H
 #include <pons/array.h>

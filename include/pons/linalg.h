@@ -1,6 +1,6 @@
 /* linalg.h: linear algebra. Matrices are the last two axes; leading axes are a batch.
 
-   float32, float64 and complex64; other dtypes are errors, as in MLX. Factorizations
+   float32, float64, complex64 and complex128; other dtypes are errors, as in MLX. Factorizations
    need LAPACK, which is looked for at run time (`pons info` tells). A singular matrix and the like are errors
    when the result is computed; they name the matrix. What says vectors are found up to their sign, or phase. */
 #ifndef PONS_LINALG_H
@@ -49,8 +49,8 @@ PONS_API pons_array pons_linalg_cross(pons_array a, pons_array b, int axis);
 /* a = Q R: Q (..., m, k) with orthonormal columns, R (..., k, n) upper triangular, k = min(m, n). */
 PONS_API void pons_linalg_qr(pons_array a, pons_array out[2]);
 /* U (..., m, m), S (..., k) descending, Vt (..., n, n) into out[3], with
-   a = U[..., :k] diag(S) Vt[..., :k, :]; without compute_uv S alone into out[1]. Of complex64 S is
-   float32. */
+   a = U[..., :k] diag(S) Vt[..., :k, :]; without compute_uv S alone into out[1]. Of complex
+   matrices S is real. */
 PONS_API void pons_linalg_svd(pons_array a, bool compute_uv, pons_array *out);
 /* L (..., n, n) lower triangular with a = L L^H, or its adjoint if `upper`. Of a, taken to be symmetric or Hermitian,
    that triangle is read. An error if it is not positive definite. */
@@ -63,7 +63,7 @@ PONS_API void pons_linalg_lu_factor(pons_array a, pons_array out[2]);
 
 /* ---- eigenvalues --------------------------------------------------------------------------------------- */
 
-/* Values (..., n) and, in columns, vectors (..., n, n) of length 1, both complex64. */
+/* Values (..., n) and, in columns, vectors (..., n, n) of length 1, both complex: complex128 of float64. */
 PONS_API void pons_linalg_eig(pons_array a, pons_array out[2]);
 PONS_API pons_array pons_linalg_eigvals(pons_array a);
 /* The same of a symmetric or Hermitian matrix: values are real and ascend. uplo, 'L' or 'U', is the triangle

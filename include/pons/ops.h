@@ -64,7 +64,7 @@ PONS_API pons_array pons_hanning(int64_t m);
 
 /* ---- elementwise, one operand: each is a row of kernel/elementwise.def --------------------------------- */
 
-PONS_API pons_array pons_abs(pons_array x); /* of a complex number: its magnitude, float32 */
+PONS_API pons_array pons_abs(pons_array x); /* of a complex number: its magnitude */
 PONS_API pons_array pons_negative(pons_array x);
 PONS_API pons_array pons_sign(pons_array x);
 PONS_API pons_array pons_square(pons_array x);

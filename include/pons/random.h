@@ -19,7 +19,7 @@ PONS_API pons_array pons_random_bits(pons_shape shape, int width, pons_array key
 /* Evenly from low to below high (NULL: 0, 1), which broadcast to `shape`. */
 PONS_API pons_array pons_random_uniform(pons_array low, pons_array high, pons_shape shape, pons_dtype dtype,
                                         pons_array key);
-/* scale z + loc (NULL: 1, 0) with z normal, complex64 too. */
+/* scale z + loc (NULL: 1, 0) with z normal, complex dtypes too. */
 PONS_API pons_array pons_random_normal(pons_shape shape, pons_dtype dtype, pons_array loc, pons_array scale,
                                        pons_array key);
 /* shape + (n): mean (..., n), covariance (..., n, n); `shape` is PONS_SCALAR or what their leading axes

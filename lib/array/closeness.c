@@ -17,7 +17,7 @@ pons_array pons_isneginf(pons_array x) { return is_value(x, (double)-INFINITY); 
 
 /* A complex number is where either part is. */
 pons_array pons_isinf(pons_array x) {
-  if (x && !pons_error_of(x) && pons_dtype_of(x) == PONS_COMPLEX64)
+  if (x && !pons_error_of(x) && is_complex_dtype(pons_dtype_of(x)))
     return pons_logical_or(pons_isinf(pons_real(x)), pons_isinf(pons_imag(x)));
   return pons_logical_or(pons_isposinf(x), pons_isneginf(x));
 }

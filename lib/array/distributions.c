@@ -62,21 +62,21 @@ static pons_array half_normal(pons_shape shape, pons_dtype dtype, pons_array key
 }
 
 /* Real and imaginary part have variance 1/2 each. */
-static pons_array complex_half_normal(pons_shape shape, pons_array key) {
+static pons_array complex_half_normal(pons_shape shape, pons_dtype dtype, pons_array key) {
   int64_t dims[PONS_MAX_NDIM + 1];
   if (shape.count < 0 || shape.count >= PONS_MAX_NDIM)
     return pons_fail("random_normal", "a shape of %d axes", shape.count);
   for (int i = 0; i < shape.count; i++) dims[i] = shape.at[i];
   dims[shape.count] = 2;
-  pons_array pairs = half_normal((pons_shape){shape.count + 1, dims}, PONS_FLOAT32, key);
-  return pons_squeeze(pons_view(pairs, PONS_COMPLEX64), PONS_AXES(-1));
+  pons_array pairs = half_normal((pons_shape){shape.count + 1, dims}, part_dtype(dtype), key);
+  return pons_squeeze(pons_view(pairs, dtype), PONS_AXES(-1));
 }
 
 pons_array pons_random_normal(pons_shape shape, pons_dtype dtype, pons_array loc, pons_array scale,
                               pons_array key) {
   if (!is_inexact(dtype)) return pons_fail("random_normal", "not defined for %s", pons_dtype_name(dtype));
-  const bool complex = dtype == PONS_COMPLEX64;
-  pons_array drawn = complex ? complex_half_normal(shape, key) : half_normal(shape, dtype, key);
+  const bool complex = is_complex_dtype(dtype);
+  pons_array drawn = complex ? complex_half_normal(shape, dtype, key) : half_normal(shape, dtype, key);
   pons_array factor = pons_scalar(complex ? 1 : sqrt(2.0), dtype);
   if (scale) factor = pons_multiply(factor, pons_astype(scale, dtype));
   pons_array y = pons_multiply(factor, drawn);

@@ -36,6 +36,7 @@ static int kind_above(int kind) {
     case PONS_BFLOAT16:
       return PONS_FLOATING;
     case PONS_COMPLEX64:
+    case PONS_COMPLEX128:
       return PONS_COMPLEXFLOATING;
     case PONS_COMPLEXFLOATING:
     case PONS_FLOATING:

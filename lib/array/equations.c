@@ -7,7 +7,7 @@
 
 /* Conjugate, if complex. */
 static pons_array transposed(pons_array x) {
-  return pons_swapaxes(pons_dtype_of(x) == PONS_COMPLEX64 ? pons_conjugate(x) : x, -1, -2);
+  return pons_swapaxes(is_complex_dtype(pons_dtype_of(x)) ? pons_conjugate(x) : x, -1, -2);
 }
 
 static bool is_square(pons_array x) { return pons_ndim(x) >= 2 && pons_dim(x, -1) == pons_dim(x, -2); }
@@ -19,8 +19,8 @@ static pons_array equation(const char *op, pons_array *a, pons_array *b) {
   pons_array bad = fault_among(op, (pons_array[]){*a, *b}, 2);
   if (bad) return bad;
   const pons_dtype dtype = pons_promote(pons_dtype_of(*a), pons_dtype_of(*b));
-  if (dtype != PONS_FLOAT32 && dtype != PONS_FLOAT64 && dtype != PONS_COMPLEX64)
-    return pons_fail(op, "operands must promote to float32, float64 or complex64, not %s and %s",
+  if (dtype != PONS_FLOAT32 && dtype != PONS_FLOAT64 && !is_complex_dtype(dtype))
+    return pons_fail(op, "operands must promote to float32, float64, complex64 or complex128, not %s and %s",
                      pons_dtype_name(pons_dtype_of(*a)), pons_dtype_name(pons_dtype_of(*b)));
   if (!is_square(*a))
     return pons_fail(op,
@@ -121,7 +121,7 @@ pons_array pons_linalg_pinv(pons_array a) {
 
 /* ---- determinants ---- */
 
-static bool is_factored_as_it_is(pons_dtype d) { return d == PONS_FLOAT64 || d == PONS_COMPLEX64; }
+static bool is_factored_as_it_is(pons_dtype d) { return d == PONS_FLOAT64 || is_complex_dtype(d); }
 
 /* U's diagonal (..., n) and 1 or -1 (...), the sign of the exchanges of rows. Narrow floats and integers are
    widened. NULL, or an error. */
@@ -158,5 +158,5 @@ void pons_linalg_slogdet(pons_array a, pons_array out[2]) {
   pons_array signs = pons_prod(pons_sign(diagonal), .axes = PONS_AXES(-1));
   out[0] = pons_astype(pons_multiply(sign, signs), result_dtype(a));
   pons_array logarithm = pons_sum(pons_log(pons_abs(diagonal)), .axes = PONS_AXES(-1));
-  out[1] = pons_dtype_of(a) == PONS_COMPLEX64 ? logarithm : pons_astype(logarithm, result_dtype(a));
+  out[1] = is_complex_dtype(pons_dtype_of(a)) ? logarithm : pons_astype(logarithm, result_dtype(a));
 }

@@ -19,7 +19,7 @@ static pons_array axes_of(pons_array x, pons_axes axes, int *out, int *count) {
 
 static pons_array root_of_squares(pons_array x, pons_axes axes, bool keepdims) {
   pons_array squares;
-  if (pons_dtype_of(x) == PONS_COMPLEX64) {
+  if (is_complex_dtype(pons_dtype_of(x))) {
     squares = pons_add(pons_square(pons_real(x)), pons_square(pons_imag(x)));
   } else {
     squares = pons_square(pons_astype(x, at_least_float(pons_dtype_of(x))));
@@ -32,7 +32,7 @@ static pons_array vector_norm(pons_array x, double p, int axis, bool keepdims) {
   const pons_dtype dtype = at_least_float(pons_dtype_of(x));
   pons_array y, size = pons_abs(x);
   if (p == 2) return root_of_squares(x, axes, keepdims);
-  if (pons_dtype_of(size) != dtype && dtype != PONS_COMPLEX64) size = pons_astype(size, dtype);
+  if (pons_dtype_of(size) != dtype && !is_complex_dtype(dtype)) size = pons_astype(size, dtype);
   if (p == 0)
     y = pons_sum(pons_not_equal(x, like(0, x)), .axes = axes, .keepdims = keepdims);
   else if (p == 1)
@@ -77,7 +77,7 @@ static pons_array matrix_norm(pons_array x, double p, const int *axes, bool keep
     return pons_fail("linalg_norm", "there is no norm of order %g of a matrix", p);
   const int summed = isinf(p) ? axes[1] : axes[0], compared = isinf(p) ? axes[0] : axes[1];
   pons_array size = pons_abs(x);
-  if (pons_dtype_of(size) != dtype && dtype != PONS_COMPLEX64) size = pons_astype(size, dtype);
+  if (pons_dtype_of(size) != dtype && !is_complex_dtype(dtype)) size = pons_astype(size, dtype);
   pons_array sums = pons_sum(size, .axes = PONS_AXES(summed), .keepdims = true);
   y = least ? pons_min(sums, .axes = PONS_AXES(compared), .keepdims = true)
             : pons_max(sums, .axes = PONS_AXES(compared), .keepdims = true);

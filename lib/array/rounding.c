@@ -12,7 +12,8 @@ pons_array pons_positive(pons_array x) {
 pons_array pons_trunc(pons_array x) {
   pons_array bad = fault_of("trunc", x);
   if (bad) return bad;
-  if (pons_dtype_of(x) == PONS_COMPLEX64) return pons_fail("trunc", "not defined for complex64");
+  if (is_complex_dtype(pons_dtype_of(x)))
+    return pons_fail("trunc", "not defined for %s", pons_dtype_name(pons_dtype_of(x)));
   if (!is_real_float(pons_dtype_of(x))) return itself(x);
   return pons_where(pons_less(x, like(0, x)), pons_ceil(x), pons_floor(x));
 }
@@ -42,10 +43,11 @@ pons_array pons_nan_to_num_with(struct pons_nan_to_num_args args) {
   pons_array x = args.x, bad = fault_of("nan_to_num", x);
   if (bad) return bad;
   const pons_dtype dtype = pons_dtype_of(x);
-  if (dtype == PONS_COMPLEX64 && args.posinf && args.neginf) /* as MLX: infinities stay */
+  if (is_complex_dtype(dtype) && args.posinf && args.neginf) /* as MLX: infinities stay */
     return pons_where(pons_isnan(x), like(args.nan, x), x);
-  if (dtype == PONS_COMPLEX64)
-    return pons_fail("nan_to_num", "complex64 has no least and greatest number: posinf and neginf must be given");
+  if (is_complex_dtype(dtype))
+    return pons_fail("nan_to_num", "%s has no least and greatest number: posinf and neginf must be given",
+                     pons_dtype_name(dtype));
   if (!is_real_float(dtype)) return itself(x);
   const double up = args.posinf ? *args.posinf : pons_finfo(dtype).max;
   const double down = args.neginf ? *args.neginf : -pons_finfo(dtype).max;

@@ -135,7 +135,7 @@ pons_array pons_fft_stft_with(struct pons_stft_args a) {
                                       PONS_SHAPE(n, f.hop, 1), 0);
   framed = pons_multiply(framed, f.window);
   const bool onesided =
-      a.sides == PONS_STFT_BY_DTYPE ? pons_dtype_of(a.x) != PONS_COMPLEX64 : a.sides == PONS_STFT_ONESIDED;
+      a.sides == PONS_STFT_BY_DTYPE ? !is_complex_dtype(pons_dtype_of(a.x)) : a.sides == PONS_STFT_ONESIDED;
   pons_array y = onesided ? pons_fft_rfft(framed, .norm = a.norm) : pons_fft_fft(framed, .norm = a.norm);
   return with_batch(pons_swapaxes(y, 1, 2), a.x, 1);
 }

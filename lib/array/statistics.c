@@ -13,14 +13,14 @@ pons_array pons_mean_with(struct pons_reduce_args args) {
 }
 
 static pons_array square_magnitude(pons_array x) {
-  if (pons_error_of(x) || pons_dtype_of(x) != PONS_COMPLEX64) return pons_square(x);
+  if (pons_error_of(x) || !is_complex_dtype(pons_dtype_of(x))) return pons_square(x);
   return pons_add(pons_square(pons_real(x)), pons_square(pons_imag(x)));
 }
 
 /* sum(|x - mean|^2) / (n - ddof); real of complex numbers too */
 pons_array pons_variance_with(struct pons_reduce_args args) {
-  const bool is_complex = pons_dtype_of(args.x) == PONS_COMPLEX64;
-  const pons_dtype dtype = is_complex ? PONS_FLOAT32 : at_least_float(pons_dtype_of(args.x));
+  const bool is_complex = is_complex_dtype(pons_dtype_of(args.x));
+  const pons_dtype dtype = is_complex ? part_dtype(pons_dtype_of(args.x)) : at_least_float(pons_dtype_of(args.x));
   pons_array centre = pons_mean(args.x, .axes = args.axes, .keepdims = true);
   struct pons_reduce_args squares = args;
   squares.x = square_magnitude(pons_subtract(args.x, centre));

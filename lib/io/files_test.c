@@ -32,11 +32,11 @@ static int remove_folder(void **state) {
   return rmdir(folder); /* fails if a test left a file behind */
 }
 
-/* Every dtype, in shapes that include a scalar and an empty array; some are transposed views. */
-static pons_named sample(bool with_empty) {
+/* The first `dtypes`, in shapes that include a scalar and an empty array; some are transposed views. */
+static pons_named sample(int dtypes, bool with_empty) {
   pons_named n = pons_named_new();
   const pons_scope scope = pons_scope_open();
-  for (int d = 0; d < PONS_DTYPE_COUNT; d++) {
+  for (int d = 0; d < dtypes; d++) {
     char key[64];
     snprintf(key, sizeof key, "layers.%d/%s \xc3\xa9", d, pons_dtype_name((pons_dtype)d));
     pons_array a = pons_astype(pons_arange(0, 6, 1, PONS_FLOAT32), (pons_dtype)d);
@@ -61,8 +61,8 @@ static void assert_same(pons_named a, pons_named b) {
   }
 }
 
-static void round_trip(const char *name, bool compressed) {
-  pons_named n = sample(true);
+static void round_trip(const char *name, int dtypes, bool compressed) {
+  pons_named n = sample(dtypes, true);
   const char *path = in_folder(name);
   assert_true(compressed ? pons_savez_compressed(path, n) : pons_save(path, n));
   pons_named again = pons_load(path);
@@ -77,22 +77,27 @@ static void round_trip(const char *name, bool compressed) {
 
 static void test_npz(void **state) {
   (void)state;
-  round_trip("a.npz", false);
+  round_trip("a.npz", PONS_DTYPE_COUNT, false);
 }
 
 static void test_npz_compressed(void **state) {
   (void)state;
-  round_trip("a.npz", true);
+  round_trip("a.npz", PONS_DTYPE_COUNT, true);
 }
 
 static void test_safetensors(void **state) {
   (void)state;
-  round_trip("a.safetensors", false);
+  round_trip("a.safetensors", PONS_COMPLEX128, false); /* all before it */
+  pons_named n = sample(PONS_DTYPE_COUNT, false);
+  assert_false(pons_save(in_folder("a.safetensors"), n));
+  assert_string_equal(pons_error(), "save: tensor \"layers.14/complex128 \xc3\xa9\": .safetensors files hold no complex128");
+  pons_clear_error();
+  pons_named_free(n);
 }
 
 static void test_npy(void **state) {
   (void)state;
-  pons_named n = sample(true);
+  pons_named n = sample(PONS_DTYPE_COUNT, true);
   const char *path = in_folder("a.npy");
   for (int64_t i = 0; i < pons_named_count(n); i++) {
     pons_named one = pons_named_new();
@@ -104,7 +109,7 @@ static void test_npy(void **state) {
     pons_named_free(again);
   }
   assert_false(pons_save(path, n));
-  assert_string_equal(pons_error(), "save: an .npy file holds one array, not 16");
+  assert_string_equal(pons_error(), "save: an .npy file holds one array, not 17");
   pons_clear_error();
   pons_named_free(n);
   unlink(path);
@@ -131,9 +136,9 @@ static void test_load_array(void **state) {
   assert_true(pons_save_array(path, pons_arange(0, 5, 1, PONS_INT16)));
   pons_array a = pons_load_array(path);
   assert_int_equal(pons_item_int(pons_sum(a)), 10);
-  pons_named n = sample(false);
+  pons_named n = sample(PONS_DTYPE_COUNT, false);
   assert_true(pons_save(path, n));
-  assert_non_null(strstr(pons_error_of(pons_load_array(path)), "holds 15 arrays"));
+  assert_non_null(strstr(pons_error_of(pons_load_array(path)), "holds 16 arrays"));
   pons_clear_error();
   assert_non_null(pons_error_of(pons_load_array("no such file.npz")));
   assert_non_null(strstr(pons_error(), "load: no such file.npz: No such file or directory"));

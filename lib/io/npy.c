@@ -21,15 +21,17 @@ static const struct {
     [PONS_UINT32] = {'u', 4},   [PONS_UINT64] = {'u', 8},    [PONS_INT8] = {'i', 1},
     [PONS_INT16] = {'i', 2},    [PONS_INT32] = {'i', 4},     [PONS_INT64] = {'i', 8},
     [PONS_FLOAT16] = {'f', 2},  [PONS_FLOAT32] = {'f', 4},   [PONS_FLOAT64] = {'f', 8},
-    [PONS_BFLOAT16] = {'V', 2}, [PONS_COMPLEX64] = {'c', 8},
+    [PONS_BFLOAT16] = {'V', 2}, [PONS_COMPLEX64] = {'c', 8}, [PONS_COMPLEX128] = {'c', 16},
 };
 
 /* "<f4" and the like. */
 static bool read_descr(const char *text, pons_dtype *dtype, bool *swap) {
   const char order = text[0];
-  if (strlen(text) != 3 || !strchr("<>|=", order)) return false;
+  if (!order || !strchr("<>|=", order)) return false;
   for (int i = 0; i < PONS_DTYPE_COUNT; i++) {
-    if (codes[i].kind != text[1] || '0' + codes[i].width != text[2]) continue;
+    char code[8];
+    snprintf(code, sizeof code, "%c%d", codes[i].kind, codes[i].width);
+    if (strcmp(text + 1, code) != 0) continue;
     *dtype = (pons_dtype)i;
     *swap = order == '>' && codes[i].width > 1;
     return true;

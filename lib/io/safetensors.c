@@ -219,10 +219,15 @@ static bool add_sizes(cJSON *to, const char *key, const int64_t *sizes, int coun
   return cJSON_AddRawToObject(to, key, text) != NULL;
 }
 
-static bool add_tensor(cJSON *to, pons_array a, const placed *p) {
-  const char *dtype = NULL;
+static const char *name_of(pons_dtype d) {
+  const char *name = NULL; /* uint8 has several: the first */
   for (int i = DTYPES; i-- > 0;)
-    if (dtypes[i].dtype == pons_dtype_of(a)) dtype = dtypes[i].name;
+    if (dtypes[i].dtype == d) name = dtypes[i].name;
+  return name;
+}
+
+static bool add_tensor(cJSON *to, pons_array a, const placed *p) {
+  const char *dtype = name_of(pons_dtype_of(a));
   const int64_t offsets[2] = {(int64_t)p->begin, (int64_t)(p->begin + p->bytes)};
   const pons_shape shape = pons_shape_of(a);
   cJSON *entry = cJSON_AddObjectToObject(to, p->name);
@@ -274,6 +279,10 @@ bool safetensors_save(sink *to, pons_named arrays, const options *o) {
     if (!pons_named_metadata(arrays, key))
       return io_fail("save", "metadata \"%s\": .safetensors files hold texts alone", key);
   }
+  for (int64_t i = 0; i < count; i++)
+    if (!name_of(pons_dtype_of(pons_named_at(arrays, i))))
+      return io_fail("save", "tensor \"%s\": .safetensors files hold no %s", pons_named_key(arrays, i),
+                     pons_dtype_name(pons_dtype_of(pons_named_at(arrays, i))));
   placed *places = calloc((size_t)count + 1, sizeof *places);
   if (!places) {
     io_fail_as(PONS_ERROR_MEMORY, "save", "out of memory for %lld tensors", (long long)count);

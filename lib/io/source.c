@@ -161,7 +161,7 @@ static void swap_bytes(unsigned char *at, size_t bytes, size_t width) {
 
 void mend_elements(void *elements, size_t bytes, pons_dtype dtype, bool swap) {
   unsigned char *at = elements;
-  if (swap) swap_bytes(at, bytes, dtype == PONS_COMPLEX64 ? 4 : pons_dtype_size(dtype));
+  if (swap) swap_bytes(at, bytes, pons_dtype_size(dtype) / (pons_isdtype(dtype, "complex floating") ? 2 : 1));
   for (size_t i = 0; dtype == PONS_BOOL && i < bytes; i++)
     at[i] = at[i] != 0; /* all that C's bool may hold */
 }

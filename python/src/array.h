@@ -21,6 +21,7 @@ PyObject *get_device(PyObject *self, void *unused); /* the property `device` */
 
 /* convert.c: bool, int, float, complex: weak, but for integers that only uint64 holds. */
 int scalar_from_object(PyObject *o, pons_array *out);
+pons_array wide_complex(PyObject *o); /* a complex as complex128 */
 /* What o.__mlx_array__() gives. */
 int array_of_method(PyObject *o, pons_array *out);
 /* foreign.c: a copy of the memory of an object with buffers or __dlpack__; of the usual dtype, which is never float64,

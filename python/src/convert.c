@@ -59,6 +59,11 @@ int array_of_method(PyObject *o, pons_array *out) {
   return fits;
 }
 
+pons_array wide_complex(PyObject *o) {
+  const double parts[2] = {PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)};
+  return pons_array_from(parts, PONS_SCALAR, PONS_COMPLEX128);
+}
+
 int scalar_from_object(PyObject *o, pons_array *out) {
   if (PyBool_Check(o))
     *out = pons_bool(o == Py_True);
@@ -82,13 +87,14 @@ int operand_from_object(PyObject *o, pons_array *out) {
   return fits;
 }
 
-/* A float beside float64 keeps its digits. */
+/* A float or complex number beside float64 or complex128 keeps its digits. */
 int operand_beside(PyObject *o, pons_array beside, pons_array *out) {
   *out = unwrap(o);
   if (*out) return 1;
   if (PyLong_Check(o) && !PyBool_Check(o) && !int_fits(o, beside)) return -1;
-  if (PyFloat_Check(o) && pons_dtype_of(beside) == PONS_FLOAT64)
-    return *out = pons_scalar(PyFloat_AsDouble(o), PONS_FLOAT64), 1;
+  const bool wide = pons_dtype_of(beside) == PONS_FLOAT64 || pons_dtype_of(beside) == PONS_COMPLEX128;
+  if (wide && PyFloat_Check(o)) return *out = pons_scalar(PyFloat_AsDouble(o), PONS_FLOAT64), 1;
+  if (wide && PyComplex_Check(o)) return *out = wide_complex(o), 1;
   int fits = scalar_from_object(o, out);
   if (!fits) fits = array_of_method(o, out);
   if (!fits) fits = array_from_foreign(o, PONS_AS(pons_dtype_of(beside)), out);

@@ -14,7 +14,7 @@ typedef struct lent {
 
 /* As PEP 3118 spells them; NumPy refuses what it has no name for. */
 static const char *const formats[] = {"?", "B", "H", "I", "Q", "b",        "h",
-                                      "i", "q", "e", "f", "d", "bfloat16", "Zf"};
+                                      "i", "q", "e", "f", "d", "bfloat16", "Zf", "Zd"};
 
 /* What DLPack says of the computed array; NULL and an exception. It keeps the memory, whatever becomes of the object. */
 static DLManagedTensor *tensor_of(pons_array a) {

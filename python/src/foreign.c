@@ -7,17 +7,16 @@
 
 /* ---- dtypes by their letter ---- */
 
-/* The dtype of elements with this format, as the module struct and PEP 3118 spell it; complex and float64 also where
-   the library has narrower ones only. */
-static bool dtype_of_format(const char *format, Py_ssize_t size, pons_dtype *dtype, bool *wide_complex) {
+/* The dtype of elements with this format, as the module struct and PEP 3118 spell it. */
+static bool dtype_of_format(const char *format, Py_ssize_t size, pons_dtype *dtype) {
   static const pons_dtype by_size[3][9] = {
       {[1] = PONS_INT8, [2] = PONS_INT16, [4] = PONS_INT32, [8] = PONS_INT64},
       {[1] = PONS_UINT8, [2] = PONS_UINT16, [4] = PONS_UINT32, [8] = PONS_UINT64},
       {[2] = PONS_FLOAT16, [4] = PONS_FLOAT32, [8] = PONS_FLOAT64}};
   if (!format) format = "B";
   if (strchr("@=<", *format) && *format) format++;
-  *wide_complex = strcmp(format, "Zd") == 0;
-  if (strcmp(format, "Zf") == 0 || *wide_complex) return *dtype = PONS_COMPLEX64, true;
+  if (strcmp(format, "Zf") == 0) return *dtype = PONS_COMPLEX64, true;
+  if (strcmp(format, "Zd") == 0) return *dtype = PONS_COMPLEX128, true;
   if (strcmp(format, "bfloat16") == 0) return *dtype = PONS_BFLOAT16, true;
   if (!*format || format[1] || size > 8) return false;
   if (*format == '?') return *dtype = PONS_BOOL, true;
@@ -30,8 +29,10 @@ static bool dtype_of_format(const char *format, Py_ssize_t size, pons_dtype *dty
   return true;
 }
 
-/* What elements become if nothing is said: as in MLX no float64. */
-static pons_dtype usual(pons_dtype dtype) { return dtype == PONS_FLOAT64 ? PONS_FLOAT32 : dtype; }
+/* What elements become if nothing is said: as in MLX nothing with parts of float64. */
+static pons_dtype usual(pons_dtype dtype) {
+  return dtype == PONS_FLOAT64 ? PONS_FLOAT32 : dtype == PONS_COMPLEX128 ? PONS_COMPLEX64 : dtype;
+}
 
 /* As in MLX, in whose words: before anything is copied. */
 static bool size_fits(int64_t size) {
@@ -102,8 +103,7 @@ static void *elements_of(const Py_buffer *v, bool to_floats) {
 
 static int array_from_view(const Py_buffer *v, pons_optional_dtype wanted, pons_array *out) {
   pons_dtype dtype;
-  bool wide_complex;
-  if (!dtype_of_format(v->format, v->itemsize, &dtype, &wide_complex)) {
+  if (!dtype_of_format(v->format, v->itemsize, &dtype)) {
     PyErr_Format(PyExc_ValueError, "array: elements of format '%s' and %zd bytes have no dtype", v->format,
                  v->itemsize);
     return -1;
@@ -115,13 +115,13 @@ static int array_from_view(const Py_buffer *v, pons_optional_dtype wanted, pons_
   for (int i = 0; i < v->ndim; i++)
     if (!size_fits(v->shape[i])) return -1;
   const pons_dtype target = wanted.given ? wanted.dtype : usual(dtype);
-  const bool to_floats = wide_complex || (dtype == PONS_FLOAT64 && target == PONS_FLOAT32);
+  const bool to_floats = target != dtype && target == usual(dtype);
   void *data = elements_of(v, to_floats);
   if (!data) return -1;
   int64_t shape[PONS_MAX_NDIM];
   const bool column_major = PyBuffer_IsContiguous(v, 'F') && !PyBuffer_IsContiguous(v, 'C');
   for (int i = 0; i < v->ndim; i++) shape[column_major ? v->ndim - 1 - i : i] = v->shape[i];
-  *out = pons_from_data(data, (pons_shape){v->ndim, shape}, to_floats && !wide_complex ? PONS_FLOAT32 : dtype,
+  *out = pons_from_data(data, (pons_shape){v->ndim, shape}, to_floats ? target : dtype,
                         free, data);
   *out = pons_astype(column_major ? pons_transpose(*out) : *out, target);
   return 1;
@@ -253,8 +253,6 @@ static PyObject *capsule_of(PyObject *o) {
 
 /* ---- copies of tensors keep the layout ---- */
 
-enum { DL_FLOAT = 2, DL_COMPLEX = 5 };
-
 /* How many elements lie between the first and the last of the tensor; -1 for a negative stride. */
 static int64_t extent_of(const DLTensor *t) {
   int64_t last = 0, ordered = 1;
@@ -296,25 +294,11 @@ static DLManagedTensor *tensor_copy(const DLTensor *t, int64_t extent) {
   return copy;
 }
 
-/* complex128 as pairs of float64: an axis more, for which tensor_copy has left room. */
-static void split_complex(DLTensor *t) {
-  for (int i = 0; i < t->ndim; i++) t->strides[i] *= 2;
-  t->shape[t->ndim] = 2;
-  t->strides[t->ndim++] = 1;
-  t->code = DL_FLOAT;
-  t->bits = 64;
-}
-
-static pons_array join_complex(pons_array pairs) {
-  return pons_squeeze(pons_view(pons_astype(pairs, PONS_FLOAT32), PONS_COMPLEX64), PONS_AXES(-1));
-}
-
 static int copy_of_tensor(const DLTensor *t, pons_array *out) {
   for (int i = 0; i < t->ndim; i++)
     if (!size_fits(t->shape[i])) return -1;
   const int64_t extent = extent_of(t);
-  const bool wide_complex = t->code == DL_COMPLEX && t->bits == 128;
-  if (extent < 0 || t->ndim > PONS_MAX_NDIM || (wide_complex && t->ndim == PONS_MAX_NDIM)) {
+  if (extent < 0 || t->ndim > PONS_MAX_NDIM) {
     PyErr_SetString(PyExc_ValueError,
                     extent < 0 ? "from_dlpack: a stride is negative" : "from_dlpack: too many axes");
     return -1;
@@ -326,9 +310,8 @@ static int copy_of_tensor(const DLTensor *t, pons_array *out) {
   }
   DLManagedTensor *copy = tensor_copy(t, extent);
   if (!copy) return -1;
-  if (wide_complex) split_complex(&copy->dl_tensor);
   *out = pons_from_dlpack(copy);
-  *out = wide_complex ? join_complex(*out) : pons_astype(*out, usual(pons_dtype_of(*out)));
+  *out = pons_astype(*out, usual(pons_dtype_of(*out)));
   return 1;
 }
 

@@ -20,14 +20,14 @@
 OF_ONE(inv, "The inverse.")
 OF_ONE(pinv, "The Moore-Penrose inverse.")
 OF_ONE(det, "The determinant.")
-OF_ONE(eigvals, "The eigenvalues, complex64.")
+OF_ONE(eigvals, "The eigenvalues, complex.")
 OF_ONE_UPPER(cholesky, "L with a = L L^T, or its transpose.")
 OF_ONE_UPPER(cholesky_inv, "The inverse of the matrix whose Cholesky factor is a.")
 OF_ONE_UPPER(tri_inv, "The inverse of a triangle.")
 IN_PARTS(qr, 2, "tuple[array, array]", "Q with orthonormal columns and R, upper triangular: a = Q R.")
 IN_PARTS(lu, 3, "tuple[array, array, array]", "Row indices P, L and U: a = (L U)[P].")
 IN_PARTS(lu_factor, 2, "tuple[array, array]", "L and U in one matrix, and pivots.")
-IN_PARTS(eig, 2, "tuple[array, array]", "Eigenvalues and eigenvectors, complex64.")
+IN_PARTS(eig, 2, "tuple[array, array]", "Eigenvalues and eigenvectors, complex.")
 IN_PARTS(slogdet, 2, "tuple[array, array]", "Sign and logarithm of the absolute value of the determinant.")
 
 LINALG(svd,

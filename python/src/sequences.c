@@ -60,6 +60,7 @@ static int firm_from_object(PyObject *o, pons_optional_dtype wanted, pons_array 
       return 1;
     }
   }
+  if (PyComplex_Check(o) && wanted.given && wanted.dtype == PONS_COMPLEX128) return *out = wide_complex(o), 1;
   int fits = scalar_from_object(o, out);
   if (fits == 1) *out = pons_astype(*out, wanted.given ? wanted.dtype : pons_dtype_of(*out));
   if (fits) return fits;
@@ -197,7 +198,9 @@ static pons_dtype dtype_of_numbers(const reading *r) {
 /* Converts where that is simple; else what is converted by an op. */
 static pons_array array_of_numbers(const reading *r, pons_dtype wanted) {
   const bool ints = r->kind < OF_FLOATS;
-  pons_dtype dtype = ints ? wanted : r->kind == OF_COMPLEX ? PONS_COMPLEX64 : wanted;
+  pons_dtype dtype = ints ? wanted : r->kind != OF_COMPLEX          ? wanted
+                     : wanted == PONS_COMPLEX128 ? wanted
+                                                 : PONS_COMPLEX64;
   if (ints && wanted != PONS_BOOL && wanted != PONS_INT32 && wanted != PONS_INT64 && wanted != PONS_FLOAT32)
     dtype = r->huge ? PONS_UINT64 : PONS_INT64;
   if (r->kind == OF_FLOATS && wanted != PONS_FLOAT32)
@@ -205,7 +208,9 @@ static pons_array array_of_numbers(const reading *r, pons_dtype wanted) {
   void *data = malloc((size_t)r->count * pons_dtype_size(dtype) + 16);
   if (!data) return (pons_array)PyErr_NoMemory();
   const int64_t parts = 2 * r->count;
-  if (r->kind == OF_COMPLEX)
+  if (dtype == PONS_COMPLEX128)
+    memcpy(data, r->numbers, (size_t)parts * sizeof *r->numbers);
+  else if (r->kind == OF_COMPLEX)
     for (int64_t i = 0; i < parts; i++) ((float *)data)[i] = (float)r->numbers[i];
   else if (ints && dtype == PONS_BOOL)
     CONVERT(bool, r->ints)

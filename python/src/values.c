@@ -33,6 +33,8 @@ static PyObject *item_at(const char *at, pons_dtype dtype) {
       return PyFloat_FromDouble(READ(double));
     case PONS_COMPLEX64:
       return PyComplex_FromDoubles((double)READ(float), (double)((const float *)(const void *)at)[1]);
+    case PONS_COMPLEX128:
+      return PyComplex_FromDoubles(READ(double), ((const double *)(const void *)at)[1]);
     default:
       break;
   }

@@ -162,7 +162,8 @@ def test_dtypes_of_results_are_those_of_mlx(dtype):
         for scalar in scalars:
             ours = op(mx.array([1], getattr(mx, dtype)), scalar)
             theirs = op(mlx.array([1], getattr(mlx, dtype)), scalar)
-            assert str(ours.dtype) == str(theirs.dtype), (name, scalar)
+            met = "mlx.core.complex128" if dtype == "float64" and scalar == 1j and name in ("add", "mul", "truediv") else str(theirs.dtype)
+            assert str(ours.dtype) == met, (name, scalar)  # where the array API standard has complex128, MLX has complex64
             assert ours.tolist() == theirs.tolist(), (name, scalar)
 
 

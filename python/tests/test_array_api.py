@@ -213,6 +213,28 @@ def test_complex_matrices():
     np.testing.assert_allclose(np.array(xp.conj(xp.matrix_transpose(q)) @ q), np.broadcast_to(np.eye(3), (2, 3, 3)), **near)
 
 
+def test_complex128():
+    rng = np.random.default_rng(5)
+    a, b = (rng.normal(size=(3, 4, 4)) + 1j * rng.normal(size=(3, 4, 4)) for _ in range(2))
+    x, y = xp.asarray(a), xp.asarray(b)
+    assert x.dtype == y.dtype == xp.complex128
+    near = dict(rtol=1e-12, atol=1e-12)
+    for ours, true in [(x + y, a + b), (x * y, a * b), (x / y, a / b), (x * 0.1j, a * 0.1j), (0.1 - x, 0.1 - a), (x @ y, a @ b), (x**y, a**b),
+                       (xp.exp(x), np.exp(a)), (xp.log1p(x), np.log1p(a)), (xp.expm1(x), np.expm1(a)), (xp.abs(x), np.abs(a)), (xp.real(x), a.real),
+                       (xp.sign(x), a / np.abs(a)), (xp.sum(x, axis=1), a.sum(1)), (xp.prod(x, axis=(0, 2)), a.prod((0, 2))), (xp.cumulative_sum(x, axis=2), a.cumsum(2)),
+                       (xp.mean(x), a.mean()), (xp.linalg.inv(x), np.linalg.inv(a)), (xp.linalg.det(x), np.linalg.det(a)), (xp.linalg.solve(x, y), np.linalg.solve(a, b)),
+                       (xp.linalg.svdvals(x), np.linalg.svd(a, compute_uv=False)), (xp.linalg.vector_norm(x), np.linalg.norm(a)),
+                       (xp.fft.fftn(x), np.fft.fftn(a)), (xp.fft.ihfft(x.real), np.fft.ihfft(a.real)), (xp.fft.rfft(x.imag, n=7), np.fft.rfft(a.imag, n=7)),
+                       (xp.where(x.real > 0, x, y), np.where(a.real > 0, a, b)), (xp.concat([x, y]), np.concat([a, b])), (xp.take(x, mx.array([2, 0]), axis=1), a[:, [2, 0]])]:
+        assert str(ours.dtype).endswith(str(np.asarray(true).dtype)), (ours.dtype, true.dtype)
+        np.testing.assert_allclose(np.array(ours), true, **near)
+    values, vectors = xp.linalg.eigh(x + xp.conj(xp.matrix_transpose(x)))
+    assert values.dtype == xp.float64 and vectors.dtype == xp.complex128
+    np.testing.assert_allclose(np.array(values), np.linalg.eigvalsh(a + np.conj(np.swapaxes(a, 1, 2))), **near)
+    assert xp.asarray(0.1j, dtype=xp.complex128).item() == 0.1j and xp.full((2,), 0.1 + 0.2j, dtype=xp.complex128).tolist() == [0.1 + 0.2j] * 2
+    assert xp.finfo(xp.complex128).dtype == xp.float64
+
+
 def test_masks_of_the_wrong_shape_are_index_errors():
     x = mx.arange(6).reshape(2, 3)
     for mask in (mx.array([True] * 3), mx.array([[[True]]])):
@@ -257,6 +279,7 @@ def test_result_types():
     assert xp.result_type(xp.int8, xp.uint8) == xp.int16 and xp.result_type(xp.float32, xp.float64) == xp.float64
     assert xp.result_type(xp.int8, 3) == xp.int8 and xp.result_type(xp.int8, 3.5) == xp.float32
     assert xp.result_type(mx.array([1.0]), 1j) == xp.complex64
+    assert xp.result_type(xp.float64, xp.complex64) == xp.result_type(mx.array([1.0], xp.float64), 1j) == xp.complex128
     assert xp.sum(mx.array([1], mx.int8)).dtype == xp.int32 and xp.sum(mx.array([1], mx.uint8)).dtype == xp.uint32
     assert xp.sum(mx.array([1], mx.int8), dtype=xp.float32).dtype == xp.float32
     assert xp.can_cast(xp.int8, xp.int16) and not xp.can_cast(xp.int16, xp.int8)
@@ -302,7 +325,7 @@ def test_every_name_of_the_standard_is_there_and_has_a_signature_or_is_of_the_co
     broadcast_arrays broadcast_to concat expand_dims flip moveaxis permute_dims repeat reshape roll squeeze stack tile unstack
     argmax argmin count_nonzero nonzero searchsorted where unique_all unique_counts unique_inverse unique_values argsort sort
     cumulative_prod cumulative_sum max mean min prod std sum var all any diff e inf nan newaxis pi bool int8 int16 int32 int64
-    uint8 uint16 uint32 uint64 float32 float64 complex64 __array_namespace_info__ __array_api_version__"""
+    uint8 uint16 uint32 uint64 float32 float64 complex64 complex128 __array_namespace_info__ __array_api_version__"""
     for name in (elementwise + " " + others).split():
         assert name in vars(xp), name
     extensions = {

@@ -10,6 +10,7 @@ import pons.core as mx
 import pytest
 
 DTYPES = ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "complex64"]
+WIDE = ["float64", "complex128"]  # narrowed unless they are asked for, as in MLX
 
 
 def ours(name):
@@ -38,6 +39,19 @@ def test_what_has_no_dtype_of_its_own_becomes_the_next_smaller():
     c = np.array([[1 + 2j, 3], [4, 5j]])
     np.testing.assert_array_equal(np.array(mx.array(c.T)), c.T.astype(np.complex64))
     assert mx.array(np.float64(1.5)).dtype == mx.float32 and mx.array(np.int64(1)).dtype == mx.int64
+
+
+@pytest.mark.parametrize("name", WIDE)
+@pytest.mark.parametrize("view", [lambda x: x, lambda x: x.T, lambda x: x[::2, ::-1], lambda x: x[:0], lambda x: x[1, 2]])
+def test_wide_elements_keep_their_digits_where_asked(name, view):
+    x = view((np.arange(12).reshape(3, 4) / 3 * (1 if name == "float64" else 1 + 0.1j)).astype(name))
+    a = mx.array(x, ours(name))
+    assert a.dtype == ours(name) and a.shape == x.shape
+    np.testing.assert_array_equal(np.array(a), x)
+    assert a.tolist() == x.tolist()
+    if a.size:
+        assert np.from_dlpack(a).dtype == name and memoryview(a).format == ("d" if name == "float64" else "Zd")
+        assert a.reshape(-1)[0].item() == x.reshape(-1)[0]
 
 
 def test_elements_that_lie_askew():

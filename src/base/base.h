@@ -57,6 +57,9 @@ typedef enum dtype_kind { KIND_BOOL, KIND_UNSIGNED, KIND_SIGNED, KIND_FLOAT, KIN
 dtype_kind dtype_kind_of(pons_dtype d);
 static inline bool dtype_is_valid(int d) { return d >= 0 && d < PONS_DTYPE_COUNT; }
 bool dtype_is_inexact(pons_dtype d); /* float or complex */
+bool dtype_is_complex(pons_dtype d);
+pons_dtype dtype_of_parts(pons_dtype d);     /* float32 of complex64, float64 of complex128, d of others */
+pons_dtype dtype_made_complex(pons_dtype d); /* complex128 of float64 and of itself, complex64 of others */
 /* With weak operands (C scalars): a weak one gives way to a dtype of its kind or a higher kind. */
 pons_dtype dtype_promote_weak(pons_dtype a, bool a_weak, pons_dtype b, bool b_weak);
 /* The float dtype in which a function such as exp computes x: float32 for integers. */

@@ -1,12 +1,15 @@
 /* dtype.c: sizes and names of the dtypes, the dtype two operands meet in, and single elements by dtype.
 
-   Rows stand in dtype.def; promotion is a table, measured on MLX. Uses half.c. */
+   Rows stand in dtype.def; promotion is a table, measured on MLX but for complex128, where it is NumPy's. Uses half.c. */
 #include "base/base.h"
 #include <math.h>
 
 typedef struct complex_pair {
   float real, imag;
 } complex_pair;
+typedef struct complex_wide_pair {
+  double real, imag;
+} complex_wide_pair;
 
 typedef struct dtype_row {
   const char *name;
@@ -22,7 +25,16 @@ size_t pons_dtype_size(pons_dtype d) { return dtype_is_valid((int)d) ? rows[d].s
 const char *pons_dtype_name(pons_dtype d) { return dtype_is_valid((int)d) ? rows[d].name : "invalid dtype"; }
 dtype_kind dtype_kind_of(pons_dtype d) { return (dtype_kind)rows[d].kind; }
 bool dtype_is_inexact(pons_dtype d) { return rows[d].kind >= KIND_FLOAT; }
+bool dtype_is_complex(pons_dtype d) { return rows[d].kind == KIND_COMPLEX; }
 pons_dtype dtype_at_least_float(pons_dtype d) { return dtype_is_inexact(d) ? d : PONS_FLOAT32; }
+
+pons_dtype dtype_of_parts(pons_dtype d) {
+  return d == PONS_COMPLEX64 ? PONS_FLOAT32 : d == PONS_COMPLEX128 ? PONS_FLOAT64 : d;
+}
+
+pons_dtype dtype_made_complex(pons_dtype d) {
+  return d == PONS_FLOAT64 || d == PONS_COMPLEX128 ? PONS_COMPLEX128 : PONS_COMPLEX64;
+}
 
 /* ---- promotion ----------------------------------------------------------------------------------------- */
 
@@ -40,24 +52,26 @@ enum {
   F4 = PONS_FLOAT32,
   F8 = PONS_FLOAT64,
   BF = PONS_BFLOAT16,
-  C8 = PONS_COMPLEX64
+  C8 = PONS_COMPLEX64,
+  CW = PONS_COMPLEX128
 };
 
 static const uint8_t meeting[PONS_DTYPE_COUNT][PONS_DTYPE_COUNT] = {
-    {B, U1, U2, U4, U8, I1, I2, I4, I8, F2, F4, F8, BF, C8},  /* bool */
-    {U1, U1, U2, U4, U8, I2, I2, I4, I8, F2, F4, F8, BF, C8}, /* uint8 */
-    {U2, U2, U2, U4, U8, I4, I4, I4, I8, F2, F4, F8, BF, C8}, /* uint16 */
-    {U4, U4, U4, U4, U8, I8, I8, I8, I8, F2, F4, F8, BF, C8}, /* uint32 */
-    {U8, U8, U8, U8, U8, F4, F4, F4, F4, F2, F4, F8, BF, C8}, /* uint64 */
-    {I1, I2, I4, I8, F4, I1, I2, I4, I8, F2, F4, F8, BF, C8}, /* int8 */
-    {I2, I2, I4, I8, F4, I2, I2, I4, I8, F2, F4, F8, BF, C8}, /* int16 */
-    {I4, I4, I4, I8, F4, I4, I4, I4, I8, F2, F4, F8, BF, C8}, /* int32 */
-    {I8, I8, I8, I8, F4, I8, I8, I8, I8, F2, F4, F8, BF, C8}, /* int64 */
-    {F2, F2, F2, F2, F2, F2, F2, F2, F2, F2, F4, F8, F4, C8}, /* float16 */
-    {F4, F4, F4, F4, F4, F4, F4, F4, F4, F4, F4, F8, F4, C8}, /* float32 */
-    {F8, F8, F8, F8, F8, F8, F8, F8, F8, F8, F8, F8, F8, C8}, /* float64 */
-    {BF, BF, BF, BF, BF, BF, BF, BF, BF, F4, F4, F8, BF, C8}, /* bfloat16 */
-    {C8, C8, C8, C8, C8, C8, C8, C8, C8, C8, C8, C8, C8, C8}, /* complex64 */
+    {B, U1, U2, U4, U8, I1, I2, I4, I8, F2, F4, F8, BF, C8, CW},  /* bool */
+    {U1, U1, U2, U4, U8, I2, I2, I4, I8, F2, F4, F8, BF, C8, CW}, /* uint8 */
+    {U2, U2, U2, U4, U8, I4, I4, I4, I8, F2, F4, F8, BF, C8, CW}, /* uint16 */
+    {U4, U4, U4, U4, U8, I8, I8, I8, I8, F2, F4, F8, BF, C8, CW}, /* uint32 */
+    {U8, U8, U8, U8, U8, F4, F4, F4, F4, F2, F4, F8, BF, C8, CW}, /* uint64 */
+    {I1, I2, I4, I8, F4, I1, I2, I4, I8, F2, F4, F8, BF, C8, CW}, /* int8 */
+    {I2, I2, I4, I8, F4, I2, I2, I4, I8, F2, F4, F8, BF, C8, CW}, /* int16 */
+    {I4, I4, I4, I8, F4, I4, I4, I4, I8, F2, F4, F8, BF, C8, CW}, /* int32 */
+    {I8, I8, I8, I8, F4, I8, I8, I8, I8, F2, F4, F8, BF, C8, CW}, /* int64 */
+    {F2, F2, F2, F2, F2, F2, F2, F2, F2, F2, F4, F8, F4, C8, CW}, /* float16 */
+    {F4, F4, F4, F4, F4, F4, F4, F4, F4, F4, F4, F8, F4, C8, CW}, /* float32 */
+    {F8, F8, F8, F8, F8, F8, F8, F8, F8, F8, F8, F8, F8, CW, CW}, /* float64 */
+    {BF, BF, BF, BF, BF, BF, BF, BF, BF, F4, F4, F8, BF, C8, CW}, /* bfloat16 */
+    {C8, C8, C8, C8, C8, C8, C8, C8, C8, C8, C8, CW, C8, C8, CW}, /* complex64 */
+    {CW, CW, CW, CW, CW, CW, CW, CW, CW, CW, CW, CW, CW, CW, CW}, /* complex128 */
 };
 
 pons_dtype pons_promote(pons_dtype a, pons_dtype b) {
@@ -91,6 +105,7 @@ double dtype_read(pons_dtype d, const void *p) {
     case PONS_FLOAT32: return LOAD(float, p);
     case PONS_FLOAT64: return LOAD(double, p);
     case PONS_COMPLEX64: return LOAD(complex_pair, p).real;
+    case PONS_COMPLEX128: return LOAD(complex_wide_pair, p).real;
     default: return (double)dtype_read_int(d, p);
   }
 }
@@ -134,6 +149,7 @@ void dtype_write(pons_dtype d, void *p, double value) {
     case PONS_FLOAT32: STORE(float, p, value); break;
     case PONS_FLOAT64: STORE(double, p, value); break;
     case PONS_COMPLEX64: memcpy(p, &(complex_pair){(float)value, 0}, sizeof(complex_pair)); break;
+    case PONS_COMPLEX128: memcpy(p, &(complex_wide_pair){value, 0}, sizeof(complex_wide_pair)); break;
     default: dtype_write_int(d, p, int_from_double(value));
   }
 }
@@ -152,6 +168,7 @@ void dtype_write_int(pons_dtype d, void *p, int64_t value) {
     case PONS_INT64: STORE(uint64_t, p, bits); break;
     case PONS_FLOAT64: STORE(double, p, value); break;
     case PONS_FLOAT32: STORE(float, p, value); break;
+    case PONS_COMPLEX128: dtype_write(d, p, (double)value); break;
     default: dtype_write(d, p, (double)(float)value);
   }
 }

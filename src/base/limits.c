@@ -18,8 +18,9 @@ struct pons_finfo pons_finfo(pons_dtype dtype) {
     case PONS_COMPLEX64:
     case PONS_FLOAT32:
       return of_format(PONS_FLOAT32, 32, 24, -126, 127);
+    case PONS_COMPLEX128:
     case PONS_FLOAT64:
-      return of_format(dtype, 64, 53, -1022, 1023);
+      return of_format(PONS_FLOAT64, 64, 53, -1022, 1023);
     default:
       break;
   }

@@ -15,6 +15,7 @@ static void floats(void **state) {
   assert_true(h.max == 65504 && h.eps == 0x1p-10 && h.smallest_normal == 0x1p-14 && h.bits == 16);
   assert_true(pons_finfo(PONS_BFLOAT16).max == 0x1.fep127 && pons_finfo(PONS_BFLOAT16).eps == 0x1p-7);
   assert_int_equal(pons_finfo(PONS_COMPLEX64).dtype, PONS_FLOAT32);
+  assert_int_equal(pons_finfo(PONS_COMPLEX128).dtype, PONS_FLOAT64);
   assert_true(pons_ok());
   pons_finfo(PONS_INT32);
   assert_string_equal(pons_error(), "finfo: int32 is no floating dtype");

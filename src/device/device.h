@@ -126,6 +126,8 @@ typedef struct driver {
   /* Asked at the end of each plan: what steps found wrong with the values they met. It may wait. Left out: that is
      known at once. */
   error *(*faults)(int index);
+  /* 1 << dtype of each that no operand of any step may have. */
+  unsigned cannot_hold;
   /* 1 << dtype of each that no operand may have for an implementation of `prim` to take it; left out: none. For reports. */
   unsigned (*lacks)(const char *prim);
   bool for_tests; /* it computes nothing */

@@ -116,8 +116,19 @@ bool device_lists(const driver *v, const char *prim) {
   return place_of(v, prim)->prim != NULL;
 }
 
+static bool can_hold(const driver *v, const launch *l) {
+  unsigned dtypes = 0;
+  for (int i = 0; i < l->n_in; i++) dtypes |= 1u << l->in[i].dtype;
+  for (int i = 0; i < l->n_out; i++) dtypes |= 1u << l->out[i].dtype;
+  return !(dtypes & v->cannot_hold);
+}
+
 const implementation *device_pick(const device *d, const char *prim, const launch *l, text *why) {
   const struct place *p = place_of(d->driver, prim);
+  if (d->driver->cannot_hold && !can_hold(d->driver, l)) {
+    if (why != NULL) text_add(why, "%s: it can't hold an operand's dtype\n", d->driver->name);
+    return NULL;
+  }
   for (int r = p->prim != NULL ? p->first : -1; r >= 0; r = rows[r].next) {
     const implementation *candidate = rows[r].implementation;
     const char *reason = candidate->refuses == NULL ? NULL : candidate->refuses(l);

@@ -105,7 +105,7 @@ static pons_dtype read_dtype(reader *r) {
   if (r->f->release < RELEASE_FLOAT64 && (code == 11 || code == 12))
     code++; /* there was no float64 among the codes */
   else if (r->f->release < RELEASE_FLOAT64 && code == 13) code = -1;
-  if (!dtype_is_valid(code)) cursor_fail(r->c, at, "%d is no code of a dtype", code);
+  if (!dtype_is_valid(code) || code == PONS_COMPLEX128) cursor_fail(r->c, at, "%d is no code of a dtype", code);
   else if (pons_dtype_size((pons_dtype)code) != (size_t)size)
     cursor_fail(r->c, at, "%s with elements of %d bytes", pons_dtype_name((pons_dtype)code), size);
   return r->c->failed ? PONS_BOOL : (pons_dtype)code;

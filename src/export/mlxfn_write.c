@@ -67,6 +67,10 @@ static void put_dtype(writer *w, pons_dtype d) {
     w->failed = true;
     error_release(fail("export", "MLX %s has no float64", w->t->release_name));
   }
+  if (d == PONS_COMPLEX128 && !w->failed) {
+    w->failed = true;
+    error_release(fail("export", "MLX's files hold no complex128"));
+  }
   if (w->t->release < RELEASE_FLOAT64 && d > PONS_FLOAT64) code--;
   put_i32(w, code);
   put_u8(w, (uint8_t)pons_dtype_size(d));

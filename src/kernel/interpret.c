@@ -32,22 +32,26 @@ static int64_t cut(int64_t i, int dtype) {
 static number load(int dtype, const char *at) {
   number x = {0, 0, 0};
   float parts[2];
+  double wide[2];
   if (is_integer(dtype)) x.i = dtype == PONS_BOOL ? *at != 0 : dtype_read_int((pons_dtype)dtype, at);
   else x.re = dtype_read((pons_dtype)dtype, at);
   if (dtype == PONS_COMPLEX64) memcpy(parts, at, sizeof parts), x.re = parts[0], x.im = parts[1];
+  if (dtype == PONS_COMPLEX128) memcpy(wide, at, sizeof wide), x.re = wide[0], x.im = wide[1];
   return x;
 }
 
 static void store(int dtype, char *at, number x) {
   float parts[2] = {(float)x.re, (float)x.im};
+  const double wide[2] = {x.re, x.im};
   if (dtype == PONS_COMPLEX64) memcpy(at, parts, sizeof parts);
+  else if (dtype == PONS_COMPLEX128) memcpy(at, wide, sizeof wide);
   else if (is_integer(dtype)) dtype_write_int((pons_dtype)dtype, at, cut(x.i, dtype));
   else dtype_write((pons_dtype)dtype, at, x.re);
 }
 
 /* A value as its dtype holds it. */
 static number rounded(int dtype, number x) {
-  char bytes[8];
+  char bytes[16];
   store(dtype, bytes, x);
   return load(dtype, bytes);
 }
@@ -297,7 +301,7 @@ static number cast(int from, int to, number x) {
     if (is_integer(from)) y.re = (double)(from == PONS_UINT64 ? (float)(uint64_t)x.i : (float)x.i);
     y.re = (double)(float)y.re;
   }
-  if (to != PONS_COMPLEX64 || from != PONS_COMPLEX64) y.im = 0;
+  if (!dtype_is_complex((pons_dtype)to) || !dtype_is_complex((pons_dtype)from)) y.im = 0;
   return y;
 }
 
@@ -310,7 +314,7 @@ static number evaluate(const instruction *in, const number *v, const uint8_t *dt
     z.i = integer_row(in->row, type, x.i, y.i);
   } else if (row_table[in->row].result == RESULT_BOOL) {
     z.i = compared(in->row, x, y);
-  } else if (type == PONS_COMPLEX64) {
+  } else if (dtype_is_complex((pons_dtype)type)) {
     double _Complex a = complex_of(x.re, x.im), b = complex_of(y.re, y.im);
     if (in->row == ROW_abs) return (number){cabs(a), 0, 0};
     if (in->row == ROW_real) return (number){x.re, 0, 0};

@@ -4,7 +4,7 @@
 enum {
   ANY = (1 << PONS_DTYPE_COUNT) - 1,
   BOOLS = 1 << PONS_BOOL,
-  COMPLEX = 1 << PONS_COMPLEX64,
+  COMPLEX = 1 << PONS_COMPLEX64 | 1 << PONS_COMPLEX128,
   FLOATS = 1 << PONS_FLOAT16 | 1 << PONS_BFLOAT16 | 1 << PONS_FLOAT32 | 1 << PONS_FLOAT64,
   FLOATING = FLOATS | COMPLEX,
   NUMERIC = ANY & ~BOOLS,
@@ -28,7 +28,7 @@ const row_info row_table[ROW_COUNT] = {
 pons_dtype row_result(row r, pons_dtype operand) {
   switch (row_table[r].result) {
   case RESULT_BOOL: return PONS_BOOL;
-  case RESULT_REAL: return operand == PONS_COMPLEX64 ? PONS_FLOAT32 : operand;
+  case RESULT_REAL: return dtype_of_parts(operand);
   default: return operand;
   }
 }

@@ -1,7 +1,7 @@
 /* scalar.h: what the values of elementwise.def are made of: k_exp, k_add, ... for each type, told apart by
    a suffix.
 
-   f32 f64 c64 b, i8 .. i64, u8 .. u64. Halves are computed in f32. Nothing here has undefined behaviour for
+   f32 f64 c64 c128 b, i8 .. i64, u8 .. u64. Halves are computed in f32. Nothing here has undefined behaviour for
    any operand: integers wrap, dividing by zero gives 0, shifts by the width and more, or by less than 0, shift all out, as in NumPy,
    floats outside an integer's range convert as x86 does it. Whoever includes this defines K_SUFFIX as one of the
    suffixes before it includes elementwise.def, and may define it anew. Uses nothing. */

@@ -344,7 +344,7 @@ static pons_array convolved(const char *op, int spatial, struct pons_conv_args a
                      spatial == 2   ? "two spatial ones"
                      : spatial == 3 ? "three spatial ones"
                                     : "as many spatial ones");
-  if (dtype_kind_of(dtype_of(args.x)) != KIND_FLOAT || args.weight->dtype == PONS_COMPLEX64)
+  if (dtype_kind_of(dtype_of(args.x)) != KIND_FLOAT || dtype_is_complex(dtype_of(args.weight)))
     return node_fail(op, "takes x of a float dtype and no complex weight: %s and %s", node_text(args.x),
                      node_text(args.weight));
   conv_lists l;

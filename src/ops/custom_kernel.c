@@ -150,6 +150,10 @@ static void make_kernel(const char *op, custom_kernel_params *p, const int grid[
   node_make_many(&prim_custom_kernel, p, n_in, in, out, n_out);
 }
 
+static bool kernels_have(pons_dtype d, bool metal) {
+  return dtype_is_valid((int)d) && d != PONS_COMPLEX128 && !(metal && d == PONS_FLOAT64);
+}
+
 /* NULL, or why a kernel can't be made of these arguments, as an array that carries the error. */
 static pons_array check_kernel(const char *op, const struct pons_kernel_args *a, kernel_language language) {
   const bool metal = language == LANGUAGE_METAL;
@@ -167,8 +171,8 @@ static pons_array check_kernel(const char *op, const struct pons_kernel_args *a,
     const char *name = input ? a->input_names[i] : a->output_names[i - a->n_inputs];
     const pons_dtype dtype = input ? dtype_of(a->inputs[i]) : a->output_dtypes[i - a->n_inputs];
     if (!is_name(name)) return node_fail(op, "'%s' is no name for an array", name ? name : "");
-    if (!dtype_is_valid((int)dtype) || (metal && dtype == PONS_FLOAT64))
-      return node_fail(op, "%s is of %s, which Metal has not", name, pons_dtype_name(dtype));
+    if (!kernels_have(dtype, metal))
+      return node_fail(op, "%s is of %s, which %s has not", name, pons_dtype_name(dtype), metal ? "Metal" : "a kernel");
   }
   if (language == LANGUAGE_DIALECT && (a->shared_memory || a->atomic_outputs || a->math_mode))
     return node_fail(op, "%s not in the dialect",
@@ -181,10 +185,9 @@ static pons_array check_kernel(const char *op, const struct pons_kernel_args *a,
     if (!is_name(v->name) ||
         (v->kind != PONS_KERNEL_DTYPE && v->kind != PONS_KERNEL_INT && v->kind != PONS_KERNEL_BOOL))
       return node_fail(op, "template argument %d is not a named dtype, int or bool", i);
-    if (v->kind == PONS_KERNEL_DTYPE &&
-        (!dtype_is_valid((int)v->dtype) || (metal && v->dtype == PONS_FLOAT64)))
-      return node_fail(op, "template argument %s is of %s, which Metal has not", v->name,
-                       pons_dtype_name(v->dtype));
+    if (v->kind == PONS_KERNEL_DTYPE && !kernels_have(v->dtype, metal))
+      return node_fail(op, "template argument %s is of %s, which %s has not", v->name, pons_dtype_name(v->dtype),
+                       metal ? "Metal" : "a kernel");
   }
   return NULL;
 }

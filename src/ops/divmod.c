@@ -12,7 +12,8 @@ static error *divmod_infer(const void *params, int n_in, const pons_array *in, s
   if (e) return e;
   if (in[0]->dtype != in[1]->dtype || !shape_equal(in[0]->ndim, in[0]->shape, in[1]->ndim, in[1]->shape))
     return fail("divmod", "operands differ: %s and %s", node_text(in[0]), node_text(in[1]));
-  if (in[0]->dtype == PONS_COMPLEX64) return fail("divmod", "not defined for complex64");
+  if (dtype_is_complex(dtype_of(in[0])))
+    return fail("divmod", "not defined for %s", pons_dtype_name(dtype_of(in[0])));
   out[0] = out[1] = spec_of(in[0]);
   return NULL;
 }

@@ -23,7 +23,7 @@ static error *eigh_infer(const void *params, int n_in, const pons_array *in, spe
   if (e) return e;
   if (p->uplo.n != 1 || (p->uplo.at[0] != 'L' && p->uplo.at[0] != 'U'))
     return fail("eigh", "UPLO is L or U, not %.*s", p->uplo.n, p->uplo.at);
-  out[0] = values_of(in[0], in[0]->dtype == PONS_COMPLEX64 ? PONS_FLOAT32 : dtype_of(in[0]));
+  out[0] = values_of(in[0], dtype_of_parts(dtype_of(in[0])));
   if (p->compute_eigenvectors) out[1] = spec_of(in[0]);
   return NULL;
 }
@@ -58,7 +58,7 @@ static void eigh_jvp(const jvp_call *c) {
   pons_array v = eigh_basis(c->in[0], c->params, c->out);
   pons_array moved = matrix_product3(matrix_adjoint(v), matrix_hermitian(c->tangents[0]), v);
   pons_array diagonal = matrix_diagonal(moved);
-  c->out_tangents[0] = a->dtype == PONS_COMPLEX64 ? pons_real(diagonal) : diagonal;
+  c->out_tangents[0] = dtype_is_complex(dtype_of(a)) ? pons_real(diagonal) : diagonal;
   if (!eigh_vectors(c->params)) return;
   c->out_tangents[1] = pons_matmul(v, pons_multiply(matrix_gaps(c->out[0], a->shape[a->ndim - 1]), moved));
 }
@@ -88,7 +88,7 @@ pons_array pons_linalg_eigvalsh(pons_array a, char uplo) {
   return bad ? bad : node_make(&prim_eigh, &params, 1, &a);
 }
 
-/* ---- Eig: A V = V diag(w), complex64 ---- */
+/* ---- Eig: A V = V diag(w), both complex ---- */
 
 static bool eig_vectors(const void *params) { return ((const eig_params *)params)->compute_eigenvectors; }
 
@@ -100,10 +100,10 @@ static int eig_outputs(const void *params, int n_in) {
 static error *eig_infer(const void *params, int n_in, const pons_array *in, spec *out) {
   error *e = factor_check("eig", n_in, in, true, true);
   if (e) return e;
-  out[0] = values_of(in[0], PONS_COMPLEX64);
+  out[0] = values_of(in[0], dtype_made_complex(dtype_of(in[0])));
   if (!eig_vectors(params)) return NULL;
   out[1] = spec_of(in[0]);
-  out[1].dtype = PONS_COMPLEX64;
+  out[1].dtype = out[0].dtype;
   return NULL;
 }
 
@@ -117,7 +117,7 @@ static pons_array eig_basis(pons_array a, const void *params, const pons_array *
 /* The real part of each column of a with the same one of b, as complex numbers (..., 1, n). */
 static pons_array overlaps(pons_array a, pons_array b) {
   pons_array each = pons_real(pons_multiply(pons_conjugate(a), b));
-  return pons_astype(pons_sum(each, .axes = PONS_AXES(-2), .keepdims = true), PONS_COMPLEX64);
+  return pons_astype(pons_sum(each, .axes = PONS_AXES(-2), .keepdims = true), dtype_of(a));
 }
 
 /* dw = diag P, dV = D - V Re diag(V^H D) with P = V^-1 dA V, D = V (F P), F = 1 / (w_j - w_i) off the
@@ -138,13 +138,13 @@ static void eig_vjp(const vjp_call *c) {
     middle = pons_add(middle, pons_multiply(gaps, pons_matmul(matrix_adjoint(v), d_bar)));
   }
   pons_array whole = matrix_product3(matrix_adjoint(pons_linalg_inv(v)), middle, matrix_adjoint(v));
-  c->grads[0] = a->dtype == PONS_COMPLEX64 ? whole : as_dtype(pons_real(whole), dtype_of(a));
+  c->grads[0] = dtype_is_complex(dtype_of(a)) ? whole : as_dtype(pons_real(whole), dtype_of(a));
 }
 
 static void eig_jvp(const jvp_call *c) {
   const node *a = c->in[0];
   pons_array v = eig_basis(c->in[0], c->params, c->out);
-  pons_array moved = matrix_product3(pons_linalg_inv(v), as_dtype(c->tangents[0], PONS_COMPLEX64), v);
+  pons_array moved = matrix_product3(pons_linalg_inv(v), as_dtype(c->tangents[0], dtype_of(v)), v);
   c->out_tangents[0] = matrix_diagonal(moved);
   if (!eig_vectors(c->params)) return;
   pons_array d = pons_matmul(v, pons_multiply(matrix_gaps(c->out[0], a->shape[a->ndim - 1]), moved));

@@ -43,7 +43,7 @@ static pons_array unary(row r, pons_array x) {
   if (x && !node_failed(x) && row_takes(r, dtype_of(x))) return make(r, 1, &x);
   pons_array bad = operand_fault(name_of(r), 1, &x);
   if (bad) return bad;
-  if (row_table[r].types == 1 << PONS_COMPLEX64) /* real numbers have these parts */
+  if (row_takes(r, PONS_COMPLEX64) && !row_takes(r, PONS_FLOAT32)) /* real numbers have these parts */
     return r == ROW_imag ? zeros_of(x) : same_array(x);
   error *why = NULL;
   const pons_dtype dtype = operand_dtype(r, dtype_of(x), 1, &x, &why);

@@ -7,10 +7,10 @@ error *factor_check(const char *op, int n_in, const pons_array *in, bool square,
   if (e) return e;
   const node *a = in[0];
   const bool fits =
-      a->dtype == PONS_FLOAT32 || a->dtype == PONS_FLOAT64 || (complex && a->dtype == PONS_COMPLEX64);
+      a->dtype == PONS_FLOAT32 || a->dtype == PONS_FLOAT64 || (complex && dtype_is_complex(dtype_of(a)));
   if (!fits)
     return fail(op, "takes float32%s float64%s, not %s", complex ? "," : " and",
-                complex ? " and complex64" : "", node_text(a));
+                complex ? ", complex64 and complex128" : "", node_text(a));
   if (a->ndim < 2) return fail(op, "needs at least 2 axes, not %s", node_text(a));
   if (square && a->shape[a->ndim - 1] != a->shape[a->ndim - 2])
     return fail(op, "needs square matrices, not %s", node_text(a));
@@ -22,7 +22,7 @@ void factor_vmap(const vmap_call *c) { batch_apply(c, c->params); }
 pons_array matrix_transposed(pons_array x) { return pons_swapaxes(x, -1, -2); }
 
 pons_array matrix_adjoint(pons_array x) {
-  return matrix_transposed(x->dtype == PONS_COMPLEX64 ? pons_conjugate(x) : x);
+  return matrix_transposed(dtype_is_complex(dtype_of(x)) ? pons_conjugate(x) : x);
 }
 
 pons_array matrix_hermitian(pons_array x) {

@@ -18,7 +18,8 @@ static error *fft_infer(const void *params, int n_in, const pons_array *in, spec
   if (!e) e = axes_check("fft", in[0]->ndim, p->axes);
   if (e) return e;
   if (p->axes.n == 0) return fail("fft", "no axes of %s", node_text(in[0]));
-  const pons_dtype from = p->real && !p->inverse ? PONS_FLOAT32 : PONS_COMPLEX64;
+  const pons_dtype of_complex = dtype_made_complex(dtype_of(in[0])), of_parts = dtype_of_parts(of_complex);
+  const pons_dtype from = p->real && !p->inverse ? of_parts : of_complex;
   if (in[0]->dtype != from)
     return fail("fft", "takes %s here, not %s", pons_dtype_name(from), node_text(in[0]));
   if (p->odd_out && !(p->real && p->inverse)) return fail("fft", "an odd length, but no real result");
@@ -28,21 +29,22 @@ static error *fft_infer(const void *params, int n_in, const pons_array *in, spec
   if (!p->real) return NULL;
   int64_t *n = &out->shape.dims[p->axes.at[p->axes.n - 1]];
   *n = p->inverse ? 2 * (*n - 1) + p->odd_out : *n / 2 + 1;
-  out->dtype = p->inverse ? PONS_FLOAT32 : PONS_COMPLEX64;
+  out->dtype = p->inverse ? of_parts : of_complex;
   if (*n == 0) return fail("fft", "a real signal of length 0 from %s", node_text(in[0]));
   return spec_set("fft", out, out->dtype, out->shape.n, out->shape.dims);
 }
 
 /* One weight per kept frequency of a real signal of length n, along `axis` of ndim: the frequencies that have no
    negative counterpart (0, and n/2 of an even n) weigh `alone`, the others `paired`. */
-static pons_array half_weights(int64_t n, int axis, int ndim, float alone, float paired) {
+static pons_array half_weights(pons_dtype dtype, int64_t n, int axis, int ndim, double alone, double paired) {
   const int64_t count = n / 2 + 1;
   int64_t dims[PONS_MAX_NDIM];
   for (int i = 0; i < ndim; i++) dims[i] = i == axis ? count : 1;
-  float *w = mem_alloc((size_t)count * sizeof *w);
+  const size_t size = pons_dtype_size(dtype);
+  char *w = mem_alloc((size_t)count * size);
   if (!w) return node_error(fail_no_memory("fft"));
-  for (int64_t k = 0; k < count; k++) w[k] = k == 0 || 2 * k == n ? alone : paired;
-  pons_array a = pons_array_from(w, (pons_shape){ndim, dims}, PONS_FLOAT32);
+  for (int64_t k = 0; k < count; k++) dtype_write(dtype, w + (size_t)k * size, k == 0 || 2 * k == n ? alone : paired);
+  pons_array a = pons_array_from(w, (pons_shape){ndim, dims}, dtype);
   mem_free(w);
   return a;
 }
@@ -54,14 +56,15 @@ static void fft_vjp(const vjp_call *c) {
   const int64_t n = (p->inverse ? c->out[0] : c->in[0])->shape[axis];
   const double size = (double)signal_size(p, c->in[0], c->out[0]);
   fft_params back = {p->axes, !p->inverse, p->real, p->real && !p->inverse && n % 2};
+  const pons_dtype parts = dtype_of_parts(dtype_of(c->in[0]));
   pons_array ct = c->cotangents[0], g;
-  if (p->real && !p->inverse) ct = pons_multiply(ct, half_weights(n, axis, ndim, 1, 0.5f));
+  if (p->real && !p->inverse) ct = pons_multiply(ct, half_weights(parts, n, axis, ndim, 1, 0.5));
   g = node_make(&prim_fft, &back, 1, &ct);
   const double scale = p->inverse ? 1 / size : size;
   if (p->real && p->inverse)
-    g = pons_multiply(g, half_weights(n, axis, ndim, (float)scale, (float)(2 * scale)));
+    g = pons_multiply(g, half_weights(parts, n, axis, ndim, scale, 2 * scale));
   else
-    g = pons_multiply(g, pons_scalar(scale, PONS_FLOAT32));
+    g = pons_multiply(g, pons_scalar(scale, parts));
   c->grads[0] = g;
 }
 
@@ -140,11 +143,12 @@ static pons_array transformed(const transform *t, pons_array x, const int64_t *l
     odd = halved && n % 2;
     size *= (double)n;
   }
-  x = as_dtype(resized(x, dims), t->real && !t->inverse ? PONS_FLOAT32 : PONS_COMPLEX64);
+  const pons_dtype of_complex = dtype_made_complex(dtype_of(x)), of_parts = dtype_of_parts(of_complex);
+  x = as_dtype(resized(x, dims), t->real && !t->inverse ? of_parts : of_complex);
   const fft_params params = {{count, axes}, t->inverse, t->real, odd};
   pons_array y = node_make(&prim_fft, &params, 1, &x);
   const double scale = scale_of(norm, t->inverse, size);
-  return scale == 1 ? y : pons_multiply(y, pons_scalar(scale, PONS_FLOAT32));
+  return scale == 1 ? y : pons_multiply(y, pons_scalar(scale, of_parts));
 }
 
 static error *norm_check(const char *op, pons_fft_norm norm) {

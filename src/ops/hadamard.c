@@ -56,7 +56,7 @@ pons_array pons_hadamard_transform_with(struct pons_hadamard_args args) {
   pons_array x = args.x, bad = operand_fault(op, 1, &x);
   if (bad) return bad;
   if (x->size == 0) return node_fail(op, "%s is empty", node_text(x));
-  if (x->dtype == PONS_COMPLEX64) return node_fail(op, "not defined for %s", node_text(x));
+  if (dtype_is_complex(dtype_of(x))) return node_fail(op, "not defined for %s", node_text(x));
   const int64_t n = x->ndim ? x->shape[x->ndim - 1] : 1;
   const hadamard_params params = {args.scale != 0 ? args.scale : (float)(1 / sqrt((double)n))};
   if (n == 1) return params.scale == 1 ? same_array(x) : pons_multiply(x, pons_float((double)params.scale));

@@ -47,15 +47,15 @@ static pons_array complex_inverse(pons_array a) {
   pons_array whole = matrix_join(matrix_join(x, pons_negative(y), -1), matrix_join(y, x, -1), -2);
   pons_array solved = inverse("inv", whole, &(inverse_params){false, false});
   if (node_failed(solved)) return solved;
-  pons_array i = pons_array_from((float[]){0, 1}, PONS_SCALAR, PONS_COMPLEX64);
-  return pons_add(pons_astype(matrix_part(solved, 0, n, 0, n), PONS_COMPLEX64),
-                  pons_multiply(i, pons_astype(matrix_part(solved, n, 2 * n, 0, n), PONS_COMPLEX64)));
+  const pons_dtype dtype = dtype_of(a);
+  return pons_add(pons_astype(matrix_part(solved, 0, n, 0, n), dtype),
+                  pons_multiply(pons_complex(0, 1), pons_astype(matrix_part(solved, n, 2 * n, 0, n), dtype)));
 }
 
 pons_array pons_linalg_inv(pons_array a) {
   pons_array bad = operand_fault("inv", 1, &a);
   if (bad) return bad;
-  if (a->dtype == PONS_COMPLEX64) return complex_inverse(a);
+  if (dtype_is_complex(dtype_of(a))) return complex_inverse(a);
   return inverse("inv", a, &(inverse_params){false, false});
 }
 

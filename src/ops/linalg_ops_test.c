@@ -59,7 +59,7 @@ static void refused(void **state) {
   check_error(pons_linalg_inv(whole), "inv: takes float32 and float64, not (2, 2) int32");
   check_error(pons_linalg_eigvalsh(counted(PONS_SHAPE(2, 2)), 'l'), "eigh: UPLO is L or U, not l");
   pons_linalg_svd(whole, true, out);
-  check_error(out[2], "svd: takes float32, float64 and complex64, not (2, 2) int32");
+  check_error(out[2], "svd: takes float32, float64, complex64 and complex128, not (2, 2) int32");
   pons_linalg_eig(wide, out);
   check_error(out[1], "eig: needs square matrices, not (2, 3) float32");
   check_error(pons_linalg_solve(wide, vector),
@@ -68,7 +68,7 @@ static void refused(void **state) {
   check_error(pons_linalg_solve(counted(PONS_SHAPE(2, 2)), FLOATS(1, 2, 3)),
               "linalg_solve: 2 equations, but 3 right-hand sides");
   check_error(pons_linalg_solve(whole, INTS(1, 2)),
-              "linalg_solve: operands must promote to float32, float64 or complex64, not int32 and int32");
+              "linalg_solve: operands must promote to float32, float64, complex64 or complex128, not int32 and int32");
   check_error(pons_linalg_cross(FLOATS(1, 2, 3, 4), FLOATS(1, 2, 3), -1),
               "linalg_cross: axis -1 has 4 elements, not 2 or 3");
   check_error(pons_linalg_norm(wide, .ord = PONS_ORD(3)),

@@ -108,7 +108,7 @@ typedef struct elimination {
 
 /* How LAPACK measures what it looks for the largest of: a complex number by its two parts. */
 static pons_array size_of(pons_array x) {
-  if (x->dtype != PONS_COMPLEX64) return pons_abs(x);
+  if (!dtype_is_complex(dtype_of(x))) return pons_abs(x);
   return pons_add(pons_abs(pons_real(x)), pons_abs(pons_imag(x)));
 }
 

@@ -20,7 +20,7 @@ static pons_array transposed(pons_array x) { return pons_swapaxes(x, -1, -2); }
 
 /* The cotangent's counterpart of the transposed operand: conjugate, if complex. */
 static pons_array adjoint(pons_array x) {
-  return x->dtype == PONS_COMPLEX64 ? transposed(pons_conjugate(x)) : transposed(x);
+  return dtype_is_complex(dtype_of(x)) ? transposed(pons_conjugate(x)) : transposed(x);
 }
 
 static pons_array product(pons_array a, pons_array b) {

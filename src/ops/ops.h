@@ -87,7 +87,7 @@ pons_array zeros_of(const node *x); /* of x's shape and dtype */
 
 /* ---- factors.c: what factorizations share; matrices are the last two axes ---- */
 
-/* One operand of at least 2 axes, float32 or float64 (complex64 too where `complex`), square if asked. */
+/* One operand of at least 2 axes, float32 or float64 (complex dtypes too where `complex`), square if asked. */
 error *factor_check(const char *op, int n_in, const pons_array *in, bool square, bool complex);
 /* The vmap rule of what works on the last two axes: the batch leads. */
 void factor_vmap(const vmap_call *c);

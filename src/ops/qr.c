@@ -25,7 +25,7 @@ static pons_array real_diagonal(pons_array x) {
   if (x->ndim < 1) return x; /* it carries an error */
   pons_array diagonal = matrix_diagonal(x);
   const int64_t n = x->shape[x->ndim - 1];
-  return matrix_from_diagonal(x->dtype == PONS_COMPLEX64 ? as_dtype(pons_real(diagonal), PONS_COMPLEX64) : diagonal, n, n);
+  return matrix_from_diagonal(dtype_is_complex(dtype_of(x)) ? as_dtype(pons_real(diagonal), dtype_of(x)) : diagonal, n, n);
 }
 
 /* Of a matrix that is at least as tall as wide (Walter and Lehmann 2012, "Algorithmic differentiation of

@@ -82,7 +82,7 @@ static void binary_jvp(const jvp_call *c, binary_slope *by_a, binary_slope *by_b
 
 /* ---- rules of their own ---- */
 
-static bool is_complex(pons_array x) { return x->dtype == PONS_COMPLEX64; }
+static bool is_complex(pons_array x) { return dtype_is_complex(dtype_of(x)); }
 
 static void abs_vjp(const vjp_call *c) {
   if (c->wanted[0]) c->grads[0] = pons_multiply(c->cotangents[0], pons_sign(c->in[0]));
@@ -112,14 +112,14 @@ static void sign_jvp(const jvp_call *c) {
 }
 
 static void real_vjp(const vjp_call *c) {
-  if (c->wanted[0]) c->grads[0] = pons_astype(c->cotangents[0], PONS_COMPLEX64);
+  if (c->wanted[0]) c->grads[0] = pons_astype(c->cotangents[0], dtype_of(c->in[0]));
 }
 static void real_jvp(const jvp_call *c) {
   if (c->tangents[0]) c->out_tangents[0] = pons_real(c->tangents[0]);
 }
 static void imag_vjp(const vjp_call *c) {
   if (c->wanted[0])
-    c->grads[0] = pons_multiply(pons_astype(c->cotangents[0], PONS_COMPLEX64), pons_complex(0, 1));
+    c->grads[0] = pons_multiply(pons_astype(c->cotangents[0], dtype_of(c->in[0])), pons_complex(0, 1));
 }
 static void imag_jvp(const jvp_call *c) {
   if (c->tangents[0]) c->out_tangents[0] = pons_imag(c->tangents[0]);

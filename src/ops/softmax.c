@@ -116,7 +116,7 @@ pons_array pons_logsumexp_with(struct pons_reduce_args args) {
   if (node_failed(x) || n == 0) return x == args.x ? same_array(x) : x;
   for (int i = 0; i < n; i++) narrow[i] = (int)axes[i];
   const pons_axes over = {n, narrow};
-  const bool last = n == 1 && axes[0] == x->ndim - 1 && x->shape[axes[0]] > 0 && x->dtype != PONS_COMPLEX64;
+  const bool last = n == 1 && axes[0] == x->ndim - 1 && x->shape[axes[0]] > 0 && !dtype_is_complex(dtype_of(x));
   pons_array y = last ? node_make(&prim_logsumexp, NULL, 1, &x) : logsumexp_by_definition(x, over);
   return args.keepdims ? y : pons_squeeze(y, over);
 }

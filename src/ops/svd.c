@@ -17,7 +17,7 @@ static error *svd_infer(const void *params, int n_in, const pons_array *in, spec
   *s = spec_of(in[0]);
   s->shape.n = n - 1;
   s->shape.dims[n - 2] = rows < columns ? rows : columns;
-  if (s->dtype == PONS_COMPLEX64) s->dtype = PONS_FLOAT32;
+  s->dtype = dtype_of_parts(s->dtype);
   if (!has_vectors(params)) return NULL;
   int64_t dims[PONS_MAX_NDIM];
   memcpy(dims, in[0]->shape, (size_t)n * sizeof *dims);
@@ -53,7 +53,7 @@ static pons_array gaps_of(pons_array s, int64_t k, int64_t n) {
 }
 
 static svd_parts parts_of(pons_array a, const pons_array *out) {
-  svd_parts p = {.u = out[0], .s = out[1], .vt = out[2], .complex = a->dtype == PONS_COMPLEX64};
+  svd_parts p = {.u = out[0], .s = out[1], .vt = out[2], .complex = dtype_is_complex(dtype_of(a))};
   p.m = a->shape[a->ndim - 2];
   p.n = a->shape[a->ndim - 1];
   const int64_t k = p.m < p.n ? p.m : p.n;
@@ -65,10 +65,9 @@ static svd_parts parts_of(pons_array a, const pons_array *out) {
 
 /* i times the imaginary part of x's diagonal, over 2 s. */
 static pons_array half_phases(const svd_parts *p, pons_array x) {
-  pons_array i = pons_array_from((float[]){0, 1}, PONS_SCALAR, PONS_COMPLEX64);
   pons_array phases =
       pons_divide(pons_imag(matrix_diagonal(x)), pons_multiply(p->s, pons_scalar(2, PONS_FLOAT32)));
-  return pons_multiply(i, pons_astype(phases, PONS_COMPLEX64));
+  return pons_multiply(pons_complex(0, 1), pons_astype(phases, dtype_of(x)));
 }
 
 static pons_array skew(pons_array x) { return pons_subtract(x, matrix_adjoint(x)); }
@@ -103,7 +102,7 @@ static void svd_vjp(const vjp_call *c) {
 
 static pons_array real_diagonal(pons_array x) {
   pons_array diagonal = matrix_diagonal(x);
-  return x->dtype == PONS_COMPLEX64 ? pons_real(diagonal) : diagonal;
+  return dtype_is_complex(dtype_of(x)) ? pons_real(diagonal) : diagonal;
 }
 
 static void svd_jvp(const jvp_call *c) {

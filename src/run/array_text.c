@@ -21,12 +21,12 @@ static void add_float(text *t, double x) {
     text_add(t, "%.*f", digits, x);
 }
 
-static void add_complex(text *t, const void *at) {
-  float parts[2];
-  memcpy(parts, at, sizeof parts);
-  add_float(t, (double)parts[0]);
-  if (parts[1] >= 0 || isnan(parts[1])) text_add(t, "+");
-  add_float(t, (double)parts[1]);
+static void add_complex(text *t, pons_dtype dtype, const void *at) {
+  const pons_dtype part = dtype_of_parts(dtype);
+  const double re = dtype_read(part, at), im = dtype_read(part, (const char *)at + pons_dtype_size(part));
+  add_float(t, re);
+  if (im >= 0 || isnan(im)) text_add(t, "+");
+  add_float(t, im);
   text_add(t, "j");
 }
 
@@ -45,7 +45,7 @@ static void add_element(text *t, pons_dtype dtype, const void *at) {
       add_float(t, dtype_read(dtype, at));
       break;
     case KIND_COMPLEX:
-      add_complex(t, at);
+      add_complex(t, dtype, at);
       break;
   }
 }

@@ -12,7 +12,8 @@ static const struct code {
              {PONS_INT16, {kDLInt, 16, 1}},       {PONS_INT32, {kDLInt, 32, 1}},
              {PONS_INT64, {kDLInt, 64, 1}},       {PONS_FLOAT16, {kDLFloat, 16, 1}},
              {PONS_FLOAT32, {kDLFloat, 32, 1}},   {PONS_FLOAT64, {kDLFloat, 64, 1}},
-             {PONS_BFLOAT16, {kDLBfloat, 16, 1}}, {PONS_COMPLEX64, {kDLComplex, 64, 1}}};
+             {PONS_BFLOAT16, {kDLBfloat, 16, 1}}, {PONS_COMPLEX64, {kDLComplex, 64, 1}},
+             {PONS_COMPLEX128, {kDLComplex, 128, 1}}};
 enum { CODES = sizeof codes / sizeof codes[0] };
 
 /* ---- out ---- */

@@ -23,6 +23,7 @@ static void arrays_print_as_mlx_prints_them(void **state) {
   check_text(pons_float(-0.5), "array(-0.5, dtype=float32)");
   check_text(pons_arange(0, 20, 1, PONS_INT32), "array([0, 1, 2, ..., 17, 18, 19], dtype=int32)");
   check_text(pons_complex(1, -2), "array(1-2j, dtype=complex64)");
+  check_text(pons_array_from((double[]){1, -2}, PONS_SCALAR, PONS_COMPLEX128), "array(1-2j, dtype=complex128)");
   check_text(pons_transpose(pons_array_from(x, PONS_SHAPE(2, 2), PONS_FLOAT32)),
              "array([[1.5, 3],\n       [2, 4e+10]], dtype=float32)");
 }

@@ -208,7 +208,7 @@ static bool write_kernels(void) {
               export("kernel-atomics", kernel_with_atomics, 1, all, 1);
   for (int d = 0; fine && d < PONS_DTYPE_COUNT; d++) {
     dtype_of_all = (pons_dtype)d;
-    if (dtype_of_all == PONS_FLOAT64) continue;
+    if (dtype_of_all == PONS_FLOAT64 || dtype_of_all == PONS_COMPLEX128) continue;
     char name[60];
     snprintf(name, sizeof name, "kernel-%s", pons_dtype_name(dtype_of_all));
     const pons_array in = pons_zeros(PONS_SHAPE(9), dtype_of_all);

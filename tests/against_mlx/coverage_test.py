@@ -227,7 +227,7 @@ def page(code):
             "## Primitives on devices", "",
             "What computes each primitive, by the tables that plans are made by (`pons info --coverage`). native: an implementation of the",
             "device's, elementwise ones fused; view: nothing is computed; decomposed: by simpler primitives; CPU: the CPU in the device's place,",
-            "with the same result. Behind that, dtypes for which it is otherwise. Sizes and parameters may make it otherwise, too: see",
+            "with the same result. Behind that, dtypes for which it is otherwise; complex128 is the CPU's everywhere. Sizes and parameters may make it otherwise, too: see",
             "[backends.md](backends.md).", "",
             *table(*primitives_on_devices()), "",
             "## Other functions, methods, classes and constants", "", *table(["name", "in C"], others), "",

@@ -72,7 +72,7 @@ expect 0 info --coverage
 has out "primitive"
 expect 0 info --coverage --json
 has out '{"name": "QRF", "elementwise": false, "on": {"cpu": {"how": "native", "but": {}}, "cuda": {"how": '
-has out '{"name": "add", "elementwise": true, "on": {"cpu": {"how": "native", "but": {}}, "cuda": {"how": "native", "but": {"complex64": "cpu"}}'
+has out '{"name": "add", "elementwise": true, "on": {"cpu": {"how": "native", "but": {}}, "cuda": {"how": "native", "but": {"complex128": "cpu"}}'
 
 # ---- show
 expect 0 show "$fixtures/noop-nodes.mlxfn"

@@ -24,7 +24,7 @@ static double value_at(pons_dtype d, const char *data, int64_t k) {
   float f;
   double wide;
   uint16_t bits;
-  if (d == PONS_FLOAT64) {
+  if (d == PONS_FLOAT64 || d == PONS_COMPLEX128) {
     memcpy(&wide, data + k * 8, sizeof wide);
     return wide;
   }
@@ -36,10 +36,7 @@ static double value_at(pons_dtype d, const char *data, int64_t k) {
   return d == PONS_FLOAT16 ? half_value(bits) : bfloat_value(bits);
 }
 
-static bool is_inexact(pons_dtype d) {
-  return d == PONS_FLOAT16 || d == PONS_FLOAT32 || d == PONS_FLOAT64 || d == PONS_BFLOAT16 ||
-         d == PONS_COMPLEX64;
-}
+static bool is_inexact(pons_dtype d) { return pons_issubdtype((int)d, PONS_INEXACT); }
 
 /* `off`: how far the two are apart. */
 static void note_greatest(difference *r, double off, int64_t at, double got, double want) {
@@ -86,7 +83,7 @@ difference compare_arrays(pons_array got, pons_array want, double rtol, double a
   else if (s.count != t.count || (s.count && memcmp(s.at, t.at, (size_t)s.count * sizeof *s.at) != 0))
     r.reason = "another shape than recorded";
   const char *a = r.reason ? NULL : pons_data(got), *b = r.reason ? NULL : pons_data(want);
-  const int64_t n = pons_size(got) * (d == PONS_COMPLEX64 ? 2 : 1);
+  const int64_t n = pons_size(got) * (pons_isdtype(d, "complex floating") ? 2 : 1);
   if (!r.reason && n && (!a || !b)) r.reason = "the data can't be read";
   if (r.reason || n == 0) {
     r.too_great = r.reason != NULL;

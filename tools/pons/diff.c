@@ -16,7 +16,7 @@ static tolerance usual_tolerance(pons_dtype d) {
   if (d == PONS_FLOAT16) return (tolerance){1e-2, 1e-3};
   if (d == PONS_BFLOAT16) return (tolerance){5e-2, 1e-2};
   if (d == PONS_FLOAT32 || d == PONS_COMPLEX64) return (tolerance){1e-4, 1e-5};
-  return d == PONS_FLOAT64 ? (tolerance){1e-9, 1e-12} : (tolerance){0, 0};
+  return d == PONS_FLOAT64 || d == PONS_COMPLEX128 ? (tolerance){1e-9, 1e-12} : (tolerance){0, 0};
 }
 
 /* "0.1" for all dtypes of floats, "float16=0.1" for one. */
@@ -105,7 +105,7 @@ static void add_values(cJSON *json, const comparing *c, double first, double sec
 /* The result at which they part. */
 static cJSON *difference_json(const comparing *c, int number, pons_array a, const difference *d) {
   const tolerance t = c->of[pons_dtype_of(a)];
-  const bool is_complex = pons_dtype_of(a) == PONS_COMPLEX64;
+  const bool is_complex = pons_isdtype(pons_dtype_of(a), "complex floating");
   cJSON *json = value_json(number, a), *values = cJSON_CreateObject();
   add_number(json, "greatest_difference", d->greatest);
   cJSON_AddItemToObject(json, "at", place_json(a, is_complex ? d->greatest_at / 2 : d->greatest_at));

@@ -17,7 +17,8 @@ static pons_dtype dtype_called(const char *name) {
 
 static pons_array random_array(pons_dtype dtype, pons_shape shape, pons_array key) {
   const bool is_float =
-      dtype == PONS_FLOAT32 || dtype == PONS_FLOAT16 || dtype == PONS_BFLOAT16 || dtype == PONS_COMPLEX64;
+      dtype == PONS_FLOAT32 || dtype == PONS_FLOAT16 || dtype == PONS_BFLOAT16 ||
+      pons_isdtype(dtype, "complex floating");
   if (is_float) return pons_random_normal(shape, dtype, NULL, NULL, key);
   if (dtype == PONS_FLOAT64)
     return pons_astype(pons_random_normal(shape, PONS_FLOAT32, NULL, NULL, key), dtype);

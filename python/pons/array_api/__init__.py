@@ -1,7 +1,8 @@
 """The Python array API standard, 2024.12, over pons.core: the names, arguments and results that the standard says.
 
 Arrays are pons.core's. What mlx.core calls or returns otherwise differs here: indices are int64, axes may be keywords only,
-`linalg.svd` gives `Vh`. Every other name is looked up in pons.core. complex128 is missing, as no device has it.
+`linalg.svd` gives `Vh`. Every other name is looked up in pons.core. float64 and complex128 are computed on the CPU where a
+GPU has none.
 """
 
 from .. import core as _core
@@ -29,6 +30,7 @@ from ._dtypes import (
     bool,
     can_cast,
     complex64,
+    complex128,
     finfo,
     float32,
     float64,

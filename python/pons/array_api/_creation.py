@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 
 from .. import core
-from ._dtypes import complex64
+from ._dtypes import complex64, complex128
 
 
 def on(device):
@@ -14,8 +14,8 @@ def asarray(obj, /, *, dtype=None, device=None, copy=None):
     if isinstance(obj, core.array):
         if copy is not True and dtype in (None, obj.dtype):
             return obj
-    elif dtype is None and str(getattr(obj, "dtype", None)) == "float64":
-        dtype = core.float64
+    elif dtype is None and str(getattr(obj, "dtype", None)) in ("float64", "complex128"):
+        dtype = getattr(core, str(obj.dtype))
     if copy is False:
         raise ValueError("asarray: can't avoid a copy; from_dlpack(x, copy=False) shares memory")
     with on(device):
@@ -35,7 +35,8 @@ def arange(start, /, stop=None, step=1, *, dtype=None, device=None):
 def _linspace(start, stop, num, dtype, endpoint):
     if isinstance(start, complex) or isinstance(stop, complex):
         start, stop = complex(start), complex(stop)
-        parts = [_linspace(a, b, num, core.float32, endpoint) for a, b in ((start.real, stop.real), (start.imag, stop.imag))]
+        part = core.float64 if dtype == complex128 else core.float32
+        parts = [_linspace(a, b, num, part, endpoint) for a, b in ((start.real, stop.real), (start.imag, stop.imag))]
         return (parts[0] + parts[1] * 1j).astype(dtype or complex64)
     return core.linspace(start, stop, num, endpoint=endpoint, dtype=dtype or core.float32)
 

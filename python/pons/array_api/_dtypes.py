@@ -4,7 +4,7 @@ from .. import core
 
 int8, int16, int32, int64 = core.int8, core.int16, core.int32, core.int64
 uint8, uint16, uint32, uint64 = core.uint8, core.uint16, core.uint32, core.uint64
-float32, float64, complex64 = core.float32, core.float64, core.complex64
+float32, float64, complex64, complex128 = core.float32, core.float64, core.complex64, core.complex128
 bool, isdtype = core.bool_, core.isdtype
 
 
@@ -46,7 +46,7 @@ def iinfo(type, /):
 def _with_scalar(dtype, scalar):
     """The dtype that an array of `dtype` and a Python scalar meet in."""
     if isinstance(scalar, complex):
-        return complex64
+        return complex128 if dtype in (float64, complex128) else complex64
     if isinstance(scalar, float):
         return dtype if is_float(dtype) else float32
     if isinstance(scalar, int) and dtype == bool and scalar not in (True, False):

@@ -131,7 +131,8 @@ def _is_complex(x):
 
 def _complex(re, im):
     """Part by part: re + im * 1j makes NaN of infinities."""
-    return core.squeeze(core.view(core.stack([re, im], -1), core.complex64), -1)
+    dtype = core.complex128 if re.dtype == core.float64 else core.complex64
+    return core.squeeze(core.view(core.stack([re, im], -1), dtype), -1)
 
 
 def expm1(x, /):

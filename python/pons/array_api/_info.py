@@ -4,7 +4,7 @@ from .. import core
 
 _BY_NAME = {
     name: getattr(core, "bool_" if name == "bool" else name)
-    for name in "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64".split()
+    for name in "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64 complex128".split()
 }
 
 

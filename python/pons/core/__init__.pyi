@@ -524,6 +524,7 @@ __version__: str
 _pons_version: str
 bfloat16: Dtype
 bool_: Dtype
+complex128: Dtype
 complex64: Dtype
 complexfloating: DtypeCategory
 cpu: DeviceType

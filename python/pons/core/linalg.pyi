@@ -17,13 +17,13 @@ def det(a: array, *, stream: StreamOrDevice = None) -> array:
     """The determinant."""
 
 def eig(a: array, *, stream: StreamOrDevice = None) -> tuple[array, array]:
-    """Eigenvalues and eigenvectors, complex64."""
+    """Eigenvalues and eigenvectors, complex."""
 
 def eigh(a: array, UPLO: str = 'L', *, stream: StreamOrDevice = None) -> tuple[array, array]:
     """Eigenvalues, ascending, and eigenvectors of a symmetric or Hermitian matrix; UPLO is the triangle read."""
 
 def eigvals(a: array, *, stream: StreamOrDevice = None) -> array:
-    """The eigenvalues, complex64."""
+    """The eigenvalues, complex."""
 
 def eigvalsh(a: array, UPLO: str = 'L', *, stream: StreamOrDevice = None) -> array:
     """Eigenvalues, ascending, of a symmetric or Hermitian matrix."""

@@ -31,8 +31,9 @@ FIND(double, double, EQUAL)
 FIND(int, int64_t, EQUAL)
 FIND(uint, uint64_t, EQUAL)
 FIND(complex, complex64, EQUAL_COMPLEX)
+FIND(wide, complex128, EQUAL_COMPLEX)
 static int64_t (*const find[LANE_KINDS])(const void *, int64_t, const lane_value *) = {
-    find_float, find_double, find_int, find_uint, find_complex};
+    find_float, find_double, find_int, find_uint, find_complex, find_wide};
 
 static int64_t winner(const arg_job *j, const char *line) {
   const reduce_loops *loops = cpu_reduce_loops();

@@ -40,7 +40,7 @@ static error *add_blocks(const blocks_job *j, int64_t entry, int64_t row, int64_
   return why;
 }
 
-static const pons_dtype lane_dtypes[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_INT64, PONS_UINT64, PONS_COMPLEX64};
+static const pons_dtype lane_dtypes[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_INT64, PONS_UINT64, PONS_COMPLEX64, PONS_COMPLEX128};
 
 static void block_piece(void *context, int64_t piece) {
   blocks_job *j = context;

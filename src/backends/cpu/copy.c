@@ -27,6 +27,7 @@ static void copy_line(char *to, int64_t to_stride, const char *from, int64_t fro
     LINE(2)
     LINE(4)
     LINE(8)
+    LINE(16)
 #undef LINE
   }
 }

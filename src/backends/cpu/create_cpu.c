@@ -19,10 +19,14 @@ ARANGE(float, float)
 ARANGE(double, double)
 ARANGE(integer, uint64_t) /* signed ones have the same bits */
 
-static void arange_complex(int64_t n, const void *ends, complex64 *out) {
-  const complex64 *end = ends;
-  for (int64_t i = 0; i < n; i++) out[i] = (complex64){end[0].re + (float)i * (end[1].re - end[0].re), 0};
-}
+#define ARANGE_COMPLEX(name, type, part)                                                       \
+  static void arange_##name(int64_t n, const void *ends, type *out) {                          \
+    const type *end = ends;                                                                    \
+    const part step = end[1].re - end[0].re;                                                   \
+    for (int64_t i = 0; i < n; i++) out[i] = (type){end[0].re + (part)i * step, 0};            \
+  }
+ARANGE_COMPLEX(complex, complex64, float)
+ARANGE_COMPLEX(wide, complex128, double)
 
 error *cpu_arange(const launch *l) {
   const arange_params *p = l->params;
@@ -38,6 +42,7 @@ error *cpu_arange(const launch *l) {
     case LANE_FLOAT: arange_float(out->dtype, n, lanes, out->data); break;
     case LANE_DOUBLE: arange_double(out->dtype, n, lanes, out->data); break;
     case LANE_COMPLEX: arange_complex(n, lanes, out->data); break;
+    case LANE_WIDE_COMPLEX: arange_wide(n, lanes, out->data); break;
     default: arange_integer(out->dtype, n, lanes, out->data);
   }
   return NULL;

@@ -28,8 +28,12 @@ static void divide_int(int64_t a, int64_t b, int64_t *quotient, int64_t *remaind
   *remainder = down ? r + b : r;
 }
 
-static void divide(lane k, int64_t n, const lane_value *a, const lane_value *b, lane_value *quotients,
-                   lane_value *remainders) {
+static void divide_uint(uint64_t a, uint64_t b, uint64_t *quotient, uint64_t *remainder) {
+  *quotient = b ? a / b : 0;
+  *remainder = b ? a % b : 0;
+}
+
+static void divide(lane k, int64_t n, const void *a, const void *b, void *quotients, void *remainders) {
   for (int64_t i = 0; i < n; i++) {
     double q, r;
     switch (k) {
@@ -38,11 +42,15 @@ static void divide(lane k, int64_t n, const lane_value *a, const lane_value *b, 
         ((float *)quotients)[i] = (float)q;
         ((float *)remainders)[i] = (float)r;
         break;
-      case LANE_DOUBLE: divide_double(a[i].d, b[i].d, &quotients[i].d, &remainders[i].d); break;
-      case LANE_INT: divide_int(a[i].i, b[i].i, &quotients[i].i, &remainders[i].i); break;
+      case LANE_DOUBLE:
+        divide_double(((const double *)a)[i], ((const double *)b)[i], (double *)quotients + i, (double *)remainders + i);
+        break;
+      case LANE_INT:
+        divide_int(((const int64_t *)a)[i], ((const int64_t *)b)[i], (int64_t *)quotients + i, (int64_t *)remainders + i);
+        break;
       default:
-        quotients[i].u = b[i].u ? a[i].u / b[i].u : 0;
-        remainders[i].u = b[i].u ? a[i].u % b[i].u : 0;
+        divide_uint(((const uint64_t *)a)[i], ((const uint64_t *)b)[i], (uint64_t *)quotients + i,
+                    (uint64_t *)remainders + i);
     }
   }
 }
@@ -77,7 +85,7 @@ error *cpu_divmod(const launch *l) {
   divmod_job j = {.l = l,
                   .rows = cursor_new(l->out->ndim, l->out->shape, 2, l->in[0].strides, l->in[1].strides)};
   if (!operand_size(l->out)) return NULL;
-  if (lane_of(l->in[0].dtype) == LANE_COMPLEX) return fail("divmod", "takes no complex numbers");
+  if (dtype_is_complex(l->in[0].dtype)) return fail("divmod", "takes no complex numbers");
   j.n = cursor_take_last(&j.rows, j.strides);
   j.count = cursor_size(&j.rows);
   j.rows_per_piece = turns_per_piece(j.count, j.n);

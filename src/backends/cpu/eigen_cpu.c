@@ -2,9 +2,9 @@
 #include "backends/cpu/matrices.h"
 
 static size_t real_size(const matrices *j) {
-  return j->dtype == PONS_FLOAT64 ? sizeof(double) : sizeof(float);
+  return pons_dtype_size(dtype_of_parts(j->dtype));
 }
-static bool is_complex(const matrices *j) { return j->dtype == PONS_COMPLEX64; }
+static bool is_complex(const matrices *j) { return dtype_is_complex(j->dtype); }
 
 /* Ones on the diagonal of the n by n matrix `index` of result `out`. */
 static void store_identity(const matrices *j, int out, int64_t index, int n) {
@@ -12,7 +12,7 @@ static void store_identity(const matrices *j, int out, int64_t index, int n) {
   memset(at, 0, (size_t)n * (size_t)n * j->size);
   for (int64_t i = 0; i < n; i++) {
     char *diagonal = at + i * (n + 1) * (int64_t)j->size;
-    if (j->dtype == PONS_FLOAT64)
+    if (real_size(j) == sizeof(double))
       *(double *)diagonal = 1;
     else
       *(float *)diagonal = 1; /* the real part comes first */
@@ -59,7 +59,7 @@ static int svd_one(const matrices *j, int64_t index, workspace *w) {
   return 0;
 }
 
-/* The least workspaces of [sdc]gesdd, from its documentation. */
+/* The least workspaces of [sdcz]gesdd, from its documentation. */
 static error *svd_room(matrices *j, bool vectors) {
   const int64_t k = j->k, most = j->m > j->n ? j->m : j->n;
   int info = 0, query = -1, iwork = 0;
@@ -114,7 +114,7 @@ static int eigh_one(const matrices *j, int64_t index, workspace *w) {
   return 0;
 }
 
-/* Workspaces of [sd]syevd and cheevd, from their documentation: the products of n stay below 2^63. */
+/* Workspaces of [sd]syevd and [cz]heevd, from their documentation: the products of n stay below 2^63. */
 static error *eigh_room(matrices *j, bool vectors) {
   const int64_t n = j->n, square = n * n;
   error *e = matrices_lwork(j, &j->liwork, NULL, vectors ? 3 + 5 * n : 1);
@@ -136,23 +136,35 @@ error *cpu_eigh(const launch *l) {
   return e ? e : matrices_run(&j);
 }
 
-/* ---- Eig: A V = V diag(w), complex64 whatever A is (geev) ---- */
+/* ---- Eig: A V = V diag(w), both complex (geev) ---- */
 
-static double real_at(const matrices *j, const void *list, int64_t i) {
-  return j->dtype == PONS_FLOAT64 ? ((const double *)list)[i] : (double)((const float *)list)[i];
+/* Element `to` of a list of complex numbers with parts of the matrix's dtype. */
+static void put_complex(const matrices *j, void *list, int64_t to, const void *re, int64_t re_at, const void *im,
+                        int64_t im_at, bool conjugate) {
+  if (j->dtype == PONS_FLOAT64) {
+    double *z = (double *)list + 2 * to, i = im ? ((const double *)im)[im_at] : 0;
+    z[0] = ((const double *)re)[re_at];
+    z[1] = conjugate ? -i : i;
+  } else {
+    float *z = (float *)list + 2 * to, i = im ? ((const float *)im)[im_at] : 0;
+    z[0] = ((const float *)re)[re_at];
+    z[1] = conjugate ? -i : i;
+  }
+}
+
+static bool is_of_a_pair(const matrices *j, const void *wi, int64_t c) {
+  return j->dtype == PONS_FLOAT64 ? ((const double *)wi)[c] != 0 : ((const float *)wi)[c] != 0;
 }
 
 /* A real matrix's vectors of a conjugate pair, in neighbouring columns: their real part, their imaginary
  * part. */
-static void store_pairs(const matrices *j, const void *wi, const void *columns, float *to) {
+static void store_pairs(const matrices *j, const void *wi, const void *columns, void *to) {
   const int64_t n = j->n;
   for (int64_t c = 0; c < n; c++) {
-    const bool pair = real_at(j, wi, c) != 0 && c + 1 < n;
+    const bool pair = is_of_a_pair(j, wi, c) && c + 1 < n;
     for (int64_t r = 0; r < n; r++) {
-      float *z = to + 2 * (r * n + c);
-      z[0] = (float)real_at(j, columns, c * n + r);
-      z[1] = pair ? (float)real_at(j, columns, (c + 1) * n + r) : 0;
-      if (pair) z[2] = z[0], z[3] = -z[1];
+      put_complex(j, to, r * n + c, columns, c * n + r, pair ? columns : NULL, (c + 1) * n + r, false);
+      if (pair) put_complex(j, to, r * n + c + 1, columns, c * n + r, columns, (c + 1) * n + r, true);
     }
     if (pair) c++;
   }
@@ -169,7 +181,7 @@ static int eig_one(const matrices *j, int64_t index, workspace *w) {
   if (!w->at || !n) return 0;
   const char *right = vectors ? "V" : "N";
   const int *ldv = vectors ? &j->n : &one;
-  float *values = matrix_result(j, 0, index, n);
+  void *values = matrix_result(j, 0, index, n);
   matrix_load(j, index, a);
   if (is_complex(j)) {
     j->f->complex_geev("N", right, &j->n, a, &j->n, wr, NULL, &one, v, ldv, work, &j->lwork, rwork, &info, 1,
@@ -181,10 +193,7 @@ static int eig_one(const matrices *j, int64_t index, workspace *w) {
   }
   j->f->geev("N", right, &j->n, a, &j->n, wr, wi, NULL, &one, v, ldv, work, &j->lwork, &info, 1, 1);
   if (info) return info;
-  for (int64_t i = 0; i < n; i++) {
-    values[2 * i] = (float)real_at(j, wr, i);
-    values[2 * i + 1] = (float)real_at(j, wi, i);
-  }
+  for (int64_t i = 0; i < n; i++) put_complex(j, values, i, wr, i, wi, i, false);
   if (vectors) store_pairs(j, wi, v, matrix_result(j, 1, index, n * n));
   return 0;
 }

@@ -1,30 +1,9 @@
-/* elementwise.isa.c: the rows of elementwise.def as loops over packed elements, for each dtype; built once
+/* elementwise.isa.c: the rows of elementwise.def as loops over packed elements, for each real dtype; built once
    per instruction set, of which ISA is the name. The compiler makes vector code of them: the loops are
    declared independent, and what they call has no branches (scalar_float.h). Halves are converted in blocks
    and computed in float32, by the caller. Uses kernel/. */
-#include "backends/cpu/loops.h"
-#include "kernel/scalar.h"
-
-#define PASTE_(a, b) a##b
-#define PASTE(a, b) PASTE_(a, b)
+#include "backends/cpu/row_loops.h"
 #define ISA_NAME(name) PASTE(name##_, ISA)
-#define LOOP_(name, suffix) loop_##name##_##suffix
-#define LOOP(name, suffix) LOOP_(name, suffix)
-#define LOOP_HEAD(name, suffix) \
-  static void LOOP(name, suffix)(void *out, const void *p, const void *q, const void *r, int64_t n)
-#define CAST_FROM(suffix) PASTE(from_, suffix)
-#define IF_0(...)
-#define IF_1(...) __VA_ARGS__
-#define IF(condition, ...) PASTE(IF_, condition)(__VA_ARGS__)
-#define COMPUTES_SAME 1
-#define COMPUTES_BOOL 1
-#define COMPUTES_REAL 1
-#define COMPUTES_CAST 0
-#ifdef __clang__
-#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define INDEPENDENT _Pragma("GCC ivdep")
-#endif
 
 /* ---- bool and integers ---- */
 
@@ -42,7 +21,6 @@
 #define TO_I64(x) (int64_t)(x)
 #define TO_U64(x) (uint64_t)(x)
 #define TO_REAL(x) (x)
-#define TO_COMPLEX(x) (k_complex)(float)(x)
 #define SUFFIX b
 #define ELEMENT uint8_t
 #define VALUE bool
@@ -163,32 +141,6 @@ LOOP_HEAD(tan, f32) { (void)q, (void)r, with_huge_angles(out, p, n, small_tan, t
 #define REAL_ELEMENT double
 #include "backends/cpu/row_loops.def"
 
-/* ---- complex ---- */
-
-#undef IN_REALS
-#undef IN_FLOATS
-#undef IN_COMPLEX
-#undef TO_I32
-#undef TO_U32
-#undef TO_I64
-#undef TO_U64
-#undef TO_REAL
-#undef TO_COMPLEX
-#define IN_REALS 0
-#define IN_FLOATS 0
-#define IN_COMPLEX 1
-#define TO_I32(x) k_i32_from_f32(crealf(x))
-#define TO_U32(x) k_u32_from_f32(crealf(x))
-#define TO_I64(x) k_i64_from_f32(crealf(x))
-#define TO_U64(x) k_u64_from_f32(crealf(x))
-#define TO_REAL(x) crealf(x)
-#define TO_COMPLEX(x) (x)
-#define SUFFIX c64
-#define ELEMENT k_complex
-#define VALUE k_complex
-#define REAL_ELEMENT float
-#include "backends/cpu/row_loops.def"
-
 /* ---- halves to and from float32 ---- */
 
 LOOP_HEAD(from_f16, f32) {
@@ -218,25 +170,12 @@ LOOP_HEAD(from_f32, bf16) {
 
 /* ---- the table ---- */
 
-#define BOOL_LOOPS(name) [PONS_BOOL] = LOOP(name, b)
-#define INTEGER_LOOPS(name)                                                                                  \
-  [PONS_UINT8] = LOOP(name, u8), [PONS_UINT16] = LOOP(name, u16), [PONS_UINT32] = LOOP(name, u32),        \
-  [PONS_UINT64] = LOOP(name, u64), [PONS_INT8] = LOOP(name, i8), [PONS_INT16] = LOOP(name, i16),          \
-  [PONS_INT32] = LOOP(name, i32), [PONS_INT64] = LOOP(name, i64)
-#define FLOAT_LOOPS(name) [PONS_FLOAT32] = LOOP(name, f32), [PONS_FLOAT64] = LOOP(name, f64)
-#define COMPLEX_LOOPS(name) [PONS_COMPLEX64] = LOOP(name, c64)
-#define LOOPS_ANY(name) {BOOL_LOOPS(name), INTEGER_LOOPS(name), FLOAT_LOOPS(name), COMPLEX_LOOPS(name)},
-#define LOOPS_NUMERIC(name) {INTEGER_LOOPS(name), FLOAT_LOOPS(name), COMPLEX_LOOPS(name)},
-#define LOOPS_REALS(name) {BOOL_LOOPS(name), INTEGER_LOOPS(name), FLOAT_LOOPS(name)},
-#define LOOPS_FLOATING(name) {FLOAT_LOOPS(name), COMPLEX_LOOPS(name)},
-#define LOOPS_FLOATS(name) {FLOAT_LOOPS(name)},
-#define LOOPS_BITS(name) {BOOL_LOOPS(name), INTEGER_LOOPS(name)},
-#define LOOPS_INTEGERS(name) {INTEGER_LOOPS(name)},
-#define LOOPS_BOOLS(name) {BOOL_LOOPS(name)},
-#define LOOPS_COMPLEX(name) {COMPLEX_LOOPS(name)},
-#define ROW_LOOPS(name, types, result) [ROW_##name] = PASTE(ROW_LOOPS_, COMPUTES_##result)(name, types)
-#define ROW_LOOPS_1(name, types) LOOPS_##types(name)
-#define ROW_LOOPS_0(name, types) {NULL}, /* `cast` has a table of its own */
+#define BOOL_LOOPS(name) TAKEN(name, b, BOOL)
+#define INTEGER_LOOPS(name)                                                                             \
+  TAKEN(name, u8, UINT8) TAKEN(name, u16, UINT16) TAKEN(name, u32, UINT32) TAKEN(name, u64, UINT64)     \
+  TAKEN(name, i8, INT8) TAKEN(name, i16, INT16) TAKEN(name, i32, INT32) TAKEN(name, i64, INT64)
+#define FLOAT_LOOPS(name) TAKEN(name, f32, FLOAT32) TAKEN(name, f64, FLOAT64)
+#define COMPLEX_LOOPS(name)
 #define CASTS_OF(suffix) LOOPS_ANY(from_##suffix)
 #define UNARY(name, file, variant, types, result, ...) ROW_LOOPS(name, types, result)
 #define BINARY(name, file, variant, types, result, ...) ROW_LOOPS(name, types, result)
@@ -258,10 +197,8 @@ const loops ISA_NAME(loops) = {
         [PONS_INT64] = CASTS_OF(i64)
         [PONS_FLOAT16] = {[PONS_FLOAT32] = LOOP(from_f16, f32)},
         [PONS_BFLOAT16] = {[PONS_FLOAT32] = LOOP(from_bf16, f32)},
-        [PONS_FLOAT32] = {BOOL_LOOPS(from_f32), INTEGER_LOOPS(from_f32), FLOAT_LOOPS(from_f32),
-                          COMPLEX_LOOPS(from_f32), [PONS_FLOAT16] = LOOP(from_f32, f16),
-                          [PONS_BFLOAT16] = LOOP(from_f32, bf16)},
+        [PONS_FLOAT32] = {BOOL_LOOPS(from_f32) INTEGER_LOOPS(from_f32) FLOAT_LOOPS(from_f32)
+                          TAKEN(from_f32, f16, FLOAT16) TAKEN(from_f32, bf16, BFLOAT16)},
         [PONS_FLOAT64] = CASTS_OF(f64)
-        [PONS_COMPLEX64] = CASTS_OF(c64)
     },
 };

@@ -6,10 +6,12 @@
        columns of x[columns j + i]  ->  times w^(i k)  ->  rows  ->  X[k + rows l]
 
    and one of an awkward length as a convolution (Bluestein 1970). A real signal of even length is computed as a
-   complex one of half the length. Uses cpu/fft_plan.h, cpu/cursor.h. */
+   complex one of half the length. Those of float64 and complex128 are in fft_wide.c. Uses
+   cpu/fft_plan.h, cpu/fft_wide.h, cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/fft_plan.h"
+#include "backends/cpu/fft_wide.h"
 
 /* Blocks of longer lines would not stay in the cache; shorter ones are not worth the matrix. */
 enum { LONGEST_BLOCK = 4096, SHORTEST_LONG = 128, FEW = FFT_LINES / 2 };
@@ -379,6 +381,7 @@ static error *run_axis(axis_job *j) {
 
 /* From `in` to `out` (row-major) along one axis; they may be the same memory. */
 static error *along(const fft_params *p, int axis, bool halved, const operand *in, const operand *out) {
+  if (dtype_of_parts(in->dtype) == PONS_FLOAT64) return fft_wide_along(p->inverse, axis, halved, in, out);
   int64_t dims[PONS_MAX_NDIM], strides[2][PONS_MAX_NDIM];
   axis_job j = {.inverse = p->inverse, .n = (p->inverse ? out : in)->shape[axis]};
   j.from_real = halved && !p->inverse;

@@ -1,56 +1,18 @@
 /* fft_plan.c: plans of Fourier transforms, and the cache they stay in. Roots of unity are computed in double and
-   rounded once. Uses cpu/fft_plan.h. */
+   rounded once. Uses cpu/fft_plan.h, cpu/fft_wide.h. */
 #include "backends/cpu/fft_plan.h"
-#include <math.h>
+#include "backends/cpu/fft_wide.h"
 #include <pthread.h>
 
 static void plan_free(fft_plan *p);
 
 /* ---- roots ---- */
 
-/* e^(-2 pi i k / n), 0 <= k */
-static void root(int64_t k, int64_t n, double *re, double *im) {
-  const double angle = -2 * 3.14159265358979323846 * (double)(k % n) / (double)n;
-  *re = cos(angle);
-  *im = sin(angle);
-}
-
 static void root_float(int64_t k, int64_t n, float *pair) {
-  double re, im;
-  root(k, n, &re, &im);
-  pair[0] = (float)re;
-  pair[1] = (float)im;
-}
-
-/* ---- factors ---- */
-
-/* Radices of the passes for n, whose product it is: fours, then a two, then odd primes; the count. The last may be
-   greater than FFT_MAX_RADIX: a prime that was left over, or a product of such. */
-static int factors_of(int64_t n, int64_t *out) {
-  int count = 0;
-  while (n % 4 == 0) out[count++] = 4, n /= 4;
-  if (n % 2 == 0) out[count++] = 2, n /= 2;
-  for (int64_t f = 3; f <= FFT_MAX_RADIX; f += 2)
-    while (n % f == 0) out[count++] = f, n /= f;
-  if (n > 1) out[count++] = n;
-  return count;
-}
-
-bool fft_is_smooth(int64_t n) {
-  int64_t factors[FFT_MAX_PASSES];
-  const int count = factors_of(n, factors);
-  return count == 0 || factors[count - 1] <= FFT_MAX_RADIX;
-}
-
-/* The least length from `least` on with no prime factor but 2, 3 and 5. */
-static int64_t quick_length(int64_t least) {
-  for (int64_t n = least;; n++) {
-    int64_t rest = n;
-    while (rest % 2 == 0) rest /= 2;
-    while (rest % 3 == 0) rest /= 3;
-    while (rest % 5 == 0) rest /= 5;
-    if (rest == 1) return n;
-  }
+  double wide[2];
+  fft_root(k, n, wide);
+  pair[0] = (float)wide[0];
+  pair[1] = (float)wide[1];
 }
 
 /* ---- passes ---- */
@@ -62,7 +24,7 @@ static void *take(fft_plan *p, size_t bytes) {
 
 static bool make_passes(fft_plan *p) {
   int64_t factors[FFT_MAX_PASSES], s = 1, room = 0, rest = p->n;
-  p->n_passes = factors_of(p->n, factors);
+  p->n_passes = fft_factors(p->n, factors);
   for (int i = 0; i < p->n_passes; i++) {
     rest /= factors[i];
     room += (rest - 1) * (factors[i] - 1) + factors[i];
@@ -87,67 +49,15 @@ static bool make_passes(fft_plan *p) {
 
 /* ---- Bluestein's convolution ---- */
 
-/* y = transform of n elements `stride` apart, in double, by its factors; w has the roots of `whole`. */
-static void transform(int64_t n, const int64_t *factor, const double *x, int64_t stride, double *y, const double *w,
-                      int64_t whole) {
-  if (n == 1) {
-    y[0] = x[0], y[1] = x[1];
-    return;
-  }
-  const int64_t r = *factor, m = n / r, unit = whole / n;
-  for (int64_t j = 0; j < r; j++)
-    transform(m, factor + 1, x + 2 * j * stride, stride * r, y + 2 * j * m, w, whole);
-  for (int64_t k = 0; k < m; k++) {
-    double t[2 * 5], sum[2 * 5]; /* radices of quick_length */
-    for (int64_t j = 0; j < r; j++) {
-      const double *a = y + 2 * (j * m + k), *b = w + 2 * (j * k * unit % whole);
-      t[2 * j] = a[0] * b[0] - a[1] * b[1];
-      t[2 * j + 1] = a[0] * b[1] + a[1] * b[0];
-    }
-    for (int64_t q = 0; q < r; q++) {
-      sum[2 * q] = sum[2 * q + 1] = 0;
-      for (int64_t j = 0; j < r; j++) {
-        const double *b = w + 2 * (j * q % r * m * unit);
-        sum[2 * q] += t[2 * j] * b[0] - t[2 * j + 1] * b[1];
-        sum[2 * q + 1] += t[2 * j] * b[1] + t[2 * j + 1] * b[0];
-      }
-    }
-    for (int64_t q = 0; q < r; q++) y[2 * (q * m + k)] = sum[2 * q], y[2 * (q * m + k) + 1] = sum[2 * q + 1];
-  }
-}
-
-/* b[j] = e^(-pi i j^2 / n); j^2 counts modulo 2 n, and grows by 2 j + 1. */
-static void chirp_of(int64_t n, float *chirp, double *conjugates, int64_t whole) {
-  int64_t square = 0;
-  for (int64_t j = 0; j < n; j++) {
-    double re, im;
-    root(square, 2 * n, &re, &im);
-    chirp[2 * j] = (float)re;
-    chirp[2 * j + 1] = (float)im;
-    double *ends[2] = {conjugates + 2 * j, conjugates + 2 * (j ? whole - j : 0)};
-    for (int k = 0; k < 2; k++) ends[k][0] = re, ends[k][1] = -im;
-    square = (square + 2 * j + 1) % (2 * n);
-  }
-}
-
 static bool make_chirp(fft_plan *p, fft_kind inner, error **why) {
-  const int64_t whole = quick_length(2 * p->n - 1);
-  p->inner = fft_plan_get(inner, whole, why);
-  if (!p->inner) return false;
-  p->chirp = take(p, (size_t)(2 * p->n) * sizeof *p->chirp);
-  p->spectrum = take(p, (size_t)(2 * whole) * sizeof *p->spectrum);
-  double *room = mem_zalloc((size_t)(6 * whole) * sizeof *room);
-  const bool fine = p->chirp && p->spectrum && room;
-  if (fine) {
-    double *y = room + 2 * whole, *w = y + 2 * whole;
-    int64_t factors[FFT_MAX_PASSES];
-    factors_of(whole, factors);
-    for (int64_t k = 0; k < whole; k++) root(k, whole, w + 2 * k, w + 2 * k + 1);
-    chirp_of(p->n, p->chirp, room, whole);
-    transform(whole, factors, room, 1, y, w, whole);
-    for (int64_t k = 0; k < 2 * whole; k++) p->spectrum[k] = (float)(y[k] / (double)whole);
-  }
-  mem_free(room);
+  fft_wide *wide = fft_wide_new(p->n);
+  p->inner = wide ? fft_plan_get(inner, wide->inner->n, why) : NULL;
+  if (p->inner) p->chirp = take(p, (size_t)(2 * p->n) * sizeof *p->chirp);
+  if (p->inner) p->spectrum = take(p, (size_t)(2 * p->inner->n) * sizeof *p->spectrum);
+  const bool fine = p->chirp && p->spectrum;
+  for (int64_t k = 0; fine && k < 2 * p->n; k++) p->chirp[k] = (float)wide->chirp[k];
+  for (int64_t k = 0; fine && k < 2 * p->inner->n; k++) p->spectrum[k] = (float)wide->spectrum[k];
+  fft_wide_free(wide);
   return fine;
 }
 
@@ -180,8 +90,8 @@ static bool make_split(fft_plan *p, error **why) {
     }
   double *low = p->coarse, *high = low + 2 * p->coarse_step;
   for (int64_t j = 0; j < p->coarse_step; j++) {
-    root(j, p->n, low + 2 * j, low + 2 * j + 1);
-    root(j * p->coarse_step, p->n, high + 2 * j, high + 2 * j + 1);
+    fft_root(j, p->n, low + 2 * j);
+    fft_root(j * p->coarse_step, p->n, high + 2 * j);
   }
   return true;
 }

@@ -52,8 +52,6 @@ typedef struct fft_plan {
   size_t bytes;
 } fft_plan;
 
-/* Has n no prime factor above FFT_MAX_RADIX? */
-bool fft_is_smooth(int64_t n);
 /* The plan for a kind and n >= 1 (FFT_SPLIT: smooth), from a bounded cache; NULL and *why if there is no memory. */
 const fft_plan *fft_plan_get(fft_kind kind, int64_t n, error **why);
 void fft_plan_release(const fft_plan *p); /* NULL is fine */

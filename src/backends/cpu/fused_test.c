@@ -41,9 +41,9 @@ static void fill(char *at, pons_dtype dtype, int64_t n, double low, double high)
     double x = below(40) == 0 ? (double)below(3) - 1 : between(low, high);
     if (whole) x = rint(x);
     if (is_float(dtype) && below(200) == 0) x = below(3) == 0 ? NAN : below(2) ? INFINITY : -INFINITY;
-    if (dtype == PONS_COMPLEX64) {
-      float parts[2] = {(float)between(low, high), (float)between(low, high)};
-      memcpy(at, parts, sizeof parts);
+    if (dtype_is_complex(dtype)) {
+      const pons_dtype part = dtype_of_parts(dtype);
+      for (int k = 0; k < 2; k++) dtype_write(part, at + (size_t)k * pons_dtype_size(part), between(low, high));
     } else if (is_float(dtype)) {
       dtype_write(dtype, at, x);
     } else {
@@ -87,7 +87,7 @@ static sample *linked(sample *s) {
 static sample sample_packed(pons_dtype dtype, const shape *s) {
   sample r = {{NULL, dtype, s->n, NULL, NULL}, *s, {s->n, {0}}, NULL};
   shape_row_major(s->n, s->dims, r.strides.dims);
-  r.memory = calloc((size_t)shape_size(s->n, s->dims) + 1, 8);
+  r.memory = calloc((size_t)shape_size(s->n, s->dims) + 1, pons_dtype_size(dtype));
   r.o.data = r.memory;
   return r;
 }
@@ -102,6 +102,8 @@ static double tolerance(pons_dtype d) {
       return 8e-3;
     case PONS_FLOAT64:
       return 1e-13;
+    case PONS_COMPLEX128:
+      return 1e-12;
     case PONS_COMPLEX64:
       return 1e-5;
     default:
@@ -118,9 +120,10 @@ typedef struct slack {
 static bool close(pons_dtype d, const char *a, const char *b, slack e) {
   size_t size = pons_dtype_size(d);
   if (!is_float(d)) return memcmp(a, b, size) == 0;
-  if (d == PONS_COMPLEX64) {
-    float x[2], y[2];
-    memcpy(x, a, sizeof x), memcpy(y, b, sizeof y);
+  if (dtype_is_complex(d)) {
+    const pons_dtype part = dtype_of_parts(d);
+    const double x[2] = {dtype_read(part, a), dtype_read(part, a + size / 2)};
+    const double y[2] = {dtype_read(part, b), dtype_read(part, b + size / 2)};
     double scale = hypot(y[0], y[1]);
     if (!isfinite(scale)) return !isfinite(hypot(x[0], x[1]));
     return hypot(x[0] - y[0], x[1] - y[1]) <= tolerance(d) * (e.relative * (scale + 1e-30) + e.absolute);

@@ -72,14 +72,18 @@ void gemm_read(const gemm_matrix *x, lane lane, int64_t row, int64_t col, int64_
 
 /* Rows (re, im), (re, im) .. become two: themselves, and (-im, re), (-im, re) ..: the row that a's imaginary part
    meets. From the last row on, in place. */
-static void split_complex(complex64 *rows, int64_t depth, int64_t strip) {
-  for (int64_t p = depth - 1; p >= 0; p--)
-    for (int64_t j = 0; j < strip; j++) {
-      const complex64 x = rows[p * strip + j];
-      rows[(2 * p + 1) * strip + j] = (complex64){-x.im, x.re};
-      rows[2 * p * strip + j] = x;
-    }
-}
+#define SPLIT(type)                                                           \
+  static void split_##type(void *packed, int64_t depth, int64_t strip) {      \
+    type *rows = packed;                                                      \
+    for (int64_t p = depth - 1; p >= 0; p--)                                  \
+      for (int64_t j = 0; j < strip; j++) {                                   \
+        const type x = rows[p * strip + j];                                   \
+        rows[(2 * p + 1) * strip + j] = (type){-x.im, x.re};                  \
+        rows[2 * p * strip + j] = x;                                          \
+      }                                                                       \
+  }
+SPLIT(complex64)
+SPLIT(complex128)
 
 /* Rows p .. p + depth of strip `index`. */
 static void pack_strip(const gemm_job *j, int64_t index, int64_t p, int64_t depth) {
@@ -87,7 +91,8 @@ static void pack_strip(const gemm_job *j, int64_t index, int64_t p, int64_t dept
   char *to = j->b_panel + (index * j->depth + p) * j->strip * j->unit * j->size;
   if (width < j->strip) memset(to, 0, (size_t)(j->strip * depth * j->size));
   gemm_read(&j->g->b, j->g->lane, j->from + p, j->column + first, depth, width, to, j->strip);
-  if (j->unit == 2) split_complex((complex64 *)(void *)to, depth, j->strip);
+  if (j->g->lane == LANE_COMPLEX) split_complex64(to, depth, j->strip);
+  if (j->g->lane == LANE_WIDE_COMPLEX) split_complex128(to, depth, j->strip);
 }
 
 /* A piece of b is some rows, of a page each, of some strips side by side. */
@@ -307,14 +312,12 @@ static void multiply(gemm_job *j) {
 
 /* The result without a product: beta addend. */
 static error *without_product(const gemm *g, const char *op) {
-  static const float zero;
+  static const lane_value zero;
+  static const pons_dtype dtypes[LANE_KINDS] = {PONS_FLOAT32, PONS_FLOAT64,   PONS_INT64,
+                                                PONS_INT64,   PONS_COMPLEX64, PONS_COMPLEX128};
   gemm z = *g;
   z.k = 1;
-  z.a = z.b = (gemm_matrix){.data = &zero, .dtype = PONS_FLOAT32};
-  if (g->lane == LANE_FLOAT) return cpu_gemm(&z, op);
-  static const complex64 zeros;
-  z.a.data = z.b.data = &zeros;
-  z.a.dtype = z.b.dtype = g->lane == LANE_DOUBLE ? PONS_FLOAT64 : g->lane == LANE_COMPLEX ? PONS_COMPLEX64 : PONS_INT64;
+  z.a = z.b = (gemm_matrix){.data = &zero, .dtype = dtypes[g->lane]};
   return cpu_gemm(&z, op);
 }
 
@@ -323,7 +326,7 @@ error *cpu_gemm(const gemm *g, const char *op) {
   if (g->k == 0) return without_product(g, op);
   if (gemm_is_thin(g)) return gemm_thin(g, op);
   gemm_job j = {.g = g, .loops = cpu_gemm_loops(), .op = op};
-  j.unit = g->lane == LANE_COMPLEX ? 2 : 1;
+  j.unit = g->lane == LANE_COMPLEX || g->lane == LANE_WIDE_COMPLEX ? 2 : 1;
   j.size = (int64_t)lane_size(g->lane);
   j.strip = j.loops->tile_columns[g->lane] / j.unit;
   j.out_lies = lane_is_direct(g->out.dtype) && g->out.col == 1;

@@ -81,7 +81,7 @@ static inline int64_t gemm_rows_of_tile(int64_t left, int64_t each) {
 }
 
 typedef struct gemm_loops {
-  int tile_rows, tile_columns[LANE_KINDS]; /* complex numbers are two floats here */
+  int tile_rows, tile_columns[LANE_KINDS]; /* complex numbers are two lanes here */
   void (*column[LANE_KINDS])(const gemm_column *t);
   /* to[i * to_row + j] = from[i + j * column] for i < rows, j < columns, as float lanes. NULL: no such loop. */
   void (*turn[PONS_DTYPE_COUNT])(const void *from, int64_t column, int64_t rows, int64_t columns, void *to,

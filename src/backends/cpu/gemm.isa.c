@@ -340,8 +340,8 @@ COPIES(float16, uint16_t, float16)
 const gemm_loops ISA_NAME(gemm_loops) = {
     .tile_rows = TILE_ROWS,
     .tile_columns = {2 * PER_REGISTER(float), 2 * PER_REGISTER(double), 2 * PER_REGISTER(double),
-                2 * PER_REGISTER(double), 2 * PER_REGISTER(float)},
-    .column = {column_float, column_double, column_uint, column_uint, column_float},
+                2 * PER_REGISTER(double), 2 * PER_REGISTER(float), 2 * PER_REGISTER(double)},
+    .column = {column_float, column_double, column_uint, column_uint, column_float, column_double},
     .turn = {[PONS_FLOAT32] = turn_float, [PONS_BFLOAT16] = turn_bfloat16, [PONS_FLOAT16] = turn_float16},
     .rows = {[PONS_FLOAT32] = rows_float, [PONS_BFLOAT16] = rows_bfloat16, [PONS_FLOAT16] = rows_float16},
     .weave = {[PONS_FLOAT32] = weave_float, [PONS_BFLOAT16] = weave_bfloat16, [PONS_FLOAT16] = weave_float16},

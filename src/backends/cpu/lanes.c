@@ -51,14 +51,16 @@ lane lane_of(pons_dtype d) {
     case KIND_FLOAT: return d == PONS_FLOAT64 ? LANE_DOUBLE : LANE_FLOAT;
     case KIND_COMPLEX: break;
   }
-  return LANE_COMPLEX;
+  return d == PONS_COMPLEX128 ? LANE_WIDE_COMPLEX : LANE_COMPLEX;
 }
 
 bool lane_is_direct(pons_dtype d) {
-  return d == PONS_FLOAT32 || d == PONS_FLOAT64 || d == PONS_INT64 || d == PONS_UINT64 || d == PONS_COMPLEX64;
+  return d == PONS_FLOAT32 || d == PONS_FLOAT64 || d == PONS_INT64 || d == PONS_UINT64 || dtype_is_complex(d);
 }
 
-size_t lane_size(lane k) { return k == LANE_FLOAT ? sizeof(float) : sizeof(double); }
+size_t lane_size(lane k) {
+  return k == LANE_FLOAT ? sizeof(float) : k == LANE_WIDE_COMPLEX ? sizeof(complex128) : sizeof(double);
+}
 
 static lane_value extreme(pons_dtype d, bool greatest) {
   int bits = d == PONS_BOOL ? 1 : 8 * (int)pons_dtype_size(d);
@@ -68,7 +70,8 @@ static lane_value extreme(pons_dtype d, bool greatest) {
     case LANE_DOUBLE: return (lane_value){.d = (double)infinity};
     case LANE_INT: return (lane_value){.i = greatest ? INT64_MAX >> (64 - bits) : INT64_MIN >> (64 - bits)};
     case LANE_UINT: return (lane_value){.u = greatest ? UINT64_MAX >> (64 - bits) : 0};
-    default: return (lane_value){.c = {infinity, infinity}};
+    case LANE_COMPLEX: return (lane_value){.c = {infinity, infinity}};
+    default: return (lane_value){.wide = {(double)infinity, (double)infinity}};
   }
 }
 
@@ -85,7 +88,8 @@ lane_value lane_identity(int reduce_kind, pons_dtype d) {
     case LANE_DOUBLE: return (lane_value){.d = one};
     case LANE_INT: return (lane_value){.i = one};
     case LANE_UINT: return (lane_value){.u = one};
-    default: return (lane_value){.c = {one, 0}};
+    case LANE_COMPLEX: return (lane_value){.c = {one, 0}};
+    default: return (lane_value){.wide = {one, 0}};
   }
 }
 

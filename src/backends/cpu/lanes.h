@@ -1,27 +1,30 @@
-/* lanes.h: elements of any dtype as what they are computed in, so that fourteen dtypes need five sorts of
+/* lanes.h: elements of any dtype as what they are computed in, so that fifteen dtypes need six sorts of
    loop.
 
-       float16, bfloat16, float32 -> float     bool, uint8 .. uint64 -> uint64_t     complex64 -> pair of
-   floats
-       float64 -> double                       int8 .. int64 -> int64_t
+       float16, bfloat16, float32 -> float     bool, uint8 .. uint64 -> uint64_t     complex64 -> pair of floats
+       float64 -> double                       int8 .. int64 -> int64_t              complex128 -> pair of doubles
 
-   A lane takes at most 8 bytes. Tiles of TILE lanes live on the stack. The loops are built once per
+   Tiles of TILE lanes live on the stack, packed, in room for the largest lanes. The loops are built once per
    instruction set. Uses device/, ops/params.h. */
 #ifndef CPU_LANES_H
 #define CPU_LANES_H
 #include "device/device.h"
 #include "ops/params.h"
 
-typedef enum lane { LANE_FLOAT, LANE_DOUBLE, LANE_INT, LANE_UINT, LANE_COMPLEX, LANE_KINDS } lane;
+typedef enum lane { LANE_FLOAT, LANE_DOUBLE, LANE_INT, LANE_UINT, LANE_COMPLEX, LANE_WIDE_COMPLEX, LANE_KINDS } lane;
 typedef struct complex64 {
   float re, im;
 } complex64;
+typedef struct complex128 {
+  double re, im;
+} complex128;
 typedef union lane_value {
   float f;
   double d;
   int64_t i;
   uint64_t u;
   complex64 c;
+  complex128 wide;
 } lane_value;
 
 enum { TILE = 1024 };

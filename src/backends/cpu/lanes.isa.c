@@ -74,17 +74,23 @@ BOTH(float64, double, double)
 LOAD(bfloat16, uint16_t, float, bfloat_up)
 STORE(bfloat16, uint16_t, float, bfloat_down)
 
-static void load_complex64(const void *from, int64_t stride, int64_t n, void *lanes) {
-  const complex64 *x = from;
-  complex64 *y = lanes;
-  for (int64_t i = 0; i < n; i++) y[i] = x[i * stride];
-}
-
-static void store_complex64(const void *lanes, int64_t n, void *to, int64_t stride) {
-  const complex64 *x = lanes;
-  complex64 *y = to;
-  for (int64_t i = 0; i < n; i++) y[i * stride] = x[i];
-}
+#define PAIRS(type)                                                                       \
+  static void load_##type(const void *from, int64_t stride, int64_t n, void *lanes) {     \
+    const type *x = from;                                                                 \
+    type *y = lanes;                                                                      \
+    for (int64_t i = 0; i < n; i++) y[i] = x[i * stride];                                 \
+  }                                                                                       \
+  static void store_##type(const void *lanes, int64_t n, void *to, int64_t stride) {      \
+    const type *x = lanes;                                                                \
+    type *y = to;                                                                         \
+    for (int64_t i = 0; i < n; i++) y[i * stride] = x[i];                                 \
+  }                                                                                       \
+  static void truth_##type(const void *lanes, int64_t n, uint64_t *truth) {               \
+    const type *x = lanes;                                                                \
+    for (int64_t i = 0; i < n; i++) truth[i] = x[i].re != 0 || x[i].im != 0;              \
+  }
+PAIRS(complex64)
+PAIRS(complex128)
 
 #define TRUTH(name, type)                                                                \
   static void truth_##name(const void *lanes, int64_t n, uint64_t *truth) {              \
@@ -96,16 +102,12 @@ TRUTH(double, double)
 TRUTH(int, int64_t)
 TRUTH(uint, uint64_t)
 
-static void truth_complex(const void *lanes, int64_t n, uint64_t *truth) {
-  const complex64 *x = lanes;
-  for (int64_t i = 0; i < n; i++) truth[i] = x[i].re != 0 || x[i].im != 0;
-}
-
 #define EACH(f)                                                                                              \
   {f##_bool,  f##_uint8, f##_uint16, f##_uint32,  f##_uint64,  f##_int8,    f##_int16,                       \
-   f##_int32, f##_int64, f##_float16, f##_float32, f##_float64, f##_bfloat16, f##_complex64}
+   f##_int32, f##_int64, f##_float16, f##_float32, f##_float64, f##_bfloat16, f##_complex64,                      \
+   f##_complex128}
 const lane_loops ISA_NAME(lane_loops) = {
     .load = EACH(load),
     .store = EACH(store),
-    .truth = {truth_float, truth_double, truth_int, truth_uint, truth_complex},
+    .truth = {truth_float, truth_double, truth_int, truth_uint, truth_complex64, truth_complex128},
 };

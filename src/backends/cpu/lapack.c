@@ -8,7 +8,7 @@ static struct {
   void *library;
   char *tried;
   const char *missing; /* NULL: all is there */
-  lapack_functions real, wide, complex;
+  lapack_functions real, wide, complex, wide_complex;
 } lapack;
 static pthread_once_t opened = PTHREAD_ONCE_INIT;
 
@@ -18,9 +18,9 @@ static bool find(void *to, const char *name) {
   return address != NULL;
 }
 
-/* All that real matrices (letter s or d) or complex ones (c) need. */
+/* All that real matrices (letter s or d) or complex ones (c or z) need. */
 static bool find_for(lapack_functions *f, char letter) {
-  const bool complex = letter == 'c';
+  const bool complex = letter == 'c' || letter == 'z';
   char name[16];
   const struct {
     const char *name;
@@ -67,7 +67,8 @@ static void open_library(void) {
     lapack.missing = "no LAPACK library was found";
     return;
   }
-  if (!find_for(&lapack.real, 's') || !find_for(&lapack.wide, 'd') || !find_for(&lapack.complex, 'c'))
+  if (!find_for(&lapack.real, 's') || !find_for(&lapack.wide, 'd') || !find_for(&lapack.complex, 'c') ||
+      !find_for(&lapack.wide_complex, 'z'))
     lapack.missing = "a LAPACK library was found, but without some of its functions";
   void (*set_threads)(int) = NULL; /* threads share the matrices of a batch instead */
   if (find(&set_threads, "openblas_set_num_threads")) set_threads(1);
@@ -87,6 +88,8 @@ const lapack_functions *lapack_for(pons_dtype dtype) {
       return &lapack.wide;
     case PONS_COMPLEX64:
       return &lapack.complex;
+    case PONS_COMPLEX128:
+      return &lapack.wide_complex;
     default:
       return NULL;
   }

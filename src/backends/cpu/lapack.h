@@ -6,7 +6,7 @@
 #include "base/base.h"
 
 /* The functions for one element type; orgqr is ungqr of complex ones. Where real and complex ones take different arguments, the members of
-   the other kind are NULL. Reals (s, w, wr, wi, rwork) are float32 for complex64. */
+   the other kind are NULL. Reals (s, w, wr, wi, rwork) are those of the parts of a complex dtype. */
 typedef struct lapack_functions {
   void (*geqrf)(const int *m, const int *n, void *a, const int *lda, void *tau, void *work, const int *lwork,
                 int *info);
@@ -39,7 +39,7 @@ typedef struct lapack_functions {
 
 /* Opened at the first call. NULL if there is one, else what was tried. */
 const char *lapack_missing(void);
-/* For float32, float64 and complex64, if LAPACK was found. */
+/* For float32, float64, complex64 and complex128, if LAPACK was found. */
 const lapack_functions *lapack_for(pons_dtype dtype);
 void lapack_report(text *json); /* an object */
 #endif

@@ -253,6 +253,30 @@ static void sorts_the_largest_integers(void **state) {
 }
 
 /* What MLX gives for [1+2j, 1+3j, 9j]: ordered by real part, then by imaginary part. */
+static void wide_complex_lines(void **state) {
+  (void)state;
+  const double tiny = 1e-12; /* what a key of float32 would not tell apart */
+  double x[] = {1, 2, 1, 2 - tiny, 1 - tiny, 9, 1, NAN}, y[8];
+  uint32_t order[4];
+  int64_t shape[] = {4}, one[] = {1}, stride[] = {1};
+  operand in = {x, PONS_COMPLEX128, 1, shape, stride}, out = {y, PONS_COMPLEX128, 1, shape, stride};
+  operand place = {order, PONS_UINT32, 1, one, stride}, places = {order, PONS_UINT32, 1, shape, stride};
+  assert_null(cpu_arg_sort(&(launch){&(axis_params){0}, 1, 1, &in, &places}));
+  assert_memory_equal(order, ((const uint32_t[]){2, 1, 0, 3}), sizeof order);
+  assert_null(cpu_sort(&(launch){&(axis_params){0}, 1, 1, &in, &out}));
+  assert_memory_equal(y, ((const double[]){1 - tiny, 9, 1, 2 - tiny, 1, 2}), 6 * sizeof *y);
+  shape[0] = 3;
+  assert_null(cpu_arg_reduce(&(launch){&(arg_reduce_params){ARG_MAX, 0}, 1, 1, &in, &place}));
+  assert_int_equal(order[0], 0);
+  const double wanted[][6] = {[SCAN_MAX] = {1, 2, 1, 2, 1, 2},
+                              [SCAN_MIN] = {1, 2, 1, 2 - tiny, 1 - tiny, 9},
+                              [SCAN_SUM] = {1, 2, 2, 4 - tiny, 2 + (1 - tiny), 13 - tiny}};
+  for (int kind = SCAN_MAX; kind <= SCAN_SUM; kind++) {
+    assert_null(cpu_scan(&(launch){&(scan_params){kind, 0, false, true}, 1, 1, &in, &out}));
+    for (int i = 0; i < 6; i++) check_near(y[i], wanted[kind][i], 1e-15, "running result");
+  }
+}
+
 static void complex_lines(void **state) {
   (void)state;
   float x[] = {1, 2, 1, 3, 0, 9}, y[6];
@@ -287,6 +311,7 @@ int main(void) {
       cmocka_unit_test(sorts_long_lines),
       cmocka_unit_test(scans_long_lines),
       cmocka_unit_test(sorts_the_largest_integers), cmocka_unit_test(complex_lines),
+      cmocka_unit_test(wide_complex_lines),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }

@@ -1,5 +1,5 @@
-/* loops.h: the vector loops that elementwise.isa.c makes of the rows, one table per instruction set. Part
-   of backends/cpu/. */
+/* loops.h: the loops that are made of the rows: of real dtypes one table per instruction set (elementwise.isa.c), of
+   complex ones one for all (elementwise_complex.c). Part of backends/cpu/. */
 #ifndef LOOPS_H
 #define LOOPS_H
 #include "kernel/kernel.h"
@@ -23,6 +23,7 @@ extern const loops loops_avx2;
 #ifdef PONS_HAVE_AVX512
 extern const loops loops_avx512;
 #endif
+extern const loops loops_complex;
 /* Those of the instruction set in use (isa.c). */
 const loops *loops_now(void);
 #endif

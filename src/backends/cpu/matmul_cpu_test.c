@@ -5,10 +5,9 @@
 #include <complex.h>
 
 static double complex complex_value(const made *m, int64_t linear) {
-  double re = made_value(m, linear);
-  return m->op.dtype == PONS_COMPLEX64
-             ? re + (double)((const float *)(const void *)made_element(m, linear))[1] * I
-             : re;
+  const pons_dtype d = m->op.dtype, part = dtype_of_parts(d);
+  const double re = made_value(m, linear);
+  return part == d ? re : re + dtype_read(part, made_element(m, linear) + pons_dtype_size(part)) * I;
 }
 
 /* shape: batch..., m, k, n */
@@ -51,7 +50,7 @@ static void check_case(pons_dtype d, int n_batch, const int64_t *batch, int64_t 
 
 static void agrees_with_loops(void **state) {
   (void)state;
-  const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_FLOAT16, PONS_BFLOAT16, PONS_COMPLEX64};
+  const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_FLOAT16, PONS_BFLOAT16, PONS_COMPLEX64, PONS_COMPLEX128};
   const char *before = cpu_isa();
   for (const char *const *isa = cpu_isas(); *isa; isa++) {
     assert_true(cpu_set_isa(*isa));
@@ -60,7 +59,7 @@ static void agrees_with_loops(void **state) {
       int64_t sizes[3];
       for (int i = 0; i < 3; i++)
         sizes[i] = random_int(0, 3) ? random_int(1, 20) : random_int(0, 1) ? 1 : random_int(0, 70);
-      check_case(dtypes[random_int(0, 4)], (int)random_int(0, 2), batch, sizes[0], sizes[1], sizes[2], turn % 2);
+      check_case(dtypes[random_int(0, 5)], (int)random_int(0, 2), batch, sizes[0], sizes[1], sizes[2], turn % 2);
     }
   }
   assert_true(cpu_set_isa(before));
@@ -83,6 +82,7 @@ static void large_ones_in_blocks(void **state) {
     check_case(PONS_FLOAT32, 1, many, 25, 40, 130, true); /* each fetches what the next one reads */
     check_case(PONS_FLOAT64, 1, few, 130, 90, 70, true);
     check_case(PONS_COMPLEX64, 0, NULL, 60, 300, 50, true);
+    check_case(PONS_COMPLEX128, 0, NULL, 60, 300, 50, true);
   }
   assert_true(cpu_set_isa(before));
   check_case(PONS_FLOAT32, 0, NULL, 300, 500, 330, true);

@@ -38,7 +38,7 @@ error *matrices_of(matrices *j, const char *op, const launch *l) {
 
 error *matrices_lwork(const matrices *j, int *lwork, const void *answer, int64_t least) {
   double wanted = 1;
-  if (answer) wanted = j->dtype == PONS_FLOAT64 ? *(const double *)answer : (double)*(const float *)answer;
+  if (answer) wanted = dtype_of_parts(j->dtype) == PONS_FLOAT64 ? *(const double *)answer : (double)*(const float *)answer;
   if (wanted < (double)least) wanted = (double)least;
   if (wanted < 1) wanted = 1;
   if (wanted > INT_MAX)
@@ -99,11 +99,9 @@ static bool is_finite(const matrices *j, int64_t index) {
   for (int64_t r = 0; r < j->m; r++)
     for (int64_t c = 0; c < j->n; c++) {
       const char *at = from + (r * row + c * col) * (int64_t)j->size;
-      if (j->dtype == PONS_FLOAT64)
-        sum += 0 * *(const double *)at;
-      else
-        sum += 0 * (double)*(const float *)at;
-      if (j->dtype == PONS_COMPLEX64) sum += 0 * (double)((const float *)at)[1];
+      for (int part = 0; part < (dtype_is_complex(j->dtype) ? 2 : 1); part++)
+        sum += 0 * (dtype_of_parts(j->dtype) == PONS_FLOAT64 ? ((const double *)at)[part]
+                                                             : (double)((const float *)at)[part]);
     }
   return !isnan(sum);
 }

@@ -92,7 +92,8 @@ __attribute__((unused)) static void make(made *m, pons_dtype d, int n, const int
   assert_non_null(m->memory);
   for (int64_t i = 0; i <= span; i++) {
     dtype_write(d, m->memory + i * size, random_value(d));
-    if (d == PONS_COMPLEX64) ((float *)(void *)m->memory)[2 * i + 1] = (float)random_value(d);
+    const pons_dtype part = dtype_of_parts(d);
+    if (part != d) dtype_write(part, m->memory + i * size + size / 2, random_value(d));
   }
   m->op = (operand){m->memory + first * size, d, n, m->shape, m->strides};
 }
@@ -169,7 +170,8 @@ __attribute__((unused)) static double precision_of(pons_dtype d) {
   switch (d) {
     case PONS_FLOAT16: return 1e-3;
     case PONS_BFLOAT16: return 8e-3;
-    case PONS_FLOAT64: return 1e-13;
+    case PONS_FLOAT64:
+    case PONS_COMPLEX128: return 1e-13;
     case PONS_FLOAT32:
     case PONS_COMPLEX64: return 2e-6;
     default: return 0;

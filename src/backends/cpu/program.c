@@ -16,6 +16,14 @@ typedef struct maker {
   int16_t made_by[MAX_REGISTERS]; /* op; -1: an input */
 } maker;
 
+static const loops *loops_of(const maker *m, int dtype) {
+  return dtype_is_complex((pons_dtype)dtype) ? &loops_complex : m->loops;
+}
+
+static loop *cast_loop(const maker *m, int from, int to) {
+  return (dtype_is_complex((pons_dtype)from) ? &loops_complex : loops_of(m, to))->cast[from][to];
+}
+
 static bool is_half(int dtype) { return dtype == PONS_FLOAT16 || dtype == PONS_BFLOAT16; }
 
 static int16_t new_register(maker *m, int dtype) {
@@ -37,7 +45,7 @@ static int16_t widened(maker *m, int value) {
   if (!is_half(m->dtype[value])) return m->home[value];
   if (m->wide[value] < 0)
     m->wide[value] =
-        add_op(m, m->loops->cast[m->dtype[value]][PONS_FLOAT32], m->home[value], -1, -1, PONS_FLOAT32);
+        add_op(m, cast_loop(m, m->dtype[value], PONS_FLOAT32), m->home[value], -1, -1, PONS_FLOAT32);
   return m->wide[value];
 }
 
@@ -48,9 +56,9 @@ static void add_cast(maker *m, const instruction *i, int value) {
     x = widened(m, i->arg[0]);
     if (is_half(from)) from = PONS_FLOAT32;
     if (is_half(to) && from != PONS_FLOAT32)
-      x = add_op(m, m->loops->cast[from][PONS_FLOAT32], x, -1, -1, PONS_FLOAT32);
+      x = add_op(m, cast_loop(m, from, PONS_FLOAT32), x, -1, -1, PONS_FLOAT32);
     if (is_half(to)) from = PONS_FLOAT32;
-    if (from != to) x = add_op(m, m->loops->cast[from][to], x, -1, -1, to);
+    if (from != to) x = add_op(m, cast_loop(m, from, to), x, -1, -1, to);
   }
   m->home[value] = x; /* a cast to what it is: another name for the register */
 }
@@ -67,9 +75,9 @@ static void add_instruction(maker *m, const instruction *i, int value) {
   for (int a = 0; a < arity; a++) arg[a] = widened(m, i->arg[a]);
   int operand = is_half(i->operand) ? PONS_FLOAT32 : i->operand;
   int result = is_half(i->result) ? PONS_FLOAT32 : i->result;
-  int16_t x = add_op(m, m->loops->row[i->row][operand], arg[0], arg[1], arg[2], result);
+  int16_t x = add_op(m, loops_of(m, operand)->row[i->row][operand], arg[0], arg[1], arg[2], result);
   m->home[value] =
-      is_half(i->result) ? add_op(m, m->loops->cast[PONS_FLOAT32][i->result], x, -1, -1, i->result) : x;
+      is_half(i->result) ? add_op(m, cast_loop(m, PONS_FLOAT32, i->result), x, -1, -1, i->result) : x;
 }
 
 /* The last op that reads each register; n_ops if the outputs are stored from it at the end. */

@@ -13,23 +13,24 @@ enum { WIDE = 32 };
 #define LEAST(a, b) ((b) < (a) || (b) != (b) ? (b) : (a))
 #define GREATEST(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))
 
-static inline complex64 add_complex(complex64 a, complex64 b) {
-  return (complex64){a.re + b.re, a.im + b.im};
-}
-static inline complex64 multiply_complex(complex64 a, complex64 b) {
-  return (complex64){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-}
-static inline bool is_nan_complex(complex64 a) { return isnan(a.re) || isnan(a.im); }
-/* By real part, then by imaginary part. */
-static inline bool less_complex(complex64 a, complex64 b) {
-  return a.re < b.re || (a.re == b.re && a.im < b.im);
-}
-static inline complex64 least_complex(complex64 a, complex64 b) {
-  return is_nan_complex(a) ? a : is_nan_complex(b) || less_complex(b, a) ? b : a;
-}
-static inline complex64 greatest_complex(complex64 a, complex64 b) {
-  return is_nan_complex(a) ? a : is_nan_complex(b) || less_complex(a, b) ? b : a;
-}
+/* Of complex numbers the least is that by real part, then by imaginary part. */
+#define COMPLEX_OPS(name, type)                                                               \
+  static inline type add_##name(type a, type b) { return (type){a.re + b.re, a.im + b.im}; }  \
+  static inline type multiply_##name(type a, type b) {                                        \
+    return (type){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};                      \
+  }                                                                                           \
+  static inline bool is_nan_##name(type a) { return isnan(a.re) || isnan(a.im); }             \
+  static inline bool less_##name(type a, type b) {                                            \
+    return a.re < b.re || (a.re == b.re && a.im < b.im);                                      \
+  }                                                                                           \
+  static inline type least_##name(type a, type b) {                                           \
+    return is_nan_##name(a) ? a : is_nan_##name(b) || less_##name(b, a) ? b : a;              \
+  }                                                                                           \
+  static inline type greatest_##name(type a, type b) {                                        \
+    return is_nan_##name(a) ? a : is_nan_##name(b) || less_##name(a, b) ? b : a;              \
+  }
+COMPLEX_OPS(complex, complex64)
+COMPLEX_OPS(wide, complex128)
 
 #define FOLDS(name, type, OP, ...)                                                                         \
   static void fold_##name(const void *lanes, int64_t n, void *result) {                                    \
@@ -60,26 +61,30 @@ FOLDS(sum_float, float, ADD, 0)
 FOLDS(sum_double, double, ADD, 0)
 FOLDS(sum_uint, uint64_t, ADD, 0)
 FOLDS(sum_complex, complex64, add_complex, {0, 0})
+FOLDS(sum_wide, complex128, add_wide, {0, 0})
 FOLDS(prod_float, float, MULTIPLY, 1)
 FOLDS(prod_double, double, MULTIPLY, 1)
 FOLDS(prod_uint, uint64_t, MULTIPLY, 1)
 FOLDS(prod_complex, complex64, multiply_complex, {1, 0})
+FOLDS(prod_wide, complex128, multiply_wide, {1, 0})
 FOLDS(min_float, float, LEAST, INFINITY)
 FOLDS(min_double, double, LEAST, INFINITY)
 FOLDS(min_int, int64_t, LEAST, INT64_MAX)
 FOLDS(min_uint, uint64_t, LEAST, UINT64_MAX)
 FOLDS(min_complex, complex64, least_complex, {INFINITY, INFINITY})
+FOLDS(min_wide, complex128, least_wide, {(double)INFINITY, (double)INFINITY})
 FOLDS(max_float, float, GREATEST, -INFINITY)
 FOLDS(max_double, double, GREATEST, -INFINITY)
 FOLDS(max_int, int64_t, GREATEST, INT64_MIN)
 FOLDS(max_uint, uint64_t, GREATEST, 0)
 FOLDS(max_complex, complex64, greatest_complex, {-INFINITY, -INFINITY})
+FOLDS(max_wide, complex128, greatest_wide, {-(double)INFINITY, -(double)INFINITY})
 
 /* Signed sums and products wrap, as unsigned ones do, with the same bits. */
 #define BY_LANE(f, kind, signed_kind)                                                       \
   {                                                                                         \
     f##_##kind##_float, f##_##kind##_double, f##_##kind##_##signed_kind, f##_##kind##_uint, \
-        f##_##kind##_complex                                                                \
+        f##_##kind##_complex, f##_##kind##_wide                                             \
   }
 #define KINDS(f)                                                                                     \
   {[REDUCE_SUM] = BY_LANE(f, sum, uint), [REDUCE_PROD] = BY_LANE(f, prod, uint),                     \

@@ -80,8 +80,8 @@ static void fill_identity(const reduction *r, void *lanes, int64_t n) {
 static const void *lanes_of(const reduction *r, int64_t offset, int64_t stride, int64_t n, void *tile) {
   const void *lanes = lanes_at(r->in, element(r->data, r->in, offset), stride, n, tile);
   if (r->kind != REDUCE_AND && r->kind != REDUCE_OR) return lanes;
-  lane_value truths[TILE];
-  cpu_lanes()->truth[lane_of(r->in)](lanes, n, (uint64_t *)truths);
+  uint64_t truths[TILE];
+  cpu_lanes()->truth[lane_of(r->in)](lanes, n, truths);
   memcpy(tile, truths, (size_t)n * sizeof *truths);
   return tile;
 }

@@ -150,11 +150,25 @@ static void takes_complex(void **state) {
   }
 }
 
+static void takes_wide_complex(void **state) {
+  (void)state;
+  double x[] = {1, 2, 1, 2.000000000001, 0, 9}, y[2];
+  const double wanted[][2] = {{2, 13.000000000001}, {-36, -27}, {0, 9}, {1, 2.000000000001}};
+  int64_t shape[] = {3}, stride[] = {1}, one[] = {1}, axis[] = {0};
+  operand in = {x, PONS_COMPLEX128, 1, shape, stride}, out = {y, PONS_COMPLEX128, 1, one, stride};
+  for (int kind = REDUCE_SUM; kind < REDUCE_KINDS; kind++) {
+    reduce_params params = {kind, {1, axis}};
+    assert_null(cpu_reduce(&(launch){&params, 1, 1, &in, &out}));
+    for (int i = 0; i < 2; i++)
+      check_near(y[i], wanted[kind - REDUCE_SUM][i], kind == REDUCE_PROD ? 1e-11 : 1e-15, "of complex128");
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(agrees_with_loops), cmocka_unit_test(takes_long_rows_and_columns),
       cmocka_unit_test(keeps_accuracy),    cmocka_unit_test(nan_wins),
-      cmocka_unit_test(takes_complex),
+      cmocka_unit_test(takes_complex),     cmocka_unit_test(takes_wide_complex),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }

@@ -76,52 +76,53 @@ SCAN_ONE_BY_ONE(logaddexp_float, float, log_add_exp_float)
 SCAN_ONE_BY_ONE(logaddexp_double, double, log_add_exp)
 
 /* The scalar form of a reduction serves complex numbers. */
-static void scan_complex(int reduce_kind, const complex64 *x, complex64 *y, int64_t n, bool exclusive,
-                         complex64 *carry) {
-  for (int64_t i = 0; i < n; i++) {
-    complex64 before = *carry;
-    cpu_reduce_loops()->columns[reduce_kind][LANE_COMPLEX](&x[i], 0, 1, 1, carry);
-    y[i] = exclusive ? before : *carry;
+#define SCAN_COMPLEX_BY(kind, reduce_kind, type, lane_kind)                                              \
+  static void scan_##kind##_##type(const void *from, void *to, int64_t n, bool exclusive, void *carry) { \
+    const type *x = from;                                                                                \
+    type *y = to;                                                                                        \
+    for (int64_t i = 0; i < n; i++) {                                                                    \
+      const type before = *(const type *)carry;                                                          \
+      cpu_reduce_loops()->columns[reduce_kind][lane_kind](&x[i], 0, 1, 1, carry);                        \
+      y[i] = exclusive ? before : *(const type *)carry;                                                  \
+    }                                                                                                    \
   }
-}
-static void scan_sum_complex(const void *x, void *y, int64_t n, bool e, void *carry) {
-  scan_complex(REDUCE_SUM, x, y, n, e, carry);
-}
-static void scan_prod_complex(const void *x, void *y, int64_t n, bool e, void *carry) {
-  scan_complex(REDUCE_PROD, x, y, n, e, carry);
-}
-static void scan_min_complex(const void *x, void *y, int64_t n, bool e, void *carry) {
-  scan_complex(REDUCE_MIN, x, y, n, e, carry);
-}
-static void scan_max_complex(const void *x, void *y, int64_t n, bool e, void *carry) {
-  scan_complex(REDUCE_MAX, x, y, n, e, carry);
-}
-
-static double complex from_parts(complex64 z) {
-  double parts[2] = {(double)z.re, (double)z.im};
+#define SCAN_COMPLEX(type, part, lane_kind)                                                                   \
+  SCAN_COMPLEX_BY(sum, REDUCE_SUM, type, lane_kind)                                                           \
+  SCAN_COMPLEX_BY(prod, REDUCE_PROD, type, lane_kind)                                                         \
+  SCAN_COMPLEX_BY(min, REDUCE_MIN, type, lane_kind)                                                           \
+  SCAN_COMPLEX_BY(max, REDUCE_MAX, type, lane_kind)                                                           \
+  static void scan_logaddexp_##type(const void *from, void *to, int64_t n, bool exclusive, void *carry) {     \
+    const type *x = from;                                                                                     \
+    type *y = to, *so_far = carry;                                                                            \
+    for (int64_t i = 0; i < n; i++) {                                                                         \
+      const type before = *so_far;                                                                            \
+      const type high = x[i].re > before.re ? x[i] : before, low = x[i].re > before.re ? before : x[i];       \
+      const double complex top = from_parts((double)high.re, (double)high.im);                                \
+      double complex sum = top;                                                                               \
+      if (isfinite(low.re)) sum += clog(1 + cexp(from_parts((double)low.re, (double)low.im) - top));          \
+      *so_far = (type){(part)creal(sum), (part)cimag(sum)};                                                   \
+      y[i] = exclusive ? before : *so_far;                                                                    \
+    }                                                                                                         \
+  }
+static double complex from_parts(double re, double im) {
+  const double parts[2] = {re, im};
   double complex result;
-  memcpy(&result, parts, sizeof result);
+  memcpy(&result, parts, sizeof result); /* re + im * I would make a NaN of an infinite part */
   return result;
 }
-static void scan_logaddexp_complex(const void *from, void *to, int64_t n, bool exclusive, void *carry) {
-  const complex64 *x = from;
-  complex64 *y = to, *so_far = carry;
-  for (int64_t i = 0; i < n; i++) {
-    complex64 before = *so_far;
-    complex64 high = x[i].re > before.re ? x[i] : before, low = x[i].re > before.re ? before : x[i];
-    double complex sum = from_parts(high);
-    if (isfinite(low.re)) sum += clog(1 + cexp(from_parts(low) - from_parts(high)));
-    *so_far = (complex64){(float)creal(sum), (float)cimag(sum)};
-    y[i] = exclusive ? before : *so_far;
-  }
-}
+SCAN_COMPLEX(complex64, float, LANE_COMPLEX)
+SCAN_COMPLEX(complex128, double, LANE_WIDE_COMPLEX)
 
+#define BY_LANE(kind, signed_kind)                                                                      \
+  {scan_##kind##_float, scan_##kind##_double, scan_##kind##_##signed_kind, scan_##kind##_uint,           \
+   scan_##kind##_complex64, scan_##kind##_complex128}
 static scan_loop *const loops[SCAN_KINDS][LANE_KINDS] = {
-    [SCAN_MAX] = {scan_max_float, scan_max_double, scan_max_int, scan_max_uint, scan_max_complex},
-    [SCAN_MIN] = {scan_min_float, scan_min_double, scan_min_int, scan_min_uint, scan_min_complex},
-    [SCAN_SUM] = {NULL, NULL, scan_sum_uint, scan_sum_uint, scan_sum_complex},
-    [SCAN_PROD] = {scan_prod_float, scan_prod_double, scan_prod_uint, scan_prod_uint, scan_prod_complex},
-    [SCAN_LOGADDEXP] = {scan_logaddexp_float, scan_logaddexp_double, NULL, NULL, scan_logaddexp_complex},
+    [SCAN_MAX] = BY_LANE(max, int),
+    [SCAN_MIN] = BY_LANE(min, int),
+    [SCAN_SUM] = {NULL, NULL, scan_sum_uint, scan_sum_uint, scan_sum_complex64, scan_sum_complex128},
+    [SCAN_PROD] = BY_LANE(prod, uint),
+    [SCAN_LOGADDEXP] = {scan_logaddexp_float, scan_logaddexp_double, NULL, NULL, scan_logaddexp_complex64,
+                        scan_logaddexp_complex128},
 };
 static scan_loop *loop_for(int kind, lane k) {
   if (kind == SCAN_SUM && k == LANE_FLOAT) return cpu_scan_loops()->sum_float;
@@ -154,7 +155,9 @@ typedef struct scan_job {
 
 static lane_value identity_of(const scan_job *j) {
   lane_value identity = lane_identity(starts_like[j->params->kind], j->out->dtype);
-  if (j->params->kind == SCAN_LOGADDEXP && lane_of(j->out->dtype) == LANE_COMPLEX) identity.c.im = 0;
+  if (j->params->kind != SCAN_LOGADDEXP) return identity;
+  if (j->out->dtype == PONS_COMPLEX64) identity.c.im = 0;
+  if (j->out->dtype == PONS_COMPLEX128) identity.wide.im = 0;
   return identity;
 }
 

@@ -105,30 +105,36 @@ static void row_double(const softmax_job *j, const void *x, double *out) {
   }
 }
 
-static double complex as_complex(complex64 z) {
-  double parts[2] = {(double)z.re, (double)z.im};
+static double complex as_complex(double re, double im) {
+  const double parts[2] = {re, im};
   double complex result;
   memcpy(&result, parts, sizeof result); /* re + im * I would make a NaN of an infinite part */
   return result;
 }
 
 /* The greatest is that by real part, then imaginary part. */
-static void row_complex(const softmax_job *j, const complex64 *x, void *out) {
-  complex64 *y = out, greatest = {-INFINITY, -INFINITY};
-  for (int64_t i = 0; i < j->n; i++)
-    cpu_reduce_loops()->columns[REDUCE_MAX][LANE_COMPLEX](&x[i * j->stride], 0, 1, 1, &greatest);
-  double complex shift = as_complex(greatest), sum = 0;
-  for (int64_t i = 0; i < j->n; i++) sum += cexp(as_complex(x[i * j->stride]) - shift);
-  if (j->log_sum) {
-    double complex result = isinf(greatest.re) ? shift : clog(sum) + shift;
-    *y = (complex64){(float)creal(result), (float)cimag(result)};
-    return;
+#define COMPLEX_ROW(name, type, part, lane_kind)                                                            \
+  static void row_##name(const softmax_job *j, const type *x, void *out) {                                  \
+    type *y = out, greatest = {-(part)INFINITY, -(part)INFINITY};                                           \
+    for (int64_t i = 0; i < j->n; i++)                                                                      \
+      cpu_reduce_loops()->columns[REDUCE_MAX][lane_kind](&x[i * j->stride], 0, 1, 1, &greatest);            \
+    const double complex shift = as_complex((double)greatest.re, (double)greatest.im);                      \
+    double complex sum = 0;                                                                                 \
+    for (int64_t i = 0; i < j->n; i++)                                                                      \
+      sum += cexp(as_complex((double)x[i * j->stride].re, (double)x[i * j->stride].im) - shift);            \
+    if (j->log_sum) {                                                                                       \
+      const double complex result = isinf(greatest.re) ? shift : clog(sum) + shift;                         \
+      *y = (type){(part)creal(result), (part)cimag(result)};                                                \
+      return;                                                                                               \
+    }                                                                                                       \
+    for (int64_t i = 0; i < j->n; i++) {                                                                    \
+      const type z = x[i * j->stride];                                                                      \
+      const double complex value = cexp(as_complex((double)z.re, (double)z.im) - shift) / sum;              \
+      y[i] = (type){(part)creal(value), (part)cimag(value)};                                                \
+    }                                                                                                       \
   }
-  for (int64_t i = 0; i < j->n; i++) {
-    double complex value = cexp(as_complex(x[i * j->stride]) - shift) / sum;
-    y[i] = (complex64){(float)creal(value), (float)cimag(value)};
-  }
-}
+COMPLEX_ROW(complex, complex64, float, LANE_COMPLEX)
+COMPLEX_ROW(wide, complex128, double, LANE_WIDE_COMPLEX)
 
 static void softmax_piece(void *context, int64_t piece) {
   const softmax_job *j = context;
@@ -143,8 +149,10 @@ static void softmax_piece(void *context, int64_t piece) {
       row_float(j, x, r + 1 < end ? j->ahead : 0, out);
     else if (kind == LANE_DOUBLE)
       row_double(j, x, out);
-    else
+    else if (kind == LANE_COMPLEX)
       row_complex(j, x, out);
+    else
+      row_wide(j, x, out);
   }
   if (j->past_cache) cpu_end_past_cache();
 }

@@ -33,17 +33,26 @@ static uint64_t key_of_double(double d) {
   return u >> 63 ? ~u : u | (uint64_t)1 << 63;
 }
 
-static uint64_t key_of(lane k, const void *lanes, int64_t i) {
+/* What counts first, and, of a complex128, the imaginary part, which counts among equals. */
+typedef struct sort_key {
+  uint64_t first, then;
+} sort_key;
+
+static sort_key key_of(lane k, const void *lanes, int64_t i) {
+  const complex64 *pairs = lanes;
+  const complex128 *wide = lanes;
   switch (k) {
-    case LANE_FLOAT: return key_of_float(((const float *)lanes)[i]);
-    case LANE_DOUBLE: return key_of_double(((const double *)lanes)[i]);
-    case LANE_INT: return (uint64_t)((const int64_t *)lanes)[i] ^ (uint64_t)1 << 63;
-    case LANE_UINT: return ((const uint64_t *)lanes)[i];
+    case LANE_FLOAT: return (sort_key){key_of_float(((const float *)lanes)[i]), 0};
+    case LANE_DOUBLE: return (sort_key){key_of_double(((const double *)lanes)[i]), 0};
+    case LANE_INT: return (sort_key){(uint64_t)((const int64_t *)lanes)[i] ^ (uint64_t)1 << 63, 0};
+    case LANE_UINT: return (sort_key){((const uint64_t *)lanes)[i], 0};
+    case LANE_COMPLEX:
+      if (pairs[i].re != pairs[i].re || pairs[i].im != pairs[i].im) return (sort_key){UINT64_MAX, 0};
+      return (sort_key){key_of_float(pairs[i].re) << 32 | key_of_float(pairs[i].im), 0};
     default: break;
   }
-  complex64 z = ((const complex64 *)lanes)[i];
-  if (z.re != z.re || z.im != z.im) return UINT64_MAX;
-  return key_of_float(z.re) << 32 | key_of_float(z.im);
+  if (wide[i].re != wide[i].re || wide[i].im != wide[i].im) return (sort_key){UINT64_MAX, 0};
+  return (sort_key){key_of_double(wide[i].re), key_of_double(wide[i].im)};
 }
 
 /* ---- sorting entries ---- */
@@ -93,17 +102,33 @@ typedef struct sort_job {
   buffer *memory; /* entries, two lists of n for each piece */
 } sort_job;
 
-static void sort_one(const sort_job *j, const char *from, char *to, entry *entries) {
+/* Sorted by both keys, the one that counts less first: sorting keeps the order of equals. */
+static const entry *sort_keys(const sort_job *j, const char *from, entry *entries) {
   lane_value tile[TILE];
-  pons_dtype d = j->x->dtype;
-  lane k = lane_of(d);
-  int64_t size = (int64_t)pons_dtype_size(d);
+  const pons_dtype d = j->x->dtype;
+  const lane k = lane_of(d);
+  const int64_t size = (int64_t)pons_dtype_size(d);
+  const bool two = k == LANE_WIDE_COMPLEX;
   for (int64_t at = 0; at < j->n; at += TILE) {
-    int64_t n = smaller(j->n - at, TILE);
+    const int64_t n = smaller(j->n - at, TILE);
     cpu_lanes()->load[d](from + at * j->stride * size, j->stride, n, tile);
-    for (int64_t i = 0; i < n; i++) entries[at + i] = (entry){key_of(k, tile, i), (uint64_t)(at + i)};
+    for (int64_t i = 0; i < n; i++) {
+      const sort_key key = key_of(k, tile, i);
+      entries[at + i] = (entry){two ? key.then : key.first, (uint64_t)(at + i)};
+    }
   }
-  const entry *sorted = sort_entries(entries, entries + j->n, j->n);
+  entry *sorted = sort_entries(entries, entries + j->n, j->n);
+  if (!two) return sorted;
+  for (int64_t i = 0; i < j->n; i++) {
+    cpu_lanes()->load[d](from + (int64_t)sorted[i].index * j->stride * size, 1, 1, tile);
+    sorted[i].key = key_of(k, tile, 0).first;
+  }
+  return sort_entries(sorted, sorted == entries ? entries + j->n : entries, j->n);
+}
+
+static void sort_one(const sort_job *j, const char *from, char *to, entry *entries) {
+  const int64_t size = (int64_t)pons_dtype_size(j->x->dtype);
+  const entry *sorted = sort_keys(j, from, entries);
   for (int64_t i = 0; i < j->n; i++) {
     uint32_t index = (uint32_t)sorted[i].index;
     if (j->indices) memcpy(to + i * j->out_stride * (int64_t)sizeof index, &index, sizeof index);
@@ -187,19 +212,21 @@ typedef struct search_job {
   int64_t count, turns;
 } search_job;
 
-static uint64_t key_at(const operand *x, int64_t offset) {
+static sort_key key_at(const operand *x, int64_t offset) {
   lane_value v;
   cpu_lanes()->load[x->dtype](element(x->data, x->dtype, offset), 1, 1, &v);
   return key_of(lane_of(x->dtype), &v, 0);
 }
 
 /* How many elements are before the key, its equals counted if `right`. */
-static uint32_t place(const operand *sorted, uint64_t key, bool right) {
+static uint32_t place(const operand *sorted, sort_key key, bool right) {
   int64_t low = 0, high = sorted->shape[0];
   while (low < high) {
     const int64_t middle = low + (high - low) / 2;
-    const uint64_t there = key_at(sorted, middle * sorted->strides[0]);
-    if (there < key || (right && there == key)) low = middle + 1;
+    const sort_key there = key_at(sorted, middle * sorted->strides[0]);
+    const bool same = there.first == key.first && there.then == key.then;
+    const bool before = there.first < key.first || (there.first == key.first && there.then < key.then);
+    if (before || (right && same)) low = middle + 1;
     else high = middle;
   }
   return (uint32_t)low;

@@ -49,16 +49,16 @@ static void keys_of_tile(lane k, const void *lanes, int64_t n, bool indices, uin
     for (int64_t i = 0; i < n; i++) keys[i] = (uint32_t)((const uint64_t *)lanes)[i];
 }
 
-static void tile_of_keys(lane k, const uint32_t *keys, int64_t n, lane_value *lanes) {
+static void tile_of_keys(lane k, const uint32_t *keys, int64_t n, void *lanes) {
   if (k == LANE_FLOAT)
     for (int64_t i = 0; i < n; i++) {
       const uint32_t u = bits_of_key(keys[i]);
       memcpy((float *)lanes + i, &u, sizeof u);
     }
   else if (k == LANE_INT)
-    for (int64_t i = 0; i < n; i++) lanes[i].i = (int32_t)(keys[i] ^ 0x80000000u);
+    for (int64_t i = 0; i < n; i++) ((int64_t *)lanes)[i] = (int32_t)(keys[i] ^ 0x80000000u);
   else
-    for (int64_t i = 0; i < n; i++) lanes[i].u = keys[i];
+    for (int64_t i = 0; i < n; i++) ((uint64_t *)lanes)[i] = keys[i];
 }
 
 /* ---- chunks ---- */

@@ -81,6 +81,7 @@ const driver driver_cuda = {
     .n_implementations = sizeof gpu_implementations / sizeof *gpu_implementations,
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
+    .cannot_hold = GPU_CANNOT_HOLD,
     .lacks = gpu_lacks,
     .memory = &memory,
     .recording = &cuda_recordings,

@@ -237,6 +237,8 @@ error *gpu_fill(const gpu_backend *b, const operand *out, uint64_t bits);
 
 /* ---- fused.c: elementwise kernels, generated ---- */
 
+/* No language of GPUs has a use for it. */
+#define GPU_CANNOT_HOLD (1u << PONS_COMPLEX128)
 const char *gpu_refuses_kernel(const gpu_backend *b, const kernel *k);
 error *gpu_run_kernel(const gpu_backend *b, const kernel *k, const operand *in, const operand *out);
 /* Numbers in a memory of their own, where they are too many to be handed over by value; *memory is to be given back behind the

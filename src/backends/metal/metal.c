@@ -54,6 +54,7 @@ const driver driver_metal = {
     .n_implementations = sizeof gpu_implementations / sizeof *gpu_implementations,
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
+    .cannot_hold = GPU_CANNOT_HOLD,
     .lacks = gpu_lacks,
     .memory = &metal_memory_driver,
     .faults = faults,

@@ -172,6 +172,8 @@ def from_pons(a):
     if not isinstance(a, binding.Array):
         return a
     dtype = pons.dtype_of(a)
+    if dtype == "complex128":  # where float64 and complex numbers meet, MLX has complex64
+        return Result(pons.to_bits(a, np.dtype(np.complex128)).astype(np.complex64), "complex64")
     return Result(pons.to_bits(a, NUMPY[dtype]), dtype)
 
 
