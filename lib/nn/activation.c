@@ -56,7 +56,7 @@ pons_array pons_gelu(pons_array x) {
 pons_array pons_gelu_approx(pons_array x) {
   pons_scope s = pons_scope_open();
   const double root = 0.79788456080286535588; /* sqrt(2 / pi) */
-  pons_array cube = pons_multiply(pons_float(0.044715), pons_power(x, pons_int(3)));
+  pons_array cube = pons_multiply(pons_float(0.044715), pons_multiply(x, pons_square(x)));
   pons_array inner = pons_tanh(pons_multiply(pons_float(root), pons_add(x, cube)));
   RETURN(pons_multiply(pons_multiply(pons_float(0.5), x), pons_add(pons_int(1), inner)));
 }

@@ -106,7 +106,8 @@ static void weigh(const attention_job *j, row_place p, int64_t key, int64_t n, f
   if (!n) return;
   float greatest;
   if (j->mask) mask_scores(j, p, key, n, scores);
-  cpu_reduce_loops()->fold[REDUCE_MAX][LANE_FLOAT](scores, n, &greatest);
+  greatest = cpu_softmax_loops()->greatest[PONS_FLOAT32](scores, n);
+  if (greatest == -INFINITY) cpu_reduce_loops()->fold[REDUCE_MAX][LANE_FLOAT](scores, n, &greatest); /* or all NaN */
   const float old = s->greatest[r];
   if (old > greatest || old != old) greatest = old;
   if (greatest == -INFINITY) { /* nothing is seen yet */
@@ -169,15 +170,16 @@ typedef struct rows_block {
   int64_t count;
   row_place places[BLOCK_ROWS];
   float *q, *scores, *weights; /* (rows, dim), (rows, BLOCK_KEYS), (rows, BLOCK_KEYS + 16) */
+  float *woven;                /* whole tiles of q, as cpu/gemm.h weaves them */
   rows_state state;
 } rows_block;
 
 enum { WEIGHTS_ROW = BLOCK_KEYS + 16 };
 
 /* c (rows, columns) = a (rows, length) times strips, `apart` floats from each other, + beta c. `needed[r]`: so many
-   columns does row r need; NULL: all. */
-static void multiply_strips(const rows_block *b, const float *a, int64_t a_row, const float *strips, int64_t apart,
-                            int64_t length, int64_t columns, const int64_t *needed, float beta, float *c, int64_t c_row) {
+   columns does row r need; NULL: all. `woven`: whole tiles of a, woven, or NULL. */
+static void multiply_strips(const rows_block *b, const float *a, int64_t a_row, const float *woven, const float *strips,
+                            int64_t apart, int64_t length, int64_t columns, const int64_t *needed, float beta, float *c, int64_t c_row) {
   static const int64_t start;
   const gemm_loops *loops = cpu_gemm_loops();
   const int64_t strip = loops->tile_columns[LANE_FLOAT];
@@ -186,10 +188,13 @@ static void multiply_strips(const rows_block *b, const float *a, int64_t a_row, 
   int64_t n = 0, skipped = 0, ends[BLOCK_ROWS / 4]; /* ends: rows down to the last one of a tile */
   for (int64_t i = 0, some; i < b->count; i += some, n++) {
     some = gemm_rows_of_tile(b->count - i, loops->tile_rows);
+    const bool is_woven = woven && some == loops->tile_rows;
     for (int64_t r = 0; r < some; r++) rows[n * GEMM_ROWS_MOST + r] = a + (i + r) * a_row;
+    if (is_woven) rows[n * GEMM_ROWS_MOST] = woven + i * length;
     ends[n] = i + some;
     tiles[n] = (gemm_tile){.rows = some,
                            .runs = 1,
+                           .woven = is_woven,
                            .a = rows + n * GEMM_ROWS_MOST,
                            .b = &start,
                            .lengths = &length,
@@ -218,11 +223,11 @@ static void meet_keys(const attention_job *j, const rows_block *b, int64_t head,
     if (seen[r] > most) most = seen[r];
   }
   if (most <= 0) return;
-  multiply_strips(b, b->q, j->dim, keys + key * j->dim, j->dim * j->strip, j->dim, most, seen, 0, b->scores,
+  multiply_strips(b, b->q, j->dim, b->woven, keys + key * j->dim, j->dim * j->strip, j->dim, most, seen, 0, b->scores,
                   BLOCK_KEYS);
   for (int64_t r = 0; r < b->count; r++)
     weigh(j, b->places[r], key, seen[r], b->scores + r * BLOCK_KEYS, b->weights + r * WEIGHTS_ROW, most, &b->state, r);
-  multiply_strips(b, b->weights, WEIGHTS_ROW, values + key * j->strip, j->keys * j->strip, most, j->v_dim, NULL, 1,
+  multiply_strips(b, b->weights, WEIGHTS_ROW, NULL, values + key * j->strip, j->keys * j->strip, most, j->v_dim, NULL, 1,
                   b->state.values, j->pitch);
 }
 
@@ -233,7 +238,7 @@ static void block_piece(void *context, int64_t piece) {
   const int64_t first = in_head % j->blocks * BLOCK_ROWS, kv_head = j->first_head + head;
   rows_block b = {.count = smaller(j->length - first, BLOCK_ROWS)};
   error *why = NULL;
-  const int64_t floats = b.count * (j->dim + BLOCK_KEYS + WEIGHTS_ROW + j->pitch + 2);
+  const int64_t floats = b.count * (2 * j->dim + BLOCK_KEYS + WEIGHTS_ROW + j->pitch + 2);
   buffer *held = buffer_new((size_t)floats * sizeof(float), "scaled_dot_product_attention", &why);
   if (!held) {
     note(j, why);
@@ -243,13 +248,16 @@ static void block_piece(void *context, int64_t piece) {
   b.weights = b.scores + b.count * BLOCK_KEYS;
   b.state.values = b.weights + b.count * WEIGHTS_ROW;
   b.q = b.state.values + b.count * j->pitch;
-  b.state.greatest = b.q + b.count * j->dim;
+  b.woven = b.q + b.count * j->dim;
+  b.state.greatest = b.woven + b.count * j->dim;
   b.state.sums = b.state.greatest + b.count;
   for (int64_t r = 0; r < b.count; r++) {
     b.places[r] = place_of(j, kv_head, in_head / j->blocks * j->length + first + r);
     load_row(j, b.places[r], b.q + r * j->dim);
     start_row(j, b.places[r], &b.state, r);
   }
+  const int64_t whole = b.count / cpu_gemm_loops()->tile_rows; /* or one more than are used */
+  cpu_gemm_loops()->weave[PONS_FLOAT32](b.q, j->dim, 1, whole, j->dim, b.woven);
   for (int64_t key = 0; key < j->keys; key += BLOCK_KEYS) meet_keys(j, &b, head, key);
   for (int64_t r = 0; r < b.count; r++) store_row(j, b.places[r], &b.state, r);
   buffer_release(held);

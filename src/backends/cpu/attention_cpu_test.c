@@ -130,6 +130,27 @@ static void masks_that_leave_nothing(void **state) {
   }
 }
 
+/* A NaN in a row of q makes that row of the result NaN, one in a key all rows, whether rows are few or many. */
+static void nan_stays(void **state) {
+  (void)state;
+  const attention_params params = {.scale = 1};
+  for (int64_t length = 2; length < 60; length += 50)
+    for (int in_key = 0; in_key < 2; in_key++) {
+      const int64_t q_shape[] = {1, 1, length, 8}, k_shape[] = {1, 1, 300, 8};
+      made in[3], out;
+      make(&in[0], PONS_FLOAT32, 4, q_shape, false), make(&in[1], PONS_FLOAT32, 4, k_shape, false);
+      make(&in[2], PONS_FLOAT32, 4, k_shape, false);
+      make_out(&out, PONS_FLOAT32, 4, q_shape);
+      dtype_write(PONS_FLOAT32, made_element(&in[in_key], 8), (double)NAN);
+      operand operands[] = {in[0].op, in[1].op, in[2].op};
+      run_well(cpu_attention, &(launch){&params, 3, 1, operands, &out.op});
+      for (int64_t i = 0; i < length * 8; i++)
+        assert_int_equal(isnan(made_value(&out, i)), in_key || i / 8 == 1);
+      for (int i = 0; i < 3; i++) unmake(&in[i]);
+      unmake(&out);
+    }
+}
+
 static void no_memory_is_an_error(void **state) {
   (void)state;
   for (int64_t length = 1; length < 100; length += 60) {
@@ -159,6 +180,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(agrees_with_the_definition), cmocka_unit_test(long_ones),
       cmocka_unit_test(masks_that_leave_nothing),   cmocka_unit_test(no_memory_is_an_error),
+      cmocka_unit_test(nan_stays),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }
