@@ -109,7 +109,11 @@ pons_array unwrap(PyObject *o) {
   return ((array_object *)o)->value;
 }
 
-void rewrap(PyObject *array, pons_array a) { pons_set(&((array_object *)array)->value, a); }
+void rewrap(PyObject *array, pons_array a) {
+  array_object *o = (array_object *)array;
+  pons_set(&o->value, a);
+  Py_CLEAR(o->shape);
+}
 
 /* ---- computing ---- */
 
@@ -164,6 +168,7 @@ static void array_free(PyObject *o) {
   PyTypeObject *type = Py_TYPE(o);
   if (a->weak_references) PyObject_ClearWeakRefs(o);
   pons_release(a->value);
+  Py_XDECREF(a->shape);
   if (type == array_type)
     PyObject_Free(o);
   else

@@ -8,6 +8,7 @@
 typedef struct array_object {
   PyObject_HEAD pons_array value; /* kept */
   PyObject *weak_references;
+  PyObject *shape; /* a tuple once it was asked for, until the object stands for another array; NULL */
 } array_object;
 
 /* operators.c: + - * ... and comparisons; subscripts.c: x[...], len, iteration; values.c: elements and text;

@@ -14,7 +14,9 @@ PyObject *shape_tuple(pons_shape shape) {
 
 static PyObject *get_shape(PyObject *self, void *unused) {
   (void)unused;
-  return shape_tuple(pons_shape_of(unwrap(self)));
+  array_object *o = (array_object *)self;
+  if (!o->shape) o->shape = shape_tuple(pons_shape_of(o->value));
+  return Py_XNewRef(o->shape);
 }
 
 static PyObject *get_ndim(PyObject *self, void *unused) {

@@ -199,6 +199,7 @@ def test_in_place_takes_on_dtype_and_shape_but_integers_stay_integers():
     a = mx.array([1, 2])
     a += 1.5
     same(a, [2.5, 3.5], "float32")
+    assert a.shape == (2,)
     a += mx.array([[1], [2]])
     assert a.shape == (2, 2)
     b = mx.array([1, 2])

@@ -16,4 +16,5 @@ const gpu_typing gpu_typings[PONS_DTYPE_COUNT] = {
     [PONS_FLOAT64] = {"double", "double", "f64", "", ""},
     [PONS_BFLOAT16] = {"uint16_t", "float", "f32", "k_float_from_bfloat", "k_bfloat_from_float"},
     [PONS_COMPLEX64] = {"complex64", "complex64", "c64", "", ""},
+    [PONS_COMPLEX128] = {.suffix = ""}, /* the dialect has none */
 };

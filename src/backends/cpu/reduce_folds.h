@@ -1,0 +1,47 @@
+/* reduce_folds.h: loops that fold lanes into one, or rows of them into a row: what reduce.isa.c and reduce_complex.c are
+   made of. Part of backends/cpu/. */
+#ifndef CPU_REDUCE_FOLDS_H
+#define CPU_REDUCE_FOLDS_H
+#include "backends/cpu/lanes.h"
+
+/* A fold keeps WIDE partial results, which vectorise, and joins them in a fixed order: the result has the same bits on
+   every instruction set. */
+enum { WIDE = 32 };
+
+/* HEAD(function, name): how the function begins, to its arguments. */
+#define FOLDS(HEAD, name, type, OP, ...)                                                            \
+  HEAD(fold, name)(const void *lanes, int64_t n, void *result) {                                    \
+    const type *x = lanes;                                                                          \
+    type part[WIDE];                                                                                \
+    for (int j = 0; j < WIDE; j++) part[j] = (type)__VA_ARGS__;                                     \
+    int64_t i = 0;                                                                                  \
+    for (; i + WIDE <= n; i += WIDE)                                                                \
+      for (int j = 0; j < WIDE; j++) part[j] = OP(part[j], x[i + j]);                               \
+    for (int j = 0; i < n; i++, j++) part[j] = OP(part[j], x[i]);                                   \
+    for (int half = WIDE / 2; half; half /= 2)                                                      \
+      for (int j = 0; j < half; j++) part[j] = OP(part[j], part[j + half]);                         \
+    *(type *)result = part[0];                                                                      \
+  }                                                                                                 \
+  HEAD(columns, name)(const void *lanes, int64_t row_stride, int64_t rows, int64_t n, void *into) { \
+    const type *x = lanes;                                                                          \
+    type *restrict y = into;                                                                        \
+    int64_t r = 0;                                                                                  \
+    for (; r + 4 <= rows; r += 4, x += 4 * row_stride) {                                            \
+      const type *x1 = x + row_stride, *x2 = x1 + row_stride, *x3 = x2 + row_stride;                \
+      for (int64_t j = 0; j < n; j++) y[j] = OP(OP(OP(OP(y[j], x[j]), x1[j]), x2[j]), x3[j]);       \
+    }                                                                                               \
+    for (; r < rows; r++, x += row_stride)                                                          \
+      for (int64_t j = 0; j < n; j++) y[j] = OP(y[j], x[j]);                                        \
+  }
+
+/* reduce_complex.c: those of complex lanes, by real part, then by imaginary part where they are compared. */
+#define COMPLEX_HEAD(function, name) void cpu_##function##_##name
+#define COMPLEX_FOLDS(name)                                                \
+  COMPLEX_HEAD(fold, name)(const void *lanes, int64_t n, void *result);    \
+  COMPLEX_HEAD(columns, name)(const void *lanes, int64_t row_stride, int64_t rows, int64_t n, void *into);
+#define COMPLEX_FOLDS_OF(kind) COMPLEX_FOLDS(kind##_complex64) COMPLEX_FOLDS(kind##_complex128)
+COMPLEX_FOLDS_OF(sum)
+COMPLEX_FOLDS_OF(prod)
+COMPLEX_FOLDS_OF(min)
+COMPLEX_FOLDS_OF(max)
+#endif
