@@ -68,7 +68,9 @@ foreach(part numbers vectors math threads)
   list(APPEND metal_texts ${PROJECT_SOURCE_DIR}/src/backends/cuda/metal/${part}.h)
 endforeach()
 pons_embed(metal_on_cuda ${metal_texts})
-# And of kernels in CUDA C++.
+# Of such kernels on Metal,
+pons_embed(mlx_metal ${PROJECT_SOURCE_DIR}/src/backends/metal/mlx_metal.h)
+# and of kernels in CUDA C++.
 pons_embed(cuda_kernel_prologue ${PROJECT_SOURCE_DIR}/src/backends/cuda/metal/numbers.h
            ${PROJECT_SOURCE_DIR}/src/backends/cuda/cxx/mlx_cuda.h)
 

@@ -107,7 +107,7 @@ if(PONS_CXX AND NOT APPLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd
                                ${CMAKE_CURRENT_BINARY_DIR}/tests/metal_double/${framework})
   endforeach()
   # Names without a folder are looked for there. (Not by the program's own path: a sanitizer opens libraries in its place.)
-  set_tests_properties(metal_test shared_memory_test PROPERTIES ENVIRONMENT_MODIFICATION
+  set_tests_properties(metal_test metal_custom_test shared_memory_test PROPERTIES ENVIRONMENT_MODIFICATION
                        "LD_LIBRARY_PATH=path_list_prepend:${CMAKE_CURRENT_BINARY_DIR}/tests/metal_double")
 endif()
 
@@ -130,7 +130,8 @@ pons_on_devices("opencl;cuda;cuda_double;metal_double" elementwise_test reduce_o
                 product_ops_test wrong_indices_test custom_gpu_test ping_pong_test)
 
 # Kernels in Metal's language, and in CUDA C++.
-pons_on_devices("cuda;cuda_double" metal_on_cuda_test cuda_kernel_test)
+pons_on_devices("cuda;cuda_double;metal_double" metal_kernels_test)
+pons_on_devices("cuda;cuda_double" cuda_kernel_test)
 
 # Every kernel beside the CPU; nothing may have run on the CPU in its place.
 if(NOT PONS_SANITIZE AND TARGET tools_pons)

@@ -57,6 +57,11 @@ void conformance_inputs(const conformance_case *c, pons_dtype d, uint64_t seed, 
 /* How far two ways to compute a case in this dtype may part: relative to 1 + the value. 0: not at all. */
 double conformance_tolerance(pons_dtype d);
 
+/* Does the case give on `device` what it gives on the CPU, to the tolerance of each result? If not, `what` says where they
+   part. Afterwards the CPU is the default device. */
+bool conformance_agrees(const conformance_case *c, pons_dtype d, uint64_t seed, const char *device, char *what,
+                        size_t size);
+
 /* Do the tests hold its derivatives against differences when it is run with this dtype? It is smooth, an input
    is of the dtype, and no result is of whole numbers. float64 and complex dtypes, and float32 where there is no
    float64. */

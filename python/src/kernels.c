@@ -10,7 +10,7 @@ typedef struct language {
   void (*make)(struct pons_kernel_args args);
 } language;
 static const language dialect = {"dialect", {NULL, NULL}, pons_fast_gpu_kernel_with},
-                      metal = {"Metal", {"cuda", "cuda"}, pons_fast_metal_kernel_with},
+                      metal = {"Metal", {"cuda", "metal"}, pons_fast_metal_kernel_with},
                       cuda = {"CUDA", {"cuda", "cuda"}, pons_fast_cuda_kernel_with};
 
 /* What the kernel is made of, as Python objects: texts point into them. */

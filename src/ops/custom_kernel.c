@@ -64,7 +64,7 @@ static const struct language {
     [LANGUAGE_DIALECT] = {"dialect",
                           "GPUs and OpenCL devices have a compiler for it: choose one of them by "
                           "pons_set_default_device"},
-    [LANGUAGE_METAL] = {"Metal", "it runs on the device cuda, and exported to a file, in MLX on a Mac's GPU"},
+    [LANGUAGE_METAL] = {"Metal", "it runs on the devices cuda and metal, and exported to a file, in MLX on a Mac's GPU"},
     [LANGUAGE_CUDA] = {"CUDA C++",
                        "it runs on the device cuda, and exported to a file, in MLX on an NVIDIA GPU"},
     [LANGUAGE_PTX] = {"PTX", "exported to a file, it runs in MLX on an NVIDIA GPU"},

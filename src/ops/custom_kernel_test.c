@@ -64,7 +64,7 @@ static void a_device_without_the_language_says_so(void **state) {
   assert_false(pons_eval(out[0]));
   check_error(
       "custom_kernel: No Metal back-end on cpu for 'custom_kernel_mine_float_float'\n"
-      "hint: it runs on the device cuda, and exported to a file, in MLX on a Mac's GPU");
+      "hint: it runs on the devices cuda and metal, and exported to a file, in MLX on a Mac's GPU");
   const pons_array in = pons_ones(PONS_SHAPE(3), PONS_FLOAT64);
   const pons_shape shape = PONS_SHAPE(3);
   pons_fast_cuda_kernel("mine", .source = "o[0] = a[0];", .inputs = &in, .input_names = names, .n_inputs = 1,

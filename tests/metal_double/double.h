@@ -49,16 +49,16 @@ extern metal_class_t string_class, error_class, options_class;
 
 typedef struct library library;
 /* NULL and *log (to be freed). */
-library *library_compile(const char *text, char **log);
+library *library_compile(const char *text, bool fast_math, char **log);
 typedef struct library_kernel {
   void (*run)(void **arguments);
   const size_t *sizes; /* of each argument's memory, 0: any; SIZE_MAX: there is no such argument */
   library *library;
 } library_kernel;
 bool library_find(library *l, const char *name, library_kernel *k);
-/* NULL, or what kept the threads from their end. */
-const char *library_run(const library_kernel *k, void **arguments, const unsigned groups[3],
-                        const unsigned threads[3]);
+/* A grid of so many threads in groups of `group`, smaller ones at its ends. NULL, or what kept the threads from their end. */
+const char *library_run(const library_kernel *k, void **arguments, const unsigned grid[3],
+                        const unsigned group[3]);
 enum { ARGUMENTS = 31 };
 
 /* ---- objects.c, products.c ---- */

@@ -152,11 +152,13 @@ static void add(output *o, const char *format, ...) {
   o->length += (size_t)more;
 }
 
-static const char *const attributes[] = {"thread_position_in_grid",        "threadgroup_position_in_grid",
-                                         "threadgroups_per_grid",          "thread_position_in_threadgroup",
-                                         "threads_per_threadgroup",        "threads_per_grid",
-                                         "thread_index_in_threadgroup",    "thread_index_in_simdgroup",
-                                         "simdgroup_index_in_threadgroup", "threads_per_simdgroup"};
+static const char *const attributes[] = {"thread_position_in_grid",    "threadgroup_position_in_grid",
+                                         "threadgroups_per_grid",      "thread_position_in_threadgroup",
+                                         "threads_per_threadgroup",    "dispatch_threads_per_threadgroup",
+                                         "threads_per_grid",           "thread_index_in_threadgroup",
+                                         "thread_index_in_simdgroup",  "simdgroup_index_in_threadgroup",
+                                         "simdgroups_per_threadgroup", "threads_per_simdgroup",
+                                         "thread_execution_width"};
 
 /* The attribute of a parameter, words from .. to-1, that tells a thread's place; NULL. */
 static const char *attribute_of(const words *w, int from, int to) {
@@ -189,11 +191,9 @@ static void add_argument(output *call, output *sizes, const words *w, int from, 
   *next = number + 1;
 }
 
-/* The kernel whose name is word i, behind which its parameters stand. */
-static void add_entry(output *o, const words *w, int i) {
+/* The kernel whose name is word i, behind which its parameters stand, as entry `name`; `called` is it, or an instance of it. */
+static void add_entry(output *o, const words *w, int i, word name, word called) {
   output call = {0}, sizes = {0};
-  const int length = w->at[i].length;
-  const char *name = w->at[i].at;
   int depth = 0, next = 0, place = 0, from = i + 2;
   add(&call, "%s", ""), add(&sizes, "%s", "");
   for (int k = i + 1; k < w->n; k++) {
@@ -207,24 +207,57 @@ static void add_entry(output *o, const words *w, int i) {
     depth -= closes;
     if (depth == 0) break;
   }
-  add(o, "\nextern \"C\" void metal_double_entry_%.*s(void **p) { %.*s(%s); }", length, name, length, name,
-      call.at);
+  add(o, "\nextern \"C\" void metal_double_entry_%.*s(void **p) { %.*s(%s); }", name.length, name.at,
+      called.length, called.at, call.at);
   add(o,
       "\nextern \"C\" void metal_double_sizes_%.*s(size_t *to) {\n  const auto metal_double_kernel = &%.*s;\n"
       "  (void)metal_double_kernel;\n%s}\n",
-      length, name, length, name, sizes.at);
+      name.length, name.at, called.length, called.at, sizes.at);
   free(call.at);
   free(sizes.at);
+}
+
+/* The name of the kernel that word i, `kernel`, makes; 0: it makes none. */
+static int kernel_at(const words *w, int i) {
+  int k = i + 1;
+  if (!is(w, i, "kernel")) return 0;
+  while (k < w->n && !is(w, k, "void") && !is(w, k, ";") && !is(w, k, "{")) k++;
+  return is(w, k, "void") && is(w, k + 2, "(") ? k + 1 : 0;
+}
+
+static bool is_template(const words *w, int i) {
+  while (i > 0 && !is(w, i, ";") && !is(w, i, "}") && !is(w, i, "template")) i--;
+  return is(w, i, "template");
+}
+
+/* template [[host_name("n")]] [[kernel]] decltype(f<float, 2>) f<float, 2>; where word i is `template`. */
+static bool is_instance(const words *w, int i) {
+  return is(w, i, "template") && is(w, i + 1, "[") && is(w, i + 3, "host_name");
+}
+
+static void add_instance(output *o, const words *w, int i) {
+  const word string = w->at[i + 5], name = {string.at + 1, string.length - 2};
+  while (i < w->n && !is(w, i, "decltype")) i++;
+  const char *begin = i + 2 < w->n ? w->at[i + 2].at : "";
+  const word called = {begin, (int)strcspn(begin, ")")};
+  for (int k = 0; k < w->n && i + 2 < w->n; k++) {
+    const int kernel = kernel_at(w, k);
+    if (kernel && same(w->at[kernel], w->at[i + 2])) {
+      add_entry(o, w, kernel, name, called);
+      return;
+    }
+  }
 }
 
 static char *entries_of(const words *w) {
   output o = {0};
   add(&o, "\n");
   for (int i = 0; i < w->n; i++) {
-    if (!is(w, i, "kernel")) continue;
-    int k = i + 1;
-    while (k < w->n && !is(w, k, "void") && !is(w, k, ";") && !is(w, k, "{")) k++;
-    if (is(w, k, "void") && is(w, k + 2, "(")) add_entry(&o, w, k + 1);
+    const int name = kernel_at(w, i);
+    if (is_instance(w, i))
+      add_instance(&o, w, i);
+    else if (name && !is_template(w, i))
+      add_entry(&o, w, name, w->at[name], w->at[name]);
   }
   return o.at;
 }
@@ -242,6 +275,8 @@ static char *with_group_memory(const words *w) {
   output o = {0};
   for (int i = 0; i < w->n; i++) {
     const bool line = *w->at[i].at == '#';
+    if (is_instance(w, i)) /* the entry makes it */
+      while (i < w->n && !is(w, i, ";")) i++;
     if (makes_group_memory(w, i))
       add(&o, " METAL_DOUBLE_GROUP");
     else if (i > 0 && w->at[i - 1].at + w->at[i - 1].length == w->at[i].at)
@@ -256,7 +291,9 @@ static char *with_group_memory(const words *w) {
 
 /* ---- compiling ---- */
 
-static bool preprocess(const char *text, const char *folder, bytes *out, bytes *log) {
+#define MATH_OPTION(fast) ((fast) ? "-ffast-math" : "-fno-fast-math")
+
+static bool preprocess(const char *text, bool fast_math, const char *folder, bytes *out, bytes *log) {
   char in[128], to[128], log_path[128];
   const bytes whole = {(char *)text, strlen(text)};
   snprintf(in, sizeof in, "%s/kernel.cpp", folder);
@@ -267,6 +304,7 @@ static bool preprocess(const char *text, const char *folder, bytes *out, bytes *
                              "-std=c++14",
                              "-E",
                              "-P",
+                             MATH_OPTION(fast_math),
                              "-nostdinc",
                              "-D__METAL_VERSION__=310",
                              "-I" METAL_DOUBLE_FOLDER "/include",
@@ -279,7 +317,7 @@ static bool preprocess(const char *text, const char *folder, bytes *out, bytes *
   return fine;
 }
 
-static bool build(const bytes *text, const char *folder, const char *library, bytes *log) {
+static bool build(const bytes *text, bool fast_math, const char *folder, const char *library, bytes *log) {
   char in[128], log_path[128];
   snprintf(in, sizeof in, "%s/kernel.cpp", folder);
   snprintf(log_path, sizeof log_path, "%s/log", folder);
@@ -296,6 +334,7 @@ static bool build(const bytes *text, const char *folder, const char *library, by
     free(marked);
     /* What a text without a suffix means is float, and what is float stays so. */
     char *const options[] = {"-std=c++14",
+                             MATH_OPTION(fast_math),
                              "-Wno-everything",
                              "-Werror=c99-extensions",
                              "-Werror=c99-designator",
@@ -313,13 +352,13 @@ static bool build(const bytes *text, const char *folder, const char *library, by
   return !log->at;
 }
 
-static bool compile(const char *text, const char *library, char **log_text) {
+static bool compile(const char *text, bool fast_math, const char *library, char **log_text) {
   static const char *const files[] = {"kernel.cpp", "kernel.i", "log"};
   char folder[] = P_tmpdir "/metal-double-XXXXXX";
   bytes preprocessed = {0}, log = {0};
   if (!mkdtemp(folder)) abort();
   const bool fine =
-      preprocess(text, folder, &preprocessed, &log) && build(&preprocessed, folder, library, &log);
+      preprocess(text, fast_math, folder, &preprocessed, &log) && build(&preprocessed, fast_math, folder, library, &log);
   free(preprocessed.at);
   remove_folder(folder, files, sizeof files / sizeof *files);
   *log_text = log.at;
@@ -334,16 +373,20 @@ static uint64_t hash_of(const char *text, uint64_t hash) {
 }
 
 /* Where the library of the text is kept: beside those of other texts and of another double. */
-static bool kept_path(const char *text, char path[256]) {
+static bool kept_path(const char *text, bool fast_math, char path[256]) {
   const char *folder = getenv("METAL_DOUBLE_CACHE");
   if (!folder) return false;
-  bytes shim = read_file(METAL_DOUBLE_FOLDER "/shim.h"), own = read_file(METAL_DOUBLE_FOLDER "/library.c");
-  if (!shim.at || !own.at) abort();
-  const uint64_t kind = hash_of(own.at, hash_of(shim.at, 14695981039346656037u));
+  static const char *const own[] = {METAL_DOUBLE_FOLDER "/shim.h", METAL_DOUBLE_FOLDER "/shim_numbers.h",
+                                    METAL_DOUBLE_FOLDER "/library.c"};
+  uint64_t kind = hash_of(MATH_OPTION(fast_math), 14695981039346656037u);
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+    bytes file = read_file(own[i]);
+    if (!file.at) abort();
+    kind = hash_of(file.at, kind);
+    free(file.at);
+  }
   snprintf(path, 256, "%s/%016llx%016llx.so", folder, (unsigned long long)hash_of(text, kind),
            (unsigned long long)hash_of(text, ~kind));
-  free(shim.at);
-  free(own.at);
   mkdir(folder, 0700);
   return true;
 }
@@ -356,16 +399,16 @@ static library *library_open_at(const char *path) {
   return l;
 }
 
-library *library_compile(const char *text, char **log) {
+library *library_compile(const char *text, bool fast_math, char **log) {
   char kept[256], fresh[280] = P_tmpdir "/metal-double-XXXXXX";
-  const bool keeps = kept_path(text, kept);
+  const bool keeps = kept_path(text, fast_math, kept);
   if (keeps && access(kept, R_OK) == 0) return library_open_at(kept);
   if (keeps) snprintf(fresh, sizeof fresh, "%s.XXXXXX", kept);
   const int file = mkstemp(fresh);
   if (file < 0) abort();
   close(file);
   library *l = NULL;
-  if (compile(text, fresh, log)) {
+  if (compile(text, fast_math, fresh, log)) {
     l = library_open_at(fresh);
     if (keeps) rename(fresh, kept);
   }
@@ -395,13 +438,34 @@ bool library_find(library *l, const char *name, library_kernel *k) {
   return true;
 }
 
-const char *library_run(const library_kernel *k, void **arguments, const unsigned groups[3],
-                        const unsigned threads[3]) {
+/* Of each axis the groups of full size, or the one behind them; part `which` of eight. */
+static bool part_of(const unsigned grid[3], const unsigned group[3], int which, unsigned groups[3],
+                    unsigned threads[3], unsigned first[3]) {
+  for (int d = 0; d < 3; d++) {
+    const bool last = which >> d & 1;
+    first[d] = last ? grid[d] / group[d] : 0;
+    groups[d] = last ? 1 : grid[d] / group[d];
+    threads[d] = last ? grid[d] % group[d] : group[d];
+    if (groups[d] == 0 || threads[d] == 0) return false;
+  }
+  return true;
+}
+
+const char *library_run(const library_kernel *k, void **arguments, const unsigned grid[3],
+                        const unsigned group[3]) {
   void (*shared)(char **, char **);
   void *shared_of = dlsym(k->library->handle, "metal_double_shared");
   grid_kernel g = {.state = dlsym(k->library->handle, "metal_double"), .run = k->run};
-  if (!g.state || !shared_of) abort();
+  unsigned(*whole)[3] = dlsym(k->library->handle, "metal_double_whole"); /* first group, group, grid */
+  if (!g.state || !shared_of || !whole) abort();
   memcpy(&shared, &shared_of, sizeof shared);
   shared(&g.shared, &g.shared_end);
-  return grid_run(&g, arguments, groups, threads);
+  memcpy(whole[1], group, sizeof whole[1]);
+  memcpy(whole[2], grid, sizeof whole[2]);
+  const char *stuck = NULL;
+  unsigned groups[3], threads[3];
+  for (int which = 0; which < 8 && !stuck; which++)
+    if (part_of(grid, group, which, groups, threads, whole[0]))
+      stuck = grid_run(&g, arguments, groups, threads);
+  return stuck;
 }

@@ -121,10 +121,9 @@ static id refuse(id *why, long code, const char *words) {
 static id new_library(id self, SEL s, id source, id options, id *why) {
   (void)self, (void)s;
   must_be(options, &options_class, "newLibraryWithSource:");
-  if (((options_object *)options)->fast_math) wrong("kernels are to be compiled without fast math");
   if (fails("library")) return refuse(why, 1, "the compiler is not to be had");
   char *log = NULL;
-  library *l = library_compile(string_utf8(source), &log);
+  library *l = library_compile(string_utf8(source), ((options_object *)options)->fast_math, &log);
   if (!l) {
     refuse(why, 3, log ? log : "it does not compile");
     free(log);
@@ -348,12 +347,12 @@ typedef struct dispatch {
   id buffers[ARGUMENTS];
   char *bytes[ARGUMENTS];
   void *arguments[ARGUMENTS];
-  unsigned groups[3], threads[3];
+  unsigned grid[3], group[3]; /* threads */
 } dispatch;
 
 static void run_dispatch(void *context) {
   dispatch *d = context;
-  const char *stuck = library_run(&d->kernel, d->arguments, d->groups, d->threads);
+  const char *stuck = library_run(&d->kernel, d->arguments, d->grid, d->group);
   if (stuck) wrong("a kernel does not end: %s", stuck);
 }
 
@@ -386,25 +385,34 @@ static void take_arguments(dispatch *d, const encoder_object *e) {
   }
 }
 
-static void dispatch_groups(id self, SEL s, MTLSize groups, MTLSize threads) {
+static void dispatch_threads(id self, SEL s, MTLSize grid, MTLSize group) {
   (void)s;
   encoder_object *e = encoding(self);
-  const NSUInteger of_group = threads.width * threads.height * threads.depth;
+  const NSUInteger of_group = group.width * group.height * group.depth;
   if (!e->pipeline) wrong("a dispatch without a pipeline");
   if (of_group == 0 || of_group > MOST_THREADS)
     wrong("groups of %lu threads; %d are the most", of_group, MOST_THREADS);
-  if (groups.width * groups.height * groups.depth == 0) wrong("a dispatch of no groups");
-  if (groups.width > UINT32_MAX || groups.height > UINT32_MAX || groups.depth > UINT32_MAX)
-    wrong("too many groups");
+  if (grid.width == 0 || grid.height == 0 || grid.depth == 0) wrong("a dispatch of no threads");
+  if (grid.width > UINT32_MAX || grid.height > UINT32_MAX || grid.depth > UINT32_MAX)
+    wrong("too many threads");
   dispatch *d = calloc(1, sizeof *d);
   if (!d) abort();
   d->kernel = ((pipeline_object *)e->pipeline)->kernel;
   take_arguments(d, e);
-  const unsigned g[] = {(unsigned)groups.width, (unsigned)groups.height, (unsigned)groups.depth};
-  const unsigned t[] = {(unsigned)threads.width, (unsigned)threads.height, (unsigned)threads.depth};
-  memcpy(d->groups, g, sizeof g);
-  memcpy(d->threads, t, sizeof t);
+  const unsigned all[] = {(unsigned)grid.width, (unsigned)grid.height, (unsigned)grid.depth};
+  const unsigned threads[] = {(unsigned)group.width, (unsigned)group.height, (unsigned)group.depth};
+  memcpy(d->grid, all, sizeof all);
+  memcpy(d->group, threads, sizeof threads);
   command_buffer_add((id)e->buffer, run_dispatch, d, drop_dispatch);
+}
+
+static void dispatch_groups(id self, SEL s, MTLSize groups, MTLSize threads) {
+  if (groups.width > UINT32_MAX || groups.height > UINT32_MAX || groups.depth > UINT32_MAX)
+    wrong("too many groups");
+  dispatch_threads(
+      self, s,
+      (MTLSize){groups.width * threads.width, groups.height * threads.height, groups.depth * threads.depth},
+      threads);
 }
 
 metal_class_t command_buffer_class = {
@@ -423,13 +431,15 @@ static metal_class_t queue_class = {
     .bytes = sizeof(queue_object)};
 static metal_class_t encoder_class = {
     .name = "MTLComputeCommandEncoder",
-    .methods = (const method[]){METHOD("setComputePipelineState:", "v@:@", set_pipeline),
-                                METHOD("setBuffer:offset:atIndex:", "v@:@QQ", set_buffer),
-                                METHOD("setBytes:length:atIndex:", "v@:r^vQQ", set_bytes),
-                                METHOD("dispatchThreadgroups:threadsPerThreadgroup:", "v@:{?=QQQ}{?=QQQ}",
-                                       dispatch_groups),
-                                METHOD("endEncoding", "v@:", end_encoding),
-                                {0}},
+    .methods =
+        (const method[]){
+            METHOD("setComputePipelineState:", "v@:@", set_pipeline),
+            METHOD("setBuffer:offset:atIndex:", "v@:@QQ", set_buffer),
+            METHOD("setBytes:length:atIndex:", "v@:r^vQQ", set_bytes),
+            METHOD("dispatchThreadgroups:threadsPerThreadgroup:", "v@:{?=QQQ}{?=QQQ}", dispatch_groups),
+            METHOD("dispatchThreads:threadsPerThreadgroup:", "v@:{?=QQQ}{?=QQQ}", dispatch_threads),
+            METHOD("endEncoding", "v@:", end_encoding),
+            {0}},
     .destroy = encoder_destroy,
     .bytes = sizeof(encoder_object)};
 

@@ -1,6 +1,6 @@
 /* shim.h: what the Metal Shading Language has built in, for kernels that are compiled as C++ for the host (library.c puts it in
    front of them). Threads are fibers, one group at a time (doubles/grid.c). Spaces of memory are words without a meaning here:
-   library.c looks at them. Uses nothing. */
+   library.c looks at them. Uses shim_numbers.h. */
 typedef decltype(sizeof 0) size_t;
 typedef signed char int8_t;
 typedef short int16_t;
@@ -31,6 +31,11 @@ extern "C" struct metal_double_state {
 } metal_double;
 extern "C" {
 metal_double_state metal_double;
+/* Of the whole dispatch, of which a part of equal groups runs at a time: the part's first group, threads of a group, of the
+   grid. */
+struct metal_double_dispatch {
+  metal_double_place first, group, grid;
+} metal_double_whole;
 }
 
 #define METAL_DOUBLE_GROUP static __attribute__((section("metal_group")))
@@ -68,28 +73,34 @@ struct metal_double_triple {
   operator ushort2() const { return ushort2{(ushort)x, (ushort)y}; }
   operator ushort() const { return (ushort)x; }
 };
-static inline metal_double_triple metal_double_of(metal_double_place p) { return {p.x, p.y, p.z}; }
-static inline metal_double_triple metal_double_threadgroup_position_in_grid() {
-  return metal_double_of(metal_double.group);
-}
-static inline metal_double_triple metal_double_threadgroups_per_grid() {
-  return metal_double_of(metal_double.groups);
-}
-static inline metal_double_triple metal_double_thread_position_in_threadgroup() {
-  return metal_double_of(metal_double.thread);
-}
-static inline metal_double_triple metal_double_threads_per_threadgroup() {
-  return metal_double_of(metal_double.threads);
-}
-static inline metal_double_triple metal_double_threads_per_grid() {
-  return {metal_double.threads.x * metal_double.groups.x, metal_double.threads.y * metal_double.groups.y,
-          metal_double.threads.z * metal_double.groups.z};
-}
-static inline metal_double_triple metal_double_thread_position_in_grid() {
-  return {metal_double.group.x * metal_double.threads.x + metal_double.thread.x,
-          metal_double.group.y * metal_double.threads.y + metal_double.thread.y,
-          metal_double.group.z * metal_double.threads.z + metal_double.thread.z};
-}
+#define METAL_DOUBLE_TRIPLE(name, axis_value)                \
+  static inline metal_double_triple metal_double_##name() {  \
+    const metal_double_state &now = metal_double;            \
+    const metal_double_dispatch &whole = metal_double_whole; \
+    (void)now, (void)whole;                                  \
+    return {axis_value(x), axis_value(y), axis_value(z)};    \
+  }
+#define GROUP_IN_GRID(d) whole.first.d + now.group.d
+#define GROUPS(d) (whole.grid.d + whole.group.d - 1) / whole.group.d
+#define THREAD_IN_GROUP(d) now.thread.d
+#define THREADS(d) now.threads.d
+#define WHOLE_THREADS(d) whole.group.d
+#define GRID(d) whole.grid.d
+#define THREAD_IN_GRID(d) (whole.first.d + now.group.d) * whole.group.d + now.thread.d
+METAL_DOUBLE_TRIPLE(threadgroup_position_in_grid, GROUP_IN_GRID)
+METAL_DOUBLE_TRIPLE(threadgroups_per_grid, GROUPS)
+METAL_DOUBLE_TRIPLE(thread_position_in_threadgroup, THREAD_IN_GROUP)
+METAL_DOUBLE_TRIPLE(threads_per_threadgroup, THREADS)
+METAL_DOUBLE_TRIPLE(dispatch_threads_per_threadgroup, WHOLE_THREADS)
+METAL_DOUBLE_TRIPLE(threads_per_grid, GRID)
+METAL_DOUBLE_TRIPLE(thread_position_in_grid, THREAD_IN_GRID)
+#undef GROUP_IN_GRID
+#undef GROUPS
+#undef THREAD_IN_GROUP
+#undef THREADS
+#undef WHOLE_THREADS
+#undef GRID
+#undef THREAD_IN_GRID
 static inline uint metal_double_thread_index_in_threadgroup() {
   return metal_double.thread.x +
          metal_double.threads.x * (metal_double.thread.y + metal_double.threads.y * metal_double.thread.z);
@@ -101,6 +112,13 @@ static inline uint metal_double_simdgroup_index_in_threadgroup() {
   return metal_double_thread_index_in_threadgroup() / 32;
 }
 static inline uint metal_double_threads_per_simdgroup() { return 32; }
+static inline uint metal_double_thread_execution_width() { return 32; }
+static inline uint metal_double_threads_of_group() {
+  return metal_double.threads.x * metal_double.threads.y * metal_double.threads.z;
+}
+static inline uint metal_double_simdgroups_per_threadgroup() {
+  return (metal_double_threads_of_group() + 31) / 32;
+}
 
 /* sizeof parameter N, of what it refers to. */
 template <int N, class A, class... B>
@@ -116,45 +134,9 @@ static inline size_t metal_double_size(void (*)(A...)) {
   return metal_double_nth<N, A...>::size;
 }
 
-/* ---- numbers ---- */
-
-#define INFINITY __builtin_inff()
-#define NAN __builtin_nanf("")
-
-template <class To, class From>
-static inline To as_type(From x) {
-  static_assert(sizeof(To) == sizeof(From), "the same bits");
-  To y;
-  __builtin_memcpy(&y, &x, sizeof y);
-  return y;
-}
+#include "shim_numbers.h"
 
 namespace metal {
-#define METAL_DOUBLE_MATH1(name) \
-  static inline float name(float x) { return __builtin_##name##f(x); }
-#define METAL_DOUBLE_MATH2(name) \
-  static inline float name(float x, float y) { return __builtin_##name##f(x, y); }
-#define METAL_DOUBLE_MATH                                                                                  \
-  METAL_DOUBLE_MATH1(acos)                                                                                 \
-  METAL_DOUBLE_MATH1(acosh)                                                                                \
-  METAL_DOUBLE_MATH1(asin)                                                                                 \
-  METAL_DOUBLE_MATH1(asinh) METAL_DOUBLE_MATH1(atan) METAL_DOUBLE_MATH1(atanh) METAL_DOUBLE_MATH1(ceil)    \
-      METAL_DOUBLE_MATH1(cos) METAL_DOUBLE_MATH1(cosh) METAL_DOUBLE_MATH1(exp) METAL_DOUBLE_MATH1(exp2)    \
-          METAL_DOUBLE_MATH1(fabs) METAL_DOUBLE_MATH1(floor) METAL_DOUBLE_MATH1(log)                       \
-              METAL_DOUBLE_MATH1(log10) METAL_DOUBLE_MATH1(log2) METAL_DOUBLE_MATH1(rint)                  \
-                  METAL_DOUBLE_MATH1(round) METAL_DOUBLE_MATH1(sin) METAL_DOUBLE_MATH1(sinh)               \
-                      METAL_DOUBLE_MATH1(sqrt) METAL_DOUBLE_MATH1(tan) METAL_DOUBLE_MATH1(tanh)            \
-                          METAL_DOUBLE_MATH1(trunc) METAL_DOUBLE_MATH2(atan2) METAL_DOUBLE_MATH2(copysign) \
-                              METAL_DOUBLE_MATH2(fmax) METAL_DOUBLE_MATH2(fmin) METAL_DOUBLE_MATH2(fmod)   \
-                                  METAL_DOUBLE_MATH2(pow) static inline float                              \
-                                  rsqrt(float x) {                                                         \
-    return 1 / __builtin_sqrtf(x);                                                                         \
-  }
-METAL_DOUBLE_MATH
-namespace precise {
-METAL_DOUBLE_MATH
-}
-static inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 
 /* ---- threads ---- */
 
@@ -162,6 +144,97 @@ enum class mem_flags { mem_none = 0, mem_device = 1, mem_threadgroup = 2 };
 static inline mem_flags operator|(mem_flags a, mem_flags b) { return (mem_flags)((int)a | (int)b); }
 static inline void threadgroup_barrier(mem_flags) { metal_double.barrier(); }
 static inline void simdgroup_barrier(mem_flags) { metal_double.warp_barrier(0xffffffffu); }
+
+/* ---- simdgroups: of 32 lanes, the last one of a group may have fewer; a double's threads do not part ---- */
+
+static inline uint metal_double_lanes() {
+  const uint first = metal_double_thread_index_in_threadgroup() / 32 * 32,
+             threads = metal_double_threads_of_group();
+  return threads - first >= 32 ? 0xffffffffu : (1u << (threads - first)) - 1;
+}
+/* The value of lane `from`, or the own one where there is none. */
+template <class T>
+static inline T metal_double_from(T x, int from) {
+  const uint lanes = metal_double_lanes();
+  const bool there = from >= 0 && from < 32 && (lanes >> from & 1);
+  metal_double.exchange(lanes, &x, sizeof x, there ? from : (int)metal_double_thread_index_in_simdgroup());
+  return x;
+}
+template <class T>
+static inline T simd_shuffle(T x, ushort lane) {
+  return metal_double_from(x, lane);
+}
+template <class T>
+static inline T simd_broadcast(T x, ushort lane) {
+  return metal_double_from(x, lane);
+}
+template <class T>
+static inline T simd_shuffle_xor(T x, ushort mask) {
+  return metal_double_from(x, (int)(metal_double_thread_index_in_simdgroup() ^ mask));
+}
+template <class T>
+static inline T simd_shuffle_up(T x, ushort by) {
+  return metal_double_from(x, (int)metal_double_thread_index_in_simdgroup() - by);
+}
+template <class T>
+static inline T simd_shuffle_down(T x, ushort by) {
+  return metal_double_from(x, (int)metal_double_thread_index_in_simdgroup() + by);
+}
+template <class T>
+static inline T simd_shuffle_rotate_down(T x, ushort by) {
+  return metal_double_from(x, (int)(metal_double_thread_index_in_simdgroup() + by) % 32);
+}
+template <class T>
+static inline T simd_shuffle_and_fill_up(T x, T other, ushort by) {
+  const int from = (int)metal_double_thread_index_in_simdgroup() - by;
+  const T mine = metal_double_from(x, from), theirs = metal_double_from(other, 32 + from);
+  return from < 0 ? theirs : mine;
+}
+/* Lanes in order, [from, to). */
+template <class T, class F>
+static inline T metal_double_joined(T x, T start, int from, int to, F join) {
+  T all = start;
+  for (int lane = 0; lane < 32; lane++) {
+    const T theirs = metal_double_from(x, lane);
+    if (lane >= from && lane < to && (metal_double_lanes() >> lane & 1)) all = join(all, theirs);
+  }
+  return all;
+}
+#define METAL_DOUBLE_JOIN(name, start, expression)                                              \
+  template <class T>                                                                            \
+  static inline T name(T x) {                                                                   \
+    return metal_double_joined(x, (T)(start), 0, 32, [](T a, T b) { return (T)(expression); }); \
+  }
+METAL_DOUBLE_JOIN(simd_sum, 0, a + b)
+METAL_DOUBLE_JOIN(simd_product, 1, a *b)
+METAL_DOUBLE_JOIN(simd_max, metal_double_from(x, 0), a < b ? b : a)
+METAL_DOUBLE_JOIN(simd_min, metal_double_from(x, 0), b < a ? b : a)
+template <class T>
+static inline T simd_prefix_exclusive_sum(T x) {
+  return metal_double_joined(x, (T)0, 0, (int)metal_double_thread_index_in_simdgroup(),
+                             [](T a, T b) { return a + b; });
+}
+template <class T>
+static inline T simd_prefix_inclusive_sum(T x) {
+  return simd_prefix_exclusive_sum(x) + x;
+}
+template <class T>
+static inline T quad_broadcast(T x, ushort lane) {
+  return metal_double_from(x, (int)(metal_double_thread_index_in_simdgroup() / 4 * 4 + lane));
+}
+template <class T>
+static inline T quad_sum(T x) {
+  return quad_broadcast(x, 0) + quad_broadcast(x, 1) + quad_broadcast(x, 2) + quad_broadcast(x, 3);
+}
+static inline ulong simd_ballot(bool holds) {
+  ulong all = 0;
+  for (int lane = 0; lane < 32; lane++)
+    all |= (ulong)(metal_double_from(holds, lane) && (metal_double_lanes() >> lane & 1)) << lane;
+  return all;
+}
+static inline bool simd_any(bool holds) { return simd_ballot(holds) != 0; }
+static inline bool simd_all(bool holds) { return simd_ballot(holds) == metal_double_lanes(); }
+static inline bool simd_is_first() { return metal_double_thread_index_in_simdgroup() == 0; }
 
 /* ---- atomics: one thread runs at a time; the weak form fails now and then, as it may ---- */
 
@@ -183,12 +256,29 @@ static inline bool atomic_compare_exchange_weak_explicit(volatile atomic<T> *p, 
   p->value = desired;
   return true;
 }
-template <class T, class V>
-static inline T atomic_fetch_add_explicit(volatile atomic<T> *p, V x, memory_order) {
-  const T before = p->value;
-  p->value = (T)(before + (T)x);
-  return before;
+template <class T>
+static inline T atomic_load_explicit(const volatile atomic<T> *p, memory_order) {
+  return p->value;
 }
+template <class T, class V>
+static inline void atomic_store_explicit(volatile atomic<T> *p, V x, memory_order) {
+  p->value = (T)x;
+}
+#define METAL_DOUBLE_ATOMIC(name, expression)                                          \
+  template <class T, class V>                                                          \
+  static inline T atomic_##name##_explicit(volatile atomic<T> *p, V x, memory_order) { \
+    const T a = p->value, b = (T)x;                                                    \
+    p->value = (T)(expression);                                                        \
+    return a;                                                                          \
+  }
+METAL_DOUBLE_ATOMIC(exchange, b)
+METAL_DOUBLE_ATOMIC(fetch_add, a + b)
+METAL_DOUBLE_ATOMIC(fetch_sub, a - b)
+METAL_DOUBLE_ATOMIC(fetch_and, a &b)
+METAL_DOUBLE_ATOMIC(fetch_or, a | b)
+METAL_DOUBLE_ATOMIC(fetch_xor, a ^ b)
+METAL_DOUBLE_ATOMIC(fetch_max, a < b ? b : a)
+METAL_DOUBLE_ATOMIC(fetch_min, b < a ? b : a)
 } // namespace metal
 
 /* ---- words of the language; last, for they are names above ---- */

@@ -148,16 +148,18 @@ static error *launch_part(const gpu_backend *b, const launch *l, const operand *
   return gpu_run(&c, "", t->entry);
 }
 
-static error *launch_parts(const gpu_backend *b, const launch *l, const operand *in,
-                           const gpu_custom_text *t) {
+bool gpu_custom_group(const custom_kernel_params *p, int64_t group[3]) {
+  for (int d = 0; d < 3; d++)
+    group[d] = p->threadgroup.at[d] < p->grid.at[d] ? p->threadgroup.at[d] : p->grid.at[d];
+  return group[0] && group[1] && group[2];
+}
+
+static error *launch_parts(const gpu_backend *b, const launch *l, const operand *in, const void *text) {
   const custom_kernel_params *p = l->params;
   const gpu_features *f = b->features(((const location *)l->out->data)->device);
+  const gpu_custom_text *t = text;
   int64_t group[3];
-  for (int d = 0; d < 3; d++) {
-    const int64_t wanted = p->threadgroup.at[d];
-    group[d] = wanted < p->grid.at[d] ? wanted : p->grid.at[d];
-    if (group[d] == 0) return NULL;
-  }
+  if (!gpu_custom_group(p, group)) return NULL;
   const int most = f->most_threads ? f->most_threads : f->max_group;
   if (group[0] > most || group[1] > most / group[0] || group[2] > most / group[0] / group[1])
     return fail("custom_kernel", "threadgroups of %s threads; %s has at most %d in one",
@@ -170,7 +172,7 @@ static error *launch_parts(const gpu_backend *b, const launch *l, const operand 
   return why;
 }
 
-error *gpu_custom_launch(const gpu_backend *b, const launch *l, const gpu_custom_text *t) {
+error *gpu_custom_prepared(const gpu_backend *b, const launch *l, gpu_custom_run run, const void *context) {
   const custom_kernel_params *p = l->params;
   inputs in;
   if (l->n_in + l->n_out > GPU_MAX_MEMORIES)
@@ -178,9 +180,13 @@ error *gpu_custom_launch(const gpu_backend *b, const launch *l, const gpu_custom
                 l->n_out, b->name, GPU_MAX_MEMORIES);
   error *why = take_inputs(b, l, p->ensure_row_contiguous, &in);
   if (!why && p->init_value.given) why = fill_results(b, l, p->init_value.value);
-  if (!why) why = launch_parts(b, l, in.at, t);
+  if (!why) why = run(b, l, in.at, context);
   inputs_free(b, &in);
   return why;
+}
+
+error *gpu_custom_launch(const gpu_backend *b, const launch *l, const gpu_custom_text *t) {
+  return gpu_custom_prepared(b, l, launch_parts, t);
 }
 
 /* ---- the dialect ---- */

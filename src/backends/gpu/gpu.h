@@ -229,6 +229,12 @@ enum {
   GRID_NUMBERS = 12
 };
 error *gpu_custom_launch(const gpu_backend *b, const launch *l, const gpu_custom_text *t);
+/* Threads in a group: no more along an axis than the grid has. False: the grid is empty. */
+bool gpu_custom_group(const custom_kernel_params *p, int64_t group[3]);
+/* Runs it on inputs that are row-major, if the kernel wants that, behind what fills the results. */
+typedef error *(*gpu_custom_run)(const gpu_backend *b, const launch *l, const operand *in,
+                                 const void *context);
+error *gpu_custom_prepared(const gpu_backend *b, const launch *l, gpu_custom_run run, const void *context);
 
 /* ---- create_gpu.c ---- */
 

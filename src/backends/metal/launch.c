@@ -1,48 +1,66 @@
-/* launch.c: kernels put into the open command buffer. Memories are arguments 0, 1, ...; the numbers follow them. Uses
-   metal.h. */
+/* launch.c: kernels put into the open command buffer. Memories of a kernel of ours are arguments 0, 1, ...; the numbers follow
+   them. Uses metal.h. */
 #include "backends/metal/metal.h"
 
 /* Why an operand can't be read, as far as is known. */
-static error *bad_operand(metal_device *d, const gpu_launch *l) {
+static error *bad_operand(metal_device *d, const metal_work *w) {
   error *why = NULL;
-  for (int i = l->n_written; i < l->n_memories && !why; i++)
-    if (l->memories[i]) why = metal_blame(d, ((const metal_memory *)l->memories[i])->written);
+  for (int i = 0; i < w->n_arguments && !why; i++) {
+    const metal_argument *a = &w->arguments[i];
+    if (a->memory && !a->written) why = metal_blame(d, a->memory->written);
+  }
   return why;
 }
 
-static void encode(metal_device *d, id encoder, const gpu_launch *l) {
-  const metal_kernel *k = l->entry;
-  metal_set_pipeline(encoder, k->pipeline);
-  for (int i = 0; i < l->n_memories; i++) {
-    metal_memory *m = l->memories[i]; /* NULL: of what is empty */
-    metal_set_buffer(encoder, m ? m->buffer : NULL, 0, (NSUInteger)i);
-    if (m) metal_use(d, m, i < l->n_written);
+static void encode(metal_device *d, id encoder, const metal_work *w) {
+  metal_set_pipeline(encoder, w->kernel->pipeline);
+  for (int i = 0; i < w->n_arguments; i++) {
+    const metal_argument *a = &w->arguments[i];
+    if (a->bytes)
+      metal_set_bytes(encoder, a->bytes, a->length, (NSUInteger)i);
+    else
+      metal_set_buffer(encoder, a->memory ? a->memory->buffer : NULL, a->offset, (NSUInteger)i);
+    if (a->memory) metal_use(d, a->memory, a->written);
   }
-  metal_set_bytes(encoder, l->numbers, GPU_NUMBERS * sizeof *l->numbers, (NSUInteger)l->n_memories);
-  metal_dispatch(encoder,
-                 (MTLSize){(NSUInteger)l->groups[0], (NSUInteger)l->groups[1], (NSUInteger)l->groups[2]},
-                 (MTLSize){(NSUInteger)l->group[0], (NSUInteger)l->group[1], (NSUInteger)l->group[2]});
+  if (w->grid_of_threads)
+    metal_dispatch_threads(encoder, w->grid, w->group);
+  else
+    metal_dispatch(encoder, w->grid, w->group);
   metal_encoded(d);
 }
 
-static error *launch_on(metal_device *d, const gpu_launch *l) {
-  const metal_kernel *k = l->entry;
-  const NSUInteger threads = (NSUInteger)l->group[0] * (NSUInteger)l->group[1] * (NSUInteger)l->group[2];
-  if (threads > k->most_threads)
+static error *launch_on(metal_device *d, const metal_work *w) {
+  const NSUInteger threads = w->group.width * w->group.height * w->group.depth;
+  if (threads > w->kernel->most_threads)
     return fail_as(PONS_ERROR_RUNTIME, "metal", "groups of %lu threads; the kernel takes %lu", threads,
-                   k->most_threads);
-  error *why = bad_operand(d, l);
+                   w->kernel->most_threads);
+  error *why = bad_operand(d, w);
   id encoder = why ? NULL : metal_encoder_of(d, &why);
-  if (encoder) encode(d, encoder, l);
+  if (encoder) encode(d, encoder, w);
+  return why;
+}
+
+error *metal_launch_work(int index, const metal_work *w) {
+  if (w->grid.width == 0 || w->grid.height == 0 || w->grid.depth == 0) return NULL;
+  error *why = NULL;
+  metal_device *d = metal_enter(index, &why);
+  if (!d) return why;
+  why = launch_on(d, w);
+  metal_leave(d);
   return why;
 }
 
 error *metal_launch(int index, const gpu_launch *l) {
-  if (l->groups[0] == 0 || l->groups[1] == 0 || l->groups[2] == 0) return NULL;
-  error *why = NULL;
-  metal_device *d = metal_enter(index, &why);
-  if (!d) return why;
-  why = launch_on(d, l);
-  metal_leave(d);
-  return why;
+  metal_argument arguments[GPU_MAX_MEMORIES + 1];
+  for (int i = 0; i < l->n_memories; i++) /* NULL: of what is empty */
+    arguments[i] = (metal_argument){.memory = l->memories[i], .written = i < l->n_written};
+  arguments[l->n_memories] =
+      (metal_argument){.bytes = l->numbers, .length = GPU_NUMBERS * sizeof *l->numbers};
+  return metal_launch_work(
+      index, &(metal_work){l->entry,
+                           l->n_memories + 1,
+                           arguments,
+                           {(NSUInteger)l->groups[0], (NSUInteger)l->groups[1], (NSUInteger)l->groups[2]},
+                           {(NSUInteger)l->group[0], (NSUInteger)l->group[1], (NSUInteger)l->group[2]},
+                           false});
 }

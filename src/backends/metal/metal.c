@@ -19,6 +19,7 @@ extern const char metal_prologue[];
 const gpu_backend gpu_metal = {
     .name = "metal",
     .prologue = metal_prologue,
+    .options = "",
     .count = metal_count,
     .features = features,
     .identify = metal_identify,
@@ -29,7 +30,9 @@ const gpu_backend gpu_metal = {
     .memory = &metal_memory_driver,
 };
 
-#define GPU_OWN_IMPLEMENTATIONS {"Matmul", "mps", metal_refuses_matmul, metal_matmul},
+#define GPU_OWN_IMPLEMENTATIONS                          \
+  {"Matmul", "mps", metal_refuses_matmul, metal_matmul}, \
+      {"CustomKernel", "source", metal_refuses_source, metal_source_kernel},
 #define GPU_BACKEND gpu_metal
 #include "backends/gpu/implementations.h"
 

@@ -80,6 +80,30 @@ typedef struct metal_kernel {
 } metal_kernel;
 extern const gpu_backend gpu_metal; /* metal.c */
 
+/* One argument of a kernel: memory from some byte on, or bytes by value. */
+typedef struct metal_argument {
+  metal_memory *memory; /* NULL: of what is empty */
+  NSUInteger offset;
+  bool written;
+  const void *bytes; /* NULL: memory */
+  NSUInteger length;
+} metal_argument;
+enum { METAL_ARGUMENTS = 31 };
+typedef struct metal_work {
+  const metal_kernel *kernel;
+  int n_arguments;
+  const metal_argument *arguments;
+  MTLSize grid, group;
+  bool grid_of_threads; /* else of groups */
+} metal_work;
+error *metal_launch_work(int index, const metal_work *w);
+
+/* ---- custom_metal.c: "CustomKernel" in Metal's language ---- */
+
+#define METAL_FAST_MATH "fast" /* the one option of a compilation */
+const char *metal_refuses_source(const launch *l);
+error *metal_source_kernel(const launch *l);
+
 /* ---- matmul_mps.c: "Matmul" by Metal Performance Shaders ---- */
 
 const char *metal_refuses_matmul(const launch *l);

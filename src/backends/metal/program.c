@@ -8,12 +8,12 @@ static error *compile_failure(const char *name, id why) {
                  metal_words(why));
 }
 
-/* Values as written: no fast math. */
-static id compile_text(metal_device *d, const char *name, const char *whole, error **why) {
+/* Values as written, unless a user asks for fast math. */
+static id compile_text(metal_device *d, const char *name, const char *whole, bool fast_math, error **why) {
   id reason = NULL;
   id options = metal_init(metal_alloc(metal_class("MTLCompileOptions")));
   id source = metal_string(metal_class("NSString"), whole);
-  if (options) metal_set_fast_math(options, false);
+  if (options) metal_set_fast_math(options, fast_math);
   id library = options && source ? metal_new_library(d->device, source, options, &reason) : NULL;
   if (!library) *why = compile_failure(name, reason);
   metal()->objc_release(options);
@@ -22,11 +22,10 @@ static id compile_text(metal_device *d, const char *name, const char *whole, err
 
 void *metal_compile(int index, const char *name, const char *text, const char *options, gpu_binary *binary,
                     error **why) {
-  (void)options; /* there is one way to compile */
   *binary = (gpu_binary){0};
   metal_device *d = metal_enter(index, why);
   if (!d) return NULL;
-  id library = compile_text(d, name, text, why);
+  id library = compile_text(d, name, text, options && strcmp(options, METAL_FAST_MATH) == 0, why);
   metal_leave(d);
   return library;
 }
