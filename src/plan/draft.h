@@ -64,6 +64,7 @@ typedef struct draft_group { /* operations that run as one step */
   int32_t last;              /* position of the last of them: where the step runs */
   bool is_call;              /* one operation, no kernel */
   int n_in, n_code, n_out;   /* n_in: not less than its different inputs */
+  int n_copied;              /* light rows that other kernels have too */
 } draft_group;
 
 typedef struct draft_tuple {

@@ -7,8 +7,9 @@
        load b ─┴ add ─ tanh ─ store    is stored on the way
                   └── store
 
-   A cast is copied into every kernel that reads it. Reading through a view needs memory, except that
-   broadcasting a cast was turned round before. Uses draft.h. */
+   A cast is copied into every kernel that reads it, and so is what is as easily made again as read, like 2x: training
+   keeps much of this sort for the way back. Reading through a view needs memory, except that broadcasting a cast was
+   turned round before. Uses draft.h. */
 #include "plan/draft.h"
 
 static bool is_elementwise(const draft_op *op) { return op->kind != OP_CALL; }
@@ -84,16 +85,55 @@ static void note_reads(draft *d, const draft_op *op, int32_t group) {
   }
 }
 
-/* A cast that several kernels read as it is, and nobody else, becomes part of each. */
+enum { MOST_COPIED = 8 }; /* light rows in a kernel, so that long chains of them are not made twice */
+
+/* Rows that cost less than writing and reading what they make. */
+static bool is_light(uint16_t r) {
+  switch (r) {
+    case ROW_add:
+    case ROW_subtract:
+    case ROW_multiply:
+    case ROW_negative:
+    case ROW_square: return true;
+    default: return false;
+  }
+}
+
+static bool is_one_element(const draft_value *v) {
+  for (int i = 0; i < v->ndim; i++)
+    if (v->shape[i] > 1 && v->strides[i]) return false;
+  return true;
+}
+
+/* Made of one value and of scalars? Then memory holds that value in place of the result, and no more of it. */
+static bool is_made_of_one(const draft *d, const draft_op *op) {
+  const draft_value *result = &d->values[op->out];
+  int32_t one = -1;
+  for (int i = 0; i < op->n_in; i++) {
+    const draft_value *v = &d->values[op->in[i]];
+    if (is_one_element(v)) continue;
+    if (one >= 0 && one != op->in[i]) return false;
+    one = op->in[i];
+  }
+  return one >= 0 && d->values[one].size == result->size &&
+         pons_dtype_size((pons_dtype)d->values[one].dtype) <= pons_dtype_size((pons_dtype)result->dtype);
+}
+
+/* A cast that several kernels read as it is, and nobody else, becomes part of each; so does what is as easily made
+   again as read. */
 static bool copy_into_readers(draft *d, int32_t place, bool *done) {
   const draft_op *op = &d->ops[place];
   *done = false;
-  if (op->kind != OP_ROW || op->row != ROW_cast || op->wanted || op->early != INT32_MAX ||
-      op->n_readers < 2 || op->n_readers > OP_MAX_READERS)
+  if (op->kind != OP_ROW || op->wanted || op->early != INT32_MAX || op->n_readers < 2 ||
+      op->n_readers > OP_MAX_READERS)
     return true;
+  const bool cast = op->row == ROW_cast;
+  if (!cast && !(is_light(op->row) && is_made_of_one(d, op))) return true;
   for (int i = 0; i < op->n_readers; i++)
-    if (!fits(d, op->readers[i], place, false)) return true;
+    if (!fits(d, op->readers[i], place, false) || (!cast && d->groups[op->readers[i]].n_copied == MOST_COPIED))
+      return true;
   for (int i = 0; i < op->n_readers; i++) {
+    d->groups[op->readers[i]].n_copied += !cast;
     if (!join(d, op->readers[i], place)) return false;
     note_reads(d, op, op->readers[i]);
   }

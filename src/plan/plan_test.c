@@ -193,6 +193,21 @@ static void a_reader_in_between_keeps_kernels_apart(void **state) {
         "arena 128 bytes on null\n");
 }
 
+/* y, or y doubled, is read before the sum and after it. What is light is made anew then, the exponential is not. */
+static void what_is_light_is_made_again(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), y = pons_exp(a), twice = pons_add(y, y);
+  check(pons_multiply(twice, pons_sum(pons_tanh(twice))),
+        "float32 (2, 3) in0\n"
+        "float32 (2, 3) t0 at 0, float32 (2, 3) t1 at 64 = kernel in0: in 0: float32; v1 = exp v0 float32; "
+        "v2 = add v1 v1 float32; v3 = tanh v2 float32; out: v1 v3\n"
+        "float32 (1, 1) t2 at 128 = Reduce t1 {kind=2, axes=[0, 1]}: nothing\n"
+        "float32 (2, 3) out0 = kernel t0 t2{0 0}: in 0: float32; in 1: float32; v2 = add v0 v0 float32; "
+        "v3 = multiply v2 v1 float32; out: v3\n"
+        "return out0\n"
+        "arena 192 bytes on null\n");
+}
+
 static void temporaries_share_memory_by_lifetime(void **state) {
   (void)state;
   pons_array a = array(PONS_FLOAT32, 16, 16), x = a;
@@ -338,6 +353,7 @@ int main(void) {
       TEST(what_no_view_can_show_is_copied_first),
       TEST(a_result_read_elsewhere_too_is_stored_on_the_way),
       TEST(a_reader_in_between_keeps_kernels_apart),
+      TEST(what_is_light_is_made_again),
       TEST(temporaries_share_memory_by_lifetime),
       TEST(long_chains_are_cut_at_the_limit),
       TEST(no_kernel_has_too_many_inputs),
