@@ -63,7 +63,7 @@ PONS_API void pons_linalg_lu_factor(pons_array a, pons_array out[2]);
 
 /* ---- eigenvalues --------------------------------------------------------------------------------------- */
 
-/* Values (..., n) and, in columns, vectors (..., n, n) of length 1, both complex: complex128 of float64. */
+/* Values (..., n) and, in columns, vectors (..., n, n) of length 1, both complex64, of complex128 matrices complex128. */
 PONS_API void pons_linalg_eig(pons_array a, pons_array out[2]);
 PONS_API pons_array pons_linalg_eigvals(pons_array a);
 /* The same of a symmetric or Hermitian matrix: values are real and ascend. uplo, 'L' or 'U', is the triangle

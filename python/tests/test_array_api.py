@@ -231,6 +231,9 @@ def test_complex128():
     values, vectors = xp.linalg.eigh(x + xp.conj(xp.matrix_transpose(x)))
     assert values.dtype == xp.float64 and vectors.dtype == xp.complex128
     np.testing.assert_allclose(np.array(values), np.linalg.eigvalsh(a + np.conj(np.swapaxes(a, 1, 2))), **near)
+    values, vectors = mx.linalg.eig(x)
+    assert values.dtype == vectors.dtype == xp.complex128
+    np.testing.assert_allclose(np.array(x @ vectors), np.array(vectors * values[:, None, :]), **near)
     assert xp.asarray(0.1j, dtype=xp.complex128).item() == 0.1j and xp.full((2,), 0.1 + 0.2j, dtype=xp.complex128).tolist() == [0.1 + 0.2j] * 2
     assert xp.finfo(xp.complex128).dtype == xp.float64
 

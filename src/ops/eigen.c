@@ -88,7 +88,7 @@ pons_array pons_linalg_eigvalsh(pons_array a, char uplo) {
   return bad ? bad : node_make(&prim_eigh, &params, 1, &a);
 }
 
-/* ---- Eig: A V = V diag(w), both complex ---- */
+/* ---- Eig: A V = V diag(w), both complex64 of real A, as in MLX, else of its dtype ---- */
 
 static bool eig_vectors(const void *params) { return ((const eig_params *)params)->compute_eigenvectors; }
 
@@ -100,7 +100,7 @@ static int eig_outputs(const void *params, int n_in) {
 static error *eig_infer(const void *params, int n_in, const pons_array *in, spec *out) {
   error *e = factor_check("eig", n_in, in, true, true);
   if (e) return e;
-  out[0] = values_of(in[0], dtype_made_complex(dtype_of(in[0])));
+  out[0] = values_of(in[0], in[0]->dtype == PONS_COMPLEX128 ? PONS_COMPLEX128 : PONS_COMPLEX64);
   if (!eig_vectors(params)) return NULL;
   out[1] = spec_of(in[0]);
   out[1].dtype = out[0].dtype;

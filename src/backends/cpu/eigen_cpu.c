@@ -136,35 +136,23 @@ error *cpu_eigh(const launch *l) {
   return e ? e : matrices_run(&j);
 }
 
-/* ---- Eig: A V = V diag(w), both complex (geev) ---- */
+/* ---- Eig: A V = V diag(w), both complex64 of real A, else of its dtype (geev) ---- */
 
-/* Element `to` of a list of complex numbers with parts of the matrix's dtype. */
-static void put_complex(const matrices *j, void *list, int64_t to, const void *re, int64_t re_at, const void *im,
-                        int64_t im_at, bool conjugate) {
-  if (j->dtype == PONS_FLOAT64) {
-    double *z = (double *)list + 2 * to, i = im ? ((const double *)im)[im_at] : 0;
-    z[0] = ((const double *)re)[re_at];
-    z[1] = conjugate ? -i : i;
-  } else {
-    float *z = (float *)list + 2 * to, i = im ? ((const float *)im)[im_at] : 0;
-    z[0] = ((const float *)re)[re_at];
-    z[1] = conjugate ? -i : i;
-  }
-}
-
-static bool is_of_a_pair(const matrices *j, const void *wi, int64_t c) {
-  return j->dtype == PONS_FLOAT64 ? ((const double *)wi)[c] != 0 : ((const float *)wi)[c] != 0;
+static double real_at(const matrices *j, const void *list, int64_t i) {
+  return j->dtype == PONS_FLOAT64 ? ((const double *)list)[i] : (double)((const float *)list)[i];
 }
 
 /* A real matrix's vectors of a conjugate pair, in neighbouring columns: their real part, their imaginary
  * part. */
-static void store_pairs(const matrices *j, const void *wi, const void *columns, void *to) {
+static void store_pairs(const matrices *j, const void *wi, const void *columns, float *to) {
   const int64_t n = j->n;
   for (int64_t c = 0; c < n; c++) {
-    const bool pair = is_of_a_pair(j, wi, c) && c + 1 < n;
+    const bool pair = real_at(j, wi, c) != 0 && c + 1 < n;
     for (int64_t r = 0; r < n; r++) {
-      put_complex(j, to, r * n + c, columns, c * n + r, pair ? columns : NULL, (c + 1) * n + r, false);
-      if (pair) put_complex(j, to, r * n + c + 1, columns, c * n + r, columns, (c + 1) * n + r, true);
+      float *z = to + 2 * (r * n + c);
+      z[0] = (float)real_at(j, columns, c * n + r);
+      z[1] = pair ? (float)real_at(j, columns, (c + 1) * n + r) : 0;
+      if (pair) z[2] = z[0], z[3] = -z[1];
     }
     if (pair) c++;
   }
@@ -181,7 +169,7 @@ static int eig_one(const matrices *j, int64_t index, workspace *w) {
   if (!w->at || !n) return 0;
   const char *right = vectors ? "V" : "N";
   const int *ldv = vectors ? &j->n : &one;
-  void *values = matrix_result(j, 0, index, n);
+  float *values = matrix_result(j, 0, index, n);
   matrix_load(j, index, a);
   if (is_complex(j)) {
     j->f->complex_geev("N", right, &j->n, a, &j->n, wr, NULL, &one, v, ldv, work, &j->lwork, rwork, &info, 1,
@@ -193,7 +181,10 @@ static int eig_one(const matrices *j, int64_t index, workspace *w) {
   }
   j->f->geev("N", right, &j->n, a, &j->n, wr, wi, NULL, &one, v, ldv, work, &j->lwork, &info, 1, 1);
   if (info) return info;
-  for (int64_t i = 0; i < n; i++) put_complex(j, values, i, wr, i, wi, i, false);
+  for (int64_t i = 0; i < n; i++) {
+    values[2 * i] = (float)real_at(j, wr, i);
+    values[2 * i + 1] = (float)real_at(j, wi, i);
+  }
   if (vectors) store_pairs(j, wi, v, matrix_result(j, 1, index, n * n));
   return 0;
 }
