@@ -1,6 +1,8 @@
 /* spill.c: when a device's memory is full: what lies there and was used longest ago gives up its place. Where the host has the same,
    that is all; else it is copied there first. So a model larger than a device's memory runs, slower.
 
+   A step whose operands do not fit even alone runs on the host (run/execute.c).
+
        step: device_bind_begin ── operands' memories ── launch ── device_bind_end ── no memory? device_make_room, and again;
                   │                                                    │                        then device_bind_alone, and again
                   └── as long as a step is between the two nothing goes ┘

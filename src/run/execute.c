@@ -168,7 +168,13 @@ static error *launch_in_memory(const plan *p, workspace *w, run_input *in, const
   return why;
 }
 
-/* What the device turned out to have no way for. Results of an attempt are dropped. */
+/* How the host computes a call; NULL: it can't. */
+static const implementation *way_on_host(const plan_step *s, const operand *o) {
+  const launch l = {s->params, s->n_in, s->n_out, o, o + s->n_in};
+  return device_pick(device_host(), s->name, &l, NULL);
+}
+
+/* What the device turned out to have no way for, or no memory. Results of an attempt are dropped. */
 static error *run_on_host(const plan *p, workspace *w, const run_input *in, const plan_step *s) {
   error *why = NULL;
   operand *o = w->operands;
@@ -189,15 +195,26 @@ static error *run_on_host(const plan *p, workspace *w, const run_input *in, cons
   if (why) return why;
   if (s->kernel) return device_host()->driver->run_kernel(s->kernel, o, o + s->n_in);
   const launch l = {s->params, s->n_in, s->n_out, o, o + s->n_in};
-  const implementation *way = device_pick(device_host(), s->name, &l, NULL);
+  const implementation *way = way_on_host(s, o);
   if (way) return way->run(&l);
   return fail_as(PONS_ERROR_RUNTIME, s->name, "%s has no kernel for it and can't compile one, nor can the CPU compute it",
                  s->device->name);
 }
 
+/* Does a step that the device has no memory for, however empty, run on the host? */
+static bool host_has_room(const plan_step *s, const error *why) {
+  return why != error_declined() && error_kind(why) == PONS_ERROR_MEMORY && (s->kernel || way_on_host(s, s->operands));
+}
+
 static error *run_step_apart(const plan *p, workspace *w, run_input *in, const plan_step *s) {
   const bool binds = has_memory(s->device) && !w->is_recorded; /* else recorded.c did for all steps */
+  const bool was_fine = pons_ok();
   error *why = binds ? launch_in_memory(p, w, in, s) : bind_and_launch(p, w, in, s);
+  if (binds && why && host_has_room(s, why)) {
+    error_release(why);
+    if (was_fine) pons_clear_error();
+    why = error_declined();
+  }
   if (why == error_declined()) why = run_on_host(p, w, in, s);
   for (int k = 0; k < s->n_in + s->n_out && k < 32; k++) {
     if (!(s->frees >> k & 1)) continue;
