@@ -299,6 +299,25 @@ static void around_the_sum(void *payload, const pons_array *in, int n_in, pons_a
   out[0] = pons_subtract(sine, pons_sum(pons_add(sine, pons_float(1))));
 }
 
+/* Temporaries that stay with a graph are cache: given back when that is cleared, and taken anew. */
+static void kept_memory_is_cache(void) {
+  enum { N = 2000, BYTES = N * sizeof(float) };
+  CHECK(pons_set_default_device("cuda"));
+  pons_function f = compiled(around_the_sum);
+  for (int i = 0; i < 6; i++) {
+    const pons_scope s = pons_scope_open();
+    const float *y = pons_data(pons_apply(f, pons_zeros(PONS_SHAPE(N), PONS_FLOAT32)));
+    CHECK(y && y[0] == -N && y[N - 1] == -N);
+    pons_scope_close(s);
+    if (i != 2) continue;
+    CHECK(count("cuGraphLaunch") > 0 && pons_get_cache_memory() >= BYTES);
+    pons_clear_cache();
+    CHECK(count("graphs") > 0 && pons_get_cache_memory() < BYTES);
+  }
+  CHECK(pons_ok());
+  pons_function_release(f);
+}
+
 /* Two functions whose temporaries do not fit side by side: what is kept of the one makes room for the other. */
 static void kept_memory_makes_room(void) {
   pons_set_default_device("cuda");
@@ -362,6 +381,8 @@ static void memory_is_short(void **state) {
   (void)state;
   passes(a_large_model_runs, "CUDA_DOUBLE_MEMORY=360000");
   passes(a_large_model_runs, "CUDA_DOUBLE_MEMORY=360000;CUDA_DOUBLE_POOLS=0");
+  passes(kept_memory_is_cache, "A=1");
+  passes(kept_memory_is_cache, "CUDA_DOUBLE_POOLS=0");
   passes(kept_memory_makes_room, "CUDA_DOUBLE_MEMORY=330000");
   passes(tight_memory_goes_step_by_step, "CUDA_DOUBLE_MEMORY=260000");
   passes(kept_memory_makes_room, "CUDA_DOUBLE_MEMORY=420000;CUDA_DOUBLE_POOLS=0");

@@ -71,6 +71,64 @@ static void memory_that_is_short(void **state) {
   passes(pool_tells_when_there_is_none, "CUDA_DOUBLE_MEMORY=1000000");
 }
 
+static void nothing_is_opened_to_be_counted(void) {
+  CHECK(pons_set_default_device("cuda"));
+  CHECK(pons_get_cache_memory() == 0);
+  pons_clear_cache();
+  CHECK(count("streams") == 0);
+}
+
+static void *device_memory(size_t bytes) {
+  error *why = NULL;
+  void *memory = cuda_take(0, bytes, &why);
+  CHECK(memory);
+  return memory;
+}
+
+/* 600000 bytes are a size class. */
+static void cache_is_counted_and_cleared(void) {
+  CHECK(pons_set_default_device("cuda"));
+  void *a = device_memory(600000), *b = device_memory(600000);
+  CHECK(pons_get_cache_memory() == 0);
+  cuda_give(0, a);
+  cuda_give(0, b);
+  CHECK(count("streams") == 1); /* counting does what is queued */
+  const size_t kept = pons_get_cache_memory();
+  CHECK(kept >= 1200000 && kept < 1500000);
+  a = device_memory(600000); /* of what is kept */
+  CHECK(pons_get_cache_memory() == kept / 2);
+  pons_clear_cache();
+  CHECK(pons_get_cache_memory() == 0);
+  cuda_give(0, a);
+}
+
+/* Beyond the limit nothing is kept, once it is set and from then on. */
+static void cache_keeps_to_its_limit(void) {
+  CHECK(pons_set_default_device("cuda"));
+  void *all[4];
+  for (int i = 0; i < 4; i++) all[i] = device_memory(600000);
+  cuda_give(0, all[0]);
+  cuda_give(0, all[1]);
+  CHECK(count("streams") == 1 && pons_get_cache_memory() >= 1200000);
+  pons_set_cache_limit(700000);
+  CHECK(pons_get_cache_memory() <= 700000);
+  cuda_give(0, all[2]);
+  CHECK(count("streams") == 1);
+  cuda_give(0, all[3]);
+  CHECK(count("streams") == 1 && pons_get_cache_memory() <= 1400000); /* what was queued last may be known late */
+  cuda_give(0, device_memory(8));
+  CHECK(count("streams") == 1 && pons_get_cache_memory() <= 700000);
+}
+
+static void cache_is_told_of(void **state) {
+  (void)state;
+  passes(nothing_is_opened_to_be_counted, "A=1");
+  passes(cache_is_counted_and_cleared, "A=1");
+  passes(cache_is_counted_and_cleared, "CUDA_DOUBLE_POOLS=0");
+  passes(cache_keeps_to_its_limit, "A=1");
+  passes(cache_keeps_to_its_limit, "CUDA_DOUBLE_POOLS=0");
+}
+
 /* ---- programs ---- */
 
 static const char sum_text[] = /* of each group's threads, by way of local memory */
@@ -326,6 +384,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(memory_goes_both_ways),
       cmocka_unit_test(memory_that_is_short),
+      cmocka_unit_test(cache_is_told_of),
       cmocka_unit_test(programs_run),
       cmocka_unit_test(each_call_may_fail),
       cmocka_unit_test(reports_tell_what_is_missing),

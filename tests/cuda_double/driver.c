@@ -66,6 +66,8 @@ static memory *find_memory(const char *at, size_t bytes) {
   return NULL;
 }
 
+static struct CUmemPoolHandle_st *pools[MAX_DEVICES];
+
 static char *take(size_t bytes, int kind, int device) {
   memory *m = calloc(1, sizeof *m);
   char *at = NULL;
@@ -96,6 +98,15 @@ static void give(const char *at) {
     free(m);
     return;
   }
+}
+
+static void give_to_pool(const char *at) {
+  const memory *m = memories;
+  while (m->at != at) m = m->next;
+  struct CUmemPoolHandle_st *pool = pools[m->device];
+  pool->used -= m->bytes;
+  pool->kept += m->bytes;
+  give(at);
 }
 
 static CUresult allocate(CUdeviceptr *out, size_t bytes, int device) {
@@ -131,7 +142,7 @@ static void do_first(CUstream s) {
   s->length--;
   if (w->kind == COPY) memcpy(w->to, w->from, w->bytes);
   if (w->kind == RECORD && w->event) w->event->recorded_on = NULL;
-  if (w->kind == GIVE) give(w->to);
+  if (w->kind == GIVE) give_to_pool(w->to);
   if (w->kind == CALL) w->call(w->context);
   if (w->kind == LAUNCH && !lost) {
     const int fault = fault_of("kernel");
@@ -339,7 +350,7 @@ EXPORT CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props) 
             props->location.type == CU_MEM_LOCATION_TYPE_DEVICE && props->location.id < device_count(),
         CUDA_ERROR_INVALID_VALUE);
   *out = calloc(1, sizeof **out);
-  if (*out) (*out)->device = props->location.id;
+  if (*out) (*out)->device = props->location.id, pools[props->location.id] = *out;
   return leave(*out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY);
 }
 
@@ -349,16 +360,31 @@ EXPORT CUresult cuMemPoolSetAttribute(CUmemoryPool pool, int attribute, void *va
   return leave(CUDA_SUCCESS);
 }
 
+EXPORT CUresult cuMemPoolGetAttribute(CUmemoryPool pool, int attribute, void *value) {
+  ENTER("cuMemPoolGetAttribute");
+  NEEDS(pool && (attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT || attribute == CU_MEMPOOL_ATTR_USED_MEM_CURRENT),
+        CUDA_ERROR_INVALID_VALUE);
+  *(uint64_t *)value = pool->used + (attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT ? pool->kept : 0);
+  return leave(CUDA_SUCCESS);
+}
+
 EXPORT CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t bytes) {
   ENTER("cuMemPoolTrimTo");
-  (void)bytes; /* the double's keeps nothing */
-  return leave(pool ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
+  NEEDS(pool, CUDA_ERROR_INVALID_VALUE);
+  const size_t least = bytes > pool->used ? bytes - pool->used : 0;
+  if (pool->kept > least) pool->kept = least;
+  return leave(CUDA_SUCCESS);
 }
 
 EXPORT CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t bytes, CUmemoryPool pool, CUstream stream) {
   ENTER("cuMemAllocFromPoolAsync");
   NEEDS(pool && is_stream(stream) && !stream->captured, INVALID_HANDLE);
-  return leave(allocate(out, bytes, pool->device));
+  const int status = allocate(out, bytes, pool->device);
+  if (!status) {
+    pool->used += bytes;
+    pool->kept -= bytes < pool->kept ? bytes : pool->kept;
+  }
+  return leave(status);
 }
 
 EXPORT CUresult cuMemFreeAsync(CUdeviceptr at, CUstream stream) {

@@ -61,6 +61,7 @@ struct CUmod_st {
 };
 struct CUmemPoolHandle_st {
   int device;
+  size_t used, kept; /* what was given back is kept until the pool is trimmed */
 };
 
 /* ---- driver.c: what is there has one lock ---- */

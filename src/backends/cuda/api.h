@@ -62,6 +62,8 @@ enum {
   CU_MEM_ALLOCATION_TYPE_PINNED = 1,
   CU_MEM_LOCATION_TYPE_DEVICE = 1,
   CU_MEMPOOL_ATTR_RELEASE_THRESHOLD = 4,
+  CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT = 5,
+  CU_MEMPOOL_ATTR_USED_MEM_CURRENT = 7,
   CU_STREAM_CAPTURE_MODE_RELAXED = 2, /* other streams go on as ever */
 };
 enum { CUDA_NEEDED = 11060 }; /* of cuDriverGetVersion */
@@ -120,6 +122,7 @@ typedef struct CUDA_KERNEL_NODE_PARAMS { /* what CUDA 12 calls ..._v1 */
 #define CUDA_POOL_ENTRIES(ENTRY)                                                             \
   ENTRY(cuMemPoolCreate, "cuMemPoolCreate", (CUmemoryPool *, const CUmemPoolProps *))        \
   ENTRY(cuMemPoolSetAttribute, "cuMemPoolSetAttribute", (CUmemoryPool, int attribute, void *)) \
+  ENTRY(cuMemPoolGetAttribute, "cuMemPoolGetAttribute", (CUmemoryPool, int attribute, void *)) \
   ENTRY(cuMemPoolTrimTo, "cuMemPoolTrimTo", (CUmemoryPool, size_t))                          \
   ENTRY(cuMemAllocFromPoolAsync, "cuMemAllocFromPoolAsync", (CUdeviceptr *, size_t, CUmemoryPool, CUstream)) \
   ENTRY(cuMemFreeAsync, "cuMemFreeAsync", (CUdeviceptr, CUstream))

@@ -35,6 +35,8 @@ typedef struct cuda_device {
   CUmemoryPool pool; /* NULL: cuMemAlloc, and what is given back is kept in `cached` */
   pthread_mutex_t cache_lock;
   cuda_block *cached[GPU_SIZE_CLASSES]; /* memory.c */
+  size_t cached_bytes;
+  size_t pool_used, pool_most; /* bytes taken of the pool now, and at most since it was trimmed: what it may hold */
   pthread_mutex_t capture_lock;
   CUstream capture; /* notes what a library's call does; NULL until it is needed */
   cuda_staging in, out;
@@ -45,6 +47,8 @@ typedef struct cuda_device {
 /* Device `index`, opened at the first call, its context made the thread's until cuda_leave. NULL and *why. */
 cuda_device *cuda_enter(int index, error **why);
 void cuda_leave(cuda_device *d);
+/* The same of a device that was opened and works; else NULL, and nothing is opened. */
+cuda_device *cuda_enter_opened(int index);
 /* NULL if the call went well. Else an error with the call, its values and what the driver says; where that means that
    the context is gone, every later use of the device gives an error that tells so. */
 error *cuda_check(cuda_device *d, CUresult status, const char *call, ...) PRINTF_LIKE(3, 4);
@@ -55,6 +59,8 @@ bool cuda_is_lost(CUresult status); /* after it the context does nothing any mor
 
 void *cuda_take(int index, size_t bytes, error **why);
 void cuda_give(int index, void *memory);
+size_t cuda_cached(int index);
+void cuda_trim(int index);
 /* Without an error where there is none: of a device that was entered, for what is done without if need be. */
 cuda_block *cuda_take_spare(cuda_device *d, size_t bytes);
 error *cuda_write(int index, void *memory, const void *host, size_t bytes);
@@ -87,6 +93,7 @@ error *cuda_end_noting(cuda_device *d);
 cuda_block *cuda_take_noted(int index, size_t bytes);
 void cuda_add_noted(int index, cuda_block *b); /* taken for it */
 bool cuda_give_noted(int index, cuda_block *b); /* false: give it back as ever */
-/* Recordings that nobody uses let go of their memory. */
+/* Memory of recordings that are not under way, and letting go of it. */
+size_t cuda_noted_bytes(int index);
 void cuda_forget_noted(int index);
 #endif

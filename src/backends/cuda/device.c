@@ -67,7 +67,7 @@ error *cuda_wait(cuda_device *d) {
 
 /* ---- opening ---- */
 
-/* What the pool keeps, it keeps until memory is short. A device whose pool can't be made has none. */
+/* What the pool keeps, it keeps until memory.c has it trimmed. A device whose pool can't be made has none. */
 static void open_pool(cuda_device *d) {
   const CUmemPoolProps props = {.alloc_type = CU_MEM_ALLOCATION_TYPE_PINNED,
                                 .location = {CU_MEM_LOCATION_TYPE_DEVICE, cuda_card_at(d->index)->id}};
@@ -104,8 +104,8 @@ static error *open_device(cuda_device *d) {
   return why;
 }
 
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
 cuda_device *cuda_enter(int index, error **why) {
-  static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
   pthread_once(&locks_made, make_locks);
   cuda_device *d = &devices[index];
   pthread_mutex_lock(&opening); /* a failure to open takes d->lock */
@@ -126,6 +126,17 @@ cuda_device *cuda_enter(int index, error **why) {
   error_meet(*why);
   if (!*why) *why = push(d);
   return *why ? NULL : d;
+}
+
+cuda_device *cuda_enter_opened(int index) {
+  error *why = NULL;
+  pthread_once(&locks_made, make_locks);
+  pthread_mutex_lock(&opening);
+  const bool opened = devices[index].opened;
+  pthread_mutex_unlock(&opening);
+  cuda_device *d = opened ? cuda_enter(index, &why) : NULL;
+  error_release(why);
+  return d;
 }
 
 void cuda_leave(cuda_device *d) {

@@ -199,8 +199,8 @@ static int attribute(cuda_card *c, int which) {
 
 static bool has_pools(const cuda_card *c) {
   int supported = 0;
-  return found.api.cuMemPoolCreate && found.api.cuMemPoolSetAttribute && found.api.cuMemPoolTrimTo &&
-         found.api.cuMemAllocFromPoolAsync && found.api.cuMemFreeAsync &&
+  return found.api.cuMemPoolCreate && found.api.cuMemPoolSetAttribute && found.api.cuMemPoolGetAttribute &&
+         found.api.cuMemPoolTrimTo && found.api.cuMemAllocFromPoolAsync && found.api.cuMemFreeAsync &&
          found.api.cuDeviceGetAttribute(&supported, CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, c->id) ==
              CUDA_SUCCESS &&
          supported;

@@ -14,30 +14,77 @@ static void empty_cache(cuda_device *d) {
     }
     d->cached[i] = NULL;
   }
+  d->cached_bytes = 0;
+}
+
+/* What the pool has that nobody uses, and by the way how much it has; 0: the driver does not tell. */
+static size_t spare_of_pool(cuda_device *d, size_t *reserved) {
+  uint64_t used = 0, all = 0;
+  if (cuda()->cuMemPoolGetAttribute(d->pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, &all) != CUDA_SUCCESS) all = 0;
+  if (cuda()->cuMemPoolGetAttribute(d->pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, &used) != CUDA_SUCCESS) all = 0;
+  *reserved = all;
+  return all > used ? (size_t)(all - used) : 0;
+}
+
+/* Of what is free, so much stays that there are `bytes` together with what is used. */
+static error *trim_pool(cuda_device *d, size_t bytes) {
+  size_t reserved;
+  error *why = cuda_check(d, cuda()->cuMemPoolTrimTo(d->pool, bytes), "cuMemPoolTrimTo");
+  spare_of_pool(d, &reserved);
+  pthread_mutex_lock(&d->cache_lock);
+  d->pool_most = reserved > d->pool_used ? reserved : d->pool_used;
+  pthread_mutex_unlock(&d->cache_lock);
+  return why;
 }
 
 /* Gives back to the driver what nobody uses. */
 static error *trim(cuda_device *d) {
   error *why = cuda_wait(d);
   if (why) return why;
-  if (d->pool) return cuda_check(d, cuda()->cuMemPoolTrimTo(d->pool, 0), "cuMemPoolTrimTo");
+  if (d->pool) return trim_pool(d, 0);
   pthread_mutex_lock(&d->cache_lock);
   empty_cache(d);
   pthread_mutex_unlock(&d->cache_lock);
   return NULL;
 }
 
+size_t cuda_cached(int index) {
+  cuda_device *d = cuda_enter_opened(index);
+  if (!d) return 0;
+  size_t reserved, bytes = d->pool ? spare_of_pool(d, &reserved) : 0;
+  pthread_mutex_lock(&d->cache_lock);
+  bytes += d->cached_bytes;
+  pthread_mutex_unlock(&d->cache_lock);
+  cuda_leave(d);
+  return bytes + cuda_noted_bytes(index);
+}
+
+void cuda_trim(int index) {
+  cuda_device *d = cuda_enter_opened(index);
+  if (!d) return;
+  cuda_forget_noted(index);
+  error_release(trim(d)); /* of a device that is lost: who uses it next is told */
+  cuda_leave(d);
+}
+
 static cuda_block *take_cached(cuda_device *d, int size_class) {
   pthread_mutex_lock(&d->cache_lock);
   cuda_block *b = d->cached[size_class];
   if (b) d->cached[size_class] = b->next;
+  if (b) d->cached_bytes -= b->bytes;
   pthread_mutex_unlock(&d->cache_lock);
   return b;
 }
 
 static CUresult allocate(cuda_device *d, cuda_block *b) {
-  if (d->pool) return cuda()->cuMemAllocFromPoolAsync(&b->at, b->bytes, d->pool, d->queue);
-  return cuda()->cuMemAlloc(&b->at, b->bytes);
+  if (!d->pool) return cuda()->cuMemAlloc(&b->at, b->bytes);
+  const CUresult status = cuda()->cuMemAllocFromPoolAsync(&b->at, b->bytes, d->pool, d->queue);
+  if (status != CUDA_SUCCESS) return status;
+  pthread_mutex_lock(&d->cache_lock);
+  d->pool_used += b->bytes;
+  if (d->pool_used > d->pool_most) d->pool_most = d->pool_used;
+  pthread_mutex_unlock(&d->cache_lock);
+  return status;
 }
 
 static error *no_memory(cuda_device *d, size_t asked) {
@@ -89,22 +136,40 @@ void *cuda_take(int index, size_t bytes, error **why) {
   return *why ? NULL : b;
 }
 
+/* To the lists; whether they then hold more than they may. */
+static bool keep(cuda_device *d, cuda_block *b) {
+  size_t rounded;
+  const int size_class = gpu_size_class(b->bytes, &rounded);
+  pthread_mutex_lock(&d->cache_lock);
+  b->next = d->cached[size_class];
+  d->cached[size_class] = b;
+  d->cached_bytes += b->bytes;
+  const bool is_full = d->cached_bytes > device_cache_limit();
+  pthread_mutex_unlock(&d->cache_lock);
+  return is_full;
+}
+
+/* To the pool, which gives back what it holds beyond the limit. */
+static error *give_to_pool(cuda_device *d, cuda_block *b) {
+  error *why = cuda_check(d, cuda()->cuMemFreeAsync(b->at, d->queue), "cuMemFreeAsync");
+  const size_t limit = device_cache_limit();
+  pthread_mutex_lock(&d->cache_lock);
+  d->pool_used -= b->bytes;
+  const size_t used = d->pool_used;
+  const bool is_full = d->pool_most - used > limit;
+  pthread_mutex_unlock(&d->cache_lock);
+  mem_free(b);
+  return !why && is_full ? trim_pool(d, used + limit) : why;
+}
+
 void cuda_give(int index, void *memory) {
   error *why = NULL;
-  size_t rounded;
   cuda_block *b = memory;
   if (cuda_give_noted(index, b)) return;
   cuda_device *d = cuda_enter(index, &why);
-  if (d && !d->pool) {
-    const int size_class = gpu_size_class(b->bytes, &rounded);
-    pthread_mutex_lock(&d->cache_lock);
-    b->next = d->cached[size_class];
-    d->cached[size_class] = b;
-    pthread_mutex_unlock(&d->cache_lock);
-  } else {
-    if (d) why = cuda_check(d, cuda()->cuMemFreeAsync(b->at, d->queue), "cuMemFreeAsync");
-    mem_free(b);
-  }
+  if (!d) mem_free(b);
+  else if (d->pool) why = give_to_pool(d, b);
+  else if (keep(d, b)) why = trim(d);
   if (d) cuda_leave(d);
   error_release(why); /* of a device that is lost: who uses it next is told */
 }

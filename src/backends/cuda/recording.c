@@ -311,6 +311,16 @@ error *cuda_end_noting(cuda_device *d) {
   return why;
 }
 
+size_t cuda_noted_bytes(int index) {
+  size_t bytes = 0;
+  pthread_mutex_lock(&lock);
+  for (const cuda_recording *r = all; r; r = r->next)
+    for (size_t i = 0; r->rests && r->index == index && i < r->n_blocks; i++)
+      if (!r->blocks[i].in_use) bytes += r->blocks[i].block->bytes;
+  pthread_mutex_unlock(&lock);
+  return bytes;
+}
+
 void cuda_forget_noted(int index) {
   pthread_mutex_lock(&lock);
   for (cuda_recording *r = all; r; r = r->next) {
