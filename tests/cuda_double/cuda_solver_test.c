@@ -156,6 +156,35 @@ static void wrong_matrices_are_told(void) {
   pons_scope_close(s);
 }
 
+/* As on the CPU: refused where LAPACK iterates, else handed on. */
+static void not_finite(pons_array a, int kind) {
+  pons_array out[3] = {NULL};
+  int n = 1;
+  if (kind == 0) pons_linalg_eigh(a, 'L', out), n = 2;
+  else if (kind == 1) out[0] = pons_linalg_eigvalsh(a, 'U');
+  else if (kind == 2) pons_linalg_svd(a, true, out), n = 3;
+  else if (kind == 3) out[0] = pons_linalg_inv(a);
+  else pons_linalg_qr(a, out), n = 2;
+  const bool refused = !pons_eval_many(out, n);
+  CHECK(refused == (kind < 3));
+  if (refused) CHECK(told("matrix 1 of 3 holds NaN or infinity"));
+  pons_clear_error();
+}
+
+static void what_is_not_finite_is_told(void) {
+  static const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_COMPLEX64};
+  static const char *const devices[] = {"cpu", "cuda"};
+  for (int i = 0; i < 2 * 3 * 2 * 5; i++) {
+    pons_set_default_device(devices[i % 2]);
+    const pons_dtype d = dtypes[i / 2 % 3];
+    const pons_scope s = pons_scope_open();
+    pons_array value = pons_astype(pons_float(i / 6 % 2 ? NAN : -INFINITY), d), a = definite(3, 3, d);
+    a = turned(pons_slice_update(a, pons_reshape(value, PONS_SHAPE(1, 1, 1)), PONS_SHAPE(1, 2, 0), PONS_SHAPE(2, 3, 1), PONS_SHAPE(1, 1, 1)));
+    not_finite(a, i / 12);
+    pons_scope_close(s);
+  }
+}
+
 static void a_factor_or_an_error(void) {
   pons_set_default_device("cuda");
   for (int i = 0; i < 2; i++) { /* what failed once does not stand in the way of the next */
@@ -184,6 +213,7 @@ static void failures_are_told(void **state) {
                                       "cusolverDnXgesvd"};
   char settings[128];
   passes(wrong_matrices_are_told, "A=1");
+  passes(what_is_not_finite_is_told, "A=1");
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
     snprintf(settings, sizeof settings, "DOUBLE_FAULTS=%s:1=6", calls[i]);
     passes(a_factor_or_an_error, settings);

@@ -156,20 +156,63 @@ static error *no_convergence(const job *j, int info, const char *which) {
                  (int)j->n, info);
 }
 
+static void name_matrix(const job *j, int64_t i, char which[64]) {
+  snprintf(which, 64, "the matrix");
+  if (j->batch > 1) snprintf(which, 64, "matrix %lld of %lld", (long long)i, (long long)j->batch);
+}
+
+/* A number for each matrix, from the device, which is waited for. NULL and j->why. */
+static int *read_numbers(job *j, void *block) {
+  int *numbers = j->why ? NULL : mem_alloc((size_t)j->batch * sizeof *numbers);
+  if (!j->why && !numbers) j->why = fail_no_memory(j->op);
+  if (!j->why) j->why = cuda_read(j->index, block, numbers, (size_t)j->batch * sizeof *numbers);
+  return numbers;
+}
+
 /* Reads what was said of each matrix; the first that is wrong is told by `explain` (NULL: greater than 0 is fine). */
 static void look_at_infos(job *j, error *(*explain)(const job *j, int info, const char *which)) {
-  int *infos = j->why ? NULL : mem_alloc((size_t)j->batch * sizeof *infos);
-  if (!j->why && !infos) j->why = fail_no_memory(j->op);
-  if (!j->why) j->why = cuda_read(j->index, j->info, infos, (size_t)j->batch * sizeof *infos);
+  int *infos = read_numbers(j, j->info);
   for (int64_t i = 0; !j->why && i < j->batch; i++) {
-    char which[64] = "the matrix";
+    char which[64];
     if (infos[i] == 0 || (infos[i] > 0 && !explain)) continue;
-    if (j->batch > 1) snprintf(which, sizeof which, "matrix %lld of %lld", (long long)i, (long long)j->batch);
+    name_matrix(j, i, which);
     j->why = infos[i] > 0 ? explain(j, infos[i], which)
                           : fail_as(PONS_ERROR_RUNTIME, j->op, "cuSOLVER refuses argument %d for %s",
                                     -infos[i], which);
   }
   mem_free(infos);
+}
+
+/* Iterations may not come to an end with NaN and infinity: they are refused, as on the CPU. What was said of each matrix is
+   written anew afterwards. */
+static void refuse_not_finite(job *j) {
+  const operand *x = j->l->in;
+  const int64_t ones = 1;
+  location where = {j->info, 0, j->index};
+  const operand bad = {&where, PONS_INT32, 1, &j->batch, &ones};
+  if (!j->why) j->why = gpu_fill(&gpu_cuda, &bad, 0);
+  if (j->why) return;
+  gpu_call c = gpu_call_for(&gpu_cuda, x);
+  const gpu_walk w = gpu_walk_of(x->ndim, x->shape, 1, (const int64_t *const[]){x->strides});
+  gpu_define_dtype(&c, "X", x->dtype);
+  text_add(&c.definitions, "#define X_CHECKED\n#define NOT_FINITE(e) %s\n",
+           x->dtype == PONS_COMPLEX64 ? "!(0 * e.re == 0 && 0 * e.im == 0)" : "!(0 * e == 0)");
+  gpu_written(&c, &bad);
+  gpu_read(&c, x);
+  gpu_begin_numbers(&c);
+  gpu_number(&c, gpu_walk_size(&w));
+  gpu_number(&c, j->m * j->n);
+  gpu_number(&c, 0);
+  gpu_number_walk(&c, 2, &w);
+  gpu_one_each(&c, gpu_walk_size(&w));
+  j->why = gpu_run(&c, kernel_triangle, "not_finite");
+  int *found = read_numbers(j, j->info);
+  for (int64_t i = 0; !j->why && i < j->batch; i++) {
+    char which[64];
+    name_matrix(j, i, which);
+    if (found[i]) j->why = fail_as(PONS_ERROR_RUNTIME, j->op, "%s holds NaN or infinity", which);
+  }
+  mem_free(found);
 }
 
 /* Gives back what was taken; the error, if there is one. */
@@ -491,6 +534,7 @@ static cusolverStatus_t eigh_factor(const job *j, int64_t i) {
 
 error *cusolver_eigh(const launch *l) {
   job j = job_of(l, "eigh");
+  refuse_not_finite(&j);
   void *a = in_columns(&j);
   run(&j, "cusolverDnXsyevd", eigh_room, eigh_factor);
   look_at_infos(&j, no_convergence);
@@ -541,6 +585,7 @@ error *cusolver_svd(const launch *l) {
   job j = job_of(l, "svd");
   const bool vectors = ((const svd_params *)l->params)->compute_uv, wide = j.m < j.n;
   void *u = NULL, *vt = NULL;
+  refuse_not_finite(&j);
   if (wide)
     in_rows(&j);
   else
