@@ -126,5 +126,6 @@ const driver driver_cuda_ahead = {
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
     .memory = &memory,
+    .cannot_hold = GPU_CANNOT_HOLD,
     .for_tests = true,
 };

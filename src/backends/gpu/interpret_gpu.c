@@ -57,12 +57,13 @@ static const form forms[2][2] = {
 
 /* Does the text compute with it? What it does not is only moved, as 64 bits. */
 static bool computes(const form *f, int dtype) {
-  return *gpu_typings[dtype].suffix && (f->has_complex || dtype_kind_of((pons_dtype)dtype) != KIND_COMPLEX);
+  const bool is_held = !(GPU_CANNOT_HOLD >> dtype & 1);
+  return is_held && (f->has_complex || dtype_kind_of((pons_dtype)dtype) != KIND_COMPLEX);
 }
 
 /* Is it, as a value, of this kind? */
 static bool is_kind(int dtype, const kind *k) {
-  return !strcmp(gpu_typings[dtype].suffix, gpu_typings[k->dtype].suffix);
+  return !(GPU_CANNOT_HOLD >> dtype & 1) && !strcmp(gpu_typings[dtype].suffix, gpu_typings[k->dtype].suffix);
 }
 
 static bool takes(int row, const kind *k) {
