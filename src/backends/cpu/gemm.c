@@ -19,7 +19,7 @@ enum {
   WIDTH = 512,
   STRETCH = 2048,
   PANEL = 1 << 20,       /* lanes of b: 4 MB, for L3 */
-  FEW_BLOCKS = 16,
+  LEAST_TILES = 4,       /* along each side of a block */
   LEAST_WORK = 1 << 19,  /* multiply-adds that are worth a thread's while */
   PACKED_STRIPS = 16, PACKED_DEPTH = 64, /* packed in a piece */
   WEAVE_WIDTH = 128,     /* columns of a block that pay for weaving what could be read in place */
@@ -261,19 +261,20 @@ static void block_piece(void *context, int64_t piece) {
   buffer_release(held);
 }
 
-/* Large blocks, yet some for each of many threads where there is enough to do. */
+/* Large blocks, yet two or more for each thread where there is enough to do, and as many for one as for the other. How
+   they are cut changes no sum. */
 static void choose_blocks(gemm_job *j) {
-  const int64_t down = pieces_of(j->g->m, HEIGHT);
-  j->height = round_up(pieces_of(j->g->m, down), j->loops->tile_rows);
-  j->width = round_up(pieces_of(j->columns, pieces_of(j->columns, WIDTH)), j->strip);
-  for (;;) {
-    j->across = pieces_of(j->columns, j->width);
-    const int64_t blocks = pieces_of(j->g->m, j->height) * j->across;
-    if (j->g->alone || blocks >= FEW_BLOCKS || j->height * j->width * j->depth < 2 * LEAST_WORK) break;
-    if (j->height > 4 * j->loops->tile_rows) j->height = round_up(j->height / 2, j->loops->tile_rows);
-    else if (j->width > 4 * j->strip) j->width = round_up(j->width / 2, j->strip);
-    else break;
-  }
+  const int64_t m = j->g->m, each = j->loops->tile_rows, threads = j->g->alone ? 1 : parallel_threads();
+  const bool small = (double)m * (double)j->columns * (double)j->depth < 4.0 * LEAST_WORK;
+  const int64_t wanted = small || threads == 1 ? 1 : 2 * threads;
+  const int64_t most_down = pieces_of(m, LEAST_TILES * each), most_across = pieces_of(j->columns, LEAST_TILES * j->strip);
+  int64_t down = pieces_of(m, HEIGHT), across = pieces_of(j->columns, WIDTH);
+  if (down * across < wanted) down = smaller(pieces_of(wanted, across), most_down);
+  if (down * across < wanted) across = smaller(pieces_of(wanted, down), most_across);
+  while (wanted > 1 && down * across % threads && down < most_down) down++;
+  j->height = round_up(pieces_of(m, down), each);
+  j->width = round_up(pieces_of(j->columns, across), j->strip);
+  j->across = pieces_of(j->columns, j->width);
 }
 
 /* ---- the whole ---- */
@@ -348,7 +349,8 @@ error *cpu_gemm(const gemm *g, const char *op) {
 
 enum {
   SMALL_WORK = 1 << 24, /* multiply-adds of a product that one thread has to itself */
-  MOST_IN_TURN = 8      /* products of a piece, so that each fetches what the next one reads */
+  MOST_IN_TURN = 8,     /* products of a piece, so that each fetches what the next one reads */
+  FEW_PIECES = 16
 };
 
 typedef struct gemm_many {
@@ -387,7 +389,7 @@ error *cpu_gemm_batch(int64_t count, const gemm *like, void (*set)(const void *c
   gemm_many j = {.count = count, .like = like, .set = set, .context = context, .op = op};
   if (count < 2 || work > SMALL_WORK) return multiply_some(&j, 0, count);
   j.per_piece = 1 + (int64_t)(LEAST_WORK / (work + 64));
-  const int64_t in_turn = smaller(count / FEW_BLOCKS, MOST_IN_TURN);
+  const int64_t in_turn = smaller(count / FEW_PIECES, MOST_IN_TURN);
   if (j.per_piece < in_turn) j.per_piece = in_turn;
   parallel_for(pieces_of(count, j.per_piece), many_piece, &j);
   return atomic_load(&j.why);
