@@ -7,7 +7,7 @@
 extern "C" {
 #endif
 
-/* Computes the arrays; false if one of them, or one they are made from, carries an error (see pons_error). An
+/* Computes the arrays, and waits until that is done, on a GPU too; false if one of them, or one they are made from, carries an error (see pons_error). An
    array made on the way is kept computed if pons_keep holds it; one that only a scope holds may be computed
    again later. */
 PONS_API bool pons_eval_many(const pons_array *arrays, int count);

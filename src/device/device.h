@@ -39,6 +39,9 @@ void *buffer_on(buffer *b, const device *d, error **why);
    copies are not valid any more. */
 void *buffer_written_on(buffer *b, const device *d, error **why);
 void buffer_written_on_host(buffer *b);
+/* Until what was written last, if that was on a device, is done there; what went wrong. */
+error *buffer_finish(buffer *b);
+error *device_finish(const device *d); /* the same of all that was launched on it */
 /* What this thread copied between host and devices since it asked last, and how many arrays it made give way on a device. */
 typedef struct copies_made {
   int to_device, to_host, gave_way;
@@ -82,6 +85,8 @@ typedef struct memory_driver {
   void (*give)(int index, void *memory);
   error *(*write)(int index, void *memory, const void *host, size_t bytes); /* host may change after it */
   error *(*read)(int index, void *memory, void *host, size_t bytes);        /* waits */
+  /* Until all that was launched there is done, and what went wrong with it; left out: nothing goes on behind a launch. */
+  error *(*finish)(int index);
   /* Of a device that shares the host's memory; left out: it does not. */
   void *(*host)(int index, void *memory); /* where the host sees what `take` gave */
   /* The host's memory as the device's, of so many bytes; NULL: it can't be, or not these bytes. To be given back while

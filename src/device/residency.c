@@ -144,6 +144,24 @@ error *buffer_bring_home(buffer *b) {
   return why;
 }
 
+error *device_finish(const device *d) {
+  const memory_driver *m = d->driver->memory;
+  return m != NULL && m->finish != NULL ? m->finish(d->index) : NULL;
+}
+
+error *buffer_finish(buffer *b) {
+  const device *there = NULL;
+  error *why = NULL;
+  if (!atomic_load_explicit(&b->stale, memory_order_acquire)) return NULL;
+  pthread_mutex_lock(lock_of(b));
+  const copy *c = b->copies;
+  while (c != NULL && !c->valid) c = c->next;
+  if (c != NULL && c->shared) why = wait_for(c, false);
+  else if (c != NULL) there = c->device;
+  pthread_mutex_unlock(lock_of(b));
+  return there != NULL ? device_finish(there) : why; /* others need not wait for the lock */
+}
+
 error *buffer_leave(buffer *b, const device *d) {
   error *why = NULL;
   pthread_mutex_lock(lock_of(b));

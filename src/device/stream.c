@@ -105,6 +105,7 @@ struct pons_stream_s {
   job *head, *tail;
   atomic_int queued; /* length of the queue, for spinning */
   int busy;          /* jobs that run, one inside the other, on thread `runner` */
+  bool used;         /* since it was made */
   pthread_t runner;
   bool has_thread, thread_may_end;
   error *failed; /* of what its thread ran since the last pons_synchronize: the first */
@@ -235,6 +236,7 @@ const char *pons_stream_device(pons_stream s) { return s == NULL ? pons_default_
 
 /* The lock is held, here and in what follows. */
 static void begin_job(stream *s) {
+  s->used = true;
   s->busy++;
   s->runner = pthread_self();
 }
@@ -333,13 +335,17 @@ void stream_note_failure(stream *s, error *why) {
 static bool synchronize(stream *s) {
   pthread_mutex_lock(&s->lock);
   while (!is_runner(s) && (s->busy > 0 || s->head != NULL)) pthread_cond_wait(&s->idle, &s->lock);
-  error *failed = s->failed;
+  error *failed = s->failed, *late = NULL;
   s->failed = NULL;
+  const bool used = s->used;
   pthread_mutex_unlock(&s->lock);
   const bool fine = failed == NULL || error_is_met(failed);
   if (!fine) error_meet(failed);
+  if (used) late = device_finish(s->device);
+  if (fine && late != NULL) error_meet(late);
   error_release(failed);
-  return fine;
+  error_release(late);
+  return fine && late == NULL;
 }
 
 /* The last that was made; those that come later come before it. */

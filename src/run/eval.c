@@ -274,22 +274,35 @@ static bool is_computed(const pons_array *arrays, int count) {
   return true;
 }
 
+/* What was launched on a device may still go on there. */
+static error *finish(const pons_array *arrays, int count) {
+  error *why = NULL;
+  for (int i = 0; i < count && !why; i++)
+    if (node_state_of(arrays[i]) == NODE_READY && arrays[i]->buffer) why = buffer_finish(arrays[i]->buffer);
+  return why;
+}
+
+static bool told(error *why) {
+  error_meet(why);
+  error_release(why);
+  return !why;
+}
+
 static bool eval(const pons_array *arrays, int count, bool wait_here) {
   for (int i = 0; i < count; i++) {
     if (arrays[i]) continue;
     error_release(fail("eval", "array %d of %d is NULL", i, count));
     return false;
   }
-  if (is_computed(arrays, count)) return true;
+  if (is_computed(arrays, count)) return told(wait_here ? finish(arrays, count) : NULL);
   show_graph(arrays, count);
   walk w = {0};
   error *why = start(&w, arrays, count, wait_here);
   for (size_t i = 0; wait_here && i < w.n_events; i++) event_wait(w.events[i]);
   walk_free(&w);
   if (!why && wait_here) why = known_failure(arrays, count);
-  error_meet(why);
-  error_release(why);
-  return !why;
+  if (!why && wait_here) why = finish(arrays, count);
+  return told(why);
 }
 
 static _Thread_local unsigned failures;

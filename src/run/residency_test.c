@@ -16,10 +16,10 @@ typedef struct block {
   char data[];
 } block;
 
-static atomic_int blocks, writes, reads, launches;
+static atomic_int blocks, writes, reads, launches, finishes;
 static atomic_size_t used, room = SIZE_MAX; /* bytes there, and how many there may be */
 static atomic_int failing; /* what fails from now on */
-enum { TAKES = 1, WRITES = 2, READS = 4, KERNELS = 8 };
+enum { TAKES = 1, WRITES = 2, READS = 4, KERNELS = 8, FINISHES = 16 };
 
 static error *failure(int what, const char *word) {
   return atomic_load(&failing) & what ? fail("away", "%s fails, as wanted", word) : NULL;
@@ -63,6 +63,12 @@ static error *read_memory(int index, void *memory, void *host, size_t bytes) {
   return failure(READS, "read");
 }
 
+static error *finish(int index) {
+  (void)index;
+  finishes++;
+  return failure(FINISHES, "finish");
+}
+
 static void addressed(operand *to, const operand *from, int n) {
   for (int i = 0; i < n; i++) {
     const location *at = from[i].data;
@@ -99,7 +105,7 @@ static error *full(const launch *l) {
 
 static int one(void) { return 1; }
 static const memory_driver memory = {
-    .take = take, .give = give, .write = write_memory, .read = read_memory};
+    .take = take, .give = give, .write = write_memory, .read = read_memory, .finish = finish};
 static const implementation implementations[] = {{"Full", "away", NULL, full}};
 static const driver away = {.name = "away",
                             .count = one,
@@ -123,6 +129,33 @@ static void check(pons_array a, int n, const float *expected) {
   for (int i = 0; i < n; i++) assert_true(data[i] == expected[i]);
 }
 #define CHECK(a, ...) check(a, (int)(sizeof((float[]){__VA_ARGS__}) / sizeof(float)), (float[]){__VA_ARGS__})
+
+/* What is evaluated is done, not only launched, as in MLX: else who measures time measures nothing. */
+static void evaluation_waits_for_the_device(void **state) {
+  (void)state;
+  pons_array x = FLOATS(1, 2, 3), y = pons_add(x, x), z = pons_multiply(x, x);
+  const int before = finishes;
+  assert_true(pons_async_eval(y));
+  assert_int_equal(finishes, before);
+  assert_true(pons_synchronize(NULL));
+  assert_true(finishes > before);
+  const int synchronized = finishes;
+  assert_true(pons_eval(y)); /* launched long ago: it may still go on */
+  assert_int_equal(finishes, synchronized + 1);
+  assert_true(pons_eval(z));
+  assert_int_equal(finishes, synchronized + 2);
+  CHECK(z, 1, 4, 9);
+  const int read = finishes;
+  assert_true(pons_eval(z)); /* it is here */
+  assert_int_equal(finishes, read);
+  atomic_store(&failing, FINISHES);
+  assert_false(pons_eval(pons_subtract(x, y)));
+  assert_string_equal(pons_error(), "away: finish fails, as wanted");
+  pons_clear_error();
+  assert_false(pons_synchronize(NULL));
+  pons_clear_error();
+  atomic_store(&failing, 0);
+}
 
 static void copies_are_made_once(void **state) {
   (void)state;
@@ -401,6 +434,7 @@ int main(void) {
   print_message("PONS_SEED=%llu\n", (unsigned long long)seed);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
   const struct CMUnitTest tests[] = {
+      TEST(evaluation_waits_for_the_device),
       TEST(copies_are_made_once),      TEST(views_are_read_where_they_are),
       TEST(the_cpu_computes_the_rest), TEST(what_is_empty_has_no_memory),
       TEST(compiled_functions_run_there),

@@ -131,3 +131,13 @@ error *cuda_read(int index, void *memory, void *host, size_t bytes) {
   cuda_leave(d);
   return why;
 }
+
+error *cuda_finish(int index) {
+  error *why = NULL;
+  cuda_device *d = cuda_enter(index, &why);
+  if (!d) return why;
+  why = cuda_end_noting(d);
+  if (!why) why = cuda_wait(d);
+  cuda_leave(d);
+  return why;
+}

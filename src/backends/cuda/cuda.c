@@ -30,7 +30,8 @@ static const gpu_features *features(int index) {
 }
 
 static const memory_driver memory = {
-    .take = cuda_take, .give = cuda_give, .write = cuda_write, .read = cuda_read, .cached = cuda_cached, .trim = cuda_trim};
+    .take = cuda_take,     .give = cuda_give,     .write = cuda_write, .read = cuda_read,
+    .finish = cuda_finish, .cached = cuda_cached, .trim = cuda_trim};
 
 static bool compiles(void) { return nvrtc() != NULL; }
 

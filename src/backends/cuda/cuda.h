@@ -65,6 +65,7 @@ void cuda_trim(int index);
 cuda_block *cuda_take_spare(cuda_device *d, size_t bytes);
 error *cuda_write(int index, void *memory, const void *host, size_t bytes);
 error *cuda_read(int index, void *memory, void *host, size_t bytes);
+error *cuda_finish(int index);
 
 /* ---- recording.c: launches noted by a thread, to be made together ---- */
 

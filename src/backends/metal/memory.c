@@ -196,6 +196,16 @@ static error *wait_for(int index, void *memory, bool for_writing) {
   return why;
 }
 
+static error *finish(int index) {
+  error *why = NULL;
+  metal_device *d = metal_enter(index, &why);
+  if (!d) return why;
+  metal_wait_for(d, d->number);
+  if (d->bad && !error_is_met(d->bad)) why = error_keep(d->bad);
+  metal_leave(d);
+  return why;
+}
+
 const memory_driver metal_memory_driver = {.take = take,
                                            .give = give,
                                            .write = write_memory,
@@ -203,5 +213,6 @@ const memory_driver metal_memory_driver = {.take = take,
                                            .host = host_of,
                                            .wrap = wrap,
                                            .wait = wait_for,
+                                           .finish = finish,
                                            .cached = cached_bytes,
                                            .trim = metal_trim};

@@ -161,5 +161,14 @@ static error *read_memory(int index, void *memory, void *host, size_t bytes) {
   return status == CL_SUCCESS ? NULL : opencl_fail("clEnqueueReadBuffer", status);
 }
 
+static error *finish(int index) {
+  error *why = NULL;
+  opencl_queue *q = opencl_enter(index, &why);
+  if (!q) return why;
+  const cl_int status = opencl()->clFinish(q->queue);
+  opencl_leave(q);
+  return status == CL_SUCCESS ? NULL : opencl_fail("clFinish", status);
+}
+
 const memory_driver opencl_memory = {
-    .take = take, .give = give, .write = write_memory, .read = read_memory, .cached = cached, .trim = trim};
+    .take = take, .give = give, .write = write_memory, .read = read_memory, .finish = finish, .cached = cached, .trim = trim};

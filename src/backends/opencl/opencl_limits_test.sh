@@ -1,6 +1,6 @@
 #!/bin/sh
-# opencl_limits_test.sh: OpenCL devices that have less: no float64, no 64-bit atomics, little memory. Results are the CPU's; what can't
-# fit at all is an error that tells so.
+# opencl_limits_test.sh: OpenCL devices that have less: no float64, no 64-bit atomics, little memory. Results are the CPU's: what can't
+# fit at all is computed there.
 set -u
 if [ -n "$PONS_SANITIZE" ]; then
   echo "skipped: drivers leak"
@@ -35,7 +35,7 @@ expect 0 'results agree' "$without" "$PONS_COMMAND" selftest --device opencl red
 
 # So much holds the operands of the largest product, but not all that the network has.
 diff PONS_OPENCL_MEMORY=1800 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn"
-expect 1 'out of memory on device 0' PONS_OPENCL_MEMORY=300 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn" --devices cpu,opencl
+diff PONS_OPENCL_MEMORY=300 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn"
 
 [ $failures -eq 0 ] && echo "less is enough"
 exit $((failures > 0))
