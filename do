@@ -76,7 +76,7 @@ package_names() {
   apt:cmocka) say libcmocka-dev ;;
   apt:zlib) say zlib1g-dev ;;
   apt:openblas) say libopenblas-dev ;;
-  apt:opencl) say pocl-opencl-icd ocl-icd-libopencl1 ;;
+  apt:opencl) say pocl-opencl-icd ocl-icd-libopencl1 libclblast1 ;;
   apt:python) say python3 python3-venv ;;
   apt:python-headers) say python3-dev ;;
   dnf:compiler) say gcc glibc-devel ;;
@@ -86,7 +86,7 @@ package_names() {
   dnf:cmocka) say libcmocka-devel ;;
   dnf:zlib) say zlib-devel ;;
   dnf:openblas) say openblas-devel ;;
-  dnf:opencl) say pocl ocl-icd ;;
+  dnf:opencl) say pocl ocl-icd clblast ;;
   dnf:python) say python3 python3-pip ;;
   dnf:python-headers) say python3-devel ;;
   dnf:shellcheck) say ShellCheck ;;

@@ -129,6 +129,8 @@ endfunction()
 pons_on_devices("opencl;cuda;cuda_double;metal_double" elementwise_test reduce_ops_test shape_ops_test index_ops_test index_list_test
                 product_ops_test wrong_indices_test custom_gpu_test ping_pong_test)
 
+pons_on_devices("opencl" clblast_test)
+
 # Kernels in Metal's language, and in CUDA C++.
 pons_on_devices("cuda;cuda_double;metal_double" metal_kernels_test)
 pons_on_devices("cuda;cuda_double" cuda_kernel_test)

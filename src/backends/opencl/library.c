@@ -1,5 +1,5 @@
-/* library.c: the OpenCL library, looked for at run time, and the devices it tells of. Uses api.h, base/. */
-#include "backends/opencl/api.h"
+/* library.c: the OpenCL library, looked for at run time, and the devices it tells of. Uses clblast.h, base/. */
+#include "backends/opencl/clblast.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -196,5 +196,7 @@ void opencl_report(text *json) {
     }
     text_add(json, "}");
   }
-  text_add(json, "]}");
+  text_add(json, "], ");
+  clblast_report(json);
+  text_add(json, "}");
 }

@@ -1,8 +1,8 @@
 /* opencl.c: the driver for OpenCL devices: the queue, programs, launches.
 
    Each device has one queue, whose work is done in order; a lock guards it, since the arguments of a kernel belong
-   to the kernel. Uses queue.h. */
-#include "backends/opencl/queue.h"
+   to the kernel. Uses clblast.h, queue.h. */
+#include "backends/opencl/clblast.h"
 
 extern const char opencl_prologue[]; /* prologue.h, the dialect and the scalar functions */
 
@@ -173,6 +173,10 @@ static const gpu_backend backend = {.name = "opencl",
                                     .launch = run,
                                     .memory = &opencl_memory};
 
+static error *copy_to(const operand *from, const operand *to) { return gpu_copy_to(&backend, from, to); }
+static error *own_addmm(const launch *l) { return clblast_addmm(l, copy_to); }
+#define GPU_OWN_IMPLEMENTATIONS \
+  {"Matmul", "clblast", clblast_refuses, clblast_matmul}, {"AddMM", "clblast", clblast_refuses, own_addmm},
 #define GPU_BACKEND backend
 #include "backends/gpu/implementations.h"
 
