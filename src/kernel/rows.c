@@ -1,5 +1,8 @@
 /* rows.c: the rows of elementwise.def as data. Uses base/. */
 #include "kernel/kernel.h"
+#include "kernel/scalar_float.h"
+
+const float k_one_f32 = 1;
 
 enum {
   ANY = (1 << PONS_DTYPE_COUNT) - 1,

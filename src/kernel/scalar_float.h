@@ -51,6 +51,15 @@ static inline double k_from_bits_f64(uint64_t u) {
 }
 #endif
 
+/* A bound of a clamp that the compiler does not see: of a comparison with a constant gcc 12 makes two instructions, of one
+   with what it can't see, a single one for least or greatest. */
+#ifdef K_PROLOGUE
+#define K_UNSEEN_F32(x) (x)
+#else
+extern const float k_one_f32; /* rows.c */
+#define K_UNSEEN_F32(x) ((x)*k_one_f32)
+#endif
+
 #define K_BIG_F32 12582912.0f        /* 1.5 * 2^23: added and taken away again, rounds to an integer */
 #define K_BIG_F64 6755399441055744.0 /* 1.5 * 2^52 */
 
@@ -77,27 +86,30 @@ static inline float k_ceil_f32(float x) { return -k_floor_f32(-x); }
 /* ---- exponentials ---- */
 
 static inline float k_clamp_f32(float x, float low, float high) { /* NaN stays */
-  x = x > high ? high : x;
+  low = K_UNSEEN_F32(low), high = K_UNSEEN_F32(high);
+  x = high < x ? high : x;
   return x < low ? low : x;
 }
 static inline float k_power_of_two_f32(int32_t n) { return k_from_bits_f32((uint32_t)(n + 127) << 23); }
 
-/* exp(x) / 2^less: less = 1 is for sinh and cosh, which stay finite beyond exp. */
-static inline float k_exp_less_f32(float x, int32_t less) {
+/* exp(x) * factor: factor = 1/2 is for sinh and cosh, which stay finite beyond exp. x = 2 n log(2) + r, and 2^n, made of the
+   low bits of t, is taken twice: so each is a normal number, and the result is rounded once where it is none. */
+static inline float k_exp_times_f32(float x, float factor) {
   x = k_clamp_f32(x, -105, 90);
-  float t = k_fma_f32(x, 1.44269504f, K_BIG_F32), n = t - K_BIG_F32;
-  int32_t k = (int32_t)(k_bits_f32(t) - 0x4b400000u) - less, part = k >> 1;
-  float r = k_fma_f32(n, -1.42860677e-6f, k_fma_f32(n, -0.693145752f, x));
-  float p = 1.37805939e-3f;
-  p = k_fma_f32(p, r, 8.37312452e-3f);
-  p = k_fma_f32(p, r, 4.16695364e-2f);
-  p = k_fma_f32(p, r, 1.66664720e-1f);
-  p = k_fma_f32(p, r, 4.99999851e-1f);
+  float t = k_fma_f32(x, 0.72134752f, K_BIG_F32 + 127), n = t - (K_BIG_F32 + 127);
+  float half = k_from_bits_f32(k_bits_f32(t) << 23);
+  float r = k_fma_f32(n, -2.85721353e-6f, k_fma_f32(n, -1.38629150f, x));
+  float p = 1.96113445e-4f;
+  p = k_fma_f32(p, r, 1.41046768e-3f);
+  p = k_fma_f32(p, r, 8.33610884e-3f);
+  p = k_fma_f32(p, r, 4.16612583e-2f);
+  p = k_fma_f32(p, r, 1.66666140e-1f);
+  p = k_fma_f32(p, r, 5.00000347e-1f);
   p = k_fma_f32(p, r, 1.0f);
   p = k_fma_f32(p, r, 1.0f);
-  return p * k_power_of_two_f32(part) * k_power_of_two_f32(k - part);
+  return p * half * (half * factor);
 }
-static inline float k_exp_f32(float x) { return k_exp_less_f32(x, 0); }
+static inline float k_exp_f32(float x) { return k_exp_times_f32(x, 1); }
 
 static inline float k_expm1_f32(float x) {
   float c = k_clamp_f32(x, -18, 89);
@@ -120,17 +132,29 @@ static inline float k_sigmoid_f32(float x) {
   float e = k_exp_f32(-k_abs_f32(x));
   return (x < 0 ? e : 1) / (1 + e);
 }
+/* e / (e + 2), e = exp(2 |x|) - 1 */
 static inline float k_tanh_f32(float x) {
-  float a = k_abs_f32(x), e = k_expm1_f32(2 * (a > 10 ? 10 : a)); /* NaN > 10 is false: it stays */
+  float a = k_abs_f32(x), high = K_UNSEEN_F32(10.0f);
+  a = high < a ? high : a; /* NaN stays */
+  float t = k_fma_f32(a, 2.88539008f, K_BIG_F32 + 127), n = t - (K_BIG_F32 + 127);
+  float scale = k_from_bits_f32(k_bits_f32(t) << 23);
+  float r = k_fma_f32(n, -0.346573591f, a);
+  float p = 8.88480647e-2f;
+  p = k_fma_f32(p, r, 2.67730571e-1f);
+  p = k_fma_f32(p, r, 6.66675229e-1f);
+  p = k_fma_f32(p, r, 1.33332345f);
+  p = k_fma_f32(p, r, 1.99999993f);
+  p = k_fma_f32(p, r * r, r + r); /* exp(2 r) - 1 */
+  float e = k_fma_f32(scale, p, scale - 1);
   return k_copysign_f32(e / (e + 2), x);
 }
 static inline float k_sinh_f32(float x) {
   float a = k_abs_f32(x), e = k_expm1_f32(a > 20 ? 20 : a);
-  float small = 0.5f * (e + e / (e + 1)), large = k_exp_less_f32(a, 1);
+  float small = 0.5f * (e + e / (e + 1)), large = k_exp_times_f32(a, 0.5f);
   return k_copysign_f32(a > 10 ? large : small, x);
 }
 static inline float k_cosh_f32(float x) {
-  float e = k_exp_less_f32(k_abs_f32(x), 1); /* half of exp */
+  float e = k_exp_times_f32(k_abs_f32(x), 0.5f); /* half of exp */
   return e + 0.25f / e;
 }
 
@@ -266,17 +290,23 @@ static inline float k_pow_f32(float x, float y) { return powf(x, y); }
 /* ---- angles ---- */
 
 #if HAS_FLOAT64
-/* x = n pi/2 + r. Good for |x| < 2^28: the first part of pi/2 has 25 bits, so that n times it is exact in
-   float64. */
+/* x = n pi/2 + r, for |x| < K_ANGLE_LIMIT. n times the parts of pi/2 loses nothing where a multiply-add rounds once; else it is
+   done in float64, in which the first part of pi/2 has 25 bits. */
 typedef struct k_angle {
   float r;
   uint32_t n;
 } k_angle;
-#define K_ANGLE_LIMIT 2.68435456e8f
+#define K_ANGLE_LIMIT 262144.0f
 static inline k_angle k_angle_f32(float x) {
+#if defined(K_PROLOGUE) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+  float big = k_fma_f32(x, 0.636619772f, K_BIG_F32), n = big - K_BIG_F32;
+  float r = k_fma_f32(n, 4.37113883e-8f, k_fma_f32(n, -1.57079637f, x));
+  const k_angle angle = {k_fma_f32(n, 1.71512451e-15f, r), k_bits_f32(big)};
+#else
   double d = (double)x, big = k_fma_f64(d, 0.6366197723675814, K_BIG_F64), n = big - K_BIG_F64;
   double r = k_fma_f64(n, -1.5893254773528196e-8, k_fma_f64(n, -1.5707963109016418, d));
   const k_angle angle = {(float)r, (uint32_t)k_bits_f64(big)};
+#endif
   return angle;
 }
 static inline float k_sin_near_f32(float r) { /* |r| <= pi/4 */
@@ -366,24 +396,21 @@ static inline float k_acos_f32(float x) {
 
 /* ---- error function ---- */
 
+/* A quotient of polynomials up to 4, where it is 1 and more. */
 static inline float k_erf_f32(float x) {
-  float t = k_abs_f32(x), s = x * x;
-  float p = k_fma_f32(-1.72853470e-5f, t, 3.83197126e-4f), q = k_fma_f32(-3.88396438e-3f, t, 2.42546219e-2f);
-  p = k_fma_f32(p, s, q);
-  p = k_fma_f32(p, t, -1.06777877e-1f);
-  p = k_fma_f32(p, t, -6.34846687e-1f);
-  p = k_fma_f32(p, t, -1.28717512e-1f);
-  p = k_fma_f32(p, t, -t);
-  float far = k_copysign_f32(1 - k_exp_f32(p), x);
-  float r = -5.96761703e-4f;
-  r = k_fma_f32(r, s, 4.99119423e-3f);
-  r = k_fma_f32(r, s, -2.67681349e-2f);
-  r = k_fma_f32(r, s, 1.12819925e-1f);
-  r = k_fma_f32(r, s, -3.76125336e-1f);
-  r = k_fma_f32(r, s, 1.28379166e-1f);
-  r = k_fma_f32(r, x, x);
-  float y = t > 0.927734375f ? far : r;
-  return t > 4 ? k_copysign_f32(1, x) : y;
+  x = k_clamp_f32(x, -4, 4);
+  float s = x * x, p = 1.98575481e-06f, q = 3.74006304e-05f;
+  p = k_fma_f32(p, s, 2.84415641e-04f);
+  q = k_fma_f32(q, s, 1.18493650e-03f);
+  p = k_fma_f32(p, s, 3.88124841e-03f);
+  q = k_fma_f32(q, s, 1.51991351e-02f);
+  p = k_fma_f32(p, s, 5.30736186e-02f);
+  q = k_fma_f32(q, s, 1.15288712e-01f);
+  p = k_fma_f32(p, s, 1.93441853e-01f);
+  q = k_fma_f32(q, s, 5.04590452e-01f);
+  p = k_fma_f32(p, s, 1.12778485e+00f);
+  q = k_fma_f32(q, s, 9.99473333e-01f);
+  return k_clamp_f32(x * p / q, -1, 1);
 }
 /* M. Giles, "Approximating the erfinv function", 2010. */
 static inline float k_erfinv_f32(float x) {

@@ -74,7 +74,7 @@ static void elementary_functions(void **state) {
   HOLD(floor, floor, -all, all, 0);
   HOLD(ceil, ceil, -all, all, 0);
   HOLD(rsqrt, rsqrt, 1e-38, all, 1.5);
-  HOLD(exp, exp, -110, 100, 1.2);
+  HOLD(exp, exp, -110, 100, 1.8);
   HOLD(expm1, expm1, -110, 100, 1.6);
   HOLD(log, log, -all, all, 1.1);
   HOLD(log2, log2, -all, all, 2.1);
@@ -87,14 +87,27 @@ static void elementary_functions(void **state) {
   HOLD(acos, acos, -1.1, 1.1, 1.4);
   HOLD(atan, atan, -all, all, 2.6);
   HOLD(sinh, sinh, -95, 95, 2.2);
-  HOLD(cosh, cosh, -95, 95, 1.6);
+  HOLD(cosh, cosh, -95, 95, 1.9);
   HOLD(tanh, tanh, -all, all, 2.6);
   HOLD(asinh, asinh, -all, all, 2.1);
   HOLD(acosh, acosh, -all, all, 2.3);
   HOLD(atanh, atanh, -1.1, 1.1, 2.6);
-  HOLD(sigmoid, sigmoid, -110, 110, 2.4);
-  HOLD(erf, erf, -all, all, 1.3);
+  HOLD(sigmoid, sigmoid, -110, 110, 3.6);
+  HOLD(erf, erf, -all, all, 5.1);
   HOLD(erfinv, erfinv, -1.1, 1.1, 5);
+}
+
+/* What callers count on, whatever the last bit. */
+static void borders_are_exact(void **state) {
+  (void)state;
+  assert_true(k_cos_f32(0) == 1 && k_cos_f32(-0.0f) == 1 && k_exp_f32(0) == 1 && k_exp_f32(-0.0f) == 1);
+  assert_true(k_erf_f32(4) == 1 && k_erf_f32(-INFINITY) == -1 && k_tanh_f32(10) == 1 && k_tanh_f32(-INFINITY) == -1);
+  assert_true(k_exp_f32(-INFINITY) == 0 && k_exp_f32(INFINITY) == INFINITY && k_exp_f32(-103) > 0);
+  for (uint32_t u = 0; u < 0x50000000u; u += 5003) {
+    const float x = k_from_bits_f32(u);
+    assert_true(k_abs_f32(k_sin_f32(x)) <= 1 && k_abs_f32(k_cos_f32(x)) <= 1);
+    assert_true(k_erf_f32(x) <= 1 && k_tanh_f32(x) <= 1 && k_sigmoid_f32(x) <= 1);
+  }
 }
 
 static void power_and_arctan2(void **state) {
@@ -207,6 +220,7 @@ static void kernels_print_as_text(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(elementary_functions),
+      cmocka_unit_test(borders_are_exact),
       cmocka_unit_test(power_and_arctan2),
       cmocka_unit_test(inverse_error_function_in_double),
       cmocka_unit_test(halves_are_those_of_base),

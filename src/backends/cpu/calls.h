@@ -18,7 +18,9 @@ void cpu_copy_packed(void *to, const operand *x);
 /* Would a result of so many bytes drive all else out of the caches? Then it is written past them. */
 bool cpu_outgrows_cache(size_t bytes);
 void cpu_copy_past_cache(void *to, const void *from, size_t bytes);
-void cpu_end_past_cache(void); /* after what was written past the caches by other means */
+/* At the end of a piece that wrote past the caches, so that other threads see it. Not more often: it waits until all is in
+   memory. */
+void cpu_end_past_cache(void);
 /* The elements of x, contiguous: its own memory if they are, else a copy in *held, which the caller releases
    (NULL is fine). NULL and *why if there is no memory. */
 const void *cpu_packed(const operand *x, const char *op, buffer **held, error **why);

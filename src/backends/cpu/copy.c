@@ -72,7 +72,6 @@ static void turn_rows(const copy_job *j, turn_block *turn, char *to, const char 
       for (int64_t c = strip; c < right && c < strip + STRIP * side; c += side)
         turn(to + (r * j->row[0] + c) * size, j->row[0], from + (r + c * j->step[1]) * size, j->step[1],
              j->past_cache && aligned);
-  if (j->past_cache) cpu_end_past_cache();
   copy_blocks(j, to, from, first, end, right, j->line);
   copy_blocks(j, to, from, end, last, 0, j->line);
 }
@@ -100,6 +99,7 @@ static void copy_piece(void *context, int64_t piece) {
   for (; plane < end; plane++, cursor_next(&c))
     copy_rows(j, j->to + c.offset[0] * (int64_t)j->size, j->from + c.offset[1] * (int64_t)j->size, first,
               last);
+  if (j->past_cache) cpu_end_past_cache();
 }
 
 /* Moves the axis along which the source's elements are nearest to be the last but one. */

@@ -15,6 +15,7 @@
 
 enum {
   TILE = 1024,        /* elements at most */
+  FAR_TILE = 256,     /* the same where memory is read and written: what the processor fetches ahead is the next tile */
   ARENA = 48 * 1024,  /* bytes of all slots */
   PIECE = 32 * 1024,  /* elements that one thread takes at a time */
   WORTH_STRIPS = 2048, /* elements from which turning strips pays */
@@ -29,6 +30,7 @@ typedef struct work {
   reach reach[KERNEL_MAX_INPUTS];
   int64_t size; /* elements of an output */
   int64_t tile; /* elements a slot holds */
+  bool outgrows_cache;
   bool past_cache; /* outputs are written from slots, past the caches */
   /* Axes, joined where every operand allows it, and strides of the inputs along them; set only if an input
      is neither packed nor repeated. */
@@ -127,6 +129,7 @@ static void run_runs(const work *w, int64_t from, int64_t end, char *const *turn
     store_run(w, at, count, true);
     store_run(w, at, count, false);
   }
+  if (w->past_cache) cpu_end_past_cache();
 }
 
 static void run_piece_of_runs(void *context, int64_t piece) {
@@ -235,7 +238,8 @@ static error *run_strips(work *w) {
 static void fit_tile(work *w) {
   int64_t room =
       w->program.n_slots ? ARENA / (int64_t)(w->program.item_size * (size_t)w->program.n_slots) : TILE;
-  w->tile = room < TILE ? room & ~(int64_t)7 : TILE;
+  const int64_t most = w->outgrows_cache ? FAR_TILE : TILE;
+  w->tile = room < most ? room & ~(int64_t)7 : most;
 }
 
 /* Strides of what has to be copied, along as few axes as will do. */
@@ -253,13 +257,9 @@ static void join_axes(work *w, int64_t (*strides)[PONS_MAX_NDIM]) {
   w->n = shape_collapse(w->n, w->dims, count, lists);
 }
 
-/* Not where an output is an input's memory: its lines are in the cache when it is written. Nor where functions are
-   computed: ordinary stores go on while the next tile is computed, these are waited for. */
+/* Not where an output is an input's memory: its lines are in the cache when it is written. */
 static bool worth_past_cache(const work *w) {
-  const kernel *k = w->kernel;
-  for (int i = 0; i < k->n_code; i++)
-    if (k->code[i].row != ROW_cast && row_table[k->code[i].row].arity == 1) return false;
-  if (!cpu_outgrows_cache((size_t)w->size * pons_dtype_size(w->out[0].dtype))) return false;
+  if (!w->outgrows_cache) return false;
   for (int o = 0; o < w->kernel->n_out; o++)
     for (int i = 0; i < w->kernel->n_in; i++)
       if (w->in[i].data == w->out[o].data) return false;
@@ -303,6 +303,7 @@ error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
     join_axes(&w, strides);
     w.row = find_row_axis(&w);
   }
+  w.outgrows_cache = cpu_outgrows_cache((size_t)w.size * pons_dtype_size(out[0].dtype));
   w.past_cache = worth_past_cache(&w);
   program_make(&w.program, k, w.reach, in, out, !w.past_cache);
   fit_tile(&w);

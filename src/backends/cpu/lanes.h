@@ -37,7 +37,7 @@ typedef struct lane_loops {
 } lane_loops;
 
 typedef struct reduce_loops { /* kinds from REDUCE_SUM on; AND and OR are MIN and MAX of truths */
-  /* *result = op over lanes[0 .. n), n <= TILE, starting from the identity */
+  /* *result = op over lanes[0 .. n), starting from the identity */
   void (*fold[REDUCE_KINDS][LANE_KINDS])(const void *lanes, int64_t n, void *result);
   /* into[j] = op(into[j], lanes[r * row_stride + j]) for each row r in order */
   void (*columns[REDUCE_KINDS][LANE_KINDS])(const void *lanes, int64_t row_stride, int64_t rows, int64_t n,

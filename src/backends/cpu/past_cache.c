@@ -31,7 +31,6 @@ void cpu_copy_past_cache(void *to, const void *from, size_t bytes) {
       _mm_stream_si128((__m128i *)(y + 32), c);
       _mm_stream_si128((__m128i *)(y + 48), d);
     }
-    cpu_end_past_cache();
     to = y, from = x;
   }
 #endif

@@ -186,6 +186,7 @@ static void scan_piece(void *context, int64_t piece) {
     lane_value carry = identity_of(j);
     scan_part(j, &lines, 0, j->n, &carry);
   }
+  if (j->past_cache) cpu_end_past_cache();
 }
 
 /* ---- lines in segments ---- */
@@ -222,6 +223,7 @@ static void scan_segment(void *context, int64_t piece) {
   int64_t at = find_segment(j, piece, &lines);
   lane_value carry = j->begins[piece];
   scan_part(j, &lines, at, smaller(at + SEGMENT, j->n), &carry);
+  if (j->past_cache) cpu_end_past_cache();
 }
 
 static void scan_in_segments(scan_job *j) {
