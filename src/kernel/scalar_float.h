@@ -97,7 +97,7 @@ static inline float k_power_of_two_f32(int32_t n) { return k_from_bits_f32((uint
 static inline float k_exp_times_f32(float x, float factor) {
   x = k_clamp_f32(x, -105, 90);
   float t = k_fma_f32(x, 0.72134752f, K_BIG_F32 + 127), n = t - (K_BIG_F32 + 127);
-  float half = k_from_bits_f32(k_bits_f32(t) << 23);
+  float root = k_from_bits_f32(k_bits_f32(t) << 23);
   float r = k_fma_f32(n, -2.85721353e-6f, k_fma_f32(n, -1.38629150f, x));
   float p = 1.96113445e-4f;
   p = k_fma_f32(p, r, 1.41046768e-3f);
@@ -107,7 +107,7 @@ static inline float k_exp_times_f32(float x, float factor) {
   p = k_fma_f32(p, r, 5.00000347e-1f);
   p = k_fma_f32(p, r, 1.0f);
   p = k_fma_f32(p, r, 1.0f);
-  return p * half * (half * factor);
+  return p * root * (root * factor);
 }
 static inline float k_exp_f32(float x) { return k_exp_times_f32(x, 1); }
 

@@ -98,8 +98,10 @@ typedef struct draft {
   size_t n_tuples, tuples_room;
   int32_t *tuple_values;
   size_t n_tuple_values, tuple_values_room;
-  struct same_entry *same; /* simplify.c: nodes already made, open addressing */
+  struct same_entry *same; /* simplify.c: nodes already made */
   size_t same_room, same_count;
+  struct same_slot *slots; /* of a table of them: open addressing */
+  size_t slots_room;
   int32_t stamp; /* the last of fuse.c's marks */
   error *why;
 } draft;
@@ -124,8 +126,13 @@ typedef struct same_entry {
   uint64_t hash;
   const node *node;
   int32_t value;
-  uint32_t epoch; /* free if it is not the draft's */
 } same_entry;
+/* A place of the table: small, so that the table of a large graph stays in the cache. */
+typedef struct same_slot {
+  uint32_t tag;  /* of the hash */
+  int32_t entry; /* and 1; 0: free */
+} same_slot;
+void draft_forget_same(draft *d); /* empties the table */
 same_entry *draft_same(draft *d, const node *n, int n_in); /* n_in: how many of its inputs count */
 /* `leaf` is ready, without axes, and no result of a primitive. */
 same_entry *draft_same_scalar(draft *d, const node *leaf);

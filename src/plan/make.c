@@ -107,11 +107,12 @@ static void draft_end(draft *d) {
     mem_free(d->tuples);
     mem_free(d->tuple_values);
     mem_free(d->same);
+    mem_free(d->slots);
     mem_free(d->leaves);
     *d = (draft){0};
   }
-  d->n_values = d->n_ops = d->n_groups = d->n_leaves = d->n_outputs = d->n_tuples = d->n_tuple_values =
-      d->same_count = 0;
+  draft_forget_same(d);
+  d->n_values = d->n_ops = d->n_groups = d->n_leaves = d->n_outputs = d->n_tuples = d->n_tuple_values = 0;
   d->why = NULL;
   d->request = NULL;
 }

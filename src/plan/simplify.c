@@ -24,34 +24,65 @@ static bool node_equal(const draft *d, const node *a, const node *b, int n_in) {
          (!has_fields(a) || params_equal(a->prim, a->params, b->params));
 }
 
-/* Doubles the table when it is half full; it stays a power of two. */
+static uint32_t tag_of(uint64_t hash) { return (uint32_t)(hash >> 32); }
+
+static void put(same_slot *slots, size_t room, uint64_t hash, size_t entry) {
+  size_t k = hash & (room - 1);
+  while (slots[k].entry) k = (k + 1) & (room - 1);
+  slots[k] = (same_slot){tag_of(hash), (int32_t)entry + 1};
+}
+
+/* Room for one more. The table is doubled when it is half full; it stays a power of two. */
 static bool make_room(draft *d) {
-  if (2 * d->same_count < d->same_room) return true;
-  const size_t room = d->same_room ? 2 * d->same_room : 64;
-  same_entry *table = mem_zalloc(room * sizeof *table);
-  if (!table) return draft_no_memory(d);
-  for (size_t i = 0; i < d->same_room; i++) {
-    if (d->same[i].epoch != d->epoch) continue;
-    size_t k = d->same[i].hash & (room - 1);
-    while (table[k].epoch) k = (k + 1) & (room - 1);
-    table[k] = d->same[i];
-  }
-  mem_free(d->same);
-  d->same = table;
-  d->same_room = room;
+  if (!mem_room(&d->same, &d->same_room, d->same_count + 1, sizeof *d->same)) return draft_no_memory(d);
+  if (2 * d->same_count < d->slots_room) return true;
+  const size_t room = d->slots_room ? 2 * d->slots_room : 64;
+  same_slot *slots = mem_zalloc(room * sizeof *slots);
+  if (!slots) return draft_no_memory(d);
+  for (size_t i = 0; i < d->same_count; i++) put(slots, room, d->same[i].hash, i);
+  mem_free(d->slots);
+  d->slots = slots;
+  d->slots_room = room;
   return true;
+}
+
+void draft_forget_same(draft *d) {
+  if (16 * d->same_count > d->slots_room) {
+    memset(d->slots, 0, d->slots_room * sizeof *d->slots);
+  } else {
+    for (size_t i = 0; i < d->same_count; i++) {
+      size_t k = d->same[i].hash & (d->slots_room - 1);
+      while (d->slots[k].entry != (int32_t)i + 1) k = (k + 1) & (d->slots_room - 1);
+      d->slots[k].entry = 0;
+    }
+  }
+  d->same_count = 0;
+}
+
+/* The next entry with this hash from place *k on, or NULL: then *k is free. */
+static same_entry *next_like(const draft *d, uint64_t hash, size_t *k) {
+  for (; d->slots[*k].entry; *k = (*k + 1) & (d->slots_room - 1)) {
+    if (d->slots[*k].tag != tag_of(hash)) continue;
+    same_entry *e = &d->same[d->slots[*k].entry - 1];
+    if (e->hash == hash) return e;
+  }
+  return NULL;
+}
+
+static same_entry *add(draft *d, uint64_t hash, size_t k, const node *n) {
+  same_entry *e = &d->same[d->same_count++];
+  *e = (same_entry){hash, n, -1};
+  d->slots[k] = (same_slot){tag_of(hash), (int32_t)d->same_count};
+  return e;
 }
 
 same_entry *draft_same(draft *d, const node *n, int n_in) {
   if (!make_room(d)) return NULL;
   const uint64_t hash = node_hash(d, n, n_in);
-  size_t k = hash & (d->same_room - 1);
-  for (; d->same[k].epoch == d->epoch; k = (k + 1) & (d->same_room - 1))
-    if (d->same[k].hash == hash && d->same[k].node->prim && node_equal(d, d->same[k].node, n, n_in))
-      return &d->same[k];
-  d->same_count++;
-  d->same[k] = (same_entry){hash, n, -1, d->epoch};
-  return &d->same[k];
+  size_t k = hash & (d->slots_room - 1);
+  for (same_entry *e; (e = next_like(d, hash, &k)); k = (k + 1) & (d->slots_room - 1))
+    if (e->node->prim && node_equal(d, e->node, n, n_in)) return e;
+  return add(d, hash, k, n);
 }
 
 same_entry *draft_same_scalar(draft *d, const node *leaf) {
@@ -60,14 +91,9 @@ same_entry *draft_same_scalar(draft *d, const node *leaf) {
   uint64_t bits = 0;
   memcpy(&bits, node_data(leaf), bytes);
   const uint64_t hash = mix(mix(0, bits), leaf->dtype);
-  size_t k = hash & (d->same_room - 1);
-  for (; d->same[k].epoch == d->epoch; k = (k + 1) & (d->same_room - 1)) {
-    const node *other = d->same[k].node;
-    if (d->same[k].hash == hash && !other->prim && other->dtype == leaf->dtype &&
-        memcmp(node_data(other), node_data(leaf), bytes) == 0)
-      return &d->same[k];
-  }
-  d->same_count++;
-  d->same[k] = (same_entry){hash, leaf, -1, d->epoch};
-  return &d->same[k];
+  size_t k = hash & (d->slots_room - 1);
+  for (same_entry *e; (e = next_like(d, hash, &k)); k = (k + 1) & (d->slots_room - 1))
+    if (!e->node->prim && e->node->dtype == leaf->dtype && memcmp(node_data(e->node), node_data(leaf), bytes) == 0)
+      return e;
+  return add(d, hash, k, leaf);
 }

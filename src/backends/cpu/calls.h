@@ -17,6 +17,8 @@ void cpu_copy(void *to, const int64_t *to_strides, const void *from, const int64
 void cpu_copy_packed(void *to, const operand *x);
 /* Would a result of so many bytes drive all else out of the caches? Then it is written past them. */
 bool cpu_outgrows_cache(size_t bytes);
+/* Elements of a tile then: what the processor fetches ahead while it computes one is the next. */
+enum { FAR_TILE = 256 };
 void cpu_copy_past_cache(void *to, const void *from, size_t bytes);
 /* At the end of a piece that wrote past the caches, so that other threads see it. Not more often: it waits until all is in
    memory. */

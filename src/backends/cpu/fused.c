@@ -15,7 +15,6 @@
 
 enum {
   TILE = 1024,        /* elements at most */
-  FAR_TILE = 256,     /* the same where memory is read and written: what the processor fetches ahead is the next tile */
   ARENA = 48 * 1024,  /* bytes of all slots */
   PIECE = 32 * 1024,  /* elements that one thread takes at a time */
   WORTH_STRIPS = 2048, /* elements from which turning strips pays */

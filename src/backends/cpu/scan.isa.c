@@ -4,14 +4,14 @@
 
 #define PICK __builtin_shufflevector
 
-/* Each element plus all before it in the vector. */
-#define WITHIN_8(v, none)                                  \
-  v += PICK(none, v, 0, 8, 9, 10, 11, 12, 13, 14);         \
-  v += PICK(none, v, 0, 1, 8, 9, 10, 11, 12, 13);          \
-  v += PICK(none, v, 0, 1, 2, 3, 8, 9, 10, 11);
+/* Each element plus all before it in the vector: in both halves, then the first half's sum to the second. */
+#define WITHIN_8(v, none)                              \
+  v += PICK(none, v, 0, 8, 9, 10, 4, 12, 13, 14);      \
+  v += PICK(none, v, 0, 1, 8, 9, 4, 5, 12, 13);        \
+  v += PICK(none, v, 0, 1, 2, 3, 11, 11, 11, 11);
 #define WITHIN_4(v, none)            \
-  v += PICK(none, v, 0, 4, 5, 6);    \
-  v += PICK(none, v, 0, 1, 4, 5);
+  v += PICK(none, v, 0, 4, 2, 6);    \
+  v += PICK(none, v, 0, 1, 5, 5);
 /* The vector one element later, after the last of the one before. */
 #define LATER_8(before, v) PICK(before, v, 7, 8, 9, 10, 11, 12, 13, 14)
 #define LATER_4(before, v) PICK(before, v, 3, 4, 5, 6)

@@ -165,8 +165,9 @@ static lane_value identity_of(const scan_job *j) {
 static void scan_part(const scan_job *j, const cursor *lines, int64_t at, int64_t end, lane_value *carry) {
   lane_value tile[TILE];
   pons_dtype from = j->x->dtype, to = j->out->dtype;
-  for (; at < end; at += TILE) {
-    int64_t n = smaller(end - at, TILE);
+  const int64_t step = j->past_cache ? FAR_TILE : TILE;
+  for (; at < end; at += step) {
+    int64_t n = smaller(end - at, step);
     const void *x = element(j->x->data, from, lines->offset[0] + (j->first + at) * j->stride);
     j->loop(lanes_at(from, x, j->stride, n, tile), tile, n, !j->params->inclusive, carry);
     void *result = element(j->out->data, to, lines->offset[1] + (j->first + at) * j->out_stride);
