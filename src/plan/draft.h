@@ -126,6 +126,7 @@ typedef struct same_entry {
   uint64_t hash;
   const node *node;
   int32_t value;
+  uint32_t near; /* where it is looked for first: beside what was made last before it */
 } same_entry;
 /* A place of the table: small, so that the table of a large graph stays in the cache. */
 typedef struct same_slot {

@@ -50,13 +50,13 @@ ALWAYS float element_as_float(pons_dtype d, const void *from, int64_t i) {
 typedef struct block_room {
   char at[4 * BLOCK];
 } block_room;
-static const void *block_padded(pons_dtype d, const void *from, int64_t n, float pad, block_room *room) {
+__attribute__((noinline)) static const char *block_padded(pons_dtype d, const void *from, int64_t n, float pad, block_room *room) {
   uint32_t u;
   memcpy(&u, &pad, sizeof u);
   if (d != PONS_FLOAT32) u |= u >> 16;
   for (int i = 0; i < BLOCK; i++) memcpy(room->at + 4 * i, &u, sizeof u);
   memcpy(room->at, from, (size_t)(n * block_bytes(d) / BLOCK));
-  return room;
+  return room->at;
 }
 
 /* A float to the nearest bfloat16, ties to even, in the upper half of its word. Of a NaN the lower bits must be 0. */
@@ -106,7 +106,7 @@ ALWAYS void block_store(pons_dtype d, block b, void *to, bool past_cache) {
     put_register((char *)to + k / 2 * REGISTER_BYTES, both, past_cache);
   }
 }
-static double block_sum(pons_dtype d, const block *b) {
+__attribute__((noinline)) static double block_sum(pons_dtype d, const block *b) {
   double sum[BLOCK];
   for (int i = 0; i < BLOCK; i++) {
     float lane;

@@ -46,18 +46,16 @@ ALWAYS void finish(pons_dtype d, const norm_part *p) {
   const char *x = p->x, *w = p->weight, *bias = p->bias;
   char *y = p->to;
   const int64_t step = block_bytes(d), bias_step = bias ? step : 0;
-  int64_t left = p->n;
-  for (; left >= BLOCK; left -= BLOCK, x += step, w += step, bias += bias_step, y += step) {
+  for (int64_t left = p->n; left > 0; left -= BLOCK, x += step, w += step, bias += bias_step, y += step) {
+    const bool rest = left < BLOCK;
+    block_room some[4];
+    const char *from[3] = {x, w, bias};
+    for (int i = 0; rest && i < 3; i++)
+      if (from[i]) from[i] = block_padded(d, from[i], left, 0, &some[i]);
     for (int line = 0; line < step; line += 64) __builtin_prefetch(x + p->ahead + line, 0, 2);
-    block_store(d, finish_block(d, p, x, w, bias), y, p->past_cache);
+    block_store(d, finish_block(d, p, from[0], from[1], from[2]), rest ? some[3].at : y, p->past_cache && !rest);
+    if (rest) memcpy(y, &some[3], (size_t)(left * step / BLOCK));
   }
-  if (!left) return;
-  block_room some[4];
-  block_padded(d, x, left, 0, &some[0]);
-  block_padded(d, w, left, 0, &some[1]);
-  if (bias) block_padded(d, bias, left, 0, &some[2]);
-  block_store(d, finish_block(d, p, &some[0], &some[1], bias ? &some[2] : NULL), &some[3], false);
-  memcpy(y, &some[3], (size_t)(left * step / BLOCK));
 }
 
 #define FORM(name, d)                                                                   \

@@ -43,20 +43,17 @@ ALWAYS float greatest(pons_dtype d, const void *row, int64_t n) {
   return result;
 }
 
-ALWAYS void finish_block(pons_dtype d, const void *x, float factor, void *to, bool past_cache) {
-  block b = block_load(PONS_FLOAT32, x);
-  for (int k = 0; k < REGISTERS; k++) b.at[k] *= SPLAT_FLOAT(factor);
-  block_store(d, b, to, past_cache);
-}
-
 ALWAYS void finish(pons_dtype d, const float *x, int64_t n, float factor, void *to, bool past_cache) {
   char *y = to;
-  for (; n >= BLOCK; n -= BLOCK, x += BLOCK, y += block_bytes(d)) finish_block(d, x, factor, y, past_cache);
-  if (!n) return;
-  block_room room;
-  memcpy(&room, x, d == PONS_FLOAT32 ? (size_t)n * sizeof *x : sizeof room); /* a whole block of bfloat16 */
-  finish_block(d, &room, factor, &room, false);
-  memcpy(y, &room, (size_t)(n * block_bytes(d) / BLOCK));
+  for (; n > 0; n -= BLOCK, x += BLOCK, y += block_bytes(d)) {
+    const bool rest = n < BLOCK;
+    block_room room;
+    if (rest) memcpy(&room, x, d == PONS_FLOAT32 ? (size_t)n * sizeof *x : sizeof room); /* a whole one of bfloat16 */
+    block b = block_load(PONS_FLOAT32, rest ? room.at : (const char *)x);
+    for (int k = 0; k < REGISTERS; k++) b.at[k] *= SPLAT_FLOAT(factor);
+    block_store(d, b, rest ? room.at : y, past_cache && !rest);
+    if (rest) memcpy(y, &room, (size_t)(n * block_bytes(d) / BLOCK));
+  }
 }
 
 ALWAYS void exps_block(pons_dtype d, const void *x, float shift, void *to, block *sum) {
@@ -71,19 +68,16 @@ ALWAYS void exps_block(pons_dtype d, const void *x, float shift, void *to, block
 ALWAYS float exps(pons_dtype d, const void *row, int64_t n, float shift, int64_t ahead, float *to) {
   const char *x = row;
   block sum = {0};
-  for (int64_t left = n / BLOCK; left > 0;) {
+  for (int64_t left = n; left > 0;) {
     block part = {0};
-    for (int turn = 0; turn < TILE / BLOCK && left > 0; turn++, left--, x += block_bytes(d), to += BLOCK) {
+    for (int turn = 0; turn < TILE / BLOCK && left > 0; turn++, left -= BLOCK, x += block_bytes(d), to += BLOCK) {
+      const bool rest = left < BLOCK;
+      block_room room;
       for (int line = 0; line < block_bytes(d); line += 64) __builtin_prefetch(x + ahead + line, 0, 2);
-      exps_block(d, x, shift, to, &part);
+      exps_block(d, rest ? block_padded(d, x, left, -INFINITY, &room) : x, shift, rest ? room.at : (char *)to, &part);
+      if (rest) memcpy(to, &room, d == PONS_FLOAT32 ? (size_t)left * sizeof *to : sizeof room);
     }
     for (int k = 0; k < REGISTERS; k++) sum.at[k] += part.at[k];
-  }
-  const int64_t rest = n % BLOCK;
-  if (rest) {
-    block_room room, result;
-    exps_block(d, block_padded(d, x, rest, -INFINITY, &room), shift, &result, &sum);
-    memcpy(to, &result, d == PONS_FLOAT32 ? (size_t)rest * sizeof *to : sizeof result);
   }
   return (float)block_sum(d, &sum);
 }
