@@ -45,8 +45,8 @@ ALWAYS block finish_block(pons_dtype d, const norm_part *p, const void *x, const
 ALWAYS void finish(pons_dtype d, const norm_part *p) {
   const char *x = p->x, *w = p->weight, *bias = p->bias;
   char *y = p->to;
-  const int64_t step = block_bytes(d), bias_step = bias ? step : 0;
-  for (int64_t left = p->n; left > 0; left -= BLOCK, x += step, w += step, bias += bias_step, y += step) {
+  const int64_t step = block_bytes(d);
+  for (int64_t left = p->n; left > 0; left -= BLOCK, x += step, w += step, y += step) {
     const bool rest = left < BLOCK;
     block_room some[4];
     const char *from[3] = {x, w, bias};
@@ -55,6 +55,7 @@ ALWAYS void finish(pons_dtype d, const norm_part *p) {
     for (int line = 0; line < step; line += 64) __builtin_prefetch(x + p->ahead + line, 0, 2);
     block_store(d, finish_block(d, p, from[0], from[1], from[2]), rest ? some[3].at : y, p->past_cache && !rest);
     if (rest) memcpy(y, &some[3], (size_t)(left * step / BLOCK));
+    if (bias) bias += step;
   }
 }
 
