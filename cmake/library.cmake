@@ -64,7 +64,7 @@ endforeach()
 
 # What stands in front of kernels in Metal's language on CUDA.
 set(metal_texts "")
-foreach(part numbers vectors math threads)
+foreach(part numbers vectors math threads matrices)
   list(APPEND metal_texts ${PROJECT_SOURCE_DIR}/src/backends/cuda/metal/${part}.h)
 endforeach()
 pons_embed(metal_on_cuda ${metal_texts})

@@ -80,6 +80,21 @@ static double votes(int i) {
 static double one(int i) { return (void)i, 1 + 4 + 6; }
 static double others(int i) { return 6.5 * i + 21; }
 
+/* A is 8 x 8 and counts from 0, B its transpose: element i of 10 A A^T - 2 A + diagonal of 3, of 16 (A / 64) A, of A^T;
+   and twice A's first column. */
+static double matrices(int i) {
+  const int r = i / 8 % 8, c = i % 8;
+  double by_transpose = 0, by_itself = 0;
+  for (int k = 0; k < 8; k++) {
+    by_transpose += (8.0 * r + k) * (8.0 * c + k);
+    by_itself += (8.0 * r + k) / 4 * (8.0 * k + c);
+  }
+  if (i < 64) return 10 * by_transpose - 2.0 * (8 * r + c) + (r == c ? 3 : 0);
+  if (i < 128) return by_itself;
+  if (i < 192) return 8.0 * c + r;
+  return (c == 0 ? 2 : 1) * (8.0 * r + c);
+}
+
 static const kernel_case cases[] = {
     {NULL,
      I "uint3 group = threadgroup_position_in_grid;\n"
@@ -111,6 +126,30 @@ static const kernel_case cases[] = {
        "half none = i > 100 ? x : 0;\n"
        "out[i] = z * float(y) / 2 + none + (i < 100 ? 0 : y);\n",
      60, 32, halves},
+    {"#include <metal_simdgroup_matrix>\n",
+     "uint lane = thread_index_in_simdgroup;\n"
+     "threadgroup half room[64];\n"
+     "for (uint k = lane; k < 64; k += 32) room[k] = half(a[k] / 4);\n"
+     "threadgroup_barrier(mem_flags::mem_threadgroup);\n"
+     "simdgroup_float8x8 x, turned, three(3.0f), minus = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);\n"
+     "simdgroup_load(x, a, 8);\n"
+     "simdgroup_load(turned, a, 8, ulong2(0, 0), true);\n"
+     "minus.thread_elements() = -2.0f * x.thread_elements();\n"
+     "simdgroup_float8x8 product = turned, all = minus;\n"
+     "simdgroup_multiply(product, x, turned);\n"
+     "for (int k = 0; k < 10; k++) simdgroup_multiply_accumulate(all, x, turned, all);\n"
+     "simdgroup_multiply_accumulate(all, three, simdgroup_float8x8(1.0f), all);\n"
+     "simdgroup_store(all, out, 8);\n"
+     "simdgroup_half8x8 part;\n"
+     "simdgroup_load(part, room);\n"
+     "simdgroup_matrix<float, 8, 8> mixed;\n"
+     "simdgroup_multiply(mixed, part, x);\n"
+     "simdgroup_store(mixed, out, 8, ulong2(0, 8));\n"
+     "simdgroup_store(x, out + 128, 8, ulong2(0, 0), true);\n"
+     "short row = short((lane / 4 & 4) + lane / 2 % 4), column = short((lane / 4 & 2) * 2 + lane % 2 * 2);\n"
+     "if (column == 0) x.thread_elements()[0] *= 2;\n"
+     "simdgroup_store(x, out + 192);\n",
+     256, 32, matrices},
     {"#include <metal_stdlib>\nusing namespace metal;\n",
      I "float x = a[i];\n"
        "out[i] = fast::exp(-x / 8) + precise::pow(x, 1.5f) + metal::max(x, 3.0f) + min(i, 5u) + fmod(x, "
@@ -201,7 +240,7 @@ static bool on_double_of_metal(void) {
   return strncmp(pons_default_device(), "metal", 5) == 0 && getenv("METAL_DOUBLE_CACHE");
 }
 static bool is_of_types(const kernel_case *k) {
-  return k->wanted == vectors || k->wanted == halves || k->wanted == others;
+  return k->wanted == vectors || k->wanted == halves || k->wanted == matrices || k->wanted == others;
 }
 
 static void each_part_of_the_language_is_carried_over(void **state) {
@@ -397,9 +436,8 @@ static void expect_refused(const char *source, const char *words) {
 
 static void what_cuda_has_not_is_an_error_that_names_it(void **state) {
   (void)state;
-  expect_refused(KERNEL("", "simdgroup_float8x8 m;\n"),
-                 "'mine', line 2 of its text: simdgroup_float8x8: matrices of a simdgroup are not carried "
-                 "over from Metal to CUDA");
+  expect_refused(KERNEL("", "float4x4 m;\n"),
+                 "'mine', line 2 of its text: float4x4: matrices are not carried over from Metal to CUDA");
   expect_refused(KERNEL(", texture2d<float> t [[texture(0)]]", ""),
                  "line 1 of its text: texture2d: textures are not");
   expect_refused("#include \"steel.h\"\n" KERNEL("", ""), "line 1 of its text: #include \"steel.h\"");

@@ -265,7 +265,7 @@ static int directive(source *s, int i) {
   const int length = end < s->n ? (int)(s->tokens[end].at - line) : (int)strlen(line);
   if (is(s, word, "include")) {
     static const char *const own[] = {
-        "<metal_stdlib",  "<metal_math",       "<metal_atomic",    "<metal_simdgroup>", "<metal_common",
+        "<metal_stdlib",  "<metal_math",       "<metal_atomic",    "<metal_simdgroup", "<metal_common",
         "<metal_compute", "<metal_integer",    "<metal_limits",    "<metal_numeric",    "<metal_type_traits",
         "<metal_types",   "<metal_relational", "<metal_geometric", "<metal_vector",     "<simd/"};
     while (*line == ' ') line++;
