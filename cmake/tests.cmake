@@ -131,6 +131,12 @@ pons_on_devices("opencl;cuda;cuda_double;metal_double" elementwise_test reduce_o
 
 pons_on_devices("opencl" clblast_test)
 
+# Cases of the conformance suite beside the CPU: some hundred kernels, which take minutes where none was compiled before.
+pons_on_devices("opencl;cuda" conformance_device_test)
+if(TEST conformance_device_test_opencl)
+  set_tests_properties(conformance_device_test_opencl PROPERTIES TIMEOUT 2400)
+endif()
+
 # Kernels in Metal's language, and in CUDA C++.
 pons_on_devices("cuda;cuda_double;metal_double" metal_kernels_test)
 pons_on_devices("cuda;cuda_double" cuda_kernel_test)
