@@ -123,10 +123,18 @@ static error *bind_input_apart(const plan *p, workspace *w, const run_input *in,
   return why;
 }
 
-static error *bind_output_apart(const plan *p, workspace *w, const plan_step *s, int k) {
+/* The same on a device. The operand keeps it too, until the job is done: the step may have to be tried again. */
+static buffer *taken_over(const plan *p, const run_input *in, const plan_step *s, int32_t memory) {
+  const int donor = p->memories[memory].kind == MEMORY_OUTPUT ? find_donor(s, in) : -1;
+  const run_input *from = donor >= 0 ? &in[s->memories[donor]] : NULL;
+  return from && from->offset == 0 ? buffer_keep(from->buffer) : NULL;
+}
+
+static error *bind_output_apart(const plan *p, workspace *w, const run_input *in, const plan_step *s, int k) {
   error *why = NULL;
   const int32_t m = s->memories[k];
   const size_t bytes = (size_t)p->memories[m].bytes;
+  if (!w->held[m] && has_memory(s->device)) w->held[m] = taken_over(p, in, s, m);
   if (!w->held[m]) /* else it was made before the steps (recorded.c), or at a try before */
     w->held[m] = has_memory(s->device) ? buffer_new_on(s->device, bytes, s->name, &why)
                                        : buffer_new(bytes, s->name, &why);
@@ -139,7 +147,7 @@ static error *bind_output_apart(const plan *p, workspace *w, const plan_step *s,
 static error *bind_and_launch(const plan *p, workspace *w, run_input *in, const plan_step *s) {
   error *why = NULL;
   for (int k = 0; !why && k < s->n_in + s->n_out; k++)
-    why = k < s->n_in ? bind_input_apart(p, w, in, s, k) : bind_output_apart(p, w, s, k);
+    why = k < s->n_in ? bind_input_apart(p, w, in, s, k) : bind_output_apart(p, w, in, s, k);
   return why ? why : launch_step(s, w->operands);
 }
 

@@ -173,6 +173,24 @@ static void copies_are_made_once(void **state) {
   assert_int_equal(reads, 2);
 }
 
+static void a_result_takes_over_an_operand_there_too(void **state) {
+  (void)state;
+  const pons_scope inner = pons_scope_open();
+  pons_array x = pons_keep(pons_add(FLOATS(1, 2, 3), FLOATS(1, 1, 1)));
+  assert_true(pons_eval(x));
+  pons_scope_close(inner);
+  const int before = blocks;
+  pons_array y = pons_negative(x);
+  pons_release(x); /* nobody else holds it */
+  assert_true(pons_eval(y));
+  assert_int_equal(blocks, before);
+  CHECK(y, -2, -3, -4);
+  pons_array kept = pons_add(y, y), z = pons_negative(kept);
+  assert_true(pons_eval(kept) && pons_eval(z));
+  CHECK(kept, -4, -6, -8); /* it is still held */
+  CHECK(z, 4, 6, 8);
+}
+
 static void views_are_read_where_they_are(void **state) {
   (void)state;
   pons_array x = pons_multiply(FLOATS(1, 2, 3, 4, 5, 6), pons_float(2));
@@ -435,7 +453,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
   const struct CMUnitTest tests[] = {
       TEST(evaluation_waits_for_the_device),
-      TEST(copies_are_made_once),      TEST(views_are_read_where_they_are),
+      TEST(copies_are_made_once),      TEST(views_are_read_where_they_are), TEST(a_result_takes_over_an_operand_there_too),
       TEST(the_cpu_computes_the_rest), TEST(what_is_empty_has_no_memory),
       TEST(compiled_functions_run_there),
       TEST(failures_are_told),         TEST(what_was_used_longest_ago_gives_way),
