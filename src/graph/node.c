@@ -89,8 +89,9 @@ static node *new_node(const prim *p, const void *params, int n_in, const pons_ar
   size_t bytes = sizeof(node) + (size_t)n_in * sizeof(node *) + 2 * (size_t)ndim * sizeof(int64_t) + for_params +
                  (size_t)n_specs * sizeof(spec);
   if (!scope_room(1)) return NULL;
-  node *a = mem_zalloc(bytes);
+  node *a = mem_alloc(bytes);
   if (!a) return NULL;
+  memset(a, 0, sizeof *a); /* glibc's calloc passes by the blocks that this thread freed last */
   atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
   char *at = (char *)(a + 1);
   atomic_init(&a->refs, 1);
