@@ -4,6 +4,11 @@
    and computed in float32, by the caller. Uses kernel/. */
 #include "backends/cpu/row_loops.h"
 #define ISA_NAME(name) PASTE(name##_, ISA)
+#ifdef __clang__
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
 
 /* ---- bool and integers ---- */
 

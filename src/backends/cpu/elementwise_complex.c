@@ -1,6 +1,7 @@
 /* elementwise_complex.c: the rows of elementwise.def as loops over packed complex64 and complex128, and the casts to
    and from them. Built once: what takes time in them are the C library's functions. Uses kernel/. */
 #include "backends/cpu/row_loops.h"
+#define INDEPENDENT /* nothing vectorises here */
 
 #define IN_ANY 1
 #define IN_REALS 0

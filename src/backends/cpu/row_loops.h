@@ -2,7 +2,7 @@
    backends/cpu/.
 
    Whoever includes it defines BOOL_LOOPS(name), INTEGER_LOOPS(name), FLOAT_LOOPS(name) and COMPLEX_LOOPS(name): the
-   table's entries for those dtypes, or nothing. */
+   table's entries for those dtypes, or nothing; and INDEPENDENT, what is said of a loop before it. */
 #ifndef ROW_LOOPS_H
 #define ROW_LOOPS_H
 #include "backends/cpu/loops.h"
@@ -22,11 +22,6 @@
 #define COMPUTES_BOOL 1
 #define COMPUTES_REAL 1
 #define COMPUTES_CAST 0
-#ifdef __clang__
-#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define INDEPENDENT _Pragma("GCC ivdep")
-#endif
 
 /* ---- entries of the table ---- */
 
