@@ -40,8 +40,6 @@ static error *add_blocks(const blocks_job *j, int64_t entry, int64_t row, int64_
   return why;
 }
 
-static const pons_dtype lane_dtypes[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_INT64, PONS_UINT64, PONS_COMPLEX64, PONS_COMPLEX128};
-
 static void block_piece(void *context, int64_t piece) {
   blocks_job *j = context;
   const int64_t column = piece % j->across, row = piece / j->across % j->down, entry = piece / j->across / j->down;
@@ -54,7 +52,7 @@ static void block_piece(void *context, int64_t piece) {
   buffer *sums = buffer_new((size_t)(g.m * g.n * size), "block_masked_mm", &why);
   if (sums) {
     g.out.data = memset(buffer_data(sums), 0, (size_t)(g.m * g.n * size));
-    g.out.dtype = lane_dtypes[g.lane];
+    g.out.dtype = lane_dtype(g.lane);
     g.out.row = g.n;
     g.beta = 1;
     why = add_blocks(j, entry, row, column, &g);

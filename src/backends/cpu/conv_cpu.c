@@ -62,8 +62,7 @@ void conv_write_patches(const conv_job *j, int64_t first, int64_t count, int64_t
 }
 
 static error *conv_places(const conv_job *j, int64_t first, int64_t count, char *patches) {
-  static const pons_dtype lane_dtypes[] = {PONS_FLOAT32, PONS_FLOAT64};
-  const pons_dtype d = lane_dtypes[j->lane];
+  const pons_dtype d = lane_dtype(j->lane);
   int64_t group_out = j->out_channels / j->groups, group_in = j->channels / j->groups;
   error *why = NULL;
   for (int64_t g = 0; g < j->groups && !why; g++) {

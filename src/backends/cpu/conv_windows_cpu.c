@@ -135,7 +135,7 @@ static void pack_piece(void *context, int64_t piece) {
   const int64_t width = smaller(j->group_out - s, j->strip);
   char *to = j->panel + group * j->panel_bytes + s * c->row * c->size;
   const gemm_matrix w = {.data = c->w + (group * j->group_out + s) * c->row * c->size,
-                         .dtype = c->lane == LANE_FLOAT ? PONS_FLOAT32 : PONS_FLOAT64,
+                         .dtype = lane_dtype(c->lane),
                          .row = 1,
                          .col = c->row};
   if (width < j->strip) memset(to, 0, (size_t)(j->strip * c->row * c->size));

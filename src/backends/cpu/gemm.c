@@ -314,11 +314,9 @@ static void multiply(gemm_job *j) {
 /* The result without a product: beta addend. */
 static error *without_product(const gemm *g, const char *op) {
   static const lane_value zero;
-  static const pons_dtype dtypes[LANE_KINDS] = {PONS_FLOAT32, PONS_FLOAT64,   PONS_INT64,
-                                                PONS_INT64,   PONS_COMPLEX64, PONS_COMPLEX128};
   gemm z = *g;
   z.k = 1;
-  z.a = z.b = (gemm_matrix){.data = &zero, .dtype = dtypes[g->lane]};
+  z.a = z.b = (gemm_matrix){.data = &zero, .dtype = lane_dtype(g->lane)};
   return cpu_gemm(&z, op);
 }
 

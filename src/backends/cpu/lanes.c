@@ -62,6 +62,12 @@ size_t lane_size(lane k) {
   return k == LANE_FLOAT ? sizeof(float) : k == LANE_WIDE_COMPLEX ? sizeof(complex128) : sizeof(double);
 }
 
+pons_dtype lane_dtype(lane k) {
+  static const pons_dtype dtypes[LANE_KINDS] = {PONS_FLOAT32, PONS_FLOAT64,   PONS_INT64,
+                                                PONS_UINT64,  PONS_COMPLEX64, PONS_COMPLEX128};
+  return dtypes[k];
+}
+
 static lane_value extreme(pons_dtype d, bool greatest) {
   int bits = d == PONS_BOOL ? 1 : 8 * (int)pons_dtype_size(d);
   float infinity = greatest ? INFINITY : -INFINITY;

@@ -125,6 +125,7 @@ lane lane_of(pons_dtype d);
 /* Are lanes of d the same bytes as its elements, so that contiguous ones need no load? */
 bool lane_is_direct(pons_dtype d);
 size_t lane_size(lane k);
+pons_dtype lane_dtype(lane k); /* whose elements are such lanes */
 /* `n` elements as lanes: where they are if that will do, else loaded into `tile`. */
 static inline const void *lanes_at(pons_dtype d, const void *from, int64_t stride, int64_t n, void *tile) {
   if (stride == 1 && lane_is_direct(d)) return from;

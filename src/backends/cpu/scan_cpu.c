@@ -6,11 +6,11 @@
 
        fold (threads)  ─  scan of the folds (one)  ─  scans (threads)  ─  the next ...
 
-   Uses cpu/lanes.h, cpu/cursor.h. */
+   Uses cpu/lanes.h, cpu/cursor.h, kernel/scalar.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
-#include <complex.h>
+#include "kernel/scalar.h"
 #include <math.h>
 
 #define ADD(a, b) ((a) + (b))
@@ -86,30 +86,24 @@ SCAN_ONE_BY_ONE(logaddexp_double, double, log_add_exp)
       y[i] = exclusive ? before : *(const type *)carry;                                                  \
     }                                                                                                    \
   }
-#define SCAN_COMPLEX(type, part, lane_kind)                                                                   \
-  SCAN_COMPLEX_BY(sum, REDUCE_SUM, type, lane_kind)                                                           \
-  SCAN_COMPLEX_BY(prod, REDUCE_PROD, type, lane_kind)                                                         \
-  SCAN_COMPLEX_BY(min, REDUCE_MIN, type, lane_kind)                                                           \
-  SCAN_COMPLEX_BY(max, REDUCE_MAX, type, lane_kind)                                                           \
-  static void scan_logaddexp_##type(const void *from, void *to, int64_t n, bool exclusive, void *carry) {     \
-    const type *x = from;                                                                                     \
-    type *y = to, *so_far = carry;                                                                            \
-    for (int64_t i = 0; i < n; i++) {                                                                         \
-      const type before = *so_far;                                                                            \
-      const type high = x[i].re > before.re ? x[i] : before, low = x[i].re > before.re ? before : x[i];       \
-      const double complex top = from_parts((double)high.re, (double)high.im);                                \
-      double complex sum = top;                                                                               \
-      if (isfinite(low.re)) sum += clog(1 + cexp(from_parts((double)low.re, (double)low.im) - top));          \
-      *so_far = (type){(part)creal(sum), (part)cimag(sum)};                                                   \
-      y[i] = exclusive ? before : *so_far;                                                                    \
-    }                                                                                                         \
+#define SCAN_COMPLEX(type, part, lane_kind)                                                               \
+  SCAN_COMPLEX_BY(sum, REDUCE_SUM, type, lane_kind)                                                       \
+  SCAN_COMPLEX_BY(prod, REDUCE_PROD, type, lane_kind)                                                     \
+  SCAN_COMPLEX_BY(min, REDUCE_MIN, type, lane_kind)                                                       \
+  SCAN_COMPLEX_BY(max, REDUCE_MAX, type, lane_kind)                                                       \
+  static void scan_logaddexp_##type(const void *from, void *to, int64_t n, bool exclusive, void *carry) { \
+    const type *x = from;                                                                                 \
+    type *y = to, *so_far = carry;                                                                        \
+    for (int64_t i = 0; i < n; i++) {                                                                     \
+      const type before = *so_far;                                                                        \
+      const type high = x[i].re > before.re ? x[i] : before, low = x[i].re > before.re ? before : x[i];   \
+      const double complex top = k_of_c128((double)high.re, (double)high.im);                             \
+      double complex sum = top;                                                                           \
+      if (isfinite(low.re)) sum += clog(1 + cexp(k_of_c128((double)low.re, (double)low.im) - top));       \
+      *so_far = (type){(part)creal(sum), (part)cimag(sum)};                                               \
+      y[i] = exclusive ? before : *so_far;                                                                \
+    }                                                                                                     \
   }
-static double complex from_parts(double re, double im) {
-  const double parts[2] = {re, im};
-  double complex result;
-  memcpy(&result, parts, sizeof result); /* re + im * I would make a NaN of an infinite part */
-  return result;
-}
 SCAN_COMPLEX(complex64, float, LANE_COMPLEX)
 SCAN_COMPLEX(complex128, double, LANE_WIDE_COMPLEX)
 

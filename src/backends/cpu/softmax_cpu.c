@@ -1,11 +1,11 @@
 /* softmax_cpu.c: "Softmax" and "LogSumExp" along the last axis, less the greatest so that nothing overflows.
 
    A row is read from memory once and stays in the cache for three passes: greatest, exponentials with their sum, each
-   over the sum. Halves are computed in float, `precise` or not. Uses cpu/lanes.h, cpu/cursor.h. */
+   over the sum. Halves are computed in float, `precise` or not. Uses cpu/lanes.h, cpu/cursor.h, kernel/scalar.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
-#include <complex.h>
+#include "kernel/scalar.h"
 #include <math.h>
 
 typedef struct softmax_job {
@@ -105,33 +105,26 @@ static void row_double(const softmax_job *j, const void *x, double *out) {
   }
 }
 
-static double complex as_complex(double re, double im) {
-  const double parts[2] = {re, im};
-  double complex result;
-  memcpy(&result, parts, sizeof result); /* re + im * I would make a NaN of an infinite part */
-  return result;
-}
-
 /* The greatest is that by real part, then imaginary part. */
-#define COMPLEX_ROW(name, type, part, lane_kind)                                                            \
-  static void row_##name(const softmax_job *j, const type *x, void *out) {                                  \
-    type *y = out, greatest = {-(part)INFINITY, -(part)INFINITY};                                           \
-    for (int64_t i = 0; i < j->n; i++)                                                                      \
-      cpu_reduce_loops()->columns[REDUCE_MAX][lane_kind](&x[i * j->stride], 0, 1, 1, &greatest);            \
-    const double complex shift = as_complex((double)greatest.re, (double)greatest.im);                      \
-    double complex sum = 0;                                                                                 \
-    for (int64_t i = 0; i < j->n; i++)                                                                      \
-      sum += cexp(as_complex((double)x[i * j->stride].re, (double)x[i * j->stride].im) - shift);            \
-    if (j->log_sum) {                                                                                       \
-      const double complex result = isinf(greatest.re) ? shift : clog(sum) + shift;                         \
-      *y = (type){(part)creal(result), (part)cimag(result)};                                                \
-      return;                                                                                               \
-    }                                                                                                       \
-    for (int64_t i = 0; i < j->n; i++) {                                                                    \
-      const type z = x[i * j->stride];                                                                      \
-      const double complex value = cexp(as_complex((double)z.re, (double)z.im) - shift) / sum;              \
-      y[i] = (type){(part)creal(value), (part)cimag(value)};                                                \
-    }                                                                                                       \
+#define COMPLEX_ROW(name, type, part, lane_kind)                                                 \
+  static void row_##name(const softmax_job *j, const type *x, void *out) {                       \
+    type *y = out, greatest = {-(part)INFINITY, -(part)INFINITY};                                \
+    for (int64_t i = 0; i < j->n; i++)                                                           \
+      cpu_reduce_loops()->columns[REDUCE_MAX][lane_kind](&x[i * j->stride], 0, 1, 1, &greatest); \
+    const double complex shift = k_of_c128((double)greatest.re, (double)greatest.im);            \
+    double complex sum = 0;                                                                      \
+    for (int64_t i = 0; i < j->n; i++)                                                           \
+      sum += cexp(k_of_c128((double)x[i * j->stride].re, (double)x[i * j->stride].im) - shift);  \
+    if (j->log_sum) {                                                                            \
+      const double complex result = isinf(greatest.re) ? shift : clog(sum) + shift;              \
+      *y = (type){(part)creal(result), (part)cimag(result)};                                     \
+      return;                                                                                    \
+    }                                                                                            \
+    for (int64_t i = 0; i < j->n; i++) {                                                         \
+      const type z = x[i * j->stride];                                                           \
+      const double complex value = cexp(k_of_c128((double)z.re, (double)z.im) - shift) / sum;    \
+      y[i] = (type){(part)creal(value), (part)cimag(value)};                                     \
+    }                                                                                            \
   }
 COMPLEX_ROW(complex, complex64, float, LANE_COMPLEX)
 COMPLEX_ROW(wide, complex128, double, LANE_WIDE_COMPLEX)
