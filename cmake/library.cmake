@@ -74,11 +74,15 @@ pons_embed(mlx_metal ${PROJECT_SOURCE_DIR}/src/backends/metal/mlx_metal.h)
 pons_embed(cuda_kernel_prologue ${PROJECT_SOURCE_DIR}/src/backends/cuda/metal/numbers.h
            ${PROJECT_SOURCE_DIR}/src/backends/cuda/cxx/mlx_cuda.h)
 
-# Kernels in the dialect of all: x.kc is kernel_x.
+# Kernels in the dialect of all: x.kc is kernel_x. Those for CUDA's matrix units, called x_tensor.kc, have what these are in front.
 file(GLOB kernel_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backends/*/*.kc)
 foreach(file ${kernel_files})
   get_filename_component(name ${file} NAME_WE)
-  pons_embed(kernel_${name} ${file})
+  set(in_front "")
+  if(name MATCHES "_tensor$")
+    set(in_front ${PROJECT_SOURCE_DIR}/src/backends/cuda/matrix_unit.h)
+  endif()
+  pons_embed(kernel_${name} ${in_front} ${file})
 endforeach()
 
 pons_objects(pons_objects ${sources})

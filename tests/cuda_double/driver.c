@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 enum { MAX_DEVICES = 4, BORDER = 64 };
+enum { PLAIN_SHARED_BYTES = 48 << 10, MOST_SHARED_BYTES = 99 << 10 }; /* more than the plain ones on request */
 enum { DEVICE_MEMORY = 1, HOST_MEMORY, BORDER_FILL = 0x5c };
 
 /* ---- what there is; one lock for all of it ---- */
@@ -253,7 +254,10 @@ EXPORT CUresult cuDeviceGetAttribute(int *value, int attribute, CUdevice device)
       *value = FIBERS_MOST;
       break;
     case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK:
-      *value = 48 << 10;
+      *value = PLAIN_SHARED_BYTES;
+      break;
+    case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN:
+      *value = MOST_SHARED_BYTES;
       break;
     case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
       *value = 4;
@@ -563,8 +567,9 @@ EXPORT CUresult cuModuleGetFunction(CUfunction *out, CUmodule module, const char
 
 EXPORT CUresult cuFuncSetAttribute(CUfunction f, int attribute, int value) {
   ENTER("cuFuncSetAttribute");
-  NEEDS(f && attribute == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES && value >= 0,
+  NEEDS(f && attribute == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES && value >= 0 && value <= MOST_SHARED_BYTES,
         CUDA_ERROR_INVALID_VALUE);
+  f->shared_bytes = (unsigned)value;
   return leave(CUDA_SUCCESS);
 }
 
@@ -588,8 +593,9 @@ void **copy_arguments(CUfunction f, void **arguments) {
   return copies;
 }
 
-bool can_launch(CUfunction f, const unsigned *grid, const unsigned *block) {
+bool can_launch(CUfunction f, const unsigned *grid, const unsigned *block, unsigned shared_bytes) {
   const uint64_t threads = (uint64_t)block[0] * block[1] * block[2];
+  if (f && shared_bytes > PLAIN_SHARED_BYTES && shared_bytes > f->shared_bytes) return false;
   return f && threads >= 1 && threads <= FIBERS_MOST && block[2] <= 64 && grid[0] >= 1 && grid[1] >= 1 &&
          grid[2] >= 1 && grid[0] <= INT32_MAX && grid[1] <= 65535 && grid[2] <= 65535;
 }
@@ -601,7 +607,7 @@ EXPORT CUresult cuLaunchKernel(CUfunction f, unsigned grid_x, unsigned grid_y, u
   const unsigned grid[] = {grid_x, grid_y, grid_z}, block[] = {block_x, block_y, block_z};
   NEEDS(is_stream(stream) && stream->context == context && f && f->module->context == context,
         INVALID_HANDLE);
-  NEEDS(can_launch(f, grid, block) && shared_bytes == 0 && !extra, CUDA_ERROR_INVALID_VALUE);
+  NEEDS(can_launch(f, grid, block, shared_bytes) && !extra, CUDA_ERROR_INVALID_VALUE);
   work *w = add_work(stream, LAUNCH);
   w->function = f;
   memcpy(w->grid, grid, sizeof grid);

@@ -51,6 +51,7 @@ struct CUfunc_st {
   CUmodule module;
   void (*run)(void **);
   const size_t *sizes; /* of the arguments; 0 ends them */
+  unsigned shared_bytes; /* that a launch may ask for, if more than the plain ones */
 };
 struct CUmod_st {
   CUcontext context;
@@ -90,7 +91,7 @@ int leave(int status);
 bool is_stream(CUstream s);
 work *add_work(CUstream s, int kind);
 void free_work(work *w);
-bool can_launch(CUfunction f, const unsigned *grid, const unsigned *block);
+bool can_launch(CUfunction f, const unsigned *grid, const unsigned *block, unsigned shared_bytes);
 void **copy_arguments(CUfunction f, void **arguments);
 
 /* ---- graphs.c ---- */

@@ -114,7 +114,7 @@ EXPORT CUresult cuGraphDestroy(CUgraph graph) {
 static work *work_of(const CUDA_KERNEL_NODE_PARAMS *k) {
   const unsigned grid[] = {k->gridDimX, k->gridDimY, k->gridDimZ},
                  block[] = {k->blockDimX, k->blockDimY, k->blockDimZ};
-  if (!can_launch(k->func, grid, block) || k->sharedMemBytes || k->extra) return NULL;
+  if (!can_launch(k->func, grid, block, k->sharedMemBytes) || k->extra) return NULL;
   work *w = calloc(1, sizeof *w);
   if (!w) abort();
   w->kind = LAUNCH;

@@ -216,3 +216,136 @@ CUDA_DOUBLE_MATH2(fmod)
 CUDA_DOUBLE_MATH2(hypot)
 CUDA_DOUBLE_MATH2(pow)
 static inline float rsqrtf(float x) { return 1 / sqrtf(x); }
+
+/* ---- matrix units (cuda/matrix_unit.h), on a block's memory that is as large as may be ---- */
+
+struct chunk;
+struct alignas(128) cuda_double_room {
+  char bytes[227 << 10];
+};
+#define SHARED_ROOM(name)                                                                                     \
+  static __attribute__((section("cuda_shared"))) cuda_double_room name##_held;                                 \
+  chunk *const name = (chunk *)name##_held.bytes
+
+/* What the lanes of a warp show each other: between two barriers. */
+struct cuda_double_shown {
+  unsigned a[4], b[2];
+  const void *row;
+};
+static cuda_double_shown cuda_double_lanes[32][32];
+static inline cuda_double_shown *cuda_double_show(const cuda_double_shown &mine) {
+  const unsigned thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+  cuda_double_lanes[thread / 32][thread % 32] = mine;
+  __syncwarp();
+  return cuda_double_lanes[thread / 32];
+}
+
+static inline float cuda_double_f16(unsigned bits) {
+  const unsigned size = bits & 0x7fff, sign = (bits & 0x8000) << 16;
+  const float x = size >= 0x7c00  ? __uint_as_float(0x7f800000 | size << 13)
+                  : size >= 0x400 ? __uint_as_float((size << 13) + 0x38000000)
+                                  : (float)size * 0x1p-24f;
+  return __uint_as_float(__float_as_uint(x) | sign);
+}
+static inline float cuda_double_bf16(unsigned bits) { return __uint_as_float(bits << 16); }
+static inline unsigned cuda_double_to_f16(float x) {
+  const unsigned all = __float_as_uint(x), sign = all >> 16 & 0x8000, size = all & 0x7fffffff;
+  if (size > 0x7f800000) return 0x7fff;
+  if (size >= 0x477ff000) return sign | 0x7c00;
+  if (size < 0x38800000) return sign | (__float_as_uint(__uint_as_float(size) + 0.5f) - 0x3f000000);
+  return sign | ((size + 0xfff + (size >> 13 & 1) - 0x38000000) >> 13);
+}
+static inline unsigned cuda_double_to_bf16(float x) {
+  const unsigned all = __float_as_uint(x);
+  return (all & 0x7fffffff) > 0x7f800000 ? 0x7fff : (all + 0x7fff + (all >> 16 & 1)) >> 16;
+}
+static inline unsigned pack_f16(float low, float high) { return cuda_double_to_f16(low) | cuda_double_to_f16(high) << 16; }
+static inline unsigned pack_bf16(float low, float high) { return cuda_double_to_bf16(low) | cuda_double_to_bf16(high) << 16; }
+
+/* Sums are exact and rounded once, as the hardware's are not. */
+template <class F> static inline void cuda_double_multiply(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, F value) {
+  const cuda_double_shown *all = cuda_double_show({{a[0], a[1], a[2], a[3]}, {b0, b1}, nullptr});
+  const int g = cuda_double_lane() / 4, t = cuda_double_lane() % 4;
+  for (int i = 0; i < 4; i++) {
+    double total = sum[i];
+    const int column = 2 * t + i % 2;
+    for (int k = 0; k < 16; k++) {
+      const unsigned of_a = all[4 * g + k % 8 / 2].a[k / 8 * 2 + i / 2], of_b = all[4 * column + k % 8 / 2].b[k / 8];
+      total += (double)value(of_a >> k % 2 * 16 & 0xffff) * (double)value(of_b >> k % 2 * 16 & 0xffff);
+    }
+    sum[i] = (float)total;
+  }
+  __syncwarp();
+}
+static inline void multiply_f16(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  cuda_double_multiply(sum, a, b0, b1, cuda_double_f16);
+}
+static inline void multiply_bf16(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  cuda_double_multiply(sum, a, b0, b1, cuda_double_bf16);
+}
+
+/* Rows of shared memory, aligned as the hardware wants it. */
+static inline const unsigned short *cuda_double_row(const cuda_double_shown &lane) {
+  const char *row = (const char *)lane.row;
+  if ((size_t)row % 16 != 0 || row < shared_begin || row + 16 > shared_end) __builtin_trap();
+  return (const unsigned short *)row;
+}
+static inline void load_matrices(unsigned (&out)[4], const void *row) {
+  const cuda_double_shown *all = cuda_double_show({{}, {}, row});
+  const int g = cuda_double_lane() / 4, t = cuda_double_lane() % 4;
+  for (int i = 0; i < 4; i++) {
+    const unsigned short *two = cuda_double_row(all[8 * i + g]) + 2 * t;
+    out[i] = two[0] | (unsigned)two[1] << 16;
+  }
+  __syncwarp();
+}
+static inline void load_matrices_transposed(unsigned (&out)[4], const void *row) {
+  const cuda_double_shown *all = cuda_double_show({{}, {}, row});
+  const int g = cuda_double_lane() / 4, t = cuda_double_lane() % 4;
+  for (int i = 0; i < 4; i++)
+    out[i] = cuda_double_row(all[8 * i + 2 * t])[g] | (unsigned)cuda_double_row(all[8 * i + 2 * t + 1])[g] << 16;
+  __syncwarp();
+}
+
+/* A copy is made when it is waited for: the latest that a device may do it. */
+struct cuda_double_copy {
+  void *to;
+  const void *from; /* NULL: zeros */
+  int group;
+};
+enum { CUDA_DOUBLE_COPIES = 256 };
+static struct cuda_double_copies {
+  cuda_double_copy all[CUDA_DOUBLE_COPIES];
+  int n, group;
+} cuda_double_queues[1024];
+static inline cuda_double_copies &cuda_double_queue() {
+  return cuda_double_queues[threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)];
+}
+static inline void copy_async(void *shared, const void *global, bool inside) {
+  cuda_double_copies &q = cuda_double_queue();
+  const char *to = (const char *)shared;
+  if (q.n == CUDA_DOUBLE_COPIES || ((size_t)to | (inside ? (size_t)global : 0)) % 16 != 0 || to < shared_begin ||
+      to + 16 > shared_end)
+    __builtin_trap();
+  q.all[q.n++] = {shared, inside ? global : nullptr, q.group};
+}
+static inline void copies_end_group() { cuda_double_queue().group++; }
+template <int Groups> static inline void copies_wait() {
+  cuda_double_copies &q = cuda_double_queue();
+  int left = 0;
+  for (int i = 0; i < q.n; i++) {
+    const cuda_double_copy c = q.all[i];
+    if (c.group >= q.group - Groups)
+      q.all[left++] = c;
+    else if (c.from)
+      __builtin_memcpy(c.to, c.from, 16);
+    else
+      __builtin_memset(c.to, 0, 16);
+  }
+  q.n = left;
+}
+
+static inline float exp2_fast(float x) {
+  const float y = exp2f(x);
+  return y < 0x1p-126f ? 0 : y;
+}

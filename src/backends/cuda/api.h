@@ -191,6 +191,7 @@ typedef struct cuda_card {
   char name[128];
   int arch; /* 86: compute capability 8.6 */
   int multiprocessors, threads_per_block, shared_bytes; /* the most a block may have */
+  int shared_on_request; /* the most for a kernel that asks for it: 0: no more */
   size_t memory;
   bool pools;
   char missing[192]; /* why it is not used; empty: it is */

@@ -2,7 +2,7 @@
 #include "backends/cuda/program.h"
 #include <stdlib.h>
 
-enum { MAX_GRID = INT32_MAX, MAX_GRID_YZ = 65535 };
+enum { MAX_GRID = INT32_MAX, MAX_GRID_YZ = 65535, PLAIN_SHARED_BYTES = 48 << 10 };
 
 bool cuda_waits(void) {
   const char *wanted = getenv("PONS_CUDA_WAIT");
@@ -43,7 +43,13 @@ error *cuda_launch(int index, const gpu_launch *l) {
   error *why = NULL;
   cuda_device *d = cuda_enter(index, &why);
   if (!d) return why;
-  if (!cuda_note_launch(d, l, &why) && !why) why = launch_now(d, l);
+  /* More is given to those that ask. */
+  if (l->shared_bytes > PLAIN_SHARED_BYTES)
+    why = cuda_check(d,
+                     cuda()->cuFuncSetAttribute(l->entry, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                                l->shared_bytes),
+                     "cuFuncSetAttribute(%d bytes of shared memory)", l->shared_bytes);
+  if (!why && !cuda_note_launch(d, l, &why) && !why) why = launch_now(d, l);
   cuda_leave(d);
   return why;
 }

@@ -216,6 +216,8 @@ static cuda_card card_of(int index) {
   c.multiprocessors = attribute(&c, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
   c.threads_per_block = attribute(&c, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
   c.shared_bytes = attribute(&c, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK);
+  /* The driver may not know of it. */
+  found.api.cuDeviceGetAttribute(&c.shared_on_request, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, c.id);
   c.pools = has_pools(&c);
   if (c.missing[0]) return c;
   if (!found.compiler && (!found.kernels || c.arch < OLDEST_AHEAD))

@@ -94,6 +94,17 @@ error *cuda_compile_ahead(const char *name, const char *whole, const char *optio
   return why;
 }
 
+/* What is built ahead is for older devices. */
+const char *cuda_refuses_matrix_unit(int shared_bytes) {
+  enum { FIRST_ARCH = 80 };
+  if (!nvrtc()) return "its kernel is compiled when it is needed, and there is no compiler (NVRTC)";
+  for (int i = 0; i < cuda_count(); i++) {
+    if (nvrtc_newest_up_to(cuda_card_at(i)->arch) < FIRST_ARCH) return "it is for compute capability 8.0 on";
+    if (shared_bytes > cuda_card_at(i)->shared_on_request) return "shared memory is too small";
+  }
+  return NULL;
+}
+
 /* ---- modules ---- */
 
 void *cuda_load(int index, const void *bytes, size_t size) {

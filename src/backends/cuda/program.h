@@ -16,6 +16,8 @@ error *cuda_compile_ahead(const char *name, const char *whole, const char *optio
 void *cuda_load(int index, const void *bytes, size_t size);
 void *cuda_entry(int index, void *module, const char *name, error **why);
 error *cuda_launch(int index, const gpu_launch *l);
+/* Why kernels behind matrix_unit.h, which share so many bytes, can't be run by all devices; NULL: they can. */
+const char *cuda_refuses_matrix_unit(int shared_bytes);
 bool cuda_waits(void); /* after each launch, so that errors name theirs */
 /* Makes the launch now, with memories at these addresses. */
 error *cuda_launch_at(cuda_device *d, const gpu_launch *l, const CUdeviceptr *at, const int64_t *numbers);

@@ -1,0 +1,137 @@
+/* cuda_matrix_unit_test.c: what stands in cuda/matrix_unit.h, on the doubles: products of float16 and bfloat16 through shared
+   memory, beside those computed here in double. The text is that of the tree; the kernel behind it is this test's. It judges
+   the layouts as the double knows them; `pons selftest` on a GPU judges the double. PONS_SEED repeats a run. */
+#include "backends/cuda/program.h"
+#include "tests/cuda_double/process.h"
+#include <math.h>
+
+/* y (16 x 16) = a (16 x DEPTH) b, by one warp. b is DEPTH x 16, or its transpose if B_IN_COLUMNS. y2 = float32 of a packed y times b's
+   first rows: sums as the operand of a product. Rows of shared memory are 8 elements longer than theirs. */
+static const char tiles[] =
+    "#define STRIDE (DEPTH + 8)\n"
+    "KERNEL tiles(GLOBAL float *y, GLOBAL float *twice, GLOBAL const uint16_t *a, GLOBAL const uint16_t *b, NUMBERS) {\n"
+    "  SHARED_ROOM(room);\n"
+    "  uint16_t *left = (uint16_t *)room, *right = left + 16 * STRIDE;\n"
+    "  const int lane = LOCAL_ID(0), g = lane / 4, t = lane % 4;\n"
+    "  for (int e = lane; e < 16 * DEPTH / 8; e += 32)\n"
+    "    copy_async(left + e / (DEPTH / 8) * STRIDE + e % (DEPTH / 8) * 8, a + e * 8, true);\n"
+    "  copies_end_group();\n"
+    "#ifdef B_IN_COLUMNS\n"
+    "  for (int e = lane; e < 16 * DEPTH / 8; e += 32)\n"
+    "    copy_async(right + e / (DEPTH / 8) * STRIDE + e % (DEPTH / 8) * 8, b + e * 8, true);\n"
+    "#else\n"
+    "  for (int e = lane; e < DEPTH * 2; e += 32) copy_async(right + e / 2 * 24 + e % 2 * 8, b + e * 8, true);\n"
+    "#endif\n"
+    "  copies_end_group();\n"
+    "  copies_wait<0>();\n"
+    "  BARRIER;\n"
+    "  float sums[2][4] = {{0, 0, 0, 0}, {0, 0, 0, 0}}, more[2][4] = {{0, 0, 0, 0}, {0, 0, 0, 0}};\n"
+    "  uint32_t of_a[4], of_b[4];\n"
+    "  for (int k = DEPTH - 16; k >= 0; k -= 16) {\n"
+    "    load_matrices(of_a, left + lane % 16 * STRIDE + k + lane / 16 * 8);\n"
+    "#ifdef B_IN_COLUMNS\n"
+    "    load_matrices(of_b, right + (lane % 8 + lane / 16 * 8) * STRIDE + k + lane / 8 % 2 * 8);\n"
+    "#else\n"
+    "    load_matrices_transposed(of_b, right + (k + lane % 16) * 24 + lane / 16 * 8);\n"
+    "#endif\n"
+    "    multiply(sums[0], of_a, of_b[0], of_b[1]);\n"
+    "    multiply(sums[1], of_a, of_b[2], of_b[3]);\n"
+    "  }\n"
+    "  sums_as_a(of_a, sums[0], sums[1]);\n" /* of_b is that of the first 16 of the depth */
+    "  multiply(more[0], of_a, of_b[0], of_b[1]);\n"
+    "  multiply(more[1], of_a, of_b[2], of_b[3]);\n"
+    "  for (int j = 0; j < 2; j++)\n"
+    "    for (int i = 0; i < 4; i++) {\n"
+    "      const int at = (g + i / 2 * 8) * 16 + j * 8 + 2 * t + i % 2;\n"
+    "      y[at] = sums[j][i];\n"
+    "      twice[at] = more[j][i];\n"
+    "    }\n"
+    "}\n";
+
+enum { ROWS = 16, COLUMNS = 16, MOST_DEPTH = 128 };
+static uint64_t state = 1;
+static double random_number(void) {
+  state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+  return (double)(int64_t)state * 0x1p-63;
+}
+
+static char text_of_both[64 << 10];
+static void read_text(void) {
+  FILE *f = fopen(PONS_SOURCE_DIR "/src/backends/cuda/matrix_unit.h", "r");
+  CHECK(f);
+  const size_t length = fread(text_of_both, 1, sizeof text_of_both - sizeof tiles, f);
+  fclose(f);
+  memcpy(text_of_both + length, tiles, sizeof tiles);
+}
+
+static void *on_device(const void *bytes, size_t size) {
+  error *why = NULL;
+  void *block = cuda_take(0, size, &why);
+  CHECK(block && (!bytes || !cuda_write(0, block, bytes, size)));
+  return block;
+}
+
+static void one_product(pons_dtype dtype, int depth, bool in_columns) {
+  uint16_t a[ROWS * MOST_DEPTH], b[MOST_DEPTH * COLUMNS];
+  float y[2][ROWS * COLUMNS];
+  for (int i = 0; i < ROWS * depth; i++) dtype_write(dtype, &a[i], random_number()), dtype_write(dtype, &b[i], random_number());
+  void *blocks[4] = {on_device(NULL, sizeof y[0]), on_device(NULL, sizeof y[1]), on_device(a, sizeof a), on_device(b, sizeof b)};
+  const location at = {.memory = blocks[0]};
+  const operand first = {.data = (void *)&at, .dtype = PONS_FLOAT32};
+  gpu_call c = gpu_call_for(&gpu_cuda, &first);
+  gpu_define(&c, "DEPTH", depth);
+  gpu_define_text(&c, "HALF", dtype == PONS_FLOAT16 ? "f16" : "bf16");
+  if (in_columns) gpu_define_text(&c, "B_IN_COLUMNS", "");
+  for (int i = 0; i < 4; i++) gpu_memory(&c, blocks[i], i < 2);
+  c.group[0] = 32;
+  c.shared_bytes = (ROWS * (depth + 8) + (in_columns ? COLUMNS * (depth + 8) : depth * 24)) * 2;
+  CHECK(!gpu_run(&c, text_of_both, "tiles"));
+  for (int i = 0; i < 2; i++) CHECK(!cuda_read(0, blocks[i], y[i], sizeof y[i]));
+  for (int i = 0; i < 4; i++) cuda_give(0, blocks[i]);
+#define B(k, column) dtype_read(dtype, &b[in_columns ? (column) * depth + (k) : (k) * COLUMNS + (column)])
+  for (int row = 0; row < ROWS; row++)
+    for (int column = 0; column < COLUMNS; column++) {
+      double dot = 0, again = 0;
+      for (int k = 0; k < depth; k++) dot += dtype_read(dtype, &a[row * depth + k]) * B(k, column);
+      for (int k = 0; k < COLUMNS; k++) {
+        uint16_t rounded;
+        dtype_write(dtype, &rounded, (double)y[0][row * COLUMNS + k]);
+        again += dtype_read(dtype, &rounded) * B(k, column);
+      }
+      CHECK(fabs((double)y[0][row * COLUMNS + column] - dot) < 1e-5);
+      CHECK(fabs((double)y[1][row * COLUMNS + column] - again) < 1e-5);
+    }
+#undef B
+}
+
+static void products(void) {
+  read_text();
+  for (int half = 0; half < 2; half++)
+    for (int depth = 16; depth <= MOST_DEPTH; depth += 112)
+      for (int in_columns = 0; in_columns < 2; in_columns++)
+        one_product(half ? PONS_BFLOAT16 : PONS_FLOAT16, depth, in_columns);
+}
+static void products_are_right(void **unused) { (void)unused, passes(products, "PONS_CACHE_DIR="); }
+
+static void can(void) { CHECK(!cuda_refuses_matrix_unit(99 << 10)); }
+static void too_much(void) { CHECK(strstr(cuda_refuses_matrix_unit(100 << 10), "shared memory")); }
+static void too_old(void) { CHECK(strstr(cuda_refuses_matrix_unit(0), "compute capability 8.0")); }
+static void no_compiler(void) { CHECK(strstr(cuda_refuses_matrix_unit(0), "no compiler")); }
+
+static void old_devices_are_refused(void **unused) {
+  (void)unused;
+  passes(can, "");
+  passes(too_much, "");
+  passes(too_old, "CUDA_DOUBLE_ARCH=75");
+  passes(too_old, "CUDA_DOUBLE_NVRTC_NEWEST=75");
+  passes(no_compiler, "NO_NVRTC=1");
+}
+
+int main(void) {
+  const char *seed = getenv("PONS_SEED");
+  if (!doubles_are_there()) return 77;
+  state = seed ? strtoull(seed, NULL, 10) : (uint64_t)getpid() + 1;
+  print_message("PONS_SEED=%llu\n", (unsigned long long)state);
+  const struct CMUnitTest tests[] = {cmocka_unit_test(products_are_right), cmocka_unit_test(old_devices_are_refused)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
