@@ -31,7 +31,7 @@ struct pons_attention_args {
   pons_array mask;
   bool causal;
   pons_array sinks;
-  bool force_fused; /* an error where no kernel does it at once */
+  bool force_fused; /* an error, when values are asked for, where the device has no kernel that does it at once */
 };
 #define pons_fast_scaled_dot_product_attention(...) \
   pons_fast_attention_with((struct pons_attention_args){.q = __VA_ARGS__})

@@ -111,6 +111,9 @@ struct prim {
   /* The definition in simpler ops: for devices without an implementation, and for transforms without a
      rule. */
   void (*decompose)(const void *params, int n_in, const pons_array *in, pons_array *out);
+  /* Whether it was asked for as one step: a device that has none is an error then. Transforms take it apart
+     all the same. NULL: never. */
+  bool (*whole)(const void *params);
   /* The error for a device that has neither an implementation nor a decomposition; NULL: the usual one. */
   error *(*no_device)(const void *params, const char *device);
 };

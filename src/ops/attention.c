@@ -115,6 +115,8 @@ static void attention_decompose(const void *params, int n_in, const pons_array *
   if (grouped) out[1] = pons_flatten(out[1], 1, 2);
 }
 
+static bool attention_whole(const void *params) { return ((const attention_params *)params)->force_fused; }
+
 const prim prim_attention = {
     .name = "ScaledDotProductAttention",
     .params_size = sizeof(attention_params),
@@ -123,7 +125,8 @@ const prim prim_attention = {
                FIELD(BOOL, attention_params, force_fused)},
     .outputs = attention_outputs,
     .infer = attention_infer,
-    .decompose = attention_decompose};
+    .decompose = attention_decompose,
+    .whole = attention_whole};
 
 pons_array pons_fast_attention_with(struct pons_attention_args args) {
   const char *op = "scaled_dot_product_attention";
@@ -146,9 +149,8 @@ pons_array pons_fast_attention_with(struct pons_attention_args args) {
   if (args.sinks && pons_promote(dtype_of(args.sinks), dtype) != dtype)
     return node_fail(op, "sinks %s are wider than %s", node_text(args.sinks), pons_dtype_name(dtype));
   if (args.sinks) in[n++] = as_dtype(args.sinks, dtype);
-  if (args.force_fused) return node_fail(op, "no device here has a fused kernel, which force_fused asks for");
   const int64_t dim = args.q->shape[3];
   const float scale = args.scale != 0 ? args.scale : dim > 0 ? (float)(1 / sqrt((double)dim)) : 1;
-  const attention_params params = {.scale = scale, .causal = args.causal, .has_sinks = args.sinks != NULL};
+  const attention_params params = {.scale = scale, .causal = args.causal, .has_sinks = args.sinks != NULL, .force_fused = args.force_fused};
   return node_make(&prim_attention, &params, n, in);
 }

@@ -76,6 +76,19 @@ static void composites(void **unused) {
               "rope: 3 dims of (1, 2, 4) float32 cannot be turned in pairs");
 }
 
+/* No device has a kernel for attention in float64. */
+static void attention_in_one_step_or_not_at_all(void **unused) {
+  (void)unused;
+  pons_array q = counted(PONS_SHAPE(1, 1, 2, 2)), wide = pons_astype(q, PONS_FLOAT64);
+  check(pons_array_equal(pons_fast_scaled_dot_product_attention(q, q, q, .force_fused = true),
+                         pons_fast_scaled_dot_product_attention(q, q, q)),
+        "True bool");
+  assert_non_null(pons_data(pons_fast_scaled_dot_product_attention(wide, wide, wide)));
+  assert_null(pons_data(pons_fast_scaled_dot_product_attention(wide, wide, wide, .force_fused = true)));
+  if (!strstr(pons_error(), "(1, 1, 2, 2) float64, which was asked for")) fail_msg("%s", pons_error());
+  pons_clear_error();
+}
+
 /* The functions made of bits are held against MLX by op_results_test.py. */
 static void random_keys(void **unused) {
   (void)unused;
@@ -96,6 +109,7 @@ static void random_keys(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(products), TEST(convolutions), TEST(softmaxes), TEST(composites),
+                                     TEST(attention_in_one_step_or_not_at_all),
                                      TEST(random_keys)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

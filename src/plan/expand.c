@@ -104,6 +104,11 @@ static bool needs_no_implementation(const node *n) {
   return n->prim->row || n->prim == &prim_output || (n->prim->view && n->n_out == 1);
 }
 
+/* Whether what the device has no implementation for is made of simpler ops. */
+static bool may_be_taken_apart(const node *n) {
+  return n->prim->decompose && !(n->prim->whole && n->prim->whole(n->params));
+}
+
 static bool enter(walk *w, node *n) {
   draft *d = w->draft;
   if (node_state_of(n) != NODE_PENDING) return add_leaf(d, n);
@@ -116,7 +121,7 @@ static bool enter(walk *w, node *n) {
   if (!mem_room(&w->stack, &w->room, w->depth + 1, sizeof *w->stack)) return draft_no_memory(d);
   frame *f = &w->stack[w->depth++];
   *f = (frame){n, NULL, 0};
-  if (needs_no_implementation(n) || !n->prim->decompose || device_knows(d->request->device, n->prim->name))
+  if (needs_no_implementation(n) || !may_be_taken_apart(n) || device_knows(d->request->device, n->prim->name))
     return true;
   return take_apart(d, f);
 }
@@ -200,8 +205,9 @@ static bool no_implementation(draft *d, const node *n, const void *params, const
   text why = {0};
   device_pick(d->request->device, n->prim->name, &l, &why);
   draft_fail(d, fail_as(PONS_ERROR_RUNTIME, n->prim->name,
-                       "%s has neither an implementation that takes %s nor a decomposition%s%s",
-                       d->request->device->name, n->n_in ? node_text(n->in[0]) : node_text(n),
+                       "%s has %s an implementation that takes %s%s%s%s", d->request->device->name,
+                       n->prim->decompose ? "not" : "neither", n->n_in ? node_text(n->in[0]) : node_text(n),
+                       n->prim->decompose ? ", which was asked for" : " nor a decomposition",
                        why.length ? ": " : "", why.length ? why.at : ""));
   text_free(&why);
   return false;
@@ -228,7 +234,7 @@ static int32_t make_call(draft *d, const node *n) {
   bool on_host;
   const implementation *found = pick_for(d, n, params, in, operands, &on_host);
   if (!found) {
-    if (!d->why && !n->prim->decompose) no_implementation(d, n, params, operands);
+    if (!d->why && !may_be_taken_apart(n)) no_implementation(d, n, params, operands);
     return -1;
   }
   const draft_op op = {.kind = OP_CALL,

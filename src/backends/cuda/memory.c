@@ -31,6 +31,7 @@ static error *trim_pool(cuda_device *d, size_t bytes) {
   size_t reserved;
   error *why = cuda_check(d, cuda()->cuMemPoolTrimTo(d->pool, bytes), "cuMemPoolTrimTo");
   spare_of_pool(d, &reserved);
+  if (reserved > bytes) reserved = bytes; /* more is in chunks of the driver's that are used in part */
   pthread_mutex_lock(&d->cache_lock);
   d->pool_most = reserved > d->pool_used ? reserved : d->pool_used;
   pthread_mutex_unlock(&d->cache_lock);
@@ -53,6 +54,8 @@ size_t cuda_cached(int index) {
   if (!d) return 0;
   size_t reserved, bytes = d->pool ? spare_of_pool(d, &reserved) : 0;
   pthread_mutex_lock(&d->cache_lock);
+  const size_t given_back = d->pool_most - d->pool_used;
+  if (bytes > given_back) bytes = given_back;
   bytes += d->cached_bytes;
   pthread_mutex_unlock(&d->cache_lock);
   cuda_leave(d);

@@ -122,6 +122,38 @@ static void groups_of_threads_cooperate(void **state) {
   pons_scope_close(s);
 }
 
+/* Ten elements by vectors of four, of which the last is not full; then one that is read through its strides. */
+static double by_vectors(int i) { return i < 10 ? 32.0 * i : 3.0 * ((i - 10) % 4) + (i - 10) / 4; }
+static void vectors_and_data_of_shapes(void **state) {
+  (void)state;
+  if (!on_cuda()) return;
+  const pons_scope s = pons_scope_open();
+  const pons_array in[] = {pons_arange(0, 10, 1, PONS_FLOAT32),
+                           pons_transpose(pons_reshape(pons_arange(0, 12, 1, PONS_FLOAT32), PONS_SHAPE(4, 3)))};
+  const pons_shape shape = PONS_SHAPE(22);
+  const pons_dtype dtype = PONS_FLOAT32;
+  pons_array out;
+  expect(run((struct pons_kernel_args){
+             .name = "vectors",
+             .inputs = in,
+             .n_inputs = 2,
+             .output_shapes = &shape,
+             .output_dtypes = &dtype,
+             .out = &out,
+             .any_layout = true,
+             .source = "auto i = cooperative_groups::this_grid().thread_rank();\n"
+                       "if (i < 3) {\n"
+                       "  auto x = load_vector<4>(a, i, 10, -1.0f);\n"
+                       "  for (int k = 0; k < 4; k++) x[k] *= WARP_SIZE;\n"
+                       "  store_vector<4>(o, i, x, 10);\n"
+                       "}\n"
+                       "if (i < 12) o[10 + i] = b[elem_to_loc(i, b_shape.data(), b_strides.data(), b_ndim)];\n",
+             .grid = {12, 1, 1},
+             .threadgroup = {32, 1, 1}}),
+         22, 0, by_vectors);
+  pons_scope_close(s);
+}
+
 static void files_beside_the_text_are_refused(void **state) {
   (void)state;
   static const char source[] = "  # include <cub/cub.cuh>\n__global__ void mine() {}\n";
@@ -140,6 +172,7 @@ int main(void) {
       cmocka_unit_test(grids_templates_and_halves),
       cmocka_unit_test(strides_headers_and_numbers_without_axes),
       cmocka_unit_test(groups_of_threads_cooperate),
+      cmocka_unit_test(vectors_and_data_of_shapes),
       cmocka_unit_test(files_beside_the_text_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

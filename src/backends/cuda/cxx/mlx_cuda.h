@@ -113,13 +113,15 @@ inline T reduce(thread_block_tile<Width> tile, T x, Join join) {
 
 } // namespace cooperative_groups
 
+#define MAX_NDIM 10
+#define WARP_SIZE 32
+
 namespace mlx {
 namespace core {
 namespace cu {
 
 using metal::bfloat16_t;
 using metal::float16_t;
-constexpr int MAX_NDIM = 10;
 typedef cuda::std::array<int, MAX_NDIM> Shape;
 typedef cuda::std::array<int64_t, MAX_NDIM> Strides;
 
@@ -143,6 +145,63 @@ inline I elem_to_loc(I elem, const Shape &shape, const Strides &strides, int ndi
   return elem_to_loc(elem, shape.data(), strides.data(), ndim);
 }
 
+template <int N, class I = int64_t>
+inline I elem_to_loc_nd(I elem, const int *shape, const int64_t *strides) {
+  return elem_to_loc(elem, shape, strides, N);
+}
+
+/* N elements that are moved at once where they are aligned; `size` elements there are, what lies beyond them is
+   `other`, and is not stored. */
+template <class T, int N>
+struct alignas(sizeof(T) * N) AlignedVector {
+  T val[N];
+  T &operator[](int i) { return val[i]; }
+  T operator[](int i) const { return val[i]; }
+};
+template <int N, class T>
+inline bool is_aligned(T *p) {
+  return (unsigned long long)p % (N * sizeof(T)) == 0;
+}
+template <int N, class T>
+inline AlignedVector<T, N> unsafe_load_vector(const T *p, uint32_t offset) {
+  return ((const AlignedVector<T, N> *)p)[offset];
+}
+template <int N, class T, class Size>
+inline AlignedVector<T, N> load_vector(const T *p, uint32_t offset, Size size, int64_t stride, T other) {
+  if (stride == 1 && is_aligned<N>(p) && (offset + 1) * N <= size) return unsafe_load_vector<N>(p, offset);
+  AlignedVector<T, N> v;
+  for (uint32_t i = 0; i < N; i++) v[i] = offset * N + i < size ? p[stride * (offset * N + i)] : other;
+  return v;
+}
+template <int N, class T, class Size>
+inline AlignedVector<T, N> load_vector(const T *p, uint32_t offset, Size size, T other) {
+  return load_vector<N>(p, offset, size, (int64_t)1, other);
+}
+template <int N, class T>
+inline AlignedVector<T, N> load_vector(const T *p, uint32_t offset) {
+  return load_vector<N>(p, offset, (uint32_t)-1, (int64_t)1, T());
+}
+template <int N, class T>
+inline void unsafe_store_vector(T *p, uint32_t offset, const AlignedVector<T, N> &v) {
+  ((AlignedVector<T, N> *)p)[offset] = v;
+}
+template <int N, class T, class Size>
+inline void store_vector(T *p, uint32_t offset, const AlignedVector<T, N> &v, Size size, int64_t stride) {
+  if (stride == 1 && is_aligned<N>(p) && (offset + 1) * N <= size) {
+    unsafe_store_vector(p, offset, v);
+    return;
+  }
+  for (uint32_t i = 0; i < N && offset * N + i < size; i++) p[stride * (offset * N + i)] = v[(int)i];
+}
+template <int N, class T, class Size>
+inline void store_vector(T *p, uint32_t offset, const AlignedVector<T, N> &v, Size size) {
+  store_vector(p, offset, v, size, (int64_t)1);
+}
+template <int N, class T>
+inline void store_vector(T *p, uint32_t offset, const AlignedVector<T, N> &v) {
+  store_vector(p, offset, v, (uint32_t)-1, (int64_t)1);
+}
+
 } // namespace cu
 } // namespace core
 } // namespace mlx
@@ -158,6 +217,6 @@ struct argument_pointer {
 template <class List, class Number>
 inline List argument_list(const Number *at, int n) {
   List list;
-  for (int i = 0; i < mlx::core::cu::MAX_NDIM; i++) list[i] = i < n ? at[i] : 0;
+  for (int i = 0; i < MAX_NDIM; i++) list[i] = i < n ? at[i] : 0;
   return list;
 }
