@@ -130,6 +130,7 @@ pons_on_devices("opencl;cuda;cuda_double;metal_double" elementwise_test reduce_o
                 product_ops_test wrong_indices_test custom_gpu_test ping_pong_test)
 
 pons_on_devices("opencl" clblast_test)
+pons_on_devices("cuda_early" index_ops_test product_ops_test ping_pong_test)
 
 # Cases of the conformance suite beside the CPU: some hundred kernels, which take minutes where none was compiled before.
 pons_on_devices("opencl;cuda" conformance_device_test)

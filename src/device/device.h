@@ -78,10 +78,11 @@ typedef struct launch {
   const operand *out; /* row-major, uninitialised; out[0] may be the memory of an input only for kernels */
 } launch;
 
-/* What a device does whose memory is not the host's. Work is queued in order: memory may be given back, and
-   read, behind what uses it. */
+/* What a device does whose memory is not the host's. Work is queued, in an order as if it were done at once: memory may be
+   given back, and read, behind what uses it. */
 typedef struct memory_driver {
   void *(*take)(int index, size_t bytes, error **why); /* bytes > 0 */
+  void *(*take_to_write)(int index, size_t bytes, error **why); /* the same where `write` comes next; left out: take */
   void (*give)(int index, void *memory);
   error *(*write)(int index, void *memory, const void *host, size_t bytes); /* host may change after it */
   error *(*read)(int index, void *memory, void *host, size_t bytes);        /* waits */

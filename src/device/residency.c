@@ -66,7 +66,12 @@ static void *share(buffer *b, const device *d) {
   return m->wrap != NULL && b->data != NULL && b->bytes > 0 ? m->wrap(d->index, b->data, buffer_block_bytes(b)) : NULL;
 }
 
-static copy *copy_new(buffer *b, const device *d, error **why) {
+static void *take(const device *d, size_t bytes, bool for_writing, error **why) {
+  const memory_driver *m = d->driver->memory;
+  return (m->take_to_write && !for_writing ? m->take_to_write : m->take)(d->index, bytes, why);
+}
+
+static copy *copy_new(buffer *b, const device *d, bool for_writing, error **why) {
   copy *c = mem_alloc(sizeof *c);
   if (c == NULL) {
     *why = fail_no_memory(d->name);
@@ -75,7 +80,7 @@ static copy *copy_new(buffer *b, const device *d, error **why) {
   void *memory = share(b, d);
   bool shared = memory != NULL;
   const size_t bytes = shared ? 0 : bytes_there(b);
-  if (!shared) memory = d->driver->memory->take(d->index, bytes, why);
+  if (!shared) memory = take(d, bytes, for_writing, why);
   if (memory == NULL) {
     mem_free(c);
     return NULL;
@@ -181,7 +186,7 @@ error *buffer_leave(buffer *b, const device *d) {
 
 static void *present(buffer *b, const device *d, bool for_writing, error **why) {
   copy *c = copy_on(b, d);
-  if (c == NULL) c = copy_new(b, d, why);
+  if (c == NULL) c = copy_new(b, d, for_writing, why);
   else if (!c->shared) spill_used(c);
   if (c == NULL) return NULL;
   if (for_writing) {

@@ -1,7 +1,8 @@
 /* driver.c: a double of the CUDA driver (libcuda.so.1), which does on the host what the driver would have a GPU do.
 
    Nothing that is queued is done before somebody waits for it: the latest that a real device may do it, so that what is
-   changed or read too early shows. Then copies are memcpy, and a kernel is the function that nvrtc.c made of its text, its
+   changed or read too early shows. With CUDA_DOUBLE_EARLY=1 that holds for the first queue of a context alone, and the others do
+   what they have at once, unless it stands behind an event: so what one queue does before another is done with it shows. Then copies are memcpy, and a kernel is the function that nvrtc.c made of its text, its
    threads run by doubles/grid.c. Device memory is filled with 0xa5 when it is taken, and has a border behind it that is looked at when
    it is given back. Contexts, handles and sizes are checked as the driver checks them. Which calls fail, and what
    the device is, the environment says (faults.h). It judges what is asked of a driver and what kernels compute, not
@@ -35,7 +36,9 @@ static int device_count(void) { return (int)number_of("CUDA_DOUBLE_DEVICES", 1);
 static size_t device_bytes(void) { return (size_t)number_of("CUDA_DOUBLE_MEMORY", 1L << 30); }
 static int device_arch(void) { return (int)number_of("CUDA_DOUBLE_ARCH", 86); }
 
+static void go_on(void);
 int leave(int status) {
+  if (number_of("CUDA_DOUBLE_EARLY", 0)) go_on();
   pthread_mutex_unlock(&lock);
   return status;
 }
@@ -65,6 +68,13 @@ static memory *find_memory(const char *at, size_t bytes) {
   for (memory *m = memories; m; m = m->next)
     if (at >= m->at && at + bytes <= m->at + m->bytes && !m->given) return m;
   return NULL;
+}
+
+/* Work may still use what is to be given back behind it. */
+static bool is_there(const char *at, size_t bytes) {
+  for (memory *m = memories; m; m = m->next)
+    if (at >= m->at && at + bytes <= m->at + m->bytes) return true;
+  return false;
 }
 
 static struct CUmemPoolHandle_st *pools[MAX_DEVICES];
@@ -129,11 +139,21 @@ static int run_blocks(const work *w) {
   return stuck ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
 }
 
+static void let_go(record *r) {
+  if (r && --r->refs == 0) free(r);
+}
+
 void free_work(work *w) {
+  let_go(w->record);
   free(w->staged);
   free(w->arguments);
   free(w->context);
   free(w);
+}
+
+static void do_first(CUstream s);
+static void do_until(const record *r) {
+  while (!r->done) do_first(r->stream);
 }
 
 static void do_first(CUstream s) {
@@ -141,8 +161,14 @@ static void do_first(CUstream s) {
   s->first = w->next;
   if (!s->first) s->last = NULL;
   s->length--;
+  if ((w->kind == COPY && !is_there(w->there, w->bytes)) || (w->kind == TAKE && !is_there(w->to, w->bytes))) {
+    fprintf(stderr, "cuda double: work on memory that was given back\n");
+    abort();
+  }
   if (w->kind == COPY) memcpy(w->to, w->from, w->bytes);
-  if (w->kind == RECORD && w->event) w->event->recorded_on = NULL;
+  if (w->kind == RECORD) w->record->done = true;
+  if (w->kind == WAIT) do_until(w->record);
+  if (w->kind == TAKE) memset(w->to, GRID_FILL, w->bytes);
   if (w->kind == GIVE) give_to_pool(w->to);
   if (w->kind == CALL) w->call(w->context);
   if (w->kind == LAUNCH && !lost) {
@@ -159,6 +185,20 @@ static int finish(CUstream s) {
 
 static void finish_all(void) {
   for (int i = 0; i < n_streams; i++) finish(streams[i]);
+}
+
+/* What queues of copies have and need not wait for. */
+static void go_on(void) {
+  for (bool more = true; more;) {
+    more = false;
+    for (int i = 0; i < n_streams; i++) {
+      CUstream s = streams[i];
+      const work *w = s->is_first ? NULL : s->first;
+      if (!w || (w->kind == WAIT && !w->record->done)) continue;
+      do_first(s);
+      more = true;
+    }
+  }
 }
 
 /* A queue does not grow without end. */
@@ -385,6 +425,9 @@ EXPORT CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t bytes, CUmemory
   NEEDS(pool && is_stream(stream) && !stream->captured, INVALID_HANDLE);
   const int status = allocate(out, bytes, pool->device);
   if (!status) {
+    work *w = add_work(stream, TAKE); /* it is there for what comes behind */
+    w->to = (char *)(uintptr_t)*out;
+    w->bytes = bytes;
     pool->used += bytes;
     pool->kept -= bytes < pool->kept ? bytes : pool->kept;
   }
@@ -410,7 +453,7 @@ EXPORT CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t by
   NEEDS(!stream->captured, CAPTURE_UNSUPPORTED); /* the backend captures no copies */
   NEEDS(m && m->kind == DEVICE_MEMORY, CUDA_ERROR_INVALID_VALUE);
   work *w = add_work(stream, COPY);
-  w->to = (char *)(uintptr_t)to;
+  w->there = w->to = (char *)(uintptr_t)to;
   w->from = from;
   w->bytes = bytes;
   if (!find_memory(from, bytes)) { /* not page-locked: the driver has it when it returns */
@@ -429,7 +472,7 @@ EXPORT CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, C
   NEEDS(m && m->kind == DEVICE_MEMORY, CUDA_ERROR_INVALID_VALUE);
   work *w = add_work(stream, COPY);
   w->to = to;
-  w->from = (char *)(uintptr_t)from;
+  w->there = w->from = (char *)(uintptr_t)from;
   w->bytes = bytes;
   return leave(find_memory(to, bytes) ? CUDA_SUCCESS : finish(stream)); /* not page-locked: it waits */
 }
@@ -442,6 +485,7 @@ EXPORT CUresult cuStreamCreate(CUstream *out, unsigned flags) {
   *out = calloc(1, sizeof **out);
   if (!*out) return leave(CUDA_ERROR_OUT_OF_MEMORY);
   (*out)->context = context;
+  (*out)->is_first = context->n_streams++ == 0;
   streams[n_streams++] = *out;
   return leave(CUDA_SUCCESS);
 }
@@ -467,18 +511,30 @@ EXPORT CUresult cuEventRecord(CUevent event, CUstream stream) {
   ENTER("cuEventRecord");
   NEEDS(is_stream(stream) && event && event->context == stream->context, INVALID_HANDLE);
   NEEDS(!stream->captured, CAPTURE_UNSUPPORTED);
-  for (int i = 0; i < n_streams; i++) /* an earlier record is forgotten */
-    for (work *w = streams[i]->first; w; w = w->next)
-      if (w->kind == RECORD && w->event == event) w->event = NULL;
-  event->recorded_on = stream;
-  add_work(stream, RECORD)->event = event;
+  record *r = calloc(1, sizeof *r);
+  if (!r) abort();
+  *r = (record){stream, false, 2};
+  let_go(event->last);
+  event->last = r;
+  add_work(stream, RECORD)->record = r;
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags) {
+  ENTER("cuStreamWaitEvent");
+  NEEDS(is_stream(stream) && event, INVALID_HANDLE);
+  NEEDS(flags == 0, CUDA_ERROR_INVALID_VALUE);
+  NEEDS(!stream->captured, CAPTURE_UNSUPPORTED);
+  if (!event->last || event->last->done) return leave(CUDA_SUCCESS);
+  event->last->refs++;
+  add_work(stream, WAIT)->record = event->last;
   return leave(CUDA_SUCCESS);
 }
 
 EXPORT CUresult cuEventSynchronize(CUevent event) {
   ENTER("cuEventSynchronize");
   NEEDS(event, INVALID_HANDLE);
-  for (CUstream s = event->recorded_on; event->recorded_on && s->first;) do_first(s);
+  if (event->last) do_until(event->last);
   return leave(lost);
 }
 
@@ -486,6 +542,7 @@ EXPORT CUresult cuEventDestroy_v2(CUevent event) {
   ENTER("cuEventDestroy");
   NEEDS(event, INVALID_HANDLE);
   finish_all();
+  let_go(event->last);
   free(event);
   live_events--;
   return leave(CUDA_SUCCESS);
@@ -630,6 +687,16 @@ EXPORT CUresult cuda_double_queue(CUstream stream, void (*call)(void *), const v
 }
 
 /* ---- for tests ---- */
+
+/* How many kernels or copies are queued and not done. */
+EXPORT long cuda_double_queued(const char *what) {
+  long n = 0;
+  pthread_mutex_lock(&lock);
+  for (int i = 0; i < n_streams; i++)
+    for (const work *w = streams[i]->first; w; w = w->next) n += w->kind == (strcmp(what, "kernels") ? COPY : LAUNCH);
+  pthread_mutex_unlock(&lock);
+  return n;
+}
 
 /* How many there are now: "device memory", "host memory", "modules", "events", "streams", "graphs"; else how often the call of that
    name was made. */

@@ -18,14 +18,22 @@ typedef struct memory {
   bool given; /* back, by work that is queued: not to be named any more */
 } memory;
 
+/* A place on a queue that an event was recorded at; waiting for the event is waiting for the one it had at the call. */
+typedef struct record {
+  struct CUstream_st *stream;
+  bool done;
+  int refs;
+} record;
+
 typedef struct work {
   struct work *next;
-  enum { COPY, LAUNCH, RECORD, GIVE, CALL } kind;
+  enum { COPY, LAUNCH, RECORD, WAIT, TAKE, GIVE, CALL } kind;
   char *to;
   const char *from;
   char *staged; /* a copy of what was not page-locked; freed with the work */
   size_t bytes;
-  struct CUevent_st *event;
+  record *record; /* of RECORD and WAIT */
+  const char *there; /* the part of a COPY in device memory */
   struct CUfunc_st *function;
   unsigned grid[3], block[3];
   void **arguments;
@@ -34,17 +42,18 @@ typedef struct work {
 } work;
 
 struct CUctx_st {
-  int device, refs;
+  int device, refs, n_streams;
 };
 struct CUstream_st {
   CUcontext context;
   work *first, *last;
   int length;
+  bool is_first; /* of its context */
   CUgraph captured; /* what is put on the queue is noted there instead; NULL: it is done */
 };
 struct CUevent_st {
   CUcontext context;
-  CUstream recorded_on; /* NULL: never, or done */
+  record *last; /* NULL: never recorded */
 };
 struct CUfunc_st {
   struct CUfunc_st *next;

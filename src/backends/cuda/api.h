@@ -106,6 +106,7 @@ typedef struct CUDA_KERNEL_NODE_PARAMS { /* what CUDA 12 calls ..._v1 */
   ENTRY(cuMemcpyDtoHAsync, "cuMemcpyDtoHAsync_v2", (void *, CUdeviceptr, size_t, CUstream))              \
   ENTRY(cuStreamCreate, "cuStreamCreate", (CUstream *, unsigned flags))                                  \
   ENTRY(cuStreamSynchronize, "cuStreamSynchronize", (CUstream))                                          \
+  ENTRY(cuStreamWaitEvent, "cuStreamWaitEvent", (CUstream, CUevent, unsigned flags))                     \
   ENTRY(cuEventCreate, "cuEventCreate", (CUevent *, unsigned flags))                                     \
   ENTRY(cuEventRecord, "cuEventRecord", (CUevent, CUstream))                                             \
   ENTRY(cuEventSynchronize, "cuEventSynchronize", (CUevent))                                             \

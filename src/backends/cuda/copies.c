@@ -1,11 +1,17 @@
-/* copies.c: between host and device, by way of page-locked memory, which the device reads and writes by itself.
+/* copies.c: between host and device, by way of page-locked memory, which the device reads and writes by itself, on queues of
+   their own (order.c); few bytes are written on the queue of kernels.
 
    Writing: host bytes go into chunks that are used in turn; a chunk is filled anew when the device has read it. Reading: two
    chunks, so that one is copied to where it is wanted while the device fills the other. Where no page-locked memory is to be
    had, the driver copies from and to ordinary memory. Uses cuda.h. */
 #include "backends/cuda/cuda.h"
 
-enum { CHUNK = 4 << 20 };
+enum { CHUNK = 4 << 20, SMALL_CHUNK = 2 * CUDA_SMALL };
+static size_t chunk_of(const cuda_device *d, const cuda_staging *s) { return s == &d->small ? SMALL_CHUNK : CHUNK; }
+static int queue_of(const cuda_device *d, const cuda_staging *s) {
+  return s == &d->small ? CUDA_WORK : s == &d->in ? CUDA_IN : CUDA_OUT;
+}
+static CUstream stream_of(const cuda_device *d, const cuda_staging *s) { return d->queues[queue_of(d, s)].at; }
 
 /* ---- chunks ---- */
 
@@ -15,7 +21,7 @@ static bool open_chunks(cuda_device *d, cuda_staging *s) {
   s->opened = true;
   for (int i = 0; i < CUDA_CHUNKS && !s->absent; i++) {
     void *chunk = NULL;
-    s->absent = cuda()->cuMemAllocHost(&chunk, CHUNK) != CUDA_SUCCESS ||
+    s->absent = cuda()->cuMemAllocHost(&chunk, chunk_of(d, s)) != CUDA_SUCCESS ||
                 cuda()->cuEventCreate(&s->done[i], CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS;
     s->chunks[i] = chunk;
   }
@@ -27,7 +33,7 @@ static bool open_chunks(cuda_device *d, cuda_staging *s) {
 }
 
 static error *record(cuda_device *d, cuda_staging *s, int chunk) {
-  return cuda_check(d, cuda()->cuEventRecord(s->done[chunk], d->queue), "cuEventRecord");
+  return cuda_check(d, cuda()->cuEventRecord(s->done[chunk], stream_of(d, s)), "cuEventRecord");
 }
 
 /* An event that was never recorded is done. */
@@ -48,29 +54,32 @@ static error *next_chunk(cuda_device *d, cuda_staging *s) {
 static error *write_staged(cuda_device *d, cuda_staging *s, CUdeviceptr to, const char *from, size_t bytes) {
   error *why = NULL;
   for (size_t piece; bytes > 0 && !why; to += piece, from += piece, bytes -= piece) {
-    if (s->used == CHUNK) why = next_chunk(d, s);
-    piece = bytes < CHUNK - s->used ? bytes : CHUNK - s->used;
+    if (s->used == chunk_of(d, s)) why = next_chunk(d, s);
+    const size_t room = chunk_of(d, s) - s->used;
+    piece = bytes < room ? bytes : room;
     if (why) break;
     char *at = s->chunks[s->current] + s->used;
     memcpy(at, from, piece);
     s->used += piece;
-    why = cuda_check(d, cuda()->cuMemcpyHtoDAsync(to, at, piece, d->queue), "cuMemcpyHtoDAsync(%zu bytes)",
+    why = cuda_check(d, cuda()->cuMemcpyHtoDAsync(to, at, piece, stream_of(d, s)), "cuMemcpyHtoDAsync(%zu bytes)",
                      piece);
   }
   return why;
 }
 
-static error *write_to(cuda_device *d, CUdeviceptr to, const void *host, size_t bytes) {
-  error *why = NULL;
-  pthread_mutex_lock(&d->in.lock);
-  if (open_chunks(d, &d->in)) {
-    why = write_staged(d, &d->in, to, host, bytes);
-  } else { /* the driver has taken the bytes when it returns, but for what it reads by itself */
-    why = cuda_check(d, cuda()->cuMemcpyHtoDAsync(to, host, bytes, d->queue), "cuMemcpyHtoDAsync(%zu bytes)",
-                     bytes);
-    if (!why) why = cuda_wait(d);
+static error *write_to(cuda_device *d, cuda_block *b, const void *host, size_t bytes) {
+  cuda_staging *s = bytes > CUDA_SMALL ? &d->in : &d->small;
+  const int q = queue_of(d, s);
+  pthread_mutex_lock(&s->lock);
+  error *why = cuda_order(d, q, b, true);
+  if (!why && open_chunks(d, s)) {
+    why = write_staged(d, s, b->at, host, bytes);
+  } else if (!why) { /* the driver has taken the bytes when it returns, but for what it reads by itself */
+    why = cuda_check(d, cuda()->cuMemcpyHtoDAsync(b->at, host, bytes, stream_of(d, s)), "cuMemcpyHtoDAsync(%zu bytes)", bytes);
+    if (!why) why = cuda_wait_for(d, q);
   }
-  pthread_mutex_unlock(&d->in.lock);
+  cuda_count_use(d, q, b, true);
+  pthread_mutex_unlock(&s->lock);
   return why;
 }
 
@@ -79,7 +88,7 @@ error *cuda_write(int index, void *memory, const void *host, size_t bytes) {
   cuda_device *d = cuda_enter(index, &why);
   if (!d) return why;
   why = cuda_end_noting(d);
-  if (!why) why = write_to(d, ((cuda_block *)memory)->at, host, bytes);
+  if (!why) why = write_to(d, memory, host, bytes);
   cuda_leave(d);
   return why;
 }
@@ -87,7 +96,7 @@ error *cuda_write(int index, void *memory, const void *host, size_t bytes) {
 /* ---- from the device ---- */
 
 static error *fetch(cuda_device *d, cuda_staging *s, int chunk, CUdeviceptr from, size_t bytes) {
-  error *why = cuda_check(d, cuda()->cuMemcpyDtoHAsync(s->chunks[chunk], from, bytes, d->queue),
+  error *why = cuda_check(d, cuda()->cuMemcpyDtoHAsync(s->chunks[chunk], from, bytes, stream_of(d, s)),
                           "cuMemcpyDtoHAsync(%zu bytes)", bytes);
   return why ? why : record(d, s, chunk);
 }
@@ -108,17 +117,18 @@ static error *read_staged(cuda_device *d, cuda_staging *s, char *to, CUdeviceptr
   return why;
 }
 
-static error *read_from(cuda_device *d, CUdeviceptr from, void *host, size_t bytes) {
-  error *why = NULL;
-  pthread_mutex_lock(&d->out.lock);
-  if (open_chunks(d, &d->out)) {
-    why = read_staged(d, &d->out, host, from, bytes);
-  } else {
-    why = cuda_check(d, cuda()->cuMemcpyDtoHAsync(host, from, bytes, d->queue),
-                     "cuMemcpyDtoHAsync(%zu bytes)", bytes);
-    if (!why) why = cuda_wait(d);
+static error *read_from(cuda_device *d, cuda_block *b, void *host, size_t bytes) {
+  cuda_staging *s = &d->out;
+  pthread_mutex_lock(&s->lock);
+  error *why = cuda_order(d, CUDA_OUT, b, false);
+  if (!why && open_chunks(d, s)) {
+    why = read_staged(d, s, host, b->at, bytes);
+  } else if (!why) {
+    why = cuda_check(d, cuda()->cuMemcpyDtoHAsync(host, b->at, bytes, stream_of(d, s)), "cuMemcpyDtoHAsync(%zu bytes)", bytes);
+    if (!why) why = cuda_wait_for(d, CUDA_OUT);
   }
-  pthread_mutex_unlock(&d->out.lock);
+  if (why) cuda_count_use(d, CUDA_OUT, b, false); /* it may still be under way */
+  pthread_mutex_unlock(&s->lock);
   return why;
 }
 
@@ -127,7 +137,7 @@ error *cuda_read(int index, void *memory, void *host, size_t bytes) {
   cuda_device *d = cuda_enter(index, &why);
   if (!d) return why;
   why = cuda_end_noting(d);
-  if (!why) why = read_from(d, ((cuda_block *)memory)->at, host, bytes);
+  if (!why) why = read_from(d, memory, host, bytes);
   cuda_leave(d);
   return why;
 }

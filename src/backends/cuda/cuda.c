@@ -30,7 +30,7 @@ static const gpu_features *features(int index) {
 }
 
 static const memory_driver memory = {
-    .take = cuda_take,     .give = cuda_give,     .write = cuda_write, .read = cuda_read,
+    .take = cuda_take, .take_to_write = cuda_take_to_write, .give = cuda_give, .write = cuda_write, .read = cuda_read,
     .finish = cuda_finish, .cached = cuda_cached, .trim = cuda_trim};
 
 static bool compiles(void) { return nvrtc() != NULL; }
@@ -65,7 +65,10 @@ const gpu_backend gpu_cuda = {
 #define GPU_BACKEND gpu_cuda
 #include "backends/gpu/implementations.h"
 
-static error *faults(int index) { return gpu_faults(&gpu_cuda, index); }
+static error *faults(int index) {
+  cuda_plan_ended(index);
+  return gpu_faults(&gpu_cuda, index);
+}
 static bool is_gpu(int index) {
   (void)index;
   return true;

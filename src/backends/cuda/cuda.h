@@ -6,13 +6,35 @@
 #include "device/device.h"
 #include <pthread.h>
 
+typedef _Atomic uint64_t atomic_count;
+
+/* For kernels, for what comes from the host, and for what leaves the device. */
+enum { CUDA_WORK, CUDA_IN, CUDA_OUT, CUDA_QUEUES };
+
 /* Device memory, as the rest of Pons holds it. */
 typedef struct cuda_block {
   struct cuda_recording *owner; /* or NULL */
   CUdeviceptr at;
   size_t bytes;            /* of its size class, without pools */
   struct cuda_block *next; /* while it lies in the cache */
+  atomic_count used[CUDA_QUEUES], written[CUDA_QUEUES]; /* how much was on each queue when it was last: order.c */
 } cuda_block;
+
+/* An event, and how much of a queue is done when it is. */
+typedef struct cuda_mark {
+  CUevent event;
+  uint64_t count;
+} cuda_mark;
+
+enum { CUDA_MARKS = 8 };
+typedef struct cuda_queue {
+  CUstream at;
+  atomic_count count; /* of what was put on it */
+  atomic_count done;  /* so much is known to be done */
+  atomic_count behind[CUDA_QUEUES]; /* what comes next on it comes behind so much of each other one */
+  cuda_mark marks[CUDA_MARKS];
+  int next_mark;
+} cuda_queue;
 
 enum { CUDA_CHUNKS = 4 };    /* of page-locked memory, copies.c */
 typedef struct cuda_staging {
@@ -24,14 +46,15 @@ typedef struct cuda_staging {
   bool opened, absent;
 } cuda_staging;
 
-/* Work is done in order on one queue. Calls on it may come from any thread. */
+/* Each queue's work is done in order. Calls may come from any thread. */
 typedef struct cuda_device {
   pthread_mutex_t lock;
   int index;
   bool opened;
   error *failed; /* why it can't be used: not opened, or lost */
   CUcontext context;
-  CUstream queue;
+  cuda_queue queues[CUDA_QUEUES];
+  atomic_bool plan_ended; /* since something was launched */
   CUmemoryPool pool; /* NULL: cuMemAlloc, and what is given back is kept in `cached` */
   pthread_mutex_t cache_lock;
   cuda_block *cached[GPU_SIZE_CLASSES]; /* memory.c */
@@ -39,8 +62,9 @@ typedef struct cuda_device {
   size_t pool_used, pool_most; /* bytes taken of the pool now, and at most since it was trimmed: what it may hold */
   pthread_mutex_t capture_lock;
   CUstream capture; /* notes what a library's call does; NULL until it is needed */
-  cuda_staging in, out;
+  cuda_staging in, out, small; /* small: what is written on the queue of kernels */
 } cuda_device;
+static inline CUstream cuda_work(const cuda_device *d) { return d->queues[CUDA_WORK].at; }
 
 /* ---- device.c ---- */
 
@@ -52,12 +76,29 @@ cuda_device *cuda_enter_opened(int index);
 /* NULL if the call went well. Else an error with the call, its values and what the driver says; where that means that
    the context is gone, every later use of the device gives an error that tells so. */
 error *cuda_check(cuda_device *d, CUresult status, const char *call, ...) PRINTF_LIKE(3, 4);
-error *cuda_wait(cuda_device *d);
+void cuda_plan_ended(int index);
 bool cuda_is_lost(CUresult status); /* after it the context does nothing any more */
+
+/* ---- order.c ---- */
+
+error *cuda_open_queues(cuda_device *d);
+/* What is put on queue `q` from now on, and reads or writes b, comes behind what was put on others before and uses b. */
+error *cuda_order(cuda_device *d, int q, const cuda_block *b, bool writes);
+/* Something that uses b was put there. */
+void cuda_count_use(cuda_device *d, int q, cuda_block *b, bool writes);
+/* The same of a launch, whose first memories are written; of what is empty there is no block. */
+error *cuda_order_all(cuda_device *d, int n, void *const *memories, int n_written);
+void cuda_count_uses(cuda_device *d, int n, void *const *memories, int n_written);
+error *cuda_mark_plan(cuda_device *d); /* before a launch: who reads results of earlier plans need not wait for it */
+error *cuda_wait_for(cuda_device *d, int q); /* until all that was put there is done */
+static inline error *cuda_wait(cuda_device *d) { return cuda_wait_for(d, CUDA_WORK); }
 
 /* ---- memory.c, copies.c ---- */
 
 void *cuda_take(int index, size_t bytes, error **why);
+void *cuda_take_to_write(int index, size_t bytes, error **why); /* the host writes it first */
+/* More bytes than these are copied beside kernels. Few are there sooner if no queue has to wait for another. */
+enum { CUDA_SMALL = 64 << 10 };
 void cuda_give(int index, void *memory);
 size_t cuda_cached(int index);
 void cuda_trim(int index);

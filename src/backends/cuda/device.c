@@ -1,5 +1,5 @@
 /* device.c: a device is opened when it is first used: its primary context, which libraries and other frameworks in the
-   process share, one queue, and a pool for stream-ordered memory where the driver has them. Uses cuda.h. */
+   process share, its queues, and a pool for stream-ordered memory where the driver has them. Uses cuda.h. */
 #include "backends/cuda/cuda.h"
 
 static cuda_device devices[CUDA_MAX_DEVICES];
@@ -13,6 +13,7 @@ static void make_locks(void) {
     pthread_mutex_init(&devices[i].capture_lock, NULL);
     pthread_mutex_init(&devices[i].in.lock, NULL);
     pthread_mutex_init(&devices[i].out.lock, NULL);
+    pthread_mutex_init(&devices[i].small.lock, NULL);
   }
 }
 
@@ -61,10 +62,6 @@ error *cuda_check(cuda_device *d, CUresult status, const char *format, ...) {
   return why;
 }
 
-error *cuda_wait(cuda_device *d) {
-  return cuda_check(d, cuda()->cuStreamSynchronize(d->queue), "cuStreamSynchronize");
-}
-
 /* ---- opening ---- */
 
 /* What the pool keeps, it keeps until memory.c has it trimmed. A device whose pool can't be made has none. */
@@ -84,13 +81,6 @@ static error *open_context(cuda_device *d) {
   return cuda_check(d, cuda()->cuDevicePrimaryCtxRetain(&d->context, id), "cuDevicePrimaryCtxRetain(%d)", id);
 }
 
-/* Its context is the thread's. */
-static error *open_queue(cuda_device *d) {
-  error *why = cuda_check(d, cuda()->cuStreamCreate(&d->queue, CU_STREAM_NON_BLOCKING), "cuStreamCreate");
-  if (!why) open_pool(d);
-  return why;
-}
-
 static error *push(cuda_device *d) {
   return cuda_check(d, cuda()->cuCtxPushCurrent(d->context), "cuCtxPushCurrent");
 }
@@ -99,7 +89,8 @@ static error *open_device(cuda_device *d) {
   error *why = open_context(d);
   if (!why) why = push(d);
   if (why) return why;
-  why = open_queue(d);
+  why = cuda_open_queues(d);
+  if (!why) open_pool(d);
   cuda_leave(d);
   return why;
 }
@@ -138,6 +129,8 @@ cuda_device *cuda_enter_opened(int index) {
   error_release(why);
   return d;
 }
+
+void cuda_plan_ended(int index) { atomic_store_explicit(&devices[index].plan_ended, true, memory_order_relaxed); }
 
 void cuda_leave(cuda_device *d) {
   CUcontext before;

@@ -33,7 +33,7 @@ static struct solver *enter_solver(cuda_device *d) {
     const cusolver_api *api = cusolver();
     s->opened = true;
     if (api->cusolverDnCreate(&s->handle) != CUSOLVER_STATUS_SUCCESS) s->handle = NULL;
-    if (s->handle && (api->cusolverDnSetStream(s->handle, d->queue) != CUSOLVER_STATUS_SUCCESS ||
+    if (s->handle && (api->cusolverDnSetStream(s->handle, cuda_work(d)) != CUSOLVER_STATUS_SUCCESS ||
                       api->cusolverDnCreateParams(&s->params) != CUSOLVER_STATUS_SUCCESS))
       s->handle = NULL;
   }
@@ -46,7 +46,7 @@ static void leave_solver(struct solver *s) { pthread_mutex_unlock(&s->lock); }
 
 /* ---- a launch ---- */
 
-enum { MOST_BLOCKS = 8 };
+enum { MOST_BLOCKS = 8, MOST_RESULTS = 3 };
 typedef struct job {
   const char *op;
   const launch *l;
@@ -107,6 +107,13 @@ static void check(job *j, cusolverStatus_t status, const char *call) {
 }
 
 /* A factorization of each matrix in turn: `room` asks for its workspaces, `factor` makes it. */
+/* What its calls read and write. */
+static int memories_of(const job *j, void **memories) {
+  for (int i = 0; i < j->n_blocks; i++) memories[i] = j->blocks[i];
+  for (int i = 0; i < j->l->n_out; i++) memories[j->n_blocks + i] = ((const location *)j->l->out[i].data)->memory;
+  return j->n_blocks + j->l->n_out;
+}
+
 static void run(job *j, const char *call, cusolverStatus_t (*room)(job *j),
                 cusolverStatus_t (*factor)(const job *j, int64_t i)) {
   error *why = NULL;
@@ -121,9 +128,13 @@ static void run(job *j, const char *call, cusolverStatus_t (*room)(job *j),
   if (j->s) check(j, room(j), call);
   const void *work = j->s && !j->why && j->bytes ? take(j, (int64_t)j->bytes) : NULL;
   j->work = work ? address(work) : 0;
+  void *memories[MOST_BLOCKS + MOST_RESULTS];
+  const int n_memories = memories_of(j, memories);
+  if (j->s && !j->why) j->why = cuda_order_all(d, n_memories, memories, n_memories);
   j->host_work = j->s && !j->why && j->host_bytes ? mem_alloc(j->host_bytes) : NULL;
   if (!j->why && j->host_bytes && !j->host_work) j->why = fail_no_memory(j->op);
   for (int64_t i = 0; j->s && !j->why && i < j->batch; i++) check(j, factor(j, i), call);
+  if (j->s) cuda_count_uses(d, n_memories, memories, n_memories);
   /* What is queued may still use the host's workspace. */
   if (j->host_work && d) {
     why = cuda_wait(d);

@@ -1,4 +1,4 @@
-/* launch.c: kernels put on a device's queue. Uses program.h. */
+/* launch.c: kernels put on a device's queue for them. Uses program.h. */
 #include "backends/cuda/program.h"
 #include <stdlib.h>
 
@@ -17,11 +17,11 @@ error *cuda_launch_at(cuda_device *d, const gpu_launch *l, const CUdeviceptr *at
   const unsigned block[] = {(unsigned)l->group[0], (unsigned)l->group[1], (unsigned)l->group[2]};
   const CUresult status =
       cuda()->cuLaunchKernel(l->entry, grid[0], grid[1], grid[2], block[0], block[1], block[2],
-                             (unsigned)l->shared_bytes, d->queue, parameters, NULL);
+                             (unsigned)l->shared_bytes, cuda_work(d), parameters, NULL);
   error *why = cuda_check(d, status, "cuLaunchKernel(grid %u x %u x %u, block %u x %u x %u)", grid[0],
                           grid[1], grid[2], block[0], block[1], block[2]);
   if (!why && cuda_waits())
-    why = cuda_check(d, cuda()->cuStreamSynchronize(d->queue),
+    why = cuda_check(d, cuda()->cuStreamSynchronize(cuda_work(d)),
                      "the kernel of grid %u x %u x %u, block %u x %u x %u", grid[0], grid[1], grid[2],
                      block[0], block[1], block[2]);
   return why;
@@ -31,7 +31,11 @@ static error *launch_now(cuda_device *d, const gpu_launch *l) {
   CUdeviceptr at[GPU_MAX_MEMORIES];
   for (int i = 0; i < l->n_memories; i++)
     at[i] = l->memories[i] ? ((const cuda_block *)l->memories[i])->at : 0; /* of what is empty */
-  return cuda_launch_at(d, l, at, l->numbers);
+  error *why = cuda_mark_plan(d);
+  if (!why) why = cuda_order_all(d, l->n_memories, l->memories, l->n_written);
+  if (!why) why = cuda_launch_at(d, l, at, l->numbers);
+  cuda_count_uses(d, l->n_memories, l->memories, l->n_written);
+  return why;
 }
 
 error *cuda_launch(int index, const gpu_launch *l) {

@@ -1,8 +1,7 @@
-/* memory.c: device memory. Where the driver has pools it is taken and given back in the order of the queue, and the pool keeps
-   what is free. Else it is cuMemAlloc's, and what is given back lies in lists by size class: since there is one queue,
-   a block may be used anew behind the work that still reads it. When there is none left, what lies unused goes back to the
-   driver, once the queue is done, and it is tried once more. Uses cuda.h,
-   gpu/size_class.h. */
+/* memory.c: device memory. Where the driver has pools it is taken and given back in the order of a queue, and the pool keeps
+   what is free. Else it is cuMemAlloc's, and what is given back lies in lists by size class: a block knows who uses it (order.c),
+   and may be used anew behind that. When there is none left, what lies unused goes back to the driver, once the queues are
+   done, and it is tried once more. Uses cuda.h, gpu/size_class.h. */
 #include "backends/cuda/cuda.h"
 
 static void empty_cache(cuda_device *d) {
@@ -40,7 +39,8 @@ static error *trim_pool(cuda_device *d, size_t bytes) {
 
 /* Gives back to the driver what nobody uses. */
 static error *trim(cuda_device *d) {
-  error *why = cuda_wait(d);
+  error *why = NULL;
+  for (int q = 0; q < CUDA_QUEUES && !why; q++) why = cuda_wait_for(d, q);
   if (why) return why;
   if (d->pool) return trim_pool(d, 0);
   pthread_mutex_lock(&d->cache_lock);
@@ -79,10 +79,12 @@ static cuda_block *take_cached(cuda_device *d, int size_class) {
   return b;
 }
 
-static CUresult allocate(cuda_device *d, cuda_block *b) {
+/* It is there for what comes behind on queue `q`. */
+static CUresult allocate(cuda_device *d, int q, cuda_block *b) {
   if (!d->pool) return cuda()->cuMemAlloc(&b->at, b->bytes);
-  const CUresult status = cuda()->cuMemAllocFromPoolAsync(&b->at, b->bytes, d->pool, d->queue);
+  const CUresult status = cuda()->cuMemAllocFromPoolAsync(&b->at, b->bytes, d->pool, d->queues[q].at);
   if (status != CUDA_SUCCESS) return status;
+  cuda_count_use(d, q, b, true);
   pthread_mutex_lock(&d->cache_lock);
   d->pool_used += b->bytes;
   if (d->pool_used > d->pool_most) d->pool_most = d->pool_used;
@@ -98,14 +100,14 @@ static error *no_memory(cuda_device *d, size_t asked) {
               (double)all / 1048576);
 }
 
-static error *fill(cuda_device *d, cuda_block *b) {
-  CUresult status = allocate(d, b);
+static error *fill(cuda_device *d, int q, cuda_block *b) {
+  CUresult status = allocate(d, q, b);
   for (int more = 0; more < 2 && status == CUDA_ERROR_OUT_OF_MEMORY; more++) {
     error *why = more ? cuda_end_noting(d) : NULL;
     if (more) cuda_forget_noted(d->index);
     if (!why) why = trim(d);
     if (why) return why;
-    status = allocate(d, b);
+    status = allocate(d, q, b);
   }
   if (status == CUDA_ERROR_OUT_OF_MEMORY) return no_memory(d, b->bytes);
   return cuda_check(d, status, "%s(%zu bytes)", d->pool ? "cuMemAllocFromPoolAsync" : "cuMemAlloc", b->bytes);
@@ -115,12 +117,12 @@ cuda_block *cuda_take_spare(cuda_device *d, size_t bytes) {
   cuda_block *b = mem_zalloc(sizeof *b);
   if (!b) return NULL;
   b->bytes = bytes;
-  if (allocate(d, b) == CUDA_SUCCESS) return b;
+  if (allocate(d, CUDA_WORK, b) == CUDA_SUCCESS) return b;
   mem_free(b);
   return NULL;
 }
 
-void *cuda_take(int index, size_t bytes, error **why) {
+static void *take(int index, int q, size_t bytes, error **why) {
   cuda_device *d = cuda_enter(index, why);
   if (!d) return NULL;
   size_t rounded = (bytes + 7) / 8 * 8; /* narrow elements are swapped as part of a word */
@@ -129,7 +131,7 @@ void *cuda_take(int index, size_t bytes, error **why) {
   if (!b && !d->pool) b = take_cached(d, size_class);
   if (!b && (b = mem_zalloc(sizeof *b))) {
     b->bytes = rounded;
-    *why = fill(d, b);
+    *why = fill(d, q, b);
     if (*why) mem_free(b);
   } else if (!b) {
     *why = fail_no_memory("cuda");
@@ -137,6 +139,11 @@ void *cuda_take(int index, size_t bytes, error **why) {
   if (!*why && !b->owner) cuda_add_noted(index, b);
   cuda_leave(d);
   return *why ? NULL : b;
+}
+
+void *cuda_take(int index, size_t bytes, error **why) { return take(index, CUDA_WORK, bytes, why); }
+void *cuda_take_to_write(int index, size_t bytes, error **why) {
+  return take(index, bytes > CUDA_SMALL ? CUDA_IN : CUDA_WORK, bytes, why);
 }
 
 /* To the lists; whether they then hold more than they may. */
@@ -154,7 +161,10 @@ static bool keep(cuda_device *d, cuda_block *b) {
 
 /* To the pool, which gives back what it holds beyond the limit. */
 static error *give_to_pool(cuda_device *d, cuda_block *b) {
-  error *why = cuda_check(d, cuda()->cuMemFreeAsync(b->at, d->queue), "cuMemFreeAsync");
+  error *why = cuda_order(d, CUDA_WORK, b, true);
+  error *failed = cuda_check(d, cuda()->cuMemFreeAsync(b->at, cuda_work(d)), "cuMemFreeAsync");
+  if (!why) why = failed;
+  else error_release(failed);
   const size_t limit = device_cache_limit();
   pthread_mutex_lock(&d->cache_lock);
   d->pool_used -= b->bytes;

@@ -39,6 +39,8 @@ typedef struct cuda_recording {
   size_t n_blocks, blocks_room;
   cuda_block **late; /* given back while noted launches may still read them */
   size_t n_late, late_room;
+  cuda_block **others; /* of launches: neither given nor its own, and living on */
+  size_t n_others, others_room;
   CUgraph graph;
   CUgraphExec exec;
   bool is_new;           /* other launches than the graph has */
@@ -62,10 +64,10 @@ static error *call_failed(const cuda_call *c, cuda_failure f) {
 
 static error *launch_note(cuda_device *d, const note *n) {
   if (n->launch.entry) return cuda_launch_at(d, &n->launch, n->at, n->numbers);
-  return call_failed(&n->call, n->call.make(d, d->queue, n->context, n->at));
+  return call_failed(&n->call, n->call.make(d, cuda_work(d), n->context, n->at));
 }
 
-static error *launch_each(cuda_device *d, const cuda_recording *r) {
+static error *launch_each(cuda_device *d, cuda_recording *r) {
   error *why = NULL;
   for (size_t i = 0; i < r->n_notes && !why; i++) why = launch_note(d, &r->notes[i]);
   return why;
@@ -164,18 +166,43 @@ static bool update_graph(cuda_device *d, cuda_recording *r) {
 }
 
 /* One launch gains nothing by a graph. */
-static error *submit(cuda_device *d, cuda_recording *r) {
+static error *launch_together(cuda_device *d, cuda_recording *r) {
   enum { FEWEST = 2 };
   if (r->is_plain || r->n_notes < FEWEST || !cuda_has_graphs()) return launch_each(d, r);
   if (!r->exec || r->is_new || !update_graph(d, r)) build_graph(d, r);
   r->is_new = false;
   if (!r->exec) return launch_each(d, r);
-  const CUresult status = cuda()->cuGraphLaunch(r->exec, d->queue);
+  const CUresult status = cuda()->cuGraphLaunch(r->exec, cuda_work(d));
   if (status == CUDA_SUCCESS || cuda_is_lost(status))
     return cuda_check(d, status, "cuGraphLaunch(%zu nodes)", r->n_notes);
   drop_graph(r);
   r->is_plain = true;
   return launch_each(d, r);
+}
+
+/* Which of them are written is not known. */
+static error *order_memories(cuda_device *d, const cuda_recording *r) {
+  error *why = cuda_order_all(d, r->n_slots, r->slots, r->n_slots);
+  for (size_t i = 0; i < r->n_others && !why; i++) why = cuda_order(d, CUDA_WORK, r->others[i], true);
+  for (size_t i = 0; i < r->n_blocks && !why; i++) why = cuda_order(d, CUDA_WORK, r->blocks[i].block, true);
+  for (size_t i = 0; i < r->n_late && !why; i++) why = cuda_order(d, CUDA_WORK, r->late[i], true);
+  return why;
+}
+
+static void count_memories(cuda_device *d, const cuda_recording *r) {
+  cuda_count_uses(d, r->n_slots, r->slots, r->n_slots);
+  for (size_t i = 0; i < r->n_others; i++) cuda_count_use(d, CUDA_WORK, r->others[i], true);
+  for (size_t i = 0; i < r->n_blocks; i++) cuda_count_use(d, CUDA_WORK, r->blocks[i].block, true);
+  for (size_t i = 0; i < r->n_late; i++) cuda_count_use(d, CUDA_WORK, r->late[i], true);
+}
+
+/* All that was noted, by `launch`, behind whatever else uses the memories. */
+static error *submit(cuda_device *d, cuda_recording *r, error *(*launch)(cuda_device *d, cuda_recording *r)) {
+  error *why = cuda_mark_plan(d);
+  if (!why) why = order_memories(d, r);
+  if (!why) why = launch(d, r);
+  count_memories(d, r);
+  return why;
 }
 
 /* ---- noting ---- */
@@ -198,7 +225,22 @@ static note *next_note(cuda_recording *r) {
   return n;
 }
 
-static void note_memories(cuda_recording *r, note *n, int count, void *const *memories) {
+static bool add_other(cuda_recording *r, cuda_block *b) {
+  if (b->owner == r) return true;
+  for (size_t i = 0; i < r->n_others; i++)
+    if (r->others[i] == b) return true;
+  if (!mem_room(&r->others, &r->others_room, r->n_others + 1, sizeof *r->others)) return false;
+  r->others[r->n_others++] = b;
+  return true;
+}
+
+static void remove_other(cuda_recording *r, const cuda_block *b) {
+  for (size_t i = 0; i < r->n_others; i++)
+    if (r->others[i] == b) r->others[i] = r->others[--r->n_others];
+}
+
+/* False: no memory to remember them. */
+static bool note_memories(cuda_recording *r, note *n, int count, void *const *memories) {
   n->changed |= n->n_memories != count;
   n->n_memories = count;
   for (int i = 0; i < count; i++) {
@@ -206,7 +248,9 @@ static void note_memories(cuda_recording *r, note *n, int count, void *const *me
     n->changed |= n->at[i] != at;
     n->at[i] = at;
     n->slots[i] = slot_of(r, memories[i]);
+    if (n->slots[i] < 0 && memories[i] && !add_other(r, memories[i])) return false;
   }
+  return true;
 }
 
 static bool is_same_launch(const gpu_launch *a, const gpu_launch *b) {
@@ -217,7 +261,8 @@ static bool is_same_launch(const gpu_launch *a, const gpu_launch *b) {
 bool cuda_note_launch(cuda_device *d, const gpu_launch *l, error **why) {
   cuda_recording *r = noting_on(d->index);
   note *n = r ? next_note(r) : NULL;
-  if (!n) {
+  if (!n || !note_memories(r, n, l->n_memories, l->memories)) {
+    if (n) r->n_notes--;
     *why = cuda_end_noting(d);
     return false;
   }
@@ -226,7 +271,6 @@ bool cuda_note_launch(cuda_device *d, const gpu_launch *l, error **why) {
   r->notes_faults |= l->notes_faults;
   n->launch = *l;
   memcpy(n->numbers, l->numbers, sizeof n->numbers);
-  note_memories(r, n, l->n_memories, l->memories);
   return true;
 }
 
@@ -234,7 +278,7 @@ error *cuda_call_library(cuda_device *d, const cuda_call *c) {
   CUdeviceptr at[CUDA_CALL_MEMORIES];
   cuda_recording *r = noting_on(d->index);
   note *n = r ? next_note(r) : NULL;
-  void *context = n ? mem_alloc(c->bytes) : NULL;
+  void *context = n && note_memories(r, n, c->n_memories, c->memories) ? mem_alloc(c->bytes) : NULL;
   if (context) {
     r->is_new |= n->launch.entry || n->call.make != c->make;
     n->changed |=
@@ -243,14 +287,17 @@ error *cuda_call_library(cuda_device *d, const cuda_call *c) {
     n->call = *c;
     mem_free(n->context);
     n->context = memcpy(context, c->context, c->bytes);
-    note_memories(r, n, c->n_memories, c->memories);
     return NULL;
   }
   if (n) r->n_notes--;
   error *why = cuda_end_noting(d);
   for (int i = 0; i < c->n_memories; i++)
     at[i] = c->memories[i] ? ((const cuda_block *)c->memories[i])->at : 0;
-  return why ? why : call_failed(c, c->make(d, d->queue, c->context, at));
+  if (!why) why = cuda_mark_plan(d);
+  if (!why) why = cuda_order_all(d, c->n_memories, c->memories, c->n_memories);
+  if (!why) why = call_failed(c, c->make(d, cuda_work(d), c->context, at));
+  cuda_count_uses(d, c->n_memories, c->memories, c->n_memories);
+  return why;
 }
 
 /* ---- memory ---- */
@@ -283,6 +330,7 @@ bool cuda_give_noted(int index, cuda_block *b) {
   if (b->owner) return true;
   if (!mem_room(&r->late, &r->late_room, r->n_late + 1, sizeof *r->late)) return false;
   r->late[r->n_late++] = b;
+  remove_other(r, b);
   return true;
 }
 
@@ -305,7 +353,7 @@ error *cuda_end_noting(cuda_device *d) {
   if (!r) return NULL;
   noting = NULL;
   r->is_over = true;
-  error *why = launch_each(d, r);
+  error *why = submit(d, r, launch_each);
   give_late(r);
   give_blocks(r);
   return why;
@@ -354,6 +402,7 @@ static void forget(void *recording) {
   mem_free(r->ties);
   mem_free(r->blocks);
   mem_free(r->late);
+  mem_free(r->others);
   mem_free(r);
 }
 
@@ -404,7 +453,7 @@ static void *begin(int index, void *before, int count, void *const *memories) {
   }
   if (!r) return NULL;
   for (size_t i = 0; i < r->n_blocks; i++) r->blocks[i].in_use = false;
-  r->n_notes = 0;
+  r->n_notes = r->n_others = 0;
   r->is_hollow = r->is_over = r->notes_faults = false;
   return noting = r;
 }
@@ -415,7 +464,7 @@ static bool end(void *recording, error **why) {
   r->is_new |= r->n_notes != r->n_known;
   cuda_device *d = r->is_over ? NULL : cuda_enter(r->index, why);
   if (d) {
-    *why = submit(d, r);
+    *why = submit(d, r, launch_together);
     cuda_leave(d);
   }
   give_late(r);
@@ -436,6 +485,7 @@ static bool fits(const cuda_recording *r, int count, void *const *memories) {
 }
 
 static void replace(cuda_recording *r, void *const *memories) {
+  memcpy(r->slots, memories, (size_t)r->n_slots * sizeof *memories);
   for (size_t i = 0; i < r->n_notes; i++) {
     note *n = &r->notes[i];
     for (int k = 0; k < n->n_memories; k++) {
@@ -455,7 +505,7 @@ static bool repeat(void *recording, int count, void *const *memories, error **wh
   if (!d) return false;
   replace(r, memories);
   if (r->notes_faults) gpu_expect_faults(&gpu_cuda, r->index);
-  *why = submit(d, r);
+  *why = submit(d, r, launch_together);
   cuda_leave(d);
   rest(r, true);
   return !*why;
