@@ -3,6 +3,8 @@
    Uses memory.c. */
 #include "base/base.h"
 
+enum { LIKELY_ENOUGH = 64 };
+
 static bool make_room(text *t, size_t more) {
   if (t->failed) return false;
   if (more >= SIZE_MAX - t->length || !mem_room(&t->at, &t->room, t->length + more + 1, 1)) t->failed = true;
@@ -16,18 +18,34 @@ void text_add_bytes(text *t, const void *bytes, size_t count) {
   t->at[t->length] = 0;
 }
 
+void text_add_string(text *t, const char *string) { text_add_bytes(t, string, strlen(string)); }
+
+void text_add_integer(text *t, int64_t value) {
+  char digits[24], *at = digits + sizeof digits;
+  uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+  do *--at = (char)('0' + rest % 10);
+  while (rest /= 10);
+  if (value < 0) *--at = '-';
+  text_add_bytes(t, at, (size_t)(digits + sizeof digits - at));
+}
+
+/* Into the room there is; again, where that was too little. */
 void text_add(text *t, const char *format, ...) {
   va_list list, again;
+  if (!make_room(t, LIKELY_ENOUGH)) return;
   va_start(list, format);
   va_copy(again, list);
-  int count = vsnprintf(NULL, 0, format, list);
+  const size_t room = t->room - t->length;
+  const int count = vsnprintf(t->at + t->length, room, format, list);
   va_end(list);
   if (count < 0) t->failed = true;
-  if (count >= 0 && make_room(t, (size_t)count)) {
+  if (count >= 0 && (size_t)count >= room && make_room(t, (size_t)count))
     vsnprintf(t->at + t->length, (size_t)count + 1, format, again);
-    t->length += (size_t)count;
-  }
   va_end(again);
+  if (t->failed)
+    t->at[t->length] = 0;
+  else
+    t->length += (size_t)count;
 }
 
 /* Length of the UTF-8 sequence at `s`, 0 if there is none: cut, overlong, a surrogate, beyond U+10FFFF. */

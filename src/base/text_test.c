@@ -19,6 +19,22 @@ static void text_grows(void **state) {
   mem_free(s);
 }
 
+static void integers_and_strings(void **state) {
+  (void)state;
+  const int64_t values[] = {0, 7, -7, 1234567890123, INT64_MIN, INT64_MAX};
+  text t = {0}, wanted = {0};
+  for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+    text_add_integer(&t, values[i]);
+    text_add_string(&t, ", a string longer than what is likely to be enough for most of those that are added here; ");
+    text_add(&wanted, "%lld%s", (long long)values[i],
+             ", a string longer than what is likely to be enough for most of those that are added here; ");
+  }
+  assert_string_equal(t.at, wanted.at);
+  assert_int_equal(t.length, wanted.length);
+  text_free(&t);
+  text_free(&wanted);
+}
+
 static void failure_sticks(void **state) {
   (void)state;
   text t = {0};
@@ -57,7 +73,7 @@ static void json_is_valid_for_any_bytes(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(text_grows), cmocka_unit_test(failure_sticks),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(text_grows), cmocka_unit_test(integers_and_strings), cmocka_unit_test(failure_sticks),
                                      cmocka_unit_test(json_is_valid_for_any_bytes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,17 +41,28 @@ const char *gpu_refuses_operands(const gpu_backend *b, const launch *l, unsigned
 
 void gpu_define_dtype(gpu_call *c, const char *role, pons_dtype d) {
   const gpu_typing *t = &gpu_typings[d];
-  text_add(&c->definitions,
-           "typedef %s %s;\ntypedef %s %s_value;\n#define %s_load(x) %s(x)\n#define %s_store(x) %s(x)\n",
-           t->element, role, t->value, role, role, t->load, role, t->store);
+  const char *const parts[] = {"typedef ", t->element, " ", role, ";\ntypedef ", t->value, " ", role,
+                               "_value;\n#define ", role, "_load(x) ", t->load, "(x)\n#define ", role,
+                               "_store(x) ", t->store, "(x)\n"};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) text_add_string(&c->definitions, parts[i]);
+}
+
+static void begin_definition(gpu_call *c, const char *name) {
+  text_add_string(&c->definitions, "#define ");
+  text_add_string(&c->definitions, name);
+  text_add_string(&c->definitions, " ");
 }
 
 void gpu_define(gpu_call *c, const char *name, int64_t value) {
-  text_add(&c->definitions, "#define %s %lld\n", name, (long long)value);
+  begin_definition(c, name);
+  text_add_integer(&c->definitions, value);
+  text_add_string(&c->definitions, "\n");
 }
 
 void gpu_define_text(gpu_call *c, const char *name, const char *value) {
-  text_add(&c->definitions, "#define %s %s\n", name, value);
+  begin_definition(c, name);
+  text_add_string(&c->definitions, value);
+  text_add_string(&c->definitions, "\n");
 }
 
 /* ---- arguments ---- */
@@ -135,18 +146,19 @@ error *gpu_run(gpu_call *c, const char *body, const char *name) {
                   .group = {c->group[0], c->group[1], c->group[2]},
                   .shared_bytes = c->shared_bytes,
                   .notes_faults = c->notes_faults};
-  const int bits = c->wide ? 64 : 32;
   error *why = NULL;
   text all = {0};
-  text_add(&all, "typedef int%d_t index_t;\n#define place_of place_of_%d\n%s", bits, bits,
-           c->definitions.at ? c->definitions.at : "");
+  if (!c->entry) text_add_string(&all, c->wide ? "typedef int64_t index_t;\n#define place_of place_of_64\n"
+                                : "typedef int32_t index_t;\n#define place_of place_of_32\n");
+  if (c->definitions.at) text_add_bytes(&all, c->definitions.at, c->definitions.length);
   if (c->n_numbers > GPU_NUMBERS)
     why = fail_as(PONS_ERROR_RUNTIME, name, "%d numbers are more than the %d a kernel takes", c->n_numbers,
                   GPU_NUMBERS);
   else if (all.failed || c->definitions.failed)
     why = fail_no_memory(name);
   const gpu_source source = {c->prologue, c->options, all.at, body};
-  if (!why) l.entry = gpu_program(c->backend, c->index, &source, name, &why);
+  if (!why && !c->entry) c->entry = gpu_program(c->backend, c->index, &source, name, &why);
+  l.entry = c->entry;
   if (!why) why = c->backend->launch(c->index, &l);
   text_free(&all);
   text_free(&c->definitions);

@@ -33,36 +33,67 @@ error *gpu_memory_of_numbers(gpu_call *c, int count, const int64_t *numbers, voi
   return m->write(c->index, *memory, numbers, bytes);
 }
 
-static error *launch_text(gpu_call *c, kernel_text *f, const kernel *k, const operand *in,
-                          const operand *out) {
-  error *why = NULL;
+/* ---- programs that are known ---- */
+
+/* What stands for a chain's text: all that it is written from. */
+typedef struct chain_key {
+  size_t size;
+  char bytes[sizeof(kernel) + sizeof(kernel_form) + 8];
+} chain_key;
+
+static void add_part(chain_key *key, const void *part, size_t size) {
+  memcpy(key->bytes + key->size, part, size);
+  key->size += size;
+}
+
+static void key_of(chain_key *key, const kernel *k, const kernel_form *f, bool wide) {
+  const uint8_t counts[] = {(uint8_t)k->n_in, (uint8_t)k->n_code, (uint8_t)k->n_out, wide};
+  key->size = 0;
+  add_part(key, counts, sizeof counts);
+  add_part(key, f, offsetof(kernel_form, lies) + (size_t)k->n_in);
+  add_part(key, k->in, (size_t)k->n_in * sizeof *k->in);
+  add_part(key, k->out, (size_t)k->n_out * sizeof *k->out);
+  for (int i = 0; i < k->n_code; i++) {
+    const instruction *c = &k->code[i];
+    const int arity = row_table[c->row].arity;
+    add_part(key, c, offsetof(instruction, arg) + (size_t)arity * sizeof *c->arg);
+  }
+}
+
+/* ---- a launch ---- */
+
+static error *run_chain(gpu_call *c, const kernel *k, const kernel_form *f) {
+  chain_key key;
+  key_of(&key, k, f, c->wide);
+  c->entry = gpu_known_program(c->backend, c->index, key.bytes, key.size);
+  if (c->entry) return gpu_run(c, "", "fused");
+  if (has_complex_rows(k)) text_add_string(&c->definitions, complex_functions);
+  kernel_text_write(&c->definitions, k, f);
+  error *why = gpu_run(c, "", "fused");
+  if (!why) gpu_remember_program(c->backend, c->index, key.bytes, key.size, c->entry);
+  return why;
+}
+
+static error *launch_chain(gpu_call *c, const kernel *k, const kernel_form *f, kernel_numbers *numbers) {
+  if (!f->in_memory) {
+    gpu_number_list(c, numbers->n - c->n_numbers, numbers->at + c->n_numbers);
+    return run_chain(c, k, f);
+  }
   void *memory = NULL;
-  for (int i = 0; i < k->n_out; i++) gpu_written(c, &out[i]);
-  for (int i = 0; i < k->n_in; i++) gpu_read(c, &in[i]);
-  memcpy(f->numbers, c->numbers, (size_t)c->n_numbers * sizeof *f->numbers);
-  if (f->n_numbers > GPU_NUMBERS)
-    why = gpu_memory_of_numbers(c, f->n_numbers, f->numbers, &memory);
-  else
-    gpu_number_list(c, f->n_numbers - c->n_numbers, f->numbers + c->n_numbers);
-  gpu_one_each(c, f->size);
-  text_add(&c->definitions, "%s%s", has_complex_rows(k) ? complex_functions : "", f->text.at);
-  c->definitions.failed |= f->text.failed;
-  if (!why)
-    why = gpu_run(c, "", "fused");
-  else
-    text_free(&c->definitions);
+  memcpy(numbers->at, c->numbers, (size_t)c->n_numbers * sizeof *numbers->at);
+  error *why = gpu_memory_of_numbers(c, numbers->n, numbers->at, &memory);
+  if (!why) why = run_chain(c, k, f);
   if (memory) c->backend->memory->give(c->index, memory);
   return why;
 }
 
 error *gpu_run_kernel(const gpu_backend *b, const kernel *k, const operand *in, const operand *out) {
   if (b->compiles && !b->compiles()) return gpu_interpret(b, k, in, out);
-  kernel_text *f = mem_alloc(sizeof *f);
-  if (!f) return fail_no_memory(b->name);
-  kernel_text_write(f, k, in, out, GPU_NUMBERS);
+  kernel_numbers numbers;
+  const kernel_form f = kernel_form_of(k, in, out, GPU_NUMBERS, &numbers);
   gpu_call c = gpu_call_for(b, out);
-  error *why = f->text.failed ? fail_no_memory(b->name) : launch_text(&c, f, k, in, out);
-  text_free(&f->text);
-  mem_free(f);
-  return why;
+  for (int i = 0; i < k->n_out; i++) gpu_written(&c, &out[i]);
+  for (int i = 0; i < k->n_in; i++) gpu_read(&c, &in[i]);
+  gpu_one_each(&c, numbers.size);
+  return launch_chain(&c, k, &f, &numbers);
 }

@@ -83,6 +83,10 @@ typedef struct gpu_backend {
 
 /* The entry `name` of the program of the texts. From memory, from disk, or compiled. NULL and *why. */
 void *gpu_program(const gpu_backend *b, int index, const gpu_source *s, const char *name, error **why);
+/* The same for those who know a shorter name of a text: so many bytes, which stand for all that it is written from. The entry, or
+   NULL: it was not remembered. */
+void *gpu_known_program(const gpu_backend *b, int index, const void *key, size_t size);
+void gpu_remember_program(const gpu_backend *b, int index, const void *key, size_t size, void *entry);
 /* What a kernel that was built ahead is kept under; `identity`: gpu_backend.ahead. */
 void gpu_ahead_key(text *key, const char *identity, const char *options, const char *whole);
 /* Where compiled kernels are kept: $PONS_CACHE_DIR, or pons in the user's folder for caches; NULL: nowhere.
@@ -112,6 +116,7 @@ typedef struct gpu_call {
   int group[3];
   int shared_bytes;
   const char *prologue, *options; /* as gpu_source has them */
+  void *entry;                    /* of the program, once it is known: then no text is looked at */
   int first;                      /* number of gpu_begin_numbers */
   bool wide;                      /* places need 64 bits */
   bool notes_faults;

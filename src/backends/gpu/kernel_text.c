@@ -15,39 +15,47 @@
 
 /* ---- the iteration space ---- */
 
-typedef enum lying { REPEATED, IN_ORDER, STRIDED } lying;
-typedef struct space {
-  int n;
-  int64_t sizes[PONS_MAX_NDIM];
-  int64_t strides[KERNEL_MAX_INPUTS][PONS_MAX_NDIM];
-  lying lies[KERNEL_MAX_INPUTS];
-} space;
+static void add_numbers(kernel_numbers *numbers, int n, const int64_t *values) {
+  memcpy(numbers->at + numbers->n, values, (size_t)n * sizeof *values);
+  numbers->n += n;
+}
 
-static space space_of(const kernel *k, const operand *in, const operand *out) {
-  space s;
-  int64_t *lists[KERNEL_MAX_INPUTS], row_major[PONS_MAX_NDIM];
-  const size_t bytes = (size_t)out->ndim * sizeof *s.sizes;
-  memcpy(s.sizes, out->shape, bytes);
-  for (int i = 0; i < k->n_in; i++) lists[i] = memcpy(s.strides[i], in[i].strides, bytes);
-  s.n = shape_collapse(out->ndim, s.sizes, k->n_in, lists);
-  shape_row_major(s.n, s.sizes, row_major);
-  for (int i = 0; i < k->n_in; i++) {
-    bool repeated = true, in_order = true;
-    for (int d = 0; d < s.n; d++) {
-      repeated &= s.strides[i][d] == 0;
-      in_order &= s.strides[i][d] == row_major[d];
-    }
-    s.lies[i] = repeated ? REPEATED : in_order ? IN_ORDER : STRIDED;
+static kernel_lying lies(int n, const int64_t *strides, const int64_t *row_major) {
+  bool repeated = true, in_order = true;
+  for (int d = 0; d < n; d++) {
+    repeated &= strides[d] == 0;
+    in_order &= strides[d] == row_major[d];
   }
-  return s;
+  return repeated ? KERNEL_REPEATED : in_order ? KERNEL_IN_ORDER : KERNEL_STRIDED;
+}
+
+static bool any_strided(const kernel *k, const kernel_form *f) {
+  return memchr(f->lies, KERNEL_STRIDED, (size_t)k->n_in) != NULL;
+}
+
+kernel_form kernel_form_of(const kernel *k, const operand *in, const operand *out, int most_by_value, kernel_numbers *numbers) {
+  kernel_form f = {0};
+  int64_t sizes[PONS_MAX_NDIM], row_major[PONS_MAX_NDIM], strides[KERNEL_MAX_INPUTS][PONS_MAX_NDIM], *lists[KERNEL_MAX_INPUTS];
+  const size_t bytes = (size_t)out->ndim * sizeof *sizes;
+  memcpy(sizes, out->shape, bytes);
+  for (int i = 0; i < k->n_in; i++) lists[i] = memcpy(strides[i], in[i].strides, bytes);
+  const int n = shape_collapse(out->ndim, sizes, k->n_in, lists);
+  shape_row_major(n, sizes, row_major);
+  for (int i = 0; i < k->n_in; i++) f.lies[i] = (uint8_t)lies(n, strides[i], row_major);
+  numbers->size = shape_size(out->ndim, out->shape);
+  numbers->n = k->n_out + k->n_in;
+  add_numbers(numbers, 1, &numbers->size);
+  if (any_strided(k, &f)) {
+    f.axes = (uint8_t)n;
+    add_numbers(numbers, n, sizes);
+  }
+  for (int i = 0; i < k->n_in; i++)
+    if (f.lies[i] == KERNEL_STRIDED) add_numbers(numbers, n, strides[i]);
+  f.in_memory = numbers->n > most_by_value;
+  return f;
 }
 
 /* ---- values ---- */
-
-static void add_load(text *t, int dtype, int i, int number, const char *place) {
-  text_add(t, "  const %s v%d = %s(x%d[N(%d)%s]);\n", gpu_typings[dtype].value, i, gpu_typings[dtype].load, i,
-           number, place);
-}
 
 static bool is_integer(int dtype) { return dtype <= PONS_INT64; } /* or bool */
 
@@ -89,14 +97,18 @@ static void add_instruction(text *t, const instruction *c, int value, const uint
 
 /* ---- the whole ---- */
 
-static void add_head(text *t, const kernel *k, const operand *in, const operand *out, bool in_memory) {
-  text_add(t, in_memory ? "#define N(k) ((index_t)numbers_[k])\nKERNEL fused("
-                        : "#define N(k) ((index_t)v.at[k])\nKERNEL fused(");
-  for (int i = 0; i < k->n_out; i++) text_add(t, "GLOBAL %s *y%d, ", gpu_typings[out[i].dtype].element, i);
-  for (int i = 0; i < k->n_in; i++)
-    text_add(t, "GLOBAL const %s *x%d, ", gpu_typings[in[i].dtype].element, i);
+static int dtype_of_value(const kernel *k, int value) {
+  return value < k->n_in ? k->in[value] : k->code[value - k->n_in].result;
+}
+
+static void add_head(text *t, const kernel *k, const kernel_form *f) {
+  text_add(t, f->in_memory ? "#define N(k) ((index_t)numbers_[k])\nKERNEL fused("
+                           : "#define N(k) ((index_t)v.at[k])\nKERNEL fused(");
+  for (int i = 0; i < k->n_out; i++)
+    text_add(t, "GLOBAL %s *y%d, ", gpu_typings[dtype_of_value(k, k->out[i])].element, i);
+  for (int i = 0; i < k->n_in; i++) text_add(t, "GLOBAL const %s *x%d, ", gpu_typings[k->in[i]].element, i);
   text_add(t, "%sNUMBERS) {\n  const index_t i = GLOBAL_ID;\n  if (i >= N(%d)) return;\n",
-           in_memory ? "GLOBAL const int64_t *numbers_, " : "", k->n_out + k->n_in);
+           f->in_memory ? "GLOBAL const int64_t *numbers_, " : "", k->n_out + k->n_in);
 }
 
 /* The element's position along each axis: p0, p1, ... */
@@ -107,52 +119,26 @@ static void add_positions(text *t, int n, int first) {
   text_add(t, "  const index_t p0 = rest;\n");
 }
 
-static int add_numbers(kernel_text *f, int n, const int64_t *values) {
-  const int first = f->n_numbers;
-  memcpy(f->numbers + first, values, (size_t)n * sizeof *values);
-  f->n_numbers += n;
-  return first;
-}
-
-/* Where the element of each input lies, as text; the numbers it needs are added. */
-static void write_places(kernel_text *f, const kernel *k, const space *s, text *places) {
+/* Each input's element; the strides of those that need them stand behind the sizes, one input after the other. */
+static void add_loads(text *t, const kernel *k, const kernel_form *f, int first) {
   for (int i = 0; i < k->n_in; i++) {
-    text_add(&places[i], "%s", s->lies[i] == IN_ORDER ? " + i" : "");
-    if (s->lies[i] != STRIDED) continue;
-    const int first = add_numbers(f, s->n, s->strides[i]);
-    for (int d = 0; d < s->n; d++) text_add(&places[i], " + p%d * N(%d)", d, first + d);
+    const gpu_typing *as = &gpu_typings[k->in[i]];
+    text_add(t, "  const %s v%d = %s(x%d[N(%d)%s", as->value, i, as->load, i, k->n_out + i,
+             f->lies[i] == KERNEL_IN_ORDER ? " + i" : "");
+    for (int d = 0; f->lies[i] == KERNEL_STRIDED && d < f->axes; d++) text_add(t, " + p%d * N(%d)", d, first++);
+    text_add(t, "]);\n");
   }
 }
 
-static void write_body(text *t, const kernel *k, const operand *out, const text *places) {
+void kernel_text_write(text *t, const kernel *k, const kernel_form *f) {
+  const int sizes = k->n_out + k->n_in + 1;
   uint8_t dtypes[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];
-  for (int i = 0; i < k->n_in; i++) {
-    dtypes[i] = k->in[i];
-    add_load(t, k->in[i], i, k->n_out + i, places[i].at ? places[i].at : "");
-  }
-  for (int i = 0; i < k->n_code; i++) {
-    dtypes[k->n_in + i] = k->code[i].result;
-    add_instruction(t, &k->code[i], k->n_in + i, dtypes);
-  }
+  for (int i = 0; i < k->n_in + k->n_code; i++) dtypes[i] = (uint8_t)dtype_of_value(k, i);
+  add_head(t, k, f);
+  if (f->axes > 0) add_positions(t, f->axes, sizes);
+  add_loads(t, k, f, sizes + f->axes);
+  for (int i = 0; i < k->n_code; i++) add_instruction(t, &k->code[i], k->n_in + i, dtypes);
   for (int i = 0; i < k->n_out; i++)
-    text_add(t, "  y%d[N(%d) + i] = %s(v%d);\n", i, i, gpu_typings[out[i].dtype].store, k->out[i]);
+    text_add(t, "  y%d[N(%d) + i] = %s(v%d);\n", i, i, gpu_typings[dtypes[k->out[i]]].store, k->out[i]);
   text_add(t, "}\n");
-}
-
-void kernel_text_write(kernel_text *f, const kernel *k, const operand *in, const operand *out, int by_value) {
-  const space s = space_of(k, in, out);
-  text places[KERNEL_MAX_INPUTS] = {{0}};
-  bool strided = false;
-  *f = (kernel_text){.size = shape_size(out->ndim, out->shape), .n_numbers = k->n_out + k->n_in};
-  f->numbers[f->n_numbers++] = f->size;
-  for (int i = 0; i < k->n_in; i++) strided |= s.lies[i] == STRIDED;
-  const int sizes = strided ? add_numbers(f, s.n, s.sizes) : 0;
-  write_places(f, k, &s, places);
-  add_head(&f->text, k, in, out, f->n_numbers > by_value);
-  if (strided) add_positions(&f->text, s.n, sizes);
-  write_body(&f->text, k, out, places);
-  for (int i = 0; i < k->n_in; i++) {
-    f->text.failed |= places[i].failed;
-    text_free(&places[i]);
-  }
 }

@@ -8,20 +8,26 @@ enum {
   KERNEL_TEXT_NUMBERS = KERNEL_MAX_OUTPUTS + KERNEL_MAX_INPUTS + 1 + (1 + KERNEL_MAX_INPUTS) * PONS_MAX_NDIM
 };
 
-/* Arguments of the entry "fused", in order: the memory of each output, then of each input; a memory with all
-   the numbers if they are more than `by_value`; the numbers. They are the place of each operand's first
-   element, which the caller fills in, the number of elements, sizes, and strides of each input that needs
-   them. */
-typedef struct kernel_text {
-  text text;
-  int64_t size;
-  int n_numbers;
-  int64_t numbers[KERNEL_TEXT_NUMBERS];
-} kernel_text;
+/* What the text depends on beside the kernel. */
+typedef enum kernel_lying { KERNEL_REPEATED, KERNEL_IN_ORDER, KERNEL_STRIDED } kernel_lying;
+typedef struct kernel_form {
+  uint8_t axes;      /* that can't be walked as one */
+  uint8_t in_memory; /* whether the numbers are in a memory */
+  uint8_t lies[KERNEL_MAX_INPUTS];
+} kernel_form;
 
-/* Fills `f`, whose text the caller frees. The text is the same for all shapes with as many axes that can't be
-   merged and the same inputs that are row-major, repeated, or neither. */
-void kernel_text_write(kernel_text *f, const kernel *k, const operand *in, const operand *out, int by_value);
+/* Arguments of the entry "fused", in order: the memory of each output, then of each input; a memory with all
+   the numbers if they are more than can be handed over by value; the numbers. They are the place of each operand's first
+   element, which the caller fills in, the number of elements, and, if an input is strided, sizes, and strides of each
+   such input. */
+typedef struct kernel_numbers {
+  int64_t size;
+  int n;
+  int64_t at[KERNEL_TEXT_NUMBERS];
+} kernel_numbers;
+
+kernel_form kernel_form_of(const kernel *k, const operand *in, const operand *out, int most_by_value, kernel_numbers *numbers);
+void kernel_text_write(text *t, const kernel *k, const kernel_form *form);
 /* The value x of dtype `from` as one of dtype `to`, before it is rounded to a narrow float. */
 void kernel_text_add_conversion(text *t, int from, int to);
 #endif

@@ -6,13 +6,15 @@
 
 static const int64_t sizes[] = {2, 3, 4}, plain[] = {12, 4, 1}, swapped[] = {1, 2, 6}, repeated[] = {0, 0, 0};
 
-static void expect(const kernel *k, const operand *in, const operand *out, const char *text, int n_numbers) {
-  static kernel_text f;
-  kernel_text_write(&f, k, in, out, 96);
-  assert_string_equal(f.text.at, text);
-  assert_int_equal(f.size, 24);
-  assert_int_equal(f.n_numbers, n_numbers);
-  text_free(&f.text);
+static void expect(const kernel *k, const operand *in, const operand *out, const char *wanted, int n_numbers) {
+  kernel_numbers numbers;
+  text written = {0};
+  const kernel_form f = kernel_form_of(k, in, out, 96, &numbers);
+  kernel_text_write(&written, k, &f);
+  assert_string_equal(written.at, wanted);
+  assert_int_equal(numbers.size, 24);
+  assert_int_equal(numbers.n, n_numbers);
+  text_free(&written);
 }
 
 static void axes_that_lie_alike_are_one(void **state) {

@@ -2,7 +2,7 @@
 
    A file on disk is called after a hash of all that the binary depends on, and begins with all of it, so that a
    file of another text is never taken; it is written beside and renamed. What can't be read, written or loaded is
-   as if it were not there. Uses gpu.h. */
+   as if it were not there. Those who know a shorter name of a text (the chains of fused.c) find its program by that. Uses gpu.h. */
 #include "backends/gpu/gpu.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -211,4 +211,42 @@ void *gpu_program(const gpu_backend *b, int index, const gpu_source *s, const ch
   }
   pthread_mutex_unlock(&lock);
   return p ? p->entry : NULL;
+}
+
+/* ---- by a shorter name ---- */
+
+typedef struct known {
+  struct known *next;
+  const gpu_backend *backend;
+  void *entry;
+  int index;
+  size_t size;
+  char key[];
+} known;
+static known *all_known[PLACES];
+
+static known **place_of_key(int index, const void *key, size_t size) {
+  return &all_known[hash_bytes(key, size, (uint64_t)index) % PLACES];
+}
+
+void *gpu_known_program(const gpu_backend *b, int index, const void *key, size_t size) {
+  known **place = place_of_key(index, key, size);
+  pthread_mutex_lock(&lock);
+  const known *k = *place;
+  while (k && !(k->backend == b && k->index == index && k->size == size && !memcmp(k->key, key, size))) k = k->next;
+  pthread_mutex_unlock(&lock);
+  return k ? k->entry : NULL;
+}
+
+/* Twice, where two threads compile it at once, is no harm; nor is it if there is no memory for it. */
+void gpu_remember_program(const gpu_backend *b, int index, const void *key, size_t size, void *entry) {
+  known *k = mem_alloc(sizeof *k + size);
+  if (!k) return;
+  *k = (known){.backend = b, .entry = entry, .index = index, .size = size};
+  memcpy(k->key, key, size);
+  known **place = place_of_key(index, key, size);
+  pthread_mutex_lock(&lock);
+  k->next = *place;
+  *place = k;
+  pthread_mutex_unlock(&lock);
 }
