@@ -64,6 +64,7 @@ typedef struct vjp_call {
   const pons_array *in, *out, *cotangents; /* cotangents: n_out, never NULL */
   const bool *wanted;
   pons_array *grads;
+  bool *undecided; /* set, it means: as if there were no rule, through decompose */
 } vjp_call;
 typedef struct jvp_call { /* fill out_tangents; tangents[i] is NULL where it is zero. */
   const void *params;

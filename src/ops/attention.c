@@ -1,4 +1,4 @@
-/* attention.c: ScaledDotProductAttention, softmax(scale q kT + mask) v, a composite.
+/* attention.c: ScaledDotProductAttention, softmax(scale q kT + mask) v, and its way back: composites.
 
    q (batch, heads, L, dim), k and v (batch, kv heads, S, ...); head h attends with kv head h * kv heads /
    heads. Then, as parameters tell, a mask that broadcasts to (batch, heads, L, S), and sinks (heads), each a
@@ -71,31 +71,43 @@ static pons_array causal_mask(int64_t l, int64_t s) {
   return pons_greater_equal(pons_expand_dims(rows, PONS_AXES(1)), pons_expand_dims(columns, PONS_AXES(0)));
 }
 
-static void attention_decompose(const void *params, int n_in, const pons_array *in, pons_array *out) {
-  const attention_params *p = params;
+/* What the definition is made of; where heads share those of k and v, they are on an axis of their own behind those. */
+typedef struct attention_parts {
+  bool grouped;
+  pons_array q, k, v, mask, scores; /* q is scaled; mask: bool or added, NULL for none; scores: with it */
+} attention_parts;
+
+static attention_parts parts_of(const attention_params *p, const pons_array *in, bool has_mask) {
   const pons_dtype dtype = dtype_of(in[0]);
   const int64_t heads = in[0]->shape[1], kv_heads = in[1]->shape[1], per = heads / kv_heads;
   const int64_t length = in[0]->shape[2], keys = in[1]->shape[2];
-  const bool grouped = per > 1;
-  pons_array q = pons_multiply(in[0], pons_scalar((double)p->scale, dtype)), k = in[1], v = in[2];
-  if (grouped) {
-    q = group_heads(q, kv_heads, per);
-    k = pons_expand_dims(k, PONS_AXES(2));
-    v = pons_expand_dims(v, PONS_AXES(2));
+  attention_parts a = {.grouped = per > 1, .k = in[1], .v = in[2]};
+  a.q = pons_multiply(in[0], pons_scalar((double)p->scale, dtype));
+  if (a.grouped) {
+    a.q = group_heads(a.q, kv_heads, per);
+    a.k = pons_expand_dims(a.k, PONS_AXES(2));
+    a.v = pons_expand_dims(a.v, PONS_AXES(2));
   }
-  pons_array scores = pons_matmul(q, pons_swapaxes(k, -1, -2));
-  pons_array mask = p->causal ? causal_mask(length, keys) : NULL;
-  if (!p->causal && has_mask(p, n_in)) {
-    mask = pons_broadcast_to(in[3], PONS_SHAPE(in[0]->shape[0], heads, length, keys));
-    if (grouped) mask = group_heads(mask, kv_heads, per);
+  a.scores = pons_matmul(a.q, pons_swapaxes(a.k, -1, -2));
+  a.mask = p->causal ? causal_mask(length, keys) : NULL;
+  if (!p->causal && has_mask) {
+    a.mask = pons_broadcast_to(in[3], PONS_SHAPE(in[0]->shape[0], heads, length, keys));
+    if (a.grouped) a.mask = group_heads(a.mask, kv_heads, per);
   }
-  if (mask && pons_dtype_of(mask) == PONS_BOOL)
-    scores = pons_where(mask, scores, pons_scalar(least_of(dtype), dtype));
-  else if (mask)
-    scores = pons_add(scores, mask);
+  if (a.mask && pons_dtype_of(a.mask) == PONS_BOOL)
+    a.scores = pons_where(a.mask, a.scores, pons_scalar(least_of(dtype), dtype));
+  else if (a.mask)
+    a.scores = pons_add(a.scores, a.mask);
+  return a;
+}
+
+static void attention_decompose(const void *params, int n_in, const pons_array *in, pons_array *out) {
+  const attention_params *p = params;
+  const attention_parts a = parts_of(p, in, has_mask(p, n_in));
+  pons_array scores = a.scores;
   if (p->has_sinks) {
     pons_array sinks = pons_expand_dims(in[n_in - 1], PONS_AXES(0, 2, 3));
-    if (grouped) sinks = group_heads(sinks, kv_heads, per);
+    if (a.grouped) sinks = group_heads(sinks, in[1]->shape[1], in[0]->shape[1] / in[1]->shape[1]);
     shape s = node_shape(scores);
     if (!node_failed(scores)) s.dims[s.n - 1] = 1;
     scores = pons_concatenate((pons_array[]){pons_broadcast_to(sinks, shape_public(&s)), scores}, 2, -1);
@@ -108,11 +120,23 @@ static void attention_decompose(const void *params, int n_in, const pons_array *
     start[n - 1] = 1;
     weights = pons_slice(weights, (pons_shape){n, start}, (pons_shape){n, stop}, PONS_SCALAR);
   }
-  out[0] = pons_matmul(weights, v);
-  if (grouped) out[0] = pons_flatten(out[0], 1, 2);
+  out[0] = pons_matmul(weights, a.v);
+  if (a.grouped) out[0] = pons_flatten(out[0], 1, 2);
   if (!p->output_logsumexp) return;
   out[1] = pons_logsumexp(pons_astype(scores, PONS_FLOAT32), .axes = PONS_AXES(-1), .keepdims = true);
-  if (grouped) out[1] = pons_flatten(out[1], 1, 2);
+  if (a.grouped) out[1] = pons_flatten(out[1], 1, 2);
+}
+
+/* Sinks, logarithms of sums and masks that are learnt are left to the definition. */
+static void attention_vjp(const vjp_call *c) {
+  const attention_params *p = c->params;
+  *c->undecided = p->has_sinks || p->output_logsumexp || (c->n_in == 4 && c->wanted[3]);
+  if (*c->undecided) return;
+  const attention_params params = {.scale = p->scale, .causal = p->causal};
+  pons_array in[5];
+  for (int i = 0; i < c->n_in; i++) in[i] = c->in[i];
+  in[c->n_in] = c->cotangents[0];
+  node_make_many(&prim_attention_vjp, &params, c->n_in + 1, in, c->grads, 3);
 }
 
 static bool attention_whole(const void *params) { return ((const attention_params *)params)->force_fused; }
@@ -125,8 +149,63 @@ const prim prim_attention = {
                FIELD(BOOL, attention_params, force_fused)},
     .outputs = attention_outputs,
     .infer = attention_infer,
+    .vjp = attention_vjp,
     .decompose = attention_decompose,
     .whole = attention_whole};
+
+/* ---- ScaledDotProductAttentionVJP: q, k, v, a mask if there is one, and the cotangent to dq, dk, dv ---- */
+
+static int three_outputs(const void *params, int n_in) {
+  (void)params, (void)n_in;
+  return 3;
+}
+
+static error *attention_vjp_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  const attention_params *p = params;
+  const char *op = "scaled_dot_product_attention_vjp";
+  if (p->has_sinks || p->output_logsumexp) return fail(op, "there is no such rule with sinks or logarithms of sums");
+  if (n_in < 4) return fail(op, "got %d operands", n_in);
+  error *e = attention_infer(params, n_in - 1, in, out);
+  if (e) return e;
+  const node *g = in[n_in - 1];
+  if (!shape_equal(g->ndim, g->shape, out->shape.n, out->shape.dims) || g->dtype != in[0]->dtype)
+    return fail(op, "the cotangent %s does not fit a result of %s", node_text(g),
+                shape_text(out->shape.n, out->shape.dims));
+  for (int i = 0; i < 3; i++) out[i] = spec_of(in[i]);
+  return NULL;
+}
+
+/* The sum over the heads that share one, on axis 2. */
+static pons_array sum_of_group(const attention_parts *a, pons_array x) {
+  return a->grouped ? pons_sum(x, .axes = PONS_AXES(2)) : x;
+}
+
+/* With P = softmax(S), S = scale q kT + mask and dP = g vT:  dv = PT g,  dS = P (dP - sum of P dP along a row),
+   dq = scale dS k,  dk = scale dST q. */
+static void attention_vjp_decompose(const void *params, int n_in, const pons_array *in, pons_array *out) {
+  const attention_params *p = params;
+  const pons_dtype dtype = dtype_of(in[0]);
+  const attention_parts a = parts_of(p, in, n_in == 5);
+  pons_array g = in[n_in - 1];
+  if (a.grouped) g = group_heads(g, in[1]->shape[1], in[0]->shape[1] / in[1]->shape[1]);
+  pons_array weights = pons_softmax(a.scores, .precise = true);
+  pons_array weighted = pons_multiply(weights, pons_matmul(g, pons_swapaxes(a.v, -1, -2)));
+  pons_array sum = pons_sum(weighted, .axes = PONS_AXES(-1), .keepdims = true);
+  pons_array slopes = pons_subtract(weighted, pons_multiply(weights, sum));
+  if (a.mask && pons_dtype_of(a.mask) == PONS_BOOL) slopes = pons_where(a.mask, slopes, pons_scalar(0, dtype));
+  out[0] = pons_multiply(pons_matmul(slopes, a.k), pons_scalar((double)p->scale, dtype));
+  if (a.grouped) out[0] = pons_flatten(out[0], 1, 2);
+  out[1] = sum_of_group(&a, pons_matmul(pons_swapaxes(slopes, -1, -2), a.q));
+  out[2] = sum_of_group(&a, pons_matmul(pons_swapaxes(weights, -1, -2), g));
+}
+
+const prim prim_attention_vjp = {
+    .name = "ScaledDotProductAttentionVJP",
+    .params_size = sizeof(attention_params),
+    .fields = {FIELD(FLOAT, attention_params, scale), FIELD(BOOL, attention_params, causal)},
+    .outputs = three_outputs,
+    .infer = attention_vjp_infer,
+    .decompose = attention_vjp_decompose};
 
 pons_array pons_fast_attention_with(struct pons_attention_args args) {
   const char *op = "scaled_dot_product_attention";

@@ -78,6 +78,7 @@ const prim *const pons_prims[] = {
     &prim_layer_norm_vjp,
     &prim_rope,
     &prim_attention,
+    &prim_attention_vjp,
     &prim_custom_kernel,
     NULL,
 };

@@ -161,5 +161,6 @@ typedef struct random_bits_params { ints shape; int width; } random_bits_params;
 /* RMSNorm (x, w), LayerNorm (x, w, b), RMSNormVJP, LayerNormVJP */
 typedef struct norm_params { float eps; } norm_params;
 typedef struct rope_params { int dims; bool traditional; float base, scale; bool forward; } rope_params;
+/* ScaledDotProductAttention, and the first two of ScaledDotProductAttentionVJP */
 typedef struct attention_params { float scale; bool causal, has_sinks, output_logsumexp, force_fused; } attention_params;
 #endif

@@ -38,7 +38,9 @@ static pons_array transpose(const char *op, const node *n, const jvp_call *c, co
   pons_array bad = make_cotangents(n, t->cotangents);
   if (bad) return bad;
   for (int k = 0; k < c->n_in; k++) t->wanted[k] = c->tangents[k] != NULL;
-  const vjp_call back = {c->params, c->n_in, c->n_out, c->in, c->out, t->cotangents, t->wanted, t->grads};
+  bool undecided; /* never set: there is no decomposition */
+  const vjp_call back = {c->params,     c->n_in,   c->n_out, c->in,     c->out,
+                         t->cotangents, t->wanted, t->grads, &undecided};
   n->prim->vjp(&back);
   int roots = 0;
   for (int k = 0; k < c->n_in; k++) {

@@ -53,12 +53,14 @@ static pons_array call_rule(const char *op, const lineage *l, int64_t i, const r
     r->wanted[k] = at >= 0 && l->reach[at] == REACH_SMOOTH;
     r->grads[k] = NULL;
   }
-  const vjp_call c = {item->node->params, item->n_in, item->node->n_out, item->in, r->out,
-                      r->cotangents,      r->wanted,  r->grads};
-  if (!p->vjp) return through_decomposition(op, &c, p, r->out);
-  transform_results(item->node, r->out);
-  p->vjp(&c);
-  return transform_failed(r->grads, item->n_in);
+  bool undecided = !p->vjp;
+  const vjp_call c = {item->node->params, item->n_in, item->node->n_out, item->in,  r->out,
+                      r->cotangents,      r->wanted,  r->grads,          &undecided};
+  if (p->vjp) {
+    transform_results(item->node, r->out);
+    p->vjp(&c);
+  }
+  return undecided ? through_decomposition(op, &c, p, r->out) : transform_failed(r->grads, item->n_in);
 }
 
 static pons_array step_back(const char *op, lineage *l, int64_t i, const rule_room *r) {

@@ -56,6 +56,8 @@ error *cpu_matmul(const launch *l);
 error *cpu_addmm(const launch *l);
 const char *cpu_refuses_attention(const launch *l);
 error *cpu_attention(const launch *l);
+const char *cpu_refuses_attention_vjp(const launch *l);
+error *cpu_attention_vjp(const launch *l);
 const char *cpu_refuses_across(const launch *l);
 error *cpu_convolution_across(const launch *l);
 const char *cpu_refuses_windows(const launch *l);

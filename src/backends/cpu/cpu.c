@@ -31,6 +31,7 @@ static const implementation implementations[] = {
     {"Matmul", "tiles", NULL, cpu_matmul},
     {"AddMM", "tiles", NULL, cpu_addmm},
     {"ScaledDotProductAttention", "flash", cpu_refuses_attention, cpu_attention},
+    {"ScaledDotProductAttentionVJP", "flash", cpu_refuses_attention_vjp, cpu_attention_vjp},
     {"Convolution", "across", cpu_refuses_across, cpu_convolution_across},
     {"Convolution", "windows", cpu_refuses_windows, cpu_convolution_windows},
     {"Convolution", "patches", NULL, cpu_convolution},

@@ -53,6 +53,8 @@ typedef struct softmax_loops { /* of a row's part, n <= KEPT; by dtype: elements
   void (*finish[PONS_DTYPE_COUNT])(const float *exps, int64_t n, float factor, void *y, bool past_cache);
   float (*exp_float)(const float *x, int64_t n, float shift, float *exps); /* in the order of x */
   double (*exp_double)(const double *x, int64_t n, double shift, double *exps);
+  /* The way back: x = weights (x - sum of weights x) */
+  void (*back_float)(const float *weights, int64_t n, float *x);
   void (*scale_float)(float *x, int64_t n, float factor);
   void (*scale_double)(double *x, int64_t n, double factor);
 } softmax_loops;

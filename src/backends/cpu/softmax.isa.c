@@ -93,6 +93,27 @@ ALWAYS float exps(pons_dtype d, const void *row, int64_t n, float shift, int64_t
 FORM(float32, PONS_FLOAT32)
 FORM(bfloat16, PONS_BFLOAT16)
 
+/* Blocks that a row's rest is padded to, with zeros. */
+ALWAYS block float_block(const float *x, int64_t left, block_room *room) {
+  return block_load(PONS_FLOAT32, left < BLOCK ? block_padded(PONS_FLOAT32, x, left, 0, room) : (const char *)x);
+}
+static void back_float(const float *weights, int64_t n, float *x) {
+  block sum = {0};
+  block_room room;
+  for (int64_t i = 0; i < n; i += BLOCK) {
+    const block w = float_block(weights + i, n - i, &room), g = float_block(x + i, n - i, &room);
+    for (int k = 0; k < REGISTERS; k++) sum.at[k] = FMA_FLOAT(w.at[k], g.at[k], sum.at[k]);
+  }
+  const vector_float mean = SPLAT_FLOAT((float)block_sum(PONS_FLOAT32, &sum));
+  for (int64_t i = 0; i < n; i += BLOCK) {
+    const block w = float_block(weights + i, n - i, &room);
+    block g = float_block(x + i, n - i, &room);
+    for (int k = 0; k < REGISTERS; k++) g.at[k] = w.at[k] * (g.at[k] - mean);
+    block_store(PONS_FLOAT32, g, n - i < BLOCK ? room.at : (char *)(x + i), false);
+    if (n - i < BLOCK) memcpy(x + i, &room, (size_t)(n - i) * sizeof *x);
+  }
+}
+
 static float exp_float(const float *x, int64_t n, float shift, float *to) {
   return exps_float32(x, n, shift, 0, to);
 }
@@ -117,6 +138,7 @@ const softmax_loops ISA_NAME(softmax_loops) = {
     .finish = {[PONS_FLOAT32] = finish_float32, [PONS_BFLOAT16] = finish_bfloat16},
     .exp_float = exp_float,
     .exp_double = exp_double,
+    .back_float = back_float,
     .scale_float = scale_float,
     .scale_double = scale_double,
 };

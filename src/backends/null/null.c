@@ -41,7 +41,7 @@ static const implementation implementations[] = {
     TAKES("LUF"),           TAKES("Inverse"),
     TAKES("Cholesky"),      TAKES("SVD"),
     TAKES("Eigh"),          TAKES("Eig"),
-    TAKES("SearchSorted"),
+    TAKES("SearchSorted"),  TAKES("ScaledDotProductAttentionVJP"),
     TAKES("FFT"),           TAKES("Hadamard"),
 };
 
