@@ -227,10 +227,13 @@ struct alignas(128) cuda_double_room {
   static __attribute__((section("cuda_shared"))) cuda_double_room name##_held;                                 \
   chunk *const name = (chunk *)name##_held.bytes
 
+typedef size_t shared_place;
+static inline shared_place place_in_shared(const void *p) { return (shared_place)p; }
+
 /* What the lanes of a warp show each other: between two barriers. */
 struct cuda_double_shown {
   unsigned a[4], b[2];
-  const void *row;
+  shared_place row;
 };
 static cuda_double_shown cuda_double_lanes[32][32];
 static inline cuda_double_shown *cuda_double_show(const cuda_double_shown &mine) {
@@ -264,7 +267,7 @@ static inline unsigned pack_bf16(float low, float high) { return cuda_double_to_
 
 /* Sums are exact and rounded once, as the hardware's are not. */
 template <class F> static inline void cuda_double_multiply(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, F value) {
-  const cuda_double_shown *all = cuda_double_show({{a[0], a[1], a[2], a[3]}, {b0, b1}, nullptr});
+  const cuda_double_shown *all = cuda_double_show({{a[0], a[1], a[2], a[3]}, {b0, b1}, 0});
   const int g = cuda_double_lane() / 4, t = cuda_double_lane() % 4;
   for (int i = 0; i < 4; i++) {
     double total = sum[i];
@@ -290,7 +293,7 @@ static inline const unsigned short *cuda_double_row(const cuda_double_shown &lan
   if ((size_t)row % 16 != 0 || row < shared_begin || row + 16 > shared_end) __builtin_trap();
   return (const unsigned short *)row;
 }
-static inline void load_matrices(unsigned (&out)[4], const void *row) {
+static inline void load_matrices(unsigned (&out)[4], shared_place row) {
   const cuda_double_shown *all = cuda_double_show({{}, {}, row});
   const int g = cuda_double_lane() / 4, t = cuda_double_lane() % 4;
   for (int i = 0; i < 4; i++) {
@@ -299,7 +302,7 @@ static inline void load_matrices(unsigned (&out)[4], const void *row) {
   }
   __syncwarp();
 }
-static inline void load_matrices_transposed(unsigned (&out)[4], const void *row) {
+static inline void load_matrices_transposed(unsigned (&out)[4], shared_place row) {
   const cuda_double_shown *all = cuda_double_show({{}, {}, row});
   const int g = cuda_double_lane() / 4, t = cuda_double_lane() % 4;
   for (int i = 0; i < 4; i++)
@@ -321,13 +324,13 @@ static struct cuda_double_copies {
 static inline cuda_double_copies &cuda_double_queue() {
   return cuda_double_queues[threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)];
 }
-static inline void copy_async(void *shared, const void *global, bool inside) {
+static inline void copy_async(shared_place shared, const void *global, bool inside) {
   cuda_double_copies &q = cuda_double_queue();
-  const char *to = (const char *)shared;
+  char *to = (char *)shared;
   if (q.n == CUDA_DOUBLE_COPIES || ((size_t)to | (inside ? (size_t)global : 0)) % 16 != 0 || to < shared_begin ||
       to + 16 > shared_end)
     __builtin_trap();
-  q.all[q.n++] = {shared, inside ? global : nullptr, q.group};
+  q.all[q.n++] = {to, inside ? global : nullptr, q.group};
 }
 static inline void copies_end_group() { cuda_double_queue().group++; }
 template <int Groups> static inline void copies_wait() {

@@ -229,6 +229,31 @@ CHECK(attention_causal) { return attention(large, dtype, PICK(19, 100), true, PO
 CHECK(attention_bool_mask) { return attention(large, dtype, PICK(19, 100), false, PONS_BOOL); }
 CHECK(attention_added_mask) { return attention(large, dtype, PICK(19, 100), false, PONS_FLOAT32); }
 
+/* As language models have it: heads that share keys, (batch, length, heads, features) in memory, features of each size that kernels are
+   made for. */
+static pons_array heads_of(int64_t length, int64_t heads, int64_t features, pons_dtype dtype, int seed) {
+  return pons_swapaxes(normal(PONS_SHAPE(1, length, heads, features), dtype, seed), 1, 2);
+}
+static pons_array model_attention(pons_dtype dtype, int64_t queries, int64_t keys, int64_t dim, bool causal) {
+  return pons_fast_scaled_dot_product_attention(heads_of(queries, 6, dim, dtype, 65), heads_of(keys, 2, dim, dtype, 66),
+                                                heads_of(keys, 2, dim, dtype, 67), .causal = causal);
+}
+CHECK(attention_prefill_64) { return model_attention(dtype, PICK(37, 700), PICK(37, 700), 64, true); }
+CHECK(attention_prefill_80) { return model_attention(dtype, PICK(21, 260), PICK(37, 300), 80, false); }
+CHECK(attention_prefill_96) { return model_attention(dtype, PICK(21, 260), PICK(37, 300), 96, true); }
+CHECK(attention_prefill_128) { return model_attention(dtype, PICK(37, 700), PICK(37, 700), 128, true); }
+CHECK(attention_prefill_192) { return model_attention(dtype, PICK(21, 130), PICK(37, 300), 192, true); }
+CHECK(attention_prefill_256) { return model_attention(dtype, PICK(21, 130), PICK(37, 300), 256, true); }
+CHECK(attention_decode_64) { return model_attention(dtype, 1, PICK(333, 5000), 64, false); }
+CHECK(attention_decode_128) { return model_attention(dtype, 1, PICK(333, 5000), 128, false); }
+CHECK(attention_decode_some) { return model_attention(dtype, PICK(3, 8), PICK(333, 1000), 128, true); }
+CHECK(attention_sinks) {
+  const int64_t n = PICK(37, 500);
+  return pons_fast_scaled_dot_product_attention(heads_of(n, 6, 64, dtype, 65), heads_of(n, 2, 64, dtype, 66),
+                                                heads_of(n, 2, 64, dtype, 67), .sinks = normal(PONS_SHAPE(6), dtype, 68),
+                                                .mask = pons_greater(normal(PONS_SHAPE(n, n), PONS_FLOAT32, 69), pons_float(0)));
+}
+
 /* ---- places ---- */
 
 CHECK(taken_rows) {
@@ -392,6 +417,16 @@ const check checks[] = {
     CLOSE(attention_causal, PONS_FLOAT32, HALVES),
     CLOSE(attention_bool_mask, PONS_FLOAT32, HALVES),
     CLOSE(attention_added_mask, PONS_FLOAT32, HALVES),
+    ABOUT(attention_prefill_64, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
+    ABOUT(attention_prefill_80, PONS_BFLOAT16, HALVES),
+    ABOUT(attention_prefill_96, PONS_FLOAT16, HALVES),
+    ABOUT(attention_prefill_128, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
+    ABOUT(attention_prefill_192, PONS_BFLOAT16, HALVES),
+    ABOUT(attention_prefill_256, PONS_BFLOAT16, HALVES),
+    ABOUT(attention_decode_64, PONS_FLOAT16, HALVES | IN(PONS_FLOAT32)),
+    ABOUT(attention_decode_128, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
+    ABOUT(attention_decode_some, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
+    ABOUT(attention_sinks, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
     EXACT(taken_rows, PONS_FLOAT16, SIZES),
     EXACT(taken_along, PONS_FLOAT32, SIZES),
     EXACT(put_along, PONS_FLOAT32, SIZES),

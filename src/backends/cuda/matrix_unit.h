@@ -32,8 +32,10 @@ struct alignas(16) chunk {
 /* The memory that gpu_call.shared_bytes asks for, as `chunk name[]`. */
 #define SHARED_ROOM(name) extern __shared__ chunk name[]
 
-static inline uint32_t shared_address(const void *p) {
-  uint32_t at;
+/* A place in shared memory, in bytes. With one kept per thread, what lies a constant away from it needs no register of its own. */
+typedef uint32_t shared_place;
+static inline shared_place place_in_shared(const void *p) {
+  shared_place at;
   asm("{ .reg .u64 wide; cvta.to.shared.u64 wide, %1; cvt.u32.u64 %0, wide; }" : "=r"(at) : "l"(p));
   return at;
 }
@@ -48,24 +50,24 @@ static inline uint32_t shared_address(const void *p) {
 MATRIX_PRODUCT(multiply_f16, "f16")
 MATRIX_PRODUCT(multiply_bf16, "bf16")
 
-static inline void load_matrices(uint32_t (&out)[4], const void *row) {
+static inline void load_matrices(uint32_t (&out)[4], shared_place row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
-               : "r"(shared_address(row))
+               : "r"(row)
                : "memory");
 }
-static inline void load_matrices_transposed(uint32_t (&out)[4], const void *row) {
+static inline void load_matrices_transposed(uint32_t (&out)[4], shared_place row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
-               : "r"(shared_address(row))
+               : "r"(row)
                : "memory");
 }
 
 /* 16 bytes from global to shared memory while the thread goes on; zeros if not `inside`, and nothing is read. Both places are
    aligned to 16. */
-static inline void copy_async(void *shared, const void *global, bool inside) {
+static inline void copy_async(shared_place shared, const void *global, bool inside) {
   const int bytes = inside ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(bytes)
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(bytes)
                : "memory");
 }
 /* What this thread has begun to copy since the last call becomes a group. */
@@ -92,6 +94,15 @@ static inline float exp2_fast(float x) {
   return y;
 }
 #endif
+
+/* The same with pointers to shared memory. */
+static inline void load_matrices(uint32_t (&out)[4], const void *row) { load_matrices(out, place_in_shared(row)); }
+static inline void load_matrices_transposed(uint32_t (&out)[4], const void *row) {
+  load_matrices_transposed(out, place_in_shared(row));
+}
+static inline void copy_async(void *shared, const void *global, bool inside) {
+  copy_async(place_in_shared(shared), global, inside);
+}
 
 /* multiply(...), pack(...) of the kernel's X: HALF is f16 or bf16. */
 #ifdef HALF

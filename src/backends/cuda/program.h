@@ -26,6 +26,11 @@ bool cuda_note_launch(cuda_device *d, const gpu_launch *l, error **why);
 extern const recording_driver cuda_recordings;
 extern const gpu_backend gpu_cuda; /* cuda.c */
 
+/* ---- attention_tensor.c ---- */
+
+const char *cuda_refuses_attention(const launch *l);
+error *cuda_attention(const launch *l);
+
 /* ---- custom_cuda.c ---- */
 
 const char *cuda_refuses_source(const launch *l);

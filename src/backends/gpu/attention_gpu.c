@@ -1,13 +1,15 @@
-/* attention_gpu.c: launches attention.kc: "ScaledDotProductAttention". Uses gpu.h. */
-#include "backends/gpu/gpu.h"
+/* attention_gpu.c: launches attention.kc and attention_join.kc: "ScaledDotProductAttention". Uses attention_gpu.h. */
+#include "backends/gpu/attention_gpu.h"
 #include <float.h>
 
-extern const char kernel_attention[];
+extern const char kernel_attention[], kernel_attention_join[];
 
 enum { PREFILL_QUERIES = 8, PREFILL_KEYS = 32, DECODE_KEYS = 64, THREADS = 64, MOST_FEATURES = 512 };
 
 static bool is_empty(const operand *x) { return shape_size(x->ndim, x->shape) == 0; }
-static bool has_mask(const launch *l, const attention_params *p) { return l->n_in - p->has_sinks == 4; }
+bool attention_has_mask(const launch *l) {
+  return l->n_in - ((const attention_params *)l->params)->has_sinks == 4;
+}
 
 const char *gpu_refuses_attention(const gpu_backend *b, const launch *l) {
   const operand *q = &l->in[0], *v = &l->in[2];
@@ -19,8 +21,8 @@ const char *gpu_refuses_attention(const gpu_backend *b, const launch *l) {
   return bytes > gpu_common_features(b).local_bytes ? "local memory is too small" : NULL;
 }
 
-static void add_strides(gpu_call *c, const operand *x) {
-  for (int d = 0; d < 4; d++) {
+void attention_number_strides(gpu_call *c, const operand *x, int axes) {
+  for (int d = 0; d < axes; d++) {
     const int at = d - (4 - x->ndim);
     gpu_number(c, at >= 0 && x->shape[at] > 1 ? x->strides[at] : 0);
   }
@@ -31,7 +33,50 @@ static float least_of(pons_dtype d) {
   return d == PONS_FLOAT16 ? -65504.0f : d == PONS_BFLOAT16 ? -0x1.fep127f : -FLT_MAX;
 }
 
-static void define_shape(gpu_call *c, const launch *l, const attention_params *p) {
+void attention_define_operands(gpu_call *c, const launch *l) {
+  const attention_params *p = l->params;
+  if (p->has_sinks) {
+    gpu_define_text(c, "HAS_SINKS", "");
+    gpu_define(c, "SINKS_MEMORY", c->n_written + l->n_in - 1);
+  }
+  if (!attention_has_mask(l)) return;
+  gpu_define_text(c, "HAS_MASK", "");
+  gpu_define_dtype(c, "M", l->in[3].dtype);
+  if (l->in[3].dtype == PONS_BOOL) gpu_define_text(c, "MASK_IS_BOOL", "");
+}
+
+/* ---- parts of the keys ---- */
+
+bool attention_take_parts(const gpu_backend *b, const launch *l, int count, attention_parts *parts, error **why) {
+  const operand *y = &l->out[0];
+  const int64_t rows = y->shape[0] * y->shape[1] * y->shape[2], features = y->shape[3];
+  *parts = (attention_parts){.count = count, .rows = rows, .sums = (size_t)(count * rows * features)};
+  parts->memory = b->memory->take(((const location *)y->data)->device,
+                                  (parts->sums + (size_t)(2 * count * rows)) * sizeof(float), why);
+  return parts->memory != NULL;
+}
+
+error *attention_join(const gpu_backend *b, const launch *l, const attention_parts *parts) {
+  gpu_call c = gpu_call_for(b, l->out);
+  gpu_define_dtype(&c, "X", l->out[0].dtype);
+  gpu_define(&c, "VALUES_DIM", l->out[0].shape[3]);
+  c.group[0] = gpu_group_for(&c, THREADS, THREADS);
+  gpu_define(&c, "GROUP", c.group[0]);
+  gpu_define(&c, "PARTS_MEMORY", l->n_out);
+  if (l->n_out > 1) gpu_define_text(&c, "LOG_SUMS", "");
+  c.groups[0] = parts->rows;
+  c.wide = parts->sums + (size_t)(2 * parts->count * parts->rows) > INT32_MAX;
+  for (int i = 0; i < l->n_out; i++) gpu_written(&c, &l->out[i]);
+  gpu_memory(&c, parts->memory, false);
+  gpu_begin_numbers(&c);
+  gpu_number(&c, parts->count);
+  gpu_number(&c, parts->rows);
+  return gpu_run(&c, kernel_attention_join, "attention_join");
+}
+
+/* ---- all keys by one group ---- */
+
+static void define_shape(gpu_call *c, const launch *l) {
   const operand *q = &l->in[0];
   const bool one = q->shape[2] == 1;
   gpu_define_dtype(c, "X", q->dtype);
@@ -39,28 +84,21 @@ static void define_shape(gpu_call *c, const launch *l, const attention_params *p
   gpu_define(c, "VALUES_DIM", l->in[2].shape[3]);
   gpu_define(c, "QUERIES", one ? 1 : PREFILL_QUERIES);
   gpu_define(c, "KEYS", one ? DECODE_KEYS : PREFILL_KEYS);
-  gpu_define(c, "K_MEMORY", p->output_logsumexp ? 3 : 2);
+  gpu_define(c, "K_MEMORY", c->n_written + 1);
   c->group[0] = gpu_group_for(c, THREADS, THREADS);
   gpu_define(c, "GROUP", c->group[0]);
   c->groups[0] = one ? 1 : (q->shape[2] + PREFILL_QUERIES - 1) / PREFILL_QUERIES;
   c->groups[1] = q->shape[0] * q->shape[1];
-  if (p->output_logsumexp) gpu_define_text(c, "LOG_SUMS", "");
-  if (p->has_sinks) {
-    gpu_define_text(c, "HAS_SINKS", "");
-    gpu_define(c, "SINKS_MEMORY", l->n_out + l->n_in - 1);
-  }
-  if (!has_mask(l, p)) return;
-  gpu_define_text(c, "HAS_MASK", "");
-  gpu_define_dtype(c, "M", l->in[3].dtype);
-  if (l->in[3].dtype == PONS_BOOL) gpu_define_text(c, "MASK_IS_BOOL", "");
+  if (l->n_out > 1) gpu_define_text(c, "LOG_SUMS", "");
 }
 
 error *gpu_attention(const gpu_backend *b, const launch *l) {
   const attention_params *p = l->params;
   const operand *q = &l->in[0], *k = &l->in[1];
   gpu_call c = gpu_call_for(b, l->out);
-  define_shape(&c, l, p);
   for (int i = 0; i < l->n_out; i++) gpu_written(&c, &l->out[i]);
+  define_shape(&c, l);
+  attention_define_operands(&c, l);
   for (int i = 0; i < l->n_in; i++) gpu_read(&c, &l->in[i]);
   gpu_begin_numbers(&c);
   gpu_number(&c, q->shape[1]);
@@ -70,9 +108,9 @@ error *gpu_attention(const gpu_backend *b, const launch *l) {
   gpu_number_float(&c, p->scale);
   gpu_number(&c, p->causal);
   gpu_number_float(&c, least_of(q->dtype));
-  for (int i = 0; i < 3; i++) add_strides(&c, &l->in[i]);
-  if (has_mask(l, p))
-    add_strides(&c, &l->in[3]);
+  for (int i = 0; i < 3; i++) attention_number_strides(&c, &l->in[i], 4);
+  if (attention_has_mask(l))
+    attention_number_strides(&c, &l->in[3], 4);
   else
     for (int i = 0; i < 4; i++) gpu_number(&c, 0);
   gpu_number(&c, p->has_sinks ? l->in[l->n_in - 1].strides[0] : 0);

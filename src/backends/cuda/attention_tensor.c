@@ -1,0 +1,136 @@
+/* attention_tensor.c: launches attention_tensor.kc: "ScaledDotProductAttention" in float16 and bfloat16, where it can be copied by 16
+   bytes. What is not aligned so, which shows when it is launched, goes to the kernel for all. Uses program.h, gpu/. */
+#include "backends/cuda/program.h"
+#include "backends/gpu/attention_gpu.h"
+
+extern const char kernel_attention_tensor[];
+
+enum { KEYS = 64, TILE_ROWS = 16, MOST_FEATURES = 256, MOST_FEATURES_OF_TWO_TILES = 128, ALIGNED = 8, LEAST_PART = 128 };
+
+/* How a launch is cut. */
+typedef struct cut {
+  int64_t rows;     /* of a kv head */
+  int64_t heads;    /* kv heads of all batches */
+  int warps, tiles; /* of a group */
+  int64_t row_groups, parts, part_keys;
+} cut;
+
+static int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int padded(int64_t features) { return (int)ceiling(features, 16) * 16 + 8; }
+
+/* More rows of a group read the keys less often; fewer are more groups. Where all together are not enough for the device, keys are cut
+   in parts. */
+static cut cut_of(const launch *l, int multiprocessors) {
+  const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2];
+  const int64_t features = q->shape[3] > v->shape[3] ? q->shape[3] : v->shape[3], keys = k->shape[2];
+  cut c = {.rows = q->shape[2] * (q->shape[1] / k->shape[1]), .heads = q->shape[0] * k->shape[1], .warps = 4, .tiles = 1};
+  while (c.warps > 1 && c.rows <= c.warps / 2 * TILE_ROWS) c.warps /= 2;
+  if (features <= MOST_FEATURES_OF_TWO_TILES && ceiling(c.rows, 8 * TILE_ROWS) * c.heads >= multiprocessors) c.tiles = 2;
+  c.row_groups = ceiling(c.rows, c.warps * c.tiles * TILE_ROWS);
+  const int64_t wanted = multiprocessors * (c.warps == 4 ? 2 : 4), most = ceiling(keys, LEAST_PART);
+  c.parts = wanted / (c.row_groups * c.heads);
+  c.parts = c.parts < 1 ? 1 : c.parts > most ? most : c.parts;
+  c.part_keys = ceiling(ceiling(keys, c.parts), KEYS) * KEYS;
+  c.parts = ceiling(keys, c.part_keys);
+  return c;
+}
+
+static int shared_bytes(const launch *l, const cut *c) {
+  const int q = padded(l->in[0].shape[3]), v = padded(l->in[2].shape[3]);
+  return 2 * (c->warps * c->tiles * TILE_ROWS * q + KEYS * q + KEYS * v);
+}
+
+static bool is_aligned(const operand *x) {
+  if (x->shape[3] % ALIGNED != 0 || (x->strides[3] != 1 && x->shape[3] > 1)) return false;
+  for (int d = 0; d < 3; d++)
+    if (x->shape[d] > 1 && x->strides[d] % ALIGNED != 0) return false;
+  return true;
+}
+
+const char *cuda_refuses_attention(const launch *l) {
+  const attention_params *p = l->params;
+  const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2];
+  if (q->dtype != PONS_FLOAT16 && q->dtype != PONS_BFLOAT16) return "it is for float16 and bfloat16";
+  for (int i = 0; i < 3; i++)
+    if (shape_size(4, l->in[i].shape) == 0) return "there are no elements";
+  if (q->shape[3] > MOST_FEATURES || v->shape[3] > MOST_FEATURES) return "heads have too many features";
+  if (!is_aligned(q) || !is_aligned(k) || !is_aligned(v)) return "rows of features are not aligned to 16 bytes";
+  if (q->shape[0] * k->shape[1] > 65535) return "there are too many heads";
+  if (p->causal && (attention_has_mask(l) || q->shape[2] > k->shape[2])) return "there are queries that meet no key";
+  if (!(p->scale > 0)) return "the scale is not positive";
+  const cut c = cut_of(l, 0);
+  return cuda_refuses_matrix_unit(shared_bytes(l, &c));
+}
+
+static bool lies_aligned(const launch *l) {
+  for (int i = 0; i < 3; i++)
+    if (((const location *)l->in[i].data)->offset % 16 != 0) return false;
+  return ((const location *)l->out[0].data)->offset % 4 == 0;
+}
+
+static void define_shape(gpu_call *call, const launch *l, const cut *c) {
+  const attention_params *p = l->params;
+  const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2];
+  gpu_define_dtype(call, "X", q->dtype);
+  gpu_define_text(call, "HALF", q->dtype == PONS_FLOAT16 ? "f16" : "bf16");
+  gpu_define(call, "DIM", q->shape[3]);
+  gpu_define(call, "VALUES_DIM", v->shape[3]);
+  gpu_define(call, "PER", q->shape[1] / k->shape[1]);
+  gpu_define(call, "WARPS", c->warps);
+  gpu_define(call, "TILES", c->tiles);
+  gpu_define(call, "KEYS", KEYS);
+  gpu_define(call, "K_MEMORY", call->n_written + 1);
+  if (p->causal) gpu_define_text(call, "CAUSAL", "");
+  if (c->parts > 1)
+    gpu_define_text(call, "PARTS", "");
+  else if (l->n_out > 1)
+    gpu_define_text(call, "LOG_SUMS", "");
+  call->group[0] = 32 * c->warps;
+  call->groups[0] = c->row_groups;
+  call->groups[1] = c->heads;
+  call->groups[2] = c->parts;
+  call->shared_bytes = shared_bytes(l, c);
+}
+
+/* `parts`: where results go if there are several. */
+static error *run(const launch *l, const cut *c, const attention_parts *parts) {
+  const attention_params *p = l->params;
+  const operand *q = &l->in[0], *k = &l->in[1];
+  gpu_call call = gpu_call_for(&gpu_cuda, l->out);
+  if (parts)
+    gpu_memory(&call, parts->memory, true);
+  else
+    for (int i = 0; i < l->n_out; i++) gpu_written(&call, &l->out[i]);
+  define_shape(&call, l, c);
+  attention_define_operands(&call, l);
+  for (int i = 0; i < l->n_in; i++) gpu_read(&call, &l->in[i]);
+  gpu_begin_numbers(&call);
+  gpu_number(&call, k->shape[1]);
+  gpu_number(&call, q->shape[2]);
+  gpu_number(&call, k->shape[2]);
+  gpu_number_float(&call, p->scale);
+  gpu_number(&call, c->part_keys);
+  gpu_number(&call, q->shape[0] * q->shape[1] * q->shape[2]);
+  gpu_number(&call, parts ? (int64_t)parts->sums : 0);
+  for (int i = 0; i < 3; i++) attention_number_strides(&call, &l->in[i], 3);
+  if (attention_has_mask(l))
+    attention_number_strides(&call, &l->in[3], 4);
+  else
+    for (int i = 0; i < 4; i++) gpu_number(&call, 0);
+  gpu_number(&call, p->has_sinks ? l->in[l->n_in - 1].strides[0] : 0);
+  return gpu_run(&call, kernel_attention_tensor, "attention_tensor");
+}
+
+error *cuda_attention(const launch *l) {
+  const int index = ((const location *)l->out[0].data)->device;
+  if (!lies_aligned(l)) return gpu_attention(&gpu_cuda, l);
+  const cut c = cut_of(l, cuda_card_at(index)->multiprocessors);
+  if (c.parts == 1) return run(l, &c, NULL);
+  attention_parts parts;
+  error *why = NULL;
+  if (!attention_take_parts(&gpu_cuda, l, (int)c.parts, &parts, &why)) return why;
+  why = run(l, &c, &parts);
+  if (!why) why = attention_join(&gpu_cuda, l, &parts);
+  cuda_give(index, parts.memory);
+  return why;
+}

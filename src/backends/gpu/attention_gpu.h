@@ -1,0 +1,24 @@
+/* attention_gpu.h: attention whose keys are cut into parts, each computed by groups of its own, and joined. Uses gpu.h. */
+#ifndef ATTENTION_GPU_H
+#define ATTENTION_GPU_H
+#include "backends/gpu/gpu.h"
+
+/* Of each part and row, float32: the sum of values, weighted by exp(score - the greatest score); then of each part and row that
+   greatest score and the sum of the weights. Without keys: -inf, and zeros. */
+typedef struct attention_parts {
+  int count;
+  int64_t rows; /* batch, heads, queries */
+  void *memory;
+  size_t sums; /* where they begin, in floats */
+} attention_parts;
+
+bool attention_has_mask(const launch *l);
+/* Memory for the parts, to be given back behind attention_join. False and *why. */
+bool attention_take_parts(const gpu_backend *b, const launch *l, int count, attention_parts *parts, error **why);
+/* Writes the results of the launch. */
+error *attention_join(const gpu_backend *b, const launch *l, const attention_parts *parts);
+/* HAS_SINKS, HAS_MASK, M and MASK_IS_BOOL. */
+void attention_define_operands(gpu_call *c, const launch *l);
+/* Strides of as many axes of four, from the first one on; 0 along axes of one element. */
+void attention_number_strides(gpu_call *c, const operand *x, int axes);
+#endif
