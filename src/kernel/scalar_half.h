@@ -6,6 +6,7 @@
 #define SCALAR_HALF_H
 #include "kernel/scalar_float.h"
 
+#ifndef K_HALF_CONVERSIONS /* a GPU language's prologue has them */
 static inline float k_float_from_half(uint16_t h) {
   uint32_t magnitude = (uint32_t)(h & 0x7fff) << 13, sign = (uint32_t)(h & 0x8000) << 16;
   /* Denormals: set the fraction below 2^-14's exponent, then take 2^-14 away. */
@@ -29,4 +30,5 @@ static inline uint16_t k_bfloat_from_float(float f) {
   uint32_t u = k_bits_f32(f), rounded = (u + 0x7fffu + (u >> 16 & 1)) >> 16;
   return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16 | 0x40u) : rounded);
 }
+#endif
 #endif

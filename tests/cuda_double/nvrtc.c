@@ -70,6 +70,7 @@ static bool preprocess(nvrtcProgram p, const char *folder, bytes *out) {
                              "-D__CUDACC__",
                              "-D__CUDACC_RTC__",
                              "-DHAS_MATRIX_UNIT", /* shim.h */
+                             "-DWITHOUT_ASSEMBLY",
                              "-D__CUDACC_VER_MAJOR__=12",
                              "-D__CUDACC_VER_MINOR__=4",
                              arch,

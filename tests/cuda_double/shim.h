@@ -5,6 +5,12 @@ typedef decltype(sizeof 0) size_t;
 struct uint3 {
   unsigned x, y, z;
 };
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
 
 /* Set before a thread runs (grid_state); what a kernel asks of it. */
 extern "C" struct cuda_double_state {

@@ -4,6 +4,7 @@
 #define GLOBAL
 #define LOCAL __shared__
 #define LOCAL_POINTER
+#define PRIVATE
 #define DEVICE_FUNCTION static inline
 #define VALUES const int64_t *
 /* Constant memory, which may be indexed without being copied first: from CUDA 11.7. */
@@ -33,6 +34,23 @@ typedef unsigned long long uint64_t;
 #define GROUP_SIZE(d) ((int)blockDim.CUDA_AXIS(d))
 #define GLOBAL_ID ((int64_t)blockIdx.x * blockDim.x + threadIdx.x)
 #define BARRIER __syncthreads()
+#define UNROLL _Pragma("unroll")
+#define FAST_HALVES 1
+typedef uint4 words_4;
+typedef uint2 words_2;
+
+#define HAS_LANES 1
+template <class T> static inline T lane_across(T x, int gap) {
+  enum { WORDS = (sizeof(T) + 3) / 4 };
+  union {
+    uint32_t words[WORDS];
+    T value;
+  } all;
+  all.words[0] = 0;
+  all.value = x;
+  for (int i = 0; i < WORDS; i++) all.words[i] = __shfl_xor_sync(0xffffffffu, all.words[i], gap);
+  return all.value;
+}
 
 #define ATOMIC_CAS32(p, expected, desired) atomicCAS((uint32_t *)(p), (uint32_t)(expected), (uint32_t)(desired))
 #define ATOMIC_ADD32(p, x) atomicAdd((int *)(p), (int)(x))
@@ -47,5 +65,29 @@ typedef unsigned long long uint64_t;
 #define k_fma_f64(a, b, c) __fma_rn(a, b, c)
 #define k_bits_f32(x) ((uint32_t)__float_as_uint(x))
 #define k_from_bits_f32(u) __uint_as_float(u)
+#ifndef WITHOUT_ASSEMBLY /* of PTX: tests/cuda_double */
+#define K_HALF_CONVERSIONS
+static inline float k_float_from_half(uint16_t h) {
+  float x;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(h));
+  return x;
+}
+static inline uint16_t k_half_from_float(float x) {
+  uint16_t h;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(x));
+  return h;
+}
+static inline float k_float_from_bfloat(uint16_t h) { return __uint_as_float((uint32_t)h << 16); }
+static inline uint16_t k_bfloat_from_float(float x) {
+#if __CUDA_ARCH__ >= 800
+  uint16_t h;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(h) : "f"(x));
+  return h;
+#else
+  const uint32_t u = __float_as_uint(x), rounded = (u + 0x7fffu + (u >> 16 & 1)) >> 16;
+  return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16 | 0x40u) : rounded);
+#endif
+}
+#endif
 #define k_bits_f64(x) ((uint64_t)__double_as_longlong(x))
 #define k_from_bits_f64(u) __longlong_as_double((long long)(u))

@@ -53,6 +53,14 @@ static void begin_definition(gpu_call *c, const char *name) {
   text_add_string(&c->definitions, " ");
 }
 
+void gpu_define_wide(gpu_call *c, const char *role, pons_dtype d) {
+  const gpu_typing *t = &gpu_typings[d];
+  const int size = (int)pons_dtype_size(d);
+  text_add(&c->definitions,
+           "#define %s_SIZE %d\n#define %s_PART(w, i) ((%s)%s(PART_%d(w, i)))\n#define %s_JOIN(w, i, x) JOIN_PART_%d(w, i, %s(x))\n",
+           role, size, role, t->element, t->from_bits, size, role, size, t->bits);
+}
+
 void gpu_define(gpu_call *c, const char *name, int64_t value) {
   begin_definition(c, name);
   text_add_integer(&c->definitions, value);
@@ -117,6 +125,18 @@ static void add_operand(gpu_call *c, const operand *o, bool written) {
 
 void gpu_written(gpu_call *c, const operand *o) { add_operand(c, o, true); }
 void gpu_read(gpu_call *c, const operand *o) { add_operand(c, o, false); }
+
+bool gpu_is_aligned(const operand *o, int bytes) {
+  return ((const location *)o->data)->offset % bytes == 0;
+}
+
+bool gpu_rows_are_wide(const operand *o) {
+  const int64_t size = (int64_t)pons_dtype_size(o->dtype);
+  if (o->ndim == 0 || !gpu_is_aligned(o, GPU_WIDE) || (o->strides[o->ndim - 1] != 1 && o->shape[o->ndim - 1] != 1)) return false;
+  for (int d = 0; d < o->ndim - 1; d++)
+    if (o->shape[d] > 1 && o->strides[d] * size % GPU_WIDE != 0) return false;
+  return true;
+}
 
 enum { FEW_THREADS = 32 };
 int gpu_group_for(const gpu_call *c, int64_t count, int most) {

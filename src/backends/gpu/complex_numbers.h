@@ -11,6 +11,10 @@ static inline complex64 complex_of(float re, float im) {
   z.im = im;
   return z;
 }
+static inline uint64_t complex_bits(complex64 z) { return k_bits_f32(z.re) | (uint64_t)k_bits_f32(z.im) << 32; }
+static inline complex64 complex_from_bits(uint64_t bits) {
+  return complex_of(k_from_bits_f32((uint32_t)bits), k_from_bits_f32((uint32_t)(bits >> 32)));
+}
 /* Without C's rule for infinities: what transforms and products of matrices multiply by. */
 static inline complex64 complex_times(complex64 a, complex64 b) {
   return complex_of(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);

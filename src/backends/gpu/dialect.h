@@ -6,10 +6,16 @@
      GLOBAL, LOCAL                 in front of a pointer to global memory; in front of an array of fixed size at the top of an
                                    entry that the threads of a group share
      LOCAL_POINTER                 in front of a pointer to such an array
+     PRIVATE                       in front of a pointer to variables of a thread
      VALUES                        the type of a pointer to numbers
      NUMBERS                       the last parameter of an entry: the struct `numbers` called v
      GROUP_ID(d), GROUP_COUNT(d), LOCAL_ID(d), GROUP_SIZE(d), GLOBAL_ID     in an entry alone; d is 0, 1 or 2
      BARRIER                       of the threads of a group
+     UNROLL                        in front of a loop whose turns are a constant: they are to be written out
+     HAS_LANES                     1: lane_across(x, gap) gives the x of the thread whose id differs in the bit `gap` < 32 alone;
+                                   groups are then of whole 32s, and all threads of one come there
+     FAST_HALVES                   1: float16 becomes float32 by an instruction
+     words_4, words_2              vectors of 32-bit words x, y, z, w that are read and written at once
      ATOMIC_CAS32, ATOMIC_CAS64    (GLOBAL uint32_t *place, expected, desired): what was there before
    the types of stdint.h and the functions scalar_float.h asks for. Outputs come before inputs, and v last:
 
@@ -26,6 +32,36 @@ typedef uint8_t bytes1;
 typedef uint16_t bytes2;
 typedef uint32_t bytes4;
 typedef uint64_t bytes8;
+
+/* 16 bytes, read and written at once; the place is aligned so. PART_n is element i of them, of n bytes, as an unsigned integer;
+   JOIN_PART_n adds one where 0 stood. */
+typedef struct words4 {
+  uint32_t at[4];
+} words4;
+static inline words4 load_words4(GLOBAL const void *place) {
+  const words_4 all = *(GLOBAL const words_4 *)place;
+  words4 w;
+  w.at[0] = all.x, w.at[1] = all.y, w.at[2] = all.z, w.at[3] = all.w;
+  return w;
+}
+static inline void store_words4(GLOBAL void *place, words4 w) {
+  words_4 all;
+  all.x = w.at[0], all.y = w.at[1], all.z = w.at[2], all.w = w.at[3];
+  *(GLOBAL words_4 *)place = all;
+}
+static inline words4 no_words4(void) {
+  words4 w;
+  w.at[0] = w.at[1] = w.at[2] = w.at[3] = 0;
+  return w;
+}
+#define PART_1(w, i) ((uint8_t)((w).at[(i) / 4] >> (i) % 4 * 8))
+#define PART_2(w, i) ((uint16_t)((w).at[(i) / 2] >> (i) % 2 * 16))
+#define PART_4(w, i) ((w).at[i])
+#define PART_8(w, i) ((w).at[2 * (i)] | (uint64_t)(w).at[2 * (i) + 1] << 32)
+#define JOIN_PART_1(w, i, x) (w).at[(i) / 4] |= (uint32_t)(uint8_t)(x) << (i) % 4 * 8
+#define JOIN_PART_2(w, i, x) (w).at[(i) / 2] |= (uint32_t)(uint16_t)(x) << (i) % 2 * 16
+#define JOIN_PART_4(w, i, x) (w).at[i] = (uint32_t)(x)
+#define JOIN_PART_8(w, i, x) (w).at[2 * (i)] = (uint32_t)(x), (w).at[2 * (i) + 1] = (uint32_t)((uint64_t)(x) >> 32)
 
 typedef struct numbers {
   int64_t at[96];
@@ -59,6 +95,43 @@ PLACE_OF(place_of_64, int64_t)
     if (LOCAL_ID(0) < gap) room[LOCAL_ID(0)] = JOIN(room[LOCAL_ID(0)], room[LOCAL_ID(0) + gap]); \
   }                                                                                      \
   BARRIER
+
+/* Joins `value` over `count` threads that lie next to each other, a power of two up to 32: each has the result in it. `room` is of
+   GROUP elements, or none where lanes show each other values. JOIN(a, b) is JOIN(b, a). */
+#if HAS_LANES
+#define JOIN_LANES(room, count, value, JOIN)                                             \
+  UNROLL for (int gap_ = (count) / 2; gap_ > 0; gap_ /= 2) {                             \
+    const auto other_ = lane_across(value, gap_);                                        \
+    value = JOIN(value, other_);                                                         \
+  }
+#else
+#define JOIN_LANES(room, count, value, JOIN)                                             \
+  for (int gap_ = (count) / 2; gap_ > 0; gap_ /= 2) {                                    \
+    room[LOCAL_ID(0)] = value;                                                           \
+    BARRIER;                                                                             \
+    value = JOIN(value, room[LOCAL_ID(0) ^ gap_]);                                       \
+    BARRIER;                                                                             \
+  }
+#endif
+
+/* The same over all GROUP threads; `room`, of GROUP elements, may be used again at once. */
+#if HAS_LANES
+#define JOIN_ALL(room, value, JOIN)                                                      \
+  JOIN_LANES(room, LEAST(GROUP, 32), value, JOIN)                                        \
+  if (GROUP > 32) {                                                                      \
+    if (LOCAL_ID(0) % 32 == 0) room[LOCAL_ID(0) / 32] = value;                           \
+    BARRIER;                                                                             \
+    value = room[LOCAL_ID(0) % ((GROUP + 31) / 32)];                                     \
+    JOIN_LANES(room, (GROUP + 31) / 32, value, JOIN)                                     \
+    BARRIER;                                                                             \
+  }
+#else
+#define JOIN_ALL(room, value, JOIN)                                                      \
+  room[LOCAL_ID(0)] = value;                                                             \
+  JOIN_GROUP(room, JOIN);                                                                \
+  value = room[0];                                                                       \
+  BARRIER;
+#endif
 
 #define LEAST(a, b) ((a) < (b) ? (a) : (b))
 

@@ -129,6 +129,8 @@ gpu_call gpu_call_for(const gpu_backend *b, const operand *o);
      X_value  as it is computed with
      X_load(X) X_value, X_store(X_value) X */
 void gpu_define_dtype(gpu_call *c, const char *role, pons_dtype d);
+/* With role X: X_SIZE, in bytes; X_PART(w, i), element i of words4 w; X_JOIN(w, i, x), which adds one where 0 stood. */
+void gpu_define_wide(gpu_call *c, const char *role, pons_dtype d);
 void gpu_define(gpu_call *c, const char *name, int64_t value);
 void gpu_define_text(gpu_call *c, const char *name, const char *value);
 /* The next memory, and the place of its first element among the numbers. Memories that are written come
@@ -141,6 +143,11 @@ int gpu_number_float(gpu_call *c, float value);
 int gpu_number_list(gpu_call *c, int n, const int64_t *values); /* the first one's place */
 /* N(0), N(1), ... in the kernel are the numbers from here on. */
 void gpu_begin_numbers(gpu_call *c);
+/* Is its first element where so many bytes may be read at once? Memories begin so that GPU_WIDE may. */
+enum { GPU_WIDE = 16 };
+bool gpu_is_aligned(const operand *o, int bytes);
+/* Does each line along the last axis lie in order, and begin so? */
+bool gpu_rows_are_wide(const operand *o);
 /* Threads of a group for `count` items: a power of two, 32 for few and `most` for many, if the device can.
    One of two, so that texts do not differ for every count. */
 int gpu_group_for(const gpu_call *c, int64_t count, int most);

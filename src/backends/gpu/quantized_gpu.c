@@ -6,7 +6,8 @@
 
 extern const char kernel_quantized[];
 
-enum { FEW_ROWS = 8, MOST_PRODUCTS = 65535 };
+/* LEAST_TEAMS: of 32 threads, that keep a large device's memory busy. */
+enum { FEW_ROWS = 16, MOST_PRODUCTS = 65535, LANES = 32, TEAMS = 4, LEAST_TEAMS = 2048 };
 
 static bool is_empty(const operand *x) { return shape_size(x->ndim, x->shape) == 0; }
 
@@ -103,21 +104,59 @@ error *gpu_quantize(const gpu_backend *b, const launch *l) {
 
 typedef struct quantized_product {
   quantization q;
-  bool transpose;
+  bool transpose, one_matrix; /* of codes for all of x, whose batch is then rows */
   const operand *x, *parts, *lhs, *rhs, *out; /* lhs, rhs: NULL, or which matrices */
   int64_t m, n, k, count;
 } quantized_product;
+
+/* Codes that a thread reads at once, VALUES and WORDS of the kernel. */
+static int words_at_once(quantization q) {
+  const int values = q.bits == 8 || q.group_size == 16 ? 16 : 32;
+  return values * q.bits / 32;
+}
+
+/* How the work of one product is cut: rows of x and columns of each team of threads, teams that share the k of these. */
+static void set_teams(gpu_call *c, const quantized_product *p) {
+  const int group = gpu_group_for(c, LANES * TEAMS, LANES * TEAMS), lanes = group < LANES ? group : LANES;
+  const int64_t rows = p->m == 1 ? 1 : p->m == 2 ? 2 : p->m <= 4 ? 4 : 8, columns = 4;
+  const int64_t teams = (p->n + columns - 1) / columns * p->count, steps = p->k / (lanes * 16);
+  int split = 1;
+  while (2 * split <= group / lanes && teams * split < LEAST_TEAMS && 2 * split <= steps) split *= 2;
+  const int64_t at_once = group / lanes / split * columns;
+  gpu_define(c, "M", rows);
+  gpu_define(c, "COLUMNS", columns);
+  gpu_define(c, "LANES", lanes);
+  gpu_define(c, "SPLIT", split);
+  gpu_define(c, "GROUP", group);
+  c->group[0] = group;
+  c->groups[0] = (p->n + at_once - 1) / at_once;
+  c->groups[1] = (p->m + rows - 1) / rows;
+  c->groups[2] = p->count < MOST_PRODUCTS ? p->count : MOST_PRODUCTS;
+}
+
+/* What can be read 16 bytes at a time. */
+static void define_widths(gpu_call *c, const quantized_product *p) {
+  int wide = 4;
+  while (wide > 1 && (words_at_once(p->q) % wide != 0 || !gpu_is_aligned(p->parts, 4 * wide))) wide /= 2;
+  gpu_define(c, "WIDE_CODES", wide);
+  gpu_define_wide(c, "X", p->x->dtype);
+  if (gpu_rows_are_wide(p->x)) gpu_define_text(c, "WIDE_X", "");
+}
 
 static error *multiply_codes(const gpu_backend *b, const quantized_product *p) {
   const bool affine = p->q.mode == QUANTIZED_AFFINE;
   const gpu_walk matrices = matrices_of(p->parts, affine ? 3 : 2);
   const operand *x = p->x;
-  const gpu_walk of_x = gpu_walk_of(x->ndim - 2, x->shape, 1, (const int64_t *const[]){x->strides});
+  const int batch = p->one_matrix ? 0 : x->ndim - 2; /* axes of x that are not rows of one product */
+  const gpu_walk of_x = gpu_walk_of(batch, x->shape, 1, (const int64_t *const[]){x->strides}),
+                 rows = gpu_walk_of(x->ndim - 1 - batch, x->shape + batch, 1,
+                                    (const int64_t *const[]){x->strides + batch});
   error *why = NULL;
   gpu_call c = gpu_call_for(b, p->out);
   define_format(&c, p->q, p->parts[1].dtype);
   gpu_define_dtype(&c, "X", x->dtype);
   gpu_define_text(&c, "MULTIPLY", "");
+  define_widths(&c, p);
   gpu_written(&c, p->out);
   if (p->lhs) {
     gpu_define_text(&c, "INDEXED", "");
@@ -131,8 +170,7 @@ static error *multiply_codes(const gpu_backend *b, const quantized_product *p) {
   gpu_number(&c, p->n);
   gpu_number(&c, p->k);
   gpu_number(&c, p->count);
-  for (int i = 4; i < 7; i++) gpu_number(&c, 0);
-  gpu_number(&c, x->strides[x->ndim - 2]);
+  for (int i = 4; i < 8; i++) gpu_number(&c, 0);
   gpu_number(&c, GPU_OP_GATHER_QMM);
   gpu_number(&c, p->lhs ? gpu_index_kind(p->lhs->dtype) : 0);
   gpu_number(&c, p->rhs ? gpu_index_kind(p->rhs->dtype) : 0);
@@ -141,15 +179,13 @@ static error *multiply_codes(const gpu_backend *b, const quantized_product *p) {
   gpu_number(&c, x->strides[x->ndim - 1]);
   gpu_number_walk(&c, 4, &matrices);
   gpu_number_walk(&c, 6, &of_x);
+  gpu_number_walk(&c, 7, &rows);
   if (p->lhs) {
     const gpu_walk lists = gpu_walk_of(p->lhs->ndim, p->lhs->shape, 2,
                                        (const int64_t *const[]){p->lhs->strides, p->rhs->strides});
     gpu_number_walk(&c, 5, &lists);
   }
-  c.group[0] = gpu_group_for(&c, p->k / 8, 64);
-  c.groups[0] = p->n;
-  c.groups[2] = p->count < MOST_PRODUCTS ? p->count : MOST_PRODUCTS;
-  gpu_define(&c, "GROUP", c.group[0]);
+  set_teams(&c, p);
   if (!why) return gpu_run(&c, kernel_quantized, "quantized_vector");
   text_free(&c.definitions);
   return why;
@@ -217,8 +253,9 @@ error *gpu_quantized_matmul(const gpu_backend *b, const launch *l) {
   p.k = x->shape[x->ndim - 1];
   p.n = out->shape[out->ndim - 1];
   p.count = shape_size(out->ndim - 2, out->shape);
-  const bool one_matrix = l->in[1].ndim == 2;
-  if (!p.transpose || p.m > FEW_ROWS || (one_matrix && p.count > 1)) return multiply_values(b, &p);
+  p.one_matrix = l->in[1].ndim == 2;
+  if (!p.transpose || (p.one_matrix ? p.count : 1) * p.m > FEW_ROWS) return multiply_values(b, &p);
+  if (p.one_matrix) p.m *= p.count, p.count = 1;
   return multiply_codes(b, &p);
 }
 

@@ -7,6 +7,7 @@ typedef struct gpu_typing {
   const char *element, *value; /* types */
   const char *suffix;          /* of the value's functions in kernel/scalar.h and complex_numbers.h */
   const char *load, *store;    /* functions from the one to the other; "" for none */
+  const char *bits, *from_bits; /* of the element, as an unsigned integer of its size; "" for none */
 } gpu_typing;
 extern const gpu_typing gpu_typings[PONS_DTYPE_COUNT];
 #endif

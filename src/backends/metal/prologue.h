@@ -8,6 +8,7 @@ using namespace metal;
 #define GLOBAL device
 #define LOCAL threadgroup
 #define LOCAL_POINTER threadgroup
+#define PRIVATE thread
 #define VALUES constant int64_t *
 #define NUMBERS                                                                                              \
   constant numbers &v, uint3 metal_group [[threadgroup_position_in_grid]],                                   \
@@ -19,6 +20,24 @@ using namespace metal;
 #define GROUP_SIZE(d) ((int)metal_threads[d])
 #define GLOBAL_ID ((int64_t)metal_group.x * (int64_t)metal_threads.x + (int64_t)metal_thread.x)
 #define BARRIER threadgroup_barrier(mem_flags::mem_threadgroup | mem_flags::mem_device)
+#define UNROLL _Pragma("unroll")
+#define FAST_HALVES 0
+typedef uint4 words_4;
+typedef uint2 words_2;
+
+#define HAS_LANES 1
+template <class T>
+static inline T lane_across(T x, int gap) {
+  enum { WORDS = (sizeof(T) + 3) / 4 };
+  union {
+    uint32_t words[WORDS];
+    T value;
+  } all;
+  all.words[0] = 0;
+  all.value = x;
+  for (int i = 0; i < WORDS; i++) all.words[i] = simd_shuffle_xor(all.words[i], (ushort)gap);
+  return all.value;
+}
 
 /* The weak form, which may fail though the value is the expected one, is the only one there is. */
 static inline uint32_t metal_swap(device uint32_t *place, uint32_t expected, uint32_t desired) {

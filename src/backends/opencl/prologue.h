@@ -16,6 +16,7 @@
 #define GLOBAL global
 #define LOCAL local
 #define LOCAL_POINTER local
+#define PRIVATE
 #define VALUES const int64_t *
 #define NUMBERS const numbers v
 #define GROUP_ID(d) ((int64_t)get_group_id(d))
@@ -24,6 +25,12 @@
 #define LOCAL_ID(d) ((int)get_local_id(d))
 #define GLOBAL_ID ((int64_t)get_global_id(0))
 #define BARRIER barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
+
+#define UNROLL _Pragma("unroll")
+#define FAST_HALVES 0
+#define HAS_LANES 0
+typedef uint4 words_4;
+typedef uint2 words_2;
 
 typedef char int8_t;
 typedef short int16_t;
