@@ -394,7 +394,8 @@ def jax_cases():
 
 
 def torch_cases():
-    """On the device that PEER_DEVICE names, the CPU if it names none; numbers made by torch itself are there, too."""
+    """On the device that PEER_DEVICE names, the CPU if it names none; numbers made by torch itself are there, too. Products are rounded
+    to TF32 where Pons' are."""
     import torch
     import torch.nn.functional as F
 
@@ -403,6 +404,7 @@ def torch_cases():
     if torch.get_default_device().type == "cuda":
         global wait
         wait = torch.cuda.synchronize
+        torch.backends.cuda.matmul.allow_tf32 = os.environ.get("PONS_CUDA_TF32", "0") != "0"
 
     def attention(q, k, v):
         return F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[2] > 1)

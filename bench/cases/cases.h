@@ -79,12 +79,15 @@ void count_processor_time(void); /* from now on, in place of the clock's */
 
 /* ---- measuring ---- */
 
+enum { MOST_ONLY = 64 };
 typedef struct options {
   int rounds, threads;
   double seconds; /* of one round, at least */
-  const char *only, *device, *plot;
+  int n_only;
+  const char *only[MOST_ONLY]; /* what the names of cases hold; none: all cases */
+  const char *device, *plot;
   double flops, bytes; /* per second, of a device that is not the CPU; NaN: not known */
-  bool json, exact; /* `only` is a whole name */
+  bool json, exact; /* `only` are whole names */
 } options;
 
 typedef struct result {

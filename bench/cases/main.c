@@ -50,10 +50,32 @@ static bool run_alone(const bench_case *c, const options *o, const result *all) 
   return add_row(o, &gain);
 }
 
+static bool answers_to(const bench_case *c, const options *o, const char *wanted) {
+  return o->exact ? strcmp(c->name, wanted) == 0 : strstr(c->name, wanted) != NULL;
+}
+
+static bool is_wanted(const bench_case *c, const options *o) {
+  for (int i = 0; i < o->n_only; i++)
+    if (answers_to(c, o, o->only[i])) return true;
+  return o->n_only == 0;
+}
+
+/* Each name that is asked for is a case's. */
+static bool are_known(const options *o) {
+  for (int i = 0; i < o->n_only; i++) {
+    const bench_case *c = bench_cases;
+    while (c->name && !answers_to(c, o, o->only[i])) c++;
+    if (c->name) continue;
+    fprintf(stderr, "bench: there is no case called %s%s\n", o->exact ? "" : "... ", o->only[i]);
+    return false;
+  }
+  return true;
+}
+
 static bool run_all(const options *o) {
   bool fine = true;
   for (const bench_case *c = bench_cases; c->name; c++) {
-    if (o->only && (o->exact ? strcmp(c->name, o->only) != 0 : !strstr(c->name, o->only))) continue;
+    if (!is_wanted(c, o)) continue;
     if (c->for_gpu && strcmp(pons_default_device(), "cpu") == 0) continue;
     result r;
     bool went = run_case(c, o, &r);
@@ -67,7 +89,7 @@ static bool run_all(const options *o) {
 
 static void usage(FILE *to) {
   fputs(
-      "usage: cases [--rounds N] [--seconds S] [--threads N] [--only TEXT [--exact]] [--cpu-time]\n"
+      "usage: cases [--rounds N] [--seconds S] [--threads N] [--only TEXT]... [--exact] [--cpu-time]\n"
       "             [--device NAME [--flops F] [--bytes B]] [--json] [--plot FILE] [--peer COMMAND]...\n"
       "\n"
       "Measures the library case by case, each beside its limit: what the machine reaches in multiply-adds, "
@@ -81,7 +103,7 @@ static void usage(FILE *to) {
       "  --threads N     of Pons and of the limits (those of the machine)\n"
       "  --cpu-time      one thread, and the processor's time in place of the clock's: what others do on the\n"
       "                  machine counts less\n"
-      "  --only TEXT     only cases whose name holds TEXT; with --exact, is TEXT\n"
+      "  --only TEXT     only cases whose name holds TEXT; with --exact, is TEXT; may be said more than once\n"
       "  --device NAME   where it runs (the default device; \"pons info\" lists them)\n"
       "  --flops F       float32 operations per second that the device can do: the limit, if it is not the CPU\n"
       "  --bytes B       and bytes of its memory, read or written\n"
@@ -118,7 +140,7 @@ static int parse(int n, char **words, options *o) {
     else if (strcmp(word, "--threads") == 0)
       fine = fine && (o->threads = atoi(next)) >= 1;
     else if (strcmp(word, "--only") == 0)
-      o->only = next;
+      fine = fine && o->n_only < MOST_ONLY && (o->only[o->n_only++] = next);
     else if (strcmp(word, "--device") == 0)
       o->device = next;
     else if (strcmp(word, "--flops") == 0)
@@ -150,6 +172,7 @@ int main(int n, char **words) {
   setenv("PONS_NULL_DEVICE", "1", 0); /* what is left when kernels do nothing */
   int stop = parse(n, words, &o);
   if (stop) return stop == 1 ? 0 : 2;
+  if (!are_known(&o)) return 2;
   if (o.threads)
     pons_set_threads(o.threads);
   else
