@@ -377,12 +377,16 @@ bench() {
   exec build/release/bench/cases "$@"
 }
 
+# Whether the machine has an NVRTC of its own.
+has_nvrtc() {
+  { ldconfig -p 2>/dev/null || :; } | grep -q libnvrtc || ls "${CUDA_HOME:-${CUDA_PATH:-/usr/local/cuda}}"/lib64/libnvrtc.so* >/dev/null 2>&1
+}
+
 # gpu [OPTIONS OF tools/gpu-report]
 gpu() {
   case " $* " in *" --help "*) exec python3 tools/gpu-report --help ;; esac
   started=$(date +%s)
-  (deps test && build dev && build release bench_cases) >&2
-  # What was fetched serves where the machine has no NVRTC of its own.
+  (deps run && { has_nvrtc || { make_venv && fetch_nvrtc; }; } && build dev && build release bench_cases) >&2
   PONS_NVRTC=${PONS_NVRTC:-$(for folder in "$PWD"/build/nvrtc/*/; do printf '%s:' "$folder"; done)}
   export PONS_NVRTC
   exec python3 tools/gpu-report --started "$started" "$@"
