@@ -42,10 +42,12 @@ void buffer_written_on_host(buffer *b);
 /* Until what was written last, if that was on a device, is done there; what went wrong. */
 error *buffer_finish(buffer *b);
 error *device_finish(const device *d); /* the same of all that was launched on it */
-/* What this thread copied between host and devices since it asked last, and how many arrays it made give way on a device. */
+/* What this thread copied since it asked last, and how many arrays it made give way on a device. */
 typedef struct copies_made {
   int to_device, to_host, gave_way;
   size_t bytes_to_device, bytes_to_host;
+  int passed, declined; /* from device to device; these not, but by way of the host */
+  size_t bytes_passed;
 } copies_made;
 copies_made copies_since(void);
 
@@ -86,6 +88,8 @@ typedef struct memory_driver {
   void (*give)(int index, void *memory);
   error *(*write)(int index, void *memory, const void *host, size_t bytes); /* host may change after it */
   error *(*read)(int index, void *memory, void *host, size_t bytes);        /* waits */
+  /* From one of the driver's devices to another; error_declined(): it must go by way of the host; left out: it always does. */
+  error *(*pass)(int from_index, void *from, int to_index, void *to, size_t bytes);
   /* Until all that was launched there is done, and what went wrong with it; left out: nothing goes on behind a launch. */
   error *(*finish)(int index);
   /* Of a device that shares the host's memory; left out: it does not. */

@@ -184,6 +184,30 @@ error *buffer_leave(buffer *b, const device *d) {
   return why;
 }
 
+/* From another device of the same driver; error_declined(): not so. */
+static error *pass_on(buffer *b, copy *to) {
+  const driver *v = to->device->driver;
+  const copy *from = b->copies;
+  while (from != NULL && (!from->valid || from->shared || from->device->driver != v)) from = from->next;
+  if (from == NULL || to->shared || b->bytes == 0 || v->memory->pass == NULL) return error_declined();
+  error *why = v->memory->pass(from->device->index, from->memory, to->device->index, to->memory, b->bytes);
+  made.passed += why == NULL;
+  made.bytes_passed += why == NULL ? b->bytes : 0;
+  made.declined += why == error_declined();
+  return why;
+}
+
+static error *fill(buffer *b, copy *to) {
+  const device *d = to->device;
+  error *why = pass_on(b, to);
+  if (why != error_declined()) return why;
+  why = bring_home(b);
+  if (why == NULL && b->bytes > 0 && !to->shared) why = d->driver->memory->write(d->index, to->memory, b->data, b->bytes);
+  made.to_device += why == NULL && !to->shared;
+  made.bytes_to_device += why == NULL && !to->shared ? b->bytes : 0;
+  return why;
+}
+
 static void *present(buffer *b, const device *d, bool for_writing, error **why) {
   copy *c = copy_on(b, d);
   if (c == NULL) c = copy_new(b, d, for_writing, why);
@@ -193,11 +217,8 @@ static void *present(buffer *b, const device *d, bool for_writing, error **why) 
     for (copy *other = b->copies; other != NULL; other = other->next) other->valid = other == c;
     atomic_store_explicit(&b->stale, true, memory_order_release);
   } else if (!c->valid) {
-    *why = bring_home(b); /* from another device by way of the host */
-    if (*why == NULL && b->bytes > 0 && !c->shared) *why = d->driver->memory->write(d->index, c->memory, b->data, b->bytes);
+    *why = fill(b, c);
     if (*why != NULL) return NULL;
-    made.to_device += !c->shared;
-    made.bytes_to_device += c->shared ? 0 : b->bytes;
     c->valid = true;
   }
   return c->memory;

@@ -160,6 +160,16 @@ static void add_copies(text *t, const device *d) {
     text_add(t, ", \"copies to the host\": %d, \"bytes to the host\": %zu, \"why to the host\": \"%s\"", m.to_host,
              m.bytes_to_host,
              m.gave_way ? "to make room on the device" : "what was written last was on a device, and the step needs it elsewhere");
+  if (m.passed)
+    text_add(t,
+             ", \"copies from device to device\": %d, \"bytes from device to device\": %zu, \"why from device to device\": "
+             "\"%s had not what was written last on another\"",
+             m.passed, m.bytes_passed, d->name);
+  if (m.declined)
+    text_add(t,
+             ", \"by way of the host\": %d, \"why by way of the host\": \"it can't be copied from the other device to %s "
+             "directly: the device's report says why\"",
+             m.declined, d->name);
   if (m.gave_way) text_add(t, ", \"arrays that gave way\": %d", m.gave_way);
 }
 

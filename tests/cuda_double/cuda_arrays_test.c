@@ -231,11 +231,15 @@ static void three_devices_give_what_one_gives(void) {
 
 static void devices_take_turns(void **state) {
   (void)state;
-  char settings[96];
+  char settings[160];
   const char *given = getenv("PONS_SEED");
   print_message("PONS_SEED=%s\n", given ? given : "20261125");
-  snprintf(settings, sizeof settings, "CUDA_DOUBLE_DEVICES=2;PONS_SEED=%s", given ? given : "20261125");
-  passes(three_devices_give_what_one_gives, settings);
+  for (int i = 0; i < 8; i++) {
+    snprintf(settings, sizeof settings,
+             "CUDA_DOUBLE_DEVICES=2;CUDA_DOUBLE_EARLY=%d;CUDA_DOUBLE_POOLS=%d;CUDA_DOUBLE_PEERS=%d;PONS_SEED=%s", i & 1, i >> 1 & 1,
+             i >> 2, given ? given : "20261125");
+    passes(three_devices_give_what_one_gives, settings);
+  }
 }
 
 static void devices_are_numbered(void **state) {

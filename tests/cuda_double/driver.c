@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MAX_DEVICES = 4, BORDER = 64 };
+enum { BORDER = 64 };
 enum { PLAIN_SHARED_BYTES = 48 << 10, MOST_SHARED_BYTES = 99 << 10 }; /* more than the plain ones on request */
 enum { DEVICE_MEMORY = 1, HOST_MEMORY, BORDER_FILL = 0x5c };
 
@@ -161,7 +161,8 @@ static void do_first(CUstream s) {
   s->first = w->next;
   if (!s->first) s->last = NULL;
   s->length--;
-  if ((w->kind == COPY && !is_there(w->there, w->bytes)) || (w->kind == TAKE && !is_there(w->to, w->bytes))) {
+  if ((w->kind == COPY && !is_there(w->there, w->bytes)) ||
+      (w->kind == COPY && w->also_there && !is_there(w->also_there, w->bytes)) || (w->kind == TAKE && !is_there(w->to, w->bytes))) {
     fprintf(stderr, "cuda double: work on memory that was given back\n");
     abort();
   }
@@ -475,6 +476,56 @@ EXPORT CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, C
   w->there = w->from = (char *)(uintptr_t)from;
   w->bytes = bytes;
   return leave(find_memory(to, bytes) ? CUDA_SUCCESS : finish(stream)); /* not page-locked: it waits */
+}
+
+/* ---- between devices ---- */
+
+static bool context_sees[MAX_DEVICES][MAX_DEVICES]; /* memory of the second that is in no pool */
+
+EXPORT CUresult cuDeviceCanAccessPeer(int *can, CUdevice user, CUdevice owner) {
+  ENTER("cuDeviceCanAccessPeer");
+  NEEDS(user >= 0 && user < device_count() && owner >= 0 && owner < device_count(), INVALID_DEVICE);
+  *can = user != owner && number_of("CUDA_DOUBLE_PEERS", 1);
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuCtxEnablePeerAccess(CUcontext owner, unsigned flags) {
+  ENTER_CONTEXT("cuCtxEnablePeerAccess");
+  NEEDS(flags == 0 && owner && owner->refs > 0 && owner != context, CUDA_ERROR_INVALID_VALUE);
+  bool *sees = &context_sees[context->device][owner->device];
+  NEEDS(!*sees, CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED);
+  *sees = true;
+  return leave(CUDA_SUCCESS);
+}
+
+EXPORT CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *access, size_t count) {
+  ENTER("cuMemPoolSetAccess");
+  NEEDS(pool && count == 1 && access->location.type == CU_MEM_LOCATION_TYPE_DEVICE && access->location.id >= 0 &&
+            access->location.id < device_count() && access->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
+        CUDA_ERROR_INVALID_VALUE);
+  pool->opened_to[access->location.id] = true;
+  return leave(CUDA_SUCCESS);
+}
+
+/* Stricter than the driver, which would copy it by way of the host itself. */
+static bool sees(int user, const memory *m) {
+  return m && m->kind == DEVICE_MEMORY && (pools[m->device] ? pools[m->device]->opened_to[user] : context_sees[user][m->device]);
+}
+
+EXPORT CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes,
+                                  CUstream stream) {
+  ENTER("cuMemcpyPeerAsync");
+  const memory *target = find_memory((char *)(uintptr_t)to, bytes), *source = find_memory((char *)(uintptr_t)from, bytes);
+  NEEDS(is_stream(stream) && (stream->context == to_context || stream->context == from_context), INVALID_HANDLE);
+  NEEDS(!stream->captured, CAPTURE_UNSUPPORTED);
+  NEEDS(to_context && from_context && target && source && target->device == to_context->device &&
+            source->device == from_context->device && sees(to_context->device, source) && sees(from_context->device, target),
+        CUDA_ERROR_INVALID_VALUE);
+  work *w = add_work(stream, COPY);
+  w->there = w->to = (char *)(uintptr_t)to;
+  w->also_there = w->from = (char *)(uintptr_t)from;
+  w->bytes = bytes;
+  return leave(CUDA_SUCCESS);
 }
 
 /* ---- streams, events ---- */

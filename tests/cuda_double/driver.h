@@ -33,7 +33,7 @@ typedef struct work {
   char *staged; /* a copy of what was not page-locked; freed with the work */
   size_t bytes;
   record *record; /* of RECORD and WAIT */
-  const char *there; /* the part of a COPY in device memory */
+  const char *there, *also_there; /* what a COPY touches in device memory */
   struct CUfunc_st *function;
   unsigned grid[3], block[3];
   void **arguments;
@@ -69,8 +69,10 @@ struct CUmod_st {
   void (*shared)(char **, char **);
   struct CUfunc_st *functions;
 };
+enum { MAX_DEVICES = 4 };
 struct CUmemPoolHandle_st {
   int device;
+  bool opened_to[MAX_DEVICES];
   size_t used, kept; /* what was given back is kept until the pool is trimmed */
 };
 

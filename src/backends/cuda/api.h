@@ -37,6 +37,7 @@ enum {
   CUDA_ERROR_NOT_READY = 600,
   CUDA_ERROR_ILLEGAL_ADDRESS = 700,
   CUDA_ERROR_LAUNCH_TIMEOUT = 702,
+  CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED = 704,
   CUDA_ERROR_CONTEXT_IS_DESTROYED = 709,
   CUDA_ERROR_ASSERT = 710,
   CUDA_ERROR_HARDWARE_STACK_ERROR = 714,
@@ -61,6 +62,7 @@ enum {
   CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8,
   CU_MEM_ALLOCATION_TYPE_PINNED = 1,
   CU_MEM_LOCATION_TYPE_DEVICE = 1,
+  CU_MEM_ACCESS_FLAGS_PROT_READWRITE = 3,
   CU_MEMPOOL_ATTR_RELEASE_THRESHOLD = 4,
   CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT = 5,
   CU_MEMPOOL_ATTR_USED_MEM_CURRENT = 7,
@@ -76,6 +78,13 @@ typedef struct CUmemPoolProps {
   void *win32_security;
   unsigned char reserved[64];
 } CUmemPoolProps;
+
+typedef struct CUmemAccessDesc {
+  struct {
+    int type, id;
+  } location;
+  int flags;
+} CUmemAccessDesc;
 
 typedef struct CUDA_KERNEL_NODE_PARAMS { /* what CUDA 12 calls ..._v1 */
   CUfunction func;
@@ -147,11 +156,20 @@ typedef struct CUDA_KERNEL_NODE_PARAMS { /* what CUDA 12 calls ..._v1 */
   ENTRY(cuStreamBeginCapture, "cuStreamBeginCapture_v2", (CUstream, int mode))                               \
   ENTRY(cuStreamEndCapture, "cuStreamEndCapture", (CUstream, CUgraph *))
 
+/* Copies between GPUs: all of them are there, or they go by way of the host. */
+#define CUDA_PEER_ENTRIES(ENTRY)                                                                        \
+  ENTRY(cuDeviceCanAccessPeer, "cuDeviceCanAccessPeer", (int *can, CUdevice user, CUdevice owner))      \
+  ENTRY(cuCtxEnablePeerAccess, "cuCtxEnablePeerAccess", (CUcontext owner, unsigned flags))              \
+  ENTRY(cuMemPoolSetAccess, "cuMemPoolSetAccess", (CUmemoryPool, const CUmemAccessDesc *, size_t count)) \
+  ENTRY(cuMemcpyPeerAsync, "cuMemcpyPeerAsync",                                                         \
+        (CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t, CUstream))
+
 typedef struct cuda_api {
 #define ENTRY(name, symbol, parameters) CUresult(*name) parameters;
   CUDA_ENTRIES(ENTRY)
   CUDA_POOL_ENTRIES(ENTRY)
   CUDA_GRAPH_ENTRIES(ENTRY)
+  CUDA_PEER_ENTRIES(ENTRY)
 #undef ENTRY
 } cuda_api;
 
@@ -202,6 +220,7 @@ typedef struct cuda_card {
 const cuda_api *cuda(void);
 const nvrtc_api *nvrtc(void); /* NULL: there is none */
 bool cuda_has_graphs(void);
+bool cuda_has_peers(void); /* entry points, that is */
 int cuda_driver_version(void); /* 12040 */
 int nvrtc_version(void);       /* 12040 */
 bool nvrtc_knows(int arch);

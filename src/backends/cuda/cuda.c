@@ -31,7 +31,7 @@ static const gpu_features *features(int index) {
 
 static const memory_driver memory = {
     .take = cuda_take, .take_to_write = cuda_take_to_write, .give = cuda_give, .write = cuda_write, .read = cuda_read,
-    .finish = cuda_finish, .cached = cuda_cached, .trim = cuda_trim};
+    .pass = cuda_pass, .finish = cuda_finish, .cached = cuda_cached, .trim = cuda_trim};
 
 static bool compiles(void) { return nvrtc() != NULL; }
 

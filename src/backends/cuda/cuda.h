@@ -54,7 +54,7 @@ typedef struct cuda_device {
   error *failed; /* why it can't be used: not opened, or lost */
   CUcontext context;
   cuda_queue queues[CUDA_QUEUES];
-  atomic_bool plan_ended; /* since something was launched */
+  atomic_count plan_end; /* of the latest plan, on the queue of kernels; 0: nothing was launched since its end was marked */
   CUmemoryPool pool; /* NULL: cuMemAlloc, and what is given back is kept in `cached` */
   pthread_mutex_t cache_lock;
   cuda_block *cached[GPU_SIZE_CLASSES]; /* memory.c */
@@ -89,6 +89,8 @@ void cuda_count_use(cuda_device *d, int q, cuda_block *b, bool writes);
 /* The same of a launch, whose first memories are written; of what is empty there is no block. */
 error *cuda_order_all(cuda_device *d, int n, void *const *memories, int n_written);
 void cuda_count_uses(cuda_device *d, int n, void *const *memories, int n_written);
+/* What is put on queue `q` of `d` from now on comes behind what was put on queues of another device and writes b. */
+error *cuda_order_across(cuda_device *d, int q, cuda_device *other, const cuda_block *b);
 error *cuda_mark_plan(cuda_device *d); /* before a launch: who reads results of earlier plans need not wait for it */
 error *cuda_wait_for(cuda_device *d, int q); /* until all that was put there is done */
 static inline error *cuda_wait(cuda_device *d) { return cuda_wait_for(d, CUDA_WORK); }
@@ -107,6 +109,11 @@ cuda_block *cuda_take_spare(cuda_device *d, size_t bytes);
 error *cuda_write(int index, void *memory, const void *host, size_t bytes);
 error *cuda_read(int index, void *memory, void *host, size_t bytes);
 error *cuda_finish(int index);
+
+/* ---- peers.c ---- */
+
+error *cuda_pass(int from_index, void *from, int to_index, void *to, size_t bytes);
+void cuda_report_peers(text *json); /* a field, where there are several devices */
 
 /* ---- recording.c: launches noted by a thread, to be made together ---- */
 

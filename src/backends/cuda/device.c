@@ -130,7 +130,10 @@ cuda_device *cuda_enter_opened(int index) {
   return d;
 }
 
-void cuda_plan_ended(int index) { atomic_store_explicit(&devices[index].plan_ended, true, memory_order_relaxed); }
+void cuda_plan_ended(int index) {
+  cuda_device *d = &devices[index];
+  atomic_store(&d->plan_end, atomic_load(&d->queues[CUDA_WORK].count));
+}
 
 void cuda_leave(cuda_device *d) {
   CUcontext before;

@@ -3,7 +3,7 @@
    The driver comes with the machine. Other libraries may be of any CUDA version from 11 to the driver's own: what a newer one
    makes the driver may not load. They are looked for newest first, in PONS_NVRTC and its like (files or folders, with ':'
    between them), where the system keeps libraries, and under CUDA_HOME or CUDA_PATH. Uses api.h, base/. */
-#include "backends/cuda/api.h"
+#include "backends/cuda/cuda.h"
 #include "backends/cuda/cublaslt.h"
 #include "backends/cuda/cufft.h"
 #include "backends/cuda/cusolver.h"
@@ -15,7 +15,7 @@ enum { OLDEST_AHEAD = 70 }; /* kernels built ahead are for it and newer ones */
 
 static struct {
   void *driver, *compiler;
-  bool graphs;
+  bool graphs, peers; /* there are all entry points */
   bool kernels; /* some were built ahead */
   char *no_driver, *no_compiler; /* why, in words */
   int driver_version, compiler_version;
@@ -167,6 +167,9 @@ static bool find_driver_entries(void) {
   all = true;
   CUDA_GRAPH_ENTRIES(ENTRY)
   found.graphs = all;
+  all = true;
+  CUDA_PEER_ENTRIES(ENTRY)
+  found.peers = all;
 #undef ENTRY
   return true;
 }
@@ -292,6 +295,11 @@ bool cuda_has_graphs(void) {
   return found.graphs;
 }
 
+bool cuda_has_peers(void) {
+  cuda();
+  return found.peers;
+}
+
 int cuda_driver_version(void) { return found.driver_version; }
 int nvrtc_version(void) { return found.compiler_version; }
 
@@ -414,5 +422,6 @@ void cuda_report(text *json) {
   text_add(json, ", ");
   cufft_report(json);
   add_cards(json);
+  cuda_report_peers(json);
   text_add(json, "}");
 }

@@ -70,7 +70,8 @@ static bool is_behind(const cuda_queue *q, int other, const cuda_queue *of, uint
   return count <= atomic_load(&q->behind[other]) || count <= atomic_load(&of->done) || q->at == of->at;
 }
 
-/* What is put on queue `q` of `d` from now on comes behind the first `count` on queue `other` of `from`. */
+/* What is put on queue `q` of `d` from now on comes behind the first `count` on queue `other` of `from`, whose context is the
+   thread's. */
 static error *wait_until(cuda_device *d, int q, cuda_device *from, int other, uint64_t count) {
   cuda_mark *m = NULL;
   pthread_mutex_lock(&marking);
@@ -87,6 +88,17 @@ error *cuda_order(cuda_device *d, int q, const cuda_block *b, bool writes) {
     const uint64_t count = atomic_load(writes ? &b->used[other] : &b->written[other]);
     if (other != q && !is_behind(&d->queues[q], other, &d->queues[other], count)) why = wait_until(d, q, d, other, count);
   }
+  return why;
+}
+
+error *cuda_order_across(cuda_device *d, int q, cuda_device *other, const cuda_block *b) {
+  error *why = NULL;
+  if (!cuda_enter(other->index, &why)) return why;
+  for (int o = 0; o < CUDA_QUEUES && !why; o++) {
+    const uint64_t count = atomic_load(&b->written[o]);
+    if (count > atomic_load(&other->queues[o].done)) why = wait_until(d, q, other, o, count);
+  }
+  cuda_leave(other);
   return why;
 }
 
@@ -125,8 +137,8 @@ error *cuda_wait_for(cuda_device *d, int q) {
 error *cuda_mark_plan(cuda_device *d) {
   cuda_queue *q = &d->queues[CUDA_WORK];
   cuda_mark *m = NULL;
-  if (!atomic_load_explicit(&d->plan_ended, memory_order_relaxed) || !atomic_exchange(&d->plan_ended, false)) return NULL;
-  if (atomic_load(&q->count) == atomic_load(&q->done)) return NULL;
+  if (!atomic_load_explicit(&d->plan_end, memory_order_relaxed)) return NULL;
+  if (atomic_exchange(&d->plan_end, 0) <= atomic_load(&q->done)) return NULL;
   pthread_mutex_lock(&marking);
   error *why = set_mark(d, q, &m);
   pthread_mutex_unlock(&marking);
