@@ -28,6 +28,11 @@ def uniform(*shape, seed=1):
     return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
 
 
+def long_decode():
+    """32 heads that share the keys of 8."""
+    return uniform(1, 32, 1, 128), uniform(1, 8, 8192, 128, seed=2), uniform(1, 8, 8192, 128, seed=3)
+
+
 def positive(n):
     a = uniform(n, n)
     return a @ a.T / n + np.eye(n, dtype=np.float32)
@@ -69,6 +74,11 @@ def data():
         "gather 4096 of 50k x 768": lambda: (uniform(50000, 768), indices()),
         "scatter-add 4096 of 50k x 768": lambda: (uniform(50000, 768), indices(), uniform(4096, 768, seed=3)),
         CAUSAL: lambda: tuple(uniform(1, 12, 1024, 64, seed=i) for i in range(3)),
+        "attention bfloat16 32 x 4096 x 128": lambda: tuple(uniform(1, 32, 4096, 128, seed=i) for i in range(3)),
+        "attention float16 32 x 4096 x 64": lambda: tuple(uniform(1, 32, 4096, 64, seed=i) for i in range(3)),
+        "attention float32 32 x 4096 x 128": lambda: tuple(uniform(1, 32, 4096, 128, seed=i) for i in range(3)),
+        "attention decode bfloat16 8192": long_decode,
+        "attention decode float32 8192": long_decode,
         "attention decode 2048": lambda: (uniform(1, 12, 1, 64), uniform(1, 12, 2048, 64), uniform(1, 12, 2048, 64)),
         "conv2d 32x56x56x64 3x3": lambda: (uniform(32, 56, 56, 64), uniform(64, 3, 3, 64)),
         "fft 2^20": lambda: ((uniform(1 << 20) + 1j * uniform(1 << 20)).astype(np.complex64),),
@@ -407,7 +417,7 @@ def torch_cases():
         torch.backends.cuda.matmul.allow_tf32 = os.environ.get("PONS_CUDA_TF32", "0") != "0"
 
     def attention(q, k, v):
-        return F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[2] > 1)
+        return F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[2] > 1, enable_gqa=q.shape[1] > k.shape[1])
 
     def conv(x, w):
         return F.conv2d(x.permute(0, 3, 1, 2), w.permute(0, 3, 1, 2), padding=1)

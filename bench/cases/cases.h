@@ -135,7 +135,7 @@ BODY(run_add) BODY(run_multiply) BODY(run_exp) BODY(run_sin) BODY(run_erf) BODY(
 BODY(run_sum_all) BODY(run_sum_rows) BODY(run_sum_columns) BODY(run_softmax) BODY(run_layer_norm) BODY(run_rms_norm)
 BODY(run_transpose) BODY(run_cumsum) BODY(run_sort) BODY(run_argsort) BODY(run_gather) BODY(run_scatter_add)
 /* products.c */
-PREPARE(prepare_product) PREPARE(prepare_attention) PREPARE(prepare_conv) PREPARE(prepare_quantized)
+PREPARE(prepare_product) PREPARE(prepare_attention) PREPARE(prepare_shared_attention) PREPARE(prepare_conv) PREPARE(prepare_quantized)
 PREPARE(prepare_fft) PREPARE(prepare_square) PREPARE(prepare_positive)
 BODY(run_matmul) BODY(run_attention) BODY(run_conv) BODY(run_conv_input_gradient) BODY(run_conv_weight_gradient)
 BODY(run_quantized) BODY(run_fft) BODY(run_fft2) BODY(run_rfft) BODY(run_svd) BODY(run_qr) BODY(run_cholesky)

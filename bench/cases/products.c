@@ -21,13 +21,15 @@ int run_matmul(const bench_case *c, pons_array *out) {
 
 /* ---- attention: heads, queries, keys, width ---- */
 
-bool prepare_attention(const bench_case *c) {
+static bool prepare_heads(const bench_case *c, int64_t kv_heads) {
   const int64_t *s = c->size;
-  set_slot(0, uniform(PONS_SHAPE(1, s[0], s[1], s[3]), PONS_FLOAT32, 1));
-  set_slot(1, uniform(PONS_SHAPE(1, s[0], s[2], s[3]), PONS_FLOAT32, 2));
-  set_slot(2, uniform(PONS_SHAPE(1, s[0], s[2], s[3]), PONS_FLOAT32, 3));
+  set_slot(0, uniform(PONS_SHAPE(1, s[0], s[1], s[3]), c->dtype, 1));
+  set_slot(1, uniform(PONS_SHAPE(1, kv_heads, s[2], s[3]), c->dtype, 2));
+  set_slot(2, uniform(PONS_SHAPE(1, kv_heads, s[2], s[3]), c->dtype, 3));
   return pons_ok();
 }
+bool prepare_attention(const bench_case *c) { return prepare_heads(c, c->size[0]); }
+bool prepare_shared_attention(const bench_case *c) { return prepare_heads(c, c->size[0] / 4); }
 
 int run_attention(const bench_case *c, pons_array *out) {
   *out =

@@ -30,6 +30,12 @@
   GFLOPS, .prepare = prepare_conv, .body = run, .work = CONV_FLOP, .limit = LIMIT_FMA, AT_LEAST(share)
 /* Half of the products of a causal prefill are masked. */
 #define PREFILL_FLOP (4.0 * 12 * 1024 * 1024 * 64 / 2)
+#define LONG_PREFILL(heads, length, width)                                                                       \
+  GFLOPS, .prepare = prepare_attention, .body = run_attention, .size = {heads, length, length, width}, .for_gpu = true, \
+          .work = 4.0 * (heads) * (length) * (length) * (width) / 2
+#define LONG_DECODE(heads, keys, width, bytes)                                                                   \
+  GBS, .prepare = prepare_shared_attention, .body = run_attention, .size = {heads, 1, keys, width}, .for_gpu = true, \
+       .work = 2.0 * ((heads) / 4) * (keys) * (width) * (bytes), .limit = LIMIT_READ
 #define CODES(rows) .prepare = prepare_quantized, .body = run_quantized, .size = {rows, 4096, 4096}
 #define CODE_BYTES (4096.0 * 4096 / 2 + 2 * 4 * 4096.0 * 64) /* with scales and biases */
 #define PEER(prepare_, run, ...) \
@@ -83,8 +89,13 @@ const bench_case bench_cases[] = {
      AT_MOST(0.5)},
 
     {"attention prefill 12 x 1024 x 64", GFLOPS, .prepare = prepare_attention, .body = run_attention,
-     .size = {12, 1024, 1024, 64}, .work = PREFILL_FLOP, .limit = LIMIT_FMA, AT_LEAST(0.55)},
-    {"attention decode 2048", PEER(prepare_attention, run_attention, 12, 1, 2048, 64)},
+     .size = {12, 1024, 1024, 64}, .dtype = PONS_FLOAT32, .work = PREFILL_FLOP, .limit = LIMIT_FMA, AT_LEAST(0.55)},
+    {"attention decode 2048", PEER(prepare_attention, run_attention, 12, 1, 2048, 64), .dtype = PONS_FLOAT32},
+    {"attention bfloat16 32 x 4096 x 128", LONG_PREFILL(32, 4096, 128), .dtype = PONS_BFLOAT16},
+    {"attention float16 32 x 4096 x 64", LONG_PREFILL(32, 4096, 64), .dtype = PONS_FLOAT16},
+    {"attention float32 32 x 4096 x 128", LONG_PREFILL(32, 4096, 128), .dtype = PONS_FLOAT32},
+    {"attention decode bfloat16 8192", LONG_DECODE(32, 8192, 128, 2), .dtype = PONS_BFLOAT16},
+    {"attention decode float32 8192", LONG_DECODE(32, 8192, 128, 4), .dtype = PONS_FLOAT32},
     {"conv2d 32x56x56x64 3x3", CONV(run_conv, 0.85), .scales = true},
     {"conv2d gradient of input", CONV(run_conv_input_gradient, 0.75)},
     {"conv2d gradient of weight", CONV(run_conv_weight_gradient, 0.75)},
