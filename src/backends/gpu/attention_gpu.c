@@ -1,8 +1,8 @@
-/* attention_gpu.c: launches attention.kc and attention_join.kc: "ScaledDotProductAttention". Uses attention_gpu.h. */
+/* attention_gpu.c: launches attention.kc, attention_few.kc and attention_join.kc: "ScaledDotProductAttention". Uses attention_gpu.h. */
 #include "backends/gpu/attention_gpu.h"
 #include <float.h>
 
-extern const char kernel_attention[], kernel_attention_join[];
+extern const char kernel_attention[], kernel_attention_few[], kernel_attention_join[];
 
 enum { PREFILL_QUERIES = 8, PREFILL_KEYS = 32, DECODE_KEYS = 64, THREADS = 64, MOST_FEATURES = 512 };
 
@@ -72,6 +72,98 @@ error *attention_join(const gpu_backend *b, const launch *l, const attention_par
   gpu_number(&c, parts->count);
   gpu_number(&c, parts->rows);
   return gpu_run(&c, kernel_attention_join, "attention_join");
+}
+
+/* ---- few queries ---- */
+
+/* Rows of a group, at most; its keys. More keys are less to join, fewer are more groups. */
+enum { FEW_QUERIES = 8, FEW_ROWS = 8, FEW_THREADS = 128, LEAST_KEYS = 64, MOST_KEYS = 512, MANY_GROUPS = 1024 };
+
+typedef struct few {
+  int rows, keys;
+  int64_t parts, row_groups;
+} few;
+
+static few few_of(const launch *l) {
+  const operand *q = &l->in[0], *k = &l->in[1];
+  const int64_t rows = q->shape[2] * (q->shape[1] / k->shape[1]), heads = q->shape[0] * k->shape[1];
+  few f = {.rows = 1, .keys = LEAST_KEYS};
+  while (f.rows < rows && f.rows < FEW_ROWS) f.rows *= 2;
+  f.row_groups = (rows + f.rows - 1) / f.rows;
+  while (f.keys < MOST_KEYS && k->shape[2] / f.keys * heads * f.row_groups > MANY_GROUPS) f.keys *= 2;
+  f.parts = (k->shape[2] + f.keys - 1) / f.keys;
+  return f;
+}
+
+const char *gpu_refuses_attention_few(const gpu_backend *b, const launch *l) {
+  const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2];
+  if (is_empty(q) || is_empty(k) || is_empty(v)) return "there are no elements";
+  if (q->shape[2] > FEW_QUERIES) return "there are many queries";
+  if (q->shape[0] * k->shape[1] > 65535 || q->shape[1] / k->shape[1] > 65535) return "there are too many heads";
+  const few f = few_of(l);
+  const int64_t floats = f.rows * (q->shape[3] + v->shape[3] + f.keys + 2) + FEW_THREADS;
+  return floats * (int64_t)sizeof(float) > gpu_common_features(b).local_bytes ? "local memory is too small" : NULL;
+}
+
+static error *run_few(const gpu_backend *b, const launch *l, const few *f, const attention_parts *parts) {
+  const attention_params *p = l->params;
+  const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2];
+  gpu_call c = gpu_call_for(b, l->out);
+  if (parts)
+    gpu_memory(&c, parts->memory, true);
+  else
+    for (int i = 0; i < l->n_out; i++) gpu_written(&c, &l->out[i]);
+  gpu_define_dtype(&c, "X", q->dtype);
+  gpu_define_wide(&c, "X", q->dtype);
+  if (gpu_rows_are_wide(k) && gpu_rows_are_wide(v) && k->shape[3] * (int64_t)pons_dtype_size(k->dtype) % GPU_WIDE == 0 &&
+      v->shape[3] * (int64_t)pons_dtype_size(v->dtype) % GPU_WIDE == 0)
+    gpu_define_text(&c, "IS_WIDE", "");
+  gpu_define(&c, "DIM", q->shape[3]);
+  gpu_define(&c, "VALUES_DIM", v->shape[3]);
+  gpu_define(&c, "PER", q->shape[1] / k->shape[1]);
+  gpu_define(&c, "ROWS", f->rows);
+  gpu_define(&c, "KEYS", f->keys);
+  gpu_define(&c, "K_MEMORY", c.n_written + 1);
+  if (parts)
+    gpu_define_text(&c, "PARTS", "");
+  else if (l->n_out > 1)
+    gpu_define_text(&c, "LOG_SUMS", "");
+  attention_define_operands(&c, l);
+  c.group[0] = gpu_group_for(&c, FEW_THREADS, FEW_THREADS);
+  gpu_define(&c, "GROUP", c.group[0]);
+  c.groups[0] = f->parts;
+  c.groups[1] = q->shape[0] * k->shape[1];
+  c.groups[2] = f->row_groups;
+  for (int i = 0; i < l->n_in; i++) gpu_read(&c, &l->in[i]);
+  if (parts) c.wide |= parts->sums + (size_t)(2 * parts->count * parts->rows) > INT32_MAX;
+  gpu_begin_numbers(&c);
+  gpu_number(&c, k->shape[1]);
+  gpu_number(&c, q->shape[2]);
+  gpu_number(&c, k->shape[2]);
+  gpu_number_float(&c, p->scale);
+  gpu_number(&c, p->causal);
+  gpu_number_float(&c, least_of(q->dtype));
+  gpu_number(&c, q->shape[0] * q->shape[1] * q->shape[2]);
+  gpu_number(&c, parts ? (int64_t)parts->sums : 0);
+  for (int i = 0; i < 3; i++) attention_number_strides(&c, &l->in[i], 4);
+  if (attention_has_mask(l))
+    attention_number_strides(&c, &l->in[3], 4);
+  else
+    for (int i = 0; i < 4; i++) gpu_number(&c, 0);
+  gpu_number(&c, p->has_sinks ? l->in[l->n_in - 1].strides[0] : 0);
+  return gpu_run(&c, kernel_attention_few, "attention_few");
+}
+
+error *gpu_attention_few(const gpu_backend *b, const launch *l) {
+  const few f = few_of(l);
+  if (f.parts == 1) return run_few(b, l, &f, NULL);
+  attention_parts parts;
+  error *why = NULL;
+  if (!attention_take_parts(b, l, (int)f.parts, &parts, &why)) return why;
+  why = run_few(b, l, &f, &parts);
+  if (!why) why = attention_join(b, l, &parts);
+  b->memory->give(((const location *)l->out[0].data)->device, parts.memory);
+  return why;
 }
 
 /* ---- all keys by one group ---- */
