@@ -41,6 +41,14 @@ static pons_array weight_gradient(pons_array per_element, pons_array w) {
   return as_dtype(n ? pons_sum(per_element, .axes = {n, axes}) : per_element, dtype_of(w));
 }
 
+/* Gradients of a norm's operands by the primitive that has them. */
+static void by_vjp(const prim *p, const vjp_call *c) {
+  pons_array in[4];
+  memcpy(in, c->in, (size_t)c->n_in * sizeof *in);
+  in[c->n_in] = c->cotangents[0];
+  node_make_many(p, c->params, c->n_in + 1, in, c->grads, c->n_in);
+}
+
 /* ---- RMSNorm: x / sqrt(mean(x^2) + eps) * w ---- */
 
 static error *rms_norm_infer(const void *params, int n_in, const pons_array *in, spec *out) {
@@ -62,10 +70,13 @@ static void rms_norm_decompose(const void *params, int n_in, const pons_array *i
   out[0] = pons_multiply(as_dtype(y, dtype), in[1]);
 }
 
+static void rms_norm_vjp(const vjp_call *c) { by_vjp(&prim_rms_norm_vjp, c); }
+
 const prim prim_rms_norm = {.name = "RMSNorm",
                             .params_size = sizeof(norm_params),
                             .fields = {FIELD(FLOAT, norm_params, eps)},
                             .infer = rms_norm_infer,
+                            .vjp = rms_norm_vjp,
                             .decompose = rms_norm_decompose};
 
 pons_array pons_fast_rms_norm(pons_array x, pons_array weight, float eps) {
@@ -101,10 +112,13 @@ static void layer_norm_decompose(const void *params, int n_in, const pons_array 
   out[0] = pons_add(pons_multiply(as_dtype(y, dtype), in[1]), in[2]);
 }
 
+static void layer_norm_vjp(const vjp_call *c) { by_vjp(&prim_layer_norm_vjp, c); }
+
 const prim prim_layer_norm = {.name = "LayerNorm",
                               .params_size = sizeof(norm_params),
                               .fields = {FIELD(FLOAT, norm_params, eps)},
                               .infer = layer_norm_infer,
+                              .vjp = layer_norm_vjp,
                               .decompose = layer_norm_decompose};
 
 pons_array pons_fast_layer_norm(pons_array x, pons_array weight, pons_array bias, float eps) {

@@ -27,6 +27,8 @@ static const implementation implementations[] = {
     {"Softmax", "loops", NULL, cpu_softmax},
     {"RMSNorm", "rows", cpu_refuses_norm, cpu_rms_norm},
     {"LayerNorm", "rows", cpu_refuses_norm, cpu_layer_norm},
+    {"RMSNormVJP", "rows", cpu_refuses_norm_vjp, cpu_rms_norm_vjp},
+    {"LayerNormVJP", "rows", cpu_refuses_norm_vjp, cpu_layer_norm_vjp},
     {"LogSumExp", "loops", NULL, cpu_log_sum_exp},
     {"Matmul", "tiles", NULL, cpu_matmul},
     {"AddMM", "tiles", NULL, cpu_addmm},

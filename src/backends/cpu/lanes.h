@@ -68,10 +68,19 @@ typedef struct norm_part {
   void *to;
   bool past_cache;
 } norm_part;
+/* The way back: what a row of x and of g gives, with the sums of pass one over n as `level` and `along`. */
+typedef struct norm_back {
+  const float *x, *g, *weight;
+  int64_t n;
+  float mean, factor, level, along;
+  float *dx, *dw, *db; /* dw and db are added to; db: may be NULL */
+} norm_back;
 typedef struct norm_loops { /* of a row's part, n <= KEPT; by dtype: see row_part. y is elements. */
   double (*sum[PONS_DTYPE_COUNT])(const void *x, int64_t n);
   double (*squares[PONS_DTYPE_COUNT])(const void *x, int64_t n, double mean); /* sum of (x - mean)^2 */
   void (*finish[PONS_DTYPE_COUNT])(const norm_part *p);
+  void (*back_sums)(const norm_back *b, double sums[2]); /* of g w; of g w (x - mean) factor */
+  void (*back)(const norm_back *b); /* dx = factor (g w - level - (x - mean) factor along) */
 } norm_loops;
 
 typedef struct random_loops {

@@ -99,7 +99,43 @@ static inline float rounded_float16(float x) { return k_float_from_half(k_half_f
 FINISH(float64, double, double, SAME, SAME)
 FINISH(float16, float, uint16_t, rounded_float16, k_half_from_float)
 
+/* ---- the way back ---- */
+
+static void back_sums(const norm_back *b, double sums[2]) {
+  const vector_float mean = SPLAT_FLOAT(b->mean), factor = SPLAT_FLOAT(b->factor);
+  block level = {0}, along = {0};
+  int64_t i = 0;
+  for (; i + BLOCK <= b->n; i += BLOCK)
+    for (int k = 0; k < REGISTERS; k++) {
+      const int64_t at = i + k * LANES;
+      const vector_float gw = wide_float32(b->g + at) * wide_float32(b->weight + at);
+      level.at[k] += gw;
+      along.at[k] += gw * ((wide_float32(b->x + at) - mean) * factor);
+    }
+  sums[0] = block_sum(PONS_FLOAT32, &level);
+  sums[1] = block_sum(PONS_FLOAT32, &along);
+  for (; i < b->n; i++) {
+    const float gw = b->g[i] * b->weight[i];
+    sums[0] += (double)gw;
+    sums[1] += (double)(gw * ((b->x[i] - b->mean) * b->factor));
+  }
+}
+
+static void back(const norm_back *b) {
+  const float *x = b->x, *g = b->g, *w = b->weight;
+  float *restrict dx = b->dx, *restrict dw = b->dw, *restrict db = b->db;
+  const float mean = b->mean, factor = b->factor, level = b->level, along = b->along;
+  for (int64_t i = 0; i < b->n; i++) {
+    const float normal = (x[i] - mean) * factor;
+    dx[i] = factor * ((g[i] * w[i] - level) - normal * along);
+    dw[i] += g[i] * normal;
+  }
+  for (int64_t i = 0; db && i < b->n; i++) db[i] += g[i];
+}
+
 const norm_loops ISA_NAME(norm_loops) = {
+    .back_sums = back_sums,
+    .back = back,
     .sum = {[PONS_FLOAT16] = sum_float32,
             [PONS_FLOAT32] = sum_float32,
             [PONS_FLOAT64] = sum_float64,
