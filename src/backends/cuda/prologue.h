@@ -35,6 +35,7 @@ typedef unsigned long long uint64_t;
 #define GLOBAL_ID ((int64_t)blockIdx.x * blockDim.x + threadIdx.x)
 #define BARRIER __syncthreads()
 #define UNROLL _Pragma("unroll")
+#define UNROLL_4 _Pragma("unroll 4")
 #define FAST_HALVES 1
 typedef uint4 words_4;
 typedef uint2 words_2;

@@ -147,12 +147,13 @@ int gpu_group_for(const gpu_call *c, int64_t count, int most) {
   return group;
 }
 
-enum { ONE_EACH_GROUP = 64 };
+/* Few threads are spread over a device by small groups; many begin faster in large ones. */
+enum { SMALL_GROUP = 64, LARGE_GROUP = 256, MANY = 1 << 17 };
 void gpu_one_each(gpu_call *c, int64_t count) {
-  const int most = c->backend->features(c->index)->max_group;
-  c->group[0] = most < ONE_EACH_GROUP ? most : ONE_EACH_GROUP;
+  const int most = c->backend->features(c->index)->max_group, wanted = count < MANY ? SMALL_GROUP : LARGE_GROUP;
+  c->group[0] = most < wanted ? most : wanted;
   c->groups[0] = (count + c->group[0] - 1) / c->group[0];
-  c->wide |= count > INT32_MAX - ONE_EACH_GROUP;
+  c->wide |= count > INT32_MAX - LARGE_GROUP;
 }
 
 /* ---- launching ---- */

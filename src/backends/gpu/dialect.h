@@ -12,6 +12,7 @@
      GROUP_ID(d), GROUP_COUNT(d), LOCAL_ID(d), GROUP_SIZE(d), GLOBAL_ID     in an entry alone; d is 0, 1 or 2
      BARRIER                       of the threads of a group
      UNROLL                        in front of a loop whose turns are a constant: they are to be written out
+     UNROLL_4                      in front of another loop: four turns at a time, so that their loads are under way together
      HAS_LANES                     1: lane_across(x, gap) gives the x of the thread whose id differs in the bit `gap` < 32 alone;
                                    groups are then of whole 32s, and all threads of one come there
      FAST_HALVES                   1: float16 becomes float32 by an instruction
@@ -33,8 +34,8 @@ typedef uint16_t bytes2;
 typedef uint32_t bytes4;
 typedef uint64_t bytes8;
 
-/* 16 bytes, read and written at once; the place is aligned so. PART_n is element i of them, of n bytes, as an unsigned integer;
-   JOIN_PART_n adds one where 0 stood. */
+/* 16 bytes, or the first one or two words of such, read and written at once; the place is aligned so. PART_n is element i of them,
+   of n bytes, as an unsigned integer; JOIN_PART_n adds one where 0 stood. */
 typedef struct words4 {
   uint32_t at[4];
 } words4;
@@ -54,6 +55,23 @@ static inline words4 no_words4(void) {
   w.at[0] = w.at[1] = w.at[2] = w.at[3] = 0;
   return w;
 }
+static inline words4 load_words2(GLOBAL const void *place) {
+  const words_2 all = *(GLOBAL const words_2 *)place;
+  words4 w = no_words4();
+  w.at[0] = all.x, w.at[1] = all.y;
+  return w;
+}
+static inline void store_words2(GLOBAL void *place, words4 w) {
+  words_2 all;
+  all.x = w.at[0], all.y = w.at[1];
+  *(GLOBAL words_2 *)place = all;
+}
+static inline words4 load_words1(GLOBAL const void *place) {
+  words4 w = no_words4();
+  w.at[0] = *(GLOBAL const uint32_t *)place;
+  return w;
+}
+static inline void store_words1(GLOBAL void *place, words4 w) { *(GLOBAL uint32_t *)place = w.at[0]; }
 #define PART_1(w, i) ((uint8_t)((w).at[(i) / 4] >> (i) % 4 * 8))
 #define PART_2(w, i) ((uint16_t)((w).at[(i) / 2] >> (i) % 2 * 16))
 #define PART_4(w, i) ((w).at[i])

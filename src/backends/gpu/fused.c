@@ -62,6 +62,8 @@ static void key_of(chain_key *key, const kernel *k, const kernel_form *f, bool w
 
 /* ---- a launch ---- */
 
+enum { LAST_GROUP = 1 << 12 }; /* more than a group's elements: those beyond the last one are counted, too */
+
 static error *run_chain(gpu_call *c, const kernel *k, const kernel_form *f) {
   chain_key key;
   key_of(&key, k, f, c->wide);
@@ -94,6 +96,7 @@ error *gpu_run_kernel(const gpu_backend *b, const kernel *k, const operand *in, 
   gpu_call c = gpu_call_for(b, out);
   for (int i = 0; i < k->n_out; i++) gpu_written(&c, &out[i]);
   for (int i = 0; i < k->n_in; i++) gpu_read(&c, &in[i]);
-  gpu_one_each(&c, numbers.size);
+  gpu_one_each(&c, numbers.size / f.each);
+  c.wide |= numbers.size > INT32_MAX - LAST_GROUP;
   return launch_chain(&c, k, &f, &numbers);
 }

@@ -156,13 +156,7 @@ static void define_element(gpu_call *c, pons_dtype d, const char *join) {
                                                     : "(uint64_t)(e)";
   if (d == PONS_FLOAT32) from = "k_from_bits_f32(b)", to = "k_bits_f32(e)";
   if (d == PONS_FLOAT64) from = "k_from_bits_f64(b)", to = "k_bits_f64(e)";
-  if (d == PONS_COMPLEX64) {
-    from = "complex_of(k_from_bits_f32((uint32_t)(b)), k_from_bits_f32((uint32_t)((b) >> 32)))";
-    to = "complex_bits(e)";
-    text_add(&c->definitions,
-             "static inline uint64_t complex_bits(complex64 e) {\n  return (uint64_t)k_bits_f32(e.im) << 32 "
-             "| k_bits_f32(e.re);\n}\n");
-  }
+  if (d == PONS_COMPLEX64) from = "complex_from_bits(b)", to = "complex_bits(e)";
   gpu_define_text(c, "OF_BITS(b)", from);
   gpu_define_text(c, "BITS_OF(e)", to);
   const pons_dtype wide = gpu_wide_dtype(d);

@@ -32,17 +32,9 @@ static const kind kinds[] = {
     {PONS_INT64, "(int64_t)(s)", "(uint64_t)(v)"},
     {PONS_FLOAT32, "k_from_bits_f32((uint32_t)(s))", "(uint64_t)k_bits_f32(v)"},
     {PONS_FLOAT64, "k_from_bits_f64(s)", "k_bits_f64(v)"},
-    {PONS_COMPLEX64, "complex_from_bits(s)", "bits_of_complex(v)"},
+    {PONS_COMPLEX64, "complex_from_bits(s)", "complex_bits(v)"},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
-
-static const char for_complex[] =
-    "static inline complex64 complex_from_bits(uint64_t s) {\n"
-    "  return complex_of(k_from_bits_f32((uint32_t)s), k_from_bits_f32((uint32_t)(s >> 32)));\n"
-    "}\n"
-    "static inline uint64_t bits_of_complex(complex64 z) {\n"
-    "  return (uint64_t)k_bits_f32(z.re) | (uint64_t)k_bits_f32(z.im) << 32;\n"
-    "}\n";
 
 /* One of the texts: how many operands it takes, values it holds. */
 typedef struct form {
@@ -194,7 +186,6 @@ static void add_entry(text *t, const form *f) {
 
 static void write_text(text *t, const form *f) {
   static const pons_dtype converted[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_INT64, PONS_UINT64, PONS_COMPLEX64};
-  if (f->has_complex) text_add(t, "%s", for_complex);
   for (int i = 0; i < KINDS; i++)
     if (computes(f, kinds[i].dtype)) add_rows(t, &kinds[i]);
   for (size_t i = 0; i < sizeof converted / sizeof *converted; i++)

@@ -1,4 +1,4 @@
-/* kernel_text.c: writes a kernel as text: a work item per element, which reads its inputs, computes the rows, and stores.
+/* kernel_text.c: writes a kernel as text: a work item per element, which reads its inputs, computes the rows, and stores;
 
        KERNEL fused(GLOBAL float *y0, GLOBAL const uint16_t *x0, NUMBERS) {
          const index_t i = GLOBAL_ID;
@@ -8,10 +8,13 @@
          y0[N(0) + i] = v2;
        }
 
+   or one for several elements, which are read together and stored together, as wide as a device's memory wants it.
+
    Axes along which all operands lie alike are one axis. A value of the narrow floats is a float32 that was rounded
    to them. Uses typing.h, kernel/. */
 #include "backends/gpu/kernel_text.h"
 #include "backends/gpu/typing.h"
+#include "device/device.h"
 
 /* ---- the iteration space ---- */
 
@@ -29,8 +32,61 @@ static kernel_lying lies(int n, const int64_t *strides, const int64_t *row_major
   return repeated ? KERNEL_REPEATED : in_order ? KERNEL_IN_ORDER : KERNEL_STRIDED;
 }
 
+static bool is_strided(int lying) { return lying >= KERNEL_STRIDED; }
+
 static bool any_strided(const kernel *k, const kernel_form *f) {
-  return memchr(f->lies, KERNEL_STRIDED, (size_t)k->n_in) != NULL;
+  bool any = false;
+  for (int i = 0; i < k->n_in; i++) any |= is_strided(f->lies[i]);
+  return any;
+}
+
+/* ---- elements of a thread ---- */
+
+enum { WIDE = 16, MOST_EACH = 8, MOST_ROWS = 128 };
+
+/* So many elements of an operand are read at once, or in parts of 16 bytes. */
+static int bytes_at_once(int dtype, int each) {
+  const int bytes = each * (int)pons_dtype_size((pons_dtype)dtype);
+  return bytes < WIDE ? bytes : WIDE;
+}
+
+static bool is_aligned(const operand *o, int each) {
+  return ((const location *)o->data)->offset % bytes_at_once(o->dtype, each) == 0;
+}
+
+/* Lines of `each` elements of a strided input lie in order and aligned, or are one element repeated. */
+static bool has_lines(const operand *o, int n, const int64_t *strides, int each) {
+  const int64_t size = (int64_t)pons_dtype_size(o->dtype);
+  if (strides[n - 1] == 0) return true;
+  if (strides[n - 1] != 1 || !is_aligned(o, each)) return false;
+  for (int d = 0; d < n - 1; d++)
+    if (strides[d] * size % bytes_at_once(o->dtype, each) != 0) return false;
+  return true;
+}
+
+static int lesser(int a, int b) { return a < b ? a : b; }
+
+/* As many as fill 16 bytes of the narrowest operand, up to 8; fewer where there is much to compute. */
+static int most_each(const kernel *k, const operand *in, const operand *out, const kernel_form *f) {
+  int least = 8, each = MOST_EACH;
+  for (int i = 0; i < k->n_out; i++) least = lesser(least, (int)pons_dtype_size(out[i].dtype));
+  for (int i = 0; i < k->n_in; i++)
+    if (f->lies[i] != KERNEL_REPEATED) least = lesser(least, (int)pons_dtype_size(in[i].dtype));
+  each = lesser(each, WIDE / least);
+  while (each > 1 && each * k->n_code > MOST_ROWS) each /= 2;
+  return each * least < 4 ? 1 : each;
+}
+
+static bool can_take(const kernel *k, const operand *in, const operand *out, const kernel_form *f, int n, const int64_t *sizes,
+                     int64_t *const *strides, int each) {
+  if (n == 0 || (any_strided(k, f) ? sizes[n - 1] : shape_size(n, sizes)) % each != 0) return false;
+  for (int i = 0; i < k->n_out; i++)
+    if (!is_aligned(&out[i], each)) return false;
+  for (int i = 0; i < k->n_in; i++) {
+    if (f->lies[i] == KERNEL_IN_ORDER && !is_aligned(&in[i], each)) return false;
+    if (is_strided(f->lies[i]) && !has_lines(&in[i], n, strides[i], each)) return false;
+  }
+  return true;
 }
 
 kernel_form kernel_form_of(const kernel *k, const operand *in, const operand *out, int most_by_value, kernel_numbers *numbers) {
@@ -50,7 +106,11 @@ kernel_form kernel_form_of(const kernel *k, const operand *in, const operand *ou
     add_numbers(numbers, n, sizes);
   }
   for (int i = 0; i < k->n_in; i++)
-    if (f.lies[i] == KERNEL_STRIDED) add_numbers(numbers, n, strides[i]);
+    if (is_strided(f.lies[i])) add_numbers(numbers, n, strides[i]);
+  const int each = most_each(k, in, out, &f);
+  f.each = (uint8_t)(can_take(k, in, out, &f, n, sizes, lists, each) ? each : 1);
+  for (int i = 0; i < k->n_in && f.each > 1; i++)
+    if (is_strided(f.lies[i]) && strides[i][n - 1] == 1) f.lies[i] = KERNEL_STRIDED_LINES;
   f.in_memory = numbers->n > most_by_value;
   return f;
 }
@@ -107,8 +167,12 @@ static void add_head(text *t, const kernel *k, const kernel_form *f) {
   for (int i = 0; i < k->n_out; i++)
     text_add(t, "GLOBAL %s *y%d, ", gpu_typings[dtype_of_value(k, k->out[i])].element, i);
   for (int i = 0; i < k->n_in; i++) text_add(t, "GLOBAL const %s *x%d, ", gpu_typings[k->in[i]].element, i);
-  text_add(t, "%sNUMBERS) {\n  const index_t i = GLOBAL_ID;\n  if (i >= N(%d)) return;\n",
-           f->in_memory ? "GLOBAL const int64_t *numbers_, " : "", k->n_out + k->n_in);
+  text_add(t, "%sNUMBERS) {\n", f->in_memory ? "GLOBAL const int64_t *numbers_, " : "");
+  if (f->each > 1)
+    text_add(t, "  const index_t i = %d * (index_t)GLOBAL_ID;\n", f->each);
+  else
+    text_add(t, "  const index_t i = GLOBAL_ID;\n");
+  text_add(t, "  if (i >= N(%d)) return;\n", k->n_out + k->n_in);
 }
 
 /* The element's position along each axis: p0, p1, ... */
@@ -119,14 +183,75 @@ static void add_positions(text *t, int n, int first) {
   text_add(t, "  const index_t p0 = rest;\n");
 }
 
-/* Each input's element; the strides of those that need them stand behind the sizes, one input after the other. */
+/* Which of input i's elements is the first; `first`: the number of its first stride. */
+static void add_place(text *t, const kernel *k, const kernel_form *f, int i, int first) {
+  text_add(t, "N(%d)%s", k->n_out + i, f->lies[i] == KERNEL_IN_ORDER ? " + i" : "");
+  for (int d = 0; is_strided(f->lies[i]) && d < f->axes; d++) text_add(t, " + p%d * N(%d)", d, first + d);
+}
+
+static bool is_read_at_once(const kernel_form *f, int i) {
+  return f->each > 1 && (f->lies[i] == KERNEL_IN_ORDER || f->lies[i] == KERNEL_STRIDED_LINES);
+}
+
+/* How `each` elements of a dtype are cut into parts that are read at once. */
+typedef struct cut {
+  int parts, per_part, words; /* elements and words of one */
+} cut;
+static cut cut_of(int dtype, int each) {
+  const int bytes = bytes_at_once(dtype, each), size = (int)pons_dtype_size((pons_dtype)dtype);
+  return (cut){each * size / bytes, bytes / size, bytes / 4};
+}
+
+/* Each input's element, or what is read for all of a thread's; the strides of those that need them stand behind the sizes, one
+   input after the other. */
 static void add_loads(text *t, const kernel *k, const kernel_form *f, int first) {
   for (int i = 0; i < k->n_in; i++) {
     const gpu_typing *as = &gpu_typings[k->in[i]];
-    text_add(t, "  const %s v%d = %s(x%d[N(%d)%s", as->value, i, as->load, i, k->n_out + i,
-             f->lies[i] == KERNEL_IN_ORDER ? " + i" : "");
-    for (int d = 0; f->lies[i] == KERNEL_STRIDED && d < f->axes; d++) text_add(t, " + p%d * N(%d)", d, first++);
-    text_add(t, "]);\n");
+    const cut parts = cut_of(k->in[i], f->each);
+    if (is_read_at_once(f, i))
+      text_add(t, "  words4 w%d[%d];\n  UNROLL for (int e = 0; e < %d; e++) w%d[e] = load_words%d(x%d + ", i, parts.parts, parts.parts, i,
+               parts.words, i);
+    else
+      text_add(t, "  const %s v%d = %s(x%d[", as->value, i, as->load, i);
+    add_place(t, k, f, i, first);
+    if (is_read_at_once(f, i))
+      text_add(t, " + %d * e);\n", parts.per_part);
+    else
+      text_add(t, "]);\n");
+    if (is_strided(f->lies[i])) first += f->axes;
+  }
+}
+
+static void add_rows(text *t, const kernel *k, const uint8_t *dtypes) {
+  for (int i = 0; i < k->n_code; i++) add_instruction(t, &k->code[i], k->n_in + i, dtypes);
+}
+
+/* The rows for one element after the other of what was read. */
+static void add_each(text *t, const kernel *k, const kernel_form *f, const uint8_t *dtypes) {
+  for (int i = 0; i < k->n_out; i++) {
+    const int parts = cut_of(dtypes[k->out[i]], f->each).parts;
+    text_add(t, "  words4 u%d[%d];\n  UNROLL for (int e = 0; e < %d; e++) u%d[e] = no_words4();\n", i, parts, parts, i);
+  }
+  text_add(t, "  UNROLL for (int e = 0; e < %d; e++) {\n", f->each);
+  for (int i = 0; i < k->n_in; i++) {
+    const gpu_typing *as = &gpu_typings[k->in[i]];
+    const int per_part = cut_of(k->in[i], f->each).per_part;
+    if (is_read_at_once(f, i))
+      text_add(t, "  const %s v%d = %s(%s(PART_%d(w%d[e / %d], e %% %d)));\n", as->value, i, as->load, as->from_bits,
+               (int)pons_dtype_size((pons_dtype)k->in[i]), i, per_part, per_part);
+  }
+  add_rows(t, k, dtypes);
+  for (int i = 0; i < k->n_out; i++) {
+    const gpu_typing *as = &gpu_typings[dtypes[k->out[i]]];
+    const int per_part = cut_of(dtypes[k->out[i]], f->each).per_part;
+    text_add(t, "  JOIN_PART_%d(u%d[e / %d], e %% %d, %s(%s(v%d)));\n", (int)pons_dtype_size((pons_dtype)dtypes[k->out[i]]), i,
+             per_part, per_part, as->bits, as->store, k->out[i]);
+  }
+  text_add(t, "  }\n");
+  for (int i = 0; i < k->n_out; i++) {
+    const cut parts = cut_of(dtypes[k->out[i]], f->each);
+    text_add(t, "  UNROLL for (int e = 0; e < %d; e++) store_words%d(y%d + N(%d) + i + %d * e, u%d[e]);\n", parts.parts,
+             parts.words, i, i, parts.per_part, i);
   }
 }
 
@@ -137,8 +262,12 @@ void kernel_text_write(text *t, const kernel *k, const kernel_form *f) {
   add_head(t, k, f);
   if (f->axes > 0) add_positions(t, f->axes, sizes);
   add_loads(t, k, f, sizes + f->axes);
-  for (int i = 0; i < k->n_code; i++) add_instruction(t, &k->code[i], k->n_in + i, dtypes);
-  for (int i = 0; i < k->n_out; i++)
-    text_add(t, "  y%d[N(%d) + i] = %s(v%d);\n", i, i, gpu_typings[dtypes[k->out[i]]].store, k->out[i]);
+  if (f->each > 1) {
+    add_each(t, k, f, dtypes);
+  } else {
+    add_rows(t, k, dtypes);
+    for (int i = 0; i < k->n_out; i++)
+      text_add(t, "  y%d[N(%d) + i] = %s(v%d);\n", i, i, gpu_typings[dtypes[k->out[i]]].store, k->out[i]);
+  }
   text_add(t, "}\n");
 }

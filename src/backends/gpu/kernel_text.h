@@ -9,8 +9,10 @@ enum {
 };
 
 /* What the text depends on beside the kernel. */
-typedef enum kernel_lying { KERNEL_REPEATED, KERNEL_IN_ORDER, KERNEL_STRIDED } kernel_lying;
+typedef enum kernel_lying { KERNEL_REPEATED, KERNEL_IN_ORDER, KERNEL_STRIDED, KERNEL_STRIDED_LINES } kernel_lying;
 typedef struct kernel_form {
+  uint8_t each;      /* elements of a thread, which lie next to each other: what is in order, or a line of what is strided, is
+                        read and written at once */
   uint8_t axes;      /* that can't be walked as one */
   uint8_t in_memory; /* whether the numbers are in a memory */
   uint8_t lies[KERNEL_MAX_INPUTS];

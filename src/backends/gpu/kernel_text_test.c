@@ -1,10 +1,12 @@
 /* kernel_text_test.c: kernels as text. */
 #include "backends/gpu/kernel_text.h"
+#include "device/device.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 
-static const int64_t sizes[] = {2, 3, 4}, plain[] = {12, 4, 1}, swapped[] = {1, 2, 6}, repeated[] = {0, 0, 0};
+static const int64_t sizes[] = {2, 3, 4}, plain[] = {12, 4, 1}, swapped[] = {1, 2, 6}, repeated[] = {0, 0, 0}, last[] = {0, 0, 1};
+static location aligned = {0}, odd = {.offset = 2};
 
 static void expect(const kernel *k, const operand *in, const operand *out, const char *wanted, int n_numbers) {
   kernel_numbers numbers;
@@ -21,8 +23,8 @@ static void axes_that_lie_alike_are_one(void **state) {
   (void)state;
   const kernel k = {
       2, 1, 1, {PONS_FLOAT16, PONS_FLOAT16}, {{ROW_add, PONS_FLOAT16, PONS_FLOAT16, {0, 1, -1}}}, {2}};
-  const operand in[] = {{NULL, PONS_FLOAT16, 3, sizes, plain}, {NULL, PONS_FLOAT16, 3, sizes, repeated}},
-                out = {NULL, PONS_FLOAT16, 3, sizes, plain};
+  const operand in[] = {{&odd, PONS_FLOAT16, 3, sizes, plain}, {&aligned, PONS_FLOAT16, 3, sizes, repeated}},
+                out = {&aligned, PONS_FLOAT16, 3, sizes, plain};
   expect(
       &k, in, &out,
       "#define N(k) ((index_t)v.at[k])\n"
@@ -48,7 +50,7 @@ static void axes_that_lie_alike_are_one(void **state) {
 static void other_layouts_are_numbers(void **state) {
   (void)state;
   const kernel k = {1, 1, 1, {PONS_FLOAT32}, {{ROW_cast, PONS_FLOAT32, PONS_INT8, {0, -1, -1}}}, {1}};
-  const operand in = {NULL, PONS_FLOAT32, 3, sizes, swapped}, out = {NULL, PONS_INT8, 3, sizes, plain};
+  const operand in = {&aligned, PONS_FLOAT32, 3, sizes, swapped}, out = {&aligned, PONS_INT8, 3, sizes, plain};
   expect(&k, &in, &out,
          "#define N(k) ((index_t)v.at[k])\n"
          "KERNEL fused(GLOBAL int8_t *y0, GLOBAL const float *x0, NUMBERS) {\n"
@@ -82,8 +84,8 @@ static void parts_of_complex_numbers_are_cast(void **state) {
                     {{ROW_cast, PONS_COMPLEX64, PONS_UINT8, {0, -1, -1}},
                      {ROW_equal, PONS_COMPLEX64, PONS_BOOL, {0, 0, -1}}},
                     {1, 2}};
-  const operand in = {NULL, PONS_COMPLEX64, 3, sizes, plain},
-                out[] = {{NULL, PONS_UINT8, 3, sizes, plain}, {NULL, PONS_BOOL, 3, sizes, plain}};
+  const operand in = {&odd, PONS_COMPLEX64, 3, sizes, plain},
+                out[] = {{&aligned, PONS_UINT8, 3, sizes, plain}, {&aligned, PONS_BOOL, 3, sizes, plain}};
   expect(&k, &in, out,
          "#define N(k) ((index_t)v.at[k])\n"
          "KERNEL fused(GLOBAL uint8_t *y0, GLOBAL uint8_t *y1, GLOBAL const complex64 *x0, NUMBERS) {\n"
@@ -111,9 +113,65 @@ static void parts_of_complex_numbers_are_cast(void **state) {
          4);
 }
 
+/* Rows, a line that all rows share, and a number. */
+static void what_lies_in_order_is_read_at_once(void **state) {
+  (void)state;
+  const kernel k = {3,
+                    2,
+                    1,
+                    {PONS_FLOAT32, PONS_FLOAT32, PONS_FLOAT32},
+                    {{ROW_multiply, PONS_FLOAT32, PONS_FLOAT32, {0, 1, -1}}, {ROW_add, PONS_FLOAT32, PONS_FLOAT32, {3, 2, -1}}},
+                    {4}};
+  const operand in[] = {{&aligned, PONS_FLOAT32, 3, sizes, plain},
+                        {&aligned, PONS_FLOAT32, 3, sizes, last},
+                        {&odd, PONS_FLOAT32, 3, sizes, repeated}},
+                out = {&aligned, PONS_FLOAT32, 3, sizes, plain};
+  expect(&k, in, &out,
+         "#define N(k) ((index_t)v.at[k])\n"
+         "KERNEL fused(GLOBAL float *y0, GLOBAL const float *x0, GLOBAL const float *x1, GLOBAL const float *x2, NUMBERS) {\n"
+         "  const index_t i = 4 * (index_t)GLOBAL_ID;\n"
+         "  if (i >= N(4)) return;\n"
+         "  index_t rest = i;\n"
+         "  const index_t p1 = rest % N(6);\n"
+         "  rest /= N(6);\n"
+         "  const index_t p0 = rest;\n"
+         "  words4 w0[1];\n"
+         "  UNROLL for (int e = 0; e < 1; e++) w0[e] = load_words4(x0 + N(1) + i + 4 * e);\n"
+         "  words4 w1[1];\n"
+         "  UNROLL for (int e = 0; e < 1; e++) w1[e] = load_words4(x1 + N(2) + p0 * N(7) + p1 * N(8) + 4 * e);\n"
+         "  const float v2 = (x2[N(3)]);\n"
+         "  words4 u0[1];\n"
+         "  UNROLL for (int e = 0; e < 1; e++) u0[e] = no_words4();\n"
+         "  UNROLL for (int e = 0; e < 4; e++) {\n"
+         "  const float v0 = (k_from_bits_f32(PART_4(w0[e / 4], e % 4)));\n"
+         "  const float v1 = (k_from_bits_f32(PART_4(w1[e / 4], e % 4)));\n"
+         "  float v3;\n"
+         "  {\n"
+         "    const float a = v0;\n"
+         "    const float b = v1;\n"
+         "#undef K_SUFFIX\n"
+         "#define K_SUFFIX f32\n"
+         "    v3 = k_mul(a, b);\n"
+         "  }\n"
+         "  float v4;\n"
+         "  {\n"
+         "    const float a = v3;\n"
+         "    const float b = v2;\n"
+         "#undef K_SUFFIX\n"
+         "#define K_SUFFIX f32\n"
+         "    v4 = k_add(a, b);\n"
+         "  }\n"
+         "  JOIN_PART_4(u0[e / 4], e % 4, k_bits_f32((v4)));\n"
+         "  }\n"
+         "  UNROLL for (int e = 0; e < 1; e++) store_words4(y0 + N(0) + i + 4 * e, u0[e]);\n"
+         "}\n",
+         9);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(axes_that_lie_alike_are_one),
                                      cmocka_unit_test(other_layouts_are_numbers),
-                                     cmocka_unit_test(parts_of_complex_numbers_are_cast)};
+                                     cmocka_unit_test(parts_of_complex_numbers_are_cast),
+                                     cmocka_unit_test(what_lies_in_order_is_read_at_once)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

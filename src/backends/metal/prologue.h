@@ -21,6 +21,7 @@ using namespace metal;
 #define GLOBAL_ID ((int64_t)metal_group.x * (int64_t)metal_threads.x + (int64_t)metal_thread.x)
 #define BARRIER threadgroup_barrier(mem_flags::mem_threadgroup | mem_flags::mem_device)
 #define UNROLL _Pragma("unroll")
+#define UNROLL_4 _Pragma("unroll 4")
 #define FAST_HALVES 0
 typedef uint4 words_4;
 typedef uint2 words_2;

@@ -27,6 +27,7 @@
 #define BARRIER barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 
 #define UNROLL _Pragma("unroll")
+#define UNROLL_4 _Pragma("unroll 4")
 #define FAST_HALVES 0
 #define HAS_LANES 0
 typedef uint4 words_4;
