@@ -30,6 +30,7 @@ static bool find_for(lapack_functions *f, char letter) {
                 {"getrf", &f->getrf},
                 {"getri", &f->getri},
                 {"trtri", &f->trtri},
+                {"trsm", &f->trsm},
                 {"potrf", &f->potrf},
                 {"gesdd", complex ? (void *)&f->complex_gesdd : &f->gesdd},
                 {complex ? "heevd" : "syevd", complex ? (void *)&f->heevd : &f->syevd},

@@ -15,6 +15,9 @@ typedef struct lapack_functions {
   void (*getrf)(const int *m, const int *n, void *a, const int *lda, int *pivots, int *info);
   void (*getri)(const int *n, void *a, const int *lda, const int *pivots, void *work, const int *lwork,
                 int *info);
+  void (*trsm)(const char *side, const char *uplo, const char *trans, const char *diag, const int *m, const int *n,
+               const void *alpha, const void *a, const int *lda, void *b, const int *ldb, size_t, size_t, size_t,
+               size_t); /* of the BLAS under it */
   void (*trtri)(const char *uplo, const char *diag, const int *n, void *a, const int *lda, int *info, size_t,
                 size_t);
   void (*potrf)(const char *uplo, const int *n, void *a, const int *lda, int *info, size_t);

@@ -1,0 +1,181 @@
+/* factor_cpu_test.c: "LUF", "Inverse" and "Cholesky" of matrices large enough to be factored by blocks: factors multiplied
+   in double give the matrix again, and are the same bits for any number of threads. */
+#include "backends/cpu/cpu.h"
+#include "backends/cpu/lapack.h"
+#include "backends/cpu/operands_for_tests.h"
+
+static bool is_missing(void) {
+  if (!lapack_missing()) return false;
+  print_message("skipped: there is no LAPACK\n");
+  return true;
+}
+
+/* (n, columns of b) = a (m, k) b (k, n), row-major. */
+static double *multiplied(int64_t m, int64_t n, int64_t k, const double *a, const double *b) {
+  double *c = calloc((size_t)(m * n), sizeof *c);
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t p = 0; p < k; p++)
+      for (int64_t j = 0; j < n; j++) c[i * n + j] += a[i * k + p] * b[p * n + j];
+  return c;
+}
+
+static double *values_of(const made *x) {
+  const int64_t size = operand_size(&x->op);
+  double *v = malloc((size_t)size * sizeof *v);
+  for (int64_t i = 0; i < size; i++) v[i] = made_value(x, i);
+  return v;
+}
+
+/* Numbers from -1 to 1, with `more` added to the diagonal. */
+static void fill(made *x, double more) {
+  for (int64_t i = 0; i < operand_size(&x->op); i++) {
+    const double diagonal = i / x->shape[1] == i % x->shape[1] ? more : 0;
+    dtype_write(x->op.dtype, made_element(x, i), (double)random_int(-1000, 1000) / 1000 + diagonal);
+  }
+}
+
+/* Row-major, or columns that are neighbours. */
+static void make_matrix(made *x, pons_dtype d, int64_t m, int64_t n, bool turned) {
+  const int64_t shape[] = {m, n};
+  make(x, d, 2, shape, false);
+  if (turned) x->strides[0] = 1, x->strides[1] = m;
+}
+
+static double tolerance(pons_dtype d, int64_t n) { return (d == PONS_FLOAT32 ? 1e-6 : 1e-14) * (double)n; }
+
+static void lu_gives_the_matrix_again(void **state) {
+  (void)state;
+  if (is_missing()) return;
+  const int64_t sizes[][2] = {{384, 384}, {450, 390}, {400, 530}, {200, 180}};
+  for (int turn = 0; turn < 8; turn++) {
+    const pons_dtype d = turn % 2 ? PONS_FLOAT64 : PONS_FLOAT32;
+    const int64_t m = sizes[turn / 2][0], n = sizes[turn / 2][1], k = smaller(m, n);
+    made a, lu, pivots, rows;
+    make_matrix(&a, d, m, n, random_int(0, 1)), fill(&a, 0);
+    make_out(&lu, d, 2, (const int64_t[]){m, n});
+    make_out(&pivots, PONS_UINT32, 1, &k), make_out(&rows, PONS_UINT32, 1, &m);
+    const operand out[] = {lu.op, pivots.op, rows.op};
+    run_well(cpu_lu, &(launch){NULL, 1, 3, &a.op, out});
+    double *lower = calloc((size_t)(m * k), sizeof *lower), *upper = calloc((size_t)(k * n), sizeof *upper);
+    for (int64_t i = 0; i < m; i++)
+      for (int64_t j = 0; j < n; j++) {
+        const double x = made_value(&lu, i * n + j);
+        if (j < i && j < k) lower[i * k + j] = x;
+        if (i == j) lower[i * k + j] = 1;
+        if (j >= i && i < k) upper[i * n + j] = x;
+        assert_true(j >= i || fabs(x) <= 1); /* rows were exchanged so */
+      }
+    double *product = multiplied(m, n, k, lower, upper);
+    for (int64_t i = 0; i < m; i++)
+      for (int64_t j = 0; j < n; j++)
+        check_near(product[(int64_t)made_value(&rows, i) * n + j], made_value(&a, i * n + j), tolerance(d, k), "L U");
+    free(lower), free(upper), free(product);
+    unmake(&a), unmake(&lu), unmake(&pivots), unmake(&rows);
+  }
+}
+
+static void inverse_times_matrix_is_one(void **state) {
+  (void)state;
+  if (is_missing()) return;
+  for (int turn = 0; turn < 6; turn++) {
+    const pons_dtype d = turn % 2 ? PONS_FLOAT64 : PONS_FLOAT32;
+    const int64_t n = turn < 4 ? 384 + random_int(0, 90) : 100;
+    const inverse_params whole = {false, false};
+    made a, out;
+    make_matrix(&a, d, n, n, random_int(0, 1)), fill(&a, 12);
+    make_out(&out, d, 2, (const int64_t[]){n, n});
+    run_well(cpu_inverse, &(launch){&whole, 1, 1, &a.op, &out.op});
+    double *x = values_of(&a), *y = values_of(&out), *product = multiplied(n, n, n, x, y);
+    for (int64_t i = 0; i < n * n; i++) check_near(product[i], i / n == i % n, 10 * tolerance(d, n), "A A^-1");
+    free(x), free(y), free(product);
+    unmake(&a), unmake(&out);
+  }
+}
+
+/* A row of zeros: the first zero on U's diagonal is the last. */
+static void singular_is_an_error(void **state) {
+  (void)state;
+  if (is_missing()) return;
+  const int64_t n = 400;
+  const inverse_params whole = {false, false};
+  made a, out;
+  make_matrix(&a, PONS_FLOAT32, n, n, false), fill(&a, 0);
+  for (int64_t j = 0; j < n; j++) dtype_write(PONS_FLOAT32, made_element(&a, 7 * n + j), 0);
+  make_out(&out, PONS_FLOAT32, 2, (const int64_t[]){n, n});
+  error *why = run_with_threads(cpu_inverse, &(launch){&whole, 1, 1, &a.op, &out.op});
+  assert_non_null(why);
+  assert_non_null(strstr(error_text(why), "singular: element 399 of the diagonal of U"));
+  error_release(why);
+  unmake(&a), unmake(&out);
+}
+
+static void cholesky_times_itself_is_the_matrix(void **state) {
+  (void)state;
+  if (is_missing()) return;
+  for (int turn = 0; turn < 6; turn++) {
+    const pons_dtype d = turn % 2 ? PONS_FLOAT64 : PONS_FLOAT32;
+    const int64_t n = turn < 4 ? 384 + random_int(0, 90) : 100;
+    const cholesky_params params = {.upper = turn % 4 > 1};
+    made a, out;
+    make_matrix(&a, d, n, n, random_int(0, 1)), fill(&a, (double)n);
+    make_out(&out, d, 2, (const int64_t[]){n, n}); /* one triangle of a is read */
+    run_well(cpu_cholesky, &(launch){&params, 1, 1, &a.op, &out.op});
+    double *x = values_of(&out), *y = malloc((size_t)(n * n) * sizeof *y);
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t j = 0; j < n; j++) y[i * n + j] = x[j * n + i];
+    double *product = params.upper ? multiplied(n, n, n, y, x) : multiplied(n, n, n, x, y);
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t j = 0; j < n; j++) {
+        const bool above = j > i, read = params.upper ? j >= i : j <= i;
+        if (read) check_near(product[i * n + j], made_value(&a, i * n + j), tolerance(d, n), "L LT");
+        if (above != params.upper && i != j) assert_true(x[i * n + j] == 0);
+      }
+    free(x), free(y), free(product);
+    unmake(&a), unmake(&out);
+  }
+}
+
+static void not_definite_is_told(void **state) {
+  (void)state;
+  if (is_missing()) return;
+  const int64_t n = 400;
+  const cholesky_params params = {false};
+  made a, out;
+  make_matrix(&a, PONS_FLOAT64, n, n, false), fill(&a, (double)n);
+  dtype_write(PONS_FLOAT64, made_element(&a, 333 * n + 333), -1);
+  make_out(&out, PONS_FLOAT64, 2, (const int64_t[]){n, n});
+  error *why = run_with_threads(cpu_cholesky, &(launch){&params, 1, 1, &a.op, &out.op});
+  assert_non_null(why);
+  assert_non_null(strstr(error_text(why), "its leading minor of order 334 is not"));
+  error_release(why);
+  unmake(&a), unmake(&out);
+}
+
+static void no_memory_is_an_error(void **state) {
+  (void)state;
+  if (is_missing()) return;
+  const int64_t n = 400;
+  const inverse_params whole = {false, false};
+  made a, out;
+  make_matrix(&a, PONS_FLOAT32, n, n, false), fill(&a, 12);
+  make_out(&out, PONS_FLOAT32, 2, (const int64_t[]){n, n});
+  const launch l = {&whole, 1, 1, &a.op, &out.op};
+  int64_t made_since = 2;
+  for (int64_t i = 1; i <= made_since; i += 1 + made_since / 8) {
+    mem_fail_at(i);
+    error *why = cpu_inverse(&l);
+    made_since = mem_fail_at(0);
+    assert_non_null(why);
+    error_release(why);
+  }
+  unmake(&a), unmake(&out);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(lu_gives_the_matrix_again),           cmocka_unit_test(inverse_times_matrix_is_one),
+      cmocka_unit_test(singular_is_an_error),                cmocka_unit_test(cholesky_times_itself_is_the_matrix),
+      cmocka_unit_test(not_definite_is_told),                cmocka_unit_test(no_memory_is_an_error),
+  };
+  return cmocka_run_group_tests(tests, choose_seed, NULL);
+}
