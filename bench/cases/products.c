@@ -83,13 +83,14 @@ int run_conv_weight_gradient(const bench_case *c, pons_array *out) {
   return gradient(of_weight, slot(1), out);
 }
 
-/* ---- quantized: rows, n, k ---- */
+/* ---- quantized: rows, n, k, layers: 0, or products one after the other, each with codes of its own ---- */
 
 bool prepare_quantized(const bench_case *c) {
   const int64_t *s = c->size;
   pons_array codes[3];
-  set_slot(0, uniform(PONS_SHAPE(s[0], s[2]), PONS_FLOAT32, 1));
-  pons_quantize(codes, uniform(PONS_SHAPE(s[1], s[2]), PONS_FLOAT32, 2), .bits = 4, .group_size = 64);
+  const pons_shape weight = s[3] ? PONS_SHAPE(s[3], s[1], s[2]) : PONS_SHAPE(s[1], s[2]);
+  set_slot(0, uniform(PONS_SHAPE(s[0], s[2]), c->dtype, 1));
+  pons_quantize(codes, uniform(weight, c->dtype, 2), .bits = 4, .group_size = 64);
   for (int i = 0; i < 3; i++) set_slot(1 + i, codes[i]);
   return pons_ok();
 }
@@ -98,6 +99,19 @@ int run_quantized(const bench_case *c, pons_array *out) {
   (void)c;
   *out = pons_quantized_matmul(slot(0), .w = slot(1), .scales = slot(2), .biases = slot(3), .bits = 4,
                                .group_size = 64);
+  return 1;
+}
+
+static pons_array layer(int part, int64_t i) {
+  const pons_array all = slot(part);
+  const int64_t rows = pons_dim(all, 1), columns = pons_dim(all, 2);
+  return pons_squeeze(pons_slice(all, PONS_SHAPE(i, 0, 0), PONS_SHAPE(i + 1, rows, columns), PONS_SHAPE(1, 1, 1)), PONS_AXES(0));
+}
+
+int run_quantized_layers(const bench_case *c, pons_array *out) {
+  *out = slot(0);
+  for (int64_t i = 0; i < c->size[3]; i++)
+    *out = pons_quantized_matmul(*out, .w = layer(1, i), .scales = layer(2, i), .biases = layer(3, i), .bits = 4, .group_size = 64);
   return 1;
 }
 

@@ -36,7 +36,11 @@
 #define LONG_DECODE(heads, keys, width, bytes)                                                                   \
   GBS, .prepare = prepare_shared_attention, .body = run_attention, .size = {heads, 1, keys, width}, .for_gpu = true, \
        .work = 2.0 * ((heads) / 4) * (keys) * (width) * (bytes), .limit = LIMIT_READ
-#define CODES(rows) .prepare = prepare_quantized, .body = run_quantized, .size = {rows, 4096, 4096}
+#define CODES(rows) .prepare = prepare_quantized, .body = run_quantized, .size = {rows, 4096, 4096}, .dtype = PONS_FLOAT32
+/* Of a language model: one product, or so many in turn. Bytes of codes, of scales and biases. */
+#define MODEL_CODES(run, rows, n, k, layers) \
+  .prepare = prepare_quantized, .body = run, .size = {rows, n, k, layers}, .dtype = PONS_BFLOAT16, .for_gpu = true
+#define MODEL_BYTES(n, k) ((double)(n) * (k) * (1.0 / 2 + 2 * 2.0 / 64))
 #define CODE_BYTES (4096.0 * 4096 / 2 + 2 * 4 * 4096.0 * 64) /* with scales and biases */
 #define PEER(prepare_, run, ...) \
   MS, .prepare = prepare_, .body = run, .size = {__VA_ARGS__}, .limit = LIMIT_PEER, AT_MOST(1)
@@ -112,6 +116,16 @@ const bench_case bench_cases[] = {
      .most_limit = 60, AT_LEAST(1)},
     {"quantized 4-bit 64 x 4096", GFLOPS, CODES(64), .work = 2.0 * 64 * 4096 * 4096, .limit = LIMIT_FMA,
      AT_LEAST(0.50)},
+    {"quantized 4-bit vector x 128256 x 4096 bfloat16", GBS, MODEL_CODES(run_quantized, 1, 128256, 4096, 0),
+     .work = MODEL_BYTES(128256, 4096), .limit = LIMIT_READ},
+    {"quantized 4-bit vector, 16 layers of 4096 bfloat16", GBS, MODEL_CODES(run_quantized_layers, 1, 4096, 4096, 16),
+     .work = 16 * MODEL_BYTES(4096, 4096), .limit = LIMIT_READ},
+    {"quantized 4-bit 8 rows, 16 layers of 4096 bfloat16", GBS, MODEL_CODES(run_quantized_layers, 8, 4096, 4096, 16),
+     .work = 16 * MODEL_BYTES(4096, 4096), .limit = LIMIT_READ},
+    {"quantized 4-bit 64 x 14336 x 4096 bfloat16", GFLOPS, MODEL_CODES(run_quantized, 64, 14336, 4096, 0),
+     .work = 2.0 * 64 * 14336 * 4096},
+    {"quantized 4-bit 1024 x 14336 x 4096 bfloat16", GFLOPS, MODEL_CODES(run_quantized, 1024, 14336, 4096, 0),
+     .work = 2.0 * 1024 * 14336 * 4096},
 
     {"1,000 scalar adds, lazy", MS, .prepare = prepare_tiny, .round = round_lazy_adds, VALUE_AT_MOST(0.3)},
     {"1,000 scalar adds, compiled", MS, .prepare = prepare_adds, .round = round_call, VALUE_AT_MOST(0.03)},
