@@ -56,16 +56,8 @@ pons_array pons_linalg_solve(pons_array a, pons_array b) {
   pons_array bad = equation("linalg_solve", &a, &b), lu[3];
   if (bad) return bad;
   pons_linalg_lu(a, lu);
-  pons_array y = pons_matmul(pons_linalg_tri_inv(lu[1], false), reordered(b, lu[0]));
-  pons_array x = pons_matmul(pons_linalg_tri_inv(lu[2], true), y);
-  return vector ? pons_squeeze(x, PONS_AXES(-1)) : x;
-}
-
-pons_array pons_linalg_solve_triangular(pons_array a, pons_array b, bool upper) {
-  const bool vector = b && pons_ndim(b) == 1;
-  pons_array bad = equation("linalg_solve_triangular", &a, &b);
-  if (bad) return bad;
-  pons_array x = pons_matmul(pons_linalg_tri_inv(a, upper), b);
+  pons_array y = pons_linalg_solve_triangular(lu[1], reordered(b, lu[0]), false);
+  pons_array x = pons_linalg_solve_triangular(lu[2], y, true);
   return vector ? pons_squeeze(x, PONS_AXES(-1)) : x;
 }
 

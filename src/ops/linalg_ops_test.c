@@ -93,7 +93,7 @@ static void refused_by_value(void **state) {
       "tri_inv: the matrix (2 by 2) is singular: element 0 of the diagonal of the triangle is 0");
   refused_when_computed(
       pons_linalg_solve(singular, FLOATS(1, 2)),
-      "tri_inv: the matrix (2 by 2) is singular: element 1 of the diagonal of the triangle is 0");
+      "solve_triangular: the matrix (2 by 2) is singular: element 1 of the diagonal of the triangle is 0");
   refused_when_computed(
       pons_linalg_cholesky(MATRIX(2, 2, 1, 2, 2, 1), false),
       "cholesky: the matrix (2 by 2) is not positive definite: its leading minor of order 2 is not");

@@ -62,8 +62,7 @@ static bool sizes_may_differ(const node *a, const node *b) {
   return trace_is_shapeless() && (a->traced || b->traced);
 }
 
-/* Both with the leading dimensions they broadcast to. */
-static error *align(const char *op, pons_array *a, pons_array *b) {
+error *align_matrices(const char *op, pons_array *a, pons_array *b) {
   shape lead;
   const int n = (*a)->ndim - 2, m = (*b)->ndim - 2;
   if (!shape_broadcast(n, (*a)->shape, m, (*b)->shape, &lead) || lead.n + 2 > PONS_MAX_NDIM)
@@ -129,7 +128,7 @@ pons_array pons_matmul(pons_array a, pons_array b) {
     pons_array y = product(pons_flatten(a, 0, a->ndim - 2), b);
     return drop_vector_axes(pons_unflatten(y, 0, shape_public(&lead)), row, column);
   }
-  if (a->ndim > 2 || b->ndim > 2) e = align("matmul", &a, &b);
+  if (a->ndim > 2 || b->ndim > 2) e = align_matrices("matmul", &a, &b);
   if (e) return node_error(e);
   return drop_vector_axes(product(a, b), row, column);
 }
@@ -201,7 +200,7 @@ pons_array pons_addmm(pons_array c, pons_array a, pons_array b, float alpha, flo
   if (fold)
     a = pons_flatten(a, 0, a->ndim - 2);
   else if (a->ndim > 2 || b->ndim > 2)
-    e = align("addmm", &a, &b);
+    e = align_matrices("addmm", &a, &b);
   if (e) return node_error(e);
   bad = operand_fault("addmm", 2, (pons_array[]){a, b});
   if (bad) return bad;

@@ -56,6 +56,7 @@ const prim *const pons_prims[] = {
     &prim_qr,
     &prim_lu,
     &prim_inverse,
+    &prim_solve_triangular,
     &prim_cholesky,
     &prim_svd,
     &prim_eig,

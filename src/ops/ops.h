@@ -34,7 +34,7 @@ extern const prim prim_matmul, prim_addmm, prim_convolution, prim_divmod, prim_r
 /* custom_kernel.c */
 extern const prim prim_custom_kernel;
 /* qr.c, lu.c, inverse.c, cholesky.c, svd.c, eigen.c */
-extern const prim prim_qr, prim_lu, prim_inverse, prim_cholesky, prim_svd, prim_eig, prim_eigh;
+extern const prim prim_qr, prim_lu, prim_inverse, prim_solve_triangular, prim_cholesky, prim_svd, prim_eig, prim_eigh;
 /* gather_mm.c, segmented_mm.c, block_masked_mm.c */
 extern const prim prim_gather_mm, prim_segmented_mm, prim_block_masked_mm;
 /* quantize.c, fp8.c, quantized_matmul.c, gather_qmm.c, qqmm.c */
@@ -84,6 +84,9 @@ pons_array as_shape_like(pons_array x, pons_array like);
 /* A 0-d constant of x's dtype. */
 pons_array constant_like(double value, const node *x);
 pons_array zeros_of(const node *x); /* of x's shape and dtype */
+
+/* matmul.c: both matrices with the leading dimensions they broadcast to. */
+error *align_matrices(const char *op, pons_array *a, pons_array *b);
 
 /* ---- factors.c: what factorizations share; matrices are the last two axes ---- */
 

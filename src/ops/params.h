@@ -79,6 +79,7 @@ typedef struct block_masked_mm_params { int block_size; } block_masked_mm_params
 typedef struct svd_params { bool compute_uv; } svd_params; /* to U (..., m, m), S (..., k), Vt (..., n, n); or S alone */
 typedef struct inverse_params { bool tri, upper; } inverse_params; /* upper: of use with tri alone */
 typedef struct cholesky_params { bool upper; } cholesky_params;
+typedef struct solve_params { bool upper; } solve_params; /* in: triangles (..., n, n), (..., n, k) */
 typedef struct eig_params { bool compute_eigenvectors; } eig_params; /* to values (..., n), vectors (..., n, n) */
 typedef struct eigh_params { chars uplo; /* "L", "U": the triangle that is read */ bool compute_eigenvectors; } eigh_params;
 

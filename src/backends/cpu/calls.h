@@ -91,6 +91,7 @@ error *cpu_lu(const launch *l);
 error *cpu_inverse(const launch *l);
 error *cpu_cholesky(const launch *l);
 error *cpu_svd(const launch *l);
+error *cpu_solve_triangular(const launch *l);
 error *cpu_eigh(const launch *l);
 error *cpu_eig(const launch *l);
 const char *cpu_refuses_quantize(const launch *l);

@@ -52,6 +52,7 @@ static const implementation implementations[] = {
     {"QRF", "lapack", cpu_refuses_without_lapack, cpu_qr},
     {"LUF", "lapack", cpu_refuses_without_lapack, cpu_lu},
     {"Inverse", "lapack", cpu_refuses_without_lapack, cpu_inverse},
+    {"SolveTriangular", "lapack", cpu_refuses_without_lapack, cpu_solve_triangular},
     {"Cholesky", "lapack", cpu_refuses_without_lapack, cpu_cholesky},
     {"SVD", "lapack", cpu_refuses_without_lapack, cpu_svd},
     {"Eigh", "lapack", cpu_refuses_without_lapack, cpu_eigh},

@@ -1,4 +1,4 @@
-/* factor_cpu_test.c: "LUF", "Inverse" and "Cholesky" of matrices large enough to be factored by blocks: factors multiplied
+/* factor_cpu_test.c: "SolveTriangular", and "LUF", "Inverse" and "Cholesky" of matrices large enough to be factored by blocks: factors multiplied
    in double give the matrix again, and are the same bits for any number of threads. */
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/lapack.h"
@@ -151,6 +151,34 @@ static void not_definite_is_told(void **state) {
   unmake(&a), unmake(&out);
 }
 
+/* Triangles in rows, in columns and with gaps; right-hand sides of any layout, in several pieces. */
+static void triangles_are_solved(void **state) {
+  (void)state;
+  if (is_missing()) return;
+  for (int turn = 0; turn < 12; turn++) {
+    const pons_dtype d = turn % 2 ? PONS_FLOAT64 : PONS_FLOAT32;
+    const int64_t n = random_int(1, 60), k = turn % 3 ? random_int(1, 5) : random_int(120, 300), batch = random_int(1, 3);
+    const int64_t square[] = {batch, n, n}, sides[] = {batch, n, k};
+    const solve_params params = {.upper = turn % 4 > 1};
+    made t, b, x;
+    make(&t, d, 3, square, false), make(&b, d, 3, sides, turn > 2);
+    for (int64_t i = 0; i < operand_size(&t.op); i++)
+      dtype_write(d, made_element(&t, i), i / n % n == i % n ? 40 : (double)random_int(-9, 9) / 9);
+    if (turn % 4 == 3) t.strides[1] = 1, t.strides[2] = n;
+    make_out(&x, d, 3, sides);
+    const operand in[] = {t.op, b.op};
+    run_well(cpu_solve_triangular, &(launch){&params, 2, 1, in, &x.op});
+    for (int64_t at = 0; at < operand_size(&x.op); at++) {
+      const int64_t i = at / k % n, matrix = at / k / n;
+      double sum = 0;
+      for (int64_t p = params.upper ? i : 0; p < (params.upper ? n : i + 1); p++)
+        sum += made_value(&t, (matrix * n + i) * n + p) * made_value(&x, (matrix * n + p) * k + at % k);
+      check_near(sum, made_value(&b, at), d == PONS_FLOAT32 ? 1e-5 : 1e-13, "t x");
+    }
+    unmake(&t), unmake(&b), unmake(&x);
+  }
+}
+
 static void no_memory_is_an_error(void **state) {
   (void)state;
   if (is_missing()) return;
@@ -175,6 +203,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lu_gives_the_matrix_again),           cmocka_unit_test(inverse_times_matrix_is_one),
       cmocka_unit_test(singular_is_an_error),                cmocka_unit_test(cholesky_times_itself_is_the_matrix),
+      cmocka_unit_test(triangles_are_solved),
       cmocka_unit_test(not_definite_is_told),                cmocka_unit_test(no_memory_is_an_error),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);

@@ -41,7 +41,8 @@ static const implementation implementations[] = {
     TAKES("LUF"),           TAKES("Inverse"),
     TAKES("Cholesky"),      TAKES("SVD"),
     TAKES("Eigh"),          TAKES("Eig"),
-    TAKES("SearchSorted"),  TAKES("ScaledDotProductAttentionVJP"),
+    TAKES("SearchSorted"),  TAKES("SolveTriangular"),
+    TAKES("ScaledDotProductAttentionVJP"),
     TAKES("FFT"),           TAKES("Hadamard"),
 };
 
