@@ -71,19 +71,23 @@ error *cpu_gather(const launch *l) {
 typedef struct gather_axis_job {
   const operand *x, *indices, *out;
   index_axis axis;
-  cursor lines; /* offsets of x, indices, out; without the axis */
+  int64_t run;  /* neighbours that one index is for: elements that are copied together */
+  cursor lines; /* offsets of x, indices, out; without the axis, and without the run */
   int64_t n, x_stride, index_stride, out_stride; /* along the axis */
   int64_t count, lines_per_piece;
 } gather_axis_job;
 
 static void gather_line(const gather_axis_job *j, const char *from, const char *indices, char *to) {
   int64_t tile[TILE], size = (int64_t)pons_dtype_size(j->x->dtype);
+  const bool alone = j->run == 1;
   for (int64_t at = 0; at < j->n; at += TILE) {
     int64_t n = smaller(j->n - at, TILE);
     indices_load(j->indices->dtype, element(indices, j->indices->dtype, at * j->index_stride),
                  j->index_stride, n, &j->axis, tile);
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; alone && i < n; i++)
       memcpy(to + (at + i) * j->out_stride * size, from + tile[i] * j->x_stride * size, (size_t)size);
+    for (int64_t i = 0; !alone && i < n; i++)
+      memcpy(to + (at + i) * j->out_stride * size, from + tile[i] * j->x_stride * size, (size_t)(j->run * size));
   }
 }
 
@@ -111,10 +115,15 @@ error *cpu_gather_axis(const launch *l) {
     x_strides[d] = x->shape[d] == 1 ? 0 : x->strides[d];
   }
   j.lines = cursor_new(out->ndim, dims, 3, x_strides, indices->strides, strides);
+  cursor runs = j.lines;
+  int64_t steps[3];
+  j.run = cursor_take_last(&runs, steps);
+  if (j.run > 1 && steps[0] == 1 && steps[1] == 0 && steps[2] == 1) j.lines = runs;
+  else j.run = 1;
   j.n = out->shape[axis];
   j.x_stride = x->strides[axis], j.index_stride = indices->strides[axis], j.out_stride = strides[axis];
   j.count = cursor_size(&j.lines);
-  j.lines_per_piece = turns_per_piece(j.count, j.n);
+  j.lines_per_piece = turns_per_piece(j.count, j.n * j.run);
   parallel_for(pieces_of(j.count, j.lines_per_piece), gather_axis_piece, &j);
   return NULL;
 }

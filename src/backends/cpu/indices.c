@@ -41,8 +41,13 @@ static error *read_all(const char *op, const operand *indices, const index_axis 
   return NULL;
 }
 
+/* What is repeated is read once. */
 error *indices_check(const char *op, const operand *indices, const index_axis *a) {
-  return read_all(op, indices, a, 0, NULL);
+  operand once = *indices;
+  int64_t shape[PONS_MAX_NDIM];
+  for (int d = 0; d < once.ndim; d++) shape[d] = once.strides[d] || !once.shape[d] ? once.shape[d] : 1;
+  once.shape = shape;
+  return read_all(op, &once, a, 0, NULL);
 }
 
 buffer *indices_offsets(const char *op, const operand *in, int n, const index_axis *axes,

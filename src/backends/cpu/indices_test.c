@@ -160,6 +160,7 @@ static void along_an_axis(void **state) {
     if (turn % 10 == 0 && n > 1) index_shape[(axis + 1) % n] = shape[(axis + 1) % n] = 1;
     make(&x, d, n, shape, turn % 2);
     make_indices(&indices, n, index_shape, shape[axis], 1, turn % 2);
+    for (int k = axis + 1; turn % 4 == 2 && k < n; k++) indices.strides[k] = 0; /* one index for all behind the axis */
     make(&updates, d, n, index_shape, turn % 2);
     make_out(&y, d, n, index_shape);
     make_out(&z, d, n, shape);
