@@ -99,7 +99,8 @@ PONS_API void pons_fast_gpu_kernel_with(struct pons_kernel_args args);
 PONS_API void pons_fast_metal_kernel_with(struct pons_kernel_args args);
 #define pons_fast_cuda_kernel(...) pons_fast_cuda_kernel_with((struct pons_kernel_args){.name = __VA_ARGS__})
 PONS_API void pons_fast_cuda_kernel_with(struct pons_kernel_args args);
-/* PTX or a cubin: its function `name` is called with the pointers of inputs and results and the scalars. */
+/* PTX or a cubin, on the device cuda: its function `name` is called with the pointers of the inputs, of the results, and the scalars
+   by value. Blocks have `threadgroup` threads, no more along an axis than the grid, and cover it: some threads may lie outside. */
 struct pons_precompiled_kernel_args {
   const char *name;
   const void *compiled_source;

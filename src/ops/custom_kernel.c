@@ -41,6 +41,7 @@ static error *check_lists(const custom_kernel_params *p, int n_in) {
   if (p->shape_infos.n != 3 * (int64_t)n_in)
     return fail(op, "%d inputs and %d flags for their shapes, which should be three each", n_in,
                 p->shape_infos.n);
+  if (p->shared_memory < 0) return fail(op, "%d bytes of shared memory", p->shared_memory);
   if (p->scalar_arguments.n % 2) return fail(op, "a scalar argument without a value");
   for (int i = 0; i < p->scalar_arguments.n; i += 2)
     if (p->scalar_arguments.at[i] < 0 || p->scalar_arguments.at[i] >= SCALAR_KINDS)
@@ -67,9 +68,9 @@ static const struct language {
     [LANGUAGE_METAL] = {"Metal", "it runs on the devices cuda and metal, and exported to a file, in MLX on a Mac's GPU"},
     [LANGUAGE_CUDA] = {"CUDA C++",
                        "it runs on the device cuda, and exported to a file, in MLX on an NVIDIA GPU"},
-    [LANGUAGE_PTX] = {"PTX", "exported to a file, it runs in MLX on an NVIDIA GPU"},
-    [LANGUAGE_CUBIN] = {"cubin", "exported to a file, it runs in MLX on an NVIDIA GPU"},
-    [LANGUAGE_COMPILED] = {"compiled CUDA", "exported to a file, it runs in MLX on an NVIDIA GPU"},
+    [LANGUAGE_PTX] = {"PTX", "it runs on the device cuda, and exported to a file, in MLX on an NVIDIA GPU"},
+    [LANGUAGE_CUBIN] = {"cubin", "it runs on the device cuda, and exported to a file, in MLX on an NVIDIA GPU"},
+    [LANGUAGE_COMPILED] = {"compiled CUDA", "it runs on the device cuda, and exported to a file, in MLX on an NVIDIA GPU"},
 };
 
 static error *custom_no_device(const void *params, const char *device) {

@@ -155,7 +155,7 @@ static void *compiled(int index, const char *name, const char *body, gpu_binary 
 static error *launch_sum(int index, void *entry, void *y, void *x) {
   int64_t numbers[GPU_NUMBERS] = {3};
   void *memories[] = {y, x};
-  const gpu_launch l = {entry, 2, 1, memories, numbers, {3, 1, 1}, {64, 1, 1}, 0, false};
+  const gpu_launch l = {entry, 2, 1, memories, numbers, {3, 1, 1}, {64, 1, 1}, 0, false, false, 0};
   return cuda_launch(index, &l);
 }
 

@@ -11,6 +11,7 @@
 #include "image.h"
 #include "tests/doubles/fibers.h"
 #include <dlfcn.h>
+#include <elf.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -601,10 +602,13 @@ EXPORT CUresult cuEventDestroy_v2(CUevent event) {
 
 /* ---- modules ---- */
 
-/* What nvrtc.c wrote: a line that says for which architecture, then a shared library. */
+/* What nvrtc.c wrote: a shared library, then for which architecture it is. */
 static CUresult open_image(const char *image, CUmodule module) {
   image_head head;
-  memcpy(&head, image, sizeof head);
+  Elf64_Ehdr elf;
+  if (memcmp(image, ELFMAG, SELFMAG) != 0) return CUDA_ERROR_INVALID_IMAGE;
+  memcpy(&elf, image, sizeof elf);
+  memcpy(&head, image + elf.e_shoff + (size_t)elf.e_shnum * elf.e_shentsize, sizeof head);
   if (memcmp(head.magic, IMAGE_MAGIC, sizeof head.magic) != 0) return CUDA_ERROR_INVALID_IMAGE;
   if (head.is_ptx ? head.arch > device_arch()
                   : head.arch / 10 != device_arch() / 10 || head.arch > device_arch())
@@ -612,7 +616,7 @@ static CUresult open_image(const char *image, CUmodule module) {
   char path[] = P_tmpdir "/cuda-double-XXXXXX";
   const int file = mkstemp(path);
   if (file < 0) return CUDA_ERROR_INVALID_IMAGE;
-  const bool written = write(file, image + sizeof head, head.bytes) == (ssize_t)head.bytes;
+  const bool written = write(file, image, head.bytes) == (ssize_t)head.bytes;
   close(file);
   if (written) module->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!module->library) fprintf(stderr, "cuda double: %s\n", dlerror());
@@ -623,9 +627,7 @@ static CUresult open_image(const char *image, CUmodule module) {
   return module->state && module->shared ? CUDA_SUCCESS : CUDA_ERROR_INVALID_IMAGE;
 }
 
-EXPORT CUresult cuModuleLoadData(CUmodule *out, const void *image) {
-  ENTER_CONTEXT("cuModuleLoadData");
-  NEEDS(image, CUDA_ERROR_INVALID_VALUE);
+static CUresult load_module(CUmodule *out, const void *image, CUcontext context) {
   CUmodule module = calloc(1, sizeof *module);
   if (!module) return leave(CUDA_ERROR_OUT_OF_MEMORY);
   module->context = context;
@@ -635,6 +637,29 @@ EXPORT CUresult cuModuleLoadData(CUmodule *out, const void *image) {
   else
     *out = module, live_modules++;
   return leave(status);
+}
+
+EXPORT CUresult cuModuleLoadData(CUmodule *out, const void *image) {
+  ENTER_CONTEXT("cuModuleLoadData");
+  NEEDS(image, CUDA_ERROR_INVALID_VALUE);
+  return load_module(out, image, context);
+}
+
+EXPORT CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned n, int *options, void **values) {
+  ENTER_CONTEXT("cuModuleLoadDataEx");
+  NEEDS(image && n == 2 && options[0] == CU_JIT_ERROR_LOG_BUFFER && options[1] == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
+        CUDA_ERROR_INVALID_VALUE);
+  if (strncmp(image, ".version", 8) == 0) snprintf(values[0], (size_t)(uintptr_t)values[1], "the double has no ptxas");
+  return load_module(out, image, context);
+}
+
+EXPORT CUresult cuFuncGetParamInfo(CUfunction f, size_t number, size_t *at, size_t *bytes) {
+  ENTER("cuFuncGetParamInfo");
+  *at = 0;
+  for (size_t i = 0; i < number && f->sizes[i]; i++) *at += f->sizes[i];
+  for (size_t i = 0; i <= number; i++) NEEDS(f->sizes[i], CUDA_ERROR_INVALID_VALUE);
+  *bytes = f->sizes[number];
+  return leave(CUDA_SUCCESS);
 }
 
 EXPORT CUresult cuModuleUnload(CUmodule module) {

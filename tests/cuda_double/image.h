@@ -1,5 +1,5 @@
-/* image.h: what the double of NVRTC gives out as machine code, and the double of the driver loads: a head, then a shared
-   library. Uses the C library alone. */
+/* image.h: what the double of NVRTC gives out as machine code, and the double of the driver loads: a shared library, which
+   is ELF as a cubin is and ends with its table of sections, then a head. Uses the C library alone. */
 #ifndef IMAGE_H
 #define IMAGE_H
 #include <stdint.h>

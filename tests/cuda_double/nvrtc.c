@@ -103,8 +103,8 @@ static bool build(nvrtcProgram p, const char *folder, const bytes *text) {
   const image_head head = {IMAGE_MAGIC, library.length, p->arch, p->is_ptx};
   p->image.at = malloc(sizeof head + library.length);
   if (!p->image.at) abort();
-  memcpy(p->image.at, &head, sizeof head);
-  memcpy(p->image.at + sizeof head, library.at, library.length);
+  memcpy(p->image.at, library.at, library.length);
+  memcpy(p->image.at + library.length, &head, sizeof head);
   p->image.length = sizeof head + library.length;
   free(library.at);
   return true;

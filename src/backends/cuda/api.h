@@ -66,6 +66,8 @@ enum {
   CU_MEMPOOL_ATTR_RELEASE_THRESHOLD = 4,
   CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT = 5,
   CU_MEMPOOL_ATTR_USED_MEM_CURRENT = 7,
+  CU_JIT_ERROR_LOG_BUFFER = 5,
+  CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6,
   CU_STREAM_CAPTURE_MODE_RELAXED = 2, /* other streams go on as ever */
 };
 enum { CUDA_NEEDED = 11060 }; /* of cuDriverGetVersion */
@@ -121,6 +123,8 @@ typedef struct CUDA_KERNEL_NODE_PARAMS { /* what CUDA 12 calls ..._v1 */
   ENTRY(cuEventSynchronize, "cuEventSynchronize", (CUevent))                                             \
   ENTRY(cuEventDestroy, "cuEventDestroy_v2", (CUevent))                                                  \
   ENTRY(cuModuleLoadData, "cuModuleLoadData", (CUmodule *, const void *image))                           \
+  ENTRY(cuModuleLoadDataEx, "cuModuleLoadDataEx",                                                        \
+        (CUmodule *, const void *image, unsigned n_options, int *options, void **values))                \
   ENTRY(cuModuleUnload, "cuModuleUnload", (CUmodule))                                                    \
   ENTRY(cuModuleGetFunction, "cuModuleGetFunction", (CUfunction *, CUmodule, const char *name))          \
   ENTRY(cuFuncSetAttribute, "cuFuncSetAttribute", (CUfunction, int attribute, int value))                \
@@ -136,6 +140,11 @@ typedef struct CUDA_KERNEL_NODE_PARAMS { /* what CUDA 12 calls ..._v1 */
   ENTRY(cuMemPoolTrimTo, "cuMemPoolTrimTo", (CUmemoryPool, size_t))                          \
   ENTRY(cuMemAllocFromPoolAsync, "cuMemAllocFromPoolAsync", (CUdeviceptr *, size_t, CUmemoryPool, CUstream)) \
   ENTRY(cuMemFreeAsync, "cuMemFreeAsync", (CUdeviceptr, CUstream))
+
+/* What a kernel's arguments are: of CUDA 12.4; without it nobody looks. */
+#define CUDA_KERNEL_ENTRIES(ENTRY)                                          \
+  ENTRY(cuFuncGetParamInfo, "cuFuncGetParamInfo",                           \
+        (CUfunction, size_t number, size_t *at, size_t *bytes))
 
 /* Graphs: all of them are there, or launches are made one by one. */
 #define CUDA_GRAPH_ENTRIES(ENTRY)                                                                            \
@@ -170,6 +179,7 @@ typedef struct cuda_api {
   CUDA_POOL_ENTRIES(ENTRY)
   CUDA_GRAPH_ENTRIES(ENTRY)
   CUDA_PEER_ENTRIES(ENTRY)
+  CUDA_KERNEL_ENTRIES(ENTRY)
 #undef ENTRY
 } cuda_api;
 

@@ -54,6 +54,7 @@ const gpu_backend gpu_cuda = {
 
 #define GPU_OWN_IMPLEMENTATIONS                                        \
   {"CustomKernel", "source", cuda_refuses_source, cuda_source_kernel}, \
+      {"CustomKernel", "compiled", cuda_refuses_compiled, cuda_compiled_kernel}, \
       {"ScaledDotProductAttention", "tensor", cuda_refuses_attention, cuda_attention}, \
       {"Matmul", "cublaslt", cublaslt_refuses, cublaslt_matmul},       \
       {"AddMM", "cublaslt", cublaslt_refuses, cublaslt_addmm},         \

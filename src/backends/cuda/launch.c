@@ -9,15 +9,25 @@ bool cuda_waits(void) {
   return wanted && *wanted && strcmp(wanted, "0") != 0;
 }
 
+void cuda_arguments_of(cuda_arguments *a, const gpu_launch *l, const CUdeviceptr *at, const int64_t *numbers) {
+  const int n_read = l->n_memories - l->n_written;
+  for (int i = 0; i < l->n_memories; i++) {
+    const int place = !l->is_plain ? i : i < l->n_written ? n_read + i : i - l->n_written;
+    a->pointers[i] = at[i] + (l->is_plain ? (CUdeviceptr)numbers[i] : 0);
+    a->list[place] = &a->pointers[i];
+  }
+  if (!l->is_plain) a->list[l->n_memories] = (void *)numbers;
+  for (int i = 0; i < l->n_scalars; i++) a->list[l->n_memories + i] = (void *)&numbers[l->n_memories + i];
+}
+
 error *cuda_launch_at(cuda_device *d, const gpu_launch *l, const CUdeviceptr *at, const int64_t *numbers) {
-  void *parameters[GPU_MAX_MEMORIES + 1];
-  for (int i = 0; i < l->n_memories; i++) parameters[i] = (void *)&at[i];
-  parameters[l->n_memories] = (void *)numbers;
+  cuda_arguments arguments;
+  cuda_arguments_of(&arguments, l, at, numbers);
   const unsigned grid[] = {(unsigned)l->groups[0], (unsigned)l->groups[1], (unsigned)l->groups[2]};
   const unsigned block[] = {(unsigned)l->group[0], (unsigned)l->group[1], (unsigned)l->group[2]};
   const CUresult status =
       cuda()->cuLaunchKernel(l->entry, grid[0], grid[1], grid[2], block[0], block[1], block[2],
-                             (unsigned)l->shared_bytes, cuda_work(d), parameters, NULL);
+                             (unsigned)l->shared_bytes, cuda_work(d), arguments.list, NULL);
   error *why = cuda_check(d, status, "cuLaunchKernel(grid %u x %u x %u, block %u x %u x %u)", grid[0],
                           grid[1], grid[2], block[0], block[1], block[2]);
   if (!why && cuda_waits())

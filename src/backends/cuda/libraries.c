@@ -170,6 +170,7 @@ static bool find_driver_entries(void) {
   all = true;
   CUDA_PEER_ENTRIES(ENTRY)
   found.peers = all;
+  CUDA_KERNEL_ENTRIES(ENTRY)
 #undef ENTRY
   return true;
 }

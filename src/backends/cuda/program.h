@@ -19,6 +19,12 @@ error *cuda_launch(int index, const gpu_launch *l);
 /* Why kernels behind matrix_unit.h, which share so many bytes, can't be run by all devices; NULL: they can. */
 const char *cuda_refuses_matrix_unit(int shared_bytes);
 bool cuda_waits(void); /* after each launch, so that errors name theirs */
+/* A launch's arguments, with memories at these addresses, as the driver wants them. */
+typedef struct cuda_arguments {
+  CUdeviceptr pointers[GPU_MAX_MEMORIES];
+  void *list[GPU_MAX_MEMORIES + GPU_NUMBERS];
+} cuda_arguments;
+void cuda_arguments_of(cuda_arguments *a, const gpu_launch *l, const CUdeviceptr *at, const int64_t *numbers);
 /* Makes the launch now, with memories at these addresses. */
 error *cuda_launch_at(cuda_device *d, const gpu_launch *l, const CUdeviceptr *at, const int64_t *numbers);
 /* recording.c: notes the launch; false: this thread notes none. */
@@ -35,4 +41,9 @@ error *cuda_attention(const launch *l);
 
 const char *cuda_refuses_source(const launch *l);
 error *cuda_source_kernel(const launch *l);
+
+/* ---- precompiled.c ---- */
+
+const char *cuda_refuses_compiled(const launch *l);
+error *cuda_compiled_kernel(const launch *l);
 #endif

@@ -83,10 +83,9 @@ static void drop_graph(cuda_recording *r) {
   r->graph = NULL;
 }
 
-static CUDA_KERNEL_NODE_PARAMS kernel_of(const note *n, void **parameters) {
+static CUDA_KERNEL_NODE_PARAMS kernel_of(const note *n, cuda_arguments *arguments) {
   const gpu_launch *l = &n->launch;
-  for (int i = 0; i < n->n_memories; i++) parameters[i] = (void *)&n->at[i];
-  parameters[n->n_memories] = (void *)n->numbers;
+  cuda_arguments_of(arguments, l, n->at, n->numbers);
   return (CUDA_KERNEL_NODE_PARAMS){.func = l->entry,
                                    .gridDimX = (unsigned)l->groups[0],
                                    .gridDimY = (unsigned)l->groups[1],
@@ -95,7 +94,7 @@ static CUDA_KERNEL_NODE_PARAMS kernel_of(const note *n, void **parameters) {
                                    .blockDimY = (unsigned)l->group[1],
                                    .blockDimZ = (unsigned)l->group[2],
                                    .sharedMemBytes = (unsigned)l->shared_bytes,
-                                   .kernelParams = parameters};
+                                   .kernelParams = arguments->list};
 }
 
 /* What the call puts on a queue, as a graph; NULL: it can't be captured. */
@@ -118,8 +117,8 @@ static CUgraph capture(cuda_device *d, const note *n) {
 static bool add_node(cuda_device *d, CUgraph graph, note *n, const note *before) {
   const CUgraphNode *behind = before ? &before->node : NULL;
   if (n->launch.entry) {
-    void *parameters[GPU_MAX_MEMORIES + 1];
-    const CUDA_KERNEL_NODE_PARAMS k = kernel_of(n, parameters);
+    cuda_arguments arguments;
+    const CUDA_KERNEL_NODE_PARAMS k = kernel_of(n, &arguments);
     return cuda()->cuGraphAddKernelNode(&n->node, graph, behind, before ? 1 : 0, &k) == CUDA_SUCCESS;
   }
   CUgraph child = capture(d, n);
@@ -146,8 +145,8 @@ static void build_graph(cuda_device *d, cuda_recording *r) {
 
 static bool update_node(cuda_device *d, CUgraphExec exec, const note *n) {
   if (n->launch.entry) {
-    void *parameters[GPU_MAX_MEMORIES + 1];
-    const CUDA_KERNEL_NODE_PARAMS k = kernel_of(n, parameters);
+    cuda_arguments arguments;
+    const CUDA_KERNEL_NODE_PARAMS k = kernel_of(n, &arguments);
     return cuda()->cuGraphExecKernelNodeSetParams(exec, n->node, &k) == CUDA_SUCCESS;
   }
   CUgraph child = capture(d, n);
@@ -255,7 +254,7 @@ static bool note_memories(cuda_recording *r, note *n, int count, void *const *me
 
 static bool is_same_launch(const gpu_launch *a, const gpu_launch *b) {
   return !memcmp(a->groups, b->groups, sizeof a->groups) && !memcmp(a->group, b->group, sizeof a->group) &&
-         a->shared_bytes == b->shared_bytes;
+         a->shared_bytes == b->shared_bytes && a->is_plain == b->is_plain && a->n_scalars == b->n_scalars;
 }
 
 bool cuda_note_launch(cuda_device *d, const gpu_launch *l, error **why) {

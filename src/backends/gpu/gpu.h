@@ -45,6 +45,10 @@ typedef struct gpu_launch {
   int group[3];      /* threads in one */
   int shared_bytes;  /* of memory its threads share, beside what the text declares: CUDA's alone */
   bool notes_faults; /* it may: faults.c */
+  /* CUDA's alone: the entry takes pointers, of what is only read first, and so many scalars of up to 8 bytes. `numbers`: where in
+     its memory each pointer points, in bytes, in the order of the memories; then the scalars. */
+  bool is_plain;
+  int n_scalars;
 } gpu_launch;
 
 /* What a program is made of, one text behind the other. */
