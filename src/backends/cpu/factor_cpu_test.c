@@ -1,4 +1,4 @@
-/* factor_cpu_test.c: "SolveTriangular", and "LUF", "Inverse" and "Cholesky" of matrices large enough to be factored by blocks: factors multiplied
+/* factor_cpu_test.c: "SolveTriangular", and "LUF", "Inverse", "Cholesky" and "QRF" of matrices large enough to be factored by blocks: factors multiplied
    in double give the matrix again, and are the same bits for any number of threads. */
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/lapack.h"
@@ -151,6 +151,35 @@ static void not_definite_is_told(void **state) {
   unmake(&a), unmake(&out);
 }
 
+/* Some columns are zero, or below the diagonal: there is nothing to reflect. */
+static void qr_gives_the_matrix_again(void **state) {
+  (void)state;
+  if (is_missing()) return;
+  const int64_t sizes[][2] = {{384, 384}, {450, 390}, {400, 530}, {200, 180}};
+  for (int turn = 0; turn < 8; turn++) {
+    const pons_dtype d = turn % 2 ? PONS_FLOAT64 : PONS_FLOAT32;
+    const int64_t m = sizes[turn / 2][0], n = sizes[turn / 2][1], k = smaller(m, n);
+    made a, q, r;
+    make_matrix(&a, d, m, n, random_int(0, 1)), fill(&a, 0);
+    for (int64_t i = 0; i < m; i++) {
+      dtype_write(d, made_element(&a, i * n + 70), 0);
+      if (i) dtype_write(d, made_element(&a, i * n), 0);
+    }
+    make_out(&q, d, 2, (const int64_t[]){m, k}), make_out(&r, d, 2, (const int64_t[]){k, n});
+    const operand out[] = {q.op, r.op};
+    run_well(cpu_qr, &(launch){NULL, 1, 2, &a.op, out});
+    double *x = values_of(&q), *y = values_of(&r), *product = multiplied(m, n, k, x, y);
+    double *turned = malloc((size_t)(m * k) * sizeof *turned), *square;
+    for (int64_t i = 0; i < m * n; i++) check_near(product[i], made_value(&a, i), tolerance(d, k), "Q R");
+    for (int64_t i = 0; i < m * k; i++) turned[i % k * m + i / k] = x[i];
+    square = multiplied(k, k, m, turned, x);
+    for (int64_t i = 0; i < k * k; i++) check_near(square[i], i / k == i % k, tolerance(d, k), "QT Q");
+    for (int64_t i = 0; i < k * n; i++) assert_true(i % n >= i / n || y[i] == 0);
+    free(x), free(y), free(product), free(turned), free(square);
+    unmake(&a), unmake(&q), unmake(&r);
+  }
+}
+
 /* Triangles in rows, in columns and with gaps; right-hand sides of any layout, in several pieces. */
 static void triangles_are_solved(void **state) {
   (void)state;
@@ -203,6 +232,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lu_gives_the_matrix_again),           cmocka_unit_test(inverse_times_matrix_is_one),
       cmocka_unit_test(singular_is_an_error),                cmocka_unit_test(cholesky_times_itself_is_the_matrix),
+      cmocka_unit_test(qr_gives_the_matrix_again),
       cmocka_unit_test(triangles_are_solved),
       cmocka_unit_test(not_definite_is_told),                cmocka_unit_test(no_memory_is_an_error),
   };
