@@ -134,6 +134,11 @@ CHECK(running_least_from_end) {
   return pons_cummin(small_integers(PONS_SHAPE(PICK(5, 200), PICK(30, 1000)), dtype, 21), .axis = -1,
                      .reverse = true, .exclusive = true);
 }
+/* Lines that are scanned in parts; along the first axis, from its end. */
+CHECK(running_sum_of_long_lines) {
+  return pons_cumsum(small_integers(PONS_SHAPE(PICK(20011, 200003), 3), dtype, 29), .axis = 0, .reverse = true, .exclusive = large);
+}
+CHECK(running_greatest_of_long_line) { return pons_cummax(normal(PONS_SHAPE(PICK(16385, 1000003)), dtype, 28)); }
 CHECK(sorted) { return pons_sort(normal(PONS_SHAPE(PICK(5, 20), PICK(37, 3001)), dtype, 22), -1); }
 CHECK(sorted_places) {
   return pons_argsort(small_integers(PONS_SHAPE(PICK(37, 1500), 4), dtype, 23), 0);
@@ -392,6 +397,8 @@ const check checks[] = {
     NEAR(log_sum_exp_of_rows, PONS_FLOAT16, FLOATS),
     WITHIN(running_sum, PONS_FLOAT32, NUMBERS, 1e-4, 1e-3),
     EXACT(running_least_from_end, PONS_INT8, REALS),
+    EXACT(running_sum_of_long_lines, PONS_INT32, IN(PONS_INT8) | IN(PONS_UINT64) | IN(PONS_FLOAT64)),
+    EXACT(running_greatest_of_long_line, PONS_FLOAT32, FLOATS),
     EXACT(sorted, PONS_FLOAT32, REALS),
     EXACT(sorted_places, PONS_UINT8, REALS),
     EXACT(found_in_sorted, PONS_FLOAT32, REALS),
