@@ -152,7 +152,9 @@ static void casts(void) {
   for (int from = 0; from < PONS_DTYPE_COUNT; from++)
     for (int to = 0; to < PONS_DTYPE_COUNT; to++) {
       const kernel k = one_instruction(ROW_cast, from, to);
-      if (!gpu_refuses_kernel(&gpu_cuda, &k)) try_kernel(&k, -300, 300, false);
+      if (gpu_refuses_kernel(&gpu_cuda, &k)) continue;
+      try_kernel(&k, -300, 300, false);
+      try_kernel(&k, -5e9, 5e9, false); /* most are not in the range of an int32 */
     }
 }
 

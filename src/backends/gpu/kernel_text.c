@@ -126,9 +126,9 @@ void kernel_text_add_conversion(text *t, int from, int to) {
   } else if (to == PONS_BOOL) {
     text_add(t, from == PONS_COMPLEX64 ? "x.re != 0 || x.im != 0" : "x != 0");
   } else if (is_integer(to) && !is_integer(from)) {
-    const bool wide = pons_dtype_size((pons_dtype)to) == 8;
-    const bool is_signed = dtype_kind_of((pons_dtype)to) == KIND_SIGNED;
-    text_add(t, "(%s)k_%c%d_from_%s(%s)", gpu_typings[to].value, is_signed ? 'i' : 'u', wide ? 64 : 32,
+    /* narrow ones are the low bits of an int32, unsigned ones too: scalar_integer.h */
+    const bool wide = pons_dtype_size((pons_dtype)to) == 8, is_unsigned = wide ? to == PONS_UINT64 : to == PONS_UINT32;
+    text_add(t, "(%s)k_%c%d_from_%s(%s)", gpu_typings[to].value, is_unsigned ? 'u' : 'i', wide ? 64 : 32,
              from == PONS_FLOAT64 ? "f64" : "f32", x);
   } else {
     text_add(t, "(%s)%s", gpu_typings[to].value, x);

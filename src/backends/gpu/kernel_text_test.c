@@ -97,7 +97,7 @@ static void parts_of_complex_numbers_are_cast(void **state) {
          "    const complex64 x = v0;\n"
          "#undef K_SUFFIX\n"
          "#define K_SUFFIX c64\n"
-         "    v1 = (uint8_t)k_u32_from_f32(x.re);\n"
+         "    v1 = (uint8_t)k_i32_from_f32(x.re);\n"
          "  }\n"
          "  bool v2;\n"
          "  {\n"
