@@ -123,6 +123,8 @@ CHECK(place_of_greatest) {
 CHECK(softmax_of_rows) {
   return pons_softmax(normal(PONS_SHAPE(PICK(9, 64), PICK(37, 5001)), dtype, 18));
 }
+CHECK(softmax_of_even_rows) { return pons_softmax(normal(PONS_SHAPE(PICK(9, 64), PICK(40, 4096)), dtype, 18)); }
+CHECK(softmax_of_long_row) { return pons_softmax(normal(PONS_SHAPE(1, PICK(20001, 128256)), dtype, 18)); }
 CHECK(log_sum_exp_of_rows) {
   return pons_logsumexp(normal(PONS_SHAPE(PICK(9, 64), PICK(37, 5001)), dtype, 19),
                         .axes = PONS_AXES(-1));
@@ -151,6 +153,17 @@ CHECK(rms_norm) {
   const int64_t n = PICK(37, 4096);
   return pons_fast_rms_norm(normal(PONS_SHAPE(PICK(5, 64), n), dtype, 26),
                             normal(PONS_SHAPE(n), dtype, 27), 1e-5f);
+}
+/* Rows that begin anywhere, and heads that lie between others. */
+CHECK(rms_norm_of_parts) {
+  const int64_t n = PICK(64, 4096);
+  pons_array x = pons_slice(normal(PONS_SHAPE(PICK(5, 64), n + 3), dtype, 26), PONS_SHAPE(0, 3), PONS_SHAPE(PICK(5, 64), n + 3),
+                            PONS_SHAPE(1, 1));
+  return pons_fast_rms_norm(x, normal(PONS_SHAPE(n), dtype, 27), 1e-5f);
+}
+CHECK(rms_norm_of_heads) {
+  pons_array x = pons_transpose(normal(PONS_SHAPE(2, PICK(3, 50), PICK(4, 32), 128), dtype, 26), .axes = PONS_AXES(0, 2, 1, 3));
+  return pons_fast_rms_norm(x, normal(PONS_SHAPE(128), dtype, 27), 1e-5f);
 }
 CHECK(layer_norm) {
   const int64_t n = PICK(37, 4096);
@@ -394,6 +407,8 @@ const check checks[] = {
     EXACT(place_of_greatest, PONS_FLOAT32, REALS),
     EXACT(place_of_least, PONS_FLOAT32, REALS),
     CLOSE(softmax_of_rows, PONS_FLOAT32, FLOATS),
+    CLOSE(softmax_of_even_rows, PONS_FLOAT32, FLOATS),
+    CLOSE(softmax_of_long_row, PONS_FLOAT32, FLOATS),
     NEAR(log_sum_exp_of_rows, PONS_FLOAT16, FLOATS),
     WITHIN(running_sum, PONS_FLOAT32, NUMBERS, 1e-4, 1e-3),
     EXACT(running_least_from_end, PONS_INT8, REALS),
@@ -403,6 +418,8 @@ const check checks[] = {
     EXACT(sorted_places, PONS_UINT8, REALS),
     EXACT(found_in_sorted, PONS_FLOAT32, REALS),
     ABOUT(rms_norm, PONS_FLOAT16, FLOATS),
+    ABOUT(rms_norm_of_parts, PONS_BFLOAT16, FLOATS),
+    ABOUT(rms_norm_of_heads, PONS_BFLOAT16, FLOATS),
     CLOSE(layer_norm, PONS_FLOAT32, FLOATS),
     CLOSE(rotary, PONS_FLOAT32, HALVES),
     WITHIN(spectrum, PONS_COMPLEX64, 0, 1e-4, 1e-3),

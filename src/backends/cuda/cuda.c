@@ -35,6 +35,8 @@ static const memory_driver memory = {
 
 static bool compiles(void) { return nvrtc() != NULL; }
 
+static error *multiply(const launch *l) { return cublaslt_refuses(l) ? error_declined() : cublaslt_matmul(l); }
+
 extern const char cuda_prologue[];
 const gpu_backend gpu_cuda = {
     .name = "cuda",
@@ -49,6 +51,7 @@ const gpu_backend gpu_cuda = {
     .compiles = compiles,
     .entry = cuda_entry,
     .launch = cuda_launch,
+    .multiply = multiply,
     .memory = &memory,
 };
 

@@ -80,6 +80,8 @@ typedef struct gpu_backend {
   const char *ahead;
   void *(*entry)(int index, void *module, const char *name, error **why);
   error *(*launch)(int index, const gpu_launch *l); /* queued behind what was launched before */
+  /* "Matmul" by a library; error_declined(): it does not take this one. Left out: there is none. */
+  error *(*multiply)(const launch *l);
   const memory_driver *memory;
 } gpu_backend;
 
@@ -155,6 +157,9 @@ bool gpu_rows_are_wide(const operand *o);
 /* Threads of a group for `count` items: a power of two, 32 for few and `most` for many, if the device can.
    One of two, so that texts do not differ for every count. */
 int gpu_group_for(const gpu_call *c, int64_t count, int most);
+/* A group for each row of x, whose threads hold it, 16 bytes HELD times each, and the role X as gpu_define_wide has it, if it lies so
+   and the result y too (NULL: that is no rows); else a group as large as does it good. Defines GROUP. */
+void gpu_hold_rows(gpu_call *c, const operand *x, const operand *y);
 /* One thread for each of `count` items. */
 void gpu_one_each(gpu_call *c, int64_t count);
 /* Launches `entry` of `text`, and frees what the call holds. */

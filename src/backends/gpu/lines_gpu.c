@@ -5,7 +5,7 @@
 extern const char kernel_arg_reduce[], kernel_softmax[];
 
 /* A group per line of x along `axis`; numbers: elements of a line, their stride, the walk over lines. */
-static void set_lines(gpu_call *c, const operand *x, int axis, int most) {
+static void set_lines(gpu_call *c, const operand *x, int axis) {
   const int64_t only[1] = {axis};
   const gpu_walk lines = gpu_walk_axes(x, (ints){1, only}, false);
   gpu_begin_numbers(c);
@@ -13,9 +13,7 @@ static void set_lines(gpu_call *c, const operand *x, int axis, int most) {
   gpu_number(c, x->strides[axis]);
   gpu_number(c, 0);
   gpu_number_walk(c, 2, &lines);
-  c->group[0] = gpu_group_for(c, x->shape[axis], most);
   c->groups[0] = gpu_walk_size(&lines);
-  gpu_define(c, "GROUP", c->group[0]);
 }
 
 const char *gpu_refuses_arg_reduce(const gpu_backend *b, const launch *l) {
@@ -33,7 +31,9 @@ error *gpu_arg_reduce(const gpu_backend *b, const launch *l) {
   gpu_define_text(&c, "IS_NAN(a)", complex ? "k_is_nan_c64(a)" : "((a) != (a))");
   gpu_written(&c, l->out);
   gpu_read(&c, l->in);
-  set_lines(&c, l->in, p->axis, 256);
+  set_lines(&c, l->in, p->axis);
+  c.group[0] = gpu_group_for(&c, l->in->shape[p->axis], 256);
+  gpu_define(&c, "GROUP", c.group[0]);
   return gpu_run(&c, kernel_arg_reduce, "arg_reduce");
 }
 
@@ -55,7 +55,8 @@ static error *run_softmax(const gpu_backend *b, const launch *l, bool log_sum) {
   gpu_define_text(&c, "LOG(x)", is_double ? "k_log_f64(x)" : "k_log_f32(x)");
   gpu_written(&c, l->out);
   gpu_read(&c, l->in);
-  set_lines(&c, l->in, l->in->ndim - 1, 256);
+  set_lines(&c, l->in, l->in->ndim - 1);
+  gpu_hold_rows(&c, l->in, log_sum ? NULL : l->out);
   if (log_sum) gpu_define_text(&c, "LOG_SUM", "");
   return gpu_run(&c, kernel_softmax, log_sum ? "log_sum_exp" : "softmax");
 }

@@ -37,9 +37,11 @@ static error *run_norm(const gpu_backend *b, const launch *l, bool centred) {
   gpu_number(&c, weight_stride(&l->in[1]));
   gpu_number(&c, centred ? weight_stride(&l->in[2]) : 0);
   gpu_number_walk(&c, 2, &rows);
-  c.group[0] = gpu_group_for(&c, x->shape[last], 256);
+  bool wide_weights = true;
+  for (int i = 1; i < l->n_in; i++) wide_weights &= weight_stride(&l->in[i]) == 1 && gpu_is_aligned(&l->in[i], GPU_WIDE);
+  gpu_hold_rows(&c, x, l->out);
+  if (wide_weights) gpu_define_text(&c, "WIDE_W", "");
   c.groups[0] = gpu_walk_size(&rows);
-  gpu_define(&c, "GROUP", c.group[0]);
   return gpu_run(&c, kernel_norm, "norm_rows");
 }
 error *gpu_rms_norm(const gpu_backend *b, const launch *l) { return run_norm(b, l, false); }

@@ -34,6 +34,16 @@ static bool matrix_is_row_major(const operand *x) {
   return n >= 2 && shape_is_row_major(2, x->shape + n - 2, x->strides + n - 2);
 }
 
+/* Codes that a thread reads, VALUES and WORDS of the kernel. */
+static int values_at_once(quantization q) { return q.bits == 8 || q.group_size == 16 ? 16 : 32; }
+
+static void define_wide_codes(gpu_call *c, quantization q, const operand *words) {
+  const int at_once = values_at_once(q) * q.bits / 32;
+  int wide = 4;
+  while (wide > 1 && (at_once % wide != 0 || !gpu_is_aligned(words, 4 * wide))) wide /= 2;
+  gpu_define(c, "WIDE_CODES", wide);
+}
+
 /* ---- values ---- */
 
 /* To `out`, row-major, of any float dtype. `global`: NULL or the scale of all. */
@@ -55,7 +65,11 @@ static error *dequantize(const gpu_backend *b, quantization q, const operand *pa
   gpu_number(&c, out->shape[n - 2] * out->shape[n - 1]);
   gpu_number(&c, 0);
   gpu_number_walk(&c, 2, &matrices);
-  gpu_one_each(&c, count);
+  define_wide_codes(&c, q, parts);
+  const bool wide = gpu_is_aligned(out, GPU_WIDE) && out->dtype != PONS_FLOAT64;
+  gpu_define_wide(&c, "Y", out->dtype);
+  if (wide) gpu_define_text(&c, "WIDE_Y", "");
+  gpu_one_each(&c, wide ? count / values_at_once(q) : count);
   return gpu_run(&c, kernel_quantized, "dequantize");
 }
 
@@ -109,12 +123,6 @@ typedef struct quantized_product {
   int64_t m, n, k, count;
 } quantized_product;
 
-/* Codes that a thread reads at once, VALUES and WORDS of the kernel. */
-static int words_at_once(quantization q) {
-  const int values = q.bits == 8 || q.group_size == 16 ? 16 : 32;
-  return values * q.bits / 32;
-}
-
 /* How the work of one product is cut: rows of x and columns of each team of threads, teams that share the k of these. */
 static void set_teams(gpu_call *c, const quantized_product *p) {
   const int group = gpu_group_for(c, LANES * TEAMS, LANES * TEAMS), lanes = group < LANES ? group : LANES;
@@ -136,9 +144,7 @@ static void set_teams(gpu_call *c, const quantized_product *p) {
 
 /* What can be read 16 bytes at a time. */
 static void define_widths(gpu_call *c, const quantized_product *p) {
-  int wide = 4;
-  while (wide > 1 && (words_at_once(p->q) % wide != 0 || !gpu_is_aligned(p->parts, 4 * wide))) wide /= 2;
-  gpu_define(c, "WIDE_CODES", wide);
+  define_wide_codes(c, p->q, p->parts);
   gpu_define_wide(c, "X", p->x->dtype);
   if (gpu_rows_are_wide(p->x)) gpu_define_text(c, "WIDE_X", "");
 }
@@ -191,38 +197,48 @@ static error *multiply_codes(const gpu_backend *b, const quantized_product *p) {
   return why;
 }
 
-/* The values as floats in memory of their own, then as any product. */
+/* By a library, if the backend has one that takes it. */
+static error *multiply_by_library(const gpu_backend *b, const quantized_product *p, const operand *values) {
+  const operand in[] = {*p->x, *values};
+  const launch l = {.n_in = 2, .n_out = 1, .in = in, .out = p->out};
+  return b->multiply && !p->lhs ? b->multiply(&l) : error_declined();
+}
+
+/* The values, of the dtype of x, in memory of their own, then as any product. */
 static error *multiply_values(const gpu_backend *b, const quantized_product *p) {
-  const operand *words = p->parts;
-  const int nw = words->ndim, nx = p->x->ndim;
+  const operand *words = p->parts, *x = p->x;
+  const int nw = words->ndim, nx = p->lhs ? nw : x->ndim, more = nx - nw;
   int64_t shape[PONS_MAX_NDIM], strides[PONS_MAX_NDIM];
   error *why = NULL;
   location at = {NULL, 0, ((const location *)p->out->data)->device};
   memcpy(shape, words->shape, (size_t)nw * sizeof *shape);
   shape[nw - 1] = p->transpose ? p->k : p->n;
   shape_row_major(nw, shape, strides);
-  at.memory = b->memory->take(at.device, (size_t)shape_size(nw, shape) * sizeof(float), &why);
+  at.memory = b->memory->take(at.device, (size_t)shape_size(nw, shape) * pons_dtype_size(x->dtype), &why);
   if (!at.memory) return why;
-  operand values = {&at, PONS_FLOAT32, nw, shape, strides};
+  const operand values = {&at, x->dtype, nw, shape, strides};
   why = dequantize(b, p->q, p->parts, NULL, &values);
-  gpu_product product = {
-      .out = p->out, .a = *p->x, .m = p->m, .n = p->n, .k = p->k, .count = p->count, .alpha = 1};
-  /* The batch of the values in as many axes as the result has; p->x has them. */
-  int64_t wide_strides[PONS_MAX_NDIM];
-  for (int d = 0; d < nx; d++) wide_strides[d] = d < nx - nw ? 0 : strides[d - (nx - nw)];
-  product.b = values;
-  if (!p->lhs) product.b.ndim = nx;
-  product.b.strides = p->lhs ? strides : wide_strides;
-  int64_t *last = p->lhs ? strides + nw - 2 : wide_strides + nx - 2;
-  if (p->transpose) {
-    const int64_t row = last[0];
-    last[0] = last[1];
-    last[1] = row;
+  /* As the product takes them: (k, n), and the batch in as many axes as the result has; p->x has them. */
+  int64_t as_shape[PONS_MAX_NDIM], as_strides[PONS_MAX_NDIM];
+  for (int d = 0; d < nx - 2; d++) {
+    as_shape[d] = p->lhs ? shape[d] : x->shape[d];
+    as_strides[d] = d < more ? 0 : strides[d - more];
   }
-  product.lhs = p->lhs;
-  product.rhs = p->rhs;
-  product.op = GPU_OP_GATHER_QMM;
-  if (!why) why = gpu_multiply(b, product);
+  as_shape[nx - 2] = p->k, as_strides[nx - 2] = strides[p->transpose ? nw - 1 : nw - 2];
+  as_shape[nx - 1] = p->n, as_strides[nx - 1] = strides[p->transpose ? nw - 2 : nw - 1];
+  const operand taken = {&at, x->dtype, nx, as_shape, as_strides};
+  const gpu_product product = {.out = p->out,
+                               .a = *x,
+                               .b = taken,
+                               .m = p->m,
+                               .n = p->n,
+                               .k = p->k,
+                               .count = p->count,
+                               .alpha = 1,
+                               .lhs = p->lhs,
+                               .rhs = p->rhs,
+                               .op = GPU_OP_GATHER_QMM};
+  if (!why && (why = multiply_by_library(b, p, &taken)) == error_declined()) why = gpu_multiply(b, product);
   b->memory->give(at.device, at.memory);
   return why;
 }
