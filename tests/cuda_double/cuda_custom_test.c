@@ -7,9 +7,7 @@
 static void fails_once(void) { custom_fails_once("cuda"); }
 
 static void each_failure_is_told(void **state) {
-  static const struct {
-    const char *fault, *words;
-  } faults[] = {
+  static const custom_fault faults[] = {
       {"nvrtcCompileProgram:1=6", "does not compile"}, /* the copy */
       {"nvrtcCompileProgram:4=6", "custom_kernel_twice_float_float"},
       {"cuModuleLoadData:4=2", "CUDA_ERROR_OUT_OF_MEMORY"},
@@ -18,12 +16,7 @@ static void each_failure_is_told(void **state) {
       {"cuLaunchKernel:4=2", "cuLaunchKernel"},
   };
   (void)state;
-  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-    char settings[128];
-    snprintf(settings, sizeof settings, "PONS_CACHE_DIR=;DOUBLE_FAULTS=%s", faults[i].fault);
-    custom_words = faults[i].words;
-    passes(fails_once, settings);
-  }
+  custom_each_fails(faults, sizeof faults / sizeof *faults, fails_once, "PONS_CACHE_DIR=;");
 }
 
 static void too_large(void) { custom_is_too_large("cuda"); }

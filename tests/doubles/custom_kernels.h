@@ -53,7 +53,12 @@ static inline void custom_is_too_large(const char *device) {
   pons_scope_close(s);
 }
 
-static const char *custom_words; /* what the error says */
+/* ---- calls that fail ---- */
+
+typedef struct custom_fault {
+  const char *fault, *words; /* as DOUBLE_FAULTS has it; what the error says */
+} custom_fault;
+static const char *custom_words;
 
 /* Once an error that says what failed, and then the kernel runs. */
 static inline void custom_fails_once(const char *device) {
@@ -63,5 +68,15 @@ static inline void custom_fails_once(const char *device) {
   pons_clear_error();
   CHECK(custom_twice_is_right(custom_twice("safe")) && pons_ok());
   pons_scope_close(s);
+}
+
+/* Each of them, in a process of its own; `f` is custom_fails_once on a device. */
+static inline void custom_each_fails(const custom_fault *faults, size_t n, void (*f)(void), const char *settings) {
+  for (size_t i = 0; i < n; i++) {
+    char all[160];
+    snprintf(all, sizeof all, "%sDOUBLE_FAULTS=%s", settings, faults[i].fault);
+    custom_words = faults[i].words;
+    passes(f, all);
+  }
 }
 #endif

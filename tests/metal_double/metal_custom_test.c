@@ -10,9 +10,7 @@ static void fails_once_and_leaves_nothing(void) {
 }
 
 static void each_failure_is_told(void **state) {
-  static const struct {
-    const char *fault, *words;
-  } faults[] = {
+  static const custom_fault faults[] = {
       {"library:1=1", "the compiler is not to be had"}, /* of the copy */
       {"library:4=1",
        "the kernel 'custom_kernel_twice_float_float' does not compile: the compiler is not to be had"},
@@ -22,12 +20,7 @@ static void each_failure_is_told(void **state) {
       {"command buffer:1=2", "the device did not carry out its work: Caused GPU Hang Error (2)"},
   };
   (void)state;
-  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-    char settings[128];
-    snprintf(settings, sizeof settings, "DOUBLE_FAULTS=%s", faults[i].fault);
-    custom_words = faults[i].words;
-    passes(fails_once_and_leaves_nothing, settings);
-  }
+  custom_each_fails(faults, sizeof faults / sizeof *faults, fails_once_and_leaves_nothing, "");
 }
 
 static void too_large(void) { custom_is_too_large("metal"); }

@@ -6,7 +6,7 @@
    floats: TF32 only with PONS_CUDA_TF32=1. Uses program.h, cublaslt.h, gpu/. */
 #include "backends/cuda/cublaslt.h"
 #include "backends/cuda/program.h"
-#include "ops/params.h"
+#include "backends/gpu/matmul_gpu.h"
 #include <stdlib.h>
 
 /* ---- problems ---- */
@@ -326,36 +326,18 @@ static error *run_product(cuda_device *d, product *x) {
 
 /* ---- a launch ---- */
 
-/* The batch as axes that can't be joined: the last goes to cuBLASLt, those before it are walked here. */
-typedef struct batch {
-  int n;
-  int64_t sizes[PONS_MAX_NDIM], strides[3][PONS_MAX_NDIM]; /* b, a, result */
-} batch;
-
-static batch batch_of(const launch *l) {
-  batch s;
-  int64_t *lists[] = {s.strides[0], s.strides[1], s.strides[2]};
-  const size_t bytes = (size_t)(l->out->ndim - 2) * sizeof(int64_t);
-  memcpy(s.sizes, l->out->shape, bytes);
-  memcpy(s.strides[0], l->in[1].strides, bytes);
-  memcpy(s.strides[1], l->in[0].strides, bytes);
-  memcpy(s.strides[2], l->out->strides, bytes);
-  s.n = shape_collapse(l->out->ndim - 2, s.sizes, 3, lists);
-  return s;
-}
-
 /* One b for the whole batch, and the rows of a evenly spaced through it: one tall product. */
-static void join_rows(problem *p, batch *s) {
+static void join_rows(problem *p, gpu_batch *s) {
   const int64_t rows = p->columns; /* of our a and the result */
-  if (s->n != 1 || s->strides[0][0] != 0 || p->side[1].turned || rows == 0) return;
-  if (rows > 1 && s->strides[1][0] != rows * p->side[1].step) return;
-  if (rows == 1) p->side[1].step = s->strides[1][0];
+  if (s->n != 1 || s->strides[1][0] != 0 || p->side[1].turned || rows == 0) return;
+  if (rows > 1 && s->strides[0][0] != rows * p->side[1].step) return;
+  if (rows == 1) p->side[1].step = s->strides[0][0];
   if (p->side[1].step < p->inner) return;
   p->columns *= s->sizes[0];
   s->n = 0;
 }
 
-static bool lay_out(problem *p, const launch *l, batch *s) {
+static bool lay_out(problem *p, const launch *l, gpu_batch *s) {
   const operand *out = l->out;
   memset(p, 0, sizeof *p);
   p->dtype = out->dtype;
@@ -365,11 +347,11 @@ static bool lay_out(problem *p, const launch *l, batch *s) {
   p->batch = 1;
   if (!lay_operand(p, 0, &l->in[1]) || !lay_operand(p, 1, &l->in[0])) return false;
   p->side[2].step = p->side[3].step = p->rows;
-  *s = batch_of(l);
+  *s = gpu_batch_of(l);
   join_rows(p, s);
   if (s->n == 0) return true;
   p->batch = s->sizes[s->n - 1];
-  for (int i = 0; i < 2; i++) p->side[i].batch_step = s->strides[i][s->n - 1];
+  for (int i = 0; i < 2; i++) p->side[i].batch_step = s->strides[!i][s->n - 1]; /* b, a */
   p->side[2].batch_step = p->side[3].batch_step = s->strides[2][s->n - 1];
   return true;
 }
@@ -391,7 +373,7 @@ static bool has_algorithm(problem *p, bool unless) {
 
 const char *cublaslt_refuses(const launch *l) {
   const char *missing = cublaslt_missing();
-  batch s;
+  gpu_batch s;
   problem p;
   if (missing) return missing;
   if (type_of(l->out->dtype) < 0) return "cuBLASLt is for floats and complex numbers";
@@ -405,19 +387,10 @@ const char *cublaslt_refuses(const launch *l) {
   return has_algorithm(&p, true) ? NULL : "cuBLASLt has no algorithm for it";
 }
 
-static int64_t part_at(const batch *s, int which, int64_t part) {
-  int64_t place = 0;
-  for (int d = s->n - 2; d >= 0; d--) {
-    place += part % s->sizes[d] * s->strides[which][d];
-    part /= s->sizes[d];
-  }
-  return place;
-}
-
 /* alpha a b + beta (what lies in the result), or + a vector to each row. */
 static error *run(const launch *l, float alpha, float beta, const operand *bias) {
   product x = {.alpha = alpha, .beta = beta};
-  batch s;
+  gpu_batch s;
   error *why = NULL;
   lay_out(&x.problem, l, &s);
   x.problem.adds = beta != 0;
@@ -426,16 +399,15 @@ static error *run(const launch *l, float alpha, float beta, const operand *bias)
     x.block[BIAS] = block_of(bias);
     x.offset[BIAS] = offset_of(bias);
   }
-  const operand *const sides[] = {&l->in[1], &l->in[0], l->out};
+  const operand *const operands[] = {&l->in[0], &l->in[1], l->out};
   const uint64_t size = pons_dtype_size(l->out->dtype);
   cuda_device *d = cuda_enter(((const location *)l->out->data)->device, &why);
   if (!d) return why;
-  const int64_t parts = s.n > 1 ? shape_size(s.n - 1, s.sizes) : 1;
-  for (int64_t part = 0; part < parts && !why; part++) {
+  for (int64_t part = 0; part < gpu_batch_parts(&s) && !why; part++) {
     for (int i = 0; i < 4; i++) {
-      const int which = i < 2 ? i : 2;
-      x.block[i] = block_of(sides[which]);
-      x.offset[i] = offset_of(sides[which]) + (uint64_t)(s.n > 1 ? part_at(&s, which, part) : 0) * size;
+      const int which = i < 2 ? !i : 2; /* b, a, result, result */
+      x.block[i] = block_of(operands[which]);
+      x.offset[i] = offset_of(operands[which]) + (uint64_t)gpu_batch_place(&s, which, part) * size;
       x.problem.side[i].align = alignment(x.block[i]->at + x.offset[i]);
     }
     why = run_product(d, &x);
@@ -450,7 +422,7 @@ error *cublaslt_matmul(const launch *l) { return run(l, 1, 0, NULL); }
 static bool is_bias(const launch *l) {
   const operand *c = &l->in[2];
   problem p;
-  batch s;
+  gpu_batch s;
   const int last = c->ndim - 1;
   if (c->dtype == PONS_FLOAT64 || c->dtype == PONS_COMPLEX64 || c->strides[last] != 1) return false;
   for (int i = 0; i < last; i++)

@@ -181,6 +181,25 @@ error *gpu_multiply(const gpu_backend *b, gpu_product p) {
   return why;
 }
 
+gpu_batch gpu_batch_of(const launch *l) {
+  gpu_batch s;
+  const operand *const operands[] = {&l->in[0], &l->in[1], l->out};
+  const size_t bytes = (size_t)(l->out->ndim - 2) * sizeof(int64_t);
+  int64_t *lists[3];
+  memcpy(s.sizes, l->out->shape, bytes);
+  for (int i = 0; i < 3; i++) lists[i] = memcpy(s.strides[i], operands[i]->strides, bytes);
+  s.n = shape_collapse(l->out->ndim - 2, s.sizes, 3, lists);
+  return s;
+}
+
+int64_t gpu_batch_parts(const gpu_batch *s) { return s->n > 1 ? shape_size(s->n - 1, s->sizes) : 1; }
+
+int64_t gpu_batch_place(const gpu_batch *s, int which, int64_t part) {
+  int64_t place = 0;
+  for (int d = s->n - 2; d >= 0; part /= s->sizes[d], d--) place += part % s->sizes[d] * s->strides[which][d];
+  return place;
+}
+
 gpu_product gpu_product_of(const launch *l) {
   const operand *a = &l->in[0], *b = &l->in[1];
   return (gpu_product){.out = l->out,

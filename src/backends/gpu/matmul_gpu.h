@@ -16,5 +16,16 @@ typedef struct gpu_product {
 } gpu_product;
 
 gpu_product gpu_product_of(const launch *l);
+
+/* The batch of a product of in[0] and in[1] as axes that can't be joined. A library takes the last, those before it are parts, one
+   after another. */
+typedef struct gpu_batch {
+  int n;
+  int64_t sizes[PONS_MAX_NDIM], strides[3][PONS_MAX_NDIM]; /* of in[0], in[1], the result */
+} gpu_batch;
+gpu_batch gpu_batch_of(const launch *l);
+int64_t gpu_batch_parts(const gpu_batch *s);
+/* Where in operand `which` the part begins, in elements. */
+int64_t gpu_batch_place(const gpu_batch *s, int which, int64_t part);
 error *gpu_multiply(const gpu_backend *b, gpu_product p);
 #endif

@@ -1,8 +1,8 @@
 /* clblast.c: "Matmul" and "AddMM" by CLBlast, a library of kernels that are tuned for each device, looked for at run time
    in PONS_CLBLAST (nothing: it is not used), else by its name. It takes matrices whose rows or columns are in a row,
-   and batches of them. Reference: its doc/api.md. Uses clblast.h, ops/params.h. */
+   and batches of them. Reference: its doc/api.md. Uses clblast.h, gpu/. */
 #include "backends/opencl/clblast.h"
-#include "ops/params.h"
+#include "backends/gpu/matmul_gpu.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -82,24 +82,17 @@ static bool lay(const operand *x, side *s) {
 typedef struct product {
   size_t m, n, k;
   side a, b;
-  int batch; /* axes that can't be joined: the last goes to CLBlast, those before it are walked */
-  int64_t sizes[PONS_MAX_NDIM], strides[3][PONS_MAX_NDIM];
+  gpu_batch batch;
 } product;
 
 static bool lay_out(const launch *l, product *p) {
-  const operand *a = &l->in[0], *b = &l->in[1], *out = l->out;
-  const size_t bytes = (size_t)(out->ndim - 2) * sizeof(int64_t);
+  const operand *a = &l->in[0], *b = &l->in[1];
   p->m = (size_t)a->shape[a->ndim - 2];
   p->k = (size_t)a->shape[a->ndim - 1];
   p->n = (size_t)b->shape[b->ndim - 1];
-  memcpy(p->sizes, out->shape, bytes);
-  memcpy(p->strides[0], a->strides, bytes);
-  memcpy(p->strides[1], b->strides, bytes);
-  memcpy(p->strides[2], out->strides, bytes);
-  int64_t *lists[] = {p->strides[0], p->strides[1], p->strides[2]};
-  p->batch = shape_collapse(out->ndim - 2, p->sizes, 3, lists);
-  for (int i = 0; i < p->batch; i++)
-    if (p->strides[0][i] < 0 || p->strides[1][i] < 0) return false;
+  p->batch = gpu_batch_of(l);
+  for (int i = 0; i < p->batch.n; i++)
+    if (p->batch.strides[0][i] < 0 || p->batch.strides[1][i] < 0) return false;
   return lay(a, &p->a) && lay(b, &p->b);
 }
 
@@ -151,20 +144,17 @@ static error *run(const launch *l, float alpha, float beta) {
   error *why = NULL;
   product p;
   lay_out(l, &p);
-  const int last = p.batch - 1;
-  part t = {.count = p.batch ? (size_t)p.sizes[last] : 1};
-  const int64_t parts = p.batch ? shape_size(last, p.sizes) : 1;
+  const int last = p.batch.n - 1;
+  part t = {.count = last >= 0 ? (size_t)p.batch.sizes[last] : 1};
   opencl_queue *q = opencl_enter(((const location *)l->out->data)->device, &why);
   if (!q) return why;
   int status = 0;
-  for (int64_t i = 0; i < parts && status == 0; i++) {
+  for (int64_t i = 0; i < gpu_batch_parts(&p.batch) && status == 0; i++) {
     for (int s = 0; s < 3; s++) {
       const location *where = sides[s]->data;
-      int64_t at = where->offset / (int64_t)size, rest = i;
-      for (int d = last - 1; d >= 0; rest /= p.sizes[d], d--) at += rest % p.sizes[d] * p.strides[s][d];
       t.memory[s] = where->memory;
-      t.at[s] = (size_t)at;
-      t.step[s] = p.batch ? (size_t)p.strides[s][last] : 0;
+      t.at[s] = (size_t)(where->offset / (int64_t)size + gpu_batch_place(&p.batch, s, i));
+      t.step[s] = last >= 0 ? (size_t)p.batch.strides[s][last] : 0;
     }
     status = multiply(l->out->dtype, &p, &t, alpha, beta, &q->queue);
   }
