@@ -2,7 +2,8 @@
    includes no header of CUDA's. NVRTC is told that functions are the device's unless they say otherwise. */
 #define KERNEL extern "C" __global__ void
 #define GLOBAL
-#define LOCAL __shared__
+/* Aligned, so that neighbours are read at once. */
+#define LOCAL alignas(16) __shared__
 #define LOCAL_POINTER
 #define PRIVATE
 #define DEVICE_FUNCTION static inline

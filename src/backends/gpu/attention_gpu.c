@@ -4,21 +4,11 @@
 
 extern const char kernel_attention[], kernel_attention_few[], kernel_attention_join[];
 
-enum { PREFILL_QUERIES = 8, PREFILL_KEYS = 32, DECODE_KEYS = 64, THREADS = 64, MOST_FEATURES = 512 };
+enum { JOIN_THREADS = 64 };
 
 static bool is_empty(const operand *x) { return shape_size(x->ndim, x->shape) == 0; }
 bool attention_has_mask(const launch *l) {
   return l->n_in - ((const attention_params *)l->params)->has_sinks == 4;
-}
-
-const char *gpu_refuses_attention(const gpu_backend *b, const launch *l) {
-  const operand *q = &l->in[0], *v = &l->in[2];
-  if (is_empty(q) || is_empty(&l->in[1]) || is_empty(v)) return "there are no elements";
-  if (q->shape[0] * q->shape[1] > 65535) return "there are too many heads";
-  if (q->shape[3] > MOST_FEATURES || v->shape[3] > MOST_FEATURES) return "heads have too many features";
-  const int64_t queries = q->shape[2] > 1 ? PREFILL_QUERIES : 1;
-  const int64_t bytes = queries * (q->shape[3] + v->shape[3] + DECODE_KEYS + 4) * (int64_t)sizeof(float);
-  return bytes > gpu_common_features(b).local_bytes ? "local memory is too small" : NULL;
 }
 
 void attention_number_strides(gpu_call *c, const operand *x, int axes) {
@@ -60,7 +50,7 @@ error *attention_join(const gpu_backend *b, const launch *l, const attention_par
   gpu_call c = gpu_call_for(b, l->out);
   gpu_define_dtype(&c, "X", l->out[0].dtype);
   gpu_define(&c, "VALUES_DIM", l->out[0].shape[3]);
-  c.group[0] = gpu_group_for(&c, THREADS, THREADS);
+  c.group[0] = gpu_group_for(&c, JOIN_THREADS, JOIN_THREADS);
   gpu_define(&c, "GROUP", c.group[0]);
   gpu_define(&c, "PARTS_MEMORY", l->n_out);
   if (l->n_out > 1) gpu_define_text(&c, "LOG_SUMS", "");
@@ -166,20 +156,44 @@ error *gpu_attention_few(const gpu_backend *b, const launch *l) {
   return why;
 }
 
-/* ---- all keys by one group ---- */
+/* ---- many queries ---- */
+
+/* Of a group: threads, a quarter as many queries, keys, features of both in local memory at once; values there at once. */
+enum { MOST_THREADS = 256, LEAST_THREADS = 16, KEYS = 64, CHUNK = 16, MOST_VALUES = 16, MOST_FEATURES = 512 };
+
+/* Features of queries and keys lie where values do. */
+static int values_at_once(int threads, int64_t features) {
+  const int64_t room = CHUNK * (threads / 4 + KEYS + 8);
+  int at_once = MOST_VALUES;
+  while (at_once > 1 && at_once * (features + 3) > room) at_once /= 2;
+  return at_once;
+}
+
+const char *gpu_refuses_attention(const gpu_backend *b, const launch *l) {
+  const operand *q = &l->in[0], *v = &l->in[2];
+  const gpu_features f = gpu_common_features(b);
+  if (is_empty(q) || is_empty(&l->in[1]) || is_empty(v)) return "there are no elements";
+  if (q->shape[0] * q->shape[1] > 65535) return "there are too many heads";
+  if (v->shape[3] > MOST_FEATURES) return "heads have too many features";
+  if (f.max_group < LEAST_THREADS) return "groups of threads are too small";
+  const int64_t queries = MOST_THREADS / 4, operands = CHUNK * (queries + KEYS + 8);
+  const int64_t floats = (operands > v->shape[3] + 3 ? operands : v->shape[3] + 3) + KEYS * (queries + 4) + 5 * queries;
+  return floats * (int64_t)sizeof(float) > f.local_bytes ? "local memory is too small" : NULL;
+}
 
 static void define_shape(gpu_call *c, const launch *l) {
   const operand *q = &l->in[0];
-  const bool one = q->shape[2] == 1;
   gpu_define_dtype(c, "X", q->dtype);
+  c->group[0] = gpu_group_for(c, MOST_THREADS, MOST_THREADS);
   gpu_define(c, "DIM", q->shape[3]);
   gpu_define(c, "VALUES_DIM", l->in[2].shape[3]);
-  gpu_define(c, "QUERIES", one ? 1 : PREFILL_QUERIES);
-  gpu_define(c, "KEYS", one ? DECODE_KEYS : PREFILL_KEYS);
+  gpu_define(c, "QUERIES", c->group[0] / 4);
+  gpu_define(c, "KEYS", KEYS);
+  gpu_define(c, "CHUNK", CHUNK);
+  gpu_define(c, "VALUES_AT_ONCE", values_at_once(c->group[0], l->in[2].shape[3]));
   gpu_define(c, "K_MEMORY", c->n_written + 1);
-  c->group[0] = gpu_group_for(c, THREADS, THREADS);
   gpu_define(c, "GROUP", c->group[0]);
-  c->groups[0] = one ? 1 : (q->shape[2] + PREFILL_QUERIES - 1) / PREFILL_QUERIES;
+  c->groups[0] = (q->shape[2] + c->group[0] / 4 - 1) / (c->group[0] / 4);
   c->groups[1] = q->shape[0] * q->shape[1];
   if (l->n_out > 1) gpu_define_text(c, "LOG_SUMS", "");
 }
