@@ -5,13 +5,14 @@
 
 extern const char kernel_attention_tensor[];
 
-enum { KEYS = 64, TILE_ROWS = 16, MOST_FEATURES = 256, MOST_FEATURES_OF_TWO_TILES = 128, ALIGNED = 8, LEAST_PART = 128 };
+enum { TILE_ROWS = 16, MOST_FEATURES = 256, MOST_FEATURES_OF_TWO_TILES = 128, ALIGNED = 8, LEAST_PART = 128 };
 
 /* How a launch is cut. */
 typedef struct cut {
   int64_t rows;     /* of a kv head */
   int64_t heads;    /* kv heads of all batches */
   int warps, tiles; /* of a group */
+  int keys;         /* in shared memory at once */
   int64_t row_groups, parts, part_keys;
 } cut;
 
@@ -23,21 +24,22 @@ static int padded(int64_t features) { return (int)ceiling(features, 16) * 16 + 8
 static cut cut_of(const launch *l, int multiprocessors) {
   const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2];
   const int64_t features = q->shape[3] > v->shape[3] ? q->shape[3] : v->shape[3], keys = k->shape[2];
-  cut c = {.rows = q->shape[2] * (q->shape[1] / k->shape[1]), .heads = q->shape[0] * k->shape[1], .warps = 4, .tiles = 1};
+  cut c = {.rows = q->shape[2] * (q->shape[1] / k->shape[1]), .heads = q->shape[0] * k->shape[1], .warps = 4, .tiles = 1, .keys = 64};
   while (c.warps > 1 && c.rows <= c.warps / 2 * TILE_ROWS) c.warps /= 2;
   if (features <= MOST_FEATURES_OF_TWO_TILES && ceiling(c.rows, 8 * TILE_ROWS) * c.heads >= multiprocessors) c.tiles = 2;
+  if (c.tiles == 2 && features <= 64 && !attention_has_mask(l)) c.keys = 128; /* registers are left for more */
   c.row_groups = ceiling(c.rows, c.warps * c.tiles * TILE_ROWS);
   const int64_t wanted = multiprocessors * (c.warps == 4 ? 2 : 4), most = ceiling(keys, LEAST_PART);
   c.parts = wanted / (c.row_groups * c.heads);
   c.parts = c.parts < 1 ? 1 : c.parts > most ? most : c.parts;
-  c.part_keys = ceiling(ceiling(keys, c.parts), KEYS) * KEYS;
+  c.part_keys = ceiling(ceiling(keys, c.parts), c.keys) * c.keys;
   c.parts = ceiling(keys, c.part_keys);
   return c;
 }
 
 static int shared_bytes(const launch *l, const cut *c) {
   const int q = padded(l->in[0].shape[3]), v = padded(l->in[2].shape[3]);
-  return 2 * (c->warps * c->tiles * TILE_ROWS * q + KEYS * q + KEYS * v);
+  return 2 * (c->warps * c->tiles * TILE_ROWS * q + c->keys * (q + v));
 }
 
 static bool is_aligned(const operand *x) {
@@ -56,6 +58,7 @@ const char *cuda_refuses_attention(const launch *l) {
   if (q->shape[3] > MOST_FEATURES || v->shape[3] > MOST_FEATURES) return "heads have too many features";
   if (!is_aligned(q) || !is_aligned(k) || !is_aligned(v)) return "rows of features are not aligned to 16 bytes";
   if (q->shape[0] * k->shape[1] > 65535) return "there are too many heads";
+  if (q->shape[2] * (q->shape[1] / k->shape[1]) > 65535 * TILE_ROWS) return "there are too many queries";
   if (p->causal && (attention_has_mask(l) || q->shape[2] > k->shape[2])) return "there are queries that meet no key";
   if (!(p->scale > 0)) return "the scale is not positive";
   const cut c = cut_of(l, 0);
@@ -78,7 +81,7 @@ static void define_shape(gpu_call *call, const launch *l, const cut *c) {
   gpu_define(call, "PER", q->shape[1] / k->shape[1]);
   gpu_define(call, "WARPS", c->warps);
   gpu_define(call, "TILES", c->tiles);
-  gpu_define(call, "KEYS", KEYS);
+  gpu_define(call, "KEYS", c->keys);
   gpu_define(call, "K_MEMORY", call->n_written + 1);
   if (p->causal) gpu_define_text(call, "CAUSAL", "");
   if (c->parts > 1)
@@ -86,8 +89,8 @@ static void define_shape(gpu_call *call, const launch *l, const cut *c) {
   else if (l->n_out > 1)
     gpu_define_text(call, "LOG_SUMS", "");
   call->group[0] = 32 * c->warps;
-  call->groups[0] = c->row_groups;
-  call->groups[1] = c->heads;
+  call->groups[0] = p->causal ? c->heads : c->row_groups;
+  call->groups[1] = p->causal ? c->row_groups : c->heads;
   call->groups[2] = c->parts;
   call->shared_bytes = shared_bytes(l, c);
 }
