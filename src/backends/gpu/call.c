@@ -147,21 +147,27 @@ int gpu_group_for(const gpu_call *c, int64_t count, int most) {
   return group;
 }
 
+enum { LINE_GROUP = 256, LONG_LINE = 1 << 13 };
+int gpu_group_for_line(const gpu_call *c, int64_t count, int most) {
+  const gpu_features *f = c->backend->features(c->index);
+  const int room = f->most_threads < most ? f->most_threads : most;
+  int group = gpu_group_for(c, count, LINE_GROUP);
+  while (count > LONG_LINE && 2 * group <= room) group *= 2;
+  return group;
+}
+
 /* A thread holds up to MOST_HELD elements; 2 times 16 bytes where that makes a group of 32 or more. */
-enum { MOST_HELD = 32, LEAST_HELD = 2, HOLDING_GROUP = 256, LONG_ROW = 1 << 13, LONG_ROW_GROUP = 512 };
+enum { MOST_HELD = 32, LEAST_HELD = 2 };
 void gpu_hold_rows(gpu_call *c, const operand *x, const operand *y) {
   const int64_t n = x->shape[x->ndim - 1], per = GPU_WIDE / (int64_t)pons_dtype_size(x->dtype), words = n / per;
-  const gpu_features *f = c->backend->features(c->index);
-  int group = gpu_group_for(c, HOLDING_GROUP, HOLDING_GROUP);
+  int group = gpu_group_for(c, LINE_GROUP, LINE_GROUP);
   while (group > FEW_THREADS && group / 2 * LEAST_HELD >= words) group /= 2;
   const int64_t held = (words + group - 1) / group;
   if (n % per == 0 && held * per <= MOST_HELD && gpu_rows_are_wide(x) && (!y || gpu_is_aligned(y, GPU_WIDE))) {
     gpu_define(c, "HELD", held);
     gpu_define_wide(c, "X", x->dtype);
   } else {
-    const int most = f->most_threads > f->max_group ? f->most_threads : f->max_group;
-    group = gpu_group_for(c, n, HOLDING_GROUP);
-    while (n > LONG_ROW && 2 * group <= most && group < LONG_ROW_GROUP) group *= 2;
+    group = gpu_group_for_line(c, n, 2 * LINE_GROUP);
   }
   c->group[0] = group;
   gpu_define(c, "GROUP", group);

@@ -157,6 +157,8 @@ bool gpu_rows_are_wide(const operand *o);
 /* Threads of a group for `count` items: a power of two, 32 for few and `most` for many, if the device can.
    One of two, so that texts do not differ for every count. */
 int gpu_group_for(const gpu_call *c, int64_t count, int most);
+/* The same for elements of one line that a group goes over: up to `most` for a long one, whose kernel is to be small. */
+int gpu_group_for_line(const gpu_call *c, int64_t count, int most);
 /* A group for each row of x, whose threads hold it, 16 bytes HELD times each, and the role X as gpu_define_wide has it, if it lies so
    and the result y too (NULL: that is no rows); else a group as large as does it good. Defines GROUP. */
 void gpu_hold_rows(gpu_call *c, const operand *x, const operand *y);

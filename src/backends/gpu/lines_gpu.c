@@ -32,7 +32,7 @@ error *gpu_arg_reduce(const gpu_backend *b, const launch *l) {
   gpu_written(&c, l->out);
   gpu_read(&c, l->in);
   set_lines(&c, l->in, p->axis);
-  c.group[0] = gpu_group_for(&c, l->in->shape[p->axis], 256);
+  c.group[0] = gpu_group_for_line(&c, l->in->shape[p->axis], 1024);
   gpu_define(&c, "GROUP", c.group[0]);
   return gpu_run(&c, kernel_arg_reduce, "arg_reduce");
 }
