@@ -128,7 +128,7 @@ typedef struct driver {
   void (*report)(text *json); /* one JSON object: what was found, where, what is missing and why */
   const implementation *implementations;
   int n_implementations;
-  /* Why it can't run the kernel, or NULL; left out: it runs all. */
+  /* Why it can't run the kernel, or NULL; left out: it runs all. Of dtypes it can hold. */
   const char *(*refuses_kernel)(int index, const kernel *k);
   error *(*run_kernel)(const kernel *k, const operand *in, const operand *out);
   const memory_driver *memory; /* NULL: it works in host memory */
@@ -136,7 +136,7 @@ typedef struct driver {
   /* Asked at the end of each plan: what steps found wrong with the values they met. It may wait. Left out: that is
      known at once. */
   error *(*faults)(int index);
-  /* 1 << dtype of each that no operand of any step may have. */
+  /* 1 << dtype of each that no operand of any step, and no value in a kernel, may have. */
   unsigned cannot_hold;
   /* 1 << dtype of each that no operand may have for an implementation of `prim` to take it; left out: none. For reports. */
   unsigned (*lacks)(const char *prim);
@@ -157,6 +157,8 @@ device *device_host(void);              /* the first: computes what another devi
 /* pick.c: the first implementation of `prim` on `d` that does not refuse `l`, or NULL. With `why`, each
    refusal is told. */
 const implementation *device_pick(const device *d, const char *prim, const launch *l, text *why);
+/* Why device `index` of the driver can't run the kernel, or NULL. */
+const char *device_refuses_kernel(const driver *v, int index, const kernel *k);
 /* Does the device list any implementation of `prim`? Fast: asked for every node. */
 bool device_knows(const device *d, const char *prim);
 bool device_lists(const driver *v, const char *prim); /* the same of a driver, whether there is a device or not */

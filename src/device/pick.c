@@ -138,6 +138,14 @@ const implementation *device_pick(const device *d, const char *prim, const launc
   return NULL;
 }
 
+const char *device_refuses_kernel(const driver *v, int index, const kernel *k) {
+  unsigned dtypes = 0;
+  for (int i = 0; i < k->n_in; i++) dtypes |= 1u << k->in[i];
+  for (int i = 0; i < k->n_code; i++) dtypes |= 1u << k->code[i].result;
+  if (dtypes & v->cannot_hold) return "it can't hold a dtype";
+  return v->refuses_kernel != NULL ? v->refuses_kernel(index, k) : NULL;
+}
+
 int pons_device_count(void) {
   know_devices();
   return device_count;

@@ -13,13 +13,12 @@ static const char *otherwise(const driver *v, const prim *p) {
 /* ---- elementwise rows: kernels of one instruction ---- */
 
 static bool runs_row(const driver *v, row r, pons_dtype d) {
-  if (!v->refuses_kernel) return true;
   kernel k = {.n_in = row_table[r].arity, .n_code = 1, .n_out = 1};
   k.code[0] = (instruction){(uint16_t)r, (uint8_t)d, (uint8_t)(r == ROW_cast ? d : row_result(r, d)), {0, 1, 2}};
   for (int i = 0; i < k.n_in; i++) k.in[i] = (uint8_t)d;
   if (r == ROW_select) k.in[0] = PONS_BOOL;
   k.out[0] = (int16_t)k.n_in;
-  return !v->refuses_kernel(0, &k);
+  return !device_refuses_kernel(v, 0, &k);
 }
 
 static unsigned row_lacks(const driver *v, row r) {

@@ -147,7 +147,7 @@ static const kernel *settle_kernel(writer *w) {
 }
 
 static device *device_for(device *d, const kernel *k) {
-  return d->driver->refuses_kernel && d->driver->refuses_kernel(d->index, k) ? device_host() : d;
+  return device_refuses_kernel(d->driver, d->index, k) ? device_host() : d;
 }
 
 static bool write_kernel(writer *w, int32_t group, plan_step *s) {

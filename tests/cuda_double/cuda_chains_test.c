@@ -5,6 +5,8 @@
 #include "tests/cuda_double/process.h"
 #include <math.h>
 
+extern const driver driver_cuda;
+
 static uint64_t state = 1;
 static int64_t below(int64_t n) {
   state ^= state << 13, state ^= state >> 7, state ^= state << 17;
@@ -144,7 +146,7 @@ static void rows(void) {
     for (int d = 0; d < PONS_DTYPE_COUNT; d++) {
       if (row == ROW_cast || !row_takes((enum row)row, (pons_dtype)d)) continue;
       const kernel k = one_instruction(row, d, row_result((enum row)row, (pons_dtype)d));
-      if (!gpu_refuses_kernel(&gpu_cuda, &k)) try_kernel(&k, row_table[row].low, row_table[row].high, false);
+      if (!device_refuses_kernel(&driver_cuda, 0, &k)) try_kernel(&k, row_table[row].low, row_table[row].high, false);
     }
 }
 
@@ -152,7 +154,7 @@ static void casts(void) {
   for (int from = 0; from < PONS_DTYPE_COUNT; from++)
     for (int to = 0; to < PONS_DTYPE_COUNT; to++) {
       const kernel k = one_instruction(ROW_cast, from, to);
-      if (gpu_refuses_kernel(&gpu_cuda, &k)) continue;
+      if (device_refuses_kernel(&driver_cuda, 0, &k)) continue;
       try_kernel(&k, -300, 300, false);
       try_kernel(&k, -5e9, 5e9, false); /* most are not in the range of an int32 */
     }
@@ -161,7 +163,7 @@ static void casts(void) {
 static void copies(void) {
   for (int d = 0; d < PONS_DTYPE_COUNT; d++) {
     const kernel k = {.n_in = 1, .n_out = 1, .in = {(uint8_t)d}};
-    if (!gpu_refuses_kernel(&gpu_cuda, &k)) try_kernel(&k, -10, 10, false);
+    if (!device_refuses_kernel(&driver_cuda, 0, &k)) try_kernel(&k, -10, 10, false);
   }
 }
 

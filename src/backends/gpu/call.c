@@ -22,8 +22,7 @@ gpu_features gpu_common_features(const gpu_backend *b) {
 }
 
 const char *gpu_refuses_dtype(const gpu_features *f, pons_dtype d) {
-  if (d == PONS_FLOAT64 && !f->float64) return "the device has no float64";
-  return gpu_typings[d].value ? NULL : "the dialect has no such numbers";
+  return d == PONS_FLOAT64 && !f->float64 ? "the device has no float64" : NULL;
 }
 
 const char *gpu_refuses_operands(const gpu_backend *b, const launch *l, unsigned lacks) {

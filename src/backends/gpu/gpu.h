@@ -280,7 +280,7 @@ error *gpu_interpret(const gpu_backend *b, const kernel *k, const operand *in, c
 
 /* What all the backend's devices have: whether a kernel is taken is decided before it is known where it runs. */
 gpu_features gpu_common_features(const gpu_backend *b);
-/* Why devices of these features can't compute with elements of a dtype, or NULL. */
+/* Why devices of these features can't compute with elements of a dtype they can hold, or NULL. */
 const char *gpu_refuses_dtype(const gpu_features *f, pons_dtype d);
 /* Why a kernel of ours can't take these operands, or NULL. `lacks`: 1 << dtype of each that it can't. */
 const char *gpu_refuses_operands(const gpu_backend *b, const launch *l, unsigned lacks);
