@@ -123,13 +123,27 @@
 #define k_cos(x) K(cos)(x)
 #define k_tan(x) K(tan)(x)
 
+/* Of |x|, which are in the order of their values; those of NaN are above all. */
+static uint32_t greatest_bits(const float *xs, int64_t n) {
+  uint32_t greatest = 0;
+  for (int64_t i = 0; i < n; i++) {
+    uint32_t bits;
+    memcpy(&bits, xs + i, sizeof bits);
+    bits &= 0x7fffffff;
+    greatest = bits > greatest ? bits : greatest;
+  }
+  return greatest;
+}
+
 static void with_huge_angles(float *ys, const float *xs, int64_t n, loop *small, float (*any)(float)) {
   enum { BLOCK = 512 };
+  const float limit_value = K_ANGLE_LIMIT;
+  uint32_t limit;
+  memcpy(&limit, &limit_value, sizeof limit);
   float kept[BLOCK];
   for (int64_t at = 0; at < n; at += BLOCK) {
     int64_t count = n - at < BLOCK ? n - at : BLOCK;
-    int huge = 0;
-    for (int64_t i = 0; i < count; i++) huge |= !(k_abs_f32(xs[at + i]) < K_ANGLE_LIMIT);
+    const bool huge = greatest_bits(xs + at, count) >= limit;
     if (huge) memcpy(kept, xs + at, (size_t)count * sizeof *kept); /* ys may be xs */
     small(ys + at, xs + at, NULL, NULL, count);
     for (int64_t i = 0; huge && i < count; i++)

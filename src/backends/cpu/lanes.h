@@ -67,6 +67,7 @@ typedef struct norm_part {
   double mean, factor;
   void *to;
   bool past_cache;
+  bool tame; /* weights and what they weight are far from the end of a bfloat16's range */
 } norm_part;
 /* The way back: what a row of x and of g gives, with the sums of pass one over n as `level` and `along`. */
 typedef struct norm_back {

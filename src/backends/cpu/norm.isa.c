@@ -31,18 +31,22 @@ ALWAYS double sum(pons_dtype d, const void *row, int64_t n, bool squares, float 
 
 /* Each operation is rounded to d. Of a NaN the lower bits of a bfloat16's word are 0, as `rounded` wants it: all
    operands are bfloat16. */
-ALWAYS block finish_block(pons_dtype d, const norm_part *p, const void *x, const void *w, const void *bias) {
+ALWAYS block finish_block(pons_dtype d, const norm_part *p, bool tame, const void *x, const void *w, const void *bias) {
   const vector_float mean = SPLAT_FLOAT((float)p->mean), factor = SPLAT_FLOAT((float)p->factor);
   block b = block_load(d, x);
   const block by = block_load(d, w);
-  for (int k = 0; k < REGISTERS; k++) b.at[k] = rounded(d, (b.at[k] - mean) * factor) * by.at[k];
+  for (int k = 0; k < REGISTERS; k++) {
+    const vector_float normal = (b.at[k] - mean) * factor;
+    b.at[k] = (tame ? rounded_tame(d, normal) : rounded(d, normal)) * by.at[k];
+  }
   if (bias) {
     const block more = block_load(d, bias);
-    for (int k = 0; k < REGISTERS; k++) b.at[k] = rounded(d, b.at[k]) + more.at[k];
+    for (int k = 0; k < REGISTERS; k++)
+      b.at[k] = (tame ? rounded_tame(d, b.at[k]) : rounded(d, b.at[k])) + more.at[k];
   }
   return b;
 }
-ALWAYS void finish(pons_dtype d, const norm_part *p) {
+ALWAYS void finish(pons_dtype d, const norm_part *p, bool tame) {
   const char *x = p->x, *w = p->weight, *bias = p->bias;
   char *y = p->to;
   const int64_t step = block_bytes(d);
@@ -53,7 +57,7 @@ ALWAYS void finish(pons_dtype d, const norm_part *p) {
     for (int i = 0; rest && i < 3; i++)
       if (from[i]) from[i] = block_padded(d, from[i], left, 0, &some[i]);
     for (int line = 0; line < step; line += 64) __builtin_prefetch(x + p->ahead + line, 0, 2);
-    block_store(d, finish_block(d, p, from[0], from[1], from[2]), rest ? some[3].at : y, p->past_cache && !rest);
+    block_store(d, finish_block(d, p, tame, from[0], from[1], from[2]), rest ? some[3].at : y, p->past_cache && !rest);
     if (rest) memcpy(y, &some[3], (size_t)(left * step / BLOCK));
     if (bias) bias += step;
   }
@@ -64,7 +68,12 @@ ALWAYS void finish(pons_dtype d, const norm_part *p) {
   static double squares_##name(const void *x, int64_t n, double mean) {                 \
     return sum(d, x, n, true, (float)mean);                                             \
   }                                                                                     \
-  static void finish_##name(const norm_part *p) { finish(d, p); }
+  static void finish_##name(const norm_part *p) {                                       \
+    if (d == PONS_BFLOAT16 && p->tame)                                                  \
+      finish(d, p, true);                                                               \
+    else                                                                                \
+      finish(d, p, false);                                                              \
+  }
 FORM(float32, PONS_FLOAT32)
 FORM(bfloat16, PONS_BFLOAT16)
 

@@ -19,6 +19,7 @@ typedef struct norm_job {
   const char *weight, *bias; /* n elements or lanes; no bias: NULL */
   double eps;
   bool centred, past_cache;
+  bool tame;        /* weights are: see norm_part */
   bool whole_lines; /* each row of the result begins and ends with a cache line */
 } norm_job;
 
@@ -70,6 +71,7 @@ static void norm_row(const norm_job *j, const void *x, int64_t ahead, char *out)
                          .bias = j->bias ? j->bias + weight_at : NULL,
                          .n = n,
                          .ahead = ahead,
+                         .tame = j->tame && factor < 0x1p60, /* what is weighted is no more than the root of n, then */
                          .mean = mean,
                          .factor = factor},
              element(out, d, at));
@@ -97,6 +99,13 @@ static void spread(const operand *w, int64_t n, void *to) {
     cpu_lanes()->load[w->dtype](w->data, stride, n, to);
 }
 
+/* Weights of bfloat16: those below 2^64. Infinity and NaN are not. */
+static bool are_tame(const uint16_t *weights, int64_t n) {
+  bool tame = true;
+  for (int64_t i = 0; i < n; i++) tame &= (weights[i] & 0x7fff) < 0x5f80;
+  return tame;
+}
+
 static error *run(const launch *l, const char *op, bool centred) {
   const operand *x = l->in;
   const int last = x->ndim - 1;
@@ -115,6 +124,7 @@ static error *run(const launch *l, const char *op, bool centred) {
   char *lanes = buffer_data(weights);
   spread(&l->in[1], j.n, lanes);
   j.weight = lanes;
+  j.tame = l->out->dtype == PONS_BFLOAT16 && are_tame((const uint16_t *)lanes, j.n);
   if (centred) {
     spread(&l->in[2], j.n, lanes + bytes);
     j.bias = lanes + bytes;

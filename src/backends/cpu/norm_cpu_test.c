@@ -110,8 +110,29 @@ static void refuses_mixed_dtypes(void **state) {
   assert_non_null(cpu_refuses_norm(&(launch){NULL, 2, 1, in, &out}));
 }
 
+/* Products of large weights, and infinite ones, are what they are for others. */
+static void weights_of_any_size(void **state) {
+  (void)state;
+  const int64_t shape[] = {3, 70};
+  const double weights[] = {0x1p120, -0x1p115, HUGE_VAL, 0x1p63, -0x1p64, 0x1p-100, 0};
+  const norm_params params = {1e-3f};
+  made x, w, b, y;
+  make(&x, PONS_BFLOAT16, 2, shape, false), make(&w, PONS_BFLOAT16, 1, &shape[1], false);
+  make(&b, PONS_BFLOAT16, 1, &shape[1], false);
+  for (int infinite = 0; infinite < 2; infinite++) {
+    for (int64_t i = 0; i < 70; i++)
+      dtype_write(PONS_BFLOAT16, made_element(&w, i), weights[!infinite && i % 7 == 2 ? 0 : i % 7]);
+    for (int64_t i = 0; i < 210; i++) dtype_write(PONS_BFLOAT16, made_element(&x, i), i % 70 % 2 * 3 + i % 70 / 35);
+    make_out(&y, PONS_BFLOAT16, 2, shape);
+    run_well(cpu_layer_norm, &(launch){&params, 3, 1, (operand[]){x.op, w.op, b.op}, &y.op});
+    for (int64_t r = 0; r < 3; r++) check_row(&x, &w, &b, &y, r, (double)params.eps);
+    unmake(&y);
+  }
+  unmake(&x), unmake(&w), unmake(&b);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_loops), cmocka_unit_test(exact_in_bfloat16),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_loops), cmocka_unit_test(weights_of_any_size), cmocka_unit_test(exact_in_bfloat16),
                                      cmocka_unit_test(results_that_outgrow_the_cache),
                                      cmocka_unit_test(refuses_mixed_dtypes)};
   return cmocka_run_group_tests(tests, choose_seed, NULL);
