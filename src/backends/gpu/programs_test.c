@@ -32,8 +32,11 @@ static void *entry(int index, void *module, const char *name, error **why) {
   return (void *)"entry";
 }
 /* Each stands for a process: what one has in memory the other has not. */
-#define COUNTING(prologue) \
-  { "counting", prologue, "-O", NULL, NULL, identify, compile, load, NULL, NULL, entry, NULL, NULL }
+#define COUNTING(text)                                                                            \
+  {                                                                                               \
+    .name = "counting", .prologue = text, .options = "-O", .identify = identify,                  \
+    .compile = compile, .load = load, .entry = entry,                                             \
+  }
 static const gpu_backend first = COUNTING("prologue\n"), second = COUNTING("prologue\n"),
                          third = COUNTING("prologue\n"), other = COUNTING("another prologue\n");
 
