@@ -276,7 +276,7 @@ suite() {
 
 # What threads share, under ThreadSanitizer: the tests whose names say so.
 thread_suite() {
-  shared='thread|stream|cuda_arrays|shared|buffer|residency|eval|execute|compile|profile'
+  shared='thread|stream|cuda_arrays|cuda_queues|cuda_peers|shared|buffer|residency|eval|execute|compile|profile'
   configure tsan
   targets=$(ctest --preset tsan -N -R "$shared" | sed -n 's/^ *Test *#[0-9]*: \([a-z0-9_]*_test\)$/\1/p')
   # shellcheck disable=SC2086 # a list of words

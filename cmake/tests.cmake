@@ -84,6 +84,12 @@ if(PONS_CXX AND NOT APPLE)
   pons_cuda_double(cuda_double_cusolver libcusolver.so.11 ${cuda_double}/cusolver.c ${doubles}/faults.c)
   pons_cuda_double(cuda_double_cufft libcufft.so.11 ${cuda_double}/cufft.c ${doubles}/faults.c)
   target_link_libraries(cuda_double_cufft PRIVATE m)
+  foreach(file ${test_files}) # who builds a test alone needs what it runs on
+    get_filename_component(name ${file} NAME_WE)
+    if(file MATCHES "^tests/cuda_double/")
+      add_dependencies(${name} cuda_double_driver cuda_double_nvrtc cuda_double_cublaslt cuda_double_cusolver cuda_double_cufft)
+    endif()
+  endforeach()
 endif()
 
 # The double of Apple's frameworks (tests/metal_double): one library, and the names under which the others are looked for.
