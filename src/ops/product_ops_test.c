@@ -2,6 +2,7 @@
    messages. */
 #include "ops/ops_for_tests.h"
 #include <math.h>
+#include <stdlib.h>
 
 static void products(void **unused) {
   (void)unused;
@@ -48,6 +49,62 @@ static void convolutions(void **unused) {
   check_error(pons_conv1d(x, pons_zeros(PONS_SHAPE(1, 5, 1), PONS_FLOAT32)),
               "conv: the kernel of (1, 5, 1) float32 reaches over 5 of 4 places along spatial axis 0 of (1, "
               "4, 1) float32");
+}
+
+/* ---- convolutions as large as those that libraries multiply, beside the formula; sums of small integers are exact ---- */
+
+typedef struct large_conv {
+  int64_t size, channels, outputs, taps, stride, padding, dilation, spread;
+  int groups;
+  bool flip;
+} large_conv;
+
+static float small_integer(int64_t i) { return (float)(i * 7919 % 13 - 6); }
+
+static pons_array small_integers(pons_shape shape) {
+  int64_t count = 1;
+  for (int i = 0; i < shape.count; i++) count *= shape.at[i];
+  float *values = malloc((size_t)count * sizeof *values);
+  assert_non_null(values);
+  for (int64_t i = 0; i < count; i++) values[i] = small_integer(i);
+  pons_array a = pons_array_from(values, shape, PONS_FLOAT32);
+  free(values);
+  return a;
+}
+
+/* One element of a convolution of (2, size, channels) with (outputs, taps, channels / groups). */
+static float convolved_at(const large_conv *c, int64_t batch, int64_t place, int64_t output) {
+  const int64_t each = c->channels / c->groups, group = output / (c->outputs / c->groups);
+  float sum = 0;
+  for (int64_t t = 0; t < c->taps; t++) {
+    const int64_t at = place * c->stride + (c->flip ? c->taps - 1 - t : t) * c->dilation - c->padding;
+    if (at < 0 || at % c->spread || at / c->spread >= c->size) continue;
+    for (int64_t k = 0; k < each; k++)
+      sum += small_integer((batch * c->size + at / c->spread) * c->channels + group * each + k) *
+             small_integer((output * c->taps + t) * each + k);
+  }
+  return sum;
+}
+
+static void large_convolutions(void **unused) {
+  (void)unused;
+  static const large_conv cases[] = {{701, 32, 16, 7, 1, 3, 1, 1, 1, false}, {1401, 32, 32, 9, 2, 4, 3, 1, 2, false},
+                                     {701, 3, 32, 65, 1, 7, 1, 1, 1, true},  {401, 32, 32, 5, 1, 2, 2, 2, 1, true},
+                                     {2201, 64, 32, 1, 1, 0, 1, 1, 2, false}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const large_conv *c = &cases[i];
+    pons_array y = pons_conv_general(small_integers(PONS_SHAPE(2, c->size, c->channels)),
+                                     small_integers(PONS_SHAPE(c->outputs, c->taps, c->channels / c->groups)), .stride = PONS_AXES(c->stride),
+                                     .padding = PONS_AXES(c->padding), .dilation = PONS_AXES(c->dilation),
+                                     .input_dilation = PONS_AXES(c->spread), .groups = c->groups, .flip = c->flip);
+    assert_true(pons_eval(y));
+    const float *got = pons_data(y);
+    const int64_t places = pons_shape_of(y).at[1];
+    assert_true(places > 300);
+    for (int64_t e = 0; e < 2 * places * c->outputs; e++)
+      if (got[e] != convolved_at(c, e / (places * c->outputs), e / c->outputs % places, e % c->outputs))
+        fail_msg("case %zu, element %lld: %g", i, (long long)e, (double)got[e]);
+  }
 }
 
 static void softmaxes(void **unused) {
@@ -108,7 +165,7 @@ static void random_keys(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(products), TEST(convolutions), TEST(softmaxes), TEST(composites),
+  const struct CMUnitTest tests[] = {TEST(products), TEST(convolutions), TEST(large_convolutions), TEST(softmaxes), TEST(composites),
                                      TEST(attention_in_one_step_or_not_at_all),
                                      TEST(random_keys)};
   return cmocka_run_group_tests(tests, NULL, NULL);

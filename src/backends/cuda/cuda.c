@@ -52,6 +52,7 @@ const gpu_backend gpu_cuda = {
     .entry = cuda_entry,
     .launch = cuda_launch,
     .multiply = multiply,
+    .refuses_multiply = cublaslt_refuses,
     .memory = &memory,
 };
 

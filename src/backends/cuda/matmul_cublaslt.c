@@ -331,6 +331,7 @@ static void join_rows(problem *p, gpu_batch *s) {
   const int64_t rows = p->columns; /* of our a and the result */
   if (s->n != 1 || s->strides[1][0] != 0 || p->side[1].turned || rows == 0) return;
   if (rows > 1 && s->strides[0][0] != rows * p->side[1].step) return;
+  if (s->strides[2][0] != rows * p->side[2].step) return;
   if (rows == 1) p->side[1].step = s->strides[0][0];
   if (p->side[1].step < p->inner) return;
   p->columns *= s->sizes[0];
@@ -346,7 +347,7 @@ static bool lay_out(problem *p, const launch *l, gpu_batch *s) {
   p->inner = l->in[0].shape[out->ndim - 1];
   p->batch = 1;
   if (!lay_operand(p, 0, &l->in[1]) || !lay_operand(p, 1, &l->in[0])) return false;
-  p->side[2].step = p->side[3].step = p->rows;
+  p->side[2].step = p->side[3].step = p->columns == 1 ? p->rows : out->strides[out->ndim - 2];
   *s = gpu_batch_of(l);
   join_rows(p, s);
   if (s->n == 0) return true;

@@ -82,6 +82,9 @@ typedef struct gpu_backend {
   error *(*launch)(int index, const gpu_launch *l); /* queued behind what was launched before */
   /* "Matmul" by a library; error_declined(): it does not take this one. Left out: there is none. */
   error *(*multiply)(const launch *l);
+  /* Why it does not take one, or NULL; asked before it is known where operands lie. The result of what is asked about may have rows
+     with room between them. Left out with `multiply`. */
+  const char *(*refuses_multiply)(const launch *l);
   const memory_driver *memory;
 } gpu_backend;
 
