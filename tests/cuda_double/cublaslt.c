@@ -189,14 +189,19 @@ typedef struct job {
   double complex alpha, beta;
 } job;
 
+static bool is_half_to_float(const job *j) {
+  return (j->a.type == CUDA_R_16F || j->a.type == CUDA_R_16BF) && j->d.type == CUDA_R_32F &&
+         j->desc.compute == CUBLAS_COMPUTE_32F && j->desc.scale == CUDA_R_32F;
+}
+
 static bool fit_together(const job *j) {
   const int64_t inner = j->desc.turned[0] ? j->a.rows : j->a.columns;
   return (j->desc.turned[0] ? j->a.columns : j->a.rows) == j->d.rows &&
          (j->desc.turned[1] ? j->b.columns : j->b.rows) == inner &&
          (j->desc.turned[1] ? j->b.rows : j->b.columns) == j->d.columns && j->c.rows == j->d.rows &&
          j->c.columns == j->d.columns && j->a.batch == j->d.batch && j->b.batch == j->d.batch &&
-         j->c.batch == j->d.batch && j->a.type == j->d.type && j->b.type == j->d.type &&
-         j->c.type == j->d.type;
+         j->c.batch == j->d.batch && j->a.type == j->b.type && j->c.type == j->d.type &&
+         (j->a.type == j->d.type || is_half_to_float(j));
 }
 
 static bool computes(const struct cublasLtDesc *desc, int type) {

@@ -14,7 +14,7 @@
 /* Operands in its order: a[0] is our b, a[1] our a. Compared byte by byte. */
 typedef struct problem {
   int32_t dtype, adds;                 /* adds: beta is not 0 */
-  int32_t biased, unused;              /* a vector is added to each of our rows */
+  int32_t biased, taken;               /* a vector is added to each of our rows; dtype of a and b */
   int64_t rows, columns, inner, batch; /* of the result in its order: n x m */
   struct {
     int32_t turned, align;
@@ -106,8 +106,10 @@ static int type_of(pons_dtype d) {
   }
 }
 
+static pons_dtype side_dtype(const problem *p, int i) { return (pons_dtype)(i < 2 ? p->taken : p->dtype); }
+
 static failure make_desc(const problem *p, plan *made) {
-  const bool tf32 = wants_tf32() && (p->dtype == PONS_FLOAT32 || p->dtype == PONS_COMPLEX64);
+  const bool tf32 = wants_tf32() && (p->taken == PONS_FLOAT32 || p->taken == PONS_COMPLEX64);
   const int compute = p->dtype == PONS_FLOAT64 ? CUBLAS_COMPUTE_64F
                       : tf32                   ? CUBLAS_COMPUTE_32F_FAST_TF32
                                                : CUBLAS_COMPUTE_32F;
@@ -147,7 +149,7 @@ static failure make_layout(const problem *p, plan *made, int i) {
   const uint64_t rows = (uint64_t)(p->side[i].turned ? across : down),
                  columns = (uint64_t)(p->side[i].turned ? down : across);
   const int32_t batch = (int32_t)p->batch;
-  failure why = check(cublaslt()->cublasLtMatrixLayoutCreate(&made->layout[i], type_of((pons_dtype)p->dtype),
+  failure why = check(cublaslt()->cublasLtMatrixLayoutCreate(&made->layout[i], type_of(side_dtype(p, i)),
                                                              rows, columns, p->side[i].step),
                       "cublasLtMatrixLayoutCreate");
   if (why.call || batch == 1) return why;
@@ -298,7 +300,7 @@ static failure multiply(cuda_device *d, CUstream queue, const void *context, con
 
 /* What `refuses` asked about: operands aligned as their elements. */
 static void align_least(problem *p) {
-  for (int i = 0; i < 4; i++) p->side[i].align = (int32_t)pons_dtype_size((pons_dtype)p->dtype);
+  for (int i = 0; i < 4; i++) p->side[i].align = (int32_t)pons_dtype_size(side_dtype(p, i));
 }
 
 static error *run_product(cuda_device *d, product *x) {
@@ -342,6 +344,7 @@ static bool lay_out(problem *p, const launch *l, gpu_batch *s) {
   const operand *out = l->out;
   memset(p, 0, sizeof *p);
   p->dtype = out->dtype;
+  p->taken = l->in[0].dtype;
   p->rows = out->shape[out->ndim - 1];
   p->columns = out->shape[out->ndim - 2];
   p->inner = l->in[0].shape[out->ndim - 1];
@@ -372,14 +375,22 @@ static bool has_algorithm(problem *p, bool unless) {
   return has;
 }
 
+/* All of one dtype; or a product of halves as float32. */
+static bool dtypes_fit(const launch *l) {
+  const pons_dtype taken = l->in[0].dtype;
+  for (int i = 1; i < l->n_in; i++)
+    if (l->in[i].dtype != taken) return false;
+  return taken == l->out->dtype ||
+         (l->n_in == 2 && l->out->dtype == PONS_FLOAT32 && (taken == PONS_FLOAT16 || taken == PONS_BFLOAT16));
+}
+
 const char *cublaslt_refuses(const launch *l) {
   const char *missing = cublaslt_missing();
   gpu_batch s;
   problem p;
   if (missing) return missing;
   if (type_of(l->out->dtype) < 0) return "cuBLASLt is for floats and complex numbers";
-  for (int i = 0; i < l->n_in; i++)
-    if (l->in[i].dtype != l->out->dtype) return "the operands are of several dtypes";
+  if (!dtypes_fit(l)) return "the operands are of several dtypes";
   if (shape_size(l->out->ndim, l->out->shape) == 0 || l->in[0].shape[l->in[0].ndim - 1] == 0)
     return "it is empty";
   if (!lay_out(&p, l, &s)) return "an operand is dense along neither of its last axes";
@@ -401,12 +412,12 @@ static error *run(const launch *l, float alpha, float beta, const operand *bias)
     x.offset[BIAS] = offset_of(bias);
   }
   const operand *const operands[] = {&l->in[0], &l->in[1], l->out};
-  const uint64_t size = pons_dtype_size(l->out->dtype);
   cuda_device *d = cuda_enter(((const location *)l->out->data)->device, &why);
   if (!d) return why;
   for (int64_t part = 0; part < gpu_batch_parts(&s) && !why; part++) {
     for (int i = 0; i < 4; i++) {
       const int which = i < 2 ? !i : 2; /* b, a, result, result */
+      const uint64_t size = pons_dtype_size(operands[which]->dtype);
       x.block[i] = block_of(operands[which]);
       x.offset[i] = offset_of(operands[which]) + (uint64_t)gpu_batch_place(&s, which, part) * size;
       x.problem.side[i].align = alignment(x.block[i]->at + x.offset[i]);

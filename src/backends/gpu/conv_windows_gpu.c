@@ -1,7 +1,7 @@
 /* conv_windows_gpu.c: "Convolution" by a library for products. What the kernel meets at each place of the result (conv_windows.kc) is
    written to memory, as many lines at a time as MOST_BYTES hold, and multiplied by the weights as they lie. A gradient of the weights
    is a convolution whose kernel is as large as the input, with few places: its long sums are cut into parts, side by side, which are
-   then added in float32. Uses gpu.h. */
+   then added, all in float32 at least. Uses gpu.h. */
 #include "backends/gpu/gpu.h"
 
 extern const char kernel_conv_windows[];
@@ -168,6 +168,8 @@ typedef struct places {
   bool sums;
 } places;
 
+static pons_dtype result_dtype(const places *at, pons_dtype d) { return at->sums ? gpu_wide_dtype(d) : d; }
+
 static location moved(location at, int64_t elements, pons_dtype d) {
   at.offset += elements * (int64_t)pons_dtype_size(d);
   return at;
@@ -184,10 +186,10 @@ static void set_product(product *p, const windows *s, const places *at, pons_dty
                 {s->groups, parts, k, s->columns},
                 {s->w_group, k * s->w_k, s->w_k, s->w_column}};
   const int64_t y_row = at->sums ? s->columns : s->groups * s->columns, sum = s->groups * s->rows * s->columns;
-  p->y = (side){moved(at->y, (s->turned ? 0 : first * y_row) + part * sum, d),
+  p->y = (side){moved(at->y, (s->turned ? 0 : first * y_row) + part * sum, result_dtype(at, d)),
                 {s->groups, parts, rows, s->columns},
                 {at->sums ? s->rows * s->columns : s->columns, sum, y_row, 1}};
-  p->in[0] = operand_of(&p->a, d), p->in[1] = operand_of(&p->b, d), p->out = operand_of(&p->y, d);
+  p->in[0] = operand_of(&p->a, d), p->in[1] = operand_of(&p->b, d), p->out = operand_of(&p->y, result_dtype(at, d));
   p->l = (launch){.n_in = 2, .n_out = 1, .in = p->in, .out = &p->out};
 }
 
@@ -266,7 +268,7 @@ static error *add_sums(const gpu_backend *b, const windows *s, location *sums, c
                              s->rows * columns, 1};
   int64_t row_major[5];
   shape_row_major(5, of_result, row_major);
-  const operand from = {sums, out->dtype, 5, shape, strides}, to = {out->data, out->dtype, 5, of_result, row_major};
+  const operand from = {sums, gpu_wide_dtype(out->dtype), 5, shape, strides}, to = {out->data, out->dtype, 5, of_result, row_major};
   const reduce_params params = {REDUCE_SUM, {1, (const int64_t[]){0}}};
   return gpu_reduce(b, &(launch){&params, 1, 1, &from, &to});
 }
@@ -302,7 +304,7 @@ error *gpu_conv_windows(const gpu_backend *b, const launch *l) {
   const bool sums = needs_sums(&s);
   error *why = s.is_x ? NULL : take(b, &made[0], s.groups * s.chunk * s.length, d);
   if (!why && s.copies) why = take(b, &made[1], shape_size(w->ndim, w->shape), d);
-  if (!why && sums) why = take(b, &made[2], all_parts(&s) * s.groups * s.rows * s.columns, d);
+  if (!why && sums) why = take(b, &made[2], all_parts(&s) * s.groups * s.rows * s.columns, gpu_wide_dtype(d));
   places at = {s.is_x ? *(const location *)x->data : made[0], s.copies ? made[1] : *(const location *)w->data,
                      sums ? made[2] : *result, sums};
   if (!why && s.copies) why = copy_weights(b, &s, w, &made[1]);

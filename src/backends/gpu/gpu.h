@@ -83,7 +83,7 @@ typedef struct gpu_backend {
   /* "Matmul" by a library; error_declined(): it does not take this one. Left out: there is none. */
   error *(*multiply)(const launch *l);
   /* Why it does not take one, or NULL; asked before it is known where operands lie. The result of what is asked about may have rows
-     with room between them. Left out with `multiply`. */
+     with room between them, and be float32 where operands are halves. Left out with `multiply`. */
   const char *(*refuses_multiply)(const launch *l);
   const memory_driver *memory;
 } gpu_backend;
