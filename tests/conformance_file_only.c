@@ -62,6 +62,10 @@ CASE(layer_norm_vjp) {
   const norm_params p = {1e-5f};
   node_make_many(&prim_layer_norm_vjp, &p, 4, in, out, 3);
 }
+CASE(attention_vjp) {
+  const attention_params p = {.scale = 0.5f, .causal = true};
+  node_make_many(&prim_attention_vjp, &p, 4, in, out, 3);
+}
 CASE(rope_back) {
   const rope_params p = {.dims = 4, .base = 100, .scale = 1, .forward = false};
   out[0] = node_make(&prim_rope, &p, 2, in);
@@ -134,6 +138,13 @@ static const conformance_case cases[] = {
      3,
      {INPUT(PLAIN, 2, 3, 4), INPUT(PLAIN, 1, 4), INPUT(PLAIN, 1, 4), INPUT(TRANSPOSED, 2, 3, 4)}},
     {"fast_rope: backwards", rope_back, TYPES_FLOAT, true, 2, 1, {INPUT(PLAIN, 4, 2, 2, 3, 4), INDICES(9, 0, 0)}},
+    {"fast_scaled_dot_product_attention: gradients",
+     attention_vjp,
+     TYPES_FLOAT,
+     true,
+     4,
+     3,
+     {INPUT(PLAIN, 4, 1, 4, 3, 2), INPUT(TRANSPOSED, 4, 1, 2, 5, 2), INPUT(PLAIN, 4, 1, 2, 5, 3), INPUT(PLAIN, 4, 1, 4, 3, 3)}},
     {"fast_scaled_dot_product_attention: with logsumexp",
      attention_logsumexp,
      TYPES_FLOAT,

@@ -414,6 +414,9 @@ CHECK(codes_matrix_4) { return quantized_product(large, dtype, PICK(13, 100), fa
 CHECK(codes_not_transposed_4) { return quantized_product(large, dtype, PICK(3, 33), true, 4, PONS_AFFINE); }
 CHECK(codes_row_mxfp4) { return quantized_product(large, dtype, 1, false, 0, PONS_MXFP4); }
 CHECK(codes_row_mxfp8) { return quantized_product(large, dtype, 1, false, 0, PONS_MXFP8); }
+/* Where a library multiplies them, weights are rounded to halves first: of sums of some 16 the last digits go. */
+CHECK(codes_matrix_halves) { return quantized_product(large, dtype, PICK(13, 100), false, 8, PONS_AFFINE); }
+CHECK(codes_not_transposed_halves) { return quantized_product(large, dtype, PICK(3, 33), true, 4, PONS_AFFINE); }
 CHECK(codes_matrix_nvfp4) { return quantized_product(large, dtype, PICK(13, 100), false, 0, PONS_NVFP4); }
 CHECK(chosen_codes) {
   pons_array p[3];
@@ -490,7 +493,7 @@ const check checks[] = {
     CLOSE(chosen_products, PONS_FLOAT32, HALVES),
     WITHIN(convolution, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
     ABOUT(convolution_spread, PONS_FLOAT16, FLOATS),
-    WITHIN(convolution_of_images, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    WITHIN(convolution_of_images, PONS_FLOAT32, FLOATS, 1e-3, 1e-3),
     WITHIN(convolution_of_three_colours, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
     WITHIN(convolution_of_pixels, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
     WITHIN(convolution_of_volumes, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
@@ -540,9 +543,11 @@ const check checks[] = {
     WITHIN(codes_row_4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
     WITHIN(codes_row_8, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
     WITHIN(codes_rows_5, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
-    WITHIN(codes_matrix_8, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
-    WITHIN(codes_matrix_4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
-    WITHIN(codes_not_transposed_4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(codes_matrix_8, PONS_FLOAT32, 0, 1e-4, 1e-3),
+    WITHIN(codes_matrix_4, PONS_FLOAT32, 0, 1e-4, 1e-3),
+    WITHIN(codes_not_transposed_4, PONS_FLOAT32, 0, 1e-4, 1e-3),
+    WITHIN(codes_matrix_halves, PONS_BFLOAT16, IN(PONS_FLOAT16), 2e-2, 0.5),
+    WITHIN(codes_not_transposed_halves, PONS_BFLOAT16, IN(PONS_FLOAT16), 2e-2, 0.5),
     WITHIN(codes_row_mxfp4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
     WITHIN(codes_row_mxfp8, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
     WITHIN(codes_matrix_nvfp4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),

@@ -106,7 +106,6 @@ static void check(job *j, cusolverStatus_t status, const char *call) {
     j->why = fail_as(PONS_ERROR_RUNTIME, j->op, "%s: status %d of cuSOLVER", call, status);
 }
 
-/* A factorization of each matrix in turn: `room` asks for its workspaces, `factor` makes it. */
 /* What its calls read and write. */
 static int memories_of(const job *j, void **memories) {
   for (int i = 0; i < j->n_blocks; i++) memories[i] = j->blocks[i];
@@ -114,6 +113,7 @@ static int memories_of(const job *j, void **memories) {
   return j->n_blocks + j->l->n_out;
 }
 
+/* A factorization of each matrix in turn: `room` asks for its workspaces, `factor` makes it. */
 static void run(job *j, const char *call, cusolverStatus_t (*room)(job *j),
                 cusolverStatus_t (*factor)(const job *j, int64_t i)) {
   error *why = NULL;
