@@ -84,7 +84,7 @@ def cases():
             y[k] = row
         return y
 
-    def norm_gradients(function, *in_):
+    def fused_gradients(function, *in_):
         return mx.vjp(function, list(in_[:-1]), [in_[-1]])[1]
 
     def endless(x):  # infinite, or no number, as the sign of x is
@@ -214,8 +214,10 @@ def cases():
         "broadcast-axes": lambda x, y: mx.broadcast_to(x, (2, 4, 3)),
         "number-of-elements": lambda x: [mx.array(8.0), mx.array(1 / 3)],
         "equal-NaN-to-NaN": lambda x: mx.array_equal(x, x) & mx.equal(x, x),
-        "fast-rms-norm-gradients": lambda *in_: norm_gradients(lambda x, w: f.rms_norm(x, w, 1e-5), *in_),
-        "fast-layer-norm-gradients": lambda *in_: norm_gradients(lambda x, w, b: f.layer_norm(x, w, b, 1e-5), *in_),
+        "fast-rms-norm-gradients": lambda *in_: fused_gradients(lambda x, w: f.rms_norm(x, w, 1e-5), *in_),
+        "fast-scaled-dot-product-attention-gradients":
+            lambda *in_: fused_gradients(lambda q, k, v: f.scaled_dot_product_attention(q, k, v, scale=0.5, mask="causal"), *in_),
+        "fast-layer-norm-gradients": lambda *in_: fused_gradients(lambda x, w, b: f.layer_norm(x, w, b, 1e-5), *in_),
         "fast-rope-backwards": lambda x, o: mx.vjp(lambda y: f.rope(y, 4, traditional=False, base=100.0, scale=1.0, offset=o), [x], [x])[1],
         "atleast-1d-atleast-2d-atleast-3d": lambda x: [mx.atleast_1d(x), mx.atleast_2d(x), mx.atleast_3d(x)],
         "broadcast-arrays": mx.broadcast_arrays, "meshgrid": mx.meshgrid, "meshgrid-ij": lambda *in_: mx.meshgrid(*in_, indexing="ij"),
