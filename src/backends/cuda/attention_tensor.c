@@ -115,12 +115,7 @@ static error *run(const launch *l, const cut *c, const attention_parts *parts) {
   gpu_number(&call, c->part_keys);
   gpu_number(&call, q->shape[0] * q->shape[1] * q->shape[2]);
   gpu_number(&call, parts ? (int64_t)parts->sums : 0);
-  for (int i = 0; i < 3; i++) attention_number_strides(&call, &l->in[i], 3);
-  if (attention_has_mask(l))
-    attention_number_strides(&call, &l->in[3], 4);
-  else
-    for (int i = 0; i < 4; i++) gpu_number(&call, 0);
-  gpu_number(&call, p->has_sinks ? l->in[l->n_in - 1].strides[0] : 0);
+  attention_number_operands(&call, l, 3);
   return gpu_run(&call, kernel_attention_tensor, "attention_tensor");
 }
 

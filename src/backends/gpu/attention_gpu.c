@@ -11,11 +11,20 @@ bool attention_has_mask(const launch *l) {
   return l->n_in - ((const attention_params *)l->params)->has_sinks == 4;
 }
 
-void attention_number_strides(gpu_call *c, const operand *x, int axes) {
+static void number_strides(gpu_call *c, const operand *x, int axes) {
   for (int d = 0; d < axes; d++) {
     const int at = d - (4 - x->ndim);
     gpu_number(c, at >= 0 && x->shape[at] > 1 ? x->strides[at] : 0);
   }
+}
+
+void attention_number_operands(gpu_call *c, const launch *l, int axes) {
+  for (int i = 0; i < 3; i++) number_strides(c, &l->in[i], axes);
+  if (attention_has_mask(l))
+    number_strides(c, &l->in[3], 4);
+  else
+    for (int i = 0; i < 4; i++) gpu_number(c, 0);
+  gpu_number(c, ((const attention_params *)l->params)->has_sinks ? l->in[l->n_in - 1].strides[0] : 0);
 }
 
 /* What the composite gives to scores that are masked. */
@@ -135,12 +144,7 @@ static error *run_few(const gpu_backend *b, const launch *l, const few *f, const
   gpu_number_float(&c, least_of(q->dtype));
   gpu_number(&c, q->shape[0] * q->shape[1] * q->shape[2]);
   gpu_number(&c, parts ? (int64_t)parts->sums : 0);
-  for (int i = 0; i < 3; i++) attention_number_strides(&c, &l->in[i], 4);
-  if (attention_has_mask(l))
-    attention_number_strides(&c, &l->in[3], 4);
-  else
-    for (int i = 0; i < 4; i++) gpu_number(&c, 0);
-  gpu_number(&c, p->has_sinks ? l->in[l->n_in - 1].strides[0] : 0);
+  attention_number_operands(&c, l, 4);
   return gpu_run(&c, kernel_attention_few, "attention_few");
 }
 
@@ -214,11 +218,6 @@ error *gpu_attention(const gpu_backend *b, const launch *l) {
   gpu_number_float(&c, p->scale);
   gpu_number(&c, p->causal);
   gpu_number_float(&c, least_of(q->dtype));
-  for (int i = 0; i < 3; i++) attention_number_strides(&c, &l->in[i], 4);
-  if (attention_has_mask(l))
-    attention_number_strides(&c, &l->in[3], 4);
-  else
-    for (int i = 0; i < 4; i++) gpu_number(&c, 0);
-  gpu_number(&c, p->has_sinks ? l->in[l->n_in - 1].strides[0] : 0);
+  attention_number_operands(&c, l, 4);
   return gpu_run(&c, kernel_attention, "attention");
 }

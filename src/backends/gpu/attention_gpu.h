@@ -19,6 +19,7 @@ bool attention_take_parts(const gpu_backend *b, const launch *l, int count, atte
 error *attention_join(const gpu_backend *b, const launch *l, const attention_parts *parts);
 /* HAS_SINKS, HAS_MASK, M and MASK_IS_BOOL. */
 void attention_define_operands(gpu_call *c, const launch *l);
-/* Strides of as many axes of four, from the first one on; 0 along axes of one element. */
-void attention_number_strides(gpu_call *c, const operand *x, int axes);
+/* Strides of q, k and v, of as many of their four axes, from the first one on; the mask's four; the sinks'. 0 along axes of one
+   element, and where there is no such operand. */
+void attention_number_operands(gpu_call *c, const launch *l, int axes);
 #endif

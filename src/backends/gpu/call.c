@@ -38,12 +38,16 @@ const char *gpu_refuses_operands(const gpu_backend *b, const launch *l, unsigned
 
 /* ---- definitions ---- */
 
+/* Ended by NULL. At each launch: a format would take many times as long. */
+static void add_strings(gpu_call *c, const char *const *strings) {
+  for (; *strings; strings++) text_add_string(&c->definitions, *strings);
+}
+
 void gpu_define_dtype(gpu_call *c, const char *role, pons_dtype d) {
   const gpu_typing *t = &gpu_typings[d];
-  const char *const parts[] = {"typedef ", t->element, " ", role, ";\ntypedef ", t->value, " ", role,
-                               "_value;\n#define ", role, "_load(x) ", t->load, "(x)\n#define ", role,
-                               "_store(x) ", t->store, "(x)\n"};
-  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) text_add_string(&c->definitions, parts[i]);
+  add_strings(c, (const char *const[]){"typedef ", t->element, " ", role, ";\ntypedef ", t->value, " ", role,
+                                       "_value;\n#define ", role, "_load(x) ", t->load, "(x)\n#define ", role,
+                                       "_store(x) ", t->store, "(x)\n", NULL});
 }
 
 static void begin_definition(gpu_call *c, const char *name) {
@@ -53,11 +57,29 @@ static void begin_definition(gpu_call *c, const char *name) {
 }
 
 void gpu_define_wide(gpu_call *c, const char *role, pons_dtype d) {
+  static const char *const sizes[] = {[1] = "1", [2] = "2", [4] = "4", [8] = "8"};
   const gpu_typing *t = &gpu_typings[d];
-  const int size = (int)pons_dtype_size(d);
-  text_add(&c->definitions,
-           "#define %s_SIZE %d\n#define %s_PART(w, i) ((%s)%s(PART_%d(w, i)))\n#define %s_JOIN(w, i, x) JOIN_PART_%d(w, i, %s(x))\n",
-           role, size, role, t->element, t->from_bits, size, role, size, t->bits);
+  const char *size = sizes[pons_dtype_size(d)];
+  add_strings(c, (const char *const[]){"#define ",
+                                       role,
+                                       "_SIZE ",
+                                       size,
+                                       "\n#define ",
+                                       role,
+                                       "_PART(w, i) ((",
+                                       t->element,
+                                       ")",
+                                       t->from_bits,
+                                       "(PART_",
+                                       size,
+                                       "(w, i)))\n#define ",
+                                       role,
+                                       "_JOIN(w, i, x) JOIN_PART_",
+                                       size,
+                                       "(w, i, ",
+                                       t->bits,
+                                       "(x))\n",
+                                       NULL});
 }
 
 void gpu_define(gpu_call *c, const char *name, int64_t value) {
