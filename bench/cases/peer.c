@@ -1,4 +1,6 @@
-/* peer.c: other frameworks as processes: the name of a case goes in as a line, the seconds of one run come out. */
+/* peer.c: other frameworks as processes: the name of a case goes in as a line, the seconds of one run come out.
+   Their threads spin for a while after their work; so each process is stopped until it is asked again, and takes no time from
+   what is measured meanwhile. */
 #include "cases.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -30,11 +32,13 @@ static bool start(peer *p, const char *command) {
   fcntl(in[1], F_SETFD, FD_CLOEXEC), fcntl(out[0], F_SETFD, FD_CLOEXEC);
   p->process = fork();
   if (p->process == 0) {
+    setpgid(0, 0); /* a group, with what the shell starts */
     dup2(in[0], 0), dup2(out[1], 1);
     close(in[0]), close(in[1]), close(out[0]), close(out[1]);
     execl("/bin/sh", "sh", "-c", command, (char *)NULL);
     _exit(127);
   }
+  setpgid(p->process, p->process); /* whoever comes first */
   close(in[0]), close(out[1]);
   p->to = fdopen(in[1], "w");
   p->from = fdopen(out[0], "r");
@@ -47,15 +51,18 @@ bool peer_start(const char *command) {
   signal(SIGPIPE, SIG_IGN);
   if (!start(p, command) || !fgets(p->name, sizeof p->name, p->from)) return false;
   p->name[strcspn(p->name, "\n")] = 0;
+  kill(-p->process, SIGSTOP);
   count++;
   return true;
 }
 
 double peer_round(int i, const char *name) {
   char line[64];
-  if (fprintf(peers[i].to, "%s\n", name) < 0 || fflush(peers[i].to) ||
-      !fgets(line, sizeof line, peers[i].from))
-    return NAN;
+  kill(-peers[i].process, SIGCONT);
+  const bool answered = fprintf(peers[i].to, "%s\n", name) >= 0 && !fflush(peers[i].to) &&
+                        fgets(line, sizeof line, peers[i].from);
+  kill(-peers[i].process, SIGSTOP);
+  if (!answered) return NAN;
   char *end;
   double seconds = strtod(line, &end);
   return end == line || seconds <= 0 ? NAN : seconds;
@@ -63,6 +70,7 @@ double peer_round(int i, const char *name) {
 
 void peers_end(void) {
   for (int i = 0; i < count; i++) {
+    kill(-peers[i].process, SIGCONT);
     fclose(peers[i].to); /* it ends with its input */
     fclose(peers[i].from);
     waitpid(peers[i].process, NULL, 0);
