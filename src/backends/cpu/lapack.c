@@ -34,8 +34,11 @@ static bool find_for(lapack_functions *f, char letter) {
                 {"potrf", &f->potrf},
                 {"gesdd", complex ? (void *)&f->complex_gesdd : &f->gesdd},
                 {complex ? "heevd" : "syevd", complex ? (void *)&f->heevd : &f->syevd},
-                {"geev", complex ? (void *)&f->complex_geev : &f->geev}};
-  for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+                {"geev", complex ? (void *)&f->complex_geev : &f->geev},
+                {"larfg", &f->larfg}, /* from here on of real ones alone */
+                {"stedc", &f->stedc},
+                {"bdsdc", &f->bdsdc}};
+  for (size_t i = 0; i < sizeof wanted / sizeof *wanted - (complex ? 3 : 0); i++) {
     snprintf(name, sizeof name, "%c%s_", letter, wanted[i].name);
     if (!find(wanted[i].to, name)) return false;
   }

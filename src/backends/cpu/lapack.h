@@ -29,6 +29,12 @@ typedef struct lapack_functions {
                         void *rwork, int *iwork, int *info, size_t);
   void (*syevd)(const char *jobz, const char *uplo, const int *n, void *a, const int *lda, void *w,
                 void *work, const int *lwork, int *iwork, const int *liwork, int *info, size_t, size_t);
+  /* Of real ones alone: what syevd and gesdd are made of. */
+  void (*larfg)(const int *n, void *alpha, void *x, const int *step, void *tau);
+  void (*stedc)(const char *compz, const int *n, void *d, void *e, void *z, const int *ldz, void *work, const int *lwork,
+                int *iwork, const int *liwork, int *info, size_t);
+  void (*bdsdc)(const char *uplo, const char *compq, const int *n, void *d, void *e, void *u, const int *ldu, void *vt,
+                const int *ldvt, void *q, int *iq, void *work, int *iwork, int *info, size_t, size_t);
   void (*heevd)(const char *jobz, const char *uplo, const int *n, void *a, const int *lda, void *w,
                 void *work, const int *lwork, void *rwork, const int *lrwork, int *iwork, const int *liwork,
                 int *info, size_t, size_t);

@@ -1,7 +1,7 @@
 /* matrices.c: the loop over the matrices of an operand, and how they come to columns and back. Uses
-   cpu/matrices.h. */
+   cpu/matrices.h, cpu/lanes.h. */
 #include "backends/cpu/matrices.h"
-#include <math.h>
+#include "backends/cpu/lanes.h"
 
 enum { ALIGNMENT = 64, MOST_PIECES = 64 };
 static const int64_t most_workspace = 1 << 28; /* bytes of all pieces together, unless one needs more */
@@ -91,19 +91,38 @@ void matrix_clear(const matrices *j, int out, int64_t index, int rows, int cols,
   }
 }
 
+/* Exponents of infinity and NaN are all ones. */
+static bool parts_are_finite(const void *parts, bool wide, int64_t n) {
+  const uint32_t *x = parts;
+  const uint64_t *y = parts;
+  uint32_t found = 0;
+  uint64_t found_wide = 0;
+  for (int64_t i = 0; i < n && !wide; i++) found |= (x[i] & 0x7f800000u) == 0x7f800000u;
+  for (int64_t i = 0; i < n && wide; i++) found_wide |= (y[i] & 0x7ff0000000000000u) == 0x7ff0000000000000u;
+  return !found && !found_wide;
+}
+
 static bool is_finite(const matrices *j, int64_t index) {
   const operand *x = j->l->in;
-  const char *from = matrix_operand(j, index);
   const int64_t row = x->strides[x->ndim - 2], col = x->strides[x->ndim - 1];
-  double sum = 0; /* NaN once one of them is not finite */
-  for (int64_t r = 0; r < j->m; r++)
-    for (int64_t c = 0; c < j->n; c++) {
-      const char *at = from + (r * row + c * col) * (int64_t)j->size;
-      for (int part = 0; part < (dtype_is_complex(j->dtype) ? 2 : 1); part++)
-        sum += 0 * (dtype_of_parts(j->dtype) == PONS_FLOAT64 ? ((const double *)at)[part]
-                                                             : (double)((const float *)at)[part]);
+  const bool turned = row == 1, wide = dtype_of_parts(j->dtype) == PONS_FLOAT64;
+  const int64_t lines = turned ? j->n : j->m, n = turned ? j->m : j->n, parts = dtype_is_complex(j->dtype) ? 2 : 1;
+  lane_value tile[TILE];
+  for (int64_t i = 0; i < lines; i++) {
+    const char *line = (char *)matrix_operand(j, index) + i * (turned ? col : row) * (int64_t)j->size;
+    for (int64_t at = 0; at < n; at += TILE) {
+      const int64_t some = smaller(n - at, TILE), step = turned ? row : col;
+      const void *lanes = lanes_at(j->dtype, line + at * step * (int64_t)j->size, step, some, tile);
+      if (!parts_are_finite(lanes, wide, parts * some)) return false;
     }
-  return !isnan(sum);
+  }
+  return true;
+}
+
+error *matrix_no_convergence(const matrices *j, int info, const char *which) {
+  return fail_as(PONS_ERROR_RUNTIME, j->op,
+                 "the iteration does not converge for %s (%d by %d): LAPACK says %d", which, j->m, j->n,
+                 info);
 }
 
 /* ---- the loop ---- */

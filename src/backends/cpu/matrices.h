@@ -53,6 +53,9 @@ void matrix_clear(const matrices *j, int out, int64_t index, int rows, int cols,
 /* The inverse of matrix `index` (lu_cpu.c), and of its lower or upper triangle (triangle.c), as a `factor` does it. */
 int whole_inverse_of(const matrices *j, int64_t index, workspace *w);
 int triangle_inverse(const matrices *j, int64_t index, bool upper, workspace *w);
+/* Of an iteration: an `explain`. */
+error *matrix_no_convergence(const matrices *j, int info, const char *which);
+static inline size_t matrix_real_size(const matrices *j) { return pons_dtype_size(dtype_of_parts(j->dtype)); }
 /* Where the results of `index` begin in result `out`, of which each matrix has `count` elements. */
 void *matrix_result(const matrices *j, int out, int64_t index, int64_t count);
 #endif
