@@ -1,223 +1,440 @@
-/* fft.isa.c: the loops of Fourier transforms over blocks of FFT_LINES lines. Built once per instruction set. Uses
-   cpu/fft_plan.h. */
+/* fft.isa.c: the loops of Fourier transforms over blocks. Built once per instruction set. Uses cpu/fft_plan.h,
+   cpu/registers.h, cpu/turn.h. */
 #include "backends/cpu/fft_plan.h"
 #include "backends/cpu/lanes.h"
+#include "backends/cpu/registers.h"
+#include "backends/cpu/turn.h"
 
-enum { V = FFT_LINES, E = FFT_ELEMENT };
+/* A cache line has eight pairs: fewer lines would take a part of it. */
+enum { LANES = REGISTER_BYTES / sizeof(float), V = REGISTER_BYTES > 32 ? LANES : 8, E = 2 * V };
+#define INLINE static inline __attribute__((always_inline))
 #define EACH_LINE for (int v = 0; v < V; v++)
+#define EACH_REGISTER for (int v = 0; v < V; v += LANES)
+#define UNROLL _Pragma("GCC unroll 8")
 
-/* ---- passes ---- */
+/* ---- a register of lines ---- */
 
-/* y = (r + i s) (c + i d) */
-#define STORE_TURNED(y, r, s, c, d) \
-  (y)[v] = (r) * (c) - (s) * (d);   \
-  (y)[V + v] = (r) * (d) + (s) * (c);
-#define STORE(y, r, s) \
-  (y)[v] = (r);        \
-  (y)[V + v] = (s);
+typedef struct pair {
+  vector_float r, i;
+} pair;
 
-static inline void two(int64_t s, int64_t far, const float *w, const float *restrict a, float *restrict y) {
-  for (int64_t q = 0; q < s; q++, a += E, y += E) {
-    const float *b = a + far;
-    float *z = y + s * E;
-    EACH_LINE {
-      const float r = a[v] - b[v], i = a[V + v] - b[V + v];
-      STORE(y, a[v] + b[v], a[V + v] + b[V + v])
-      if (w) {
-        STORE_TURNED(z, r, i, w[0], w[1])
-      } else {
-        STORE(z, r, i)
-      }
-    }
-  }
+INLINE pair get(const float *x) { return (pair){wide_float32(x), wide_float32(x + V)}; }
+INLINE void put(float *y, pair a) {
+  memcpy(y, &a.r, sizeof a.r);
+  memcpy(y + V, &a.i, sizeof a.i);
+}
+INLINE pair plus(pair a, pair b) { return (pair){a.r + b.r, a.i + b.i}; }
+INLINE pair minus(pair a, pair b) { return (pair){a.r - b.r, a.i - b.i}; }
+INLINE pair plus_i(pair a, pair b) { return (pair){a.r - b.i, a.i + b.r}; } /* a + i b */
+INLINE pair minus_i(pair a, pair b) { return (pair){a.r + b.i, a.i - b.r}; }
+INLINE pair scaled(pair a, float c) { return (pair){a.r * SPLAT_FLOAT(c), a.i * SPLAT_FLOAT(c)}; }
+/* a + c b */
+INLINE pair add_scaled(pair a, float c, pair b) {
+  return (pair){FMA_FLOAT(b.r, SPLAT_FLOAT(c), a.r), FMA_FLOAT(b.i, SPLAT_FLOAT(c), a.i)};
+}
+INLINE pair times(pair a, pair w) {
+  return (pair){FMA_FLOAT(a.r, w.r, -(a.i * w.i)), FMA_FLOAT(a.r, w.i, a.i * w.r)};
+}
+INLINE pair turned(pair a, const float *w) { return times(a, (pair){SPLAT_FLOAT(w[0]), SPLAT_FLOAT(w[1])}); }
+
+/* ---- transforms of a radix, in place ---- */
+
+INLINE void two(pair *x) {
+  const pair a = x[0];
+  x[0] = plus(a, x[1]);
+  x[1] = minus(a, x[1]);
 }
 
-static inline void four(int64_t s, int64_t far, const float *w, const float *restrict a, float *restrict y) {
-  for (int64_t q = 0; q < s; q++, a += E, y += E) {
-    const float *b = a + far, *c = b + far, *d = c + far;
-    float *y1 = y + s * E, *y2 = y1 + s * E, *y3 = y2 + s * E;
-    EACH_LINE {
-      const float even_r = a[v] + c[v], even_i = a[V + v] + c[V + v];
-      const float apart_r = a[v] - c[v], apart_i = a[V + v] - c[V + v];
-      const float odd_r = b[v] + d[v], odd_i = b[V + v] + d[V + v];
-      const float turned_r = b[V + v] - d[V + v], turned_i = d[v] - b[v]; /* -i (b - d) */
-      STORE(y, even_r + odd_r, even_i + odd_i)
-      if (w) {
-        STORE_TURNED(y1, apart_r + turned_r, apart_i + turned_i, w[0], w[1])
-        STORE_TURNED(y2, even_r - odd_r, even_i - odd_i, w[2], w[3])
-        STORE_TURNED(y3, apart_r - turned_r, apart_i - turned_i, w[4], w[5])
-      } else {
-        STORE(y1, apart_r + turned_r, apart_i + turned_i)
-        STORE(y2, even_r - odd_r, even_i - odd_i)
-        STORE(y3, apart_r - turned_r, apart_i - turned_i)
-      }
-    }
-  }
+INLINE void three(pair *x) {
+  const pair sum = plus(x[1], x[2]), apart = scaled(minus(x[1], x[2]), 0.866025403784438647f);
+  const pair rest = add_scaled(x[0], -0.5f, sum);
+  x[0] = plus(x[0], sum);
+  x[1] = minus_i(rest, apart);
+  x[2] = plus_i(rest, apart);
+}
+
+INLINE void four(pair *x) {
+  const pair even = plus(x[0], x[2]), apart = minus(x[0], x[2]), odd = plus(x[1], x[3]), side = minus(x[1], x[3]);
+  x[0] = plus(even, odd);
+  x[1] = minus_i(apart, side);
+  x[2] = minus(even, odd);
+  x[3] = plus_i(apart, side);
+}
+
+INLINE void five(pair *x) {
+  const float c1 = 0.309016994374947424f, s1 = 0.951056516295153572f; /* of a fifth of a turn */
+  const float c2 = -0.809016994374947424f, s2 = 0.587785252292473129f;
+  const pair a = plus(x[1], x[4]), b = plus(x[2], x[3]), c = minus(x[1], x[4]), d = minus(x[2], x[3]);
+  const pair near = add_scaled(add_scaled(x[0], c1, a), c2, b), far = add_scaled(add_scaled(x[0], c2, a), c1, b);
+  const pair wide = add_scaled(scaled(c, s1), s2, d), narrow = add_scaled(scaled(c, s2), -s1, d);
+  x[0] = plus(x[0], plus(a, b));
+  x[1] = minus_i(near, wide);
+  x[2] = minus_i(far, narrow);
+  x[3] = plus_i(far, narrow);
+  x[4] = plus_i(near, wide);
+}
+
+INLINE void eight(pair *x) {
+  const float h = 0.707106781186547524f;
+  pair even[4] = {x[0], x[2], x[4], x[6]}, odd[4] = {x[1], x[3], x[5], x[7]};
+  four(even);
+  four(odd);
+  const pair first = minus_i(odd[1], odd[1]), third = plus_i(odd[3], odd[3]); /* times 1 - i, 1 + i */
+  x[0] = plus(even[0], odd[0]);
+  x[1] = add_scaled(even[1], h, first);
+  x[2] = minus_i(even[2], odd[2]);
+  x[3] = add_scaled(even[3], -h, third);
+  x[4] = minus(even[0], odd[0]);
+  x[5] = add_scaled(even[1], -h, first);
+  x[6] = plus_i(even[2], odd[2]);
+  x[7] = add_scaled(even[3], h, third);
 }
 
 /* With sums and differences of elements j and radix - j only cosines and only sines are needed. */
-static inline void odd(int radix, const float *roots, int64_t s, int64_t far, const float *w,
-                       const float *restrict x, float *restrict y) {
+INLINE void odd(int radix, const float *roots, pair *x) {
   const int half = radix / 2;
-  for (int64_t q = 0; q < s; q++, x += E, y += E) {
-    float sum[FFT_MAX_RADIX / 2][E], apart[FFT_MAX_RADIX / 2][E], all[E];
-    for (int e = 0; e < E; e++) all[e] = x[e];
-    for (int j = 1; j <= half; j++) {
-      const float *low = x + j * far, *high = x + (radix - j) * far;
-      for (int e = 0; e < E; e++) {
-        sum[j - 1][e] = low[e] + high[e];
-        apart[j - 1][e] = low[e] - high[e];
-        all[e] += sum[j - 1][e];
-      }
+  pair sum[FFT_MAX_RADIX / 2 + 1], apart[FFT_MAX_RADIX / 2 + 1], all = x[0];
+  for (int j = 1; j <= half; j++) {
+    sum[j] = plus(x[j], x[radix - j]);
+    apart[j] = minus(x[j], x[radix - j]);
+    all = plus(all, sum[j]);
+  }
+  for (int k = 1; k <= half; k++) {
+    pair t = x[0], u = {0};
+    for (int j = 1, at = k; j <= half; j++, at = at + k < radix ? at + k : at + k - radix) {
+      t = add_scaled(t, roots[2 * at], sum[j]);
+      u = add_scaled(u, roots[2 * at + 1], apart[j]);
     }
-    for (int e = 0; e < E; e++) y[e] = all[e];
-    for (int k = 1; k <= half; k++) {
-      float t[E], u[E];
-      for (int e = 0; e < E; e++) t[e] = x[e], u[e] = 0;
-      for (int j = 1, at = k; j <= half; j++, at = at + k < radix ? at + k : at + k - radix) {
-        const float c = roots[2 * at], d = roots[2 * at + 1];
-        for (int e = 0; e < E; e++) {
-          t[e] += sum[j - 1][e] * c;
-          u[e] += apart[j - 1][e] * d;
-        }
-      }
-      float *low = y + k * s * E, *high = y + (radix - k) * s * E;
-      if (w) {
-        const float *wl = w + 2 * (k - 1), *wh = w + 2 * (radix - k - 1);
-        EACH_LINE {
-          STORE_TURNED(low, t[v] + u[V + v], t[V + v] - u[v], wl[0], wl[1])
-          STORE_TURNED(high, t[v] - u[V + v], t[V + v] + u[v], wh[0], wh[1])
-        }
-      } else {
-        EACH_LINE {
-          STORE(low, t[v] + u[V + v], t[V + v] - u[v])
-          STORE(high, t[v] - u[V + v], t[V + v] + u[v])
-        }
-      }
-    }
+    x[k] = minus_i(t, u);
+    x[radix - k] = plus_i(t, u);
+  }
+  x[0] = all;
+}
+
+/* ---- passes ---- */
+
+/* `count` butterflies: distances of elements in floats, and of roots in pairs. */
+typedef struct butterflies {
+  int radix;
+  const float *roots;
+  int64_t count;
+  const float *from;
+  float *to;
+  int64_t from_next, from_far, to_next, to_far;
+  const float *turns; /* what results are multiplied by, of the first if `all`; NULL: nothing */
+  int64_t turns_next, turns_far;
+  bool all;
+} butterflies;
+
+#define EACH_BUTTERFLY                                  \
+  for (int64_t t = 0; t < b->count; t++) EACH_REGISTER
+
+INLINE void load_butterfly(const butterflies *b, int64_t t, int v, int radix, pair *x) {
+  const float *from = b->from + t * b->from_next + v;
+  UNROLL for (int j = 0; j < radix; j++) x[j] = get(from + j * b->from_far);
+}
+
+INLINE void store_butterfly(const butterflies *b, int64_t t, int v, int radix, bool turns, const pair *x) {
+  const float *w = b->turns + 2 * t * b->turns_next;
+  float *to = b->to + t * b->to_next + v;
+  put(to, turns && b->all ? turned(x[0], w) : x[0]);
+  UNROLL for (int k = 1; k < radix; k++) put(to + k * b->to_far, turns ? turned(x[k], w + 2 * k * b->turns_far) : x[k]);
+}
+
+#define LOOPS(name, radix)                                     \
+  static void name##_loops(const butterflies *b) {             \
+    if (b->turns) EACH_BUTTERFLY {                             \
+        pair x[radix];                                         \
+        load_butterfly(b, t, v, radix, x);                     \
+        name(x);                                               \
+        store_butterfly(b, t, v, radix, true, x);              \
+      }                                                        \
+    else EACH_BUTTERFLY {                                      \
+        pair x[radix];                                         \
+        load_butterfly(b, t, v, radix, x);                     \
+        name(x);                                               \
+        store_butterfly(b, t, v, radix, false, x);             \
+      }                                                        \
+  }
+LOOPS(two, 2)
+LOOPS(three, 3)
+LOOPS(four, 4)
+LOOPS(five, 5)
+LOOPS(eight, 8)
+
+static void odd_loops(const butterflies *b) {
+  EACH_BUTTERFLY {
+    pair x[FFT_MAX_RADIX];
+    const float *from = b->from + t * b->from_next + v, *w = b->turns ? b->turns + 2 * t * b->turns_next : NULL;
+    float *to = b->to + t * b->to_next + v;
+    for (int j = 0; j < b->radix; j++) x[j] = get(from + j * b->from_far);
+    odd(b->radix, b->roots, x);
+    for (int k = 0; k < b->radix; k++)
+      put(to + k * b->to_far, w && (k || b->all) ? turned(x[k], w + 2 * k * b->turns_far) : x[k]);
   }
 }
 
-/* Twiddles of i = 0 are 1, and those of the last pass are no others. */
-#define EACH_TURN(BUTTERFLIES)                                              \
-  for (int64_t i = 0; i < p->m; i++) {                                      \
-    const float *w = i ? p->twiddles + 2 * (i - 1) * (p->radix - 1) : NULL; \
-    const float *x = from + i * p->s * E;                                   \
-    float *y = to + i * p->radix * p->s * E;                                \
-    if (w) BUTTERFLIES(w);                                                  \
-    else BUTTERFLIES(NULL);                                                 \
+static void run(const butterflies *b) {
+  switch (b->radix) {
+    case 2: two_loops(b); break;
+    case 3: three_loops(b); break;
+    case 4: four_loops(b); break;
+    case 5: five_loops(b); break;
+    case 8: eight_loops(b); break;
+    default: odd_loops(b);
   }
+}
 
-static void pass(const fft_pass *p, const float *from, float *to) {
-  const int64_t s = p->s, far = p->m * s * E;
-  switch (p->radix) {
-#define TWO(w) two(s, far, w, x, y)
-    case 2: EACH_TURN(TWO) break;
-#define FOUR(w) four(s, far, w, x, y)
-    case 4: EACH_TURN(FOUR) break;
-#define THREE(w) odd(3, p->roots, s, far, w, x, y)
-    case 3: EACH_TURN(THREE) break;
-#define FIVE(w) odd(5, p->roots, s, far, w, x, y)
-    case 5: EACH_TURN(FIVE) break;
-#define ODD(w) odd(p->radix, p->roots, s, far, w, x, y)
-    default: EACH_TURN(ODD) break;
+typedef struct strided {
+  float *at;
+  int64_t step;
+} strided;
+
+static void pass(const fft_pass *p, strided x, strided y, const float *turns) {
+  const int r = p->radix;
+  butterflies b = {.radix = r, .roots = p->roots, .from = x.at, .to = y.at, .from_far = p->m * p->s * x.step,
+                   .to_far = p->s * y.step, .from_next = x.step, .to_next = y.step, .count = p->s};
+  if (p->m == 1 && turns) {
+    b.all = true;
+    b.turns = turns;
+    b.turns_next = 1;
+    b.turns_far = p->s;
+  }
+  run(&b); /* the roots of i = 0 are 1 */
+  b.all = false;
+  b.turns_far = 1;
+  if (p->s == 1) {
+    b.from += x.step;
+    b.to += r * y.step;
+    b.to_next = r * y.step;
+    b.turns = p->twiddles + 2 * r;
+    b.turns_next = r;
+    b.count = p->m - 1;
+    run(&b);
+    return;
+  }
+  for (int64_t i = 1; i < p->m; i++) {
+    b.from += p->s * x.step;
+    b.to += r * p->s * y.step;
+    b.turns = p->twiddles + 2 * i * r;
+    run(&b);
+  }
+}
+
+/* From x to y, which may not overlap, through two parts of `room`; result k times pair k of `turns`, if there are any. */
+static void run_passes(const fft_passes *p, strided x, strided y, const float *turns, float *room) {
+  strided a = {room, E}, b = {room + p->n * E, E};
+  for (int i = 0; i < p->count; i++) {
+    const bool last = i == p->count - 1;
+    pass(&p->at[i], x, last ? y : a, last ? turns : NULL);
+    x = a;
+    a = b, b = x;
   }
 }
 
 /* ---- lines in memory ---- */
 
-/* Are the lines neighbours, complex (unit 2) or real (unit 1), and all there? */
-static bool side_by_side(const fft_lines *l, int unit) {
-  if (l->count != V || (!l->real && l->other == 1) != (unit == 2)) return false;
-  for (int v = 1; v < V; v++)
-    if (l->at[v] != l->at[0] + v * unit) return false;
-  return true;
+typedef float eight_floats __attribute__((vector_size(32)));
+TURN_8(floats, eight_floats)
+
+typedef eight_floats eight_floats_at __attribute__((aligned(4), may_alias)); /* wherever they lie */
+#define EIGHT_AT(x) (*(const eight_floats_at *)(x))
+#define PUT_EIGHT(x, y) (*(eight_floats_at *)(x) = (y))
+
+static int64_t offset(const fft_lines *l, int64_t e) { return e / V * l->leap + e % V * l->step; }
+
+/* Are elements `first` .. first + 3 neighbouring pairs along each line? */
+static bool four_along(const fft_lines *l, int64_t first) {
+  return l->form == FFT_ALONG && (l->leap == V * l->step || first % V <= V - 4);
 }
 
-enum { TURNS = 64 }; /* elements of a line in a row: what 16 lines write meanwhile stays in the nearest cache */
-
-static void load_apart(const fft_lines *l, int64_t n, float *re, float *im) {
-  for (int64_t first = 0; first < n; first += TURNS) {
-    const int64_t end = first + TURNS < n ? first + TURNS : n;
-    for (int v = 0; v < l->count; v++) {
-      const float *x = l->at[v] + first * l->step;
-      if (l->real)
-        for (int64_t j = first; j < end; j++, x += l->step) re[j * E + v] = x[0], im[j * E + v] = 0;
-      else
-        for (int64_t j = first; j < end; j++, x += l->step) re[j * E + v] = x[0], im[j * E + v] = x[l->other];
+static void load_four(const fft_lines *l, int64_t first, float *re, float *im, int64_t far) {
+  const int64_t at = offset(l, first);
+  for (int v = 0; v < V; v += 8) {
+    eight_floats x[8];
+    UNROLL for (int k = 0; k < 8; k++) x[k] = EIGHT_AT(l->at[v + k] + at);
+    turn_floats(x);
+    UNROLL for (int t = 0; t < 4; t++) {
+      PUT_EIGHT(re + t * far + v, x[2 * t]);
+      PUT_EIGHT(im + t * far + v, x[2 * t + 1]);
     }
-    for (int v = l->count; v < V; v++)
-      for (int64_t j = first; j < end; j++) re[j * E + v] = im[j * E + v] = 0;
   }
 }
 
-static void load(const fft_lines *l, int64_t n, bool swap, float *block) {
-  float *re = block + (swap ? V : 0), *im = block + (swap ? 0 : V);
-  const float *x = l->at[0];
-  if (side_by_side(l, 2)) {
-    for (int64_t j = 0; j < n; j++, x += l->step, re += E, im += E)
-      EACH_LINE re[v] = x[2 * v], im[v] = x[2 * v + 1];
-  } else if (side_by_side(l, 1)) {
-    for (int64_t j = 0; j < n; j++, x += l->step, re += E, im += E)
-      EACH_LINE re[v] = x[v], im[v] = l->real ? 0 : x[l->other + v];
-  } else {
-    load_apart(l, n, re, im);
-  }
-}
-
-static void store_apart(const fft_lines *l, int64_t n, float scale, const float *re, const float *im) {
-  for (int64_t first = 0; first < n; first += TURNS) {
-    const int64_t end = first + TURNS < n ? first + TURNS : n;
-    for (int v = 0; v < l->count; v++) {
-      float *x = l->at[v] + first * l->step;
-      for (int64_t j = first; j < end; j++, x += l->step) {
-        x[0] = re[j * E + v] * scale;
-        if (!l->real) x[l->other] = im[j * E + v] * scale;
+static void load_one(const fft_lines *l, int64_t e, float *re, float *im) {
+  const int64_t at = offset(l, e);
+  const float *x = l->at[0] + at;
+  switch (l->form) {
+    case FFT_ACROSS:
+      for (int v = 0; v < V; v += 8) {
+        const eight_floats a = EIGHT_AT(x + 2 * v), b = EIGHT_AT(x + 2 * v + 8);
+        PUT_EIGHT(re + v, PICK(a, b, 0, 2, 4, 6, 8, 10, 12, 14));
+        PUT_EIGHT(im + v, PICK(a, b, 1, 3, 5, 7, 9, 11, 13, 15));
       }
+      break;
+    case FFT_IN_BLOCK:
+    case FFT_ACROSS_PARTS:
+      EACH_LINE re[v] = x[v], im[v] = l->real ? 0 : x[l->other + v];
+      break;
+    default: EACH_LINE re[v] = l->at[v][at], im[v] = l->real ? 0 : l->at[v][at + l->other];
+  }
+}
+
+/* Elements from `first` on, `far` floats apart in the block. */
+static void load_apart(const fft_lines *l, int64_t first, int64_t count, float *block, int64_t far) {
+  float *re = block + (l->swap ? V : 0), *im = block + (l->swap ? 0 : V);
+  for (int64_t t = 0; t < count;) {
+    const bool fours = t + 4 <= count && four_along(l, first + t);
+    if (fours) load_four(l, first + t, re + t * far, im + t * far, far);
+    else load_one(l, first + t, re + t * far, im + t * far);
+    t += fours ? 4 : 1;
+  }
+}
+
+static void load(const fft_lines *l, int64_t first, int64_t count, float *block) { load_apart(l, first, count, block, E); }
+
+static void store_four(const fft_lines *l, int64_t first, const float *re, const float *im, int64_t far) {
+  const int64_t at = offset(l, first);
+  for (int v = 0; v < V; v += 8) {
+    eight_floats x[8];
+    UNROLL for (int t = 0; t < 4; t++) {
+      x[2 * t] = EIGHT_AT(re + t * far + v) * l->scale;
+      x[2 * t + 1] = EIGHT_AT(im + t * far + v) * l->scale;
+    }
+    turn_floats(x);
+    UNROLL for (int k = 0; k < 8; k++)
+      if (v + k < l->count) PUT_EIGHT(l->at[v + k] + at, x[k]);
+  }
+}
+
+static void store_one(const fft_lines *l, int64_t e, const float *re, const float *im) {
+  const int64_t at = offset(l, e);
+  float *x = l->at[0] + at;
+  switch (l->form) {
+    case FFT_ACROSS:
+      for (int v = 0; v < V; v += 8) {
+        const eight_floats a = EIGHT_AT(re + v) * l->scale, b = EIGHT_AT(im + v) * l->scale;
+        PUT_EIGHT(x + 2 * v, PICK(a, b, 0, 8, 1, 9, 2, 10, 3, 11));
+        PUT_EIGHT(x + 2 * v + 8, PICK(a, b, 4, 12, 5, 13, 6, 14, 7, 15));
+      }
+      break;
+    case FFT_IN_BLOCK:
+    case FFT_ACROSS_PARTS:
+      EACH_LINE x[v] = re[v] * l->scale;
+      if (!l->real) EACH_LINE x[l->other + v] = im[v] * l->scale;
+      break;
+    default:
+      for (int v = 0; v < l->count; v++) {
+        l->at[v][at] = re[v] * l->scale;
+        if (!l->real) l->at[v][at + l->other] = im[v] * l->scale;
+      }
+  }
+}
+
+static void store_apart(const fft_lines *l, int64_t first, int64_t count, const float *block, int64_t far) {
+  const float *re = block + (l->swap ? V : 0), *im = block + (l->swap ? 0 : V);
+  if (count > l->n - first) count = l->n - first;
+  for (int64_t t = 0; t < count;) {
+    const bool fours = t + 4 <= count && four_along(l, first + t);
+    if (fours) store_four(l, first + t, re + t * far, im + t * far, far);
+    else store_one(l, first + t, re + t * far, im + t * far);
+    t += fours ? 4 : 1;
+  }
+}
+
+static void store(const fft_lines *l, int64_t first, int64_t count, const float *block) {
+  store_apart(l, first, count, block, E);
+}
+
+/* ---- transforms ---- */
+
+/* Elements first, first + apart, ...: `n` of them, for a store. */
+static void turn(const fft_lines *l, int64_t first, int64_t apart, int64_t n, float *block) {
+  for (int64_t e = first; n-- > 0; e += apart, block += E) {
+    const float w[2] = {l->turns[e], l->turns[l->n + e]}, *fine = l->fine + 2 * FFT_MOST_LINES * e;
+    EACH_REGISTER {
+      const pair f = {wide_float32(fine + v), wide_float32(fine + FFT_MOST_LINES + v)};
+      put(block + v, times(get(block + v), turned(f, w)));
     }
   }
 }
 
-static void store(const fft_lines *l, int64_t n, bool swap, float scale, const float *block) {
-  const float *re = block + (swap ? V : 0), *im = block + (swap ? 0 : V);
-  float *x = l->at[0];
-  if (side_by_side(l, 2)) {
-    for (int64_t j = 0; j < n; j++, x += l->step, re += E, im += E)
-      EACH_LINE x[2 * v] = re[v] * scale, x[2 * v + 1] = im[v] * scale;
-  } else if (side_by_side(l, 1)) {
-    for (int64_t j = 0; j < n; j++, x += l->step, re += E, im += E) {
-      EACH_LINE x[v] = re[v] * scale;
-      if (!l->real) EACH_LINE x[l->other + v] = im[v] * scale;
-    }
-  } else {
-    store_apart(l, n, scale, re, im);
+/* Short n is one column. */
+static void one_column(const fft_plan *p, const fft_lines *from, const fft_lines *to, float *room) {
+  const int64_t n = p->n;
+  strided x = {room, E}, y = {room + n * E, E};
+  if (from->form == FFT_IN_BLOCK) x = (strided){from->at[0], from->step};
+  else load(from, 0, n, x.at);
+  if (to->form == FFT_IN_BLOCK) y = (strided){to->at[0], to->step};
+  run_passes(&p->column, x, y, NULL, room + 2 * n * E);
+  if (to->form == FFT_IN_BLOCK) return;
+  if (to->fine) turn(to, 0, 1, n, y.at);
+  store(to, 0, n, y.at);
+}
+
+/* Columns i .. of a group into rows of `between`. */
+static void column_group(const fft_plan *p, const fft_lines *from, int64_t i, int64_t count, float *between, float *room) {
+  const int64_t rows = p->rows;
+  float *columns = room, *rest = room + FFT_GROUP * rows * E;
+  if (from->form != FFT_IN_BLOCK)
+    for (int64_t j = 0; j < rows; j++) load_apart(from, i + p->columns * j, count, columns + j * E, rows * E);
+  for (int64_t t = 0; t < count; t++) {
+    const strided x = from->form == FFT_IN_BLOCK ? (strided){from->at[0] + (i + t) * from->step, p->columns * from->step}
+                                                 : (strided){columns + t * rows * E, E};
+    run_passes(&p->column, x, (strided){between + (i + t) * rows * E, E}, p->turns + 2 * (i + t) * rows, rest);
   }
+}
+
+/* Elements k .. of the transforms of all columns. */
+static void row_group(const fft_plan *p, const fft_lines *to, int64_t k, int64_t count, float *between, float *room) {
+  const int64_t rows = p->rows, columns = p->columns;
+  float *results = room, *rest = room + FFT_GROUP * columns * E;
+  for (int64_t t = 0; t < count; t++) {
+    const strided y = to->form == FFT_IN_BLOCK ? (strided){to->at[0] + (k + t) * to->step, rows * to->step}
+                                               : (strided){results + t * columns * E, E};
+    run_passes(&p->row, (strided){between + (k + t) * E, rows * E}, y, NULL, rest);
+    if (to->fine) turn(to, k + t, rows, columns, y.at);
+  }
+  if (to->form == FFT_IN_BLOCK) return;
+  for (int64_t l = 0; l < columns; l++) store_apart(to, k + rows * l, count, results + l * E, columns * E);
+}
+
+static void transform(const fft_plan *p, const fft_lines *from, const fft_lines *to, float *room) {
+  if (p->columns == 1) {
+    one_column(p, from, to, room);
+    return;
+  }
+  float *between = room, *rest = room + p->n * E;
+  for (int64_t i = 0; i < p->columns; i += FFT_GROUP)
+    column_group(p, from, i, p->columns - i < FFT_GROUP ? p->columns - i : FFT_GROUP, between, rest);
+  for (int64_t k = 0; k < p->rows; k += FFT_GROUP)
+    row_group(p, to, k, p->rows - k < FFT_GROUP ? p->rows - k : FFT_GROUP, between, rest);
 }
 
 /* ---- products ---- */
 
 static void multiply(float *block, int64_t n, const float *table) {
-  for (int64_t j = 0; j < n; j++, block += E, table += 2) {
-    const float c = table[0], d = table[1];
-    EACH_LINE {
-      const float r = block[v], i = block[V + v];
-      STORE_TURNED(block, r, i, c, d)
-    }
-  }
+  for (int64_t j = 0; j < n; j++, block += E, table += 2)
+    EACH_REGISTER put(block + v, turned(get(block + v), table));
 }
 
-static void turn(float *block, int64_t n, const float *turns, const float *restrict fine) {
-  for (int64_t j = 0; j < n; j++, block += E, turns += 2, fine += E) {
-    const float c = turns[0], d = turns[1];
-    EACH_LINE {
-      const float wr = fine[v] * c - fine[V + v] * d, wi = fine[v] * d + fine[V + v] * c;
-      const float r = block[v], i = block[V + v];
-      STORE_TURNED(block, r, i, wr, wi)
+static void outer(const double *low, int64_t step, const double *high, int64_t n, float *restrict products) {
+  const int64_t highs = (n + step - 1) / step;
+  for (int64_t first = 0; first < n; first += step, high++) {
+    const int64_t count = n - first < step ? n - first : step;
+    float *re = products + first, *im = re + n;
+    for (int64_t j = 0; j < count; j++) {
+      re[j] = (float)(low[j] * high[0] - low[step + j] * high[highs]);
+      im[j] = (float)(low[j] * high[highs] + low[step + j] * high[0]);
     }
   }
 }
 
 /* ---- real signals of an even length 2 h: z[j] = x[2 j] + i x[2 j + 1] ---- */
+
+#define STORE(y, re, im) \
+  (y)[v] = (re);         \
+  (y)[V + v] = (im);
 
 /* E = (Z[k] + conj Z[h-k]) / 2 and O = (Z[k] - conj Z[h-k]) / 2i are the spectra of the even and odd elements:
    X[k] = E + w^k O, X[h-k] = conj(E - w^k O), w = e^(-pi i / h). */
@@ -267,4 +484,4 @@ static void mirror(int64_t n, float *block) {
   }
 }
 
-const fft_loops ISA_NAME(fft_loops) = {pass, load, store, multiply, turn, untangle, tangle, mirror};
+const fft_loops ISA_NAME(fft_loops) = {V, transform, load, store, multiply, untangle, tangle, mirror, outer};

@@ -1,6 +1,6 @@
 /* fft_cpu.c: "FFT": along one axis after another; a real transform takes its halved axis first, its inverse last.
 
-   Along an axis the lines are taken FFT_LINES at a time. A line that is long, or one of few, is transformed by
+   Along an axis as many lines are taken at a time as a block has. A line that is long, or one of few, is transformed by
    itself with all threads, as a matrix (Bailey 1990):
 
        columns of x[columns j + i]  ->  times w^(i k)  ->  rows  ->  X[k + rows l]
@@ -14,7 +14,7 @@
 #include "backends/cpu/fft_wide.h"
 
 /* Blocks of longer lines would not stay in the cache; shorter ones are not worth the matrix. */
-enum { LONGEST_BLOCK = 4096, SHORTEST_LONG = 128, FEW = FFT_LINES / 2 };
+enum { LONGEST_BLOCK = 4096, SHORTEST_LONG = 128, FEW = 4 };
 
 /* Elements of one line: floats. */
 typedef struct line {
@@ -40,88 +40,120 @@ static bool halves(const axis_job *j) { return (j->from_real || j->to_real) && j
 
 /* ---- blocks ---- */
 
-/* The block that holds the result: a or b. `a` is the start. */
-static float *run_passes(const fft_loops *f, const fft_plan *p, float *a, float *b) {
-  for (int i = 0; i < p->n_passes; i++) {
-    f->pass(&p->passes[i], a, b);
-    float *next = b;
-    b = a, a = next;
-  }
-  return a;
+/* A block by itself as lines. */
+static fft_lines block_lines(float *block) {
+  const int lines = cpu_fft_loops()->lines;
+  return (fft_lines){.form = FFT_IN_BLOCK, .at = {block}, .count = lines, .n = INT64_MAX, .step = 2 * lines,
+                     .leap = 2 * lines * lines, .other = lines, .scale = 1};
 }
 
-static float *run_block(const fft_loops *f, const fft_plan *p, float *a, float *b) {
-  if (!p->inner) return run_passes(f, p, a, b);
-  const int64_t n = p->n, whole = p->inner->n;
-  f->multiply(a, n, p->chirp);
-  memset(a + n * FFT_ELEMENT, 0, (size_t)((whole - n) * FFT_ELEMENT) * sizeof *a);
-  float *spectrum = run_passes(f, p->inner, a, b), *spare = spectrum == a ? b : a;
-  f->multiply(spectrum, whole, p->spectrum);
-  /* back: the inverse is the transform forward with the elements in reverse order but the first */
-  float *back = run_passes(f, p->inner, spectrum, spare), *result = back == a ? b : a;
-  for (int64_t k = 0; k < n; k++)
-    memcpy(result + k * FFT_ELEMENT, back + (k ? whole - k : 0) * FFT_ELEMENT, FFT_ELEMENT * sizeof *a);
-  f->multiply(result, n, p->chirp);
-  return result;
+static fft_form form_of(const fft_lines *l, int lines) {
+  const int64_t unit = l->real || l->other != 1 ? 1 : 2;
+  bool across = l->count == lines;
+  for (int v = 1; v < lines; v++) across = across && l->at[v] == l->at[0] + v * unit;
+  if (across) return unit == 2 ? FFT_ACROSS : FFT_ACROSS_PARTS;
+  return unit == 2 && l->step == 2 ? FFT_ALONG : FFT_ANY;
 }
 
-static int64_t block_elements(const fft_plan *p) { return (p->inner ? p->inner->n : p->n) + 1; }
+/* Up to `lines` lines like `like`, n elements of each. */
+static fft_lines lines_at(const line *like, float *const *at, int count, int64_t n) {
+  const int lines = cpu_fft_loops()->lines;
+  fft_lines l = {.count = count, .n = n, .step = like->step, .leap = lines * like->step, .other = like->other,
+                 .real = like->real, .scale = 1};
+  for (int v = 0; v < lines; v++) l.at[v] = at[v < count ? v : 0];
+  l.form = form_of(&l, lines);
+  return l;
+}
 
-/* Two blocks, one after the other. */
-static buffer *blocks_new(const fft_plan *p, error *_Atomic *why) {
+/* Three blocks, and what fft_loops.transform needs. */
+typedef struct room {
+  buffer *held;
+  float *a, *b, *c, *rest;
+} room;
+
+static room room_new(const fft_plan *p, error *_Atomic *why) {
+  const fft_plan *q = p->inner ? p->inner : p;
+  const int64_t element = 2 * cpu_fft_loops()->lines, block = (q->n + 1) * element;
   error *no = NULL, *none = NULL;
-  buffer *b = buffer_new((size_t)(2 * block_elements(p) * FFT_ELEMENT) * sizeof(float), "fft", &no);
-  if (!b && !atomic_compare_exchange_strong(why, &none, no)) error_release(no);
-  return b;
+  room r = {.held = buffer_new((size_t)(3 * block + fft_room(q) * element) * sizeof(float), "fft", &no)};
+  if (!r.held && !atomic_compare_exchange_strong(why, &none, no)) error_release(no);
+  if (!r.held) return r;
+  r.rest = buffer_data(r.held);
+  r.a = r.rest + fft_room(q) * element;
+  r.b = r.a + block;
+  r.c = r.b + block;
+  return r;
 }
 
-static fft_lines lines_at(const line *l, float *const *at, int count) {
-  fft_lines lines = {.count = count, .step = l->step, .other = l->other, .real = l->real};
-  memcpy(lines.at, at, sizeof lines.at);
-  return lines;
+/* As a convolution: through r->b and r->c. */
+static void chirp_block(const fft_plan *p, const fft_lines *from, const fft_lines *to, const room *r) {
+  const fft_loops *f = cpu_fft_loops();
+  const int64_t n = p->n, whole = p->inner->n, element = 2 * f->lines;
+  const fft_lines b = block_lines(r->b), c = block_lines(r->c);
+  f->load(from, 0, n, r->b);
+  f->multiply(r->b, n, p->chirp);
+  memset(r->b + n * element, 0, (size_t)((whole - n) * element) * sizeof *r->b);
+  f->transform(p->inner, &b, &c, r->rest);
+  f->multiply(r->c, whole, p->spectrum);
+  f->transform(p->inner, &c, &b, r->rest);
+  /* the inverse is the transform forward with the elements in reverse order but the first */
+  for (int64_t k = 0; k < n; k++)
+    memcpy(r->c + k * element, r->b + (k ? whole - k : 0) * element, (size_t)element * sizeof *r->b);
+  f->multiply(r->c, n, p->chirp);
+  f->store(to, 0, n, r->c);
 }
 
-static void some_lines(const axis_job *j, float *const *in, float *const *out, int count, float *a, float *b) {
+static void run_block(const fft_plan *p, const fft_lines *from, const fft_lines *to, const room *r) {
+  if (p->inner) chirp_block(p, from, to, r);
+  else cpu_fft_loops()->transform(p, from, to, r->rest);
+}
+
+static void some_lines(const axis_job *j, float *const *in, float *const *out, int count, const room *r) {
   const fft_loops *f = cpu_fft_loops();
   const int64_t n = j->n, half = n / 2;
-  fft_lines from = lines_at(&j->in, in, count), to = lines_at(&j->out, out, count);
-  if (!halves(j)) {
-    f->load(&from, j->to_real ? half + 1 : n, j->inverse, a);
-    if (j->to_real) f->mirror(n, a);
-    f->store(&to, j->from_real ? half + 1 : n, j->inverse, j->scale, run_block(f, j->plan, a, b));
-  } else if (j->from_real) {
-    from.other = from.step, from.step *= 2, from.real = false;
-    f->load(&from, half, false, a);
-    const float *z = run_block(f, j->plan, a, b);
-    float *x = z == a ? b : a;
-    f->untangle(half, j->roots->table, z, x);
-    f->store(&to, half + 1, false, j->scale, x);
+  line x = j->in, y = j->out;
+  if (halves(j) && j->from_real) x.other = x.step, x.step *= 2, x.real = false;
+  if (halves(j) && j->to_real) y.other = y.step, y.step *= 2, y.real = false;
+  fft_lines from = lines_at(&x, in, count, n), to = lines_at(&y, out, count, j->from_real ? half + 1 : n);
+  const fft_lines a = block_lines(r->a);
+  from.swap = j->inverse && !halves(j);
+  to.swap = j->inverse;
+  to.scale = j->scale;
+  if (halves(j) && j->from_real) {
+    run_block(j->plan, &from, &a, r);
+    f->untangle(half, j->roots->table, r->a, r->b);
+    f->store(&to, 0, half + 1, r->b);
+  } else if (halves(j)) {
+    f->load(&from, 0, half + 1, r->b);
+    f->tangle(half, j->roots->table, r->b, r->a);
+    run_block(j->plan, &a, &to, r);
+  } else if (j->to_real) {
+    f->load(&from, 0, half + 1, r->a);
+    f->mirror(n, r->a);
+    run_block(j->plan, &a, &to, r);
   } else {
-    to.other = to.step, to.step *= 2, to.real = false;
-    f->load(&from, half + 1, false, b);
-    f->tangle(half, j->roots->table, b, a);
-    f->store(&to, half, true, j->scale, run_block(f, j->plan, a, b));
+    run_block(j->plan, &from, &to, r);
   }
 }
 
 static void lines_piece(void *context, int64_t piece) {
   axis_job *j = context;
-  buffer *blocks = blocks_new(j->plan, &j->why);
-  if (!blocks) return;
-  float *a = buffer_data(blocks), *b = a + block_elements(j->plan) * FFT_ELEMENT;
+  const room r = room_new(j->plan, &j->why);
+  if (!r.held) return;
+  const int width = cpu_fft_loops()->lines;
   int64_t at = piece * j->per_piece, end = smaller(at + j->per_piece, j->count);
   cursor lines;
   cursor_copy(&lines, &j->lines);
   for (cursor_to(&lines, at); at < end;) {
-    float *in[FFT_LINES] = {NULL}, *out[FFT_LINES] = {NULL};
+    float *in[FFT_MOST_LINES], *out[FFT_MOST_LINES];
     int count = 0;
-    for (; count < FFT_LINES && at < end; count++, at++, cursor_next(&lines)) {
+    for (; count < width && at < end; count++, at++, cursor_next(&lines)) {
       in[count] = j->in.at + lines.offset[0];
       out[count] = j->out.at + lines.offset[1];
     }
-    some_lines(j, in, out, count, a, b);
+    some_lines(j, in, out, count, &r);
   }
-  buffer_release(blocks);
+  buffer_release(r.held);
 }
 
 /* ---- one line as a matrix ---- */
@@ -129,63 +161,77 @@ static void lines_piece(void *context, int64_t piece) {
 typedef struct split_job {
   const fft_plan *p;
   line in, out;
-  float *between; /* n pairs */
+  float *between; /* as many columns as a block has lines one after another, row by row */
   bool inverse;
   float scale;
   error *_Atomic *why;
 } split_job;
 
-/* w^(k i) for each k < n, as pairs */
-static void turns_of(const fft_plan *p, int64_t i, int64_t n, float *turns) {
-  const double *low = p->coarse, *high = low + 2 * p->coarse_step;
-  for (int64_t k = 0; k < n; k++) {
-    const int64_t at = k * i;
-    const double *a = low + 2 * (at % p->coarse_step), *b = high + 2 * (at / p->coarse_step);
-    turns[2 * k] = (float)(a[0] * b[0] - a[1] * b[1]);
-    turns[2 * k + 1] = (float)(a[0] * b[1] + a[1] * b[0]);
-  }
+/* w^at */
+static void coarse_root(const fft_plan *p, int64_t at, double *re, double *im) {
+  const int64_t step = 1ll << p->coarse_bits;
+  const double *a = p->coarse + 2 * (at & (step - 1)), *b = p->coarse + 2 * (step + (at >> p->coarse_bits));
+  *re = a[0] * b[0] - a[1] * b[1];
+  *im = a[0] * b[1] + a[1] * b[0];
 }
 
-/* Lines first .. of FFT_LINES lines, `apart` floats from one to the next; `step`: elements between neighbours. */
-static fft_lines neighbours(const line *l, int64_t first, int64_t end, int64_t apart, int64_t step) {
-  fft_lines lines = {.step = l->step * step, .other = l->other, .real = l->real};
-  for (int64_t i = first; i < end && lines.count < FFT_LINES; i++) lines.at[lines.count++] = l->at + i * apart;
-  return lines;
+static int64_t root_step(const fft_plan *p) {
+  int64_t step = 1;
+  while (step * step < p->rows) step *= 2;
+  return step;
+}
+
+/* w^(k i) for each k < rows as products of two of about 2 sqrt(rows) roots; as fft_lines has them. */
+static void turns_of(const fft_plan *p, int64_t i, float *turns, double *roots) {
+  const int64_t step = root_step(p), highs = pieces_of(p->rows, step);
+  double *low = roots, *high = roots + 2 * step;
+  for (int64_t k = 0; k < step; k++) coarse_root(p, k * i, low + k, low + step + k);
+  for (int64_t k = 0; k < highs; k++) coarse_root(p, k * step * i, high + k, high + highs + k);
+  cpu_fft_loops()->outer(low, step, high, p->rows, turns);
+}
+
+/* Neighbours from `first` on below `end`, `apart` floats from one to the next; `step`: elements between neighbours. */
+static fft_lines neighbours(const line *l, int64_t first, int64_t end, int64_t apart, int64_t step, int64_t n) {
+  const line like = {l->at, l->step * step, l->other, l->real};
+  float *at[FFT_MOST_LINES];
+  int count = 0;
+  for (int64_t i = first; i < end && count < cpu_fft_loops()->lines; i++) at[count++] = l->at + i * apart;
+  return lines_at(&like, at, count, n);
 }
 
 static void columns_piece(void *context, int64_t piece) {
   split_job *j = context;
   const fft_plan *p = j->p;
   const fft_loops *f = cpu_fft_loops();
-  const int64_t first = piece * FFT_LINES;
-  buffer *blocks = blocks_new(p->column, j->why);
-  if (!blocks) return;
-  float *a = buffer_data(blocks), *b = a + block_elements(p->column) * FFT_ELEMENT;
-  fft_lines from = neighbours(&j->in, first, p->columns, j->in.step, p->columns);
-  const line between = {j->between, 2, 1, false};
-  fft_lines to = neighbours(&between, first, p->columns, 2, p->columns);
-  f->load(&from, p->rows, j->inverse, a);
-  float *y = run_block(f, p->column, a, b), *turns = y == a ? b : a;
-  turns_of(p, first, p->rows, turns);
-  f->turn(y, p->rows, turns, p->fine);
-  f->store(&to, p->rows, false, 1, y);
-  buffer_release(blocks);
+  const int64_t first = piece * f->lines;
+  const room r = room_new(p->long_column, j->why);
+  if (!r.held) return;
+  fft_lines from = neighbours(&j->in, first, p->columns, j->in.step, p->columns, p->rows);
+  const line between = {j->between + 2 * first * p->rows, 2, 1, false};
+  fft_lines to = neighbours(&between, 0, f->lines, 2, f->lines, p->rows);
+  from.swap = j->inverse;
+  to.turns = r.a;
+  to.fine = p->fine;
+  turns_of(p, first, r.a, (double *)(void *)r.b);
+  f->transform(p->long_column, &from, &to, r.rest);
+  buffer_release(r.held);
 }
 
 static void rows_piece(void *context, int64_t piece) {
   split_job *j = context;
   const fft_plan *p = j->p;
   const fft_loops *f = cpu_fft_loops();
-  const int64_t first = piece * FFT_LINES;
-  buffer *blocks = blocks_new(p->row, j->why);
-  if (!blocks) return;
-  float *a = buffer_data(blocks), *b = a + block_elements(p->row) * FFT_ELEMENT;
+  const int64_t first = piece * f->lines;
+  const room r = room_new(p->long_row, j->why);
+  if (!r.held) return;
   const line between = {j->between, 2, 1, false};
-  fft_lines from = neighbours(&between, first, p->rows, 2 * p->columns, 1);
-  fft_lines to = neighbours(&j->out, first, p->rows, j->out.step, p->rows);
-  f->load(&from, p->columns, false, a);
-  f->store(&to, p->columns, j->inverse, j->scale, run_block(f, p->row, a, b));
-  buffer_release(blocks);
+  fft_lines from = neighbours(&between, first, p->rows, 2 * f->lines, 1, p->columns);
+  from.leap = 2 * f->lines * p->rows;
+  fft_lines to = neighbours(&j->out, first, p->rows, j->out.step, p->rows, p->columns);
+  to.swap = j->inverse;
+  to.scale = j->scale;
+  f->transform(p->long_row, &from, &to, r.rest);
+  buffer_release(r.held);
 }
 
 static buffer *pairs_new(int64_t count, error *_Atomic *why) {
@@ -196,11 +242,13 @@ static buffer *pairs_new(int64_t count, error *_Atomic *why) {
 }
 
 static void split_line(const fft_plan *p, line in, line out, bool inverse, float scale, error *_Atomic *why) {
-  buffer *between = pairs_new(p->n, why);
+  const int lines = cpu_fft_loops()->lines;
+  const int64_t blocks = pieces_of(p->columns, lines);
+  buffer *between = pairs_new(blocks * lines * p->rows, why);
   if (!between) return;
   split_job j = {p, in, out, buffer_data(between), inverse, scale, why};
-  parallel_for(pieces_of(p->columns, FFT_LINES), columns_piece, &j);
-  if (!atomic_load(why)) parallel_for(pieces_of(p->rows, FFT_LINES), rows_piece, &j);
+  parallel_for(blocks, columns_piece, &j);
+  if (!atomic_load(why)) parallel_for(pieces_of(p->rows, lines), rows_piece, &j);
   buffer_release(between);
 }
 
@@ -368,8 +416,8 @@ static error *run_axis(axis_job *j) {
   j->plan = fft_plan_get(kind, n, &why);
   if (j->plan && halves(j)) j->roots = fft_plan_get(FFT_ROOTS, n, &why);
   if (!why && kind == FFT_BLOCK) {
-    const int64_t groups = turns_per_piece(pieces_of(j->count, FFT_LINES), 4 * n * FFT_LINES);
-    j->per_piece = groups * FFT_LINES;
+    const int lines = cpu_fft_loops()->lines;
+    j->per_piece = lines * turns_per_piece(pieces_of(j->count, lines), 4 * n * lines);
     parallel_for(pieces_of(j->count, j->per_piece), lines_piece, j);
   } else if (!why) {
     each_line(j);

@@ -22,29 +22,71 @@ static void *take(fft_plan *p, size_t bytes) {
   return mem_alloc(bytes);
 }
 
-static bool make_passes(fft_plan *p) {
-  int64_t factors[FFT_MAX_PASSES], s = 1, room = 0, rest = p->n;
-  p->n_passes = fft_factors(p->n, factors);
-  for (int i = 0; i < p->n_passes; i++) {
-    rest /= factors[i];
-    room += (rest - 1) * (factors[i] - 1) + factors[i];
-  }
-  float *w = p->table = take(p, (size_t)(2 * room + 1) * sizeof *w);
-  if (!w) return false;
-  for (int i = 0; i < p->n_passes; i++) {
+/* As fft_factors has them, but eights as far as no two is left over; of 1 one, for the pass that copies. */
+static int radices(int64_t n, int64_t out[FFT_MAX_PASSES]) {
+  int count = 0;
+  for (; n % 8 == 0 && n % 32 != 16; n /= 8) out[count++] = 8;
+  count += fft_factors(n, out + count);
+  if (!count) out[count++] = 1;
+  return count;
+}
+
+/* Pairs in the table for passes of length n. */
+static int64_t pairs_for(int64_t n) {
+  int64_t factors[FFT_MAX_PASSES], pairs = 0;
+  const int count = radices(n, factors);
+  for (int i = 0; i < count; pairs += n + factors[i], n /= factors[i++]) continue;
+  return pairs;
+}
+
+/* The table's end after it. */
+static float *make_passes(fft_passes *p, int64_t n, float *w) {
+  int64_t factors[FFT_MAX_PASSES], s = 1;
+  p->n = n;
+  p->count = radices(n, factors);
+  for (int i = 0; i < p->count; i++) {
     const int r = (int)factors[i];
-    const int64_t m = p->n / s / r;
-    p->passes[i] = (fft_pass){.radix = r, .m = m, .s = s, .roots = w};
+    const int64_t m = n / s / r;
+    p->at[i] = (fft_pass){.radix = r, .m = m, .s = s, .twiddles = w + 2 * r, .roots = w};
     for (int k = 0; k < r; k++, w += 2) {
       root_float(k, r, w);
       w[1] = -w[1];
     }
-    p->passes[i].twiddles = w;
-    for (int64_t j = 1; j < m; j++)
-      for (int k = 1; k < r; k++, w += 2) root_float(j * k, m * r, w);
+    for (int64_t j = 0; j < m; j++)
+      for (int k = 0; k < r; k++, w += 2) root_float(j * k, m * r, w);
     s *= r;
   }
+  return w;
+}
+
+/* The divisor of n nearest to its root, from below. */
+static int64_t even_divisor(int64_t n) {
+  int64_t best = 1;
+  for (int64_t d = 1; d * d <= n; d++)
+    if (n % d == 0) best = d;
+  return best;
+}
+
+enum { SHORTEST_MATRIX = 64 };
+
+static bool make_matrix(fft_plan *p) {
+  p->rows = p->n < SHORTEST_MATRIX ? p->n : even_divisor(p->n);
+  if (p->rows == 1) p->rows = p->n;
+  p->columns = p->n / p->rows;
+  const int64_t pairs = pairs_for(p->rows) + pairs_for(p->columns) + p->n;
+  float *w = p->table = take(p, (size_t)(2 * pairs) * sizeof *w);
+  if (!w) return false;
+  w = make_passes(&p->column, p->rows, w);
+  w = make_passes(&p->row, p->columns, w);
+  p->turns = w;
+  for (int64_t i = 0; i < p->columns; i++)
+    for (int64_t k = 0; k < p->rows; k++, w += 2) root_float(i * k, p->n, w);
   return true;
+}
+
+int64_t fft_room(const fft_plan *p) {
+  const int64_t most = p->rows > p->columns ? p->rows : p->columns;
+  return p->columns == 1 ? 4 * p->n : p->n + (FFT_GROUP + 2) * most;
 }
 
 /* ---- Bluestein's convolution ---- */
@@ -63,35 +105,27 @@ static bool make_chirp(fft_plan *p, fft_kind inner, error **why) {
 
 /* ---- one long line as a matrix ---- */
 
-/* The divisor of n nearest to its root, from below. */
-static int64_t even_divisor(int64_t n) {
-  int64_t best = 1;
-  for (int64_t d = 1; d * d <= n; d++)
-    if (n % d == 0) best = d;
-  return best;
-}
-
 static bool make_split(fft_plan *p, error **why) {
   p->rows = even_divisor(p->n);
   p->columns = p->n / p->rows;
-  p->column = fft_plan_get(FFT_BLOCK, p->rows, why);
-  if (p->column) p->row = fft_plan_get(FFT_BLOCK, p->columns, why);
-  if (!p->row) return false;
-  for (p->coarse_step = 1; p->coarse_step * p->coarse_step < p->n;) p->coarse_step *= 2;
-  p->fine = take(p, (size_t)(p->rows * FFT_ELEMENT) * sizeof *p->fine);
-  p->coarse = take(p, (size_t)(4 * p->coarse_step) * sizeof *p->coarse);
+  p->long_column = fft_plan_get(FFT_BLOCK, p->rows, why);
+  if (p->long_column) p->long_row = fft_plan_get(FFT_BLOCK, p->columns, why);
+  if (!p->long_row) return false;
+  while (1ll << 2 * p->coarse_bits < p->n) p->coarse_bits++;
+  const int64_t step = 1ll << p->coarse_bits;
+  p->fine = take(p, (size_t)(p->rows * 2 * FFT_MOST_LINES) * sizeof *p->fine);
+  p->coarse = take(p, (size_t)(4 * step) * sizeof *p->coarse);
   if (!p->fine || !p->coarse) return false;
   for (int64_t k = 0; k < p->rows; k++)
-    for (int v = 0; v < FFT_LINES; v++) {
+    for (int v = 0; v < FFT_MOST_LINES; v++) {
       float pair[2];
       root_float(k * v, p->n, pair);
-      p->fine[k * FFT_ELEMENT + v] = pair[0];
-      p->fine[k * FFT_ELEMENT + FFT_LINES + v] = pair[1];
+      p->fine[(2 * k) * FFT_MOST_LINES + v] = pair[0];
+      p->fine[(2 * k + 1) * FFT_MOST_LINES + v] = pair[1];
     }
-  double *low = p->coarse, *high = low + 2 * p->coarse_step;
-  for (int64_t j = 0; j < p->coarse_step; j++) {
-    fft_root(j, p->n, low + 2 * j);
-    fft_root(j * p->coarse_step, p->n, high + 2 * j);
+  for (int64_t j = 0; j < step; j++) {
+    fft_root(j, p->n, p->coarse + 2 * j);
+    fft_root(j * step, p->n, p->coarse + 2 * (step + j));
   }
   return true;
 }
@@ -106,7 +140,7 @@ static bool make_roots(fft_plan *p) {
 
 static bool make(fft_plan *p, error **why) {
   switch (p->kind) {
-    case FFT_BLOCK: return fft_is_smooth(p->n) ? make_passes(p) : make_chirp(p, FFT_BLOCK, why);
+    case FFT_BLOCK: return fft_is_smooth(p->n) ? make_matrix(p) : make_chirp(p, FFT_BLOCK, why);
     case FFT_SPLIT: return make_split(p, why);
     case FFT_CHIRP: return make_chirp(p, FFT_SPLIT, why);
     case FFT_ROOTS: break;
@@ -130,8 +164,8 @@ static fft_plan *plan_new(fft_kind kind, int64_t n, error **why) {
 
 static void plan_free(fft_plan *p) {
   fft_plan_release(p->inner);
-  fft_plan_release(p->row);
-  fft_plan_release(p->column);
+  fft_plan_release(p->long_row);
+  fft_plan_release(p->long_column);
   mem_free(p->chirp);
   mem_free(p->spectrum);
   mem_free(p->fine);
