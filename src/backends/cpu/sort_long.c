@@ -1,10 +1,10 @@
-/* sort_long.c: sorts one long line by distributing its keys, byte after byte, the lowest first.
+/* sort_long.c: sorts one long line by distributing its keys by eleven bits at a time, the lowest first: three passes.
 
    A word is a key of 32 bits, or, where places are asked for, a key above its place. The line is cut into chunks.
-   For each byte the chunks count their words, a sum over all counts says where each chunk's words of each value
+   For each pass the chunks count their words, a sum over all counts says where each chunk's words of each value
    begin, and the chunks move them there:
 
-       count (threads)  ─  sum (one)  ─  move (threads)            four times; a byte that all share costs no move
+       count (threads)  ─  sum (one)  ─  move (threads)            three times; bits that all share cost no move
 
    Words of one value keep their order, so that the result doesn't depend on how the line is cut. Elements are made of
    their keys again; those that are equal and yet differ, zeros and NaN, are then put in their order in the line. Uses
@@ -13,14 +13,14 @@
 #include "backends/cpu/calls.h"
 #include "backends/cpu/lanes.h"
 
-enum { VALUES = 256, CHUNKS = 64, PASSES = 4 };
+enum { BITS = 11, VALUES = 1 << BITS, PASSES = 3, CHUNKS = 32, CHUNK = 1 << 15 /* words that are worth a count */ };
 
 typedef struct long_sort {
   const sort_line *line;
   void *words, *moved;
   int64_t chunk, chunks;
   int shift;
-  int64_t (*places)[VALUES]; /* of each chunk */
+  uint32_t (*places)[VALUES]; /* of each chunk */
 } long_sort;
 
 /* ---- keys: greater elements have greater keys, NaN the greatest ---- */
@@ -81,11 +81,12 @@ static void make_words(void *context, int64_t chunk) {
   }
 }
 
-#define CHUNK(word)                                                             \
+/* Where a word goes, others will go: the line behind it is fetched. */
+#define CHUNK_OF(word)                                                          \
   static void count_##word(void *context, int64_t chunk) {                      \
     const long_sort *s = context;                                               \
     const word *x = s->words;                                                   \
-    int64_t *count = s->places[chunk];                                          \
+    uint32_t *count = s->places[chunk];                                         \
     memset(count, 0, sizeof s->places[chunk]);                                  \
     for (int64_t i = chunk * s->chunk, end = chunk_end(s, chunk); i < end; i++) \
       count[x[i] >> s->shift & (VALUES - 1)]++;                                 \
@@ -94,20 +95,23 @@ static void make_words(void *context, int64_t chunk) {
     const long_sort *s = context;                                               \
     const word *x = s->words;                                                   \
     word *y = s->moved;                                                         \
-    int64_t *place = s->places[chunk];                                          \
-    for (int64_t i = chunk * s->chunk, end = chunk_end(s, chunk); i < end; i++) \
-      y[place[x[i] >> s->shift & (VALUES - 1)]++] = x[i];                       \
+    uint32_t *place = s->places[chunk];                                         \
+    for (int64_t i = chunk * s->chunk, end = chunk_end(s, chunk); i < end; i++) {\
+      word *to = y + place[x[i] >> s->shift & (VALUES - 1)]++;                  \
+      __builtin_prefetch((char *)to + 64, 1);                                   \
+      *to = x[i];                                                               \
+    }                                                                           \
   }
-CHUNK(uint32_t)
-CHUNK(uint64_t)
+CHUNK_OF(uint32_t)
+CHUNK_OF(uint64_t)
 
 /* Counts become places; false if all words have one value there. */
 static bool sum_counts(const long_sort *s) {
-  int64_t sum = 0;
+  uint32_t sum = 0;
   for (int value = 0; value < VALUES; value++) {
-    const int64_t before = sum;
+    const uint32_t before = sum;
     for (int64_t c = 0; c < s->chunks; c++) {
-      const int64_t count = s->places[c][value];
+      const uint32_t count = s->places[c][value];
       s->places[c][value] = sum;
       sum += count;
     }
@@ -180,19 +184,19 @@ bool sort_long_takes(pons_dtype d, int64_t n) {
 static size_t word_size(bool indices) { return indices ? sizeof(uint64_t) : sizeof(uint32_t); }
 
 size_t sort_long_bytes(int64_t n, bool indices) {
-  return 2 * (size_t)n * word_size(indices) + 8 + CHUNKS * VALUES * sizeof(int64_t);
+  return 2 * (size_t)n * word_size(indices) + 8 + CHUNKS * VALUES * sizeof(uint32_t);
 }
 
 void sort_long(const sort_line *line, void *memory) {
   const size_t words = (size_t)line->n * word_size(line->indices);
   long_sort s = {.line = line, .places = memory};
-  s.words = (char *)memory + CHUNKS * VALUES * sizeof(int64_t);
+  s.words = (char *)memory + CHUNKS * VALUES * sizeof(uint32_t);
   s.moved = (char *)s.words + (words + 7) / 8 * 8;
-  s.chunk = pieces_of(line->n, CHUNKS);
+  s.chunk = pieces_of(line->n, smaller(pieces_of(line->n, CHUNK), CHUNKS));
   s.chunks = pieces_of(line->n, s.chunk);
   parallel_for(s.chunks, make_words, &s);
   for (int pass = 0; pass < PASSES; pass++) {
-    s.shift = 8 * pass + (line->indices ? 32 : 0);
+    s.shift = BITS * pass + (line->indices ? 32 : 0);
     parallel_for(s.chunks, line->indices ? count_uint64_t : count_uint32_t, &s);
     if (!sum_counts(&s)) continue;
     parallel_for(s.chunks, line->indices ? move_uint64_t : move_uint32_t, &s);
