@@ -15,12 +15,18 @@ typedef struct gather_job {
   int64_t count, slices_per_piece;
 } gather_job;
 
-static void gather_row(const gather_job *j, const char *from, char *to) {
-  if (j->stride == 1) memcpy(to, from, (size_t)j->n * j->size);
-  else
-    for (int64_t i = 0; i < j->n; i++)
-      memcpy(to + i * (int64_t)j->size, from + i * j->stride * (int64_t)j->size, j->size);
+/* A row of neighbours, and fetches `next` meanwhile: where rows lie anywhere the processor can't foresee it. */
+static void copy_row(const char *from, const char *next, char *to, size_t bytes) {
+  enum { LINE = 64 };
+  size_t at = 0;
+  for (; at + LINE <= bytes; at += LINE) {
+    __builtin_prefetch(next + at);
+    memcpy(to + at, from + at, LINE);
+  }
+  memcpy(to + at, from + at, bytes - at);
 }
+
+static const char *slice_at(const gather_job *j, int64_t at) { return j->from + j->offsets[at] * (int64_t)j->size; }
 
 static void gather_piece(void *context, int64_t piece) {
   const gather_job *j = context;
@@ -29,10 +35,15 @@ static void gather_piece(void *context, int64_t piece) {
   int64_t row_bytes = j->n * (int64_t)j->size;
   char *to = j->to + at * j->row_count * row_bytes;
   for (; at < end; at++) {
-    const char *slice = j->from + j->offsets[at] * (int64_t)j->size;
+    const char *slice = slice_at(j, at), *next = slice_at(j, at + 1 < end ? at + 1 : at);
     cursor_to(&rows, 0);
-    for (int64_t r = 0; r < j->row_count; r++, to += row_bytes, cursor_next(&rows))
-      gather_row(j, slice + rows.offset[0] * (int64_t)j->size, to);
+    for (int64_t r = 0; r < j->row_count; r++, to += row_bytes, cursor_next(&rows)) {
+      const int64_t offset = rows.offset[0] * (int64_t)j->size;
+      if (j->stride == 1) copy_row(slice + offset, next + offset, to, (size_t)row_bytes);
+      else
+        for (int64_t i = 0; i < j->n; i++)
+          memcpy(to + i * (int64_t)j->size, slice + offset + i * j->stride * (int64_t)j->size, j->size);
+    }
   }
 }
 
