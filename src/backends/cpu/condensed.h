@@ -7,7 +7,7 @@
 #define CPU_CONDENSED_H
 #include "backends/cpu/reflections.h"
 
-enum { CONDENSED_PANEL = 32 };
+enum { CONDENSED_PANEL = 16 };
 
 /* A = Q T QT; Q is the product of reflections whose vectors begin one row below the diagonal. */
 typedef struct tridiagonal {

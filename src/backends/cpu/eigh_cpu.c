@@ -4,7 +4,7 @@
 #include "backends/cpu/condensed.h"
 #include <math.h>
 
-enum { BY_BLOCKS = 128 /* rows from which on it pays */ };
+enum { BY_BLOCKS = 96 /* rows from which on it pays */ };
 
 static bool by_blocks(const matrices *j) { return j->n >= BY_BLOCKS && !dtype_is_complex(j->dtype); }
 static bool has_vectors(const matrices *j) {
