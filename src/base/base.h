@@ -29,6 +29,22 @@ bool mem_room(void *items, size_t *room, size_t need, size_t item_size); /* item
 int64_t mem_fail_at(int64_t n);
 /* Asked at large allocations too (device/): does the hook say that this one fails? */
 bool mem_should_fail(void);
+/* Under AddressSanitizer: between these, the memory is kept for later, and its use a fault. */
+#if defined(__SANITIZE_ADDRESS__)
+#define POISONING 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POISONING 1
+#endif
+#endif
+#ifdef POISONING
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, bytes) ((void)(p), (void)(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(p, bytes) ((void)(p), (void)(bytes))
+#endif
+static inline void mem_poison(void *p, size_t bytes) { ASAN_POISON_MEMORY_REGION(p, bytes); }
+static inline void mem_unpoison(void *p, size_t bytes) { ASAN_UNPOISON_MEMORY_REGION(p, bytes); }
 
 /* ---- errors (error.c) ---- */
 

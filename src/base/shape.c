@@ -39,7 +39,10 @@ bool shape_from(pons_shape in, shape *out) {
 pons_shape shape_public(const shape *s) { return (pons_shape){s->n, s->dims}; }
 
 bool shape_equal(int n, const int64_t *a, int m, const int64_t *b) {
-  return n == m && (n == 0 || memcmp(a, b, (size_t)n * sizeof *a) == 0);
+  if (n != m) return false;
+  for (int i = 0; i < n; i++)
+    if (a[i] != b[i]) return false;
+  return true;
 }
 
 bool shape_broadcast(int n, const int64_t *a, int m, const int64_t *b, shape *out) {

@@ -21,20 +21,6 @@
 #include <malloc.h>
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-#define POISONING 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define POISONING 1
-#endif
-#endif
-#ifdef POISONING /* so that the use of a block that lies in the cache is found */
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(data, bytes) ((void)(data), (void)(bytes))
-#define ASAN_UNPOISON_MEMORY_REGION(data, bytes) ((void)(data), (void)(bytes))
-#endif
-
 enum {
   UNIT = 64,               /* classes are multiples of it, data is aligned to it */
   CLASSES = 56 * 8,
@@ -111,7 +97,7 @@ static buffer *block_new(int c) {
 
 static void block_free(buffer *b) {
   size_t bytes = class_bytes(b->size_class);
-  ASAN_UNPOISON_MEMORY_REGION(b->data, bytes);
+  mem_unpoison(b->data, bytes);
   if (bytes < MAPPED_FROM) {
     free(b);
     return;
@@ -270,7 +256,7 @@ buffer *cache_take(size_t bytes) {
   }
   pthread_mutex_unlock(&cache.lock);
   if (b == NULL) return NULL;
-  ASAN_UNPOISON_MEMORY_REGION(b->data, class_bytes(b->size_class));
+  mem_unpoison(b->data, class_bytes(b->size_class));
   b->bytes = bytes;
   b->copies = NULL;
   atomic_init(&b->stale, false);
@@ -280,7 +266,7 @@ buffer *cache_take(size_t bytes) {
 
 void cache_put(buffer *b) {
   static pthread_once_t forks = PTHREAD_ONCE_INIT;
-  ASAN_POISON_MEMORY_REGION(b->data, class_bytes(b->size_class));
+  mem_poison(b->data, class_bytes(b->size_class));
   pthread_mutex_lock(&cache.lock);
   cache.active -= b->bytes;
   enter(b);

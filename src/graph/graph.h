@@ -140,23 +140,26 @@ extern const prim prim_alias;  /* "Copy": the same value; transforms put one bef
 
 typedef enum node_state { NODE_PENDING, NODE_SCHEDULED, NODE_READY, NODE_FAILED } node_state;
 
-struct pons_node {
-  atomic_int refs;       /* all of them: users, scopes, nodes built on this one, plans under way */
-  atomic_int scope_refs; /* those of scopes among them */
+struct pons_node { /* first what walks look at, so that it is one line of the cache or two */
+  /* Low half: all of them: users, scopes, nodes built on this one, plans under way. Upper half: those of scopes among them.
+     One number, so that a scope takes one step to let go of what it owns. */
+  _Atomic uint64_t refs;
+  uint64_t mark; /* graph_lock: scratch of walks: epoch << 32 | index */
   _Atomic uint8_t state; /* node_state; read with node_state_of */
   uint8_t dtype;
   uint8_t ndim;
-  bool weak;    /* a C scalar: gives way in promotion */
+  uint8_t units; /* node_memory.c: its size */
+  bool weak;     /* a C scalar: gives way in promotion */
   /* depends on a placeholder or a primal of a trace: keeps its inputs when computed while a trace is open */
   bool traced;
   const prim *prim; /* NULL for constants */
-  const void *params;
   int n_in, n_out; /* n_out > 1: a node with several results; users see its prim_output nodes */
   node **in;       /* NULL once let go */
-  const int64_t *shape; /* ndim */
-  const spec *specs;    /* n_out > 1: of each result */
-  int64_t size;         /* number of elements */
   stream *stream;
+  const void *params;
+  const int64_t *shape; /* ndim */
+  int64_t size;         /* number of elements */
+  const spec *specs;    /* n_out > 1: of each result */
   /* ready: */
   buffer *buffer;
   int64_t offset;   /* in elements */
@@ -165,10 +168,15 @@ struct pons_node {
   /* scheduled: set when `state` will have changed */
   event *done;
   error *error; /* failed */
-  uint64_t mark; /* graph_lock: scratch of walks: epoch << 32 | index */
 };
 static inline node_state node_state_of(const node *a) {
   return (node_state)atomic_load_explicit(&((node *)a)->state, memory_order_acquire);
+}
+static inline uint32_t node_refs(const node *a) { return (uint32_t)atomic_load(&((node *)a)->refs); }
+/* References of all but scopes. */
+static inline uint32_t node_holders(const node *a) {
+  const uint64_t refs = atomic_load(&((node *)a)->refs);
+  return (uint32_t)refs - (uint32_t)(refs >> 32);
 }
 static inline bool node_failed(const node *a) { return node_state_of(a) == NODE_FAILED; }
 static inline shape node_shape(const node *a) {

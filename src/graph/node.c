@@ -8,9 +8,6 @@
 #include "graph/graph.h"
 #include "graph/scope.h"
 
-static atomic_llong live;
-int64_t pons_live_arrays(void) { return atomic_load(&live); }
-
 /* ---- references ---- */
 
 static node out_of_memory = {.refs = 1, .state = NODE_FAILED, .dtype = PONS_FLOAT32, .n_out = 1, .size = 1};
@@ -28,17 +25,20 @@ static void end_functions(const prim *p, const void *params) {
     if (f->type == FIELD_FUNCTION) pons_function_release(*(pons_function *)((const char *)params + f->offset));
 }
 
-/* Nodes whose count fell to zero wait in a list through `mark`, so that a long chain does not recurse. */
-static void drop(node *a, node **dead) {
+/* Lets go of `held`: one reference, or one of a scope. Nodes whose count fell to zero wait in a list through `mark`, so that a
+   long chain does not recurse. Whoever has the last reference is alone with the node: nothing is counted then. */
+static void drop(node *a, uint64_t held, node **dead) {
   if (!a || a == &out_of_memory) return;
-  if (atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1) return;
+  if (atomic_load_explicit(&a->refs, memory_order_acquire) != held &&
+      atomic_fetch_sub_explicit(&a->refs, held, memory_order_acq_rel) != held)
+    return;
   a->mark = (uintptr_t)*dead;
   *dead = a;
 }
 
 static void end_node(node *a, node **dead) {
   if (a->in)
-    for (int i = 0; i < a->n_in; i++) drop(a->in[i], dead);
+    for (int i = 0; i < a->n_in; i++) drop(a->in[i], 1, dead);
   if (a->results)
     for (int i = 0; i < a->n_out; i++) buffer_release(a->results[i]);
   mem_free(a->results);
@@ -46,8 +46,7 @@ static void end_node(node *a, node **dead) {
   event_release(a->done);
   error_release(a->error);
   if (a->prim && a->params) end_functions(a->prim, a->params);
-  mem_free(a);
-  atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+  node_memory_give(a);
 }
 
 static void end_all(node *dead) {
@@ -65,7 +64,13 @@ pons_array pons_keep(pons_array a) {
 
 void pons_release(pons_array a) {
   node *dead = NULL;
-  drop(a, &dead);
+  drop(a, 1, &dead);
+  end_all(dead);
+}
+
+void node_release_from_scope(node *a) {
+  node *dead = NULL;
+  drop(a, SCOPE_REF, &dead);
   end_all(dead);
 }
 
@@ -82,19 +87,19 @@ static void keep_functions(const prim *p, const void *params) {
     if (f->type == FIELD_FUNCTION) pons_function_keep(*(pons_function *)((const char *)params + f->offset));
 }
 
-/* Nodes may hold a scope's reference before they have all their fields: refs starts at 1 for the scope. */
+/* The innermost scope owns it from the start. */
 static node *new_node(const prim *p, const void *params, int n_in, const pons_array *in, int ndim,
                       const int64_t *dims, int n_specs) {
   const size_t for_params = p && params ? params_bytes(p, params) : 0;
   size_t bytes = sizeof(node) + (size_t)n_in * sizeof(node *) + 2 * (size_t)ndim * sizeof(int64_t) + for_params +
                  (size_t)n_specs * sizeof(spec);
-  if (!scope_room(1)) return NULL;
-  node *a = mem_alloc(bytes);
+  thread_nodes *t = thread_nodes_here();
+  if (!t || !mem_room(&t->owned, &t->room, t->count + 1, sizeof *t->owned)) return NULL;
+  node *a = node_memory_take(t, bytes);
   if (!a) return NULL;
-  memset(a, 0, sizeof *a); /* glibc's calloc passes by the blocks that this thread freed last */
-  atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+  t->owned[t->count++] = a;
   char *at = (char *)(a + 1);
-  atomic_init(&a->refs, 1);
+  atomic_init(&a->refs, SCOPE_REF);
   a->ndim = (uint8_t)ndim;
   a->prim = p;
   a->n_in = n_in;
@@ -139,7 +144,7 @@ static pons_array make(const prim *p, const void *params, int n_in, const pons_a
   node *a = new_node(p, params, n_in, in, ndim, dims, 0);
   if (!a) return node_no_memory();
   a->dtype = (uint8_t)dtype;
-  return scope_own(a);
+  return a;
 }
 
 pons_array node_make_as(const prim *p, const void *params, int n_in, const pons_array *in, pons_dtype dtype,
@@ -193,7 +198,7 @@ pons_array node_make_tuple(const prim *p, const void *params, int n_in, const po
   }
   mem_free(specs);
   if (e) return node_error(e);
-  return a ? scope_own(a) : node_no_memory();
+  return a ? a : node_no_memory();
 }
 
 pons_array node_output(pons_array tuple, int index) {
@@ -223,7 +228,7 @@ pons_array node_constant(buffer *b, pons_dtype dtype, int ndim, const int64_t *d
   else
     shape_row_major(ndim, dims, (int64_t *)a->strides);
   atomic_init(&a->state, NODE_READY);
-  return scope_own(a);
+  return a;
 }
 
 pons_array node_placeholder(pons_dtype dtype, int ndim, const int64_t *dims) {
@@ -241,7 +246,7 @@ pons_array node_error(error *e) {
   a->dtype = PONS_FLOAT32;
   a->error = e;
   atomic_init(&a->state, NODE_FAILED);
-  return scope_own(a);
+  return a;
 }
 
 const char *node_text(const node *a) {
@@ -264,7 +269,7 @@ static void let_go(node *a, bool keep_history, node_state state) {
   if (!keep_history && a->in) {
     node **in = a->in;
     a->in = NULL;
-    for (int i = 0; i < a->n_in; i++) drop(in[i], &dead);
+    for (int i = 0; i < a->n_in; i++) drop(in[i], 1, &dead);
   }
   atomic_store_explicit(&a->state, (uint8_t)state, memory_order_release);
   event_release(done);
@@ -300,6 +305,6 @@ void node_forget(node *a) {
   if (node_state_of(a) == NODE_PENDING || !a->in) return;
   node *dead = NULL, **in = a->in;
   a->in = NULL;
-  for (int i = 0; i < a->n_in; i++) drop(in[i], &dead);
+  for (int i = 0; i < a->n_in; i++) drop(in[i], 1, &dead);
   end_all(dead);
 }

@@ -2,60 +2,38 @@
    stack, and closing it releases what lies above. Uses node.c through graph.h. */
 #include "graph/graph.h"
 #include "graph/scope.h"
-#include <pthread.h>
 
-typedef struct owned {
-  node **at;
-  size_t count, room;
-} owned;
-
-static _Thread_local owned *mine;
-static pthread_key_t ends;
-static pthread_once_t ends_once = PTHREAD_ONCE_INIT;
-
-static void release_above(owned *o, size_t mark) {
-  while (o->count > mark) {
-    node *a = o->at[--o->count];
-    atomic_fetch_sub_explicit(&a->scope_refs, 1, memory_order_relaxed);
-    pons_release(a);
-  }
+static void release_above(thread_nodes *t, size_t mark) {
+  while (t->count > mark) node_release_from_scope(t->owned[--t->count]);
 }
 
-static void end_of_thread(void *o) {
-  release_above(o, 0);
-  mem_free(((owned *)o)->at);
-  mem_free(o);
-}
-
-static void make_key(void) { pthread_key_create(&ends, end_of_thread); }
-
-static owned *thread_owned(void) {
-  if (mine) return mine;
-  pthread_once(&ends_once, make_key);
-  mine = mem_zalloc(sizeof *mine);
-  if (mine && pthread_setspecific(ends, mine) != 0) {
-    mem_free(mine);
-    mine = NULL;
-  }
-  return mine;
+void scope_close_all(thread_nodes *t) {
+  release_above(t, 0);
+  mem_free(t->owned);
+  t->owned = NULL;
+  t->room = 0;
 }
 
 bool scope_room(size_t more) {
-  owned *o = thread_owned();
-  return o && mem_room(&o->at, &o->room, o->count + more, sizeof *o->at);
+  thread_nodes *t = thread_nodes_here();
+  return t && mem_room(&t->owned, &t->room, t->count + more, sizeof *t->owned);
 }
 
 pons_array scope_own(node *a) {
-  owned *o = thread_owned(); /* scope_room has been asked */
-  atomic_fetch_add_explicit(&a->scope_refs, 1, memory_order_relaxed);
-  o->at[o->count++] = a;
+  thread_nodes *t = thread_nodes_here(); /* scope_room has been asked */
+  atomic_fetch_add_explicit(&a->refs, SCOPE_REF - 1, memory_order_relaxed);
+  t->owned[t->count++] = a;
   return a;
 }
 
-pons_scope pons_scope_open(void) { return (pons_scope){mine ? mine->count : 0}; }
+pons_scope pons_scope_open(void) {
+  thread_nodes *t = thread_nodes_here();
+  return (pons_scope){t ? t->count : 0};
+}
 
 void pons_scope_close(pons_scope scope) {
-  if (mine) release_above(mine, scope.mark);
+  thread_nodes *t = thread_nodes_here();
+  if (t) release_above(t, scope.mark);
 }
 
 pons_array pons_scope_return(pons_scope scope, pons_array a) {

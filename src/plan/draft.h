@@ -109,9 +109,13 @@ typedef struct draft {
 /* Each returns false or -1 with d->why set. */
 bool draft_no_memory(draft *d);      /* sets it; false */
 bool draft_fail(draft *d, error *e); /* sets it, and takes the reference; false */
-int32_t draft_value_new(draft *d, const draft_value *v);
-/* A new operation whose results are new roots. Its place, or -1. */
-int32_t draft_op_new(draft *d, const draft_op *op, const draft_result *results);
+/* Values and operations are filled where they stay, since there are as many as there are nodes: room for the next one (NULL:
+   no memory), and then it is one of the list. Its place. */
+draft_value *draft_value_room(draft *d);
+int32_t draft_value_add(draft *d);
+draft_op *draft_op_room(draft *d);
+/* With results that are new roots; or -1. */
+int32_t draft_op_add(draft *d, const draft_result *results);
 int32_t draft_copy(draft *d, int32_t value); /* the value in row-major order */
 
 /* expand.c: all that is wanted becomes values and operations. */

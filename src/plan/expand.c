@@ -32,16 +32,17 @@ static int32_t add_input(draft *d, node *n, int result, pons_dtype dtype, int nd
     memcpy(lists + ndim, strides, (size_t)ndim * sizeof *lists);
   else
     shape_row_major(ndim, dims, lists + ndim);
-  draft_value v = {.op = -1,
-                   .root = (int32_t)d->n_values,
-                   .plain = shape_is_row_major(ndim, dims, lists + ndim),
-                   .dtype = (uint8_t)dtype,
-                   .ndim = (uint8_t)ndim,
-                   .size = shape_size(ndim, dims),
-                   .shape = lists,
-                   .strides = lists + ndim};
-  const int32_t value = draft_value_new(d, &v);
-  if (value < 0) return -1;
+  draft_value *v = draft_value_room(d);
+  if (!v) return -1;
+  *v = (draft_value){.op = -1,
+                     .root = (int32_t)d->n_values,
+                     .plain = shape_is_row_major(ndim, dims, lists + ndim),
+                     .dtype = (uint8_t)dtype,
+                     .ndim = (uint8_t)ndim,
+                     .size = shape_size(ndim, dims),
+                     .shape = lists,
+                     .strides = lists + ndim};
+  const int32_t value = draft_value_add(d);
   d->leaf_values[d->n_leaves] = value;
   d->leaves[d->n_leaves++] = (plan_leaf){pons_keep(n), result};
   return value;
@@ -141,9 +142,10 @@ static int32_t make_row(draft *d, const node *n) {
   const row r = (row)(n->prim->row - 1);
   if (r == ROW_cast && d->values[in[0]].dtype == n->dtype) return in[0];
   const draft_result result = {(pons_dtype)n->dtype, n->ndim, draft_shape_for(d, n, in[0])};
-  const draft_op op = {
-      .kind = OP_ROW, .row = (uint16_t)r, .n_in = n->n_in, .n_out = 1, .in = in, .prim = n->prim};
-  const int32_t made = draft_op_new(d, &op, &result);
+  draft_op *op = draft_op_room(d);
+  if (!op) return -1;
+  *op = (draft_op){.kind = OP_ROW, .row = (uint16_t)r, .n_in = n->n_in, .n_out = 1, .in = in, .prim = n->prim};
+  const int32_t made = draft_op_add(d, &result);
   return made < 0 ? -1 : d->ops[made].out;
 }
 
@@ -237,16 +239,18 @@ static int32_t make_call(draft *d, const node *n) {
     if (!d->why && !may_be_taken_apart(n)) no_implementation(d, n, params, operands);
     return -1;
   }
-  const draft_op op = {.kind = OP_CALL,
-                       .n_in = n->n_in,
-                       .n_out = n_out,
-                       .in = in,
-                       .prim = n->prim,
-                       .params = params,
-                       .on_host = on_host,
-                       .implementation = found,
-                       .operands = operands};
-  return draft_op_new(d, &op, results);
+  draft_op *op = draft_op_room(d);
+  if (!op) return -1;
+  *op = (draft_op){.kind = OP_CALL,
+                   .n_in = n->n_in,
+                   .n_out = n_out,
+                   .in = in,
+                   .prim = n->prim,
+                   .params = params,
+                   .on_host = on_host,
+                   .implementation = found,
+                   .operands = operands};
+  return draft_op_add(d, results);
 }
 
 /* A tuple of `count` values. */
@@ -287,14 +291,9 @@ static int32_t make_value(draft *d, const frame *f) {
   return n->n_out > 1 ? tuple_of_call(d, op) : d->ops[op].out;
 }
 
-/* How many nodes and users hold it; scopes do not count. */
-static int holders_of(const node *n) {
-  return atomic_load(&((node *)n)->refs) - atomic_load(&((node *)n)->scope_refs);
-}
-
 /* Several read the value: nodes equal to n, or readers of n, or of the part that n was taken apart to. */
 static bool is_read_by_several(const frame *f) {
-  return holders_of(f->node) > 1 || (f->parts && holders_of(f->parts[0]) > 0);
+  return node_holders(f->node) > 1 || (f->parts && node_holders(f->parts[0]) > 0);
 }
 
 /* All children of the top frame have their values. Leaves the frame in place, with parts, if it must be taken

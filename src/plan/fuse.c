@@ -40,11 +40,23 @@ static bool fits(draft *d, int32_t group, int32_t op, bool stored) {
   return count_inputs(d, &with) <= KERNEL_MAX_INPUTS;
 }
 
+/* What the operation reads and the group has not read so far is an input more, and what it makes is none any more. A value
+   tells which group read it last: one that others read in between counts twice, until count_inputs is asked. */
+static void note_inputs(draft *d, int32_t group, const draft_op *op) {
+  const int32_t mark = INT32_MIN + group; /* far from the stamps */
+  draft_group *g = &d->groups[group];
+  g->n_in -= d->values[op->out].group == mark;
+  for (int i = 0; i < op->n_in; i++) {
+    g->n_in += d->values[op->in[i]].group != mark;
+    d->values[op->in[i]].group = mark;
+  }
+}
+
 static bool join(draft *d, int32_t group, int32_t op) {
   draft_group *g = &d->groups[group];
   draft_member *m = pool_new(&d->plan->pool, sizeof *m);
   if (!m) return draft_no_memory(d);
-  g->n_in += d->ops[op].n_in - (g->members != NULL);
+  note_inputs(d, group, &d->ops[op]);
   g->n_code += d->ops[op].kind == OP_ROW;
   *m = (draft_member){op, g->members};
   g->members = m;

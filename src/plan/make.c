@@ -12,25 +12,31 @@ bool draft_fail(draft *d, error *e) {
   return false;
 }
 
-int32_t draft_value_new(draft *d, const draft_value *v) {
-  if (d->n_values >= INT32_MAX || !mem_room(&d->values, &d->values_room, d->n_values + 1, sizeof *d->values))
-    return draft_no_memory(d), -1;
-  d->values[d->n_values] = *v;
+draft_value *draft_value_room(draft *d) {
+  if (d->n_values < INT32_MAX && mem_room(&d->values, &d->values_room, d->n_values + 1, sizeof *d->values))
+    return &d->values[d->n_values];
+  draft_no_memory(d);
+  return NULL;
+}
+
+int32_t draft_value_add(draft *d) {
   d->values[d->n_values].memory = -1;
   d->values[d->n_values].group = -1;
   return (int32_t)d->n_values++;
 }
 
 static int32_t new_root(draft *d, int32_t op, const draft_result *r, const int64_t *strides) {
-  const draft_value v = {.op = op,
-                         .root = (int32_t)d->n_values,
-                         .plain = true,
-                         .dtype = (uint8_t)r->dtype,
-                         .ndim = (uint8_t)r->ndim,
-                         .size = shape_size(r->ndim, r->shape),
-                         .shape = r->shape,
-                         .strides = strides};
-  return draft_value_new(d, &v);
+  draft_value *v = draft_value_room(d);
+  if (!v) return -1;
+  *v = (draft_value){.op = op,
+                     .root = (int32_t)d->n_values,
+                     .plain = true,
+                     .dtype = (uint8_t)r->dtype,
+                     .ndim = (uint8_t)r->ndim,
+                     .size = shape_size(r->ndim, r->shape),
+                     .shape = r->shape,
+                     .strides = strides};
+  return draft_value_add(d);
 }
 
 /* Row-major strides of a result: those of an operand of the same shape, or new ones. */
@@ -44,15 +50,18 @@ static const int64_t *strides_for(draft *d, const draft_op *op, const draft_resu
   return strides;
 }
 
-int32_t draft_op_new(draft *d, const draft_op *op, const draft_result *results) {
-  if (!mem_room(&d->ops, &d->ops_room, d->n_ops + 1, sizeof *d->ops)) return draft_no_memory(d), -1;
+draft_op *draft_op_room(draft *d) {
+  if (mem_room(&d->ops, &d->ops_room, d->n_ops + 1, sizeof *d->ops)) return &d->ops[d->n_ops];
+  draft_no_memory(d);
+  return NULL;
+}
+
+int32_t draft_op_add(draft *d, const draft_result *results) {
   const int32_t place = (int32_t)d->n_ops;
-  d->ops[place] = *op;
-  d->ops[place].out = (int32_t)d->n_values;
-  d->ops[place].early = INT32_MAX;
-  d->ops[place].n_readers = 0;
-  d->ops[place].group = -1;
-  d->ops[place].wanted = d->ops[place].stored = false;
+  draft_op *op = &d->ops[place];
+  op->out = (int32_t)d->n_values;
+  op->early = INT32_MAX;
+  op->group = -1;
   for (int i = 0; i < op->n_out; i++) {
     const int64_t *strides = results[i].shape ? strides_for(d, op, &results[i]) : NULL;
     if (!strides) return draft_no_memory(d), -1;
@@ -66,9 +75,11 @@ int32_t draft_copy(draft *d, int32_t value) {
   const draft_value v = d->values[value];
   int32_t *in = pool_copy(&d->plan->pool, &value, sizeof value);
   if (!in) return draft_no_memory(d), -1;
-  const draft_op op = {.kind = OP_COPY, .n_in = 1, .n_out = 1, .in = in};
+  draft_op *op = draft_op_room(d);
+  if (!op) return -1;
+  *op = (draft_op){.kind = OP_COPY, .n_in = 1, .n_out = 1, .in = in};
   const draft_result result = {(pons_dtype)v.dtype, v.ndim, v.shape};
-  const int32_t made = draft_op_new(d, &op, &result);
+  const int32_t made = draft_op_add(d, &result);
   return made < 0 ? -1 : d->ops[made].out;
 }
 

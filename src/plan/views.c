@@ -42,7 +42,10 @@ static int32_t view_of(draft *d, const node *n, int32_t value, pons_dtype dtype)
   v.plain = d->values[from.root].plain && v.offset == 0 && v.size == d->values[from.root].size &&
             pons_dtype_size(dtype) == pons_dtype_size((pons_dtype)d->values[from.root].dtype) &&
             shape_is_row_major(v.ndim, v.shape, v.strides);
-  return draft_value_new(d, &v);
+  draft_value *place = draft_value_room(d);
+  if (!place) return -1;
+  *place = v;
+  return draft_value_add(d);
 }
 
 static draft_op *row_that_makes(const draft *d, int32_t value) {
@@ -75,9 +78,11 @@ static int32_t view_of_row(draft *d, const node *n, int32_t value, int *left) {
     in[i] = turns ? view_of_row(d, n, in[i], left) : view_of(d, n, in[i], (pons_dtype)d->values[in[i]].dtype);
     if (in[i] < 0) return -1;
   }
-  const draft_op turned = {.kind = OP_ROW, .row = op.row, .n_in = op.n_in, .n_out = 1, .in = in, .prim = op.prim};
+  draft_op *turned = draft_op_room(d);
+  if (!turned) return -1;
+  *turned = (draft_op){.kind = OP_ROW, .row = op.row, .n_in = op.n_in, .n_out = 1, .in = in, .prim = op.prim};
   const draft_result result = {(pons_dtype)d->values[value].dtype, n->ndim, draft_shape_for(d, n, in[0])};
-  const int32_t made = draft_op_new(d, &turned, &result);
+  const int32_t made = draft_op_add(d, &result);
   return made < 0 ? -1 : d->ops[made].out;
 }
 

@@ -136,11 +136,16 @@ static bool kernel_equal(const kernel *a, const kernel *b) {
          memcmp(a->out, b->out, (size_t)a->n_out * sizeof *a->out) == 0;
 }
 
+/* Of the last instructions: they differ where kernels do. */
+static uint64_t kernel_hash(const kernel *k) {
+  const int count = k->n_code < 8 ? k->n_code : 8;
+  return hash_bytes(k->code + k->n_code - count, (size_t)count * sizeof *k->code, (uint64_t)(k->n_in + 64 * k->n_code));
+}
+
 /* The spare kernel, or an equal one written before; then the spare stays spare. */
 static const kernel *settle_kernel(writer *w) {
   const kernel *k = w->spare;
-  const uint64_t hash = hash_bytes(k->code, (size_t)k->n_code * sizeof *k->code, (uint64_t)k->n_in);
-  const kernel **place = &w->known[hash % KNOWN_KERNELS];
+  const kernel **place = &w->known[kernel_hash(k) % KNOWN_KERNELS];
   if (*place && kernel_equal(*place, k)) return *place;
   w->spare = NULL;
   return *place = k;

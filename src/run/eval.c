@@ -45,6 +45,7 @@ static lists kept; /* graph_lock is held */
 typedef struct walk {
   uint64_t epoch;
   size_t n_visits, depth;
+  bool any_failed, any_lend, any_level; /* among what was visited: an error; an input that lends its shape; a level above 0 */
   group *groups;
   size_t n_groups, groups_room;
   event **events; /* to wait for */
@@ -89,24 +90,29 @@ static bool visit_node(walk *w, node *n) {
   if (w->n_visits >= INT32_MAX ||
       !mem_room(&kept.visits, &kept.visits_room, w->n_visits + 1, sizeof *kept.visits))
     return false;
-  visit v = {.node = n};
+  visit *v = &kept.visits[w->n_visits];
+  *v = (visit){.node = n};
   const int n_in = plan_operands_of(n);
   for (int i = 0; i < n_in; i++) {
-    const visit *from = visit_of(w, n->in[i]);
+    const node *x = n->in[i];
+    visit *from = visit_of(w, x);
     if (!from) {
-      if (node_failed(n->in[i])) v.failed = n->in[i]->error;
+      if (node_failed(x)) v->failed = x->error;
       continue;
     }
-    if (from->failed) v.failed = from->failed;
-    const int32_t level = from->level + (from->node->stream != n->stream);
-    if (level > v.level) v.level = level;
+    if (from->failed) v->failed = from->failed;
+    from->edges++;
+    const int32_t level = from->level + (x->stream != n->stream);
+    if (level > v->level) v->level = level;
   }
-  for (int i = 0; i < n_in; i++) {
+  w->any_failed |= v->failed != NULL;
+  w->any_lend |= n_in < n->n_in;
+  w->any_level |= v->level > 0;
+  for (int i = 0; w->any_level && i < n_in; i++) {
     visit *from = visit_of(w, n->in[i]);
-    if (from && (from->level != v.level || from->node->stream != n->stream)) from->wanted = true;
+    if (from && (from->level != v->level || from->node->stream != n->stream)) from->wanted = true;
   }
-  n->mark = w->epoch << 32 | w->n_visits;
-  kept.visits[w->n_visits++] = v;
+  n->mark = w->epoch << 32 | w->n_visits++;
   return true;
 }
 
@@ -127,20 +133,20 @@ static bool walk_from(walk *w, node *root) {
   return true;
 }
 
-/* Nodes that someone besides this walk and the scopes holds get their value too. */
-static void want_what_is_held(walk *w) {
+/* Inputs that only lend their shapes may have been met later than the node. */
+static void count_lenders(walk *w) {
   for (size_t i = 0; i < w->n_visits; i++) {
-    node *n = kept.visits[i].node;
-    for (int k = 0; k < n->n_in; k++) {
+    const node *n = kept.visits[i].node;
+    for (int k = plan_operands_of(n); k < n->n_in; k++) {
       visit *from = visit_of(w, n->in[k]);
       if (from) from->edges++;
     }
   }
-  for (size_t i = 0; i < w->n_visits; i++) {
-    const node *n = kept.visits[i].node;
-    const int outside = atomic_load(&((node *)n)->refs) - atomic_load(&((node *)n)->scope_refs);
-    if (outside > kept.visits[i].edges && n->prim != &prim_input) kept.visits[i].wanted = true;
-  }
+}
+
+/* Someone besides this walk and the scopes holds the node: it gets its value too. */
+static bool is_held(const visit *v) {
+  return node_holders(v->node) > (uint32_t)v->edges && v->node->prim != &prim_input;
 }
 
 static group *group_for(walk *w, const visit *v) {
@@ -158,14 +164,16 @@ static int by_level(const void *a, const void *b) {
 
 /* What is wanted goes to its group, lower levels first; what has failed gets its error. */
 static bool make_groups(walk *w) {
+  if (w->any_lend) count_lenders(w);
   for (size_t i = 0; i < w->n_visits; i++) {
-    const visit *v = &kept.visits[i];
+    visit *v = &kept.visits[i];
+    v->wanted |= is_held(v);
     if (!v->wanted || v->failed) continue;
     group *g = group_for(w, v);
     if (!g || !mem_room(&g->wanted, &g->room, g->n_wanted + 1, sizeof *g->wanted)) return false;
     g->wanted[g->n_wanted++] = pons_keep(v->node);
   }
-  for (size_t i = 0; i < w->n_visits; i++)
+  for (size_t i = 0; w->any_failed && i < w->n_visits; i++)
     if (kept.visits[i].wanted && kept.visits[i].failed)
       node_publish_error(kept.visits[i].node, (error *)kept.visits[i].failed);
   if (w->n_groups > 1) qsort(w->groups, w->n_groups, sizeof *w->groups, by_level);
@@ -189,7 +197,6 @@ static bool prepare(walk *w, const pons_array *arrays, int count) {
     if (v) v->wanted = true;
     if (node_state_of(arrays[i]) == NODE_SCHEDULED && !add_event(w, arrays[i]->done)) return false;
   }
-  want_what_is_held(w);
   return make_groups(w);
 }
 

@@ -121,7 +121,7 @@ static error *bind_inputs(job *j) {
 static void allow_taking(job *j) {
   for (int i = 0; i < j->plan->n_inputs - j->n_lasting; i++) {
     node *n = j->leaves[i].node;
-    if (j->leaves[i].result >= 0 || j->in[i].buffer != n->buffer || atomic_load(&n->refs) != 1) continue;
+    if (j->leaves[i].result >= 0 || j->in[i].buffer != n->buffer || node_refs(n) != 1) continue;
     pons_release(n);
     j->leaves[i].node = NULL;
     j->in[i].may_take = buffer_is_sole(j->in[i].buffer);
