@@ -1,7 +1,8 @@
 /* svd_cpu.c: "SVD", A = U diag(S) Vt, U and Vt square: small matrices and complex ones by LAPACK (gesdd). Others, or their
    transposes, are made bidiagonal by all threads, LAPACK divides and conquers those, and reflections take their vectors
-   back. Uses cpu/condensed.h. */
+   back; of those that are much longer than wide R is taken first. Uses cpu/condensed.h, cpu/qr.h. */
 #include "backends/cpu/condensed.h"
+#include "backends/cpu/qr.h"
 #include <math.h>
 
 enum { BY_BLOCKS = 96 /* the shorter side from which on it pays */ };
@@ -29,39 +30,55 @@ static void store_corner(const blocked *b, int n, int m, placed x, placed to) {
   placed_copy(b, n, n, x, to);
 }
 
+/* What is left of A (m, n) when it is a square R behind a Q of its own: f's, if there is one. */
+static int load(const blocked *b, bool high, qr *f, bidiagonal *t, placed from, int m) {
+  const placed a = high ? f->a : (placed){t->a, 1, t->rows_pitch};
+  int exponent;
+  placed_copy(b, m, t->n, from, a);
+  if (!high) return rows_to_unit(b, t->a, t->n, m, t->rows_pitch, false);
+  exponent = rows_to_unit(b, f->a.data, m, t->n, t->n, false);
+  qr_factor(f);
+  for (int i = 1; i < t->n; i++) memset(placed_at(b, f->a, i, 0).data, 0, (size_t)i * b->j->size);
+  placed_copy(b, t->n, t->n, f->a, (placed){t->a, 1, t->rows_pitch});
+  return exponent;
+}
+
 static int svd_by_blocks(const matrices *j, int64_t index, workspace *w) {
   const bool vectors = has_vectors(j), tall = j->m >= j->n;
   const int m = tall ? j->m : j->n, n = j->k;
+  const bool high = 6 * (int64_t)m >= 11 * (int64_t)n; /* as LAPACK has it */
   blocked b = {.j = j};
-  bidiagonal t = {.b = &b, .m = m, .n = n};
+  qr first = {0};
+  bidiagonal t = {.b = &b, .m = high ? n : m, .n = n};
   bidiagonal_take_room(&t, w);
-  reflections left = {.b = &b, .rows = m, .count = n, .v = {t.v, 1, t.rows_pitch}, .tau = t.tau_v};
+  if (high) qr_take_room(&first, &b, m, n, w), reflections_take_room(&first.r, m, w);
+  reflections left = {.b = &b, .rows = t.m, .count = n, .v = {t.v, 1, t.rows_pitch}, .tau = t.tau_v};
   reflections right = {.b = &b,
                        .rows = n - 1,
                        .count = n - 1,
                        .v = {at_element(&b, t.u, 1), 1, t.columns_pitch},
                        .tau = t.tau_u};
-  if (vectors) reflections_take_room(&left, m, w), reflections_take_room(&right, n, w);
+  if (vectors) reflections_take_room(&left, t.m, w), reflections_take_room(&right, n, w);
   const int64_t square = vectors ? (int64_t)n * n : 1;
   void *u = workspace_take(w, square, j->size), *vt = workspace_take(w, square, j->size),
        *work = workspace_take(w, j->lwork, j->size);
   int *iwork = workspace_take(w, 8 * (int64_t)n, sizeof *iwork), info = 0;
   if (!w->at) return 0;
   const placed a = placed_operand(&b, index);
-  placed_copy(&b, m, n, tall ? a : placed_turned(a), (placed){t.a, 1, t.rows_pitch});
-  const int exponent = rows_to_unit(&b, t.a, n, m, t.rows_pitch, false);
+  const int exponent = load(&b, high, &first, &t, tall ? a : placed_turned(a), m);
   bidiagonal_reduce(&t);
   j->f->bdsdc("U", vectors ? "I" : "N", &n, t.d, t.e, u, &n, vt, &n, NULL, NULL, work, iwork, &info, 1, 1);
   if (info) return info;
   scale_row(&b, n, ldexp(1, exponent), t.d);
   memcpy(matrix_result(j, vectors ? 1 : 0, index, n), t.d, (size_t)n * j->size);
   if (vectors) {
-    const placed u_out = placed_result(&b, 0, index, j->m, j->m),
-                 v_out = placed_turned(placed_result(&b, 2, index, j->n, j->n));
+    const placed u_out = placed_result(&b, 0, index, j->m, j->m);
+    const placed v_out = placed_turned(placed_result(&b, 2, index, j->n, j->n));
     const placed to_left = tall ? u_out : v_out, to_right = tall ? v_out : u_out;
     store_corner(&b, n, m, (placed){u, 1, n}, to_left);
     placed_copy(&b, n, n, (placed){vt, n, 1}, to_right);
-    reflections_multiply(&left, to_left, m);
+    reflections_multiply(&left, to_left, t.m);
+    if (high) reflections_multiply(&first.r, to_left, m);
     reflections_multiply(&right, placed_at(&b, to_right, 1, 0), n);
   }
   return atomic_load(&b.no_memory) ? MATRIX_NO_MEMORY : 0;
