@@ -23,11 +23,50 @@ INLINE void put(float *y, pair a) {
   memcpy(y, &a.r, sizeof a.r);
   memcpy(y + V, &a.i, sizeof a.i);
 }
+/* The same of neighbouring pairs. In registers of two halves it takes one instruction each if lines are in another order
+   there, so they are: line LINE_AT(v) is in lane v, and the other way round. */
+#if REGISTER_BYTES == 64
+#define EVENS 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif REGISTER_BYTES == 32
+#define EVENS 0, 2, 8, 10, 4, 6, 12, 14
+#define ODDS 1, 3, 9, 11, 5, 7, 13, 15
+#define LOWER 0, 8, 1, 9, 4, 12, 5, 13
+#define UPPER 2, 10, 3, 11, 6, 14, 7, 15
+#else
+#define EVENS 0, 2, 4, 6
+#define ODDS 1, 3, 5, 7
+#define LOWER 0, 4, 1, 5
+#define UPPER 2, 6, 3, 7
+#endif
+#if REGISTER_BYTES == 32
+#define LINE_AT(v) (((v) & ~6) | ((v) << 1 & 4) | ((v) >> 1 & 2))
+#define IN_ORDER(x) PICK(x, x, 0, 1, 4, 5, 2, 3, 6, 7)
+#define LOWER_EIGHT LOWER
+#define UPPER_EIGHT UPPER
+#else
+#define LINE_AT(v) (v)
+#define IN_ORDER(x) (x)
+#define LOWER_EIGHT 0, 8, 1, 9, 2, 10, 3, 11
+#define UPPER_EIGHT 4, 12, 5, 13, 6, 14, 7, 15
+#endif
+INLINE pair get_pairs(const float *x) {
+  const vector_float a = wide_float32(x), b = wide_float32(x + LANES);
+  return (pair){PICK(a, b, EVENS), PICK(a, b, ODDS)};
+}
+INLINE void put_pairs(float *y, pair a) {
+  const vector_float low = PICK(a.r, a.i, LOWER), high = PICK(a.r, a.i, UPPER);
+  memcpy(y, &low, sizeof low);
+  memcpy(y + LANES, &high, sizeof high);
+}
 INLINE pair plus(pair a, pair b) { return (pair){a.r + b.r, a.i + b.i}; }
 INLINE pair minus(pair a, pair b) { return (pair){a.r - b.r, a.i - b.i}; }
 INLINE pair plus_i(pair a, pair b) { return (pair){a.r - b.i, a.i + b.r}; } /* a + i b */
 INLINE pair minus_i(pair a, pair b) { return (pair){a.r + b.i, a.i - b.r}; }
-INLINE pair scaled(pair a, float c) { return (pair){a.r * SPLAT_FLOAT(c), a.i * SPLAT_FLOAT(c)}; }
+INLINE pair parts_scaled(pair a, float c, float d) { return (pair){a.r * SPLAT_FLOAT(c), a.i * SPLAT_FLOAT(d)}; }
+INLINE pair scaled(pair a, float c) { return parts_scaled(a, c, c); }
 /* a + c b */
 INLINE pair add_scaled(pair a, float c, pair b) {
   return (pair){FMA_FLOAT(b.r, SPLAT_FLOAT(c), a.r), FMA_FLOAT(b.i, SPLAT_FLOAT(c), a.i)};
@@ -113,120 +152,118 @@ INLINE void odd(int radix, const float *roots, pair *x) {
 
 /* ---- passes ---- */
 
-/* `count` butterflies: distances of elements in floats, and of roots in pairs. */
-typedef struct butterflies {
-  int radix;
-  const float *roots;
-  int64_t count;
-  const float *from;
-  float *to;
-  int64_t from_next, from_far, to_next, to_far;
-  const float *turns; /* what results are multiplied by, of the first if `all`; NULL: nothing */
-  int64_t turns_next, turns_far;
-  bool all;
-} butterflies;
-
-#define EACH_BUTTERFLY                                  \
-  for (int64_t t = 0; t < b->count; t++) EACH_REGISTER
-
-INLINE void load_butterfly(const butterflies *b, int64_t t, int v, int radix, pair *x) {
-  const float *from = b->from + t * b->from_next + v;
-  UNROLL for (int j = 0; j < radix; j++) x[j] = get(from + j * b->from_far);
-}
-
-INLINE void store_butterfly(const butterflies *b, int64_t t, int v, int radix, bool turns, const pair *x) {
-  const float *w = b->turns + 2 * t * b->turns_next;
-  float *to = b->to + t * b->to_next + v;
-  put(to, turns && b->all ? turned(x[0], w) : x[0]);
-  UNROLL for (int k = 1; k < radix; k++) put(to + k * b->to_far, turns ? turned(x[k], w + 2 * k * b->turns_far) : x[k]);
-}
-
-#define LOOPS(name, radix)                                     \
-  static void name##_loops(const butterflies *b) {             \
-    if (b->turns) EACH_BUTTERFLY {                             \
-        pair x[radix];                                         \
-        load_butterfly(b, t, v, radix, x);                     \
-        name(x);                                               \
-        store_butterfly(b, t, v, radix, true, x);              \
-      }                                                        \
-    else EACH_BUTTERFLY {                                      \
-        pair x[radix];                                         \
-        load_butterfly(b, t, v, radix, x);                     \
-        name(x);                                               \
-        store_butterfly(b, t, v, radix, false, x);             \
-      }                                                        \
-  }
-LOOPS(two, 2)
-LOOPS(three, 3)
-LOOPS(four, 4)
-LOOPS(five, 5)
-LOOPS(eight, 8)
-
-static void odd_loops(const butterflies *b) {
-  EACH_BUTTERFLY {
-    pair x[FFT_MAX_RADIX];
-    const float *from = b->from + t * b->from_next + v, *w = b->turns ? b->turns + 2 * t * b->turns_next : NULL;
-    float *to = b->to + t * b->to_next + v;
-    for (int j = 0; j < b->radix; j++) x[j] = get(from + j * b->from_far);
-    odd(b->radix, b->roots, x);
-    for (int k = 0; k < b->radix; k++)
-      put(to + k * b->to_far, w && (k || b->all) ? turned(x[k], w + 2 * k * b->turns_far) : x[k]);
-  }
-}
-
-static void run(const butterflies *b) {
-  switch (b->radix) {
-    case 2: two_loops(b); break;
-    case 3: three_loops(b); break;
-    case 4: four_loops(b); break;
-    case 5: five_loops(b); break;
-    case 8: eight_loops(b); break;
-    default: odd_loops(b);
-  }
-}
-
+/* Elements in a block, `step` floats apart. */
 typedef struct strided {
   float *at;
   int64_t step;
 } strided;
 
-static void pass(const fft_pass *p, strided x, strided y, const float *turns) {
-  const int r = p->radix;
-  butterflies b = {.radix = r, .roots = p->roots, .from = x.at, .to = y.at, .from_far = p->m * p->s * x.step,
-                   .to_far = p->s * y.step, .from_next = x.step, .to_next = y.step, .count = p->s};
-  if (p->m == 1 && turns) {
-    b.all = true;
-    b.turns = turns;
-    b.turns_next = 1;
-    b.turns_far = p->s;
+/* `count` butterflies: from one, and from one of its elements, to the next. */
+typedef struct butterflies {
+  int radix;
+  const float *roots;
+  int64_t count;
+  strided from, to;
+  int64_t from_far, to_far;
+  const float *turns; /* pairs that results are multiplied by, of the first if `all`; NULL: there are none */
+  int64_t turns_next, turns_far;
+  bool all;
+} butterflies;
+
+INLINE void load_butterfly(const butterflies *b, int64_t t, int v, int radix, pair *x) {
+  const float *from = b->from.at + t * b->from.step + v;
+  UNROLL for (int j = 0; j < radix; j++) x[j] = get(from + j * b->from_far);
+}
+
+INLINE void store_butterfly(const butterflies *b, int64_t t, int v, int radix, const pair *x) {
+  const float *w = b->turns + t * b->turns_next;
+  float *to = b->to.at + t * b->to.step + v;
+  if (b->turns) {
+    put(to, b->all ? turned(x[0], w) : x[0]);
+    UNROLL for (int k = 1; k < radix; k++) put(to + k * b->to_far, turned(x[k], w + k * b->turns_far));
+  } else {
+    UNROLL for (int k = 0; k < radix; k++) put(to + k * b->to_far, x[k]);
   }
-  run(&b); /* the roots of i = 0 are 1 */
-  b.all = false;
-  b.turns_far = 1;
-  if (p->s == 1) {
-    b.from += x.step;
-    b.to += r * y.step;
-    b.to_next = r * y.step;
-    b.turns = p->twiddles + 2 * r;
-    b.turns_next = r;
-    b.count = p->m - 1;
+}
+
+#define EACH_BUTTERFLY for (int64_t t = 0; t < b->count; t++) EACH_REGISTER
+#define LOOP(name, radix)                         \
+  static void name##_loop(const butterflies *p) { \
+    const butterflies own = *p, *b = &own;        \
+    EACH_BUTTERFLY {                              \
+      pair x[radix];                              \
+      load_butterfly(b, t, v, radix, x);          \
+      name(x);                                    \
+      store_butterfly(b, t, v, radix, x);         \
+    }                                             \
+  }
+LOOP(two, 2)
+LOOP(three, 3)
+LOOP(four, 4)
+LOOP(five, 5)
+LOOP(eight, 8)
+
+static void odd_loop(const butterflies *b) {
+  EACH_BUTTERFLY {
+    const float *from = b->from.at + t * b->from.step + v, *w = b->turns + t * b->turns_next;
+    float *to = b->to.at + t * b->to.step + v;
+    pair x[FFT_MAX_RADIX];
+    for (int j = 0; j < b->radix; j++) x[j] = get(from + j * b->from_far);
+    odd(b->radix, b->roots, x);
+    for (int k = 0; k < b->radix; k++) {
+      const bool turns = b->turns && (k > 0 || b->all);
+      put(to + k * b->to_far, turns ? turned(x[k], w + k * b->turns_far) : x[k]);
+    }
+  }
+}
+
+static void run(const butterflies *b) {
+  switch (b->radix) {
+    case 2: two_loop(b); break;
+    case 3: three_loop(b); break;
+    case 4: four_loop(b); break;
+    case 5: five_loop(b); break;
+    case 8: eight_loop(b); break;
+    default: odd_loop(b);
+  }
+}
+
+/* turns: pairs for the results, `turns_step` floats apart; NULL: there are none, or this is not the last pass. */
+static void pass(const fft_pass *p, strided x, strided y, const float *turns, int64_t turns_step) {
+  const int r = p->radix;
+  butterflies b = {.radix = r, .roots = p->roots, .from = x, .to = y, .from_far = p->m * p->s * x.step,
+                   .to_far = p->s * y.step, .count = p->s, .turns = turns, .turns_next = turns_step,
+                   .turns_far = p->s * turns_step, .all = true};
+  if (p->m == 1) {
     run(&b);
     return;
   }
+  b.turns_far = 2;
+  b.all = false;
+  if (p->s == 1) { /* one after another, though the roots of the first are 1 */
+    b.to.step = r * y.step;
+    b.turns = p->twiddles;
+    b.turns_next = 2 * r;
+    b.count = p->m;
+    run(&b);
+    return;
+  }
+  run(&b);
+  b.turns_next = 0;
   for (int64_t i = 1; i < p->m; i++) {
-    b.from += p->s * x.step;
-    b.to += r * p->s * y.step;
+    b.from.at += p->s * x.step;
+    b.to.at += r * p->s * y.step;
     b.turns = p->twiddles + 2 * i * r;
     run(&b);
   }
 }
 
-/* From x to y, which may not overlap, through two parts of `room`; result k times pair k of `turns`, if there are any. */
-static void run_passes(const fft_passes *p, strided x, strided y, const float *turns, float *room) {
+/* From x to y, which may not overlap, through two parts of `room`. */
+static void run_passes(const fft_passes *p, strided x, strided y, const float *turns, int64_t turns_step, float *room) {
   strided a = {room, E}, b = {room + p->n * E, E};
   for (int i = 0; i < p->count; i++) {
     const bool last = i == p->count - 1;
-    pass(&p->at[i], x, last ? y : a, last ? turns : NULL);
+    pass(&p->at[i], x, last ? y : a, last ? turns : NULL, turns_step);
     x = a;
     a = b, b = x;
   }
@@ -235,153 +272,188 @@ static void run_passes(const fft_passes *p, strided x, strided y, const float *t
 /* ---- lines in memory ---- */
 
 typedef float eight_floats __attribute__((vector_size(32)));
-TURN_8(floats, eight_floats)
-
 typedef eight_floats eight_floats_at __attribute__((aligned(4), may_alias)); /* wherever they lie */
 #define EIGHT_AT(x) (*(const eight_floats_at *)(x))
 #define PUT_EIGHT(x, y) (*(eight_floats_at *)(x) = (y))
+TURN_8(floats, eight_floats)
 
-static int64_t offset(const fft_lines *l, int64_t e) { return e / V * l->leap + e % V * l->step; }
+/* `count` elements from `first` on, `apart` from one to the next, and where they are in a block, `far` floats apart. */
+typedef struct stretch {
+  int64_t first, count, apart;
+  float *block;
+  int64_t far;
+} stretch;
 
-/* Are elements `first` .. first + 3 neighbouring pairs along each line? */
-static bool four_along(const fft_lines *l, int64_t first) {
-  return l->form == FFT_ALONG && (l->leap == V * l->step || first % V <= V - 4);
+/* Lines side by side. */
+INLINE void load_across(const fft_lines *l, fft_form form, stretch s) {
+  const float *x = l->at[0] + s.first * l->step;
+  const vector_float none = SPLAT_FLOAT(0.0f);
+  for (; s.count-- > 0; x += s.apart * l->step, s.block += s.far)
+    EACH_REGISTER {
+      pair a;
+      if (form == FFT_IN_BLOCK) a = get(x + v);
+      else if (form == FFT_ACROSS) a = get_pairs(x + 2 * v);
+      else a = (pair){IN_ORDER(wide_float32(x + v)), l->real ? none : IN_ORDER(wide_float32(x + l->other + v))};
+      put(s.block + v, parts_scaled(a, 1, l->sign));
+    }
 }
 
-static void load_four(const fft_lines *l, int64_t first, float *re, float *im, int64_t far) {
-  const int64_t at = offset(l, first);
+INLINE void store_across(const fft_lines *l, fft_form form, stretch s) {
+  float *x = l->at[0] + s.first * l->step;
+  for (; s.count-- > 0; x += s.apart * l->step, s.block += s.far)
+    EACH_REGISTER {
+      pair a = parts_scaled(get(s.block + v), l->scale, l->scale * l->sign);
+      if (form == FFT_IN_BLOCK) {
+        put(x + v, a);
+      } else if (form == FFT_ACROSS) {
+        put_pairs(x + 2 * v, a);
+      } else {
+        a = (pair){IN_ORDER(a.r), IN_ORDER(a.i)};
+        memcpy(x + v, &a.r, sizeof a.r);
+        if (!l->real) memcpy(x + l->other + v, &a.i, sizeof a.i);
+      }
+    }
+}
+
+/* Pairs of neighbouring elements, four of each of eight lines. */
+static void load_four(const fft_lines *l, int64_t first, float *block, int64_t far) {
+  const int64_t in_blocks = first / V * l->leap + (first % V & ~7);
   for (int v = 0; v < V; v += 8) {
     eight_floats x[8];
-    UNROLL for (int k = 0; k < 8; k++) x[k] = EIGHT_AT(l->at[v + k] + at);
+    UNROLL for (int k = 0; k < 8; k++) {
+      const float *line = l->at[v + LINE_AT(k)];
+      if (l->form == FFT_ALONG) x[k] = EIGHT_AT(line + 2 * first);
+      else if (first % 8 == 0) x[k] = PICK(EIGHT_AT(line + in_blocks), EIGHT_AT(line + in_blocks + V), LOWER_EIGHT);
+      else x[k] = PICK(EIGHT_AT(line + in_blocks), EIGHT_AT(line + in_blocks + V), UPPER_EIGHT);
+    }
     turn_floats(x);
     UNROLL for (int t = 0; t < 4; t++) {
-      PUT_EIGHT(re + t * far + v, x[2 * t]);
-      PUT_EIGHT(im + t * far + v, x[2 * t + 1]);
+      PUT_EIGHT(block + t * far + v, x[2 * t]);
+      PUT_EIGHT(block + t * far + V + v, x[2 * t + 1] * l->sign);
     }
   }
 }
 
-static void load_one(const fft_lines *l, int64_t e, float *re, float *im) {
-  const int64_t at = offset(l, e);
-  const float *x = l->at[0] + at;
-  switch (l->form) {
-    case FFT_ACROSS:
-      for (int v = 0; v < V; v += 8) {
-        const eight_floats a = EIGHT_AT(x + 2 * v), b = EIGHT_AT(x + 2 * v + 8);
-        PUT_EIGHT(re + v, PICK(a, b, 0, 2, 4, 6, 8, 10, 12, 14));
-        PUT_EIGHT(im + v, PICK(a, b, 1, 3, 5, 7, 9, 11, 13, 15));
-      }
-      break;
-    case FFT_IN_BLOCK:
-    case FFT_ACROSS_PARTS:
-      EACH_LINE re[v] = x[v], im[v] = l->real ? 0 : x[l->other + v];
-      break;
-    default: EACH_LINE re[v] = l->at[v][at], im[v] = l->real ? 0 : l->at[v][at + l->other];
-  }
-}
-
-/* Elements from `first` on, `far` floats apart in the block. */
-static void load_apart(const fft_lines *l, int64_t first, int64_t count, float *block, int64_t far) {
-  float *re = block + (l->swap ? V : 0), *im = block + (l->swap ? 0 : V);
-  for (int64_t t = 0; t < count;) {
-    const bool fours = t + 4 <= count && four_along(l, first + t);
-    if (fours) load_four(l, first + t, re + t * far, im + t * far, far);
-    else load_one(l, first + t, re + t * far, im + t * far);
-    t += fours ? 4 : 1;
-  }
-}
-
-static void load(const fft_lines *l, int64_t first, int64_t count, float *block) { load_apart(l, first, count, block, E); }
-
-static void store_four(const fft_lines *l, int64_t first, const float *re, const float *im, int64_t far) {
-  const int64_t at = offset(l, first);
+static void store_four(const fft_lines *l, int64_t first, const float *block, int64_t far) {
   for (int v = 0; v < V; v += 8) {
     eight_floats x[8];
     UNROLL for (int t = 0; t < 4; t++) {
-      x[2 * t] = EIGHT_AT(re + t * far + v) * l->scale;
-      x[2 * t + 1] = EIGHT_AT(im + t * far + v) * l->scale;
+      x[2 * t] = EIGHT_AT(block + t * far + v) * l->scale;
+      x[2 * t + 1] = EIGHT_AT(block + t * far + V + v) * (l->scale * l->sign);
     }
     turn_floats(x);
     UNROLL for (int k = 0; k < 8; k++)
-      if (v + k < l->count) PUT_EIGHT(l->at[v + k] + at, x[k]);
+      if (v + LINE_AT(k) < l->count) PUT_EIGHT(l->at[v + LINE_AT(k)] + 2 * first, x[k]);
   }
 }
 
-static void store_one(const fft_lines *l, int64_t e, const float *re, const float *im) {
-  const int64_t at = offset(l, e);
-  float *x = l->at[0] + at;
+static void load_any(const fft_lines *l, stretch s) {
+  for (int64_t e = s.first; s.count-- > 0; e += s.apart, s.block += s.far) {
+    const int64_t at = l->form == FFT_IN_BLOCKS ? e / V * l->leap + LINE_AT(e % V) : e * l->step;
+    EACH_LINE {
+      const float *x = l->at[LINE_AT(v)] + at;
+      s.block[v] = x[0];
+      s.block[V + v] = l->real ? 0 : x[l->other] * l->sign;
+    }
+  }
+}
+
+static void store_any(const fft_lines *l, stretch s) {
+  for (int64_t at = s.first * l->step; s.count-- > 0; at += s.apart * l->step, s.block += s.far)
+    EACH_LINE {
+      if (LINE_AT(v) >= l->count) continue;
+      float *x = l->at[LINE_AT(v)] + at;
+      x[0] = s.block[v] * l->scale;
+      if (!l->real) x[l->other] = s.block[V + v] * (l->scale * l->sign);
+    }
+}
+
+static bool is_along(const fft_lines *l) { return l->form == FFT_ALONG || l->form == FFT_IN_BLOCKS; }
+
+static void load_stretch(const fft_lines *l, stretch s) {
   switch (l->form) {
-    case FFT_ACROSS:
-      for (int v = 0; v < V; v += 8) {
-        const eight_floats a = EIGHT_AT(re + v) * l->scale, b = EIGHT_AT(im + v) * l->scale;
-        PUT_EIGHT(x + 2 * v, PICK(a, b, 0, 8, 1, 9, 2, 10, 3, 11));
-        PUT_EIGHT(x + 2 * v + 8, PICK(a, b, 4, 12, 5, 13, 6, 14, 7, 15));
-      }
-      break;
-    case FFT_IN_BLOCK:
-    case FFT_ACROSS_PARTS:
-      EACH_LINE x[v] = re[v] * l->scale;
-      if (!l->real) EACH_LINE x[l->other + v] = im[v] * l->scale;
-      break;
-    default:
-      for (int v = 0; v < l->count; v++) {
-        l->at[v][at] = re[v] * l->scale;
-        if (!l->real) l->at[v][at + l->other] = im[v] * l->scale;
-      }
+    case FFT_IN_BLOCK: load_across(l, FFT_IN_BLOCK, s); return;
+    case FFT_ACROSS: load_across(l, FFT_ACROSS, s); return;
+    case FFT_ACROSS_PARTS: load_across(l, FFT_ACROSS_PARTS, s); return;
+    default: break;
   }
+  if (is_along(l) && s.apart == 1 && (l->form == FFT_ALONG || s.first % 4 == 0))
+    for (; s.count >= 4; s.count -= 4, s.first += 4, s.block += 4 * s.far) load_four(l, s.first, s.block, s.far);
+  load_any(l, s);
 }
 
-static void store_apart(const fft_lines *l, int64_t first, int64_t count, const float *block, int64_t far) {
-  const float *re = block + (l->swap ? V : 0), *im = block + (l->swap ? 0 : V);
-  if (count > l->n - first) count = l->n - first;
-  for (int64_t t = 0; t < count;) {
-    const bool fours = t + 4 <= count && four_along(l, first + t);
-    if (fours) store_four(l, first + t, re + t * far, im + t * far, far);
-    else store_one(l, first + t, re + t * far, im + t * far);
-    t += fours ? 4 : 1;
+static void store_stretch(const fft_lines *l, stretch s) {
+  const int64_t there = (l->n - s.first + s.apart - 1) / s.apart;
+  if (s.count > there) s.count = there;
+  switch (l->form) {
+    case FFT_IN_BLOCK: store_across(l, FFT_IN_BLOCK, s); return;
+    case FFT_ACROSS: store_across(l, FFT_ACROSS, s); return;
+    case FFT_ACROSS_PARTS: store_across(l, FFT_ACROSS_PARTS, s); return;
+    default: break;
   }
+  if (is_along(l) && s.apart == 1)
+    for (; s.count >= 4; s.count -= 4, s.first += 4, s.block += 4 * s.far) store_four(l, s.first, s.block, s.far);
+  store_any(l, s);
 }
 
-static void store(const fft_lines *l, int64_t first, int64_t count, const float *block) {
-  store_apart(l, first, count, block, E);
+static void load(const fft_lines *l, int64_t count, float *block) {
+  load_stretch(l, (stretch){0, count, 1, block, E});
+}
+static void store(const fft_lines *l, int64_t count, float *block) {
+  store_stretch(l, (stretch){0, count, 1, block, E});
+}
+
+/* Elements first + j apart, j < count, of each of `lanes` neighbours of the first, by neighbours where lines lie along. */
+static void load_group(const fft_lines *l, int64_t first, int64_t neighbours, int64_t count, int64_t apart, float *block) {
+  for (int64_t j = 0; is_along(l) && j < count; j++)
+    load_stretch(l, (stretch){first + j * apart, neighbours, 1, block + j * E, count * E});
+  for (int64_t t = 0; !is_along(l) && t < neighbours; t++)
+    load_stretch(l, (stretch){first + t, count, apart, block + t * count * E, E});
+}
+
+static void store_group(const fft_lines *l, int64_t first, int64_t neighbours, int64_t count, int64_t apart, float *block) {
+  for (int64_t j = 0; is_along(l) && j < count; j++)
+    store_stretch(l, (stretch){first + j * apart, neighbours, 1, block + j * E, count * E});
+  for (int64_t t = 0; !is_along(l) && t < neighbours; t++)
+    store_stretch(l, (stretch){first + t, count, apart, block + t * count * E, E});
 }
 
 /* ---- transforms ---- */
 
+static strided in_block(const fft_lines *l, int64_t first, int64_t apart) {
+  return (strided){l->at[0] + first * l->step, apart * l->step};
+}
+
 /* Elements first, first + apart, ...: `n` of them, for a store. */
-static void turn(const fft_lines *l, int64_t first, int64_t apart, int64_t n, float *block) {
-  for (int64_t e = first; n-- > 0; e += apart, block += E) {
-    const float w[2] = {l->turns[e], l->turns[l->n + e]}, *fine = l->fine + 2 * FFT_MOST_LINES * e;
+static void turn_lines(const fft_lines *l, int64_t first, int64_t apart, int64_t n, strided x) {
+  for (int64_t e = first; n-- > 0; e += apart, x.at += x.step)
     EACH_REGISTER {
-      const pair f = {wide_float32(fine + v), wide_float32(fine + FFT_MOST_LINES + v)};
-      put(block + v, times(get(block + v), turned(f, w)));
+      const pair w = {SPLAT_FLOAT(l->turns[e]), SPLAT_FLOAT(l->turns[l->n + e])};
+      put(x.at + v, times(get(x.at + v), times(get_pairs(l->fine + 2 * (FFT_MOST_LINES * e + v)), w)));
     }
-  }
 }
 
 /* Short n is one column. */
 static void one_column(const fft_plan *p, const fft_lines *from, const fft_lines *to, float *room) {
   const int64_t n = p->n;
   strided x = {room, E}, y = {room + n * E, E};
-  if (from->form == FFT_IN_BLOCK) x = (strided){from->at[0], from->step};
-  else load(from, 0, n, x.at);
-  if (to->form == FFT_IN_BLOCK) y = (strided){to->at[0], to->step};
-  run_passes(&p->column, x, y, NULL, room + 2 * n * E);
-  if (to->form == FFT_IN_BLOCK) return;
-  if (to->fine) turn(to, 0, 1, n, y.at);
-  store(to, 0, n, y.at);
+  if (from->form == FFT_IN_BLOCK) x = in_block(from, 0, 1);
+  else load(from, n, x.at);
+  if (to->form == FFT_IN_BLOCK) y = in_block(to, 0, 1);
+  run_passes(&p->column, x, y, NULL, 0, room + 2 * n * E);
+  if (to->fine) turn_lines(to, 0, 1, n, y);
+  if (to->form != FFT_IN_BLOCK) store(to, n, y.at);
 }
 
 /* Columns i .. of a group into rows of `between`. */
 static void column_group(const fft_plan *p, const fft_lines *from, int64_t i, int64_t count, float *between, float *room) {
   const int64_t rows = p->rows;
   float *columns = room, *rest = room + FFT_GROUP * rows * E;
-  if (from->form != FFT_IN_BLOCK)
-    for (int64_t j = 0; j < rows; j++) load_apart(from, i + p->columns * j, count, columns + j * E, rows * E);
+  if (from->form != FFT_IN_BLOCK) load_group(from, i, count, rows, p->columns, columns);
   for (int64_t t = 0; t < count; t++) {
-    const strided x = from->form == FFT_IN_BLOCK ? (strided){from->at[0] + (i + t) * from->step, p->columns * from->step}
-                                                 : (strided){columns + t * rows * E, E};
-    run_passes(&p->column, x, (strided){between + (i + t) * rows * E, E}, p->turns + 2 * (i + t) * rows, rest);
+    strided x = {columns + t * rows * E, E};
+    if (from->form == FFT_IN_BLOCK) x = in_block(from, i + t, p->columns);
+    run_passes(&p->column, x, (strided){between + (i + t) * rows * E, E}, p->turns + 2 * (i + t), 2 * p->columns, rest);
   }
 }
 
@@ -390,25 +462,49 @@ static void row_group(const fft_plan *p, const fft_lines *to, int64_t k, int64_t
   const int64_t rows = p->rows, columns = p->columns;
   float *results = room, *rest = room + FFT_GROUP * columns * E;
   for (int64_t t = 0; t < count; t++) {
-    const strided y = to->form == FFT_IN_BLOCK ? (strided){to->at[0] + (k + t) * to->step, rows * to->step}
-                                               : (strided){results + t * columns * E, E};
-    run_passes(&p->row, (strided){between + (k + t) * E, rows * E}, y, NULL, rest);
-    if (to->fine) turn(to, k + t, rows, columns, y.at);
+    strided y = {results + t * columns * E, E};
+    if (to->form == FFT_IN_BLOCK) y = in_block(to, k + t, rows);
+    run_passes(&p->row, (strided){between + (k + t) * E, rows * E}, y, NULL, 0, rest);
+    if (to->fine) turn_lines(to, k + t, rows, columns, y);
   }
-  if (to->form == FFT_IN_BLOCK) return;
-  for (int64_t l = 0; l < columns; l++) store_apart(to, k + rows * l, count, results + l * E, columns * E);
+  if (to->form != FFT_IN_BLOCK) store_group(to, k, count, columns, rows, results);
 }
 
+/* One line from pairs to pairs: side by side are its columns, then its rows. */
+static void one_line(const fft_plan *p, const fft_lines *from, const fft_lines *to, int line, float *room) {
+  const int64_t rows = p->rows, columns = p->columns, most = rows > columns ? rows : columns;
+  float *between = room, *x = between + 2 * p->n, *y = x + most * E, *rest = y + most * E;
+  fft_lines in = {.step = 2 * columns, .sign = from->sign}, out = {.step = 2 * rows, .sign = to->sign, .scale = to->scale};
+  fft_lines middle = {.form = FFT_IN_BLOCKS, .leap = rows * E, .sign = 1};
+  for (int64_t i = 0; i < columns; i += V) {
+    float *block = between + 2 * i * rows;
+    in.at[0] = from->at[line] + 2 * i;
+    load_across(&in, FFT_ACROSS, (stretch){0, rows, 1, x, E});
+    run_passes(&p->column, (strided){x, E}, (strided){block, E}, NULL, 0, rest);
+    for (int64_t k = 0; k < rows; k++, block += E)
+      EACH_REGISTER put(block + v, times(get(block + v), get_pairs(p->turns + 2 * (k * columns + i + v))));
+  }
+  for (int64_t k = 0; k < rows; k += V) {
+    EACH_LINE middle.at[v] = between + (k + v) * E;
+    load(&middle, columns, x);
+    run_passes(&p->row, (strided){x, E}, (strided){y, E}, NULL, 0, rest);
+    out.at[0] = to->at[line] + 2 * k;
+    store_across(&out, FFT_ACROSS, (stretch){0, columns, 1, y, E});
+  }
+}
+
+static int64_t part(int64_t first, int64_t n) { return n - first < FFT_GROUP ? n - first : FFT_GROUP; }
+
 static void transform(const fft_plan *p, const fft_lines *from, const fft_lines *to, float *room) {
+  float *between = room, *rest = room + p->n * E;
   if (p->columns == 1) {
     one_column(p, from, to, room);
-    return;
+  } else if (from->form == FFT_ALONG && to->form == FFT_ALONG && p->rows % V == 0 && p->columns % V == 0) {
+    for (int i = 0; i < from->count; i++) one_line(p, from, to, i, room);
+  } else {
+    for (int64_t i = 0; i < p->columns; i += FFT_GROUP) column_group(p, from, i, part(i, p->columns), between, rest);
+    for (int64_t k = 0; k < p->rows; k += FFT_GROUP) row_group(p, to, k, part(k, p->rows), between, rest);
   }
-  float *between = room, *rest = room + p->n * E;
-  for (int64_t i = 0; i < p->columns; i += FFT_GROUP)
-    column_group(p, from, i, p->columns - i < FFT_GROUP ? p->columns - i : FFT_GROUP, between, rest);
-  for (int64_t k = 0; k < p->rows; k += FFT_GROUP)
-    row_group(p, to, k, p->rows - k < FFT_GROUP ? p->rows - k : FFT_GROUP, between, rest);
 }
 
 /* ---- products ---- */
@@ -461,7 +557,7 @@ static void untangle(int64_t h, const float *roots, const float *restrict z, flo
    twice as large as above. The imaginary parts of X[0] and X[h] are no part of a real signal. */
 static void tangle(int64_t h, const float *roots, const float *restrict x, float *restrict z) {
   const float *last = x + h * E;
-  EACH_LINE { STORE(z, x[v] - last[v], x[v] + last[v]) }
+  EACH_LINE { STORE(z, x[v] + last[v], last[v] - x[v]) }
   for (int64_t k = 1; 2 * k <= h; k++) {
     const float *low = x + k * E, *high = x + (h - k) * E, c = roots[2 * k], d = -roots[2 * k + 1];
     float *a = z + k * E, *b = z + (h - k) * E;
@@ -469,18 +565,18 @@ static void tangle(int64_t h, const float *roots, const float *restrict x, float
       const float ar = low[v] + high[v], ai = low[V + v] - high[V + v];
       const float br = low[v] - high[v], bi = low[V + v] + high[V + v];
       const float cr = br * c - bi * d, ci = br * d + bi * c;
-      STORE(b, cr - ai, ar + ci)
-      STORE(a, ai + cr, ar - ci)
+      STORE(b, ar + ci, ai - cr)
+      STORE(a, ar - ci, -ai - cr)
     }
   }
 }
 
 static void mirror(int64_t n, float *block) {
-  EACH_LINE block[v] = 0;
+  EACH_LINE block[V + v] = 0;
   for (int64_t k = 1; k < n - k; k++) {
     const float *low = block + k * E;
     float *high = block + (n - k) * E;
-    EACH_LINE { STORE(high, -low[v], low[V + v]) }
+    EACH_LINE { STORE(high, low[v], -low[V + v]) }
   }
 }
 

@@ -41,10 +41,10 @@ static bool halves(const axis_job *j) { return (j->from_real || j->to_real) && j
 /* ---- blocks ---- */
 
 /* A block by itself as lines. */
-static fft_lines block_lines(float *block) {
+static fft_lines block_lines(float *block, int64_t n) {
   const int lines = cpu_fft_loops()->lines;
-  return (fft_lines){.form = FFT_IN_BLOCK, .at = {block}, .count = lines, .n = INT64_MAX, .step = 2 * lines,
-                     .leap = 2 * lines * lines, .other = lines, .scale = 1};
+  return (fft_lines){.form = FFT_IN_BLOCK, .at = {block}, .count = lines, .n = n, .step = 2 * lines,
+                     .other = lines, .sign = 1, .scale = 1};
 }
 
 static fft_form form_of(const fft_lines *l, int lines) {
@@ -58,8 +58,8 @@ static fft_form form_of(const fft_lines *l, int lines) {
 /* Up to `lines` lines like `like`, n elements of each. */
 static fft_lines lines_at(const line *like, float *const *at, int count, int64_t n) {
   const int lines = cpu_fft_loops()->lines;
-  fft_lines l = {.count = count, .n = n, .step = like->step, .leap = lines * like->step, .other = like->other,
-                 .real = like->real, .scale = 1};
+  fft_lines l = {.count = count, .n = n, .step = like->step, .other = like->other, .real = like->real, .sign = 1,
+                 .scale = 1};
   for (int v = 0; v < lines; v++) l.at[v] = at[v < count ? v : 0];
   l.form = form_of(&l, lines);
   return l;
@@ -89,8 +89,8 @@ static room room_new(const fft_plan *p, error *_Atomic *why) {
 static void chirp_block(const fft_plan *p, const fft_lines *from, const fft_lines *to, const room *r) {
   const fft_loops *f = cpu_fft_loops();
   const int64_t n = p->n, whole = p->inner->n, element = 2 * f->lines;
-  const fft_lines b = block_lines(r->b), c = block_lines(r->c);
-  f->load(from, 0, n, r->b);
+  const fft_lines b = block_lines(r->b, whole), c = block_lines(r->c, whole);
+  f->load(from, n, r->b);
   f->multiply(r->b, n, p->chirp);
   memset(r->b + n * element, 0, (size_t)((whole - n) * element) * sizeof *r->b);
   f->transform(p->inner, &b, &c, r->rest);
@@ -100,7 +100,7 @@ static void chirp_block(const fft_plan *p, const fft_lines *from, const fft_line
   for (int64_t k = 0; k < n; k++)
     memcpy(r->c + k * element, r->b + (k ? whole - k : 0) * element, (size_t)element * sizeof *r->b);
   f->multiply(r->c, n, p->chirp);
-  f->store(to, 0, n, r->c);
+  f->store(to, n, r->c);
 }
 
 static void run_block(const fft_plan *p, const fft_lines *from, const fft_lines *to, const room *r) {
@@ -115,20 +115,20 @@ static void some_lines(const axis_job *j, float *const *in, float *const *out, i
   if (halves(j) && j->from_real) x.other = x.step, x.step *= 2, x.real = false;
   if (halves(j) && j->to_real) y.other = y.step, y.step *= 2, y.real = false;
   fft_lines from = lines_at(&x, in, count, n), to = lines_at(&y, out, count, j->from_real ? half + 1 : n);
-  const fft_lines a = block_lines(r->a);
-  from.swap = j->inverse && !halves(j);
-  to.swap = j->inverse;
+  const fft_lines a = block_lines(r->a, n);
+  if (j->inverse && !halves(j)) from.sign = -1;
+  if (j->inverse) to.sign = -1;
   to.scale = j->scale;
   if (halves(j) && j->from_real) {
     run_block(j->plan, &from, &a, r);
     f->untangle(half, j->roots->table, r->a, r->b);
-    f->store(&to, 0, half + 1, r->b);
+    f->store(&to, half + 1, r->b);
   } else if (halves(j)) {
-    f->load(&from, 0, half + 1, r->b);
+    f->load(&from, half + 1, r->b);
     f->tangle(half, j->roots->table, r->b, r->a);
     run_block(j->plan, &a, &to, r);
   } else if (j->to_real) {
-    f->load(&from, 0, half + 1, r->a);
+    f->load(&from, half + 1, r->a);
     f->mirror(n, r->a);
     run_block(j->plan, &a, &to, r);
   } else {
@@ -161,7 +161,7 @@ static void lines_piece(void *context, int64_t piece) {
 typedef struct split_job {
   const fft_plan *p;
   line in, out;
-  float *between; /* as many columns as a block has lines one after another, row by row */
+  float *between; /* a block of `rows` elements for as many columns as it has lines, and so on */
   bool inverse;
   float scale;
   error *_Atomic *why;
@@ -207,9 +207,8 @@ static void columns_piece(void *context, int64_t piece) {
   const room r = room_new(p->long_column, j->why);
   if (!r.held) return;
   fft_lines from = neighbours(&j->in, first, p->columns, j->in.step, p->columns, p->rows);
-  const line between = {j->between + 2 * first * p->rows, 2, 1, false};
-  fft_lines to = neighbours(&between, 0, f->lines, 2, f->lines, p->rows);
-  from.swap = j->inverse;
+  fft_lines to = block_lines(j->between + 2 * first * p->rows, p->rows);
+  if (j->inverse) from.sign = -1;
   to.turns = r.a;
   to.fine = p->fine;
   turns_of(p, first, r.a, (double *)(void *)r.b);
@@ -224,11 +223,12 @@ static void rows_piece(void *context, int64_t piece) {
   const int64_t first = piece * f->lines;
   const room r = room_new(p->long_row, j->why);
   if (!r.held) return;
-  const line between = {j->between, 2, 1, false};
+  const line between = {j->between, 1, f->lines, false};
   fft_lines from = neighbours(&between, first, p->rows, 2 * f->lines, 1, p->columns);
+  from.form = FFT_IN_BLOCKS;
   from.leap = 2 * f->lines * p->rows;
   fft_lines to = neighbours(&j->out, first, p->rows, j->out.step, p->rows, p->columns);
-  to.swap = j->inverse;
+  if (j->inverse) to.sign = -1;
   to.scale = j->scale;
   f->transform(p->long_row, &from, &to, r.rest);
   buffer_release(r.held);
@@ -403,16 +403,22 @@ static void each_line(axis_job *j) {
   }
 }
 
-static fft_kind kind_for(int64_t n, int64_t lines) {
+/* Can fft_loops.transform take one line by itself? */
+static bool goes_by_line(const axis_job *j, int64_t n) {
+  const int lines = cpu_fft_loops()->lines;
+  return !j->from_real && !j->to_real && j->in.step == 2 && j->out.step == 2 && n % (lines * lines) == 0;
+}
+
+static fft_kind kind_for(const axis_job *j, int64_t n) {
   const bool smooth = fft_is_smooth(n), fits = (smooth ? n : 2 * n) <= LONGEST_BLOCK;
-  if (fits && (lines >= FEW || n < SHORTEST_LONG)) return FFT_BLOCK;
+  if (fits && (j->count >= FEW || n < SHORTEST_LONG || goes_by_line(j, n))) return FFT_BLOCK;
   return smooth ? FFT_SPLIT : FFT_CHIRP;
 }
 
 static error *run_axis(axis_job *j) {
   error *why = NULL;
   const int64_t n = halves(j) ? j->n / 2 : j->n;
-  const fft_kind kind = kind_for(n, j->count);
+  const fft_kind kind = kind_for(j, n);
   j->plan = fft_plan_get(kind, n, &why);
   if (j->plan && halves(j)) j->roots = fft_plan_get(FFT_ROOTS, n, &why);
   if (!why && kind == FFT_BLOCK) {

@@ -59,18 +59,21 @@ static float *make_passes(fft_passes *p, int64_t n, float *w) {
   return w;
 }
 
-/* The divisor of n nearest to its root, from below. */
-static int64_t even_divisor(int64_t n) {
-  int64_t best = 1;
-  for (int64_t d = 1; d * d <= n; d++)
-    if (n % d == 0) best = d;
-  return best;
+/* The divisor of n nearest to its root, from below; a multiple of `unit` as well as n over it, if there is one. */
+static int64_t even_divisor(int64_t n, int64_t unit) {
+  int64_t best = 1, even = 1;
+  for (int64_t d = 1; d * d <= n; d++) {
+    if (n % d) continue;
+    best = d;
+    if (d % unit == 0 && n / d % unit == 0) even = d;
+  }
+  return even > 1 ? even : best;
 }
 
 enum { SHORTEST_MATRIX = 64 };
 
 static bool make_matrix(fft_plan *p) {
-  p->rows = p->n < SHORTEST_MATRIX ? p->n : even_divisor(p->n);
+  p->rows = p->n < SHORTEST_MATRIX ? p->n : even_divisor(p->n, cpu_fft_loops()->lines);
   if (p->rows == 1) p->rows = p->n;
   p->columns = p->n / p->rows;
   const int64_t pairs = pairs_for(p->rows) + pairs_for(p->columns) + p->n;
@@ -79,8 +82,8 @@ static bool make_matrix(fft_plan *p) {
   w = make_passes(&p->column, p->rows, w);
   w = make_passes(&p->row, p->columns, w);
   p->turns = w;
-  for (int64_t i = 0; i < p->columns; i++)
-    for (int64_t k = 0; k < p->rows; k++, w += 2) root_float(i * k, p->n, w);
+  for (int64_t k = 0; k < p->rows; k++)
+    for (int64_t i = 0; i < p->columns; i++, w += 2) root_float(i * k, p->n, w);
   return true;
 }
 
@@ -106,7 +109,7 @@ static bool make_chirp(fft_plan *p, fft_kind inner, error **why) {
 /* ---- one long line as a matrix ---- */
 
 static bool make_split(fft_plan *p, error **why) {
-  p->rows = even_divisor(p->n);
+  p->rows = even_divisor(p->n, 1);
   p->columns = p->n / p->rows;
   p->long_column = fft_plan_get(FFT_BLOCK, p->rows, why);
   if (p->long_column) p->long_row = fft_plan_get(FFT_BLOCK, p->columns, why);
@@ -117,12 +120,7 @@ static bool make_split(fft_plan *p, error **why) {
   p->coarse = take(p, (size_t)(4 * step) * sizeof *p->coarse);
   if (!p->fine || !p->coarse) return false;
   for (int64_t k = 0; k < p->rows; k++)
-    for (int v = 0; v < FFT_MOST_LINES; v++) {
-      float pair[2];
-      root_float(k * v, p->n, pair);
-      p->fine[(2 * k) * FFT_MOST_LINES + v] = pair[0];
-      p->fine[(2 * k + 1) * FFT_MOST_LINES + v] = pair[1];
-    }
+    for (int v = 0; v < FFT_MOST_LINES; v++) root_float(k * v, p->n, p->fine + 2 * (k * FFT_MOST_LINES + v));
   for (int64_t j = 0; j < step; j++) {
     fft_root(j, p->n, p->coarse + 2 * j);
     fft_root(j * step, p->n, p->coarse + 2 * (step + j));
@@ -223,7 +221,7 @@ const fft_plan *fft_plan_get(fft_kind kind, int64_t n, error **why) {
   pthread_mutex_unlock(&lock);
   if (p) return p;
   p = plan_new(kind, n, why);
-  if (p && p->bytes <= MOST_BYTES / 4) remember(p); /* two threads may each remember their own: no harm */
+  if (p && p->bytes <= MOST_BYTES) remember(p); /* two threads may each remember their own: no harm */
   return p;
 }
 

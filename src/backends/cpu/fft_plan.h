@@ -1,8 +1,8 @@
 /* fft_plan.h: what transforms of one length need to know in advance, and the loops they are made of.
 
    As many signals as a register has lanes are computed side by side. They lie in a block: element e of all lines is
-   their real parts and then their imaginary parts, 2 * lines floats. The inverse is the transform forward with real and
-   imaginary parts exchanged on the way in and out. Uses base/. */
+   their real parts and then their imaginary parts, 2 * lines floats. The inverse is the conjugate of the transform
+   forward of the conjugate. Uses base/. */
 #ifndef CPU_FFT_PLAN_H
 #define CPU_FFT_PLAN_H
 #include "base/base.h"
@@ -38,7 +38,7 @@ typedef struct fft_plan {
   fft_kind kind;
   int64_t n;
   /* A matrix, so that a column's and a row's passes stay in the nearest cache: rows of `columns` elements; w^(i k) for
-     column i and element k of its transform at turns[i rows + k], pairs. FFT_BLOCK: short n is one column. */
+     column i and element k of its transform is pair k columns + i of `turns`. FFT_BLOCK: short n is one column. */
   int64_t rows, columns;
   fft_passes column, row;
   const float *turns;
@@ -49,7 +49,7 @@ typedef struct fft_plan {
   float *spectrum;              /* inner->n pairs: of the other factor, over inner->n */
   /* FFT_SPLIT: the turns are too many to be kept */
   const struct fft_plan *long_row, *long_column;
-  float *fine;    /* w^(k v) of line v: FFT_MOST_LINES real parts, then imaginary ones, for each k < rows */
+  float *fine;    /* w^(k v) of line v: pair FFT_MOST_LINES k + v, k < rows */
   double *coarse; /* pairs w^j for j < 2^coarse_bits, then w^(j 2^coarse_bits) */
   int coarse_bits;
   float *table; /* twiddles, roots and turns, or FFT_ROOTS' pairs */
@@ -67,6 +67,7 @@ void fft_plan_release(const fft_plan *p); /* NULL is fine */
 typedef enum fft_form {
   FFT_ANY,
   FFT_IN_BLOCK,     /* as in a block, of which `step` is a multiple */
+  FFT_IN_BLOCKS,    /* elements of a line are what lines are to a block; `leap` to the next block */
   FFT_ACROSS,       /* pairs of neighbouring lines */
   FFT_ACROSS_PARTS, /* real parts of neighbouring lines, and imaginary ones elsewhere */
   FFT_ALONG         /* pairs, neighbours along each line */
@@ -78,12 +79,13 @@ typedef struct fft_lines { /* distances in floats */
   int count;
   int64_t n;     /* elements there are: what goes beyond is not stored */
   int64_t step;  /* from one element to the next */
-  int64_t leap;  /* from one to what is fft_loops.lines elements further */
+  int64_t leap;
   int64_t other; /* from a real to its imaginary part */
   bool real;     /* there are no imaginary parts */
-  bool swap;     /* the parts are exchanged on the way */
+  float sign;    /* of imaginary parts: -1 if conjugates are computed with */
   float scale;   /* of a store */
-  /* Of a store: element e of line v times turns[e] (n real parts, then imaginary ones) and fine[e][v]; NULL: not. */
+  /* Of a store to FFT_IN_BLOCK: element e of line v times turns[e] (n real parts, then imaginary ones) and what a
+     plan has as `fine`; NULL: not. */
   const float *turns, *fine;
 } fft_lines;
 
@@ -96,15 +98,16 @@ typedef struct fft_loops {
   int lines; /* of a block */
   /* By a plan of FFT_BLOCK without `inner`. */
   void (*transform)(const fft_plan *p, const fft_lines *from, const fft_lines *to, float *room);
-  void (*load)(const fft_lines *l, int64_t first, int64_t count, float *block);
-  void (*store)(const fft_lines *l, int64_t first, int64_t count, const float *block);
+  /* Elements from the first on. */
+  void (*load)(const fft_lines *l, int64_t count, float *block);
+  void (*store)(const fft_lines *l, int64_t count, float *block);
   /* Element e of every line times pair e of the table. */
   void (*multiply)(float *block, int64_t n, const float *table);
-  /* Spectra of signals of length 2 h: h + 1 elements from the transform of h of pairs of neighbours, and back (with
-     real and imaginary parts of z exchanged). */
+  /* Spectra of signals of length 2 h: h + 1 elements from the transform of h of pairs of neighbours, and back (to
+     the conjugate of z). */
   void (*untangle)(int64_t h, const float *roots, const float *z, float *x);
   void (*tangle)(int64_t h, const float *roots, const float *x, float *z);
-  /* Elements above n / 2 from those below, of signals that are real, all with their parts exchanged. */
+  /* Elements above n / 2 from those below, of signals that are real. */
   void (*mirror)(int64_t n, float *block);
   /* products[j + step k] = low[j] high[k], j < step, up to n; each is its real parts, then its imaginary ones. */
   void (*outer)(const double *low, int64_t step, const double *high, int64_t n, float *products);
