@@ -23,6 +23,7 @@ INLINE void put(float *y, pair a) {
   memcpy(y, &a.r, sizeof a.r);
   memcpy(y + V, &a.i, sizeof a.i);
 }
+INLINE pair exchanged(pair a, bool swap) { return swap ? (pair){a.i, a.r} : a; }
 /* The same of neighbouring pairs. In registers of two halves it takes one instruction each if lines are in another order
    there, so they are: line LINE_AT(v) is in lane v, and the other way round. */
 #if REGISTER_BYTES == 64
@@ -65,8 +66,7 @@ INLINE pair plus(pair a, pair b) { return (pair){a.r + b.r, a.i + b.i}; }
 INLINE pair minus(pair a, pair b) { return (pair){a.r - b.r, a.i - b.i}; }
 INLINE pair plus_i(pair a, pair b) { return (pair){a.r - b.i, a.i + b.r}; } /* a + i b */
 INLINE pair minus_i(pair a, pair b) { return (pair){a.r + b.i, a.i - b.r}; }
-INLINE pair parts_scaled(pair a, float c, float d) { return (pair){a.r * SPLAT_FLOAT(c), a.i * SPLAT_FLOAT(d)}; }
-INLINE pair scaled(pair a, float c) { return parts_scaled(a, c, c); }
+INLINE pair scaled(pair a, float c) { return (pair){a.r * SPLAT_FLOAT(c), a.i * SPLAT_FLOAT(c)}; }
 /* a + c b */
 INLINE pair add_scaled(pair a, float c, pair b) {
   return (pair){FMA_FLOAT(b.r, SPLAT_FLOAT(c), a.r), FMA_FLOAT(b.i, SPLAT_FLOAT(c), a.i)};
@@ -294,7 +294,7 @@ INLINE void load_across(const fft_lines *l, fft_form form, stretch s) {
       if (form == FFT_IN_BLOCK) a = get(x + v);
       else if (form == FFT_ACROSS) a = get_pairs(x + 2 * v);
       else a = (pair){IN_ORDER(wide_float32(x + v)), l->real ? none : IN_ORDER(wide_float32(x + l->other + v))};
-      put(s.block + v, parts_scaled(a, 1, l->sign));
+      put(s.block + v, exchanged(a, l->swap));
     }
 }
 
@@ -302,7 +302,7 @@ INLINE void store_across(const fft_lines *l, fft_form form, stretch s) {
   float *x = l->at[0] + s.first * l->step;
   for (; s.count-- > 0; x += s.apart * l->step, s.block += s.far)
     EACH_REGISTER {
-      pair a = parts_scaled(get(s.block + v), l->scale, l->scale * l->sign);
+      pair a = exchanged(scaled(get(s.block + v), l->scale), l->swap);
       if (form == FFT_IN_BLOCK) {
         put(x + v, a);
       } else if (form == FFT_ACROSS) {
@@ -315,9 +315,13 @@ INLINE void store_across(const fft_lines *l, fft_form form, stretch s) {
     }
 }
 
+/* Where real parts are in an element of a block. */
+static int real_at(const fft_lines *l) { return l->swap ? V : 0; }
+
 /* Pairs of neighbouring elements, four of each of eight lines. */
 static void load_four(const fft_lines *l, int64_t first, float *block, int64_t far) {
   const int64_t in_blocks = first / V * l->leap + (first % V & ~7);
+  float *re = block + real_at(l), *im = block + V - real_at(l);
   for (int v = 0; v < V; v += 8) {
     eight_floats x[8];
     UNROLL for (int k = 0; k < 8; k++) {
@@ -328,18 +332,19 @@ static void load_four(const fft_lines *l, int64_t first, float *block, int64_t f
     }
     turn_floats(x);
     UNROLL for (int t = 0; t < 4; t++) {
-      PUT_EIGHT(block + t * far + v, x[2 * t]);
-      PUT_EIGHT(block + t * far + V + v, x[2 * t + 1] * l->sign);
+      PUT_EIGHT(re + t * far + v, x[2 * t]);
+      PUT_EIGHT(im + t * far + v, x[2 * t + 1]);
     }
   }
 }
 
 static void store_four(const fft_lines *l, int64_t first, const float *block, int64_t far) {
+  const float *re = block + real_at(l), *im = block + V - real_at(l);
   for (int v = 0; v < V; v += 8) {
     eight_floats x[8];
     UNROLL for (int t = 0; t < 4; t++) {
-      x[2 * t] = EIGHT_AT(block + t * far + v) * l->scale;
-      x[2 * t + 1] = EIGHT_AT(block + t * far + V + v) * (l->scale * l->sign);
+      x[2 * t] = EIGHT_AT(re + t * far + v) * l->scale;
+      x[2 * t + 1] = EIGHT_AT(im + t * far + v) * l->scale;
     }
     turn_floats(x);
     UNROLL for (int k = 0; k < 8; k++)
@@ -348,23 +353,25 @@ static void store_four(const fft_lines *l, int64_t first, const float *block, in
 }
 
 static void load_any(const fft_lines *l, stretch s) {
+  const int re = real_at(l);
   for (int64_t e = s.first; s.count-- > 0; e += s.apart, s.block += s.far) {
     const int64_t at = l->form == FFT_IN_BLOCKS ? e / V * l->leap + LINE_AT(e % V) : e * l->step;
     EACH_LINE {
       const float *x = l->at[LINE_AT(v)] + at;
-      s.block[v] = x[0];
-      s.block[V + v] = l->real ? 0 : x[l->other] * l->sign;
+      s.block[re + v] = x[0];
+      s.block[V - re + v] = l->real ? 0 : x[l->other];
     }
   }
 }
 
 static void store_any(const fft_lines *l, stretch s) {
+  const int re = real_at(l);
   for (int64_t at = s.first * l->step; s.count-- > 0; at += s.apart * l->step, s.block += s.far)
     EACH_LINE {
       if (LINE_AT(v) >= l->count) continue;
       float *x = l->at[LINE_AT(v)] + at;
-      x[0] = s.block[v] * l->scale;
-      if (!l->real) x[l->other] = s.block[V + v] * (l->scale * l->sign);
+      x[0] = s.block[re + v] * l->scale;
+      if (!l->real) x[l->other] = s.block[V - re + v] * l->scale;
     }
 }
 
@@ -474,8 +481,8 @@ static void row_group(const fft_plan *p, const fft_lines *to, int64_t k, int64_t
 static void one_line(const fft_plan *p, const fft_lines *from, const fft_lines *to, int line, float *room) {
   const int64_t rows = p->rows, columns = p->columns, most = rows > columns ? rows : columns;
   float *between = room, *x = between + 2 * p->n, *y = x + most * E, *rest = y + most * E;
-  fft_lines in = {.step = 2 * columns, .sign = from->sign}, out = {.step = 2 * rows, .sign = to->sign, .scale = to->scale};
-  fft_lines middle = {.form = FFT_IN_BLOCKS, .leap = rows * E, .sign = 1};
+  fft_lines in = {.step = 2 * columns, .swap = from->swap}, out = {.step = 2 * rows, .swap = to->swap, .scale = to->scale};
+  fft_lines middle = {.form = FFT_IN_BLOCKS, .leap = rows * E};
   for (int64_t i = 0; i < columns; i += V) {
     float *block = between + 2 * i * rows;
     in.at[0] = from->at[line] + 2 * i;
@@ -557,7 +564,7 @@ static void untangle(int64_t h, const float *roots, const float *restrict z, flo
    twice as large as above. The imaginary parts of X[0] and X[h] are no part of a real signal. */
 static void tangle(int64_t h, const float *roots, const float *restrict x, float *restrict z) {
   const float *last = x + h * E;
-  EACH_LINE { STORE(z, x[v] + last[v], last[v] - x[v]) }
+  EACH_LINE { STORE(z, x[v] - last[v], x[v] + last[v]) }
   for (int64_t k = 1; 2 * k <= h; k++) {
     const float *low = x + k * E, *high = x + (h - k) * E, c = roots[2 * k], d = -roots[2 * k + 1];
     float *a = z + k * E, *b = z + (h - k) * E;
@@ -565,18 +572,18 @@ static void tangle(int64_t h, const float *roots, const float *restrict x, float
       const float ar = low[v] + high[v], ai = low[V + v] - high[V + v];
       const float br = low[v] - high[v], bi = low[V + v] + high[V + v];
       const float cr = br * c - bi * d, ci = br * d + bi * c;
-      STORE(b, ar + ci, ai - cr)
-      STORE(a, ar - ci, -ai - cr)
+      STORE(b, cr - ai, ar + ci)
+      STORE(a, ai + cr, ar - ci)
     }
   }
 }
 
 static void mirror(int64_t n, float *block) {
-  EACH_LINE block[V + v] = 0;
+  EACH_LINE block[v] = 0;
   for (int64_t k = 1; k < n - k; k++) {
     const float *low = block + k * E;
     float *high = block + (n - k) * E;
-    EACH_LINE { STORE(high, low[v], -low[V + v]) }
+    EACH_LINE { STORE(high, -low[v], low[V + v]) }
   }
 }
 

@@ -44,7 +44,7 @@ static bool halves(const axis_job *j) { return (j->from_real || j->to_real) && j
 static fft_lines block_lines(float *block, int64_t n) {
   const int lines = cpu_fft_loops()->lines;
   return (fft_lines){.form = FFT_IN_BLOCK, .at = {block}, .count = lines, .n = n, .step = 2 * lines,
-                     .other = lines, .sign = 1, .scale = 1};
+                     .other = lines, .scale = 1};
 }
 
 static fft_form form_of(const fft_lines *l, int lines) {
@@ -58,7 +58,7 @@ static fft_form form_of(const fft_lines *l, int lines) {
 /* Up to `lines` lines like `like`, n elements of each. */
 static fft_lines lines_at(const line *like, float *const *at, int count, int64_t n) {
   const int lines = cpu_fft_loops()->lines;
-  fft_lines l = {.count = count, .n = n, .step = like->step, .other = like->other, .real = like->real, .sign = 1,
+  fft_lines l = {.count = count, .n = n, .step = like->step, .other = like->other, .real = like->real,
                  .scale = 1};
   for (int v = 0; v < lines; v++) l.at[v] = at[v < count ? v : 0];
   l.form = form_of(&l, lines);
@@ -116,8 +116,8 @@ static void some_lines(const axis_job *j, float *const *in, float *const *out, i
   if (halves(j) && j->to_real) y.other = y.step, y.step *= 2, y.real = false;
   fft_lines from = lines_at(&x, in, count, n), to = lines_at(&y, out, count, j->from_real ? half + 1 : n);
   const fft_lines a = block_lines(r->a, n);
-  if (j->inverse && !halves(j)) from.sign = -1;
-  if (j->inverse) to.sign = -1;
+  from.swap = j->inverse && !halves(j);
+  to.swap = j->inverse;
   to.scale = j->scale;
   if (halves(j) && j->from_real) {
     run_block(j->plan, &from, &a, r);
@@ -208,7 +208,7 @@ static void columns_piece(void *context, int64_t piece) {
   if (!r.held) return;
   fft_lines from = neighbours(&j->in, first, p->columns, j->in.step, p->columns, p->rows);
   fft_lines to = block_lines(j->between + 2 * first * p->rows, p->rows);
-  if (j->inverse) from.sign = -1;
+  from.swap = j->inverse;
   to.turns = r.a;
   to.fine = p->fine;
   turns_of(p, first, r.a, (double *)(void *)r.b);
@@ -228,7 +228,7 @@ static void rows_piece(void *context, int64_t piece) {
   from.form = FFT_IN_BLOCKS;
   from.leap = 2 * f->lines * p->rows;
   fft_lines to = neighbours(&j->out, first, p->rows, j->out.step, p->rows, p->columns);
-  if (j->inverse) to.sign = -1;
+  to.swap = j->inverse;
   to.scale = j->scale;
   f->transform(p->long_row, &from, &to, r.rest);
   buffer_release(r.held);

@@ -1,8 +1,8 @@
 /* fft_plan.h: what transforms of one length need to know in advance, and the loops they are made of.
 
    As many signals as a register has lanes are computed side by side. They lie in a block: element e of all lines is
-   their real parts and then their imaginary parts, 2 * lines floats. The inverse is the conjugate of the transform
-   forward of the conjugate. Uses base/. */
+   their real parts and then their imaginary parts, 2 * lines floats. The inverse is the transform forward with
+   real and imaginary parts exchanged on the way in and out. Uses base/. */
 #ifndef CPU_FFT_PLAN_H
 #define CPU_FFT_PLAN_H
 #include "base/base.h"
@@ -82,7 +82,7 @@ typedef struct fft_lines { /* distances in floats */
   int64_t leap;
   int64_t other; /* from a real to its imaginary part */
   bool real;     /* there are no imaginary parts */
-  float sign;    /* of imaginary parts: -1 if conjugates are computed with */
+  bool swap;     /* the parts are exchanged on the way */
   float scale;   /* of a store */
   /* Of a store to FFT_IN_BLOCK: element e of line v times turns[e] (n real parts, then imaginary ones) and what a
      plan has as `fine`; NULL: not. */
@@ -103,11 +103,11 @@ typedef struct fft_loops {
   void (*store)(const fft_lines *l, int64_t count, float *block);
   /* Element e of every line times pair e of the table. */
   void (*multiply)(float *block, int64_t n, const float *table);
-  /* Spectra of signals of length 2 h: h + 1 elements from the transform of h of pairs of neighbours, and back (to
-     the conjugate of z). */
+  /* Spectra of signals of length 2 h: h + 1 elements from the transform of h of pairs of neighbours, and back (with
+     real and imaginary parts of z exchanged). */
   void (*untangle)(int64_t h, const float *roots, const float *z, float *x);
   void (*tangle)(int64_t h, const float *roots, const float *x, float *z);
-  /* Elements above n / 2 from those below, of signals that are real. */
+  /* Elements above n / 2 from those below, of signals that are real, all with their parts exchanged. */
   void (*mirror)(int64_t n, float *block);
   /* products[j + step k] = low[j] high[k], j < step, up to n; each is its real parts, then its imaginary ones. */
   void (*outer)(const double *low, int64_t step, const double *high, int64_t n, float *products);
