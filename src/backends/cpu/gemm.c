@@ -40,7 +40,7 @@ typedef struct gemm_job {
   bool out_lies;                   /* written in place */
   int64_t from, depth, depths;     /* the stretch of k, and the pieces it is cut into */
   int64_t column, columns;         /* of the result, in work */
-  int64_t height, width, across;   /* blocks */
+  int64_t down, width, across;     /* blocks: below each other, as wide, side by side */
   char *b_panel;
   const char *op;
   error *_Atomic why;
@@ -119,6 +119,7 @@ typedef struct gemm_block {
   int64_t row, column, rows, columns, index; /* index: of the block among all */
   char *c, *a;                               /* a: for packed rows */
   int64_t c_row;
+  const char *add; /* the addend, where tiles can read it as it lies; NULL: c holds it */
 } gemm_block;
 
 /* Tiles of a block, and rows of a for them. */
@@ -165,7 +166,8 @@ static void set_tiles(const gemm_job *j, const gemm_block *block, int64_t p, con
                                      .a = at,
                                      .b = &start,
                                      .lengths = length,
-                                     .c = i * block->c_row * j->unit};
+                                     .c = i * block->c_row * j->unit,
+                                     .add = i * j->g->addend.row * j->unit};
   }
 }
 
@@ -187,17 +189,19 @@ static void fetch_next(const gemm_job *j, int64_t index, int64_t count, gemm_col
 static void add_piece(const gemm_job *j, const gemm_block *block, int64_t d, float beta) {
   const int64_t p = j->depth * d / j->depths, length = (j->depth * (d + 1) / j->depths - p) * j->unit;
   const int64_t strip_bytes = j->strip * j->depth * j->unit * j->size, columns = pieces_of(block->columns, j->strip);
-  const int64_t blocks = pieces_of(j->g->m, j->height) * j->across;
+  const int64_t blocks = j->down * j->across;
   const bool near = columns * strip_bytes <= NEAR_BYTES;
   block_tiles tiles;
   set_tiles(j, block, p, &length, &tiles);
   gemm_column t = {.tiles = tiles.tiles, .count = tiles.count, .alpha = j->g->alpha, .beta = beta};
   t.b_step = j->strip * j->unit;
   t.c_row = block->c_row * j->unit;
+  t.add_row = j->g->addend.row * j->unit;
   for (int64_t s = 0; s < columns; s++) {
     t.b = j->b_panel + ((block->column - j->column) / j->strip + s) * strip_bytes + p * t.b_step * j->size;
     t.width = smaller(block->columns - s * j->strip, j->strip) * j->unit;
     t.c = block->c + s * j->strip * j->size;
+    t.add = block->add && d == 0 ? block->add + s * j->strip * j->size : NULL;
     if (near && j->g->next) {
       fetch_next(j, (block->index * j->depths + d) * columns + s, blocks * j->depths * columns, &t);
     } else if (!near) {
@@ -208,10 +212,18 @@ static void add_piece(const gemm_job *j, const gemm_block *block, int64_t d, flo
   }
 }
 
-static void compute(const gemm_job *j, const gemm_block *block) {
+/* Are the elements lanes, and those of a row neighbours? */
+static bool lies(const gemm *g, const gemm_matrix *x, int64_t columns) {
+  return !x->read && lane_is_direct(x->dtype) && lane_of(x->dtype) == g->lane && (x->col == 1 || columns == 1);
+}
+
+static void compute(const gemm_job *j, gemm_block *block) {
   const gemm *g = j->g;
-  if (j->from == 0 && g->beta != 0 && g->addend.data)
-    gemm_read(&g->addend, g->lane, block->row, block->column, block->rows, block->columns, block->c, block->c_row);
+  const gemm_matrix *x = &g->addend;
+  if (j->from == 0 && g->beta != 0 && x->data) {
+    if (lies(g, x, g->n)) block->add = element(x->data, x->dtype, block->row * x->row + block->column);
+    else gemm_read(x, g->lane, block->row, block->column, block->rows, block->columns, block->c, block->c_row);
+  }
   for (int64_t d = 0; d < j->depths; d++) add_piece(j, block, d, j->from == 0 && d == 0 ? g->beta : 1);
 }
 
@@ -232,12 +244,18 @@ static void store(const gemm_job *j, const gemm_block *block, char *turned) {
                           element(g->out.data, d, at + i * g->out.col), 1);
 }
 
+/* The first row of so many of the blocks below each other: their numbers of tiles differ by one at most. */
+static int64_t first_row(const gemm_job *j, int64_t block) {
+  const int64_t each = j->loops->tile_rows;
+  return smaller(pieces_of(j->g->m, each) * block / j->down * each, j->g->m);
+}
+
 static void block_piece(void *context, int64_t piece) {
   gemm_job *j = context;
   const gemm *g = j->g;
-  const int64_t row = piece / j->across * j->height, right = piece % j->across * j->width;
+  const int64_t row = first_row(j, piece / j->across), right = piece % j->across * j->width;
   gemm_block block = {.row = row, .column = j->column + right, .index = piece};
-  block.rows = smaller(g->m - row, j->height), block.columns = smaller(j->columns - right, j->width);
+  block.rows = first_row(j, piece / j->across + 1) - row, block.columns = smaller(j->columns - right, j->width);
   error *why = NULL;
   const int64_t a = j->a_way == A_IN_PLACE ? 0 : block.rows * pitch_of(pieces_of(j->depth, j->depths));
   const int64_t c = j->out_lies ? 0 : block.rows * block.columns;
@@ -272,22 +290,18 @@ static void choose_blocks(gemm_job *j) {
   if (down * across < wanted) down = smaller(pieces_of(wanted, across), most_down);
   if (down * across < wanted) across = smaller(pieces_of(wanted, down), most_across);
   while (wanted > 1 && down * across % threads && down < most_down) down++;
-  j->height = round_up(pieces_of(m, down), each);
+  j->down = down;
   j->width = round_up(pieces_of(j->columns, across), j->strip);
   j->across = pieces_of(j->columns, j->width);
 }
 
 /* ---- the whole ---- */
 
-static bool lies(const gemm *g, const gemm_matrix *x) {
-  return !x->read && lane_is_direct(x->dtype) && lane_of(x->dtype) == g->lane && (x->col == 1 || g->k == 1);
-}
-
 static a_way choose_way(const gemm_job *j) {
   const gemm_matrix *a = &j->g->a;
   const bool woven = j->g->lane == LANE_FLOAT && !a->read && j->loops->weave[a->dtype] && (a->col == 1 || a->row == 1);
   const bool aliased = a->row * j->size % ALIASED_BYTES == 0;
-  if (lies(j->g, a) && (!woven || j->width < (aliased ? ALIASED_WIDTH : WEAVE_WIDTH))) return A_IN_PLACE;
+  if (lies(j->g, a, j->g->k) && (!woven || j->width < (aliased ? ALIASED_WIDTH : WEAVE_WIDTH))) return A_IN_PLACE;
   return woven ? A_WOVEN : A_ROWS;
 }
 
@@ -307,7 +321,7 @@ static void multiply(gemm_job *j) {
     parallel_for(pieces_of(strips, PACKED_STRIPS) * pieces_of(j->depth, PACKED_DEPTH), pack_piece, j);
     choose_blocks(j);
     j->a_way = choose_way(j);
-    parallel_for(pieces_of(g->m, j->height) * j->across, block_piece, j);
+    parallel_for(j->down * j->across, block_piece, j);
   }
 }
 

@@ -59,10 +59,11 @@ typedef struct gemm_tile {
   bool woven;
   const void *const *a;
   const int64_t *b, *lengths;
-  int64_t c; /* where it begins: lanes behind the column's c */
+  int64_t c;   /* where it begins: lanes behind the column's c, */
+  int64_t add; /* and its addend */
 } gemm_tile;
-/* Tiles below each other: c[i * c_row + j] = alpha sum over p of a(i, p) b(p, j) + beta c, for j < width. Rows of b are
-   b_step lanes apart, and all columns of a tile long. With beta 0, c is not read. */
+/* Tiles below each other: c[i * c_row + j] = alpha sum over p of a(i, p) b(p, j) + beta add[i * add_row + j], for j < width.
+   Rows of b are b_step lanes apart, and all columns of a tile long. With beta 0 nothing is added; without `add`, c is. */
 typedef struct gemm_column {
   const gemm_tile *tiles;
   int64_t count, width;
@@ -71,6 +72,8 @@ typedef struct gemm_column {
   float alpha, beta;
   void *c;
   int64_t c_row;
+  const void *add;
+  int64_t add_row;
   const void *fetch;   /* what will be read soon is brought closer meanwhile, */
   int64_t fetch_bytes; /* so much of it during each tile */
 } gemm_column;

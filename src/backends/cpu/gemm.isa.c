@@ -34,8 +34,8 @@
 #define ADD(r, name, NAME)                                                                                     \
   {                                                                                                            \
     vector_##name old_low, old_high;                                                                           \
-    memcpy(&old_low, c + r * c_row, sizeof old_low);                                                           \
-    memcpy(&old_high, c + r * c_row + name##_LANES, sizeof old_high);                                          \
+    memcpy(&old_low, old + r * old_row, sizeof old_low);                                                       \
+    memcpy(&old_high, old + r * old_row + name##_LANES, sizeof old_high);                                      \
     low##r = FMA_##NAME(beta, old_low, low##r), high##r = FMA_##NAME(beta, old_high, high##r);                 \
   }
 #define PUT(r, name, NAME)                                                                                     \
@@ -54,6 +54,8 @@
     ROWS(SCALE, name, NAME)                                                                                    \
   }                                                                                                            \
   if (added) {                                                                                                 \
+    const name##_element *old = t->add ? (const name##_element *)t->add + tile->add : c;                       \
+    const int64_t old_row = t->add ? t->add_row : c_row;                                                       \
     const vector_##name beta = SPLAT_##NAME((name##_element)t->beta);                                          \
     ROWS(ADD, name, NAME)                                                                                      \
   }                                                                                                            \
@@ -153,8 +155,10 @@ static void float_woven(const gemm_column *t, const gemm_tile *tile, int64_t cou
     const size_t bytes = (size_t)t->width * sizeof *sums;                                                      \
     gemm_tile one = *tile;                                                                                     \
     gemm_column beside = *t;                                                                                   \
-    one.c = 0, beside.c = sums, beside.c_row = COLUMNS;                                                        \
-    for (int64_t r = 0; r < one.rows && t->beta != 0; r++) memcpy(sums + r * COLUMNS, c + r * t->c_row, bytes); \
+    one.c = 0, beside.c = sums, beside.c_row = COLUMNS, beside.add = NULL;                                     \
+    const type *old = t->add ? (const type *)t->add + tile->add : c;                                           \
+    const int64_t old_row = t->add ? t->add_row : t->c_row;                                                    \
+    for (int64_t r = 0; r < one.rows && t->beta != 0; r++) memcpy(sums + r * COLUMNS, old + r * old_row, bytes); \
     name##_by_rows[one.woven ? TILE_ROWS : one.rows - 1](&beside, &one, 1, fetch);                             \
     for (int64_t r = 0; r < one.rows; r++) memcpy(c + r * t->c_row, sums + r * COLUMNS, bytes);                \
   }                                                                                                            \
@@ -309,7 +313,7 @@ INLINE void turn_eight(const eight *x, eight *y) {
     }                                                                                                          \
   }                                                                                                            \
   static void weave_##name(const void *from_, int64_t row, int64_t col, int64_t tiles, int64_t depth, void *to_) { \
-    const int64_t at_once = col == 1 ? depth : 16;                                                             \
+    const int64_t at_once = col == 1 ? depth : 8;                                                              \
     for (int64_t p = 0, end; p < depth; p = end) {                                                             \
       const type *from = from_;                                                                                \
       float *to = to_;                                                                                         \
