@@ -145,9 +145,7 @@ typedef struct text {
 } text;
 void text_add(text *t, const char *format, ...) PRINTF_LIKE(2, 3);
 void text_add_bytes(text *t, const void *bytes, size_t count);
-/* The same as text_add with "%s" and "%lld", for what is written at each launch: formats take many times as long. */
-void text_add_string(text *t, const char *string);
-void text_add_integer(text *t, int64_t value);
+void text_add_string(text *t, const char *string); /* as text_add with "%s", which takes many times as long */
 void text_add_json(text *t, const char *string); /* quoted and escaped */
 char *text_take(text *t); /* the string, caller frees with mem_free; NULL if failed */
 void text_free(text *t);

@@ -20,15 +20,6 @@ void text_add_bytes(text *t, const void *bytes, size_t count) {
 
 void text_add_string(text *t, const char *string) { text_add_bytes(t, string, strlen(string)); }
 
-void text_add_integer(text *t, int64_t value) {
-  char digits[24], *at = digits + sizeof digits;
-  uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-  do *--at = (char)('0' + rest % 10);
-  while (rest /= 10);
-  if (value < 0) *--at = '-';
-  text_add_bytes(t, at, (size_t)(digits + sizeof digits - at));
-}
-
 /* Into the room there is; again, where that was too little. */
 void text_add(text *t, const char *format, ...) {
   va_list list, again;

@@ -19,18 +19,17 @@ static void text_grows(void **state) {
   mem_free(s);
 }
 
-static void integers_and_strings(void **state) {
+/* As long as more than the room that is made at once. */
+static void long_strings(void **state) {
   (void)state;
-  const int64_t values[] = {0, 7, -7, 1234567890123, INT64_MIN, INT64_MAX};
+  static const char line[] = "a string longer than what is likely to be enough for most of those that are added here; ";
   text t = {0}, wanted = {0};
-  for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-    text_add_integer(&t, values[i]);
-    text_add_string(&t, ", a string longer than what is likely to be enough for most of those that are added here; ");
-    text_add(&wanted, "%lld%s", (long long)values[i],
-             ", a string longer than what is likely to be enough for most of those that are added here; ");
+  for (int i = 0; i < 5; i++) {
+    text_add_string(&t, line);
+    text_add(&wanted, "%s", line);
   }
   assert_string_equal(t.at, wanted.at);
-  assert_int_equal(t.length, wanted.length);
+  assert_int_equal(t.length, 5 * (sizeof line - 1));
   text_free(&t);
   text_free(&wanted);
 }
@@ -73,7 +72,7 @@ static void json_is_valid_for_any_bytes(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(text_grows), cmocka_unit_test(integers_and_strings), cmocka_unit_test(failure_sticks),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(text_grows), cmocka_unit_test(long_strings), cmocka_unit_test(failure_sticks),
                                      cmocka_unit_test(json_is_valid_for_any_bytes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -206,8 +206,9 @@ static void refuse_not_finite(job *j) {
   gpu_call c = gpu_call_for(&gpu_cuda, x);
   const gpu_walk w = gpu_walk_of(x->ndim, x->shape, 1, (const int64_t *const[]){x->strides});
   gpu_define_dtype(&c, "X", x->dtype);
-  text_add(&c.definitions, "#define X_CHECKED\n#define NOT_FINITE(e) %s\n",
-           x->dtype == PONS_COMPLEX64 ? "!(0 * e.re == 0 && 0 * e.im == 0)" : "!(0 * e == 0)");
+  gpu_define_text(&c, "X_CHECKED", "");
+  gpu_define_text(&c, "NOT_FINITE(e)",
+                  x->dtype == PONS_COMPLEX64 ? "!(0 * e.re == 0 && 0 * e.im == 0)" : "!(0 * e == 0)");
   gpu_written(&c, &bad);
   gpu_read(&c, x);
   gpu_begin_numbers(&c);
@@ -291,8 +292,8 @@ static void triangle(job *j, const operand *x, const operand *to, bool upper) {
   gpu_call c = gpu_call_for(&gpu_cuda, to);
   const gpu_walk w = gpu_walk_of(x->ndim, x->shape, 1, (const int64_t *const[]){x->strides});
   gpu_define_dtype(&c, "X", gpu_moved_as(x->dtype));
-  text_add(&c.definitions, "#define X_GIVEN\n#define ONE 1\n#define ZERO 0\n%s",
-           upper ? "#define KEEP_UPPER\n" : "");
+  gpu_define_text(&c, "TRIANGLE", "");
+  if (upper) gpu_define_text(&c, "KEEP_UPPER", "");
   gpu_written(&c, to);
   gpu_read(&c, x);
   gpu_begin_numbers(&c);
@@ -310,9 +311,9 @@ static void identities(job *j, const operand *y) {
   if (j->why) return;
   gpu_call c = gpu_call_for(&gpu_cuda, y);
   gpu_define_dtype(&c, "X", y->dtype);
-  text_add(&c.definitions, "#define X_GIVEN\n#define ONE %s\n#define ZERO %s\n",
-           is_complex ? "complex_of(1, 0)" : "1", is_complex ? "complex_of(0, 0)" : "0");
-  text_add(&c.definitions, "#undef X_store\n#define X_store(x) ZERO\n"); /* triangle is not asked for */
+  gpu_define_text(&c, "IDENTITY", "");
+  gpu_define_text(&c, "ONE", is_complex ? "complex_of(1, 0)" : "1");
+  gpu_define_text(&c, "ZERO", is_complex ? "complex_of(0, 0)" : "0");
   gpu_written(&c, y);
   gpu_begin_numbers(&c);
   gpu_number(&c, j->batch * j->n * j->n);

@@ -1,6 +1,6 @@
-/* call.c: a launch being put together: definitions, memories, numbers, groups. Uses gpu.h, programs.c. */
+/* call.c: a launch being put together: memories, numbers, groups, its program. Uses definitions.c, programs.c. */
 #include "backends/gpu/gpu.h"
-#include "backends/gpu/typing.h"
+#include <assert.h>
 
 gpu_call gpu_call_for(const gpu_backend *b, const operand *o) {
   return (gpu_call){
@@ -34,64 +34,6 @@ const char *gpu_refuses_operands(const gpu_backend *b, const launch *l, unsigned
     if (lacks >> d & 1) return "its kernel can't take an operand's dtype";
   }
   return NULL;
-}
-
-/* ---- definitions ---- */
-
-/* Ended by NULL. At each launch: a format would take many times as long. */
-static void add_strings(gpu_call *c, const char *const *strings) {
-  for (; *strings; strings++) text_add_string(&c->definitions, *strings);
-}
-
-void gpu_define_dtype(gpu_call *c, const char *role, pons_dtype d) {
-  const gpu_typing *t = &gpu_typings[d];
-  add_strings(c, (const char *const[]){"typedef ", t->element, " ", role, ";\ntypedef ", t->value, " ", role,
-                                       "_value;\n#define ", role, "_load(x) ", t->load, "(x)\n#define ", role,
-                                       "_store(x) ", t->store, "(x)\n", NULL});
-}
-
-static void begin_definition(gpu_call *c, const char *name) {
-  text_add_string(&c->definitions, "#define ");
-  text_add_string(&c->definitions, name);
-  text_add_string(&c->definitions, " ");
-}
-
-void gpu_define_wide(gpu_call *c, const char *role, pons_dtype d) {
-  static const char *const sizes[] = {[1] = "1", [2] = "2", [4] = "4", [8] = "8"};
-  const gpu_typing *t = &gpu_typings[d];
-  const char *size = sizes[pons_dtype_size(d)];
-  add_strings(c, (const char *const[]){"#define ",
-                                       role,
-                                       "_SIZE ",
-                                       size,
-                                       "\n#define ",
-                                       role,
-                                       "_PART(w, i) ((",
-                                       t->element,
-                                       ")",
-                                       t->from_bits,
-                                       "(PART_",
-                                       size,
-                                       "(w, i)))\n#define ",
-                                       role,
-                                       "_JOIN(w, i, x) JOIN_PART_",
-                                       size,
-                                       "(w, i, ",
-                                       t->bits,
-                                       "(x))\n",
-                                       NULL});
-}
-
-void gpu_define(gpu_call *c, const char *name, int64_t value) {
-  begin_definition(c, name);
-  text_add_integer(&c->definitions, value);
-  text_add_string(&c->definitions, "\n");
-}
-
-void gpu_define_text(gpu_call *c, const char *name, const char *value) {
-  begin_definition(c, name);
-  text_add_string(&c->definitions, value);
-  text_add_string(&c->definitions, "\n");
 }
 
 /* ---- arguments ---- */
@@ -205,6 +147,37 @@ void gpu_one_each(gpu_call *c, int64_t count) {
 
 /* ---- launching ---- */
 
+static error *write_text(const gpu_call *c, const char *name, text *all) {
+  gpu_write_definitions(all, c);
+  return all->failed || c->text.failed ? fail_no_memory(name) : NULL;
+}
+
+/* What stands for the text, where that is of constants alone: the words of its definitions, and what is about them. */
+static int add_key(gpu_call *c, const char *body, const char *name) {
+  const int64_t about[] = {(int64_t)(intptr_t)body, (int64_t)(intptr_t)name, (int64_t)(intptr_t)c->prologue,
+                           (int64_t)(intptr_t)c->options, c->wide};
+  memcpy(c->definitions + c->n_definitions, about, sizeof about);
+  return c->n_definitions + (int)(sizeof about / sizeof *about);
+}
+
+/* By its text; remembered by its key. */
+static error *compile(gpu_call *c, const char *body, const char *name, size_t key_size) {
+  text all = {0};
+  error *why = write_text(c, name, &all);
+  const gpu_source source = {c->prologue, c->options, all.at, body};
+  if (!why) c->entry = gpu_program(c->backend, c->index, &source, name, &why);
+  if (c->entry && key_size) gpu_remember_program(c->backend, c->index, c->definitions, key_size, c->entry);
+  text_free(&all);
+  return why;
+}
+
+static error *find_program(gpu_call *c, const char *body, const char *name) {
+  if (c->text.at || c->text.failed) return compile(c, body, name, 0);
+  const size_t key_size = (size_t)add_key(c, body, name) * sizeof *c->definitions;
+  c->entry = gpu_known_program(c->backend, c->index, c->definitions, key_size);
+  return c->entry ? NULL : compile(c, body, name, key_size);
+}
+
 error *gpu_run(gpu_call *c, const char *body, const char *name) {
   gpu_launch l = {.n_memories = c->n_memories,
                   .n_written = c->n_written,
@@ -215,20 +188,16 @@ error *gpu_run(gpu_call *c, const char *body, const char *name) {
                   .shared_bytes = c->shared_bytes,
                   .notes_faults = c->notes_faults};
   error *why = NULL;
-  text all = {0};
-  if (!c->entry) text_add_string(&all, c->wide ? "typedef int64_t index_t;\n#define place_of place_of_64\n"
-                                : "typedef int32_t index_t;\n#define place_of place_of_32\n");
-  if (c->definitions.at) text_add_bytes(&all, c->definitions.at, c->definitions.length);
   if (c->n_numbers > GPU_NUMBERS)
     why = fail_as(PONS_ERROR_RUNTIME, name, "%d numbers are more than the %d a kernel takes", c->n_numbers,
                   GPU_NUMBERS);
-  else if (all.failed || c->definitions.failed)
-    why = fail_no_memory(name);
-  const gpu_source source = {c->prologue, c->options, all.at, body};
-  if (!why && !c->entry) c->entry = gpu_program(c->backend, c->index, &source, name, &why);
+  else if (c->n_definitions > GPU_DEFINITIONS)
+    why = fail_as(PONS_ERROR_RUNTIME, name, "%d words of definitions are more than the %d a launch has",
+                  c->n_definitions, GPU_DEFINITIONS);
+  else if (!c->entry)
+    why = find_program(c, body, name);
   l.entry = c->entry;
   if (!why) why = c->backend->launch(c->index, &l);
-  text_free(&all);
-  text_free(&c->definitions);
+  text_free(&c->text);
   return why;
 }

@@ -46,7 +46,7 @@ static error *write_part(const gpu_backend *b, const operand *from, const operan
       gpu_walk_of(from->ndim, from->shape, 2, (const int64_t *const[]){to->strides, from->strides});
   const pons_dtype wide = gpu_wide_dtype(to->dtype);
   gpu_define_dtype(&c, "X", join ? to->dtype : gpu_moved_as(to->dtype));
-  if (join) text_add(&c.definitions, "#define JOIN(a, b) k_%s_%s(a, b)\n", join, gpu_typings[wide].suffix);
+  if (join) gpu_define_texts(&c, "JOIN(a, b)", (const char *const[]){"k_", join, "_", gpu_typings[wide].suffix, "(a, b)", NULL});
   gpu_written(&c, to);
   gpu_read(&c, from);
   gpu_begin_numbers(&c);

@@ -144,7 +144,7 @@ static error *launch_part(const gpu_backend *b, const launch *l, const operand *
     c.group[d] = part->size[d];
     c.wide |= p->grid.at[d] > INT32_MAX;
   }
-  text_add(&c.definitions, "%s", t->text);
+  text_add_string(&c.text, t->text);
   return gpu_run(&c, "", t->entry);
 }
 
@@ -197,22 +197,22 @@ const char *gpu_refuses_custom(const gpu_backend *b, const launch *l) {
 }
 
 /* What the text's names for dtypes mean (ops/dialect_source.c). */
-static void define_elements(gpu_call *c, const char *source) {
+static void write_elements(text *t, const char *source) {
   for (int d = 0; d < PONS_DTYPE_COUNT; d++) {
     char name[32];
     snprintf(name, sizeof name, "%s_element", pons_dtype_name((pons_dtype)d));
-    if (strstr(source, name)) gpu_define_dtype(c, name, (pons_dtype)d);
+    if (strstr(source, name)) gpu_write_dtype(t, name, (pons_dtype)d);
   }
 }
 
 error *gpu_custom(const gpu_backend *b, const launch *l) {
   const custom_kernel_params *p = l->params;
   if (!p->name.n) return fail("custom_kernel", "the kernel has no name");
-  gpu_call c = {0};
-  define_elements(&c, p->source.at);
-  text_add_bytes(&c.definitions, p->source.at, (size_t)p->source.n);
-  const gpu_custom_text t = {.entry = p->name.at, .text = c.definitions.at};
-  error *why = c.definitions.failed ? fail_no_memory("custom_kernel") : gpu_custom_launch(b, l, &t);
-  text_free(&c.definitions);
+  text all = {0};
+  write_elements(&all, p->source.at);
+  text_add_bytes(&all, p->source.at, (size_t)p->source.n);
+  const gpu_custom_text t = {.entry = p->name.at, .text = all.at};
+  error *why = all.failed ? fail_no_memory("custom_kernel") : gpu_custom_launch(b, l, &t);
+  text_free(&all);
   return why;
 }

@@ -113,11 +113,16 @@ error *gpu_archive_add(const char *path, const text *key, const gpu_binary *bina
 
 /* ---- call.c ---- */
 
+/* Words for what is defined in front of a kernel's text, and of what else its program depends on. */
+enum { GPU_DEFINITIONS = 200, GPU_ABOUT = 5 };
+
 /* One launch being put together. Errors are kept until it is run. */
 typedef struct gpu_call {
   const gpu_backend *backend;
   int index;
-  text definitions; /* stand in front of the kernel's text */
+  int n_definitions;
+  int64_t definitions[GPU_DEFINITIONS + GPU_ABOUT]; /* definitions.c */
+  text text; /* of its own, between the definitions and the kernel's text; whoever writes one gives the launch up by freeing it */
   void *memories[GPU_MAX_MEMORIES];
   int n_memories, n_written, n_numbers;
   int64_t numbers[GPU_NUMBERS];
@@ -133,15 +138,6 @@ typedef struct gpu_call {
 
 /* For the device on which `o` is. */
 gpu_call gpu_call_for(const gpu_backend *b, const operand *o);
-/* typedefs and macros for elements of dtype `d`: with role X
-     X        as it lies in memory
-     X_value  as it is computed with
-     X_load(X) X_value, X_store(X_value) X */
-void gpu_define_dtype(gpu_call *c, const char *role, pons_dtype d);
-/* With role X: X_SIZE, in bytes; X_PART(w, i), element i of words4 w; X_JOIN(w, i, x), which adds one where 0 stood. */
-void gpu_define_wide(gpu_call *c, const char *role, pons_dtype d);
-void gpu_define(gpu_call *c, const char *name, int64_t value);
-void gpu_define_text(gpu_call *c, const char *name, const char *value);
 /* The next memory, and the place of its first element among the numbers. Memories that are written come
    first. */
 void gpu_written(gpu_call *c, const operand *o);
@@ -169,6 +165,23 @@ void gpu_hold_rows(gpu_call *c, const operand *x, const operand *y);
 void gpu_one_each(gpu_call *c, int64_t count);
 /* Launches `entry` of `text`, and frees what the call holds. */
 error *gpu_run(gpu_call *c, const char *text, const char *entry);
+
+/* ---- definitions.c: names and texts are constants of this library ---- */
+
+/* typedefs and macros for elements of dtype `d`: with role X
+     X        as it lies in memory
+     X_value  as it is computed with
+     X_load(X) X_value, X_store(X_value) X */
+void gpu_define_dtype(gpu_call *c, const char *role, pons_dtype d);
+/* With role X: X_SIZE, in bytes; X_PART(w, i), element i of words4 w; X_JOIN(w, i, x), which adds one where 0 stood. */
+void gpu_define_wide(gpu_call *c, const char *role, pons_dtype d);
+void gpu_define(gpu_call *c, const char *name, int64_t value);
+void gpu_define_text(gpu_call *c, const char *name, const char *value);
+/* One behind the other; ended by NULL. */
+void gpu_define_texts(gpu_call *c, const char *name, const char *const *values);
+/* What gpu_define_dtype stands for; all that stands in front of the kernel's text. */
+void gpu_write_dtype(text *t, const char *role, pons_dtype d);
+void gpu_write_definitions(text *t, const gpu_call *c);
 
 /* ---- geometry.c: walks over axes ---- */
 

@@ -30,8 +30,8 @@ static void define_indices(gpu_call *c, const index_list *x, int op, int memory,
              k ? " + " : "", op, k, memory + k, k, at + 4, at + 4, at, at + 1, at + 2, at + 3);
   }
   if (beside) text_add(&places, " + place_of(WALK(FIRST + 2), %d, slice)", x->n);
-  c->definitions.failed |= parameters.failed || places.failed;
-  text_add(&c->definitions, "#define INDEX_PARAMETERS %s\n#define PLACES(slice) %s\n",
+  c->text.failed |= parameters.failed || places.failed;
+  text_add(&c->text, "#define INDEX_PARAMETERS %s\n#define PLACES(slice) %s\n",
            parameters.at ? parameters.at : "", places.at ? places.at : "0");
   text_free(&parameters);
   text_free(&places);
@@ -56,7 +56,7 @@ static gpu_walk places_of(const index_list *x) {
 /* Runs it unless something failed before. */
 static error *run_or_drop(gpu_call *c, error *why, const char *body, const char *entry) {
   if (!why) return gpu_run(c, body, entry);
-  text_free(&c->definitions);
+  text_free(&c->text);
   return why;
 }
 
@@ -160,7 +160,7 @@ static void define_element(gpu_call *c, pons_dtype d, const char *join) {
   gpu_define_text(c, "OF_BITS(b)", from);
   gpu_define_text(c, "BITS_OF(e)", to);
   const pons_dtype wide = gpu_wide_dtype(d);
-  text_add(&c->definitions, "#define JOIN(a, b) k_%s_%s(a, b)\n", join, gpu_typings[wide].suffix);
+  gpu_define_texts(c, "JOIN(a, b)", (const char *const[]){"k_", join, "_", gpu_typings[wide].suffix, "(a, b)", NULL});
 }
 
 typedef struct scattering {

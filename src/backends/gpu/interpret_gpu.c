@@ -269,7 +269,7 @@ static error *launch_form(gpu_call *c, const form *f, const kernel *k, const ope
   gpu_one_each(c, numbers[COUNT]);
   c->wide = false; /* one text: its places have 64 bits */
   if (!why && !text) why = fail_no_memory(c->backend->name);
-  if (why) text_free(&c->definitions);
+  if (why) text_free(&c->text);
   else why = gpu_run(c, text, "interpret");
   if (memory) c->backend->memory->give(c->index, memory);
   return why;
@@ -282,7 +282,7 @@ error *gpu_interpret(const gpu_backend *b, const kernel *k, const operand *in, c
   const int count = write_numbers(k, in, out, numbers);
   bool has_complex = false;
   for (int i = 0; i < k->n_code; i++) has_complex |= k->code[i].operand == PONS_COMPLEX64 || k->code[i].result == PONS_COMPLEX64;
-  if (has_complex) text_add(&c.definitions, "%s", complex_functions);
+  if (has_complex) text_add_string(&c.text, complex_functions);
   const bool is_large = !fits(k, &forms[0][has_complex], count);
   error *why = launch_form(&c, &forms[is_large][has_complex], k, in, out, numbers, count);
   mem_free(numbers);

@@ -60,8 +60,8 @@ void gpu_define_join(gpu_call *c, int kind, pons_dtype joined) {
       [REDUCE_AND] = "min",  [REDUCE_OR] = "max",  [REDUCE_SUM] = "add",
       [REDUCE_PROD] = "mul", [REDUCE_MIN] = "min", [REDUCE_MAX] = "max"};
   gpu_define_dtype(c, "A", joined);
-  text_add(&c->definitions, "#define JOIN(a, b) k_%s_%s(a, b)\n#define START %s\n", names[kind],
-           gpu_typings[joined].suffix, start_of(kind, joined));
+  gpu_define_texts(c, "JOIN(a, b)", (const char *const[]){"k_", names[kind], "_", gpu_typings[joined].suffix, "(a, b)", NULL});
+  gpu_define_text(c, "START", start_of(kind, joined));
 }
 
 /* A value of dtype `from` as one of `to`. */
@@ -69,7 +69,7 @@ static void define_conversion(gpu_call *c, const char *name, pons_dtype from, po
   if (from == to)
     gpu_define_text(c, name, "(x)");
   else
-    text_add(&c->definitions, "#define %s (%s)(x)\n", name, gpu_typings[to].value);
+    gpu_define_texts(c, name, (const char *const[]){"(", gpu_typings[to].value, ")(x)", NULL});
 }
 
 /* The dtype of an element's value. */

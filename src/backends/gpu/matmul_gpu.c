@@ -19,7 +19,7 @@ static void define_cast(gpu_call *c, const char *name, pons_dtype from, pons_dty
   if (from == to || (gpu_wide_dtype(from) == to && from != PONS_BOOL))
     gpu_define_text(c, name, "(x)");
   else
-    text_add(&c->definitions, "#define %s ((%s)(x))\n", name, gpu_typings[to].value);
+    gpu_define_texts(c, name, (const char *const[]){"((", gpu_typings[to].value, ")(x))", NULL});
 }
 
 static void define_arithmetic(gpu_call *c, const gpu_product *p) {
@@ -32,13 +32,13 @@ static void define_arithmetic(gpu_call *c, const gpu_product *p) {
   define_cast(c, "TAKEN_P(x)", p->a.dtype, wide);
   define_cast(c, "TAKEN_Q(x)", p->b.dtype, wide);
   gpu_define_text(c, "GIVEN(x)", "(x)");
-  text_add(&c->definitions, "#define ADD(a, b) k_add_%s(a, b)\n", suffix);
+  gpu_define_texts(c, "ADD(a, b)", (const char *const[]){"k_add_", suffix, "(a, b)", NULL});
   if (wide == PONS_COMPLEX64)
     gpu_define_text(c, "MULTIPLY(a, b)", "complex_times(a, b)");
   else
-    text_add(&c->definitions, "#define MULTIPLY(a, b) k_mul_%s(a, b)\n", suffix);
+    gpu_define_texts(c, "MULTIPLY(a, b)", (const char *const[]){"k_mul_", suffix, "(a, b)", NULL});
   if (wide == PONS_FLOAT32 || wide == PONS_FLOAT64)
-    text_add(&c->definitions, "#define MULTIPLY_ADD(s, a, b) k_fma_%s(a, b, s)\n", suffix);
+    gpu_define_texts(c, "MULTIPLY_ADD(s, a, b)", (const char *const[]){"k_fma_", suffix, "(a, b, s)", NULL});
   else
     gpu_define_text(c, "MULTIPLY_ADD(s, a, b)", "ADD(s, MULTIPLY(a, b))");
   gpu_define_text(c, "ZERO", wide == PONS_COMPLEX64 ? "complex_of(0, 0)" : "0");
@@ -176,9 +176,7 @@ error *gpu_multiply(const gpu_backend *b, gpu_product p) {
     set_vector(&c, &p, along);
   else
     set_blocks(&c, &p);
-  if (!why) return gpu_run(&c, kernel_matmul, entry);
-  text_free(&c.definitions);
-  return why;
+  return why ? why : gpu_run(&c, kernel_matmul, entry);
 }
 
 gpu_batch gpu_batch_of(const launch *l) {

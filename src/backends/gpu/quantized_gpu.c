@@ -192,9 +192,7 @@ static error *multiply_codes(const gpu_backend *b, const quantized_product *p) {
     gpu_number_walk(&c, 5, &lists);
   }
   set_teams(&c, p);
-  if (!why) return gpu_run(&c, kernel_quantized, "quantized_vector");
-  text_free(&c.definitions);
-  return why;
+  return why ? why : gpu_run(&c, kernel_quantized, "quantized_vector");
 }
 
 /* By a library, if the backend has one that takes it. */

@@ -147,8 +147,6 @@ static error *reduce_in_segments(const gpu_backend *b, const launch *l, gpu_call
     why = run(c, r, f, l->in->dtype);
     if (!why) why = join_segments(b, l, r, memory, f->segments);
     b->memory->give(c->index, memory);
-  } else {
-    text_free(&c->definitions);
   }
   return why;
 }
