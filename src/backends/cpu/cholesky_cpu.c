@@ -4,7 +4,7 @@
    lower one with rows and columns exchanged. Uses cpu/placed.h. */
 #include "backends/cpu/placed.h"
 
-enum { PANEL = 64, ACROSS = 128 /* columns of a piece */ };
+enum { PANEL = 96, ACROSS = 96 /* columns of a piece */ };
 
 typedef struct cholesky {
   blocked b;
