@@ -25,6 +25,23 @@ typedef struct tridiagonal {
 void tridiagonal_take_room(tridiagonal *t, workspace *w);
 void tridiagonal_reduce(tridiagonal *t);
 
+/* T's eigenvalues and vectors (divide.c). */
+typedef struct divided {
+  blocked *b;
+  int n;
+  char *d, *e;     /* T; given up */
+  char *z, *s;     /* the results: values, ascending, and vectors in columns */
+  char *q, *q2;    /* vectors so far, in columns; those of a merge */
+  char *poles, *w; /* of a merge, as laed2 makes them */
+  int *order;      /* of each part, counted from 1 */
+  int *sorted, *grouped, *places, *counts, *iwork;
+  int parts, first, k; /* of the merge in work: where it begins, roots */
+  double rho;          /* an element */
+  atomic_int info;     /* LAPACK's */
+} divided;
+void divided_take_room(divided *f, workspace *w);
+int divided_solve(divided *f);
+
 /* A = Q B PT, A with no fewer rows than columns, B upper; Q's reflections begin on the diagonal, P's one behind. */
 typedef struct bidiagonal {
   blocked *b;

@@ -3,7 +3,7 @@
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/matrices_for_tests.h"
 
-typedef enum kind { RANDOM, LOW_RANK, CLUSTERED, DIAGONAL, TINY, HUGE_NUMBERS, KINDS } kind;
+typedef enum kind { RANDOM, LOW_RANK, CLUSTERED, DIAGONAL, PAIRS, TINY, HUGE_NUMBERS, KINDS } kind;
 
 /* (m, n), of the kind; symmetric if square and asked. */
 static void fill_kind(made *x, kind k, bool symmetric) {
@@ -17,6 +17,8 @@ static void fill_kind(made *x, kind k, bool symmetric) {
       if (k == LOW_RANK) v = sin((double)(i + j)) + cos((double)(i - j)); /* of rank four */
       if (k == CLUSTERED) v = (i == j) + 1e-3 * (i < 3 && j < 3 ? (double)(i + j) : 0);
       if (k == DIAGONAL) v = i == j ? (double)(i % 7) - 3 : 0;
+      if (k == PAIRS)
+        v = i == j ? fabs((double)i - (double)(n / 2)) : i - j == 1 || j - i == 1; /* Wilkinson's */
       if (k == TINY) v *= tiny;
       if (k == HUGE_NUMBERS) v /= tiny;
       dtype_write(d, made_element(x, i * n + j), v);
@@ -40,7 +42,7 @@ static double *turned(int64_t m, int64_t n, const double *x) {
 /* Columns of x (n, n) are of length 1 and orthogonal. */
 static void check_orthogonal(pons_dtype d, int64_t n, const double *x, const char *what) {
   double *t = turned(n, n, x), *square = multiplied(n, n, n, t, x);
-  for (int64_t i = 0; i < n * n; i++) check_near(square[i], i / n == i % n, tolerance(d, n), what);
+  for (int64_t i = 0; i < n * n; i++) check_near(square[i], i / n == i % n, 0.2 * tolerance(d, n), what);
   free(t), free(square);
 }
 
@@ -48,7 +50,7 @@ static void check_orthogonal(pons_dtype d, int64_t n, const double *x, const cha
 static void check_same(pons_dtype d, int64_t n, int64_t count, const double *x, const double *y,
                        const char *what) {
   const double most = greatest(y, count), unit = most > 0 ? most : 1;
-  for (int64_t i = 0; i < count; i++) check_near(x[i] / unit, y[i] / unit, tolerance(d, n), what);
+  for (int64_t i = 0; i < count; i++) check_near(x[i] / unit, y[i] / unit, 0.2 * tolerance(d, n), what);
 }
 
 static void eigh_one_kind(pons_dtype d, int64_t n, kind k, const char *uplo) {
@@ -67,7 +69,8 @@ static void eigh_one_kind(pons_dtype d, int64_t n, kind k, const char *uplo) {
   double *av = multiplied(n, n, n, x, v), *vw = malloc((size_t)(n * n) * sizeof *vw);
   for (int64_t i = 0; i < n * n; i++) vw[i] = v[i] * w[i % n];
   const double size = greatest(w, n) > 0 ? greatest(w, n) : 1;
-  for (int64_t i = 0; i < n * n; i++) check_near(av[i] / size, vw[i] / size, tolerance(d, n), "A V = V W");
+  for (int64_t i = 0; i < n * n; i++)
+    check_near(av[i] / size, vw[i] / size, 0.2 * tolerance(d, n), "A V = V W");
   for (int64_t i = 1; i < n; i++) assert_true(w[i] >= w[i - 1]);
   check_orthogonal(d, n, v, "VT V");
   check_same(d, n, n, w_alone, w, "eigenvalues alone");
@@ -78,11 +81,12 @@ static void eigh_one_kind(pons_dtype d, int64_t n, kind k, const char *uplo) {
 static void eigh_has_small_residuals(void **state) {
   (void)state;
   if (is_missing()) return;
-  const int64_t sizes[] = {96, 131, 160, 217};
+  const int64_t sizes[] = {96, 131, 192, 217};
   for (int turn = 0; turn < 4 * KINDS; turn++)
     eigh_one_kind(turn % 2 ? PONS_FLOAT64 : PONS_FLOAT32, sizes[random_int(0, 3)], (kind)(turn / 4),
                   turn % 4 > 1 ? "L" : "U");
-  eigh_one_kind(PONS_FLOAT32, 290, RANDOM, "L"); /* in several pieces */
+  for (int k = 0; k < KINDS; k++) /* in several pieces and parts */
+    eigh_one_kind(random_int(0, 1) ? PONS_FLOAT64 : PONS_FLOAT32, 388 + random_int(0, 9), (kind)k, "L");
 }
 
 static void svd_one_kind(pons_dtype d, int64_t m, int64_t n, kind k) {

@@ -1,5 +1,5 @@
 /* eigh_cpu.c: "Eigh", A = V diag(w) V^H, w ascending: small matrices and complex ones by LAPACK (syevd, heevd). Others are
-   made tridiagonal by all threads, LAPACK divides and conquers those, and reflections take their vectors back. Uses
+   made tridiagonal, those divided and conquered, and their vectors taken back by reflections, by all threads. Uses
    cpu/condensed.h. */
 #include "backends/cpu/condensed.h"
 #include <math.h>
@@ -20,25 +20,28 @@ static int eigh_by_blocks(const matrices *j, int64_t index, workspace *w) {
   blocked b = {.j = j};
   tridiagonal t = {.b = &b, .n = n};
   tridiagonal_take_room(&t, w);
+  divided f = {.b = &b, .n = n, .d = t.d, .e = t.e};
   reflections r = {
       .b = &b, .rows = n - 1, .count = n - 1, .v = {at_element(&b, t.v, 1), 1, t.pitch}, .tau = t.tau};
-  if (vectors) reflections_take_room(&r, n, w);
-  void *z = workspace_take(w, vectors ? (int64_t)n * n : 1, j->size),
-       *work = workspace_take(w, j->lwork, j->size);
-  int *iwork = workspace_take(w, j->liwork, sizeof *iwork), info = 0;
+  if (vectors) divided_take_room(&f, w), reflections_take_room(&r, n, w);
   if (!w->at) return 0;
   placed a = placed_operand(&b, index);
   if (*uplo_of(j) == 'U') a = placed_turned(a);
   placed_copy(&b, n, n, a, (placed){t.a, t.pitch, 1});
-  const int exponent = rows_to_unit(&b, t.a, n, n, t.pitch, true);
+  const int exponent = rows_to_unit(&b, t.a, n, n, t.pitch, true), one = 1;
+  int info = 0, iwork = 0;
   tridiagonal_reduce(&t);
-  j->f->stedc(vectors ? "I" : "N", &n, t.d, t.e, z, &n, work, &j->lwork, iwork, &j->liwork, &info, 1);
+  if (vectors)
+    info = divided_solve(&f);
+  else
+    j->f->stedc("N", &n, t.d, t.e, NULL, &one, t.tau, &one, &iwork, &one, &info, 1);
   if (info) return info;
-  scale_row(&b, n, ldexp(1, exponent), t.d);
-  memcpy(matrix_result(j, 0, index, n), t.d, (size_t)n * j->size);
+  char *values = vectors ? f.z : t.d;
+  scale_row(&b, n, ldexp(1, exponent), values);
+  memcpy(matrix_result(j, 0, index, n), values, (size_t)n * j->size);
   if (vectors) {
     const placed out = placed_result(&b, 1, index, n, n);
-    placed_copy(&b, n, n, (placed){z, 1, n}, out);
+    placed_copy(&b, n, n, (placed){f.s, 1, n}, out);
     reflections_multiply(&r, placed_at(&b, out, 1, 0), n);
   }
   return atomic_load(&b.no_memory) ? MATRIX_NO_MEMORY : 0;
@@ -65,7 +68,7 @@ static int eigh_one(const matrices *j, int64_t index, workspace *w) {
   return 0;
 }
 
-/* Workspaces of [sd]syevd, [sd]stedc and [cz]heevd, from their documentation: the products of n stay below 2^63. */
+/* Workspaces of [sd]syevd and [cz]heevd, from their documentation: the products of n stay below 2^63. */
 static error *eigh_room(matrices *j, bool vectors) {
   const int64_t n = j->n, square = n * n;
   error *e = matrices_lwork(j, &j->liwork, NULL, vectors ? 3 + 5 * n : 1);
@@ -73,7 +76,6 @@ static error *eigh_room(matrices *j, bool vectors) {
     e = matrices_lwork(j, &j->lrwork, NULL, vectors ? 1 + 5 * n + 2 * square : n);
     return e ? e : matrices_lwork(j, &j->lwork, NULL, (vectors ? 2 * n + square : n + 1) + 32 * n);
   }
-  if (!e && by_blocks(j)) return matrices_lwork(j, &j->lwork, NULL, vectors ? 1 + 4 * n + square : 1);
   return e ? e : matrices_lwork(j, &j->lwork, NULL, (vectors ? 1 + 6 * n + 2 * square : 2 * n + 1) + 32 * n);
 }
 

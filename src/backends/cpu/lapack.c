@@ -37,8 +37,10 @@ static bool find_for(lapack_functions *f, char letter) {
                 {"geev", complex ? (void *)&f->complex_geev : &f->geev},
                 {"larfg", &f->larfg}, /* from here on of real ones alone */
                 {"stedc", &f->stedc},
+                {"laed2", &f->laed2},
+                {"laed4", &f->laed4},
                 {"bdsdc", &f->bdsdc}};
-  for (size_t i = 0; i < sizeof wanted / sizeof *wanted - (complex ? 3 : 0); i++) {
+  for (size_t i = 0; i < sizeof wanted / sizeof *wanted - (complex ? 5 : 0); i++) {
     snprintf(name, sizeof name, "%c%s_", letter, wanted[i].name);
     if (!find(wanted[i].to, name)) return false;
   }

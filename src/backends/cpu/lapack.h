@@ -33,6 +33,10 @@ typedef struct lapack_functions {
   void (*larfg)(const int *n, void *alpha, void *x, const int *step, void *tau);
   void (*stedc)(const char *compz, const int *n, void *d, void *e, void *z, const int *ldz, void *work, const int *lwork,
                 int *iwork, const int *liwork, int *info, size_t);
+  void (*laed2)(int *k, const int *n, const int *n1, void *d, void *q, const int *ldq, int *indxq, void *rho, void *z,
+                void *dlamda, void *w, void *q2, int *indx, int *indxc, int *indxp, int *coltyp, int *info);
+  void (*laed4)(const int *n, const int *i, const void *d, const void *z, void *delta, const void *rho, void *dlam,
+                int *info);
   void (*bdsdc)(const char *uplo, const char *compq, const int *n, void *d, void *e, void *u, const int *ldu, void *vt,
                 const int *ldvt, void *q, int *iq, void *work, int *iwork, int *info, size_t, size_t);
   void (*heevd)(const char *jobz, const char *uplo, const int *n, void *a, const int *lda, void *w,
