@@ -59,9 +59,20 @@ void map_free(map *m) {
   *m = (map){0};
 }
 
+/* Four words side by side, for none has to wait for another. */
+static uint64_t hash_blocks(const unsigned char **at, size_t *count, uint64_t seed) {
+  uint64_t hash[4] = {seed, seed + 1, seed + 2, seed + 3}, word[4];
+  for (; *count >= sizeof word; *count -= sizeof word, *at += sizeof word) {
+    memcpy(word, *at, sizeof word);
+    for (int i = 0; i < 4; i++) hash[i] = mix(hash[i] ^ word[i]);
+  }
+  return mix(mix(mix(hash[0] ^ hash[1] * 3) ^ hash[2] * 5) ^ hash[3] * 7);
+}
+
 uint64_t hash_bytes(const void *bytes, size_t count, uint64_t seed) {
   const unsigned char *at = bytes;
   uint64_t hash = mix(seed ^ (uint64_t)count * 0x9e3779b97f4a7c15u);
+  if (count >= 64) hash = hash_blocks(&at, &count, hash);
   for (; count >= 8; count -= 8, at += 8) {
     uint64_t word;
     memcpy(&word, at, 8);

@@ -3,8 +3,12 @@
 #include <assert.h>
 
 gpu_call gpu_call_for(const gpu_backend *b, const operand *o) {
-  return (gpu_call){
-      .backend = b, .index = ((const location *)o->data)->device, .groups = {1, 1, 1}, .group = {1, 1, 1}};
+  gpu_call c;
+  memset(&c, 0, offsetof(gpu_call, definitions));
+  c.backend = b;
+  c.index = ((const location *)o->data)->device;
+  for (int d = 0; d < 3; d++) c.groups[d] = c.group[d] = 1;
+  return c;
 }
 
 gpu_features gpu_common_features(const gpu_backend *b) {

@@ -121,7 +121,6 @@ typedef struct gpu_call {
   const gpu_backend *backend;
   int index;
   int n_definitions;
-  int64_t definitions[GPU_DEFINITIONS + GPU_ABOUT]; /* definitions.c */
   text text; /* of its own, between the definitions and the kernel's text; whoever writes one gives the launch up by freeing it */
   void *memories[GPU_MAX_MEMORIES];
   int n_memories, n_written, n_numbers;
@@ -134,6 +133,7 @@ typedef struct gpu_call {
   int first;                      /* number of gpu_begin_numbers */
   bool wide;                      /* places need 64 bits */
   bool notes_faults;
+  int64_t definitions[GPU_DEFINITIONS + GPU_ABOUT]; /* definitions.c; last, for it is not cleared */
 } gpu_call;
 
 /* For the device on which `o` is. */
