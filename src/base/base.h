@@ -177,8 +177,8 @@ int hadamard_sign(int m, int i, int j);
 /* ---- threads (threads.c): one pool that shares the pieces of a loop ---- */
 
 /* Calls body(context, i) for i = 0 .. pieces-1, on this thread and the pool's; returns when all are done. How
-   work is cut into pieces must not depend on the number of threads: then results do not either. Nested calls
-   run on the calling thread. */
+   work is cut into pieces must not depend on the number of threads: then results do not either. Pieces begin in
+   order, so one may wait for an earlier one. Nested calls run on the calling thread. */
 void parallel_for(int64_t pieces, void (*body)(void *context, int64_t piece), void *context);
 int parallel_threads(void);
 void parallel_set_threads(int count);

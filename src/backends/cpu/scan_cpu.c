@@ -1,10 +1,10 @@
 /* scan_cpu.c: "Scan": running sums, products, greatest, least, logaddexp along an axis, from either end, with
    or without the element itself. Halves run in float, and are rounded as they are stored.
 
-   A long line is cut into segments of fixed length, which threads share: each is first folded into one value, a scan
-   of these says what each begins with, then each is scanned; so many at a time that the caches still hold them:
+   A long line is cut into segments of fixed length, which threads draw in order. Each folds its segment, adds that to what the
+   segments before have made, tells the next, and scans its own, which its cache still holds:
 
-       fold (threads)  ─  scan of the folds (one)  ─  scans (threads)  ─  the next ...
+       fold ─ wait for those before ─ carry ─ tell the next ─ scan
 
    Uses cpu/lanes.h, cpu/cursor.h, kernel/scalar.h. */
 #include "backends/cpu/calls.h"
@@ -12,6 +12,8 @@
 #include "backends/cpu/lanes.h"
 #include "kernel/scalar.h"
 #include <math.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 #define ADD(a, b) ((a) + (b))
 #define MULTIPLY(a, b) ((a) * (b))
@@ -131,7 +133,7 @@ static const int starts_like[SCAN_KINDS] = {[SCAN_MAX] = REDUCE_MAX,
                                             [SCAN_PROD] = REDUCE_PROD,
                                             [SCAN_LOGADDEXP] = REDUCE_MAX};
 
-enum { SEGMENT = 32 * TILE, SEGMENTS_AT_ONCE = 16 };
+enum { SEGMENT = 32 * TILE };
 
 typedef struct scan_job {
   const scan_params *params;
@@ -143,8 +145,9 @@ typedef struct scan_job {
   int64_t count, lines_per_piece;
   bool past_cache;
   /* Of lines in segments: */
-  int64_t segments, from; /* of a line; the first that is under way, counted through all lines */
-  lane_value begins[SEGMENTS_AT_ONCE]; /* what each segment under way begins with */
+  int64_t segments; /* of a line */
+  lane_value carry; /* what segment `turn`, counted through all lines, begins with */
+  atomic_int_least64_t turn;
 } scan_job;
 
 static lane_value identity_of(const scan_job *j) {
@@ -186,54 +189,43 @@ static void scan_piece(void *context, int64_t piece) {
 
 /* ---- lines in segments ---- */
 
-/* Where the piece's segment lies: in elements of its line, which the cursor is put to. */
-static int64_t find_segment(const scan_job *j, int64_t piece, cursor *lines) {
-  cursor_to(lines, (j->from + piece) / j->segments);
-  return (j->from + piece) % j->segments * SEGMENT;
-}
-
-static void fold_segment(void *context, int64_t piece) {
-  scan_job *j = context;
-  cursor lines = j->lines;
-  int64_t at = find_segment(j, piece, &lines), end = smaller(at + SEGMENT, j->n);
-  lane_value tile[TILE], part, carry = identity_of(j);
-  pons_dtype d = j->x->dtype;
+static lane_value fold_part(const scan_job *j, const cursor *lines, int64_t at, int64_t end) {
+  lane_value tile[TILE], part, whole = identity_of(j);
+  const pons_dtype d = j->x->dtype;
   for (; at < end; at += TILE) {
-    int64_t n = smaller(end - at, TILE);
-    const void *from = element(j->x->data, d, lines.offset[0] + (j->first + at) * j->stride);
+    const int64_t n = smaller(end - at, TILE);
+    const void *from = element(j->x->data, d, lines->offset[0] + (j->first + at) * j->stride);
+    from = lanes_at(d, from, j->stride, n, tile);
     if (j->params->kind == SCAN_LOGADDEXP) {
-      j->loop(lanes_at(d, from, j->stride, n, tile), tile, n, false, &carry);
+      j->loop(from, tile, n, false, &whole);
       continue;
     }
-    cpu_reduce_loops()->fold[starts_like[j->params->kind]][lane_of(d)](lanes_at(d, from, j->stride, n, tile), n,
-                                                                       &part);
-    j->loop(&part, &part, 1, false, &carry);
+    cpu_reduce_loops()->fold[starts_like[j->params->kind]][lane_of(d)](from, n, &part);
+    j->loop(&part, &part, 1, false, &whole);
   }
-  j->begins[piece] = carry;
+  return whole;
+}
+
+/* Pieces are drawn in order, so that whoever has an earlier one is at work on it, unless the system has stopped it. */
+static void await_turn(const scan_job *j, int64_t piece) {
+  enum { SPINS = 4096 };
+  for (int i = 0; atomic_load_explicit(&j->turn, memory_order_acquire) != piece; i++)
+    if (i < SPINS) pause_briefly();
+    else sched_yield();
 }
 
 static void scan_segment(void *context, int64_t piece) {
-  const scan_job *j = context;
+  scan_job *j = context;
   cursor lines = j->lines;
-  int64_t at = find_segment(j, piece, &lines);
-  lane_value carry = j->begins[piece];
-  scan_part(j, &lines, at, smaller(at + SEGMENT, j->n), &carry);
+  cursor_to(&lines, piece / j->segments);
+  const int64_t at = piece % j->segments * SEGMENT, end = smaller(at + SEGMENT, j->n);
+  lane_value whole = fold_part(j, &lines, at, end), carry;
+  await_turn(j, piece);
+  if (at == 0) j->carry = identity_of(j);
+  j->loop(&whole, &carry, 1, true, &j->carry);
+  atomic_store_explicit(&j->turn, piece + 1, memory_order_release);
+  scan_part(j, &lines, at, end, &carry);
   if (j->past_cache) cpu_end_past_cache();
-}
-
-static void scan_in_segments(scan_job *j) {
-  j->segments = pieces_of(j->n, SEGMENT);
-  const int64_t all = j->segments * j->count;
-  lane_value carry = identity_of(j);
-  for (j->from = 0; j->from < all; j->from += SEGMENTS_AT_ONCE) {
-    const int64_t count = smaller(all - j->from, SEGMENTS_AT_ONCE);
-    parallel_for(count, fold_segment, j);
-    for (int64_t i = 0; i < count; i++) {
-      if ((j->from + i) % j->segments == 0) carry = identity_of(j);
-      j->loop(&j->begins[i], &j->begins[i], 1, true, &carry);
-    }
-    parallel_for(count, scan_segment, j);
-  }
 }
 
 error *cpu_scan(const launch *l) {
@@ -254,7 +246,8 @@ error *cpu_scan(const launch *l) {
   j.count = cursor_size(&j.lines);
   j.past_cache = cpu_outgrows_cache((size_t)operand_size(out) * pons_dtype_size(out->dtype));
   if (j.n > 2 * SEGMENT) {
-    scan_in_segments(&j);
+    j.segments = pieces_of(j.n, SEGMENT);
+    parallel_for(j.segments * j.count, scan_segment, &j);
     return NULL;
   }
   j.lines_per_piece = turns_per_piece(j.count, j.n);
