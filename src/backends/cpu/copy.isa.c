@@ -1,5 +1,5 @@
-/* copy.isa.c: blocks of a transpose, a cache line wide on both sides, turned in registers. Built once per
-   instruction set. Uses cpu/lanes.h, cpu/turn.h. */
+/* copy.isa.c: blocks of a transpose, a cache line wide on both sides, turned in registers; lines written past the caches.
+   Built once per instruction set. Uses cpu/lanes.h, cpu/turn.h. */
 #include "backends/cpu/lanes.h"
 #include "backends/cpu/turn.h"
 #include <stdint.h>
@@ -59,4 +59,14 @@ BLOCK(2, uint16_t, eight_of_2, 8, PUT_16)
 BLOCK(4, uint32_t, eight_of_4, 8, PUT_32)
 BLOCK(8, uint64_t, four_of_8, 4, PUT_32)
 
-const copy_loops ISA_NAME(copy_loops) = {.turn = {[2] = block_2, [4] = block_4, [8] = block_8}};
+static void lines_past_cache(void *to, const void *from, int64_t lines) {
+  char *y = to;
+  const char *x = from;
+  for (; lines > 0; lines--, y += 64, x += 64) {
+    const eight_of_4 a = *(const eight_of_4_at *)(const void *)x, b = *(const eight_of_4_at *)(const void *)(x + 32);
+    PUT_32(y, a);
+    PUT_32(y + 32, b);
+  }
+}
+
+const copy_loops ISA_NAME(copy_loops) = {.lines_past_cache = lines_past_cache, .turn = {[2] = block_2, [4] = block_4, [8] = block_8}};

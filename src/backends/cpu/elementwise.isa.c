@@ -98,10 +98,16 @@
 #define TO_U64(x) PASTE(k_u64_from_, SUFFIX)(x)
 
 /* Angles: the loops below are right for operands that are not huge; what they call for are the three that
-   follow them. */
+   follow them. Some functions have loops by registers, where these can do what a compiler does not find. */
 #define loop_sin_f32 small_sin
 #define loop_cos_f32 small_cos
 #define loop_tan_f32 small_tan
+#if defined(__AVX2__)
+#define loop_exp_f32 plain_exp
+#define loop_tanh_f32 plain_tanh
+#define loop_erf_f32 plain_erf
+static loop small_sin __attribute__((unused)), plain_tanh __attribute__((unused)), plain_erf __attribute__((unused));
+#endif
 #undef k_sin
 #undef k_cos
 #undef k_tan
@@ -116,6 +122,9 @@
 #undef loop_sin_f32
 #undef loop_cos_f32
 #undef loop_tan_f32
+#undef loop_exp_f32
+#undef loop_tanh_f32
+#undef loop_erf_f32
 #undef k_sin
 #undef k_cos
 #undef k_tan
@@ -150,9 +159,55 @@ static void with_huge_angles(float *ys, const float *xs, int64_t n, loop *small,
       if (!(k_abs_f32(kept[i]) < K_ANGLE_LIMIT)) ys[at + i] = any(kept[i]);
   }
 }
-LOOP_HEAD(sin, f32) { (void)q, (void)r, with_huge_angles(out, p, n, small_sin, sinf); }
 LOOP_HEAD(cos, f32) { (void)q, (void)r, with_huge_angles(out, p, n, small_cos, cosf); }
 LOOP_HEAD(tan, f32) { (void)q, (void)r, with_huge_angles(out, p, n, small_tan, tanf); }
+
+#if defined(__AVX2__)
+#include "backends/cpu/functions.h"
+static void exp_beyond(float *y, const float *x) {
+  float others[GROUP_LANES];
+  plain_exp(others, x, NULL, NULL, GROUP_LANES);
+  call_with_others(exp_of_group, EXP_LIMIT, x, others, y);
+}
+static void sin_beyond(float *y, const float *x) {
+  float others[GROUP_LANES] = {0};
+  for (int i = 0; i < GROUP_LANES; i++)
+    if (!(k_abs_f32(x[i]) < K_ANGLE_LIMIT)) others[i] = sinf(x[i]);
+  call_with_others(sin_of_group, K_ANGLE_LIMIT, x, others, y);
+}
+#define FUNCTION(name, limit, beyond)                                                                                  \
+  __attribute__((noinline)) static void loop_##name(float *y, const float *x, int64_t n, bool past_cache) {                                      \
+    loop_of_groups(name##_of_group, limit, beyond, loop_##name, y, x, n, past_cache);                                  \
+  }                                                                                                                    \
+  LOOP_HEAD(name, f32) { (void)q, (void)r, loop_##name(out, p, n, false); }                                            \
+  static void far_##name(void *out, const void *p, const void *q, const void *r, int64_t n) {                          \
+    (void)q, (void)r, loop_##name(out, p, n, true);                                                                    \
+  }
+FUNCTION(exp, EXP_LIMIT, exp_beyond)
+FUNCTION(sin, K_ANGLE_LIMIT, sin_beyond)
+FUNCTION(tanh, 0, NULL)
+FUNCTION(erf, 0, NULL)
+#define FAR_BINARY(name, OP)                                                                                           \
+  static void far_##name(void *out, const void *p, const void *q, const void *r, int64_t n) {                          \
+    const float *as = p, *bs = q;                                                                                      \
+    float *ys = out;                                                                                                   \
+    int64_t i = 0;                                                                                                     \
+    for (; i + GROUP_LANES <= n; i += GROUP_LANES) {                                                                   \
+      STREAM(ys + i, wide_float32(as + i) OP wide_float32(bs + i));                                                    \
+      STREAM(ys + i + LANES, wide_float32(as + i + LANES) OP wide_float32(bs + i + LANES));                            \
+    }                                                                                                                  \
+    LOOP(name, f32)(ys + i, as + i, bs + i, r, n - i);                                                                 \
+  }
+FAR_BINARY(add, +)
+FAR_BINARY(subtract, -)
+FAR_BINARY(multiply, *)
+#define FAR_LOOPS                                                                                                      \
+  [ROW_exp] = far_exp, [ROW_sin] = far_sin, [ROW_tanh] = far_tanh, [ROW_erf] = far_erf, [ROW_add] = far_add,           \
+  [ROW_subtract] = far_subtract, [ROW_multiply] = far_multiply
+#else
+LOOP_HEAD(sin, f32) { (void)q, (void)r, with_huge_angles(out, p, n, small_sin, sinf); }
+#define FAR_LOOPS NULL
+#endif
 
 #define SUFFIX f64
 #define ELEMENT double
@@ -204,6 +259,7 @@ const loops ISA_NAME(loops) = {
     .row = {
 #include "kernel/elementwise.def"
     },
+    .far = {FAR_LOOPS},
     .cast = {
         [PONS_BOOL] = CASTS_OF(b)
         [PONS_UINT8] = CASTS_OF(u8)

@@ -20,7 +20,8 @@ enum {
   WORTH_STRIPS = 2048, /* elements from which turning strips pays */
   STRIP = 64 * 1024,  /* elements of a strip, at most */
   STRIP_COLUMNS = 2048,
-  FAR_COLUMNS = 64    /* of a strip at least whose rows do not follow each other in the outputs */
+  FAR_COLUMNS = 64,   /* of a strip at least whose rows do not follow each other in the outputs */
+  AHEAD = 4096        /* bytes from what is computed to what is fetched */
 };
 
 typedef struct work {
@@ -105,6 +106,16 @@ static void store_run(const work *w, char **at, int64_t count, bool from_inputs)
   }
 }
 
+/* What tiles to come read: while the processor computes, it fetches none of it by itself. */
+static void fetch_ahead(const work *w, int64_t from) {
+  for (int i = 0; i < w->kernel->n_in; i++) {
+    if (w->reach[i] != REACH_PACKED) continue;
+    const int64_t size = w->program.size[i];
+    const char *x = (const char *)w->in[i].data + from * size + AHEAD;
+    for (int64_t at = 0; at < w->tile * size; at += 64) __builtin_prefetch(x + at);
+  }
+}
+
 /* Elements `from` to `end` of the outputs. `turned`: where the turned inputs have element `from`. */
 static void run_runs(const work *w, int64_t from, int64_t end, char *const *turned) {
   _Alignas(64) char arena[ARENA];
@@ -123,7 +134,9 @@ static void run_runs(const work *w, int64_t from, int64_t end, char *const *turn
     }
     for (int o = 0; o < k->n_out; o++)
       at[p->first_output + o] = (char *)w->out[o].data + from * p->size[p->first_output + o];
+    if (w->outgrows_cache) fetch_ahead(w, from);
     run_ops(p, at, count);
+    if (!p->stores) continue;
     /* An input that is itself a result goes first, before its memory is written as another's. */
     store_run(w, at, count, true);
     store_run(w, at, count, false);
@@ -238,7 +251,7 @@ static void fit_tile(work *w) {
   int64_t room =
       w->program.n_slots ? ARENA / (int64_t)(w->program.item_size * (size_t)w->program.n_slots) : TILE;
   const int64_t most = w->outgrows_cache ? FAR_TILE : TILE;
-  w->tile = room < most ? room & ~(int64_t)7 : most;
+  w->tile = room < most ? room & ~(int64_t)15 : most;
 }
 
 /* Strides of what has to be copied, along as few axes as will do. */
@@ -304,7 +317,10 @@ error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
   }
   w.outgrows_cache = cpu_outgrows_cache((size_t)w.size * pons_dtype_size(out[0].dtype));
   w.past_cache = worth_past_cache(&w);
-  program_make(&w.program, k, w.reach, in, out, !w.past_cache);
+  program_make(&w.program, k, w.reach, in, out,
+               !w.past_cache ? WRITE_IN_PLACE
+               : w.row >= 0  ? WRITE_AFTERWARDS
+                             : WRITE_FAR);
   fit_tile(&w);
   if (w.row >= 0) return run_strips(&w);
   if (w.size < 2 * PIECE)

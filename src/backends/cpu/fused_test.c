@@ -367,26 +367,55 @@ static void an_empty_kernel_touches_nothing(void **unused) {
   assert_null(cpu_run_kernel(&k, &o, &o));
 }
 
-/* Written past the caches: more elements than they hold, the operand's memory kept and given. */
+/* Written past the caches: more elements than they hold, the operand's memory kept and given, to whole cache lines and to
+   others. */
 static void results_that_outgrow_the_cache(void **unused) {
   (void)unused;
   int64_t n = 7000003, one = 1;
-  float *x = malloc((size_t)n * sizeof *x), *y = malloc((size_t)n * sizeof *y);
-  assert_true(x && y);
+  float *x = malloc((size_t)n * sizeof *x), *room = aligned_alloc(64, ((size_t)n + 32) / 16 * 16 * sizeof *room);
+  assert_true(x && room);
   for (int64_t i = 0; i < n; i++) x[i] = (float)i;
   kernel k = one_instruction(ROW_add, PONS_FLOAT32, PONS_FLOAT32);
   k.n_in = 1; /* x + x */
   k.code[0].arg[1] = 0;
   k.out[0] = 1;
-  operand in = {x, PONS_FLOAT32, 1, &n, &one}, out = {y, PONS_FLOAT32, 1, &n, &one};
-  cpu_run_kernel(&k, &in, &out);
-  for (int64_t i = 0; i < n; i++)
-    if (y[i] != 2 * (float)i) fail_msg("element %lld is %g", (long long)i, (double)y[i]);
+  operand in = {x, PONS_FLOAT32, 1, &n, &one}, out = {x, PONS_FLOAT32, 1, &n, &one};
+  for (float *y = room; y < room + 2; y++) {
+    out.data = y;
+    cpu_run_kernel(&k, &in, &out);
+    for (int64_t i = 0; i < n; i++)
+      if (y[i] != 2 * (float)i) fail_msg("element %lld is %g", (long long)i, (double)y[i]);
+  }
   out.data = x;
   cpu_run_kernel(&k, &in, &out);
-  assert_memory_equal(x, y, (size_t)n * sizeof *x);
+  assert_memory_equal(x, room + 1, (size_t)n * sizeof *x);
+  free(x);
+  free(room);
+}
+
+/* x + x and (x + x) x: the first is read again, and is a result. */
+static void results_that_outgrow_the_cache_are_read_again(void **unused) {
+  (void)unused;
+  int64_t n = 6500000, one = 1;
+  const size_t bytes = (size_t)n * sizeof(float);
+  float *x = aligned_alloc(64, bytes), *y = aligned_alloc(64, bytes), *z = aligned_alloc(64, bytes);
+  assert_true(x && y && z);
+  for (int64_t i = 0; i < n; i++) x[i] = (float)(i % 1000);
+  kernel k = one_instruction(ROW_add, PONS_FLOAT32, PONS_FLOAT32);
+  k.n_in = 1;
+  k.code[0].arg[1] = 0;
+  k.code[1] = k.code[0];
+  k.code[1].row = ROW_multiply;
+  k.code[1].arg[0] = 1;
+  k.n_code = k.n_out = 2;
+  k.out[0] = 1, k.out[1] = 2;
+  operand in = {x, PONS_FLOAT32, 1, &n, &one}, out[2] = {{y, PONS_FLOAT32, 1, &n, &one}, {z, PONS_FLOAT32, 1, &n, &one}};
+  cpu_run_kernel(&k, &in, out);
+  for (int64_t i = 0; i < n; i++)
+    if (y[i] != 2 * x[i] || z[i] != 2 * x[i] * x[i]) fail_msg("element %lld is %g and %g", (long long)i, (double)y[i], (double)z[i]);
   free(x);
   free(y);
+  free(z);
 }
 
 static void huge_angles_are_right_beside_small_ones(void **unused) {
@@ -414,6 +443,7 @@ int main(void) {
       cmocka_unit_test(results_do_not_depend_on_threads),
       cmocka_unit_test(an_empty_kernel_touches_nothing),
       cmocka_unit_test(results_that_outgrow_the_cache),
+      cmocka_unit_test(results_that_outgrow_the_cache_are_read_again),
       cmocka_unit_test(huge_angles_are_right_beside_small_ones),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

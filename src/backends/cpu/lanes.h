@@ -106,6 +106,8 @@ typedef struct scan_loops {
 typedef void turn_block(void *to, int64_t to_row, const void *from, int64_t from_row, bool past_cache);
 typedef struct copy_loops {
   turn_block *turn[9]; /* by size of an element; NULL: there is none */
+  /* So many times 64 bytes past the caches; `to` is a multiple of 64. */
+  void (*lines_past_cache)(void *to, const void *from, int64_t lines);
 } copy_loops;
 
 /* x_baseline, x_avx2, ...: -DISA tells which in an .isa.c file. */

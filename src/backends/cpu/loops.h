@@ -12,6 +12,9 @@ typedef struct loops {
   /* By row and dtype of the operands. NULL where the row does not take the dtype, and for halves: they are
      computed in float32. */
   loop *row[ROW_COUNT][PONS_DTYPE_COUNT];
+  /* Of float32: the same, written past the caches (cpu_end_past_cache comes after the last). `out` is a multiple of 64 and
+     none of the operands. NULL where there is none. */
+  loop *far[ROW_COUNT];
   /* From, to. For halves to and from float32 alone. */
   loop *cast[PONS_DTYPE_COUNT][PONS_DTYPE_COUNT];
 } loops;

@@ -37,7 +37,7 @@ static int16_t new_register(maker *m, int dtype) {
 static int16_t add_op(maker *m, loop *run, int16_t a, int16_t b, int16_t c, int dtype) {
   int16_t out = new_register(m, dtype);
   m->made_by[out] = (int16_t)m->p->n_ops;
-  m->p->ops[m->p->n_ops++] = (op){run, out, {a, b, c}};
+  m->p->ops[m->p->n_ops++] = (op){run, NULL, out, {a, b, c}};
   return out;
 }
 
@@ -76,6 +76,7 @@ static void add_instruction(maker *m, const instruction *i, int value) {
   int operand = is_half(i->operand) ? PONS_FLOAT32 : i->operand;
   int result = is_half(i->result) ? PONS_FLOAT32 : i->result;
   int16_t x = add_op(m, loops_of(m, operand)->row[i->row][operand], arg[0], arg[1], arg[2], result);
+  if (operand == PONS_FLOAT32 && i->result == PONS_FLOAT32) m->p->ops[m->made_by[x]].far = m->loops->far[i->row];
   m->home[value] =
       is_half(i->result) ? add_op(m, cast_loop(m, PONS_FLOAT32, i->result), x, -1, -1, i->result) : x;
 }
@@ -112,6 +113,22 @@ static void write_outputs_in_place(maker *m, const kernel *k, const operand *in,
   }
 }
 
+/* Not what is read again: it would come from memory. */
+static void write_outputs_far(maker *m, const kernel *k, const operand *out) {
+  program *p = m->p;
+  for (int o = 0; o < k->n_out; o++) {
+    const int16_t from = p->result[o];
+    op *maker = from < k->n_in ? NULL : &p->ops[m->made_by[from]];
+    bool again = !maker || !maker->far || (uintptr_t)out[o].data % 64;
+    for (int i = 0; i < p->n_ops; i++)
+      for (int a = 0; a < 3; a++) again |= p->ops[i].arg[a] == from;
+    for (int other = 0; other < k->n_out; other++) again |= other != o && p->result[other] == from;
+    if (again) continue;
+    maker->run = maker->far;
+    p->result[o] = maker->out = (int16_t)(p->first_output + o);
+  }
+}
+
 static void give_slots(program *p, const kernel *k, const reach *reach, const int16_t *last) {
   int16_t freed[MAX_REGISTERS];
   int n_freed = 0;
@@ -133,7 +150,7 @@ static void give_slots(program *p, const kernel *k, const reach *reach, const in
 }
 
 void program_make(program *p, const kernel *k, const reach *reach, const operand *in, const operand *out,
-                  bool in_place) {
+                  writing writing) {
   maker m;
   int16_t last[MAX_REGISTERS];
   m.p = p;
@@ -153,9 +170,10 @@ void program_make(program *p, const kernel *k, const reach *reach, const operand
     new_register(&m, m.dtype[k->out[i]]);
   }
   find_last_uses(p, k->n_out, last);
-  if (in_place) {
-    write_outputs_in_place(&m, k, in, out, last);
-    find_last_uses(p, k->n_out, last);
-  }
+  if (writing == WRITE_IN_PLACE) write_outputs_in_place(&m, k, in, out, last);
+  if (writing == WRITE_FAR) write_outputs_far(&m, k, out);
+  find_last_uses(p, k->n_out, last);
+  p->stores = false;
+  for (int o = 0; o < k->n_out; o++) p->stores |= p->result[o] != p->first_output + o;
   give_slots(p, k, reach, last);
 }

@@ -13,7 +13,7 @@ enum {
 };
 
 typedef struct op {
-  loop *run;
+  loop *run, *far;     /* far: that writes past the caches, or NULL */
   int16_t out, arg[3]; /* registers */
 } op;
 
@@ -26,6 +26,7 @@ typedef struct program {
      first_output on the outputs' memory. */
   int16_t result[KERNEL_MAX_OUTPUTS];
   int first_output;
+  bool stores; /* some output is not */
   op ops[MAX_OPS];
 } program;
 
@@ -36,9 +37,11 @@ typedef enum reach {
   REACH_GATHER  /* copied to a slot for each tile */
 } reach;
 
-/* in_place: whether outputs are written by the op that makes them (else from slots, afterwards). */
+/* How outputs are written: by the op that makes them, or from slots afterwards; or, past the caches, by the op if it can, for
+   what is whole cache lines. */
+typedef enum writing { WRITE_IN_PLACE, WRITE_AFTERWARDS, WRITE_FAR } writing;
 void program_make(program *p, const kernel *k, const reach *reach, const operand *in, const operand *out,
-                  bool in_place);
+                  writing writing);
 
 /* ---- copying into tiles (tiles.c); strides in elements ---- */
 
