@@ -31,16 +31,19 @@ INLINE pair exchanged(pair a, bool swap) { return swap ? (pair){a.i, a.r} : a; }
 #define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define BACKWARDS 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0
 #elif REGISTER_BYTES == 32
 #define EVENS 0, 2, 8, 10, 4, 6, 12, 14
 #define ODDS 1, 3, 9, 11, 5, 7, 13, 15
 #define LOWER 0, 8, 1, 9, 4, 12, 5, 13
 #define UPPER 2, 10, 3, 11, 6, 14, 7, 15
+#define BACKWARDS 7, 6, 5, 4, 3, 2, 1, 0
 #else
 #define EVENS 0, 2, 4, 6
 #define ODDS 1, 3, 5, 7
 #define LOWER 0, 4, 1, 5
 #define UPPER 2, 6, 3, 7
+#define BACKWARDS 3, 2, 1, 0
 #endif
 #if REGISTER_BYTES == 32
 #define LINE_AT(v) (((v) & ~6) | ((v) << 1 & 4) | ((v) >> 1 & 2))
@@ -500,17 +503,17 @@ static void one_line(const fft_plan *p, const fft_lines *from, const fft_lines *
   }
 }
 
-static int64_t part(int64_t first, int64_t n) { return n - first < FFT_GROUP ? n - first : FFT_GROUP; }
+static int64_t group(int64_t first, int64_t n) { return n - first < FFT_GROUP ? n - first : FFT_GROUP; }
 
 static void transform(const fft_plan *p, const fft_lines *from, const fft_lines *to, float *room) {
   float *between = room, *rest = room + p->n * E;
   if (p->columns == 1) {
     one_column(p, from, to, room);
-  } else if (from->form == FFT_ALONG && to->form == FFT_ALONG && p->rows % V == 0 && p->columns % V == 0) {
+  } else if (from->form == FFT_ALONG && to->form == FFT_ALONG && fft_by_line(p, V)) {
     for (int i = 0; i < from->count; i++) one_line(p, from, to, i, room);
   } else {
-    for (int64_t i = 0; i < p->columns; i += FFT_GROUP) column_group(p, from, i, part(i, p->columns), between, rest);
-    for (int64_t k = 0; k < p->rows; k += FFT_GROUP) row_group(p, to, k, part(k, p->rows), between, rest);
+    for (int64_t i = 0; i < p->columns; i += FFT_GROUP) column_group(p, from, i, group(i, p->columns), between, rest);
+    for (int64_t k = 0; k < p->rows; k += FFT_GROUP) row_group(p, to, k, group(k, p->rows), between, rest);
   }
 }
 
@@ -587,4 +590,67 @@ static void mirror(int64_t n, float *block) {
   }
 }
 
-const fft_loops ISA_NAME(fft_loops) = {V, transform, load, store, multiply, untangle, tangle, mirror, outer};
+/* ---- the same of one signal, pairs in a row ---- */
+
+typedef struct meeting { /* `count` pairs of x from k on, and those that they meet: from h - k on backwards */
+  pair front, back;
+} meeting;
+
+/* Fewer than a register's are taken through one in memory. */
+static meeting meet(const float *x, int64_t h, int64_t k, int64_t count) {
+  const float *front = x + 2 * k, *back = x + 2 * (h - k - count + 1);
+  float some[2][2 * LANES] = {{0}};
+  if (count < LANES) {
+    memcpy(some[0], front, (size_t)count * 2 * sizeof *x);
+    memcpy(some[1] + 2 * (LANES - count), back, (size_t)count * 2 * sizeof *x);
+    front = some[0], back = some[1];
+  }
+  const pair b = get_pairs(back);
+  return (meeting){get_pairs(front), {PICK(b.r, b.r, BACKWARDS), PICK(b.i, b.i, BACKWARDS)}};
+}
+
+static void part(float *x, int64_t h, int64_t k, int64_t count, meeting m) {
+  const pair back = {PICK(m.back.r, m.back.r, BACKWARDS), PICK(m.back.i, m.back.i, BACKWARDS)};
+  float some[2][2 * LANES], *to_front = x + 2 * k, *to_back = x + 2 * (h - k - count + 1);
+  const bool all = count == LANES;
+  put_pairs(all ? to_front : some[0], m.front);
+  put_pairs(all ? to_back : some[1], back);
+  if (all) return;
+  memcpy(to_front, some[0], (size_t)count * 2 * sizeof *x);
+  memcpy(to_back, some[1] + 2 * (LANES - count), (size_t)count * 2 * sizeof *x);
+}
+
+static void untangle_pairs(int64_t h, const float *roots, const float *z, float scale, int64_t first, int64_t end,
+                           float *x) {
+  if (first == 0) {
+    const float re = z[0] * scale, im = z[1] * scale;
+    x[0] = re + im, x[2 * h] = re - im;
+    x[1] = x[2 * h + 1] = 0;
+  }
+  for (int64_t k = first ? first : 1; k < end; k += LANES) {
+    const int64_t count = end - k < LANES ? end - k : LANES;
+    const meeting m = meet(z, h, k, count);
+    const pair a = m.front, b = m.back, even = {a.r + b.r, a.i - b.i};
+    const pair t = times((pair){a.i + b.i, b.r - a.r}, get_pairs(roots + 2 * k));
+    const pair low = plus(even, t), high = {even.r - t.r, t.i - even.i};
+    part(x, h, k, count, (meeting){scaled(low, 0.5f * scale), scaled(high, 0.5f * scale)});
+  }
+}
+
+static void tangle_pairs(int64_t h, const float *roots, const float *x, int64_t first, int64_t end, float *z) {
+  if (first == 0) {
+    const float a = x[0], b = x[2 * h];
+    z[0] = a + b;
+    z[1] = a - b;
+  }
+  for (int64_t k = first ? first : 1; k < end; k += LANES) {
+    const int64_t count = end - k < LANES ? end - k : LANES;
+    const meeting m = meet(x, h, k, count);
+    const pair w = get_pairs(roots + 2 * k), a = {m.front.r + m.back.r, m.front.i - m.back.i};
+    const pair c = times((pair){m.front.r - m.back.r, m.front.i + m.back.i}, (pair){w.r, -w.i});
+    part(z, h, k, count, (meeting){plus_i(a, c), {a.r + c.i, c.r - a.i}});
+  }
+}
+
+const fft_loops ISA_NAME(fft_loops) = {V, transform, load, store, multiply, untangle, tangle, mirror,
+                                      untangle_pairs, tangle_pairs, outer};

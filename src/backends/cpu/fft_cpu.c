@@ -30,6 +30,7 @@ typedef struct axis_job {
   float scale;
   line in, out;     /* the first line's elements */
   cursor lines;     /* the others', in floats */
+  fft_lines from, to; /* how blocks are loaded and stored: pairs of neighbours of a real signal of even length */
   int64_t count, per_piece;
   const fft_plan *plan;  /* of n, or n / 2 of an even real signal */
   const fft_plan *roots; /* for that */
@@ -38,44 +39,45 @@ typedef struct axis_job {
 
 static bool halves(const axis_job *j) { return (j->from_real || j->to_real) && j->n % 2 == 0; }
 
+/* A real line as pairs of neighbours. */
+static line pairs_of(line l) { return (line){l.at, 2 * l.step, l.step, false}; }
+
 /* ---- blocks ---- */
 
 /* A block by itself as lines. */
-static fft_lines block_lines(float *block, int64_t n) {
-  const int lines = cpu_fft_loops()->lines;
-  return (fft_lines){.form = FFT_IN_BLOCK, .at = {block}, .count = lines, .n = n, .step = 2 * lines,
-                     .other = lines, .scale = 1};
+static fft_lines block_lines(const fft_loops *f, float *block, int64_t n) {
+  return (fft_lines){.form = FFT_IN_BLOCK, .at = {block}, .count = f->lines, .n = n, .step = 2 * f->lines,
+                     .other = f->lines, .scale = 1};
 }
 
-static fft_form form_of(const fft_lines *l, int lines) {
+static fft_lines lines_like(const line *l, int64_t n, bool swap, float scale) {
+  return (fft_lines){.n = n, .step = l->step, .other = l->other, .real = l->real, .swap = swap, .scale = scale};
+}
+
+/* There are `count` lines, whose places are known. */
+static void set_count(const fft_loops *f, fft_lines *l, int count) {
   const int64_t unit = l->real || l->other != 1 ? 1 : 2;
-  bool across = l->count == lines;
-  for (int v = 1; v < lines; v++) across = across && l->at[v] == l->at[0] + v * unit;
-  if (across) return unit == 2 ? FFT_ACROSS : FFT_ACROSS_PARTS;
-  return unit == 2 && l->step == 2 ? FFT_ALONG : FFT_ANY;
-}
-
-/* Up to `lines` lines like `like`, n elements of each. */
-static fft_lines lines_at(const line *like, float *const *at, int count, int64_t n) {
-  const int lines = cpu_fft_loops()->lines;
-  fft_lines l = {.count = count, .n = n, .step = like->step, .other = like->other, .real = like->real,
-                 .scale = 1};
-  for (int v = 0; v < lines; v++) l.at[v] = at[v < count ? v : 0];
-  l.form = form_of(&l, lines);
-  return l;
+  bool across = count == f->lines;
+  l->count = count;
+  for (int v = count; v < f->lines; v++) l->at[v] = l->at[0];
+  for (int v = 1; v < f->lines && across; v++) across = l->at[v] == l->at[0] + v * unit;
+  if (across) l->form = unit == 2 ? FFT_ACROSS : FFT_ACROSS_PARTS;
+  else l->form = unit == 2 && l->step == 2 ? FFT_ALONG : FFT_ANY;
 }
 
 /* Three blocks, and what fft_loops.transform needs. */
 typedef struct room {
+  const fft_loops *f;
   buffer *held;
   float *a, *b, *c, *rest;
 } room;
 
 static room room_new(const fft_plan *p, error *_Atomic *why) {
   const fft_plan *q = p->inner ? p->inner : p;
-  const int64_t element = 2 * cpu_fft_loops()->lines, block = (q->n + 1) * element;
+  room r = {.f = cpu_fft_loops()};
+  const int64_t element = 2 * r.f->lines, block = (q->n + 1) * element;
   error *no = NULL, *none = NULL;
-  room r = {.held = buffer_new((size_t)(3 * block + fft_room(q) * element) * sizeof(float), "fft", &no)};
+  r.held = buffer_new((size_t)(3 * block + fft_room(q) * element) * sizeof(float), "fft", &no);
   if (!r.held && !atomic_compare_exchange_strong(why, &none, no)) error_release(no);
   if (!r.held) return r;
   r.rest = buffer_data(r.held);
@@ -87,9 +89,9 @@ static room room_new(const fft_plan *p, error *_Atomic *why) {
 
 /* As a convolution: through r->b and r->c. */
 static void chirp_block(const fft_plan *p, const fft_lines *from, const fft_lines *to, const room *r) {
-  const fft_loops *f = cpu_fft_loops();
+  const fft_loops *f = r->f;
   const int64_t n = p->n, whole = p->inner->n, element = 2 * f->lines;
-  const fft_lines b = block_lines(r->b, whole), c = block_lines(r->c, whole);
+  const fft_lines b = block_lines(f, r->b, whole), c = block_lines(f, r->c, whole);
   f->load(from, n, r->b);
   f->multiply(r->b, n, p->chirp);
   memset(r->b + n * element, 0, (size_t)((whole - n) * element) * sizeof *r->b);
@@ -105,34 +107,45 @@ static void chirp_block(const fft_plan *p, const fft_lines *from, const fft_line
 
 static void run_block(const fft_plan *p, const fft_lines *from, const fft_lines *to, const room *r) {
   if (p->inner) chirp_block(p, from, to, r);
-  else cpu_fft_loops()->transform(p, from, to, r->rest);
+  else r->f->transform(p, from, to, r->rest);
 }
 
-static void some_lines(const axis_job *j, float *const *in, float *const *out, int count, const room *r) {
-  const fft_loops *f = cpu_fft_loops();
-  const int64_t n = j->n, half = n / 2;
-  line x = j->in, y = j->out;
-  if (halves(j) && j->from_real) x.other = x.step, x.step *= 2, x.real = false;
-  if (halves(j) && j->to_real) y.other = y.step, y.step *= 2, y.real = false;
-  fft_lines from = lines_at(&x, in, count, n), to = lines_at(&y, out, count, j->from_real ? half + 1 : n);
-  const fft_lines a = block_lines(r->a, n);
-  from.swap = j->inverse && !halves(j);
-  to.swap = j->inverse;
-  to.scale = j->scale;
-  if (halves(j) && j->from_real) {
-    run_block(j->plan, &from, &a, r);
+/* A real signal of even length is one of pairs, which is transformed in r->a. */
+static void pairs_of_line(const axis_job *j, float *in, float *out, const room *r) {
+  const fft_loops *f = r->f;
+  const int64_t half = j->n / 2;
+  fft_lines x = j->from, y = j->to;
+  x.at[0] = j->from_real ? in : r->a;
+  y.at[0] = j->from_real ? r->a : out;
+  set_count(f, &x, 1);
+  set_count(f, &y, 1);
+  x.swap = j->inverse;
+  y.scale = j->from_real ? 1 : j->scale;
+  if (j->to_real) f->tangle_pairs(half, j->roots->table, in, 0, half / 2 + 1, r->a);
+  f->transform(j->plan, &x, &y, r->rest);
+  if (j->from_real) f->untangle_pairs(half, j->roots->table, r->a, j->scale, 0, half / 2 + 1, out);
+}
+
+static void some_lines(const axis_job *j, const fft_lines *from, const fft_lines *to, const room *r) {
+  const fft_loops *f = r->f;
+  const int64_t half = j->n / 2;
+  const fft_lines a = block_lines(f, r->a, j->n);
+  if (halves(j) && from->form == FFT_ALONG && to->form == FFT_ALONG && fft_by_line(j->plan, f->lines)) {
+    for (int v = 0; v < from->count; v++) pairs_of_line(j, from->at[v], to->at[v], r);
+  } else if (halves(j) && j->from_real) {
+    run_block(j->plan, from, &a, r);
     f->untangle(half, j->roots->table, r->a, r->b);
-    f->store(&to, half + 1, r->b);
+    f->store(to, half + 1, r->b);
   } else if (halves(j)) {
-    f->load(&from, half + 1, r->b);
+    f->load(from, half + 1, r->b);
     f->tangle(half, j->roots->table, r->b, r->a);
-    run_block(j->plan, &a, &to, r);
+    run_block(j->plan, &a, to, r);
   } else if (j->to_real) {
-    f->load(&from, half + 1, r->a);
-    f->mirror(n, r->a);
-    run_block(j->plan, &a, &to, r);
+    f->load(from, half + 1, r->a);
+    f->mirror(j->n, r->a);
+    run_block(j->plan, &a, to, r);
   } else {
-    run_block(j->plan, &from, &to, r);
+    run_block(j->plan, from, to, r);
   }
 }
 
@@ -140,18 +153,19 @@ static void lines_piece(void *context, int64_t piece) {
   axis_job *j = context;
   const room r = room_new(j->plan, &j->why);
   if (!r.held) return;
-  const int width = cpu_fft_loops()->lines;
   int64_t at = piece * j->per_piece, end = smaller(at + j->per_piece, j->count);
+  fft_lines from = j->from, to = j->to;
   cursor lines;
   cursor_copy(&lines, &j->lines);
   for (cursor_to(&lines, at); at < end;) {
-    float *in[FFT_MOST_LINES], *out[FFT_MOST_LINES];
     int count = 0;
-    for (; count < width && at < end; count++, at++, cursor_next(&lines)) {
-      in[count] = j->in.at + lines.offset[0];
-      out[count] = j->out.at + lines.offset[1];
+    for (; count < r.f->lines && at < end; count++, at++, cursor_next(&lines)) {
+      from.at[count] = j->in.at + lines.offset[0];
+      to.at[count] = j->out.at + lines.offset[1];
     }
-    some_lines(j, in, out, count, &r);
+    set_count(r.f, &from, count);
+    set_count(r.f, &to, count);
+    some_lines(j, &from, &to, &r);
   }
   buffer_release(r.held);
 }
@@ -190,47 +204,43 @@ static void turns_of(const fft_plan *p, int64_t i, float *turns, double *roots) 
   cpu_fft_loops()->outer(low, step, high, p->rows, turns);
 }
 
-/* Neighbours from `first` on below `end`, `apart` floats from one to the next; `step`: elements between neighbours. */
-static fft_lines neighbours(const line *l, int64_t first, int64_t end, int64_t apart, int64_t step, int64_t n) {
-  const line like = {l->at, l->step * step, l->other, l->real};
-  float *at[FFT_MOST_LINES];
+/* Lines first .. below `end`, `apart` floats from one to the next. */
+static void set_neighbours(const fft_loops *f, fft_lines *l, float *at, int64_t first, int64_t end, int64_t apart) {
   int count = 0;
-  for (int64_t i = first; i < end && count < cpu_fft_loops()->lines; i++) at[count++] = l->at + i * apart;
-  return lines_at(&like, at, count, n);
+  for (int64_t i = first; i < end && count < f->lines; i++) l->at[count++] = at + i * apart;
+  set_count(f, l, count);
 }
 
 static void columns_piece(void *context, int64_t piece) {
   split_job *j = context;
   const fft_plan *p = j->p;
-  const fft_loops *f = cpu_fft_loops();
-  const int64_t first = piece * f->lines;
   const room r = room_new(p->long_column, j->why);
   if (!r.held) return;
-  fft_lines from = neighbours(&j->in, first, p->columns, j->in.step, p->columns, p->rows);
-  fft_lines to = block_lines(j->between + 2 * first * p->rows, p->rows);
-  from.swap = j->inverse;
+  const int64_t first = piece * r.f->lines;
+  fft_lines from = lines_like(&j->in, p->rows, j->inverse, 1);
+  fft_lines to = block_lines(r.f, j->between + 2 * first * p->rows, p->rows);
+  from.step *= p->columns;
+  set_neighbours(r.f, &from, j->in.at, first, p->columns, j->in.step);
   to.turns = r.a;
   to.fine = p->fine;
   turns_of(p, first, r.a, (double *)(void *)r.b);
-  f->transform(p->long_column, &from, &to, r.rest);
+  r.f->transform(p->long_column, &from, &to, r.rest);
   buffer_release(r.held);
 }
 
 static void rows_piece(void *context, int64_t piece) {
   split_job *j = context;
   const fft_plan *p = j->p;
-  const fft_loops *f = cpu_fft_loops();
-  const int64_t first = piece * f->lines;
   const room r = room_new(p->long_row, j->why);
   if (!r.held) return;
-  const line between = {j->between, 1, f->lines, false};
-  fft_lines from = neighbours(&between, first, p->rows, 2 * f->lines, 1, p->columns);
+  const int64_t first = piece * r.f->lines;
+  fft_lines from = {.n = p->columns, .other = r.f->lines, .leap = 2 * r.f->lines * p->rows};
+  fft_lines to = lines_like(&j->out, p->columns, j->inverse, j->scale);
+  to.step *= p->rows;
+  set_neighbours(r.f, &from, j->between, first, p->rows, 2 * r.f->lines);
   from.form = FFT_IN_BLOCKS;
-  from.leap = 2 * f->lines * p->rows;
-  fft_lines to = neighbours(&j->out, first, p->rows, j->out.step, p->rows, p->columns);
-  to.swap = j->inverse;
-  to.scale = j->scale;
-  f->transform(p->long_row, &from, &to, r.rest);
+  set_neighbours(r.f, &to, j->out.at, first, p->rows, j->out.step);
+  r.f->transform(p->long_row, &from, &to, r.rest);
   buffer_release(r.held);
 }
 
@@ -264,6 +274,7 @@ typedef struct sweep {
   const float *table;
   bool inverse;
   float scale;
+  int64_t half; /* of a real signal */
 } sweep;
 
 static void sweep_piece(void *context, int64_t piece) {
@@ -302,12 +313,12 @@ static void chirp_line(const fft_plan *p, line in, line out, bool inverse, float
   buffer *room = pairs_new(2 * whole, why);
   if (!room) return;
   const line a = {buffer_data(room), 2, 1, false}, b = {a.at + 2 * whole, 2, 1, false};
-  run_sweep(&(sweep){into_chirp, p->n, in, a, p->chirp, inverse, 1});
+  run_sweep(&(sweep){into_chirp, p->n, in, a, p->chirp, inverse, 1, 0});
   memset(a.at + 2 * p->n, 0, (size_t)(2 * (whole - p->n)) * sizeof(float));
   split_line(p->inner, a, b, false, 1, why);
-  if (!atomic_load(why)) run_sweep(&(sweep){into_chirp, whole, b, b, p->spectrum, false, 1});
+  if (!atomic_load(why)) run_sweep(&(sweep){into_chirp, whole, b, b, p->spectrum, false, 1, 0});
   if (!atomic_load(why)) split_line(p->inner, b, a, true, 1, why);
-  if (!atomic_load(why)) run_sweep(&(sweep){out_of_chirp, p->n, a, out, p->chirp, inverse, scale});
+  if (!atomic_load(why)) run_sweep(&(sweep){out_of_chirp, p->n, a, out, p->chirp, inverse, scale, 0});
   buffer_release(room);
 }
 
@@ -317,34 +328,13 @@ static void complex_line(const fft_plan *p, line in, line out, bool inverse, flo
 
 /* ---- a long line of a real signal: see untangle and tangle in fft.isa.c ---- */
 
-/* y[k] from x[k] and x[h - k], k <= h, h = s->n - 1; x has h elements of pairs in a row */
+/* h is 2 (s->n - 1) or one more; all are pairs in a row */
 static void untangle_line(const sweep *s, int64_t first, int64_t end) {
-  const int64_t h = s->n - 1;
-  for (int64_t k = first; k < end; k++) {
-    const float *a = s->x.at + 2 * (k % h), *b = s->x.at + 2 * ((h - k) % h);
-    const int64_t at = smaller(k, h - k); /* w^k = -conj(w^(h-k)) */
-    const float c = k == at ? s->table[2 * at] : -s->table[2 * at], d = s->table[2 * at + 1];
-    const float er = (a[0] + b[0]) * 0.5f, ei = (a[1] - b[1]) * 0.5f;
-    const float odd_r = (a[1] + b[1]) * 0.5f, odd_i = (b[0] - a[0]) * 0.5f;
-    float *y = pair_at(&s->y, k);
-    y[0] = (er + odd_r * c - odd_i * d) * s->scale;
-    y[s->y.other] = (ei + odd_r * d + odd_i * c) * s->scale;
-  }
+  cpu_fft_loops()->untangle_pairs(s->half, s->table, s->x.at, s->scale, first, end, s->y.at);
 }
 
-/* y[k] from x[k] and x[h - k], k < h = s->n; y has pairs in a row */
 static void tangle_line(const sweep *s, int64_t first, int64_t end) {
-  const int64_t h = s->n;
-  for (int64_t k = first; k < end; k++) {
-    const float *a = pair_at(&s->x, k), *b = pair_at(&s->x, h - k);
-    const int64_t at = smaller(k, h - k);
-    const float c = k == at ? s->table[2 * at] : -s->table[2 * at], d = -s->table[2 * at + 1];
-    const float ai = k ? a[s->x.other] : 0, bi = k ? b[s->x.other] : 0;
-    const float sum_r = a[0] + b[0], sum_i = ai - bi, apart_r = a[0] - b[0], apart_i = ai + bi;
-    float *y = s->y.at + 2 * k;
-    y[0] = sum_r - (apart_r * d + apart_i * c);
-    y[1] = sum_i + (apart_r * c - apart_i * d);
-  }
+  cpu_fft_loops()->tangle_pairs(s->half, s->table, s->x.at, first, end, s->y.at);
 }
 
 /* All elements of the spectrum of a real signal of odd length from half of them, as pairs in a row. */
@@ -367,22 +357,36 @@ static void copy_line(const sweep *s, int64_t first, int64_t end) {
   }
 }
 
-static void real_line(axis_job *j, line in, line out) {
-  const int64_t half = j->n / 2;
-  const bool even = j->n % 2 == 0;
-  buffer *room = pairs_new(even ? half : j->n, &j->why);
+/* Of even length: as pairs of neighbours. Spectra that are no pairs in a row are copied. */
+static void even_line(axis_job *j, line in, line out) {
+  const int64_t half = j->n / 2, meetings = half / 2 + 1;
+  const line *x = j->from_real ? &out : &in;
+  const bool in_a_row = x->step == 2 && x->other == 1;
+  buffer *room = pairs_new(half + 1, &j->why);
+  if (!room) return;
+  const line z = {buffer_data(room), 2, 1, false}, spectrum = in_a_row ? *x : z;
+  const float *roots = j->roots->table;
+  if (j->from_real) {
+    complex_line(j->plan, pairs_of(in), z, false, 1, &j->why);
+    if (!atomic_load(&j->why)) run_sweep(&(sweep){untangle_line, meetings, z, spectrum, roots, false, j->scale, half});
+    if (!in_a_row && !atomic_load(&j->why)) run_sweep(&(sweep){.over = copy_line, .n = half + 1, .x = z, .y = out});
+  } else {
+    if (!in_a_row) run_sweep(&(sweep){.over = copy_line, .n = half + 1, .x = in, .y = z});
+    run_sweep(&(sweep){tangle_line, meetings, spectrum, z, roots, false, 1, half});
+    complex_line(j->plan, z, pairs_of(out), true, j->scale, &j->why);
+  }
+  buffer_release(room);
+}
+
+static void odd_line(axis_job *j, line in, line out) {
+  buffer *room = pairs_new(j->n, &j->why);
   if (!room) return;
   const line z = {buffer_data(room), 2, 1, false};
   if (j->from_real) {
-    if (even) in.other = in.step, in.step *= 2, in.real = false;
-    complex_line(j->plan, in, z, false, even ? 1 : j->scale, &j->why);
-    if (!atomic_load(&j->why))
-      run_sweep(&(sweep){even ? untangle_line : copy_line, half + 1, z, out, even ? j->roots->table : NULL, false,
-                         j->scale});
+    complex_line(j->plan, in, z, false, j->scale, &j->why);
+    if (!atomic_load(&j->why)) run_sweep(&(sweep){.over = copy_line, .n = j->n / 2 + 1, .x = z, .y = out});
   } else {
-    run_sweep(&(sweep){even ? tangle_line : mirror_line, even ? half : j->n, in, z, even ? j->roots->table : NULL,
-                       true, 1});
-    if (even) out.other = out.step, out.step *= 2, out.real = false;
+    run_sweep(&(sweep){.over = mirror_line, .n = j->n, .x = in, .y = z});
     complex_line(j->plan, z, out, true, j->scale, &j->why);
   }
   buffer_release(room);
@@ -398,26 +402,27 @@ static void each_line(axis_job *j) {
     line in = j->in, out = j->out;
     in.at += lines.offset[0];
     out.at += lines.offset[1];
-    if (j->from_real || j->to_real) real_line(j, in, out);
+    if (halves(j)) even_line(j, in, out);
+    else if (j->from_real || j->to_real) odd_line(j, in, out);
     else complex_line(j->plan, in, out, j->inverse, j->scale, &j->why);
   }
 }
 
-/* Can fft_loops.transform take one line by itself? */
-static bool goes_by_line(const axis_job *j, int64_t n) {
-  const int lines = cpu_fft_loops()->lines;
-  return !j->from_real && !j->to_real && j->in.step == 2 && j->out.step == 2 && n % (lines * lines) == 0;
-}
-
 static fft_kind kind_for(const axis_job *j, int64_t n) {
   const bool smooth = fft_is_smooth(n), fits = (smooth ? n : 2 * n) <= LONGEST_BLOCK;
-  if (fits && (j->count >= FEW || n < SHORTEST_LONG || goes_by_line(j, n))) return FFT_BLOCK;
+  const int lines = cpu_fft_loops()->lines;
+  const bool by_line = j->from.step == 2 && j->to.step == 2 && n % (lines * lines) == 0;
+  if (fits && (j->count >= FEW || n < SHORTEST_LONG || by_line)) return FFT_BLOCK;
   return smooth ? FFT_SPLIT : FFT_CHIRP;
 }
 
 static error *run_axis(axis_job *j) {
   error *why = NULL;
   const int64_t n = halves(j) ? j->n / 2 : j->n;
+  const line in = halves(j) && j->from_real ? pairs_of(j->in) : j->in;
+  const line out = halves(j) && j->to_real ? pairs_of(j->out) : j->out;
+  j->from = lines_like(&in, j->n, j->inverse && !halves(j), 1);
+  j->to = lines_like(&out, j->from_real ? j->n / 2 + 1 : j->n, j->inverse, j->scale);
   const fft_kind kind = kind_for(j, n);
   j->plan = fft_plan_get(kind, n, &why);
   if (j->plan && halves(j)) j->roots = fft_plan_get(FFT_ROOTS, n, &why);

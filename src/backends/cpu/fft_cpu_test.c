@@ -186,9 +186,11 @@ static void every_length(void **state) {
 
 static void longer_lengths(void **state) {
   wide = *state != NULL;
-  static const int64_t lengths[] = {144, 149, 169, 186, 217, 243, 254, 256, 257, 289, 343, 509, 510, 512, 625, 961, 997, 1000, 1024, 1366};
+  static const int64_t lengths[] = {144, 149, 169, 186, 192, 217, 243, 254, 256, 257, 289, 320, 343, 384, 509,
+                                    510, 512, 625, 640, 768, 961, 997, 1000, 1024, 1366, 1536};
   for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
     check_length(lengths[i], 1, true);
+    check_length(lengths[i], 3, false);
     check_length(lengths[i], 17, i % 2);
   }
 }

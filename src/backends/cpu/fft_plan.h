@@ -31,7 +31,7 @@ typedef enum fft_kind {
   FFT_BLOCK, /* in one block: passes, or Bluestein's convolution where n has a large prime factor */
   FFT_SPLIT, /* one line of n = rows * columns as a matrix: columns, twiddles, rows */
   FFT_CHIRP, /* one line by Bluestein's convolution with the kernel's spectrum, by a transform of its own */
-  FFT_ROOTS  /* e^(-pi i k / n) for k <= n / 2: what real signals of length 2 n need beside a transform of n */
+  FFT_ROOTS  /* e^(-pi i k / n) for k <= n / 2 and some more: what real signals of length 2 n need beside a transform of n */
 } fft_kind;
 
 typedef struct fft_plan {
@@ -91,6 +91,12 @@ typedef struct fft_lines { /* distances in floats */
 
 enum { FFT_GROUP = 4 }; /* neighbouring columns and rows of a block that are taken at a time */
 
+/* Are columns and rows so many that `lines` of them can be side by side? Then transform takes one line by itself from
+   FFT_ALONG to FFT_ALONG. */
+static inline bool fft_by_line(const fft_plan *p, int lines) {
+  return p->columns > 1 && p->columns % lines == 0 && p->rows % lines == 0;
+}
+
 /* Elements of room that fft_loops.transform needs. */
 int64_t fft_room(const fft_plan *p);
 
@@ -109,6 +115,11 @@ typedef struct fft_loops {
   void (*tangle)(int64_t h, const float *roots, const float *x, float *z);
   /* Elements above n / 2 from those below, of signals that are real, all with their parts exchanged. */
   void (*mirror)(int64_t n, float *block);
+  /* untangle and tangle of one signal, elements k and h - k for each first <= k < end, end <= h / 2 + 1; of pairs in a row, in place
+     if that is wanted; z as it is. */
+  void (*untangle_pairs)(int64_t h, const float *roots, const float *z, float scale, int64_t first, int64_t end,
+                         float *x);
+  void (*tangle_pairs)(int64_t h, const float *roots, const float *x, int64_t first, int64_t end, float *z);
   /* products[j + step k] = low[j] high[k], j < step, up to n; each is its real parts, then its imaginary ones. */
   void (*outer)(const double *low, int64_t step, const double *high, int64_t n, float *products);
 } fft_loops;
