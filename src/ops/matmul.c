@@ -27,6 +27,19 @@ static pons_array product(pons_array a, pons_array b) {
   return node_make(&prim_matmul, NULL, 2, (pons_array[]){a, b});
 }
 
+/* a b, for the gradient of `like`. Of what is seen transposed it is made the other way round, so that the gradient of what
+   lies in memory lies there in the same order. */
+static pons_array product_like(pons_array like, pons_array a, pons_array b) {
+  return like->prim == &prim_transpose ? transposed(product(transposed(b), transposed(a))) : product(a, b);
+}
+
+static pons_array gradient_of_left(const vjp_call *c) {
+  return product_like(c->in[0], c->cotangents[0], adjoint(c->in[1]));
+}
+static pons_array gradient_of_right(const vjp_call *c) {
+  return product_like(c->in[1], adjoint(c->in[0]), c->cotangents[0]);
+}
+
 /* ---- Matmul ---- */
 
 static error *matmul_infer(const void *params, int n_in, const pons_array *in, spec *out) {
@@ -36,8 +49,8 @@ static error *matmul_infer(const void *params, int n_in, const pons_array *in, s
 }
 
 static void matmul_vjp(const vjp_call *c) {
-  if (c->wanted[0]) c->grads[0] = product(c->cotangents[0], adjoint(c->in[1]));
-  if (c->wanted[1]) c->grads[1] = product(adjoint(c->in[0]), c->cotangents[0]);
+  if (c->wanted[0]) c->grads[0] = gradient_of_left(c);
+  if (c->wanted[1]) c->grads[1] = gradient_of_right(c);
 }
 
 static void matmul_jvp(const jvp_call *c) {
@@ -153,8 +166,8 @@ static pons_array scaled(pons_array x, float by) {
 static void addmm_vjp(const vjp_call *c) {
   const addmm_params *p = c->params;
   pons_array ct = c->cotangents[0];
-  if (c->wanted[0]) c->grads[0] = scaled(product(ct, adjoint(c->in[1])), p->alpha);
-  if (c->wanted[1]) c->grads[1] = scaled(product(adjoint(c->in[0]), ct), p->alpha);
+  if (c->wanted[0]) c->grads[0] = scaled(gradient_of_left(c), p->alpha);
+  if (c->wanted[1]) c->grads[1] = scaled(gradient_of_right(c), p->alpha);
   if (c->wanted[2]) c->grads[2] = scaled(ct, p->beta);
 }
 

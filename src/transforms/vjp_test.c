@@ -328,6 +328,26 @@ static void a_primitive_without_rules_is_named(void **state) {
   pons_function_release(f);
 }
 
+FUNCTION(times_transposed) { /* as a linear layer multiplies */
+  UNUSED;
+  out[0] = pons_sum(pons_square(pons_matmul(in[0], pons_transpose(in[1]))));
+}
+
+/* So that a step of an optimiser reads both in the same order. */
+static void the_gradient_of_a_transposed_matrix_lies_as_the_matrix_does(void **state) {
+  (void)state;
+  pons_function f = function_of(times_transposed, 1), g = pons_grad(f, PONS_AXES(1));
+  const float x[] = {1, 2, 3, 4, 5, 6}, w[] = {1, 0, 2, -1, 1, 0};
+  const pons_array in[2] = {pons_array_from(x, PONS_SHAPE(2, 3), PONS_FLOAT32),
+                            pons_array_from(w, PONS_SHAPE(2, 3), PONS_FLOAT32)};
+  pons_array gradient;
+  assert_true(pons_call(g, in, 2, &gradient, 1));
+  check(gradient, 142, 188, 234, 10, 14, 18); /* 2 (x wT)T x: x wT is ((7, 1), (16, 1)) */
+  assert_int_equal(gradient->strides[0], 3);
+  pons_function_release(g);
+  pons_function_release(f);
+}
+
 static void rules_follow_from_the_decomposition(void **state) {
   (void)state;
   pons_function f = function_of(composite, 1), g = pons_grad(f, ALL);
@@ -432,6 +452,7 @@ int main(void) {
       CASE(gradients_of_complex_numbers),
       CASE(a_primitive_without_rules_is_named),
       CASE(rules_follow_from_the_decomposition),
+      CASE(the_gradient_of_a_transposed_matrix_lies_as_the_matrix_does),
       CASE(a_loop_that_reads_inside_holds_no_history),
       CASE(threads_take_gradients_at_a_shared_array),
       CASE(each_allocation_may_fail),

@@ -25,7 +25,7 @@
 #define TO_U32(x) (uint32_t)(x)
 #define TO_I64(x) (int64_t)(x)
 #define TO_U64(x) (uint64_t)(x)
-#define TO_REAL(x) (x)
+#define TO_REAL(x) (int32_t)(x) /* from a bool itself gcc makes no vectors */
 #define SUFFIX b
 #define ELEMENT uint8_t
 #define VALUE bool
@@ -34,6 +34,8 @@
 #undef IN_NUMERIC
 #undef IN_BOOLS
 #undef IN_INTEGERS
+#undef TO_REAL
+#define TO_REAL(x) (x)
 #define IN_NUMERIC 1
 #define IN_BOOLS 0
 #define IN_INTEGERS 1

@@ -32,14 +32,16 @@ ALWAYS float greatest(pons_dtype d, const void *row, int64_t n) {
   const char *x = row;
   block most;
   block_room room;
-  float part[BLOCK], result = -INFINITY;
+  float part[LANES], result = -INFINITY;
   for (int k = 0; k < REGISTERS; k++) most.at[k] = SPLAT_FLOAT(-INFINITY);
   for (int64_t left = n; left > 0; left -= BLOCK, x += block_bytes(d)) {
     const block b = block_load(d, left < BLOCK ? block_padded(d, x, left, -INFINITY, &room) : x);
     for (int k = 0; k < REGISTERS; k++) most.at[k] = MAX_FLOAT(most.at[k], b.at[k]);
   }
-  memcpy(part, &most, sizeof most);
-  for (int i = 0; i < BLOCK; i++) result = part[i] > result ? part[i] : result;
+  for (int half = REGISTERS / 2; half; half /= 2)
+    for (int k = 0; k < half; k++) most.at[k] = MAX_FLOAT(most.at[k], most.at[k + half]);
+  memcpy(part, most.at, sizeof part);
+  for (int i = 0; i < LANES; i++) result = part[i] > result ? part[i] : result;
   return result;
 }
 

@@ -134,7 +134,7 @@ static error *multiply(thin_job *j, const char *op) {
     j->width = smaller(PART / smaller(k, j->depth) / DOT_COLUMNS * DOT_COLUMNS, most);
     if (j->width < DOT_COLUMNS) j->width = DOT_COLUMNS;
   } else {
-    j->width = smaller(j->columns, j->rows > FEW_ROWS ? most / 4 : most);
+    j->width = smaller(j->columns, j->rows > FEW_ROWS ? most / 64 * 16 : most); /* whole registers */
     j->depth = PART / j->width;
   }
   if (j->depth < DEPTH_LEAST) j->depth = DEPTH_LEAST;
