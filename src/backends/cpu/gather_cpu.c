@@ -13,17 +13,24 @@ typedef struct gather_job {
   int64_t n, stride;      /* elements of a row */
   int64_t row_count;
   int64_t count, slices_per_piece;
+  bool past_cache;
 } gather_job;
 
-/* A row of neighbours, and fetches `next` meanwhile: where rows lie anywhere the processor can't foresee it. */
+enum { LINE = 64, PAGE = 4096, LONG_ROW = 512 };
+
+/* A row of neighbours, while `next` is fetched: where rows lie anywhere the processor can't foresee it. */
 static void copy_row(const char *from, const char *next, char *to, size_t bytes) {
-  enum { LINE = 64 };
   size_t at = 0;
   for (; at + LINE <= bytes; at += LINE) {
     __builtin_prefetch(next + at);
     memcpy(to + at, from + at, LINE);
   }
   memcpy(to + at, from + at, bytes - at);
+}
+
+static void copy_row_past_cache(const char *from, const char *next, char *to, size_t bytes) {
+  for (size_t at = 0; at < bytes && at < PAGE; at += LINE) __builtin_prefetch(next + at);
+  cpu_copy_past_cache(to, from, bytes);
 }
 
 static const char *slice_at(const gather_job *j, int64_t at) { return j->from + j->offsets[at] * (int64_t)j->size; }
@@ -39,12 +46,14 @@ static void gather_piece(void *context, int64_t piece) {
     cursor_to(&rows, 0);
     for (int64_t r = 0; r < j->row_count; r++, to += row_bytes, cursor_next(&rows)) {
       const int64_t offset = rows.offset[0] * (int64_t)j->size;
-      if (j->stride == 1) copy_row(slice + offset, next + offset, to, (size_t)row_bytes);
+      if (j->past_cache) copy_row_past_cache(slice + offset, next + offset, to, (size_t)row_bytes);
+      else if (j->stride == 1) copy_row(slice + offset, next + offset, to, (size_t)row_bytes);
       else
         for (int64_t i = 0; i < j->n; i++)
           memcpy(to + i * (int64_t)j->size, slice + offset + i * j->stride * (int64_t)j->size, j->size);
     }
   }
+  if (j->past_cache) cpu_end_past_cache();
 }
 
 error *cpu_gather(const launch *l) {
@@ -69,6 +78,9 @@ error *cpu_gather(const launch *l) {
   j.n = cursor_take_last(&j.rows, &j.stride);
   j.row_count = cursor_size(&j.rows);
   j.count = slice ? operand_size(l->out) / slice : 0;
+  /* Three times: as much is read, from all over, and an ordinary store reads its line. */
+  j.past_cache = j.stride == 1 && (size_t)j.n * j.size >= LONG_ROW &&
+                 cpu_outgrows_cache(3 * (size_t)operand_size(l->out) * j.size);
   if (j.count) {
     j.slices_per_piece = turns_per_piece(j.count, slice);
     parallel_for(pieces_of(j.count, j.slices_per_piece), gather_piece, &j);

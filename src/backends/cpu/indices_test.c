@@ -112,6 +112,22 @@ static void gathers(void **state) {
   }
 }
 
+/* So many long rows that they are written past the caches; their length and where they begin are no whole lines. */
+static void gathers_long_rows(void **state) {
+  (void)state;
+  const int64_t n = random_int(1000, 1100), x_shape[] = {50, n}, count = 2600, y_shape[] = {count, 1, n}, axis = 0;
+  const int64_t sizes[] = {1, n};
+  made x, rows, y;
+  make(&x, PONS_FLOAT32, 2, x_shape, false), make_indices(&rows, 1, &count, 50, 1, false);
+  make_out(&y, PONS_FLOAT32, 3, y_shape);
+  const operand in[] = {x.op, rows.op};
+  const gather_params p = {{1, &axis}, {2, sizes}};
+  run_well(cpu_gather, &(launch){&p, 2, 1, in, &y.op});
+  for (int64_t i = 0; i < count; i++)
+    assert_memory_equal(made_element(&y, i * n), made_element(&x, index_value(&rows, i, 50) * n), (size_t)n * sizeof(float));
+  unmake(&x), unmake(&rows), unmake(&y);
+}
+
 static void scatters(void **state) {
   (void)state;
   for (int turn = 0; turn < 400; turn++) {
@@ -326,7 +342,7 @@ static void wrong_indices_are_errors(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(gathers),        cmocka_unit_test(scatters), cmocka_unit_test(along_an_axis),
+      cmocka_unit_test(gathers), cmocka_unit_test(gathers_long_rows), cmocka_unit_test(scatters), cmocka_unit_test(along_an_axis),
       cmocka_unit_test(slice_updates),  cmocka_unit_test(dynamic_slices), cmocka_unit_test(masked),
       cmocka_unit_test(wrong_indices_are_errors),
   };
