@@ -243,6 +243,11 @@ static inline float k_logaddexp_f32(float a, float b) {
 #if HAS_FLOAT64
 /* x^y by way of float64: log2 from a series in (m - 1) / (m + 1), then 2 to it. */
 static inline float k_pow_f32(float x, float y) {
+#ifdef K_PROLOGUE
+  /* The same bits for less: all threads of a GPU take this way, whose float64 may be slow. (A loop of the CPU's would do both.) */
+  if (y == 2) return x * x;
+  if (y == 3) return (float)((double)x * (double)x * (double)x);
+#endif
   double a = (double)k_abs_f32(x), w = (double)y;
   uint64_t shift = (k_bits_f64(a) - 0x3fe5555555555555u) & 0xfff0000000000000u;
   double m = k_from_bits_f64(k_bits_f64(a) - shift); /* [2/3, 4/3) */
