@@ -197,9 +197,23 @@ static error *gather_axis_infer(const void *params, int n_in, const pons_array *
   return NULL;
 }
 
+/* The cotangent at the one index there is along the axis, and zeros: elementwise, so that nothing of x's size is written for it. */
+static pons_array at_one_index(pons_array x, pons_array indices, int axis, pons_array cotangent) {
+  int64_t along[PONS_MAX_NDIM];
+  for (int i = 0; i < x->ndim; i++) along[i] = i == axis ? x->shape[axis] : 1;
+  pons_array places = pons_reshape(pons_arange(0, (double)x->shape[axis], 1, PONS_INT64), (pons_shape){x->ndim, along});
+  pons_array index = as_dtype(indices, PONS_INT64);
+  index = pons_where(pons_less(index, pons_int(0)), pons_add(index, pons_int(x->shape[axis])), index);
+  return pons_where(pons_equal(places, index), cotangent, constant_like(0, x));
+}
+
 static void gather_axis_vjp(const vjp_call *c) {
   const int axis = ((const axis_params *)c->params)->axis;
-  if (c->wanted[0]) c->grads[0] = pons_scatter_add_axis(zeros_of(c->in[0]), c->in[1], c->cotangents[0], axis);
+  if (!c->wanted[0]) return;
+  if (c->in[1]->shape[axis] == 1 && !trace_is_shapeless())
+    c->grads[0] = at_one_index(c->in[0], c->in[1], axis, c->cotangents[0]);
+  else
+    c->grads[0] = pons_scatter_add_axis(zeros_of(c->in[0]), c->in[1], c->cotangents[0], axis);
 }
 
 static void gather_axis_jvp(const jvp_call *c) {

@@ -116,6 +116,36 @@ static error *split_infer(const void *params, int n_in, const pons_array *in, sp
   return e;
 }
 
+/* What x is made of, if that has its last axis as two, which were only joined; else NULL. */
+static pons_array before_last_was_joined(const node *x) {
+  pons_array from = NULL;
+  if (x->prim != &prim_reshape && x->prim != &prim_flatten) return NULL;
+  graph_lock(); /* as soon as x is computed it lets go of it */
+  const node *in = x->in ? x->in[0] : NULL;
+  bool fits = in && in->ndim == x->ndim + 1;
+  for (int i = 0; fits && i < x->ndim - 1; i++) fits = in->shape[i] == x->shape[i];
+  if (fits) from = same_array(x->in[0]);
+  graph_unlock();
+  return from;
+}
+
+/* Pieces put together along an axis; before that was joined of two where it was: what lies otherwise in memory (the gradients of heads,
+   say) is copied once then. */
+static pons_array put_together(const pons_array *pieces, int count, int axis) {
+  const node *first = pieces[0];
+  if (trace_is_shapeless() || axis != first->ndim - 1 || first->ndim == PONS_MAX_NDIM) return pons_concatenate(pieces, count, axis);
+  pons_array *apart = mem_alloc((size_t)count * sizeof *apart);
+  if (!apart) return node_error(fail_no_memory("split"));
+  bool all = true;
+  for (int i = 0; i < count && all; i++) {
+    apart[i] = before_last_was_joined(pieces[i]);
+    all = apart[i] && apart[i]->shape[axis + 1] == apart[0]->shape[axis + 1];
+  }
+  pons_array y = all ? pons_flatten(pons_concatenate(apart, count, axis), axis, axis + 1) : pons_concatenate(pieces, count, axis);
+  mem_free(apart);
+  return y;
+}
+
 static void split_vjp(const vjp_call *c) {
   const split_params *p = c->params;
   bool whole = true; /* do the pieces, one after the other, make the operand? */
@@ -123,7 +153,7 @@ static void split_vjp(const vjp_call *c) {
   for (int i = 0; i < c->n_out; i++) total += c->cotangents[i]->shape[p->axis];
   for (int i = 0; i < p->indices.n; i++) whole &= p->indices.at[i] >= (i ? p->indices.at[i - 1] : 0);
   if (whole && total == c->in[0]->shape[p->axis]) {
-    c->grads[0] = pons_concatenate(c->cotangents, c->n_out, p->axis);
+    c->grads[0] = put_together(c->cotangents, c->n_out, p->axis);
     return;
   }
   const int n = c->in[0]->ndim;

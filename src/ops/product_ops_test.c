@@ -33,6 +33,66 @@ static void products(void **unused) {
       "matmul: leading dimensions do not broadcast: (2, 1, 4) float32 and (3, 4, 1) float32");
 }
 
+/* ---- what gradients of training are made of, so that no more is written than must be ---- */
+
+typedef void called_function(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out);
+/* That of the last operand. */
+static pons_array gradient_of(called_function *called, const pons_array *in, int n_in, const pons_array *cotangents, int n_out) {
+  pons_array y[2], grads[2];
+  pons_function f = pons_function_new(called, n_out, NULL, NULL);
+  assert_true(pons_vjp(f, in, n_in, cotangents, n_out, y, grads));
+  pons_function_release(f);
+  return grads[n_in - 1];
+}
+
+static void layer(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_matmul(in[0], pons_transpose(in[1]));
+}
+static void two_heads(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in;
+  pons_split(in[0], n_out, -1, out);
+  for (int i = 0; i < n_out; i++) out[i] = pons_swapaxes(pons_reshape(out[i], PONS_SHAPE(1, 3, 2, 1)), 1, 2);
+}
+static void picked(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_take_along_axis(in[0], pons_reshape(INTS(2, -3), PONS_SHAPE(2, 1)), 1);
+}
+static void log_sum(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_logsumexp(in[0], .axes = PONS_AXES(-1));
+}
+
+static void gradients(void **unused) {
+  (void)unused;
+  /* A weight's lies as the weight does: sum over i of (4 i + j)(3 i + k). */
+  const pons_array matrices[] = {counted(PONS_SHAPE(5, 3)), counted(PONS_SHAPE(4, 3))}, of_layer = counted(PONS_SHAPE(5, 4));
+  const pons_array weight = gradient_of(layer, matrices, 2, &of_layer, 1);
+  check(weight, "[[360, 400, 440], [390, 435, 480], [420, 470, 520], [450, 505, 560]] float32");
+  assert_true(weight->strides[0] == 3 && weight->strides[1] == 1);
+  /* Heads are put together as they lie. */
+  const pons_array wide = counted(PONS_SHAPE(1, 3, 4)), of_heads[] = {counted(PONS_SHAPE(1, 2, 3, 1)), counted(PONS_SHAPE(1, 2, 3, 1))};
+  const pons_array heads = gradient_of(two_heads, &wide, 1, of_heads, 2);
+  check_graph(heads, "Arange Reshape Transpose Arange Reshape Transpose Concatenate Flatten");
+  check(heads, "[[[0, 3, 0, 3], [1, 4, 1, 4], [2, 5, 2, 5]]] float32");
+  /* One element of a line, without a line of zeros; weights of a sum elementwise, where the sum is fine enough. */
+  const pons_array lines = counted(PONS_SHAPE(2, 3)), of_lines = pons_reshape(FLOATS(5, 7), PONS_SHAPE(2, 1));
+  check(gradient_of(picked, &lines, 1, &of_lines, 1), "[[0, 0, 5], [7, 0, 0]] float32");
+  const pons_array ones = FLOATS(1, 1), halves = pons_astype(lines, PONS_FLOAT16), half_ones = pons_astype(ones, PONS_FLOAT16);
+  pons_eval(lines), pons_eval(halves);
+  check_graph(gradient_of(log_sum, &lines, 1, &ones, 1), "Reshape Broadcast Reshape Copy LogSumExp Broadcast Subtract Exp Multiply");
+  check_graph(gradient_of(log_sum, &halves, 1, &half_ones, 1), "AsType Reshape Broadcast AsType Copy Softmax Multiply");
+}
+
+/* The greatest of what is only made wider is looked for before. */
+static void extremes_of_halves(void **unused) {
+  (void)unused;
+  pons_array halves = symbol(PONS_SHAPE(2, 3), PONS_BFLOAT16);
+  check_graph(pons_max(pons_astype(halves, PONS_FLOAT32), .axes = PONS_AXES(1)), "Reduce Squeeze AsType");
+  check_graph(pons_sum(pons_astype(halves, PONS_FLOAT32), .axes = PONS_AXES(1)), "AsType Reduce Squeeze");
+  check(pons_min(pons_astype(pons_astype(FLOATS(3, -2, 7), PONS_FLOAT16), PONS_FLOAT32)), "-2 float32");
+}
+
 static void convolutions(void **unused) {
   (void)unused;
   pons_array x = pons_reshape(FLOATS(1, 2, 3, 4), PONS_SHAPE(1, 4, 1)),
@@ -165,7 +225,7 @@ static void random_keys(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(products), TEST(convolutions), TEST(large_convolutions), TEST(softmaxes), TEST(composites),
+  const struct CMUnitTest tests[] = {TEST(products), TEST(gradients), TEST(extremes_of_halves), TEST(convolutions), TEST(large_convolutions), TEST(softmaxes), TEST(composites),
                                      TEST(attention_in_one_step_or_not_at_all),
                                      TEST(random_keys)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,9 +104,26 @@ const prim prim_reduce = {
     .vjp = reduce_vjp,
     .vmap = reduce_vmap};
 
+/* The halves that x is made of, if it is those and only made wider, else NULL. */
+static pons_array widened_from(const node *x) {
+  pons_array narrow = NULL;
+  if (x->prim != &elementwise_prims[ROW_cast] || pons_dtype_size(dtype_of(x)) == 2 || dtype_kind_of(dtype_of(x)) != KIND_FLOAT)
+    return NULL;
+  graph_lock(); /* as soon as x is computed it lets go of them */
+  if (x->in && pons_dtype_size(dtype_of(x->in[0])) == 2 && dtype_kind_of(dtype_of(x->in[0])) == KIND_FLOAT)
+    narrow = same_array(x->in[0]);
+  graph_unlock();
+  return narrow;
+}
+
 static pons_array reduce(int kind, struct pons_reduce_args args) {
   pons_array x = args.x, bad = operand_fault(kind_names[kind], 1, &x);
   if (bad) return bad;
+  pons_array narrow = kind == REDUCE_MIN || kind == REDUCE_MAX ? widened_from(x) : NULL;
+  if (narrow) { /* is as great before: nothing wide need be there for it */
+    args.x = narrow;
+    return as_dtype(reduce(kind, args), dtype_of(x));
+  }
   int64_t axes[PONS_MAX_NDIM];
   int n = 0;
   error *e = axes_normal(kind_names[kind], x, args.axes, axes, &n);

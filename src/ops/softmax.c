@@ -80,9 +80,13 @@ static error *logsumexp_infer(const void *params, int n_in, const pons_array *in
   return e;
 }
 
+/* The softmax, which is exp(x - result): elementwise, so that it becomes part of what is done with it. Of halves the result is too
+   coarse for that. */
 static void logsumexp_vjp(const vjp_call *c) {
   const softmax_params params = {true};
-  c->grads[0] = pons_multiply(c->cotangents[0], node_make(&prim_softmax, &params, 1, c->in));
+  const bool is_coarse = pons_dtype_size(dtype_of(c->in[0])) == 2;
+  c->grads[0] = pons_multiply(c->cotangents[0], is_coarse ? node_make(&prim_softmax, &params, 1, c->in)
+                                                          : pons_exp(pons_subtract(c->in[0], c->out[0])));
 }
 
 static pons_array logsumexp_by_definition(pons_array x, pons_axes axes) {
