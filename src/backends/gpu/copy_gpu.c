@@ -33,19 +33,44 @@ error *gpu_view(const gpu_backend *b, const launch *l) {
 
 /* ---- parts ---- */
 
-pons_dtype gpu_moved_as(pons_dtype d) {
+static pons_dtype moved_as(int size) {
   static const pons_dtype by_size[9] = {
       [1] = PONS_UINT8, [2] = PONS_UINT16, [4] = PONS_UINT32, [8] = PONS_UINT64};
-  return by_size[pons_dtype_size(d)];
+  return by_size[size];
+}
+pons_dtype gpu_moved_as(pons_dtype d) { return moved_as((int)pons_dtype_size(d)); }
+
+/* How many elements of both that lie next to each other can be moved as one, of up to eight bytes: 1, 2, 4 or 8. */
+static int moved_at_once(const gpu_walk *w, const operand *from, const operand *to) {
+  const int last = w->n - 1, size = (int)pons_dtype_size(to->dtype);
+  int many = 8 / size;
+  if (w->n == 0 || w->strides[0][last] != 1 || w->strides[1][last] != 1) return 1;
+  for (; many > 1; many /= 2) {
+    bool fits = w->sizes[last] % many == 0 && gpu_is_aligned(from, many * size) && gpu_is_aligned(to, many * size);
+    for (int d = 0; d < last && fits; d++) fits = w->strides[0][d] % many == 0 && w->strides[1][d] % many == 0;
+    if (fits) break;
+  }
+  return many;
+}
+
+static void move_at_once(gpu_walk *w, int many) {
+  if (many == 1) return;
+  w->sizes[w->n - 1] /= many;
+  for (int d = 0; d < w->n - 1; d++) w->strides[0][d] /= many, w->strides[1][d] /= many;
 }
 
 /* to = from, or JOIN(to, from) with the function k_<join>_. */
-static error *write_part(const gpu_backend *b, const operand *from, const operand *to, const char *join) {
-  gpu_call c = gpu_call_for(b, to);
-  const gpu_walk w =
-      gpu_walk_of(from->ndim, from->shape, 2, (const int64_t *const[]){to->strides, from->strides});
-  const pons_dtype wide = gpu_wide_dtype(to->dtype);
-  gpu_define_dtype(&c, "X", join ? to->dtype : gpu_moved_as(to->dtype));
+static error *write_part(const gpu_backend *b, const operand *of, const operand *result, const char *join) {
+  gpu_call c = gpu_call_for(b, result);
+  gpu_walk w = gpu_walk_of(of->ndim, of->shape, 2, (const int64_t *const[]){result->strides, of->strides});
+  const pons_dtype wide = gpu_wide_dtype(result->dtype);
+  operand moved = *of, place = *result, *from = &moved, *to = &place;
+  if (!join) {
+    const int many = moved_at_once(&w, of, result);
+    move_at_once(&w, many);
+    moved.dtype = place.dtype = moved_as(many * (int)pons_dtype_size(result->dtype));
+  }
+  gpu_define_dtype(&c, "X", to->dtype);
   if (join) gpu_define_texts(&c, "JOIN(a, b)", (const char *const[]){"k_", join, "_", gpu_typings[wide].suffix, "(a, b)", NULL});
   gpu_written(&c, to);
   gpu_read(&c, from);
