@@ -171,6 +171,32 @@ CHECK(layer_norm) {
                               normal(PONS_SHAPE(n), dtype, 29),
                               normal(PONS_SHAPE(n), dtype, 30), 1e-5f);
 }
+/* The gradients of a function's operands, flat and one behind the other, from a cotangent that is the same each time. */
+static pons_array gradients(void (*function)(void *, const pons_array *, int, pons_array *, int), void *payload,
+                            const pons_array *at, int n) {
+  pons_function f = pons_function_new(function, 1, payload, NULL);
+  pons_array y, all[3];
+  function(payload, at, n, &y, 1);
+  pons_array cotangent = normal(pons_shape_of(y), pons_dtype_of(y), 78);
+  pons_vjp(f, at, n, &cotangent, 1, &y, all);
+  pons_function_release(f);
+  for (int i = 0; i < n; i++) all[i] = pons_flatten(all[i], 0, -1);
+  return pons_concatenate(all, n, 0);
+}
+static void norm_at(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_out;
+  out[0] = n_in == 3 ? pons_fast_layer_norm(in[0], in[1], in[2], 1e-5f) : pons_fast_rms_norm(in[0], in[1], 1e-5f);
+}
+static pons_array norm_gradients(int64_t rows, int64_t n, bool centred, pons_dtype dtype) {
+  const pons_array in[] = {normal(PONS_SHAPE(rows, n), dtype, 26), normal(PONS_SHAPE(n), dtype, 27), normal(PONS_SHAPE(n), dtype, 28)};
+  return gradients(norm_at, NULL, in, centred ? 3 : 2);
+}
+/* Rows for a few threads each, for all of a group, and read again for each sum. */
+CHECK(rms_norm_gradients) { return norm_gradients(PICK(37, 1000), PICK(64, 768), false, dtype); }
+CHECK(rms_norm_gradients_of_long_rows) { return norm_gradients(PICK(5, 100), PICK(1280, 4096), false, dtype); }
+CHECK(layer_norm_gradients) { return norm_gradients(PICK(37, 1000), PICK(64, 768), true, dtype); }
+CHECK(layer_norm_gradients_of_long_rows) { return norm_gradients(PICK(5, 100), PICK(1280, 4096), true, dtype); }
+CHECK(layer_norm_gradients_of_odd_rows) { return norm_gradients(PICK(19, 60), PICK(37, 10001), true, dtype); }
 CHECK(rotary) {
   return pons_fast_rope(normal(PONS_SHAPE(2, 3, PICK(5, 200), PICK(10, 128)), dtype, 31),
                         .dims = PICK(8, 128), .traditional = !large, .offset = pons_int(7));
@@ -325,6 +351,34 @@ CHECK(attention_sinks) {
                                                 .mask = pons_greater(normal(PONS_SHAPE(n, n), PONS_FLOAT32, 69), pons_float(0)));
 }
 
+/* Gradients of the same. */
+typedef struct attention_call {
+  bool causal;
+  pons_array mask;
+} attention_call;
+static void attention_at(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  const attention_call *c = payload;
+  (void)n_in, (void)n_out;
+  out[0] = pons_fast_scaled_dot_product_attention(in[0], in[1], in[2], .causal = c->causal, .mask = c->mask);
+}
+static pons_array model_attention_gradients(pons_dtype dtype, int64_t n, int64_t dim, attention_call c) {
+  return gradients(attention_at, &c, (pons_array[]){heads_of(n, 6, dim, dtype, 65), heads_of(n, 2, dim, dtype, 66),
+                                                    heads_of(n, 2, dim, dtype, 67)}, 3);
+}
+CHECK(attention_gradients_64) { return model_attention_gradients(dtype, PICK(37, 260), 64, (attention_call){.causal = true}); }
+CHECK(attention_gradients_96) { return model_attention_gradients(dtype, PICK(21, 200), 96, (attention_call){0}); }
+CHECK(attention_gradients_128) { return model_attention_gradients(dtype, PICK(37, 200), 128, (attention_call){.causal = true}); }
+CHECK(attention_gradients_256) { return model_attention_gradients(dtype, PICK(21, 130), 256, (attention_call){.causal = true}); }
+CHECK(attention_gradients_bool_mask) {
+  const int64_t n = PICK(37, 200);
+  return model_attention_gradients(
+      dtype, n, 64, (attention_call){.mask = pons_greater(normal(PONS_SHAPE(n, n), PONS_FLOAT32, 69), pons_float(0))});
+}
+CHECK(attention_gradients_added_mask) {
+  const int64_t n = PICK(37, 200);
+  return model_attention_gradients(dtype, n, 64, (attention_call){.mask = normal(PONS_SHAPE(1, 6, n, n), dtype, 64)});
+}
+
 /* ---- places ---- */
 
 CHECK(taken_rows) {
@@ -476,6 +530,11 @@ const check checks[] = {
     ABOUT(rms_norm, PONS_FLOAT16, FLOATS),
     ABOUT(rms_norm_of_parts, PONS_BFLOAT16, FLOATS),
     ABOUT(rms_norm_of_heads, PONS_BFLOAT16, FLOATS),
+    WITHIN(rms_norm_gradients, PONS_FLOAT32, FLOATS, 1e-4, 1e-3),
+    WITHIN(rms_norm_gradients_of_long_rows, PONS_FLOAT32, FLOATS, 1e-4, 1e-3),
+    WITHIN(layer_norm_gradients, PONS_FLOAT32, FLOATS, 1e-4, 1e-3),
+    WITHIN(layer_norm_gradients_of_long_rows, PONS_FLOAT32, FLOATS, 1e-4, 1e-3),
+    WITHIN(layer_norm_gradients_of_odd_rows, PONS_FLOAT32, FLOATS, 1e-4, 1e-3),
     CLOSE(layer_norm, PONS_FLOAT32, FLOATS),
     CLOSE(rotary, PONS_FLOAT32, HALVES),
     WITHIN(spectrum, PONS_COMPLEX64, 0, 1e-4, 1e-3),
@@ -516,6 +575,12 @@ const check checks[] = {
     ABOUT(attention_decode_128, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
     ABOUT(attention_decode_some, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
     ABOUT(attention_sinks, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
+    ABOUT(attention_gradients_64, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
+    ABOUT(attention_gradients_96, PONS_FLOAT16, HALVES),
+    ABOUT(attention_gradients_128, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
+    ABOUT(attention_gradients_256, PONS_BFLOAT16, IN(PONS_FLOAT32)),
+    ABOUT(attention_gradients_bool_mask, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
+    ABOUT(attention_gradients_added_mask, PONS_FLOAT16, HALVES | IN(PONS_FLOAT32)),
     EXACT(taken_rows, PONS_FLOAT16, SIZES),
     EXACT(taken_along, PONS_FLOAT32, SIZES),
     EXACT(put_along, PONS_FLOAT32, SIZES),

@@ -42,7 +42,7 @@ static int shared_bytes(const launch *l, const cut *c) {
   return 2 * (c->warps * c->tiles * TILE_ROWS * q + c->keys * (q + v));
 }
 
-static bool is_aligned(const operand *x) {
+bool cuda_rows_are_aligned(const operand *x) {
   if (x->shape[3] % ALIGNED != 0 || (x->strides[3] != 1 && x->shape[3] > 1)) return false;
   for (int d = 0; d < 3; d++)
     if (x->shape[d] > 1 && x->strides[d] % ALIGNED != 0) return false;
@@ -56,7 +56,7 @@ const char *cuda_refuses_attention(const launch *l) {
   for (int i = 0; i < 3; i++)
     if (shape_size(4, l->in[i].shape) == 0) return "there are no elements";
   if (q->shape[3] > MOST_FEATURES || v->shape[3] > MOST_FEATURES) return "heads have too many features";
-  if (!is_aligned(q) || !is_aligned(k) || !is_aligned(v)) return "rows of features are not aligned to 16 bytes";
+  if (!cuda_rows_are_aligned(q) || !cuda_rows_are_aligned(k) || !cuda_rows_are_aligned(v)) return "rows of features are not aligned to 16 bytes";
   if (q->shape[0] * k->shape[1] > 65535) return "there are too many heads";
   if (q->shape[2] * (q->shape[1] / k->shape[1]) > 65535 * TILE_ROWS) return "there are too many queries";
   if (p->causal && (attention_has_mask(l) || q->shape[2] > k->shape[2])) return "there are queries that meet no key";

@@ -60,6 +60,7 @@ const gpu_backend gpu_cuda = {
   {"CustomKernel", "source", cuda_refuses_source, cuda_source_kernel}, \
       {"CustomKernel", "compiled", cuda_refuses_compiled, cuda_compiled_kernel}, \
       {"ScaledDotProductAttention", "tensor", cuda_refuses_attention, cuda_attention}, \
+      {"ScaledDotProductAttentionVJP", "tensor", cuda_refuses_attention_vjp, cuda_attention_vjp}, \
       {"Matmul", "cublaslt", cublaslt_refuses, cublaslt_matmul},       \
       {"AddMM", "cublaslt", cublaslt_refuses, cublaslt_addmm},         \
       {"Cholesky", "cusolver", cusolver_refuses, cusolver_cholesky},   \

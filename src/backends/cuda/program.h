@@ -36,6 +36,13 @@ extern const gpu_backend gpu_cuda; /* cuda.c */
 
 const char *cuda_refuses_attention(const launch *l);
 error *cuda_attention(const launch *l);
+/* Do rows of features lie so that they can be copied by 16 bytes, if the operand begins so? */
+bool cuda_rows_are_aligned(const operand *x);
+
+/* ---- attention_vjp_tensor.c ---- */
+
+const char *cuda_refuses_attention_vjp(const launch *l);
+error *cuda_attention_vjp(const launch *l);
 
 /* ---- custom_cuda.c ---- */
 

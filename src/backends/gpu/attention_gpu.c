@@ -11,7 +11,7 @@ bool attention_has_mask(const launch *l) {
   return l->n_in - ((const attention_params *)l->params)->has_sinks == 4;
 }
 
-static void number_strides(gpu_call *c, const operand *x, int axes) {
+void attention_number_strides(gpu_call *c, const operand *x, int axes) {
   for (int d = 0; d < axes; d++) {
     const int at = d - (4 - x->ndim);
     gpu_number(c, at >= 0 && x->shape[at] > 1 ? x->strides[at] : 0);
@@ -19,16 +19,15 @@ static void number_strides(gpu_call *c, const operand *x, int axes) {
 }
 
 void attention_number_operands(gpu_call *c, const launch *l, int axes) {
-  for (int i = 0; i < 3; i++) number_strides(c, &l->in[i], axes);
+  for (int i = 0; i < 3; i++) attention_number_strides(c, &l->in[i], axes);
   if (attention_has_mask(l))
-    number_strides(c, &l->in[3], 4);
+    attention_number_strides(c, &l->in[3], 4);
   else
     for (int i = 0; i < 4; i++) gpu_number(c, 0);
   gpu_number(c, ((const attention_params *)l->params)->has_sinks ? l->in[l->n_in - 1].strides[0] : 0);
 }
 
-/* What the composite gives to scores that are masked. */
-static float least_of(pons_dtype d) {
+float attention_masked_score(pons_dtype d) {
   return d == PONS_FLOAT16 ? -65504.0f : d == PONS_BFLOAT16 ? -0x1.fep127f : -FLT_MAX;
 }
 
@@ -141,7 +140,7 @@ static error *run_few(const gpu_backend *b, const launch *l, const few *f, const
   gpu_number(&c, k->shape[2]);
   gpu_number_float(&c, p->scale);
   gpu_number(&c, p->causal);
-  gpu_number_float(&c, least_of(q->dtype));
+  gpu_number_float(&c, attention_masked_score(q->dtype));
   gpu_number(&c, q->shape[0] * q->shape[1] * q->shape[2]);
   gpu_number(&c, parts ? (int64_t)parts->sums : 0);
   attention_number_operands(&c, l, 4);
@@ -217,7 +216,7 @@ error *gpu_attention(const gpu_backend *b, const launch *l) {
   gpu_number(&c, k->shape[2]);
   gpu_number_float(&c, p->scale);
   gpu_number(&c, p->causal);
-  gpu_number_float(&c, least_of(q->dtype));
+  gpu_number_float(&c, attention_masked_score(q->dtype));
   attention_number_operands(&c, l, 4);
   return gpu_run(&c, kernel_attention, "attention");
 }

@@ -1,4 +1,5 @@
-/* attention_gpu.h: attention whose keys are cut into parts, each computed by groups of its own, and joined. Uses gpu.h. */
+/* attention_gpu.h: what launches of attention and of its gradient share, and attention whose keys are cut into parts, each computed by
+   groups of its own, and joined. Uses gpu.h. */
 #ifndef ATTENTION_GPU_H
 #define ATTENTION_GPU_H
 #include "backends/gpu/gpu.h"
@@ -22,4 +23,15 @@ void attention_define_operands(gpu_call *c, const launch *l);
 /* Strides of q, k and v, of as many of their four axes, from the first one on; the mask's four; the sinks'. 0 along axes of one
    element, and where there is no such operand. */
 void attention_number_operands(gpu_call *c, const launch *l, int axes);
+/* Strides along so many of its four axes. */
+void attention_number_strides(gpu_call *c, const operand *x, int axes);
+/* What the composite gives to scores that are masked. */
+float attention_masked_score(pons_dtype d);
+
+/* ---- "ScaledDotProductAttentionVJP" ---- */
+
+/* The operands of the way forward alone, where the mask counts. */
+launch attention_vjp_forward(const launch *l);
+/* Memory for four floats of each query, which the kernel for queries leaves to that for keys (attention_vjp.kc). */
+void *attention_vjp_take_sums(const gpu_backend *b, const launch *l, error **why);
 #endif

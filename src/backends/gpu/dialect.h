@@ -5,7 +5,8 @@
      KERNEL                        in front of an entry's name: what it returns included
      GLOBAL, LOCAL                 in front of a pointer to global memory; in front of an array of fixed size at the top of an
                                    entry that the threads of a group share
-     LOCAL_POINTER                 in front of a pointer to such an array
+     LOCAL_POINTER                 in front of a pointer to such an array; no parameter of a function is one: PoCL 3.1 takes it for
+                                   memory that groups on all its threads have in common
      PRIVATE                       in front of a pointer to variables of a thread
      VALUES                        the type of a pointer to numbers
      NUMBERS                       the last parameter of an entry: the struct `numbers` called v
