@@ -19,7 +19,8 @@ typedef struct pool {
   pool_block *newest;
   size_t used, room; /* of the newest, in bytes */
 } pool;
-void *pool_new(pool *p, size_t bytes); /* 16-byte aligned, uninitialised; NULL: no memory */
+/* 16-byte aligned, uninitialised; NULL: no memory. graph_lock is held */
+void *pool_new(pool *p, size_t bytes);
 void *pool_copy(pool *p, const void *bytes, size_t count);
 void pool_free(pool *p);
 
