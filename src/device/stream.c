@@ -119,6 +119,7 @@ static pthread_once_t defaults_once = PTHREAD_ONCE_INIT;
 static _Thread_local stream *current;       /* NULL: the default stream of this thread's default device */
 static _Thread_local device *thread_device; /* NULL: the process's default */
 static _Thread_local stream *thread_defaults[MAX_DEVICES]; /* NULL: the process's */
+static _Thread_local stream *found; /* by stream_current from these three; NULL: none since one of them was set */
 
 static void stream_begin(stream *s, device *d) {
   s->device = d;
@@ -184,7 +185,11 @@ static stream *default_of(const device *d) {
   return chosen != NULL ? chosen : process_default(d);
 }
 
-stream *stream_current(void) { return on_this_thread(current != NULL ? current : default_of(this_device())); }
+stream *stream_current(void) {
+  if (found != NULL) return found;
+  stream *s = current != NULL ? current : default_of(this_device());
+  return s->per_thread ? on_this_thread(s) : (found = s);
+}
 device *stream_device(const stream *s) { return s->device; }
 
 pons_stream pons_new_stream(const char *name) {
@@ -208,6 +213,7 @@ pons_stream pons_new_thread_local_stream(const char *name) {
 pons_stream pons_set_stream(pons_stream s) {
   stream *before = current;
   current = s;
+  found = NULL;
   return before;
 }
 
@@ -217,7 +223,7 @@ bool pons_set_default_device(const char *name) {
   device *d = name == NULL ? NULL : device_or_error("set_default_device", name);
   if (d == NULL && name != NULL) return false;
   thread_device = d;
-  current = NULL;
+  current = found = NULL;
   return true;
 }
 
@@ -227,7 +233,9 @@ pons_stream pons_default_stream(const char *name) {
 }
 
 void pons_set_default_stream(pons_stream s) {
-  if (s != NULL) thread_defaults[s->device - device_at(0)] = s;
+  if (s == NULL) return;
+  thread_defaults[s->device - device_at(0)] = s;
+  found = NULL;
 }
 
 const char *pons_stream_device(pons_stream s) { return s == NULL ? pons_default_device() : s->device->name; }

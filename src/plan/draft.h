@@ -32,26 +32,29 @@ typedef enum op_kind {
   OP_CALL
 } op_kind;
 
+typedef struct draft_call { /* in the pool */
+  const prim *prim;
+  const void *params; /* in the pool */
+  const implementation *implementation;
+  bool on_host; /* the device has no way to compute it */
+} draft_call;
+
 enum { OP_MAX_READERS = 4 };
-typedef struct draft_op {
-  op_kind kind;
+typedef struct draft_op { /* 64 bytes: there are as many as nodes, and each pass reads them */
+  uint8_t kind; /* op_kind */
+  bool shared;  /* more than one node reads its result, or someone holds it */
+  bool wanted;  /* a result, or a view of one, is asked for */
+  bool stored;  /* its result has memory */
   uint16_t row;
   int n_in, n_out;
   const int32_t *in;
+  const draft_call *call;
   int32_t out; /* first of n_out values, which follow each other */
-  const prim *prim;
-  const void *params;                   /* in the pool */
-  bool on_host;                         /* a call that the device has no way to compute */
-  const implementation *implementation; /* of a call, with */
-  const operand *operands;              /* n_in, then n_out */
-  bool shared;                          /* more than one node reads its result, or someone holds it */
   /* fuse.c: */
   int32_t early;                   /* position of the first reader that can't take the operation in */
   int32_t readers[OP_MAX_READERS]; /* groups that read the result as it is, the earliest first */
   int n_readers;                   /* may exceed OP_MAX_READERS: then not all are listed */
   int32_t group;                   /* that runs it; -1: no one needs it, or it is copied into its readers */
-  bool wanted;                     /* a result, or a view of one, is asked for */
-  bool stored;                     /* its result has memory */
 } draft_op;
 
 typedef struct draft_member {

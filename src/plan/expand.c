@@ -144,7 +144,7 @@ static int32_t make_row(draft *d, const node *n) {
   const draft_result result = {(pons_dtype)n->dtype, n->ndim, draft_shape_for(d, n, in[0])};
   draft_op *op = draft_op_room(d);
   if (!op) return -1;
-  *op = (draft_op){.kind = OP_ROW, .row = (uint16_t)r, .n_in = n->n_in, .n_out = 1, .in = in, .prim = n->prim};
+  *op = (draft_op){.kind = OP_ROW, .row = (uint16_t)r, .n_in = n->n_in, .n_out = 1, .in = in};
   const int32_t made = draft_op_add(d, &result);
   return made < 0 ? -1 : d->ops[made].out;
 }
@@ -233,23 +233,16 @@ static int32_t make_call(draft *d, const node *n) {
     shape_row_major(results[i].ndim, results[i].shape, strides);
     operands[n->n_in + i] = (operand){NULL, results[i].dtype, results[i].ndim, results[i].shape, strides};
   }
-  bool on_host;
-  const implementation *found = pick_for(d, n, params, in, operands, &on_host);
-  if (!found) {
+  draft_call call = {.prim = n->prim, .params = params};
+  call.implementation = pick_for(d, n, params, in, operands, &call.on_host);
+  if (!call.implementation) {
     if (!d->why && !may_be_taken_apart(n)) no_implementation(d, n, params, operands);
     return -1;
   }
+  const draft_call *kept = pool_copy(p, &call, sizeof call);
   draft_op *op = draft_op_room(d);
-  if (!op) return -1;
-  *op = (draft_op){.kind = OP_CALL,
-                   .n_in = n->n_in,
-                   .n_out = n_out,
-                   .in = in,
-                   .prim = n->prim,
-                   .params = params,
-                   .on_host = on_host,
-                   .implementation = found,
-                   .operands = operands};
+  if (!kept || !op) return draft_no_memory(d), -1;
+  *op = (draft_op){.kind = OP_CALL, .n_in = n->n_in, .n_out = n_out, .in = in, .call = kept};
   return draft_op_add(d, results);
 }
 

@@ -80,7 +80,7 @@ static int32_t view_of_row(draft *d, const node *n, int32_t value, int *left) {
   }
   draft_op *turned = draft_op_room(d);
   if (!turned) return -1;
-  *turned = (draft_op){.kind = OP_ROW, .row = op.row, .n_in = op.n_in, .n_out = 1, .in = in, .prim = op.prim};
+  *turned = (draft_op){.kind = OP_ROW, .row = op.row, .n_in = op.n_in, .n_out = 1, .in = in};
   const draft_result result = {(pons_dtype)d->values[value].dtype, n->ndim, draft_shape_for(d, n, in[0])};
   const int32_t made = draft_op_add(d, &result);
   return made < 0 ? -1 : d->ops[made].out;

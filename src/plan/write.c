@@ -82,11 +82,11 @@ static bool write_call(writer *w, const draft_op *op, plan_step *s) {
     if (memory_for(w, op->out + i) < 0) return false;
     write_operand(d, s, op->n_in + i, op->out + i);
   }
-  s->name = op->prim->name;
-  s->device = op->on_host ? device_host() : d->request->device;
-  s->implementation = op->implementation;
-  s->params = op->params;
-  s->prim = op->prim;
+  s->name = op->call->prim->name;
+  s->device = op->call->on_host ? device_host() : d->request->device;
+  s->implementation = op->call->implementation;
+  s->params = op->call->params;
+  s->prim = op->call->prim;
   s->n_in = op->n_in;
   s->n_out = op->n_out;
   return true;
