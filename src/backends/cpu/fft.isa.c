@@ -50,11 +50,15 @@ INLINE pair exchanged(pair a, bool swap) { return swap ? (pair){a.i, a.r} : a; }
 #define IN_ORDER(x) PICK(x, x, 0, 1, 4, 5, 2, 3, 6, 7)
 #define LOWER_EIGHT LOWER
 #define UPPER_EIGHT UPPER
+#define EVENS_EIGHT EVENS
+#define ODDS_EIGHT ODDS
 #else
 #define LINE_AT(v) (v)
 #define IN_ORDER(x) (x)
 #define LOWER_EIGHT 0, 8, 1, 9, 2, 10, 3, 11
 #define UPPER_EIGHT 4, 12, 5, 13, 6, 14, 7, 15
+#define EVENS_EIGHT 0, 2, 4, 6, 8, 10, 12, 14
+#define ODDS_EIGHT 1, 3, 5, 7, 9, 11, 13, 15
 #endif
 INLINE pair get_pairs(const float *x) {
   const vector_float a = wide_float32(x), b = wide_float32(x + LANES);
@@ -480,23 +484,39 @@ static void row_group(const fft_plan *p, const fft_lines *to, int64_t k, int64_t
   if (to->form != FFT_IN_BLOCK) store_group(to, k, count, columns, rows, results);
 }
 
+/* Eight rows of eight columns times their roots, turned: from blocks whose lines are columns to one whose lines are rows. */
+static void turn_square(const float *columns, const float *roots, int64_t roots_step, float *rows) {
+  eight_floats re[8], im[8];
+  UNROLL for (int k = 0; k < 8; k++) {
+    const float *x = columns + k * E, *w = roots + k * roots_step;
+    const eight_floats a = EIGHT_AT(x), b = EIGHT_AT(x + V), c = EIGHT_AT(w), d = EIGHT_AT(w + 8);
+    const eight_floats wr = PICK(c, d, EVENS_EIGHT), wi = PICK(c, d, ODDS_EIGHT);
+    re[LINE_AT(k)] = a * wr - b * wi;
+    im[LINE_AT(k)] = a * wi + b * wr;
+  }
+  turn_floats(re);
+  turn_floats(im);
+  UNROLL for (int i = 0; i < 8; i++) {
+    PUT_EIGHT(rows + LINE_AT(i) * E, re[i]);
+    PUT_EIGHT(rows + LINE_AT(i) * E + V, im[i]);
+  }
+}
+
 /* One line from pairs to pairs: side by side are its columns, then its rows. */
 static void one_line(const fft_plan *p, const fft_lines *from, const fft_lines *to, int line, float *room) {
   const int64_t rows = p->rows, columns = p->columns, most = rows > columns ? rows : columns;
   float *between = room, *x = between + 2 * p->n, *y = x + most * E, *rest = y + most * E;
   fft_lines in = {.step = 2 * columns, .swap = from->swap}, out = {.step = 2 * rows, .swap = to->swap, .scale = to->scale};
-  fft_lines middle = {.form = FFT_IN_BLOCKS, .leap = rows * E};
   for (int64_t i = 0; i < columns; i += V) {
-    float *block = between + 2 * i * rows;
     in.at[0] = from->at[line] + 2 * i;
     load_across(&in, FFT_ACROSS, (stretch){0, rows, 1, x, E});
-    run_passes(&p->column, (strided){x, E}, (strided){block, E}, NULL, 0, rest);
-    for (int64_t k = 0; k < rows; k++, block += E)
-      EACH_REGISTER put(block + v, times(get(block + v), get_pairs(p->turns + 2 * (k * columns + i + v))));
+    run_passes(&p->column, (strided){x, E}, (strided){between + 2 * i * rows, E}, NULL, 0, rest);
   }
   for (int64_t k = 0; k < rows; k += V) {
-    EACH_LINE middle.at[v] = between + (k + v) * E;
-    load(&middle, columns, x);
+    for (int64_t i = 0; i < columns; i += 8)
+      for (int v = 0; v < V; v += 8)
+        turn_square(between + i / V * rows * E + (k + v) * E + i % V, p->turns + 2 * ((k + v) * columns + i), 2 * columns,
+                    x + i * E + v);
     run_passes(&p->row, (strided){x, E}, (strided){y, E}, NULL, 0, rest);
     out.at[0] = to->at[line] + 2 * k;
     store_across(&out, FFT_ACROSS, (stretch){0, columns, 1, y, E});
