@@ -19,7 +19,6 @@ void bidiagonal_take_room(bidiagonal *t, workspace *w) {
   t->vx = workspace_take(w, 2 * CONDENSED_PANEL * t->rows_pitch, size);
   t->yu = workspace_take(w, 2 * CONDENSED_PANEL * t->columns_pitch, size);
   t->parts = workspace_take(w, MOST_PARTS * t->rows_pitch, size);
-  t->factors = workspace_take(w, FACTORS, size);
   t->d = workspace_take(w, t->n, size), t->e = workspace_take(w, t->n, size);
   t->tau_v = workspace_take(w, t->n, size), t->tau_u = workspace_take(w, t->n, size);
 }
@@ -43,14 +42,12 @@ static void multiply_piece(void *context, int64_t piece) {
   const int each = step_behind(pieces_of(t->n - start, t->pieces)),
             end = (int)smaller(start + (piece + 1) * each, t->n);
   char *part = down(t, t->parts, piece, from);
-  double minus = 0;
-  memset(part, 0, (size_t)rows * b->j->size);
-  dtype_write(b->j->dtype, &minus, -t->step);
+  clear_row(b, rows, part);
   for (int k = piece == 0 ? c + 1 : start + (int)piece * each, next; k < end; k = next) {
     next = (int)smaller(k / BLOCK * BLOCK + BLOCK, end);
     char *y = along(t, t->yu, c - t->at, k), *r = along(t, t->u, c, k);
     dot_rows(b, next - k, rows, down(t, t->v, c, from), down(t, t->a, k, from), t->rows_pitch, y);
-    add_rows(b, 1, next - k, (char *)&minus, y, t->columns_pitch, r);
+    add_sum(b, -t->step, 1, next - k, y, t->columns_pitch, r);
     add_rows(b, next - k, rows, r, down(t, t->a, k, from), t->rows_pitch, part);
   }
 }
@@ -59,12 +56,11 @@ static void multiply_piece(void *context, int64_t piece) {
 static void make_v(bidiagonal *t, int i) {
   const blocked *b = t->b;
   const int c = t->column, from = step_before(c), rows = step_behind(t->m) - from;
-  char *v = down(t, t->v, c, from), *f = t->factors;
+  char *v = down(t, t->v, c, from);
   memcpy(v, down(t, t->a, c, from), (size_t)rows * b->j->size);
-  take_negative(b, i, along(t, t->yu, 0, c), t->columns_pitch, f);
-  add_rows(b, i, rows, f, down(t, t->v, t->at, from), t->rows_pitch, v);
-  take_negative(b, i, along(t, t->u, t->at, c), t->columns_pitch, f);
-  add_rows(b, i, rows, f, x_row(t, 0, from), t->rows_pitch, v);
+  subtract_rows(b, i, rows, along(t, t->yu, 0, c), t->columns_pitch, down(t, t->v, t->at, from),
+                t->rows_pitch, v);
+  subtract_rows(b, i, rows, along(t, t->u, t->at, c), t->columns_pitch, x_row(t, 0, from), t->rows_pitch, v);
   t->step =
       reflection_make(b, down(t, t->v, c, 0), c, t->m, at_element(b, t->d, c), at_element(b, t->tau_v, c));
 }
@@ -74,20 +70,16 @@ static void make_y(bidiagonal *t, int i) {
   const blocked *b = t->b;
   const int c = t->column, from = step_before(c), rows = step_behind(t->m) - from;
   const int start = step_before(c + 1), columns = step_behind(t->n) - start;
-  char *v = down(t, t->v, c, from), *y = along(t, t->yu, i, start), *r = along(t, t->u, c, start),
-       *f = t->factors;
-  const char *ys = along(t, t->yu, 0, start), *us = along(t, t->u, t->at, start);
-  memset(f, 0, FACTORS * b->j->size);
-  dot_rows(b, i, rows, v, down(t, t->v, t->at, from), t->rows_pitch, f);
-  dot_rows(b, i, rows, v, x_row(t, 0, from), t->rows_pitch, at_element(b, f, i));
-  scale_row(b, 2 * i, -1, f);
-  memset(along(t, t->yu, i, 0), 0, (size_t)t->columns_pitch * b->j->size);
-  add_rows(b, i, columns, f, ys, t->columns_pitch, y);
-  add_rows(b, i, columns, at_element(b, f, i), us, t->columns_pitch, y);
-  take_negative(b, i, down(t, t->v, t->at, c), t->rows_pitch, f);
-  add_rows(b, i, columns, f, ys, t->columns_pitch, r);
-  take_negative(b, i, x_row(t, 0, c), t->rows_pitch, f);
-  add_rows(b, i, columns, f, us, t->columns_pitch, r);
+  char *v = down(t, t->v, c, from), *y = along(t, t->yu, i, start), *r = along(t, t->u, c, start);
+  const vectors vs = {down(t, t->v, t->at, from), t->rows_pitch, rows},
+                xs = {x_row(t, 0, from), t->rows_pitch, rows};
+  const vectors ys = {along(t, t->yu, 0, start), t->columns_pitch, columns};
+  const vectors us = {along(t, t->u, t->at, start), t->columns_pitch, columns};
+  clear_row(b, t->columns_pitch, along(t, t->yu, i, 0));
+  add_projected(b, -1, i, v, &vs, &ys, y);
+  add_projected(b, -1, i, v, &xs, &us, y);
+  subtract_rows(b, i, columns, down(t, t->v, t->at, c), t->rows_pitch, ys.at, ys.pitch, r);
+  subtract_rows(b, i, columns, x_row(t, 0, c), t->rows_pitch, us.at, us.pitch, r);
   t->pieces = condensed_pieces((int64_t)rows * columns);
   parallel_for(t->pieces, multiply_piece, t);
   scale_row(b, columns, t->step, y);
@@ -96,25 +88,23 @@ static void make_y(bidiagonal *t, int i) {
 /* The reflection of row c, and x: u = (row c - kept e) / (row c's first element - kept). */
 static void make_x(bidiagonal *t, int i) {
   const blocked *b = t->b;
-  const pons_dtype d = b->j->dtype;
   const int c = t->column, from = step_before(c + 1), rows = step_behind(t->m) - from,
             columns = step_behind(t->n) - from;
-  char *u = along(t, t->u, c, from), *x = x_row(t, i, from), *f = t->factors, *kept = at_element(b, t->e, c);
-  const double first = dtype_read(d, along(t, t->u, c, c + 1));
-  const double tau = reflection_make(b, along(t, t->u, c, 0), c + 1, t->n, kept, at_element(b, t->tau_u, c));
-  memset(x_row(t, i, 0), 0, (size_t)t->rows_pitch * b->j->size);
+  char *u = along(t, t->u, c, from), *x = x_row(t, i, from);
+  const vectors vs = {down(t, t->v, t->at, from), t->rows_pitch, rows},
+                xs = {x_row(t, 0, from), t->rows_pitch, rows};
+  const vectors ys = {along(t, t->yu, 0, from), t->columns_pitch, columns};
+  const vectors us = {along(t, t->u, t->at, from), t->columns_pitch, columns};
+  const double first = dtype_read(b->j->dtype, along(t, t->u, c, c + 1));
+  const double tau = reflection_make(b, along(t, t->u, c, 0), c + 1, t->n, at_element(b, t->e, c),
+                                     at_element(b, t->tau_u, c));
+  clear_row(b, t->rows_pitch, x_row(t, i, 0));
   if (tau == 0) return;
-  const double factor = tau / (first - dtype_read(d, kept));
-  for (int k = 0; k < t->pieces; k++) dtype_write(d, at_element(b, f, k), factor);
-  add_rows(b, t->pieces, rows, f, down(t, t->parts, 0, from), t->rows_pitch, x);
-  dtype_write(d, f, -factor * dtype_read(d, kept));
-  add_rows(b, 1, rows, f, down(t, t->a, c + 1, from), t->rows_pitch, x);
-  memset(f, 0, FACTORS * b->j->size);
-  dot_rows(b, i + 1, columns, u, along(t, t->yu, 0, from), t->columns_pitch, f);
-  dot_rows(b, i, columns, u, along(t, t->u, t->at, from), t->columns_pitch, at_element(b, f, i + 1));
-  scale_row(b, 2 * i + 1, -tau, f);
-  add_rows(b, i + 1, rows, f, down(t, t->v, t->at, from), t->rows_pitch, x);
-  add_rows(b, i, rows, at_element(b, f, i + 1), x_row(t, 0, from), t->rows_pitch, x);
+  const double kept = dtype_read(b->j->dtype, at_element(b, t->e, c)), factor = tau / (first - kept);
+  add_sum(b, factor, t->pieces, rows, down(t, t->parts, 0, from), t->rows_pitch, x);
+  add_sum(b, -factor * kept, 1, rows, down(t, t->a, c + 1, from), t->rows_pitch, x);
+  add_projected(b, -tau, i + 1, u, &ys, &vs, x);
+  add_projected(b, -tau, i, u, &us, &xs, x);
 }
 
 static void factor_panel(bidiagonal *t, int width) {

@@ -18,7 +18,6 @@ typedef struct tridiagonal {
   char *d, *e, *tau; /* T: its diagonal, and what is below; of each reflection, 1 where there is none */
   char *vw;          /* of a panel: vectors v, w, and v again */
   char *parts;       /* sums of pieces */
-  char *factors;     /* of rows that are added */
   int64_t pitch;
   int at, column, first, pieces; /* the panel, the column in work, where its vector begins */
 } tridiagonal;
@@ -50,7 +49,7 @@ typedef struct bidiagonal {
   char *v, *u; /* vectors of Q's reflections, `rows_pitch` apart, and of P's, `columns_pitch` apart */
   char *d, *e, *tau_v, *tau_u;
   char *vx, *yu; /* of a panel: vectors v and x, y and u */
-  char *parts, *factors;
+  char *parts;
   int64_t rows_pitch, columns_pitch;
   double step; /* of the reflection in work */
   int at, column, pieces;
@@ -60,7 +59,7 @@ void bidiagonal_reduce(bidiagonal *t);
 
 /* ---- what both are made of (condensed.c) ---- */
 
-enum { MOST_PARTS = 16, FACTORS = 2 * CONDENSED_PANEL + MOST_PARTS };
+enum { MOST_PARTS = 16 };
 
 /* Vectors are taken from multiples of STEP to multiples of it, since what is no whole register costs the loops more than
    zeros. So where a vector begins late it begins with zeros, and where it ends early it ends with zeros. */
@@ -81,9 +80,20 @@ void add_rows(const blocked *b, int64_t k, int64_t n, const char *x, const char 
 /* y[i] += rows[i] . x for i < k, n elements of each */
 void dot_rows(const blocked *b, int64_t k, int64_t n, const char *x, const char *rows, int64_t pitch,
               char *y);
+void clear_row(const blocked *b, int64_t n, char *x);
 void scale_row(const blocked *b, int64_t n, double factor, char *x);
-/* to[i] = -x[i * pitch] for i < k */
-void take_negative(const blocked *b, int64_t k, const char *x, int64_t pitch, char *to);
+/* y += factor times the sum of rows */
+void add_sum(const blocked *b, double factor, int64_t k, int64_t n, const char *rows, int64_t pitch, char *y);
+/* y -= sum over i < k of x[i * step] rows[i], k <= CONDENSED_PANEL */
+void subtract_rows(const blocked *b, int64_t k, int64_t n, const char *x, int64_t step, const char *rows,
+                   int64_t pitch, char *y);
+/* y += factor times the sum over i < k of (x . with[i]) rows[i], k <= CONDENSED_PANEL */
+typedef struct vectors {
+  const char *at;
+  int64_t pitch, n; /* n elements of each */
+} vectors;
+void add_projected(const blocked *b, double factor, int64_t k, const char *x, const vectors *with,
+                   const vectors *rows, char *y);
 /* x[at .. end) becomes the vector of the reflection that leaves *kept of it at `at`; x[0 .. at) becomes zeros. Returns tau;
    if that is 0, the vector is zeros and what is noted is 1. */
 double reflection_make(const blocked *b, char *x, int at, int end, char *kept, char *noted);

@@ -33,14 +33,6 @@ void divided_take_room(divided *f, workspace *w) {
 static char *at(const divided *f, char *x, int64_t i) { return at_element(f->b, x, i); }
 static int part_begins(const divided *f, int64_t part) { return (int)(part * f->n / f->parts); }
 
-/* The greatest magnitude in T, or 1. */
-static double greatest_of(const divided *f) {
-  double greatest = 0;
-  for (int i = 0; i < 2 * f->n - 1; i++)
-    greatest = fmax(greatest, fabs(dtype_read(f->b->j->dtype, at(f, i < f->n ? f->d : f->e, i % f->n))));
-  return greatest > 0 ? greatest : 1;
-}
-
 static void solve_part(void *context, int64_t part) {
   divided *f = context;
   const int first = part_begins(f, part), n = part_begins(f, part + 1) - first, most = f->n / f->parts + 1;
@@ -66,40 +58,54 @@ static void find_roots(void *context, int64_t piece) {
   }
 }
 
+static inline double get(const void *x, bool wide, int64_t i) {
+  return wide ? ((const double *)x)[i] : (double)((const float *)x)[i];
+}
+static inline void set(void *x, bool wide, int64_t i, double value) {
+  if (wide)
+    ((double *)x)[i] = value;
+  else
+    ((float *)x)[i] = (float)value;
+}
+
 /* What belongs to the roots as they are: w_i^2 = product over j of (root_j - pole_i) / (pole_j - pole_i), the divisor
-   left out for j = i. Column j of s has pole - root_j. Then columns of s become vectors, in the order of q2's columns. */
-#define MERGE_OF(type)                                                                                       \
-  static void find_weights_##type(void *context, int64_t piece) {                                            \
-    const divided *f = context;                                                                              \
-    const type *s = (const type *)(const void *)f->s, *poles = (const type *)(const void *)f->poles;         \
-    const int first = (int)piece * TURNS, end = (int)smaller(first + TURNS, f->k);                           \
-    type *z = (type *)(void *)f->z;                                                                          \
-    for (int i = first; i < end; i++) z[i] = -s[(int64_t)i * f->n + i];                                      \
-    for (int j = 0; j < f->k; j++)                                                                           \
-      for (int i = first; i < end; i++)                                                                      \
-        if (i != j) z[i] *= s[(int64_t)j * f->n + i] / (poles[i] - poles[j]);                                \
-    for (int i = first; i < end; i++)                                                                        \
-      z[i] = (type)copysign(sqrt((double)z[i]), (double)((type *)(void *)f->w)[i]);                          \
-  }                                                                                                          \
-  static void make_vectors_##type(void *context, int64_t piece) {                                            \
-    const divided *f = context;                                                                              \
-    const type *z = (const type *)(const void *)f->z;                                                        \
-    const int first = (int)piece * TURNS, end = (int)smaller(first + TURNS, f->k);                           \
-    for (int j = first; j < end; j++) {                                                                      \
-      type *s = (type *)(void *)f->s + (int64_t)j * f->n;                                                    \
-      type *v =                                                                                              \
-          (type *)(void *)f->q + (int64_t)(f->first + j) * f->n + f->first; /* free until it is a product */ \
-      double squares = 0;                                                                                    \
-      for (int i = 0; i < f->k; i++) {                                                                       \
-        v[i] = f->k > 2 ? z[i] / s[i] : s[i]; /* of one or two roots LAPACK gives the vectors */             \
-        squares += (double)v[i] * (double)v[i];                                                              \
-      }                                                                                                      \
-      const double factor = 1 / sqrt(squares);                                                               \
-      for (int i = 0; i < f->k; i++) s[i] = (type)((double)v[f->grouped[i] - 1] * factor);                   \
-    }                                                                                                        \
+   left out for j = i. Column j of s has pole - root_j. */
+static void find_weights(void *context, int64_t piece) {
+  const divided *f = context;
+  const bool wide = f->b->j->dtype == PONS_FLOAT64;
+  const int first = (int)piece * TURNS, n = (int)smaller(f->k - first, TURNS);
+  double squares[TURNS], poles[TURNS];
+  for (int i = 0; i < n; i++) {
+    squares[i] = -get(f->s, wide, (int64_t)(first + i) * (f->n + 1));
+    poles[i] = get(f->poles, wide, first + i);
   }
-MERGE_OF(float)
-MERGE_OF(double)
+  for (int j = 0; j < f->k; j++) {
+    const double pole = get(f->poles, wide, j);
+    for (int i = 0; i < n; i++)
+      if (first + i != j) squares[i] *= get(f->s, wide, (int64_t)j * f->n + first + i) / (poles[i] - pole);
+  }
+  for (int i = 0; i < n; i++)
+    set(f->z, wide, first + i, copysign(sqrt(squares[i]), get(f->w, wide, first + i)));
+}
+
+/* Columns of s become vectors, in the order of q2's columns. */
+static void make_vectors(void *context, int64_t piece) {
+  const divided *f = context;
+  const bool wide = f->b->j->dtype == PONS_FLOAT64;
+  const int first = (int)piece * TURNS, end = (int)smaller(first + TURNS, f->k);
+  for (int j = first; j < end; j++) {
+    char *s = at(f, f->s, (int64_t)j * f->n);
+    char *v = at(f, f->q, (int64_t)(f->first + j) * f->n + f->first); /* free until it is a product */
+    double squares = 0;
+    for (int i = 0; i < f->k; i++) { /* of one or two roots LAPACK gives the vectors */
+      const double x = f->k > 2 ? get(f->z, wide, i) / get(s, wide, i) : get(s, wide, i);
+      set(v, wide, i, x);
+      squares += x * x;
+    }
+    const double factor = 1 / sqrt(squares);
+    for (int i = 0; i < f->k; i++) set(s, wide, i, factor * get(v, wide, f->grouped[i] - 1));
+  }
+}
 
 /* The sorted order of k ascending values and, behind them, descending ones. */
 static void merge_order(const divided *f, int n, int k) {
@@ -113,7 +119,6 @@ static void merge_order(const divided *f, int n, int k) {
 
 static void merge(divided *f, int first, int middle, int end) {
   const matrices *j = f->b->j;
-  const bool wide = j->dtype == PONS_FLOAT64;
   const int n = end - first, low = middle - first, high = end - middle;
   char *corner = at(f, f->q, (int64_t)first * (f->n + 1));
   int info = 0;
@@ -125,8 +130,8 @@ static void merge(divided *f, int first, int middle, int end) {
   f->first = first;
   const int64_t pieces = pieces_of(f->k, TURNS);
   parallel_for(pieces, find_roots, f);
-  if (f->k > 2) parallel_for(pieces, wide ? find_weights_double : find_weights_float, f);
-  parallel_for(pieces, wide ? make_vectors_double : make_vectors_float, f);
+  if (f->k > 2) parallel_for(pieces, find_weights, f);
+  parallel_for(pieces, make_vectors, f);
   const int above = f->counts[0] + f->counts[1],
             below = f->counts[1] + f->counts[2]; /* columns of q2's halves */
   const placed out = {corner, 1, f->n}, s = {f->s, 1, f->n};
@@ -141,10 +146,12 @@ static void merge(divided *f, int first, int middle, int end) {
 int divided_solve(divided *f) {
   const matrices *j = f->b->j;
   const size_t size = j->size;
-  const double norm = greatest_of(f);
+  const double greatest =
+      fmax(matrix_greatest(j->dtype, f->d, f->n), matrix_greatest(j->dtype, f->e, f->n - 1));
+  const double norm = greatest > 0 ? greatest : 1;
   f->parts = parts_of(f->n);
   scale_row(f->b, f->n, 1 / norm, f->d), scale_row(f->b, f->n - 1, 1 / norm, f->e);
-  memset(f->q, 0, (size_t)f->n * (size_t)f->n * size);
+  clear_row(f->b, (int64_t)f->n * f->n, f->q);
   for (int p = 1; p < f->parts; p++) { /* what rho z zT adds to the diagonal */
     const int first = part_begins(f, p);
     const double rho = fabs(dtype_read(j->dtype, at(f, f->e, first - 1)));

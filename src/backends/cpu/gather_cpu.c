@@ -18,16 +18,7 @@ typedef struct gather_job {
 
 enum { LINE = 64, PAGE = 4096, LONG_ROW = 512 };
 
-/* A row of neighbours, while `next` is fetched: where rows lie anywhere the processor can't foresee it. */
-static void copy_row(const char *from, const char *next, char *to, size_t bytes) {
-  size_t at = 0;
-  for (; at + LINE <= bytes; at += LINE) {
-    __builtin_prefetch(next + at);
-    memcpy(to + at, from + at, LINE);
-  }
-  memcpy(to + at, from + at, bytes - at);
-}
-
+/* A row, while `next` is fetched: where rows lie anywhere the processor can't foresee it. */
 static void copy_row_past_cache(const char *from, const char *next, char *to, size_t bytes) {
   for (size_t at = 0; at < bytes && at < PAGE; at += LINE) __builtin_prefetch(next + at);
   cpu_copy_past_cache(to, from, bytes);
@@ -47,7 +38,7 @@ static void gather_piece(void *context, int64_t piece) {
     for (int64_t r = 0; r < j->row_count; r++, to += row_bytes, cursor_next(&rows)) {
       const int64_t offset = rows.offset[0] * (int64_t)j->size;
       if (j->past_cache) copy_row_past_cache(slice + offset, next + offset, to, (size_t)row_bytes);
-      else if (j->stride == 1) copy_row(slice + offset, next + offset, to, (size_t)row_bytes);
+      else if (j->stride == 1) memcpy(to, slice + offset, (size_t)row_bytes);
       else
         for (int64_t i = 0; i < j->n; i++)
           memcpy(to + i * (int64_t)j->size, slice + offset + i * j->stride * (int64_t)j->size, j->size);

@@ -2,6 +2,7 @@
    cpu/matrices.h, cpu/lanes.h. */
 #include "backends/cpu/matrices.h"
 #include "backends/cpu/lanes.h"
+#include <math.h>
 
 enum { ALIGNMENT = 64, MOST_PIECES = 64 };
 static const int64_t most_workspace = 1 << 28; /* bytes of all pieces together, unless one needs more */
@@ -91,32 +92,29 @@ void matrix_clear(const matrices *j, int out, int64_t index, int rows, int cols,
   }
 }
 
-/* Exponents of infinity and NaN are all ones. */
-static bool parts_are_finite(const void *parts, bool wide, int64_t n) {
-  const uint32_t *x = parts;
-  const uint64_t *y = parts;
-  uint32_t found = 0;
-  uint64_t found_wide = 0;
-  for (int64_t i = 0; i < n && !wide; i++) found |= (x[i] & 0x7f800000u) == 0x7f800000u;
-  for (int64_t i = 0; i < n && wide; i++) found_wide |= (y[i] & 0x7ff0000000000000u) == 0x7ff0000000000000u;
-  return !found && !found_wide;
+double matrix_greatest(pons_dtype part, const void *x, int64_t n) {
+  const lane lane = lane_of(part);
+  lane_value low, high;
+  cpu_reduce_loops()->fold[REDUCE_MIN][lane](x, n, &low);
+  cpu_reduce_loops()->fold[REDUCE_MAX][lane](x, n, &high);
+  return lane == LANE_DOUBLE ? fmax(fabs(low.d), fabs(high.d)) + 0 * low.d : (double)(fmaxf(fabsf(low.f), fabsf(high.f)) + 0 * low.f);
 }
 
 static bool is_finite(const matrices *j, int64_t index) {
   const operand *x = j->l->in;
-  const int64_t row = x->strides[x->ndim - 2], col = x->strides[x->ndim - 1];
-  const bool turned = row == 1, wide = dtype_of_parts(j->dtype) == PONS_FLOAT64;
-  const int64_t lines = turned ? j->n : j->m, n = turned ? j->m : j->n, parts = dtype_is_complex(j->dtype) ? 2 : 1;
-  lane_value tile[TILE];
-  for (int64_t i = 0; i < lines; i++) {
-    const char *line = (char *)matrix_operand(j, index) + i * (turned ? col : row) * (int64_t)j->size;
+  int64_t n = j->n, lines = j->m, step = x->strides[x->ndim - 1], to_line = x->strides[x->ndim - 2];
+  const pons_dtype part = dtype_of_parts(j->dtype);
+  const char *from = matrix_operand(j, index);
+  double sum = 0; /* not 0 once something is not finite */
+  if (to_line == 1) n = j->m, lines = j->n, to_line = step, step = 1;
+  for (int64_t i = 0; i < lines; i++, from += to_line * (int64_t)j->size)
     for (int64_t at = 0; at < n; at += TILE) {
-      const int64_t some = smaller(n - at, TILE), step = turned ? row : col;
-      const void *lanes = lanes_at(j->dtype, line + at * step * (int64_t)j->size, step, some, tile);
-      if (!parts_are_finite(lanes, wide, parts * some)) return false;
+      lane_value tile[TILE];
+      const int64_t some = smaller(n - at, TILE);
+      const void *lanes = lanes_at(j->dtype, from + at * step * (int64_t)j->size, step, some, tile);
+      sum += 0 * matrix_greatest(part, lanes, part == j->dtype ? some : 2 * some);
     }
-  }
-  return true;
+  return sum == 0;
 }
 
 error *matrix_no_convergence(const matrices *j, int info, const char *which) {

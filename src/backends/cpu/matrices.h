@@ -50,6 +50,8 @@ void matrix_load(const matrices *j, int64_t index, void *to);
 void matrix_store(const matrices *j, int out, int64_t index, const void *from, int rows, int cols, int lead);
 /* Clears what is below (or above) the diagonal of matrix `index` of result `out`. */
 void matrix_clear(const matrices *j, int out, int64_t index, int rows, int cols, bool below);
+/* The greatest magnitude among n > 0 neighbours of float32 or float64; NaN if one is NaN. */
+double matrix_greatest(pons_dtype part, const void *x, int64_t n);
 /* The inverse of matrix `index` (lu_cpu.c), and of its lower or upper triangle (triangle.c), as a `factor` does it. */
 int whole_inverse_of(const matrices *j, int64_t index, workspace *w);
 int triangle_inverse(const matrices *j, int64_t index, bool upper, workspace *w);

@@ -14,13 +14,7 @@ static bool has_vectors(const matrices *j) { return ((const svd_params *)j->l->p
 static void store_identity(const matrices *j, int out, int64_t index, int n) {
   char *at = matrix_result(j, out, index, (int64_t)n * n);
   memset(at, 0, (size_t)n * (size_t)n * j->size);
-  for (int64_t i = 0; i < n; i++) {
-    char *diagonal = at + i * (n + 1) * (int64_t)j->size;
-    if (matrix_real_size(j) == sizeof(double))
-      *(double *)diagonal = 1;
-    else
-      *(float *)diagonal = 1; /* the real part comes first */
-  }
+  for (int64_t i = 0; i < n; i++) dtype_write(j->dtype, at + i * (n + 1) * (int64_t)j->size, 1);
 }
 
 /* x (n, n) beside and above zeros, and ones on the rest of the diagonal, in `to` (m, m). */

@@ -19,7 +19,6 @@ void tridiagonal_take_room(tridiagonal *t, workspace *w) {
   t->a = workspace_take(w, n * t->pitch, size), t->v = workspace_take(w, n * t->pitch, size);
   t->vw = workspace_take(w, 3 * CONDENSED_PANEL * t->pitch, size);
   t->parts = workspace_take(w, MOST_PARTS * t->pitch, size);
-  t->factors = workspace_take(w, FACTORS, size);
   t->d = workspace_take(w, n, size), t->e = workspace_take(w, n, size), t->tau = workspace_take(w, n, size);
 }
 
@@ -41,7 +40,7 @@ static void multiply_piece(void *context, int64_t piece) {
   const tridiagonal *t = context;
   const int from = step_before(t->first), end = piece_begins(t, piece + 1);
   char *part = row_at(t, t->parts, piece, 0), *v = row_at(t, t->v, t->column, 0);
-  memset(at_element(t->b, part, from), 0, (size_t)(step_behind(t->n) - from) * t->b->j->size);
+  clear_row(t->b, step_behind(t->n) - from, at_element(t->b, part, from));
   for (int r = piece_begins(t, piece), next; r < end; r = next) {
     const int square = r / SQUARE * SQUARE;
     next = (int)smaller(r / BLOCK * BLOCK + BLOCK, end);
@@ -56,33 +55,23 @@ static void multiply_piece(void *context, int64_t piece) {
 static void make_w(tridiagonal *t, int i, double tau) {
   const blocked *b = t->b;
   const int from = step_before(t->first), n = step_behind(t->n) - from;
-  char *v = row_at(t, t->v, t->column, from), *w = w_row(t, i, from), *f = t->factors;
+  char *v = row_at(t, t->v, t->column, from), *w = w_row(t, i, from);
+  const vectors vs = {row_at(t, t->v, t->at, from), t->pitch, n}, ws = {w_row(t, 0, from), t->pitch, n};
   t->pieces = condensed_pieces((int64_t)n * n / 2);
   parallel_for(t->pieces, multiply_piece, t);
-  memset(f, 0, FACTORS * b->j->size);
-  memset(w_row(t, i, 0), 0, (size_t)t->pitch * b->j->size);
-  for (int k = 0; k < t->pieces; k++) dtype_write(b->j->dtype, at_element(b, f, k), tau);
-  add_rows(b, t->pieces, n, f, row_at(t, t->parts, 0, from), t->pitch, w);
-  memset(f, 0, FACTORS * b->j->size);
-  dot_rows(b, i, n, v, w_row(t, 0, from), t->pitch, f);
-  dot_rows(b, i, n, v, row_at(t, t->v, t->at, from), t->pitch, at_element(b, f, i));
-  scale_row(b, 2 * i, -tau, f);
-  add_rows(b, i, n, f, row_at(t, t->v, t->at, from), t->pitch, w);
-  add_rows(b, i, n, at_element(b, f, i), w_row(t, 0, from), t->pitch, w);
-  memset(f, 0, b->j->size);
-  dot_rows(b, 1, n, v, w, t->pitch, f);
-  scale_row(b, 1, -tau / 2, f);
-  add_rows(b, 1, n, f, v, t->pitch, w);
+  clear_row(b, t->pitch, w_row(t, i, 0));
+  add_sum(b, tau, t->pieces, n, row_at(t, t->parts, 0, from), t->pitch, w);
+  add_projected(b, -tau, i, v, &ws, &vs, w);
+  add_projected(b, -tau, i, v, &vs, &ws, w);
+  add_projected(b, -tau / 2, 1, v, &(vectors){w, t->pitch, n}, &(vectors){v, t->pitch, n}, w);
 }
 
 /* Column c = at + i of A, which lies where its vector will be, as the panel's columns before it leave it. */
 static void take_column(const tridiagonal *t, int i) {
   const int c = t->at + i, from = step_before(c), n = step_behind(t->n) - from;
-  char *to = row_at(t, t->v, c, from), *f = t->factors;
-  take_negative(t->b, i, w_row(t, 0, c), t->pitch, f);
-  add_rows(t->b, i, n, f, row_at(t, t->v, t->at, from), t->pitch, to);
-  take_negative(t->b, i, row_at(t, t->v, t->at, c), t->pitch, f);
-  add_rows(t->b, i, n, f, w_row(t, 0, from), t->pitch, to);
+  char *to = row_at(t, t->v, c, from);
+  subtract_rows(t->b, i, n, w_row(t, 0, c), t->pitch, row_at(t, t->v, t->at, from), t->pitch, to);
+  subtract_rows(t->b, i, n, row_at(t, t->v, t->at, c), t->pitch, w_row(t, 0, from), t->pitch, to);
 }
 
 static void factor_panel(tridiagonal *t, int width) {
