@@ -127,6 +127,28 @@ static void svd_has_small_residuals(void **state) {
   svd_one_kind(PONS_FLOAT32, 230, 215, RANDOM); /* in several pieces */
 }
 
+/* Anywhere, also in the triangle that is not read, and in the imaginary part. */
+static void infinity_and_nan_are_refused(void **state) {
+  (void)state;
+  if (is_missing()) return;
+  const double wrong[] = {NAN, INFINITY, -INFINITY};
+  const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_COMPLEX64};
+  const eigh_params params = {.uplo = {.n = 1, .at = "L"}};
+  for (int turn = 0; turn < 18; turn++) {
+    const int64_t n = random_int(0, 1) ? 120 : 7;
+    const pons_dtype d = dtypes[turn / 3 % 3], part = dtype_of_parts(d);
+    made a, values;
+    make_matrix(&a, d, n, n, turn > 8), make_out(&values, part, 1, &n);
+    char *at = made_element(&a, random_int(0, n * n - 1));
+    dtype_write(part, at + (part != d ? pons_dtype_size(part) : 0), wrong[turn % 3]);
+    error *why = cpu_eigh(&(launch){&params, 1, 1, &a.op, &values.op});
+    assert_non_null(why);
+    assert_non_null(strstr(error_text(why), "the matrix holds NaN or infinity"));
+    error_release(why);
+    unmake(&a), unmake(&values);
+  }
+}
+
 static void no_memory_is_an_error(void **state) {
   (void)state;
   if (is_missing()) return;
@@ -154,6 +176,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(eigh_has_small_residuals),
       cmocka_unit_test(svd_has_small_residuals),
+      cmocka_unit_test(infinity_and_nan_are_refused),
       cmocka_unit_test(no_memory_is_an_error),
   };
   return cmocka_run_group_tests(tests, choose_seed, NULL);
