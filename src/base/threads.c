@@ -8,7 +8,7 @@
        worker     seat ─ pieces ... ─ leave
 
    One loop at a time has the pool: a loop from another thread, or from inside a piece, runs where it was
-   called. Threads are made at the first loop that can use them; they spin for some microseconds after a
+   called. Threads are made at the first loop that can use them; they spin for some tens of microseconds after a
    loop, then sleep. Uses nothing. */
 #include "base/base.h"
 #include <pthread.h>
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_THREADS = 256, SPIN_NS = 5000 };
+enum { MAX_THREADS = 256, SPIN_NS = 50000 };
 
 static struct {
   pthread_mutex_t lock;

@@ -25,7 +25,8 @@ enum {
   WEAVE_WIDTH = 128,     /* columns of a block that pay for weaving what could be read in place */
   ALIASED_WIDTH = 64, ALIASED_BYTES = 1024, /* the same for rows that fall into the same lines of a cache */
   MOST_TILES = HEIGHT / 4,
-  NEAR_BYTES = 1 << 18   /* of b's panel that need not be fetched: it is in L2 */
+  NEAR_BYTES = 1 << 18,  /* of b's panel that need not be fetched: it is in L2 */
+  COLUMNS_BYTES = 450 << 10 /* of b for a thread's columns, about as much as is in L2 */
 };
 
 typedef enum a_way { A_IN_PLACE, A_WOVEN, A_ROWS } a_way;
@@ -95,14 +96,10 @@ static void pack_strip(const gemm_job *j, int64_t index, int64_t p, int64_t dept
   if (j->g->lane == LANE_WIDE_COMPLEX) split_complex128(to, depth, j->strip);
 }
 
-/* A piece of b is some rows, of a page each, of some strips side by side. */
-static void pack_piece(void *context, int64_t piece) {
-  const gemm_job *j = context;
+/* Rows p .. p + depth of strips s .. end, which are side by side. */
+static void pack_strips(const gemm_job *j, int64_t s, int64_t end, int64_t p, int64_t depth) {
   const gemm_matrix *b = &j->g->b;
-  const int64_t strips = pieces_of(j->columns, j->strip), across = pieces_of(strips, PACKED_STRIPS);
-  const int64_t p = piece / across * PACKED_DEPTH, depth = smaller(j->depth - p, PACKED_DEPTH);
-  int64_t s = piece % across * PACKED_STRIPS;
-  const int64_t end = smaller(s + PACKED_STRIPS, strips), whole = smaller(end, j->columns / j->strip);
+  const int64_t whole = smaller(end, j->columns / j->strip);
   if (b->col == 1 && !b->read && j->g->lane == LANE_FLOAT && j->loops->strips[b->dtype] && whole > s) {
     j->loops->strips[b->dtype](element(b->data, b->dtype, (j->from + p) * b->row + j->column + s * j->strip), b->row,
                                depth, whole - s, j->b_panel + (s * j->depth + p) * j->strip * j->size,
@@ -110,6 +107,14 @@ static void pack_piece(void *context, int64_t piece) {
     s = whole;
   }
   for (; s < end; s++) pack_strip(j, s, p, depth);
+}
+
+/* A piece of b is some rows, of a page each, of some strips. */
+static void pack_piece(void *context, int64_t piece) {
+  const gemm_job *j = context;
+  const int64_t strips = pieces_of(j->columns, j->strip), across = pieces_of(strips, PACKED_STRIPS);
+  const int64_t p = piece / across * PACKED_DEPTH, s = piece % across * PACKED_STRIPS;
+  pack_strips(j, s, smaller(s + PACKED_STRIPS, strips), p, smaller(j->depth - p, PACKED_DEPTH));
 }
 
 /* ---- blocks ---- */
@@ -279,6 +284,27 @@ static void block_piece(void *context, int64_t piece) {
   buffer_release(held);
 }
 
+/* Columns of the result with what they need of b, packed by whoever multiplies it. */
+static void columns_piece(void *context, int64_t part) {
+  const gemm_job *j = context;
+  const int64_t each = j->width / j->strip, strips = pieces_of(j->columns, j->strip);
+  const int64_t s = part * each, end = smaller(s + each, strips);
+  for (int64_t p = 0; p < j->depth; p += PACKED_DEPTH) pack_strips(j, s, end, p, smaller(j->depth - p, PACKED_DEPTH));
+  for (int64_t row = 0; row < j->down; row++) block_piece(context, row * j->across + part);
+}
+
+/* Whether each thread gets columns of its own: what one thread packs another would have to fetch from its caches, and to
+   take away from there when it packs the next product. Rows of a are woven once for each. */
+static bool choose_columns(gemm_job *j) {
+  const int64_t threads = j->g->alone ? 1 : parallel_threads(), strips = pieces_of(j->columns, j->strip);
+  if (threads == 1 || strips % threads || strips / threads < LEAST_TILES) return false;
+  if (j->columns * j->depth * j->size / threads > COLUMNS_BYTES || j->g->m > 2 * j->columns) return false;
+  j->down = pieces_of(j->g->m, HEIGHT);
+  j->width = strips / threads * j->strip;
+  j->across = threads;
+  return true;
+}
+
 /* Large blocks, yet two or more for each thread where there is enough to do, and as many for one as for the other. How
    they are cut changes no sum. */
 static void choose_blocks(gemm_job *j) {
@@ -318,6 +344,11 @@ static void multiply(gemm_job *j) {
   for (j->column = 0; j->column < g->n; j->column += columns) {
     j->columns = smaller(g->n - j->column, columns);
     const int64_t strips = pieces_of(j->columns, j->strip);
+    if (choose_columns(j)) {
+      j->a_way = choose_way(j);
+      parallel_for(j->across, columns_piece, j);
+      continue;
+    }
     parallel_for(pieces_of(strips, PACKED_STRIPS) * pieces_of(j->depth, PACKED_DEPTH), pack_piece, j);
     choose_blocks(j);
     j->a_way = choose_way(j);

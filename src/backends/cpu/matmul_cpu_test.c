@@ -88,11 +88,9 @@ static void large_ones_in_blocks(void **state) {
   check_case(PONS_FLOAT32, 0, NULL, 300, 500, 330, true);
 }
 
-static void the_same_bits_for_any_number_of_threads(void **state) {
-  (void)state;
-  enum { M = 150, K = 800, N = 260 };
+static void check_bits(int64_t m, int64_t k, int64_t n, int threads) {
   const int before = parallel_threads();
-  const int64_t a_shape[] = {M, K}, b_shape[] = {K, N}, y_shape[] = {M, N};
+  const int64_t a_shape[] = {m, k}, b_shape[] = {k, n}, y_shape[] = {m, n};
   made a, b, y, again;
   make(&a, PONS_FLOAT32, 2, a_shape, false);
   make(&b, PONS_FLOAT32, 2, b_shape, true);
@@ -101,11 +99,18 @@ static void the_same_bits_for_any_number_of_threads(void **state) {
   operand in[] = {a.op, b.op};
   parallel_set_threads(1);
   run_well(cpu_matmul, &(launch){NULL, 2, 1, in, &y.op});
-  parallel_set_threads(4);
+  parallel_set_threads(threads);
   run_well(cpu_matmul, &(launch){NULL, 2, 1, in, &again.op});
   parallel_set_threads(before);
-  assert_memory_equal(y.op.data, again.op.data, M * N * sizeof(float));
+  assert_memory_equal(y.op.data, again.op.data, (size_t)(m * n) * sizeof(float));
   unmake(&a), unmake(&b), unmake(&y), unmake(&again);
+}
+
+static void the_same_bits_for_any_number_of_threads(void **state) {
+  (void)state;
+  check_bits(150, 800, 260, 4);
+  check_bits(150, 800, 256, 2); /* each thread has columns of its own */
+  check_bits(100, 300, 512, 4);
 }
 
 /* Sums longer than the stretch that is packed at once, in float32 (added to the result) and bfloat16 (not). */
