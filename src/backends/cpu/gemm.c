@@ -9,6 +9,9 @@
                for each strip of b                      its piece, 24 KB (AVX2), stays in L1
                  for each tile down the block             registers
 
+   Where b is not too large for it, each thread has columns of its own, which it packs itself, a piece of k at a time:
+   then no thread reads what lies in the caches of another.
+
    A tile reads rows of a where they lie if their elements are lanes and neighbours, and the block is too narrow for
    more. Else they are woven into the order in which a tile takes them, or, what can't be woven, packed as rows. */
 #include "backends/cpu/gemm.h"
@@ -26,7 +29,8 @@ enum {
   ALIASED_WIDTH = 64, ALIASED_BYTES = 1024, /* the same for rows that fall into the same lines of a cache */
   MOST_TILES = HEIGHT / 4,
   NEAR_BYTES = 1 << 18,  /* of b's panel that need not be fetched: it is in L2 */
-  COLUMNS_BYTES = 450 << 10 /* of b for a thread's columns, about as much as is in L2 */
+  COLUMNS_BYTES = 800 << 10, /* of a piece of b for a thread's columns */
+  COLUMNS_HEIGHT = 4         /* so many times the columns are rows that pay for being woven by each thread */
 };
 
 typedef enum a_way { A_IN_PLACE, A_WOVEN, A_ROWS } a_way;
@@ -222,14 +226,20 @@ static bool lies(const gemm *g, const gemm_matrix *x, int64_t columns) {
   return !x->read && lane_is_direct(x->dtype) && lane_of(x->dtype) == g->lane && (x->col == 1 || columns == 1);
 }
 
-static void compute(const gemm_job *j, gemm_block *block) {
+/* Piece d of k; the first begins with the addend. */
+static void compute_piece(const gemm_job *j, gemm_block *block, int64_t d) {
   const gemm *g = j->g;
   const gemm_matrix *x = &g->addend;
-  if (j->from == 0 && g->beta != 0 && x->data) {
+  const bool first = j->from == 0 && d == 0;
+  if (first && g->beta != 0 && x->data) {
     if (lies(g, x, g->n)) block->add = element(x->data, x->dtype, block->row * x->row + block->column);
     else gemm_read(x, g->lane, block->row, block->column, block->rows, block->columns, block->c, block->c_row);
   }
-  for (int64_t d = 0; d < j->depths; d++) add_piece(j, block, d, j->from == 0 && d == 0 ? g->beta : 1);
+  add_piece(j, block, d, first ? g->beta : 1);
+}
+
+static void compute(const gemm_job *j, gemm_block *block) {
+  for (int64_t d = 0; d < j->depths; d++) compute_piece(j, block, d);
 }
 
 /* Lanes to elements of the result: its rows, or its columns where those are neighbours. */
@@ -255,25 +265,37 @@ static int64_t first_row(const gemm_job *j, int64_t block) {
   return smaller(pieces_of(j->g->m, each) * block / j->down * each, j->g->m);
 }
 
-static void block_piece(void *context, int64_t piece) {
-  gemm_job *j = context;
-  const gemm *g = j->g;
+static gemm_block block_at(const gemm_job *j, int64_t piece) {
   const int64_t row = first_row(j, piece / j->across), right = piece % j->across * j->width;
   gemm_block block = {.row = row, .column = j->column + right, .index = piece};
   block.rows = first_row(j, piece / j->across + 1) - row, block.columns = smaller(j->columns - right, j->width);
+  return block;
+}
+
+static void write_in_place(const gemm_job *j, gemm_block *block) {
+  block->c = element(j->g->out.data, j->g->out.dtype, block->row * j->g->out.row + block->column);
+  block->c_row = j->g->out.row;
+}
+
+static void note(gemm_job *j, error *why) {
+  error *none = NULL;
+  if (!atomic_compare_exchange_strong(&j->why, &none, why)) error_release(why);
+}
+
+static void block_piece(void *context, int64_t piece) {
+  gemm_job *j = context;
+  gemm_block block = block_at(j, piece);
   error *why = NULL;
   const int64_t a = j->a_way == A_IN_PLACE ? 0 : block.rows * pitch_of(pieces_of(j->depth, j->depths));
   const int64_t c = j->out_lies ? 0 : block.rows * block.columns;
   buffer *held = a + c ? buffer_new((size_t)((a + 2 * c) * j->size), j->op, &why) : NULL;
   if (why) {
-    error *none = NULL;
-    if (!atomic_compare_exchange_strong(&j->why, &none, why)) error_release(why);
+    note(j, why);
     return;
   }
   if (held) block.a = buffer_data(held);
   if (j->out_lies) {
-    block.c = element(g->out.data, g->out.dtype, block.row * g->out.row + block.column);
-    block.c_row = g->out.row;
+    write_in_place(j, &block);
     compute(j, &block);
   } else {
     block.c = block.a + a * j->size;
@@ -284,21 +306,36 @@ static void block_piece(void *context, int64_t piece) {
   buffer_release(held);
 }
 
-/* Columns of the result with what they need of b, packed by whoever multiplies it. */
+/* Columns of the result, piece by piece of k, with what they need of b, packed by whoever multiplies it. */
 static void columns_piece(void *context, int64_t part) {
-  const gemm_job *j = context;
-  const int64_t each = j->width / j->strip, strips = pieces_of(j->columns, j->strip);
-  const int64_t s = part * each, end = smaller(s + each, strips);
-  for (int64_t p = 0; p < j->depth; p += PACKED_DEPTH) pack_strips(j, s, end, p, smaller(j->depth - p, PACKED_DEPTH));
-  for (int64_t row = 0; row < j->down; row++) block_piece(context, row * j->across + part);
+  gemm_job *j = context;
+  const int64_t each = j->width / j->strip, s = part * each, end = smaller(s + each, pieces_of(j->columns, j->strip));
+  error *why = NULL;
+  buffer *held = buffer_new((size_t)(HEIGHT * pitch_of(pieces_of(j->depth, j->depths)) * j->size), j->op, &why);
+  if (!held) {
+    note(j, why);
+    return;
+  }
+  for (int64_t d = 0; d < j->depths; d++) {
+    const int64_t behind = j->depth * (d + 1) / j->depths;
+    for (int64_t p = j->depth * d / j->depths; p < behind; p += PACKED_DEPTH)
+      pack_strips(j, s, end, p, smaller(behind - p, PACKED_DEPTH));
+    for (int64_t row = 0; row < j->down; row++) {
+      gemm_block block = block_at(j, row * j->across + part);
+      block.a = buffer_data(held);
+      write_in_place(j, &block);
+      compute_piece(j, &block, d);
+    }
+  }
+  buffer_release(held);
 }
 
 /* Whether each thread gets columns of its own: what one thread packs another would have to fetch from its caches, and to
    take away from there when it packs the next product. Rows of a are woven once for each. */
 static bool choose_columns(gemm_job *j) {
   const int64_t threads = j->g->alone ? 1 : parallel_threads(), strips = pieces_of(j->columns, j->strip);
-  if (threads == 1 || strips % threads || strips / threads < LEAST_TILES) return false;
-  if (j->columns * j->depth * j->size / threads > COLUMNS_BYTES || j->g->m > 2 * j->columns) return false;
+  if (threads == 1 || !j->out_lies || strips % threads || strips / threads < LEAST_TILES) return false;
+  if (j->columns * j->depth / j->depths * j->size / threads > COLUMNS_BYTES || j->g->m > COLUMNS_HEIGHT * j->columns) return false;
   j->down = pieces_of(j->g->m, HEIGHT);
   j->width = strips / threads * j->strip;
   j->across = threads;
