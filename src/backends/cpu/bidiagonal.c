@@ -42,12 +42,15 @@ static void multiply_piece(void *context, int64_t piece) {
   const int each = step_behind(pieces_of(t->n - start, t->pieces)),
             end = (int)smaller(start + (piece + 1) * each, t->n);
   char *part = down(t, t->parts, piece, from);
+  double held[STEP] = {0};
   clear_row(b, rows, part);
   for (int k = piece == 0 ? c + 1 : start + (int)piece * each, next; k < end; k = next) {
     next = (int)smaller(k / BLOCK * BLOCK + BLOCK, end);
     char *y = along(t, t->yu, c - t->at, k), *r = along(t, t->u, c, k);
     dot_rows(b, next - k, rows, down(t, t->v, c, from), down(t, t->a, k, from), t->rows_pitch, y);
-    add_sum(b, -t->step, 1, next - k, y, t->columns_pitch, r);
+    memcpy(held, r, (size_t)(next - k) * b->j->size); /* behind it may be another thread's */
+    add_sum(b, -t->step, 1, next - k, y, t->columns_pitch, (char *)held);
+    memcpy(r, held, (size_t)(next - k) * b->j->size);
     add_rows(b, next - k, rows, r, down(t, t->a, k, from), t->rows_pitch, part);
   }
 }

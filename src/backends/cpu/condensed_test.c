@@ -1,5 +1,6 @@
 /* condensed_test.c: "Eigh" and "SVD" of matrices large enough to be made tridiagonal and bidiagonal: residuals
    in double, and the same bits for any number of threads. Uses cpu/cpu.h. */
+#include "backends/cpu/condensed.h"
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/matrices_for_tests.h"
 
@@ -127,6 +128,47 @@ static void svd_has_small_residuals(void **state) {
   svd_one_kind(PONS_FLOAT32, 230, 215, RANDOM); /* in several pieces */
 }
 
+/* So many rows and so few columns that pieces are narrow; d and e have the matrix's norm. */
+static void few_columns_are_the_same_for_any_threads(void **state) {
+  (void)state;
+  if (is_missing()) return;
+  const int m = 4000, n = 43, before = parallel_threads();
+  for (int turn = 0; turn < 12; turn++) {
+    const pons_dtype d = turn % 2 ? PONS_FLOAT64 : PONS_FLOAT32;
+    const matrices j = {.f = lapack_for(d), .dtype = d, .size = pons_dtype_size(d), .op = "svd"};
+    blocked b = {.j = &j};
+    bidiagonal t[2];
+    char *memory[2];
+    double squares = 0, norm = 0;
+    for (int i = 0; i < 2; i++) {
+      workspace w = {NULL, 0};
+      t[i] = (bidiagonal){.b = &b, .m = m, .n = n};
+      bidiagonal_take_room(&t[i], &w);
+      w = (workspace){memory[i] = calloc((size_t)w.used, 1), 0};
+      bidiagonal_take_room(&t[i], &w);
+    }
+    for (int64_t c = 0; c < n; c++)
+      for (int64_t r = 0; r < m; r++) {
+        const double x = (double)random_int(-1000, 1000) / 1000;
+        for (int i = 0; i < 2; i++) dtype_write(d, at_element(&b, t[i].a, c * t[i].rows_pitch + r), x);
+        squares += x * x;
+      }
+    for (int i = 0; i < 2; i++) {
+      parallel_set_threads(i ? 3 : 1);
+      bidiagonal_reduce(&t[i]);
+    }
+    assert_memory_equal(t[0].d, t[1].d, (size_t)n * j.size);
+    assert_memory_equal(t[0].e, t[1].e, (size_t)(n - 1) * j.size);
+    for (int64_t i = 0; i < 2 * n - 1; i++) {
+      const double x = dtype_read(d, at_element(&b, i < n ? t[0].d : t[0].e, i % n));
+      norm += x * x;
+    }
+    check_near(norm, squares, tolerance(d, n), "squares");
+    free(memory[0]), free(memory[1]);
+  }
+  parallel_set_threads(before);
+}
+
 /* Anywhere, also in the triangle that is not read, and in the imaginary part. */
 static void infinity_and_nan_are_refused(void **state) {
   (void)state;
@@ -176,6 +218,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(eigh_has_small_residuals),
       cmocka_unit_test(svd_has_small_residuals),
+      cmocka_unit_test(few_columns_are_the_same_for_any_threads),
       cmocka_unit_test(infinity_and_nan_are_refused),
       cmocka_unit_test(no_memory_is_an_error),
   };
