@@ -75,6 +75,12 @@ void strips_pack(const gemm_matrix *x, int64_t first, int64_t rows, int64_t widt
   }
 }
 
+bool attention_by_head(int64_t heads) {
+  enum { MANY = 16 }; /* for each thread, so that it does not matter which one has one more */
+  const int64_t threads = parallel_threads();
+  return heads % threads == 0 || heads >= MANY * threads;
+}
+
 /* A tile takes the part that its rows have together. */
 void strips_multiply(const strips_product *p) {
   const gemm_loops *loops = cpu_gemm_loops();

@@ -35,6 +35,10 @@ float attention_greatest(const float *scores, int64_t n);
 /* A kv head's matrix of k or v, in which keys are rows; or columns. */
 gemm_matrix attention_matrix(const attention *a, const operand *x, int64_t kv_head, bool transposed);
 
+/* Whether each head is one thread's: who packed its keys multiplies them, and no thread reads what lies in the caches of
+   another. Else blocks of the heads are shared. */
+bool attention_by_head(int64_t heads);
+
 /* c (rows, columns) = alpha a (rows, length) b + beta c, for so many rows that their tiles fit the stack. b is packed as
    strips, `apart` floats from each other. */
 enum { STRIPS_ROWS = 96 };

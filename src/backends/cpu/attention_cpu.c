@@ -189,6 +189,14 @@ static void block_piece(void *context, int64_t piece) {
   buffer_release(held);
 }
 
+/* All of a head of k. */
+static void head_piece(void *context, int64_t head) {
+  const attention_job *j = context;
+  const int64_t parts = pieces_of(j->a.keys, BLOCK_KEYS), blocks = j->a.per * j->blocks;
+  for (int64_t i = 0; i < parts; i++) pack_keys(context, head * parts + i);
+  for (int64_t i = 0; i < blocks; i++) block_piece(context, head * blocks + i);
+}
+
 static error *many_rows(attention_job *j) {
   error *why = NULL;
   const int64_t heads = j->a.q->shape[0] * j->a.kv_heads;
@@ -202,6 +210,10 @@ static error *many_rows(attention_job *j) {
   j->panels = buffer_data(panels);
   for (; j->first_head < heads; j->first_head += at_once) {
     const int64_t some = smaller(heads - j->first_head, at_once);
+    if (attention_by_head(some)) {
+      parallel_for(some, head_piece, j);
+      continue;
+    }
     parallel_for(some * pieces_of(j->a.keys, BLOCK_KEYS), pack_keys, j);
     parallel_for(some * j->a.per * j->blocks, block_piece, j);
   }

@@ -249,6 +249,15 @@ static void head_piece(void *context, int64_t head) {
   store_sum(j, head, &j->out[2], j->key_rows * j->dim_pitch, j->v_pitch);
 }
 
+/* All of a head that has one part. */
+static void whole_head(void *context, int64_t head) {
+  const back_job *j = context;
+  const int64_t packed = pieces_of(j->a.keys, PACKED_KEYS);
+  for (int64_t i = 0; i < packed; i++) pack_keys(context, head * packed + i);
+  part_piece(context, head);
+  head_piece(context, head);
+}
+
 /* ---- the whole ---- */
 
 const char *cpu_refuses_attention_vjp(const launch *l) {
@@ -288,6 +297,10 @@ error *cpu_attention_vjp(const launch *l) {
   j.sums = j.panels + at_once * j.panel;
   for (; j.first_head < heads; j.first_head += at_once) {
     const int64_t some = smaller(heads - j.first_head, at_once);
+    if (j.parts == 1 && attention_by_head(some)) {
+      parallel_for(some, whole_head, &j);
+      continue;
+    }
     parallel_for(some * pieces_of(j.a.keys, PACKED_KEYS), pack_keys, &j);
     parallel_for(some * j.parts, part_piece, &j);
     parallel_for(some, head_piece, &j);
