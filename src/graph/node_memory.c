@@ -30,7 +30,7 @@ static void end_of_thread(void *nodes) {
   scope_close_all(t);
   for (int i = 0; i < NODE_SIZES; i++)
     for (spare *s; (s = t->spare[i]); mem_free(s)) {
-      mem_unpoison(s, (size_t)i * UNIT);
+      mem_unpoison(s + 1, (size_t)i * UNIT - sizeof *s);
       t->spare[i] = s->next;
     }
   t->spare_bytes = 0;
@@ -76,7 +76,7 @@ node *node_memory_take(thread_nodes *t, size_t bytes) {
   node *a;
   if (s) {
     if (mem_should_fail()) return NULL;
-    mem_unpoison(s, units * UNIT);
+    mem_unpoison(s + 1, units * UNIT - sizeof *s);
     t->spare[units] = s->next;
     t->spare_bytes -= units * UNIT;
     a = (node *)s;
@@ -103,5 +103,5 @@ void node_memory_give(node *a) {
   s->next = t->spare[units];
   t->spare[units] = s;
   t->spare_bytes += bytes;
-  mem_poison(s, bytes);
+  mem_poison(s + 1, bytes - sizeof *s); /* not the link: leak checkers follow it */
 }
