@@ -103,11 +103,15 @@ ALWAYS void block_store(pons_dtype d, block b, void *to, bool past_cache) {
     return;
   }
   for (int k = 0; k < REGISTERS; k += 2) {
-    const vector_word even = rounded_word(b.at[k]) >> 16, odd = rounded_word(b.at[k + 1]);
+    const vector_word even = (vector_word)b.at[k], odd = (vector_word)b.at[k + 1];
 #if defined(__AVX2__) && !defined(__AVX512F__)
-    const vector_word both = (vector_word)_mm256_blend_epi16((__m256i)even, (__m256i)odd, 0xaa);
+    /* The upper halves, and the lower, less 1 unless the upper is odd: what is 2^15 and more then rounds up. */
+    const __m256i up = _mm256_blend_epi16((__m256i)(even >> 16), (__m256i)odd, 0xaa);
+    const __m256i low = _mm256_blend_epi16((__m256i)even, (__m256i)(odd << 16), 0xaa);
+    const __m256i rest = _mm256_subs_epu16(low, _mm256_andnot_si256(up, _mm256_set1_epi16(1)));
+    const vector_word both = (vector_word)_mm256_add_epi16(up, _mm256_srli_epi16(rest, 15));
 #else
-    const vector_word both = even | (odd & 0xffff0000u);
+    const vector_word both = rounded_word(b.at[k]) >> 16 | (rounded_word(b.at[k + 1]) & 0xffff0000u);
 #endif
     put_register((char *)to + k / 2 * REGISTER_BYTES, both, past_cache);
   }

@@ -15,29 +15,20 @@ enum { LANES = REGISTER_BYTES / 4, GROUP = 2, GROUP_LANES = GROUP * LANES };
 #if defined(__AVX512F__)
 #define MIN_FLOAT(a, b) ((vector_float)_mm512_min_ps((__m512)(a), (__m512)(b))) /* b if that is NaN */
 #define STREAM(to, v) _mm512_stream_ps(to, (__m512)(v))
-#define LOOK_UP(table, at) ((vector_float)_mm512_permutexvar_ps((__m512i)(at), (__m512)(table)))
 #define ANY(v) (_mm512_movepi32_mask((__m512i)(v)) != 0) /* of truths */
 #define MOST_WORD(a, b) ((vector_word)_mm512_max_epu32((__m512i)(a), (__m512i)(b)))
 #else
 #define MIN_FLOAT(a, b) ((vector_float)_mm256_min_ps((__m256)(a), (__m256)(b)))
 #define STREAM(to, v) _mm256_stream_ps(to, (__m256)(v))
-#define LOOK_UP(table, at) ((vector_float)_mm256_permutevar8x32_ps((__m256)(table), (__m256i)(at)))
 #define ANY(v) (_mm256_movemask_ps((__m256)(v)) != 0)
 #define MOST_WORD(a, b) ((vector_word)_mm256_max_epu32((__m256i)(a), (__m256i)(b)))
 #endif
 
-/* exp(x) for |x| < EXP_LIMIT, where it and its factors are normal numbers. x = (8 n + j) log(2) / 8 + r, and 2^(n + j/8) is made of
-   the low bits of t: those of 2^(j/8) from a table, less j where n is added, and n. */
+/* exp(x) for |x| < EXP_LIMIT, where it and its factors are normal numbers. x = (8 n + j) log(2) / 8 + r, and 2^(n + j/8) is made
+   of the lowest bits of t. */
 #define EXP_LIMIT 87.0f
-#define ROOT(j, bits) (bits) - ((j) << 20)
-#define ROOTS ROOT(0, 0x3f800000), ROOT(1, 0x3f8b95c2), ROOT(2, 0x3f9837f0), ROOT(3, 0x3fa5fed7), \
-              ROOT(4, 0x3fb504f3), ROOT(5, 0x3fc5672a), ROOT(6, 0x3fd744fd), ROOT(7, 0x3feac0c7)
 ALWAYS void exp_of_group(vector_float *x) {
-#if REGISTER_BYTES == 64
-  const vector_word roots = {ROOTS, ROOTS};
-#else
-  const vector_word roots = {ROOTS};
-#endif
+  const vector_word roots = EIGHTH_ROOTS;
   const vector_float big = SPLAT_FLOAT(12582912.0f);
   vector_float t[GROUP], n[GROUP], p[GROUP], scale[GROUP];
   EACH t[k] = FMA_FLOAT(x[k], SPLAT_FLOAT(11.5415602f), big);

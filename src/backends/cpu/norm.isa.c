@@ -31,36 +31,40 @@ ALWAYS double sum(pons_dtype d, const void *row, int64_t n, bool squares, float 
 
 /* Each operation is rounded to d. Of a NaN the lower bits of a bfloat16's word are 0, as `rounded` wants it: all
    operands are bfloat16. */
-ALWAYS block finish_block(pons_dtype d, const norm_part *p, bool tame, const void *x, const void *w, const void *bias) {
+#define EACH for (int k = 0; k < REGISTERS; k++)
+ALWAYS block finish_block(pons_dtype d, const norm_part *p, bool tame, const char *x, const char *w, const char *bias) {
   const vector_float mean = SPLAT_FLOAT((float)p->mean), factor = SPLAT_FLOAT((float)p->factor);
   block b = block_load(d, x);
   const block by = block_load(d, w);
-  for (int k = 0; k < REGISTERS; k++) {
-    const vector_float normal = (b.at[k] - mean) * factor;
-    b.at[k] = (tame ? rounded_tame(d, normal) : rounded(d, normal)) * by.at[k];
-  }
-  if (bias) {
-    const block more = block_load(d, bias);
-    for (int k = 0; k < REGISTERS; k++)
-      b.at[k] = (tame ? rounded_tame(d, b.at[k]) : rounded(d, b.at[k])) + more.at[k];
-  }
+  EACH b.at[k] = b.at[k] - mean;
+  EACH b.at[k] = b.at[k] * factor;
+  EACH b.at[k] = tame ? rounded_tame(d, b.at[k]) : rounded(d, b.at[k]);
+  EACH b.at[k] = b.at[k] * by.at[k];
+  if (!bias) return b;
+  const block more = block_load(d, bias);
+  EACH b.at[k] = tame ? rounded_tame(d, b.at[k]) : rounded(d, b.at[k]);
+  EACH b.at[k] = b.at[k] + more.at[k];
   return b;
 }
-ALWAYS void finish(pons_dtype d, const norm_part *p, bool tame) {
+ALWAYS void finish_blocks(pons_dtype d, const norm_part *p, bool tame, bool biased) {
+  const int64_t step = block_bytes(d), end = p->n / BLOCK * step;
   const char *x = p->x, *w = p->weight, *bias = p->bias;
-  char *y = p->to;
-  const int64_t step = block_bytes(d);
-  for (int64_t left = p->n; left > 0; left -= BLOCK, x += step, w += step, y += step) {
-    const bool rest = left < BLOCK;
-    block_room some[4];
-    const char *from[3] = {x, w, bias};
-    for (int i = 0; rest && i < 3; i++)
-      if (from[i]) from[i] = block_padded(d, from[i], left, 0, &some[i]);
-    for (int line = 0; line < step; line += 64) __builtin_prefetch(x + p->ahead + line, 0, 2);
-    block_store(d, finish_block(d, p, tame, from[0], from[1], from[2]), rest ? some[3].at : y, p->past_cache && !rest);
-    if (rest) memcpy(y, &some[3], (size_t)(left * step / BLOCK));
-    if (bias) bias += step;
+  for (int64_t at = 0; at < end; at += step) {
+    for (int line = 0; line < step; line += 64) __builtin_prefetch(x + at + p->ahead + line, 0, 2);
+    block_store(d, finish_block(d, p, tame, x + at, w + at, biased ? bias + at : NULL), (char *)p->to + at, p->past_cache);
   }
+}
+ALWAYS void finish(pons_dtype d, const norm_part *p, bool tame) {
+  if (p->bias) finish_blocks(d, p, tame, true);
+  else finish_blocks(d, p, tame, false);
+  const int64_t left = p->n % BLOCK, at = p->n / BLOCK * block_bytes(d);
+  if (!left) return;
+  block_room some[4];
+  const char *from[3] = {p->x, p->weight, p->bias};
+  for (int i = 0; i < 3; i++)
+    if (from[i]) from[i] = block_padded(d, from[i] + at, left, 0, &some[i]);
+  block_store(d, finish_block(d, p, tame, from[0], from[1], from[2]), some[3].at, false);
+  memcpy((char *)p->to + at, &some[3], (size_t)(left * block_bytes(d) / BLOCK));
 }
 
 #define FORM(name, d)                                                                   \

@@ -65,6 +65,20 @@ static inline __attribute__((always_inline)) vector_float max_by_mask(vector_flo
 #define SPLAT_UINT(x) ((vector_uint){x, x})
 #endif
 
+/* A register as a table of eight, looked up by the lowest bits of each lane of another; where there is an instruction. */
+#if defined(__AVX512F__)
+#define LOOK_UP(table, at) ((vector_float)_mm512_permutexvar_ps((__m512i)(at), (__m512)(table)))
+#define TABLE_OF(...) ((vector_word){__VA_ARGS__, __VA_ARGS__})
+#elif defined(__AVX2__)
+#define LOOK_UP(table, at) ((vector_float)_mm256_permutevar8x32_ps((__m256)(table), (__m256i)(at)))
+#define TABLE_OF(...) ((vector_word){__VA_ARGS__})
+#endif
+/* 2^(j/8) as words, less j where a power of two is added by t << 20: the lowest bits of t are those of 8 n + j. */
+#define EIGHTH_ROOT(j, word) (word) - ((uint32_t)(j) << 20)
+#define EIGHTH_ROOTS                                                                                                 \
+  TABLE_OF(EIGHTH_ROOT(0, 0x3f800000), EIGHTH_ROOT(1, 0x3f8b95c2), EIGHTH_ROOT(2, 0x3f9837f0), EIGHTH_ROOT(3, 0x3fa5fed7), \
+           EIGHTH_ROOT(4, 0x3fb504f3), EIGHTH_ROOT(5, 0x3fc5672a), EIGHTH_ROOT(6, 0x3fd744fd), EIGHTH_ROOT(7, 0x3feac0c7))
+
 /* A register of lanes from neighbours of each dtype. */
 static inline __attribute__((always_inline)) vector_float wide_float32(const float *from) {
   vector_float x;

@@ -7,12 +7,26 @@
 
 /* ---- float32 and bfloat16 ---- */
 
-/* exp(x) for x <= 0: 0 below -88, where it would be no normal number. The power of two is made of the low bits of t,
-   which is x / log(2) as an integer, 127 more, and a number that puts it there. What n log(2) loses is a fraction of
-   what x, a difference, has lost. GROUP registers take each step together, so that none is waited for. */
-enum { GROUP = REGISTERS < 4 ? REGISTERS : 4 };
+/* exp(x) for x <= 0: 0 below -88, and not to be trusted where it is no normal number. The power of two is made of the low bits of
+   t: of 8 x / log(2) as an integer, with a table of roots, else of x / log(2), 127 more, and a number that puts it there. What
+   n log(2) loses is a fraction of what x, a difference, has lost. GROUP registers take each step together, so that none is
+   waited for. */
+enum { GROUP = 2 };
 #define EACH for (int k = 0; k < GROUP; k++)
 ALWAYS void exp_of_negatives(vector_float *x) {
+#ifdef LOOK_UP
+  const vector_float big = SPLAT_FLOAT(12582912.0f);
+  const vector_word roots = EIGHTH_ROOTS;
+  vector_float t[GROUP], n[GROUP], p[GROUP], scale[GROUP];
+  EACH x[k] = MAX_FLOAT(SPLAT_FLOAT(-88.0296919f), x[k]); /* NaN stays */
+  EACH t[k] = FMA_FLOAT(x[k], SPLAT_FLOAT(11.5415602f), big);
+  EACH n[k] = t[k] - big;
+  EACH scale[k] = (vector_float)((vector_word)LOOK_UP(roots, t[k]) + ((vector_word)t[k] << 20));
+  EACH x[k] = FMA_FLOAT(n[k], SPLAT_FLOAT(-8.66433978e-2f), x[k]);
+  EACH p[k] = FMA_FLOAT(SPLAT_FLOAT(1.66668585e-1f), x[k], SPLAT_FLOAT(5.00064731e-1f));
+  EACH p[k] = FMA_FLOAT(p[k], x[k], SPLAT_FLOAT(1.0f)) * x[k];
+  EACH x[k] = FMA_FLOAT(scale[k], p[k], scale[k]);
+#else
   const vector_float big = SPLAT_FLOAT(12582912.0f + 127);
   vector_float t[GROUP], n[GROUP], p[GROUP];
   EACH x[k] = MAX_FLOAT(SPLAT_FLOAT(-88.1f), x[k]); /* NaN stays */
@@ -25,6 +39,7 @@ ALWAYS void exp_of_negatives(vector_float *x) {
   EACH p[k] = FMA_FLOAT(p[k], x[k], SPLAT_FLOAT(9.99999702e-1f));
   EACH p[k] = FMA_FLOAT(p[k], x[k], SPLAT_FLOAT(1.0f));
   EACH x[k] = p[k] * (vector_float)((vector_word)t[k] << 23);
+#endif
 }
 #undef EACH
 
@@ -66,20 +81,30 @@ ALWAYS void exps_block(pons_dtype d, const void *x, float shift, void *to, block
   block_store(PONS_FLOAT32, b, to, false);
 }
 
+/* Whole blocks, at most TILE elements. */
+ALWAYS block exps_of_blocks(pons_dtype d, const char *x, int64_t blocks, float shift, int64_t ahead, float *to) {
+  block part = {0};
+  for (; blocks > 0; blocks--, x += block_bytes(d), to += BLOCK) {
+    for (int line = 0; line < block_bytes(d); line += 64) __builtin_prefetch(x + ahead + line, 0, 2);
+    exps_block(d, x, shift, to, &part);
+  }
+  return part;
+}
+
 /* Sums of TILE elements are added up, so that rounding errors stay small. */
 ALWAYS float exps(pons_dtype d, const void *row, int64_t n, float shift, int64_t ahead, float *to) {
   const char *x = row;
   block sum = {0};
-  for (int64_t left = n; left > 0;) {
-    block part = {0};
-    for (int turn = 0; turn < TILE / BLOCK && left > 0; turn++, left -= BLOCK, x += block_bytes(d), to += BLOCK) {
-      const bool rest = left < BLOCK;
-      block_room room;
-      for (int line = 0; line < block_bytes(d); line += 64) __builtin_prefetch(x + ahead + line, 0, 2);
-      exps_block(d, rest ? block_padded(d, x, left, -INFINITY, &room) : x, shift, rest ? room.at : (char *)to, &part);
-      if (rest) memcpy(to, &room, d == PONS_FLOAT32 ? (size_t)left * sizeof *to : sizeof room);
-    }
+  for (int64_t left = n / BLOCK; left > 0;) {
+    const int64_t blocks = left < TILE / BLOCK ? left : TILE / BLOCK;
+    const block part = exps_of_blocks(d, x, blocks, shift, ahead, to);
     for (int k = 0; k < REGISTERS; k++) sum.at[k] += part.at[k];
+    left -= blocks, x += blocks * block_bytes(d), to += blocks * BLOCK;
+  }
+  if (n % BLOCK) {
+    block_room room;
+    exps_block(d, block_padded(d, x, n % BLOCK, -INFINITY, &room), shift, room.at, &sum);
+    memcpy(to, &room, d == PONS_FLOAT32 ? (size_t)(n % BLOCK) * sizeof *to : sizeof room);
   }
   return (float)block_sum(d, &sum);
 }
