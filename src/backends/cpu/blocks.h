@@ -103,9 +103,9 @@ ALWAYS void block_store(pons_dtype d, block b, void *to, bool past_cache) {
     return;
   }
   for (int k = 0; k < REGISTERS; k += 2) {
-    const vector_word even = (vector_word)b.at[k], odd = (vector_word)b.at[k + 1];
 #if defined(__AVX2__) && !defined(__AVX512F__)
     /* The upper halves, and the lower, less 1 unless the upper is odd: what is 2^15 and more then rounds up. */
+    const vector_word even = (vector_word)b.at[k], odd = (vector_word)b.at[k + 1];
     const __m256i up = _mm256_blend_epi16((__m256i)(even >> 16), (__m256i)odd, 0xaa);
     const __m256i low = _mm256_blend_epi16((__m256i)even, (__m256i)(odd << 16), 0xaa);
     const __m256i rest = _mm256_subs_epu16(low, _mm256_andnot_si256(up, _mm256_set1_epi16(1)));

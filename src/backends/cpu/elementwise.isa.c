@@ -173,7 +173,7 @@ static void exp_beyond(float *y, const float *x) {
 }
 static void sin_beyond(float *y, const float *x) {
   float others[GROUP_LANES] = {0};
-  for (int i = 0; i < GROUP_LANES; i++)
+  _Pragma("GCC unroll 1") for (int i = 0; i < GROUP_LANES; i++)
     if (!(k_abs_f32(x[i]) < K_ANGLE_LIMIT)) others[i] = sinf(x[i]);
   call_with_others(sin_of_group, K_ANGLE_LIMIT, x, others, y);
 }

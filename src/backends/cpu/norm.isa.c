@@ -54,16 +54,18 @@ ALWAYS void finish_blocks(pons_dtype d, const norm_part *p, bool tame, bool bias
     block_store(d, finish_block(d, p, tame, x + at, w + at, biased ? bias + at : NULL), (char *)p->to + at, p->past_cache);
   }
 }
-ALWAYS void finish(pons_dtype d, const norm_part *p, bool tame) {
-  if (p->bias) finish_blocks(d, p, tame, true);
-  else finish_blocks(d, p, tame, false);
+/* What fills no block is padded to one. */
+typedef void finish_loop(const norm_part *p);
+static void finish_rest(pons_dtype d, const norm_part *p, finish_loop *finish) {
   const int64_t left = p->n % BLOCK, at = p->n / BLOCK * block_bytes(d);
   if (!left) return;
   block_room some[4];
-  const char *from[3] = {p->x, p->weight, p->bias};
-  for (int i = 0; i < 3; i++)
-    if (from[i]) from[i] = block_padded(d, from[i] + at, left, 0, &some[i]);
-  block_store(d, finish_block(d, p, tame, from[0], from[1], from[2]), some[3].at, false);
+  norm_part one = *p;
+  one.x = block_padded(d, (const char *)p->x + at, left, 0, &some[0]);
+  one.weight = block_padded(d, (const char *)p->weight + at, left, 0, &some[1]);
+  if (p->bias) one.bias = block_padded(d, (const char *)p->bias + at, left, 0, &some[2]);
+  one.n = BLOCK, one.to = some[3].at, one.ahead = 0, one.past_cache = false;
+  finish(&one);
   memcpy((char *)p->to + at, &some[3], (size_t)(left * block_bytes(d) / BLOCK));
 }
 
@@ -73,10 +75,13 @@ ALWAYS void finish(pons_dtype d, const norm_part *p, bool tame) {
     return sum(d, x, n, true, (float)mean);                                             \
   }                                                                                     \
   static void finish_##name(const norm_part *p) {                                       \
-    if (d == PONS_BFLOAT16 && p->tame)                                                  \
-      finish(d, p, true);                                                               \
+    if (d == PONS_BFLOAT16 && !p->tame)                                                 \
+      finish_blocks(d, p, false, p->bias != NULL);                                      \
+    else if (p->bias)                                                                   \
+      finish_blocks(d, p, true, true);                                                  \
     else                                                                                \
-      finish(d, p, false);                                                              \
+      finish_blocks(d, p, true, false);                                                 \
+    finish_rest(d, p, finish_##name);                                                   \
   }
 FORM(float32, PONS_FLOAT32)
 FORM(bfloat16, PONS_BFLOAT16)

@@ -46,7 +46,15 @@ typedef struct quantized_words {
   int64_t sums_row;
   float *out;                   /* out[r * out_row] = */
   int64_t out_row;
+  const int8_t *bytes;          /* x as arrange_bytes has made it, of one row by 4 bits in groups of BYTE_CODES and more, in place of x; NULL: that
+                                   is there */
+  const float *units;
 } quantized_words;
+
+/* x as whole numbers of a unit that is a power of two, per BYTE_CODES elements: their greatest has 22 bits and more, so that what
+   is lost is as much as a product with it loses. Each is three signed bytes, the highest first; of each there are those of the
+   even elements, then those of the odd ones. Products of bytes with codes, and sums of BYTE_CODES of them, are exact. */
+enum { BYTE_CODES = 64 };
 
 typedef struct quantized_loops {
   void (*values[CODE_KINDS])(const uint32_t *words, int64_t n, float *values); /* n: whole groups */
@@ -55,6 +63,8 @@ typedef struct quantized_loops {
   int word_lanes;
   void (*dot_words)(const quantized_words *d, int bits);
   void (*arrange)(const float *x, int64_t n, int bits, float *to); /* n a multiple of lanes and codes */
+  /* The same with bytes; false: x has infinities or NaN. NULL: there are no such loops. */
+  bool (*arrange_bytes)(const float *x, int64_t n, int8_t *bytes, float *units);
   /* values[i] = values[i] * scale + bias of its group; biases NULL: none */
   void (*scale)(float *values, int64_t groups, int group_size, const float *scales, const float *biases);
   void (*from_e4m3)(const uint8_t *codes, int64_t n, float *values);

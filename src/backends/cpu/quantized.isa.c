@@ -5,6 +5,7 @@
 #include "backends/cpu/quantized.h"
 #include "backends/cpu/registers.h"
 #include "kernel/scalar.h"
+#include <math.h>
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -247,7 +248,69 @@ WORDS_OF(2)
 WORDS_OF(4)
 WORDS_OF(8)
 
+#if defined(__AVX2__)
+static bool arrange_bytes(const float *x, int64_t n, int8_t *bytes, float *units) {
+  enum { HALF = BYTE_CODES / 2, LEAST = -120 };
+  for (; n > 0; n -= BYTE_CODES, x += BYTE_CODES, bytes += 3 * BYTE_CODES, units++) {
+    float most = 0;
+    bool finite = true;
+    for (int i = 0; i < BYTE_CODES; i++) {
+      most = k_abs_f32(x[i]) > most ? k_abs_f32(x[i]) : most;
+      finite &= k_abs_f32(x[i]) < INFINITY;
+    }
+    if (!finite) return false;
+    int exponent;
+    const float fraction = frexpf(most, &exponent);
+    exponent -= fraction < 0.99f ? 23 : 22; /* numbers are below 127.5 * 2^16 */
+    if (exponent < LEAST) exponent = LEAST;
+    const float each = ldexpf(1, -exponent);
+    *units = ldexpf(1, exponent);
+    int32_t whole[BYTE_CODES];
+    for (int i = 0; i < BYTE_CODES; i++) whole[i] = (int32_t)__builtin_rintf(x[i] * each);
+    for (int part = 2; part >= 0; part--)
+      for (int i = 0; i < BYTE_CODES; i++) {
+        const int8_t low = (int8_t)whole[i];
+        bytes[part * BYTE_CODES + i % 2 * HALF + i / 2] = low;
+        whole[i] = (whole[i] - low) >> 8;
+      }
+  }
+  return true;
+}
+
+/* Of 32 bytes of codes, the sums of their products with one byte each of x: neighbours' sums, of 16 bits. */
+INLINE __m256i byte_products(__m256i even, __m256i odd, const int8_t *x) {
+  const __m256i of_even = _mm256_loadu_si256((const __m256i *)(const void *)x);
+  const __m256i of_odd = _mm256_loadu_si256((const __m256i *)(const void *)(x + BYTE_CODES / 2));
+  return _mm256_add_epi16(_mm256_maddubs_epi16(even, of_even), _mm256_maddubs_epi16(odd, of_odd));
+}
+
+static void bytes_4(const quantized_words *d) {
+  const int shift = __builtin_ctzll((unsigned long long)d->group_words);
+  const __m256i low = _mm256_set1_epi8(15), one = _mm256_set1_epi16(1), high = _mm256_set1_epi16(256);
+  const int8_t *x = d->bytes;
+  const float *unit = d->units;
+  __m256 total = _mm256_setzero_ps();
+  for (int64_t w = 0; w < d->count; w += BYTE_CODES / 8, x += 3 * BYTE_CODES, unit++) {
+    const __m256i codes = _mm256_loadu_si256((const __m256i *)(const void *)(d->words + w));
+    const __m256i even = _mm256_and_si256(codes, low), odd = _mm256_and_si256(_mm256_srli_epi16(codes, 4), low);
+    const __m256i a = _mm256_madd_epi16(byte_products(even, odd, x), high);
+    const __m256i b = _mm256_madd_epi16(byte_products(even, odd, x + BYTE_CODES), one);
+    const __m256i c = _mm256_madd_epi16(byte_products(even, odd, x + 2 * BYTE_CODES), one);
+    const __m256 sum = _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_slli_epi32(_mm256_add_epi32(a, b), 8), c));
+    const __m256 scale = _mm256_broadcast_ss(d->scales + (w >> shift));
+    total = _mm256_fmadd_ps(sum, _mm256_mul_ps(scale, _mm256_broadcast_ss(unit)), total);
+  }
+  *d->out = sum_of_eight((const eight *)&total) + sum_of_biases(d, 0);
+}
+#endif
+
 static void dot_words(const quantized_words *d, int bits) {
+#if defined(__AVX2__)
+  if (d->bytes) {
+    bytes_4(d);
+    return;
+  }
+#endif
   static void (*const loops[3][WORD_ROWS])(const quantized_words *) = {
       {words_2_1, words_2_2, words_2_3}, {words_4_1, words_4_2, words_4_3}, {words_8_1, words_8_2, words_8_3}};
   loops[bits == 2 ? 0 : bits == 4 ? 1 : 2][d->rows - 1](d);
@@ -321,6 +384,9 @@ const quantized_loops ISA_NAME(quantized_loops) = {
     .word_lanes = WORD_LANES,
     .dot_words = dot_words,
     .arrange = arrange,
+#if defined(__AVX2__)
+    .arrange_bytes = arrange_bytes,
+#endif
     .scale = scale,
     .from_e4m3 = from_e4m3,
     .from_e8m0 = from_e8m0,

@@ -22,6 +22,8 @@ typedef struct qmm_job {
   const float *x;         /* matrices (m, k), one behind the other */
   const float *sums;      /* of x per group of k; NULL: not wanted */
   const float *arranged;  /* x as quantized_words wants it; NULL: codes are taken as they come */
+  const int8_t *bytes;     /* the same as bytes, with units; NULL: as floats */
+  const float *units;
   const uint32_t *words;
   const void *scales, *biases;
   pons_dtype scale_dtype;
@@ -119,6 +121,8 @@ static void multiply_words(const qmm_job *j, const qmm_matrix *w, int64_t entry,
                                                           .rows = j->m,
                                                           .x = j->arranged + x_row * j->k,
                                                           .x_row = j->k,
+                                                          .bytes = j->bytes ? j->bytes + x_row * j->k * 3 : NULL,
+                                                          .units = j->bytes ? j->units + x_row * j->k / BYTE_CODES : NULL,
                                                           .sums = j->sums + x_row * groups,
                                                           .sums_row = groups,
                                                           .out = results + c + i,
@@ -262,8 +266,15 @@ static error *arrange(qmm_job *j, int64_t count, const char *op, qmm_memory *hel
   error *why = NULL;
   held->arranged = floats_of(op, count, &why);
   if (why) return why;
-  cpu_quantized_loops()->arrange(j->x, count, j->q.bits, buffer_data(held->arranged));
-  j->arranged = buffer_data(held->arranged);
+  const quantized_loops *loops = cpu_quantized_loops();
+  j->arranged = buffer_data(held->arranged); /* bytes and units take less */
+  int8_t *bytes = buffer_data(held->arranged);
+  float *units = (float *)(void *)(bytes + 3 * count);
+  if (j->m == 1 && j->q.bits == 4 && j->q.group_size >= BYTE_CODES && loops->arrange_bytes &&
+      loops->arrange_bytes(j->x, count, bytes, units))
+    j->bytes = bytes, j->units = units;
+  else
+    loops->arrange(j->x, count, j->q.bits, buffer_data(held->arranged));
   return NULL;
 }
 

@@ -73,10 +73,56 @@ static void agrees_with_the_definition(void **state) {
 static void a_large_one(void **state) {
   (void)state;
   check_case(PONS_FLOAT32, 1, 300, 2048, 4, 64, true);
+  check_case(PONS_FLOAT32, 1, 90, 1024, 4, 32, true);
+  check_case(PONS_BFLOAT16, 1, 90, 1024, 4, 128, true);
   check_case(PONS_BFLOAT16, 5, 70, 1536, 8, 128, true);
 }
 
+/* One row by codes of 4 bits, scales and biases of 1: what the sum of whole, of tiny, of huge and of mixed numbers is off by. */
+static void one_row_is_as_exact_as_floats_are(void **state) {
+  enum { K = 256, GROUP = 64 };
+  (void)state;
+  const char *before = cpu_isa();
+  for (const char *const *isa = cpu_isas(); *isa; isa++) {
+    assert_true(cpu_set_isa(*isa));
+    for (int turn = 0; turn < 200; turn++) {
+      float x[K], scales[K / GROUP], biases[K / GROUP], room[2], *const y = room; /* what is behind it stays */
+      uint32_t codes[K / 8];
+      double sum = 0, size = 0;
+      memset(room, 0xa5, sizeof room);
+      for (int i = 0; i < K / GROUP; i++) scales[i] = biases[i] = 1;
+      for (int i = 0; i < K / 8; i++) codes[i] = (uint32_t)random_bits();
+      for (int i = 0; i < K; i++) {
+        const double unit = (double)(int32_t)random_bits() / 2147483648.0;
+        x[i] = (float)(turn % 4 == 0   ? (double)random_int(-3, 3)
+                       : turn % 4 == 1 ? unit * 1e-20
+                       : turn % 4 == 2 ? unit * 1e30
+                                       : unit * (i % 64 == 5 ? 1000 : 1));
+        sum += (double)x[i] * (code_at(codes, 4, i) + 1);
+        size += fabs((double)x[i]) * (code_at(codes, 4, i) + 1);
+      }
+      const int64_t one_row[] = {1, K}, words_shape[] = {1, K / 8}, groups[] = {1, K / GROUP}, result[] = {1, 1};
+      const int64_t xs[] = {K, 1}, ws[] = {K / 8, 1}, gs[] = {K / GROUP, 1}, rs[] = {1, 1};
+      const operand in[] = {{x, PONS_FLOAT32, 2, one_row, xs},
+                            {codes, PONS_UINT32, 2, words_shape, ws},
+                            {scales, PONS_FLOAT32, 2, groups, gs},
+                            {biases, PONS_FLOAT32, 2, groups, gs}};
+      const operand out = {y, PONS_FLOAT32, 2, result, rs};
+      const quantized_matmul_params p = {.group_size = GROUP, .bits = 4, .mode = QUANTIZED_AFFINE, .transpose = true};
+      run_well(cpu_quantized_matmul, &(launch){&p, 4, 1, in, &out});
+      if (turn % 4 == 0 && (double)*y != sum) fail_msg("whole numbers: %.9g is not %.9g", (double)*y, sum);
+      if (fabs((double)*y - sum) > 1e-6 * size) fail_msg("%.9g is not %.9g", (double)*y, sum);
+      x[3] = turn % 2 ? INFINITY : NAN;
+      codes[0] |= 0x1000;
+      run_well(cpu_quantized_matmul, &(launch){&p, 4, 1, in, &out});
+      assert_true(turn % 2 ? *y == INFINITY : isnan(*y));
+    }
+  }
+  assert_true(cpu_set_isa(before));
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_the_definition), cmocka_unit_test(a_large_one)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_the_definition), cmocka_unit_test(a_large_one),
+                                     cmocka_unit_test(one_row_is_as_exact_as_floats_are)};
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }
