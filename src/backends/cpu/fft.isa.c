@@ -194,6 +194,7 @@ INLINE void store_butterfly(const butterflies *b, int64_t t, int v, int radix, c
 }
 
 #define EACH_BUTTERFLY for (int64_t t = 0; t < b->count; t++) EACH_REGISTER
+/* `own`: what a loop writes might be *p, for all the compiler knows. */
 #define LOOP(name, radix)                         \
   static void name##_loop(const butterflies *p) { \
     const butterflies own = *p, *b = &own;        \
@@ -417,7 +418,8 @@ static void store(const fft_lines *l, int64_t count, float *block) {
   store_stretch(l, (stretch){0, count, 1, block, E});
 }
 
-/* Elements first + j apart, j < count, of each of `lanes` neighbours of the first, by neighbours where lines lie along. */
+/* Elements first + t + j apart, t < neighbours, j < count, one t after another in the block; read by neighbours where lines
+   lie along. */
 static void load_group(const fft_lines *l, int64_t first, int64_t neighbours, int64_t count, int64_t apart, float *block) {
   for (int64_t j = 0; is_along(l) && j < count; j++)
     load_stretch(l, (stretch){first + j * apart, neighbours, 1, block + j * E, count * E});
