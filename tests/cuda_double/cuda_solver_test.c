@@ -153,6 +153,14 @@ static void wrong_matrices_are_told(void) {
   CHECK(!pons_eval(pons_linalg_tri_inv(lower, false)) &&
         told("tri_inv: the matrix (2 by 2) is singular: element 0 of the diagonal of the triangle is 0"));
   pons_clear_error();
+  /* By a kernel of our own, which notes it. */
+  pons_array hole = pons_where(pons_equal(pons_arange(0, 300, 1, PONS_FLOAT32), pons_float(270)), pons_float(0), pons_float(1));
+  pons_array two = pons_stack((pons_array[]){pons_eye(300, 300, 0, PONS_FLOAT32), pons_diag(hole, 0)}, 2, 0);
+  for (int upper = 0; upper < 2; upper++) {
+    CHECK(!pons_eval(pons_linalg_solve_triangular(two, pons_ones(PONS_SHAPE(2, 300, 2), PONS_FLOAT32), upper)) &&
+          told("solve_triangular: matrix 1 of 2 (300 by 300) is singular: element 270 of the diagonal of the triangle is 0"));
+    pons_clear_error();
+  }
   pons_scope_close(s);
 }
 

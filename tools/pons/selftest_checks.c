@@ -1,5 +1,6 @@
 /* selftest_checks.c: what `pons selftest` computes: at least one result of each kernel that devices have. */
 #include "selftest.h"
+#include <string.h>
 
 /* ---- operands, made on the CPU ---- */
 
@@ -141,10 +142,18 @@ CHECK(running_sum_of_long_lines) {
   return pons_cumsum(small_integers(PONS_SHAPE(PICK(20011, 200003), 3), dtype, 29), .axis = 0, .reverse = true, .exclusive = large);
 }
 CHECK(running_greatest_of_long_line) { return pons_cummax(normal(PONS_SHAPE(PICK(16385, 1000003)), dtype, 28)); }
+/* Elements that are read and written 16 bytes at a time. */
+CHECK(running_sum_of_even_lines) { return pons_cumsum(small_integers(PONS_SHAPE(3, PICK(1040, 400000)), dtype, 97), .axis = 1); }
+CHECK(running_least_of_even_line_from_end) {
+  return pons_cummin(normal(PONS_SHAPE(PICK(16400, 400000)), dtype, 97), .axis = 0, .reverse = true, .exclusive = true);
+}
 CHECK(sorted) { return pons_sort(normal(PONS_SHAPE(PICK(5, 20), PICK(37, 3001)), dtype, 22), -1); }
 CHECK(sorted_places) {
   return pons_argsort(small_integers(PONS_SHAPE(PICK(37, 1500), 4), dtype, 23), 0);
 }
+/* Lines that are sorted by digits. */
+CHECK(sorted_long) { return pons_sort(normal(PONS_SHAPE(PICK(2, 1), PICK(40001, 400000)), dtype, 98), -1); }
+CHECK(sorted_long_places) { return pons_argsort(small_integers(PONS_SHAPE(PICK(70001, 300000), 2), dtype, 99), 0); }
 CHECK(found_in_sorted) {
   pons_array all = normal(PONS_SHAPE(PICK(37, 3001)), dtype, 24);
   return pons_searchsorted(pons_sort(all, 0), normal(PONS_SHAPE(PICK(9, 900)), dtype, 25), true);
@@ -239,6 +248,24 @@ CHECK(product_and_sum) {
                     normal(PONS_SHAPE(PICK(37, 200), PICK(29, 301)), dtype, 49),
                     normal(PONS_SHAPE(PICK(29, 301), PICK(41, 130)), dtype, 50), 0.5f, 2.0f);
 }
+/* Triangles far from singular, and t x for an x that is known: it is what is expected, so that the CPU needs no LAPACK for it. */
+static pons_array make_lower(pons_shape shape, pons_dtype dtype, int seed) {
+  const int n = (int)shape.at[shape.count - 1];
+  pons_array few = pons_multiply(make_normal(shape, dtype, seed), pons_float(0.1));
+  return pons_add(pons_tril(few, 0), pons_multiply(pons_eye(n, n, 0, dtype), pons_float(2)));
+}
+static pons_array solved(bool large, pons_dtype dtype, bool upper, int64_t columns) {
+  const int64_t n = PICK(37, 601), batch = PICK(3, 1);
+  pons_array t = on_cpu(make_lower, PONS_SHAPE(batch, n, n), dtype, 71), x = normal(PONS_SHAPE(batch, n, columns), dtype, 72);
+  if (strcmp(pons_default_device(), "cpu") == 0) return x;
+  pons_stream before = pons_set_stream(pons_default_stream("cpu"));
+  if (upper) t = pons_swapaxes(t, -1, -2);
+  pons_array b = ready(pons_matmul(t, x));
+  pons_set_stream(before);
+  return pons_linalg_solve_triangular(t, b, upper);
+}
+CHECK(solved_lower) { return solved(large, dtype, false, PICK(5, 70)); }
+CHECK(solved_upper) { return solved(large, dtype, true, PICK(1, 33)); }
 CHECK(chosen_products) {
   return pons_gather_mm(normal(PONS_SHAPE(4, PICK(5, 50), PICK(17, 65)), dtype, 51),
                         normal(PONS_SHAPE(17, PICK(17, 65), PICK(7, 70)), dtype, 52), NULL,
@@ -524,8 +551,12 @@ const check checks[] = {
     EXACT(running_least_from_end, PONS_INT8, REALS),
     EXACT(running_sum_of_long_lines, PONS_INT32, IN(PONS_INT8) | IN(PONS_UINT64) | IN(PONS_FLOAT64)),
     EXACT(running_greatest_of_long_line, PONS_FLOAT32, FLOATS),
+    EXACT(running_sum_of_even_lines, PONS_FLOAT32, INTEGERS | IN(PONS_FLOAT64)),
+    EXACT(running_least_of_even_line_from_end, PONS_FLOAT32, FLOATS | IN(PONS_INT8)),
     EXACT(sorted, PONS_FLOAT32, REALS),
     EXACT(sorted_places, PONS_UINT8, REALS),
+    EXACT(sorted_long, PONS_FLOAT32, REALS),
+    EXACT(sorted_long_places, PONS_FLOAT32, REALS),
     EXACT(found_in_sorted, PONS_FLOAT32, REALS),
     ABOUT(rms_norm, PONS_FLOAT16, FLOATS),
     ABOUT(rms_norm_of_parts, PONS_BFLOAT16, FLOATS),
@@ -549,6 +580,8 @@ const check checks[] = {
     WITHIN(row_times_matrix, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
     ABOUT(matrix_times_column, PONS_FLOAT16, FLOATS),
     WITHIN(product_and_sum, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    WITHIN(solved_lower, PONS_FLOAT32, IN(PONS_FLOAT64) | IN(PONS_COMPLEX64), 1e-4, 1e-4),
+    WITHIN(solved_upper, PONS_FLOAT32, IN(PONS_FLOAT64) | IN(PONS_COMPLEX64), 1e-4, 1e-4),
     CLOSE(chosen_products, PONS_FLOAT32, HALVES),
     WITHIN(convolution, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
     ABOUT(convolution_spread, PONS_FLOAT16, FLOATS),

@@ -1,6 +1,7 @@
 /* prologue.h: what the GPU dialect and kernel/scalar.h mean in CUDA C. Text: it is never compiled with the library, and
    includes no header of CUDA's. NVRTC is told that functions are the device's unless they say otherwise. */
 #define KERNEL extern "C" __global__ void
+#define RESIDENT(threads, groups) __launch_bounds__(threads, groups)
 #define GLOBAL
 /* Aligned, so that neighbours are read at once. */
 #define LOCAL alignas(16) __shared__
@@ -56,6 +57,7 @@ template <class T> static inline T lane_across(T x, int gap) {
 
 #define ATOMIC_CAS32(p, expected, desired) atomicCAS((uint32_t *)(p), (uint32_t)(expected), (uint32_t)(desired))
 #define ATOMIC_ADD32(p, x) atomicAdd((int *)(p), (int)(x))
+#define LOCAL_ADD32(p, x) atomicAdd((uint32_t *)(p), (uint32_t)(x))
 #define HAS_ATOMICS64 1
 #define ATOMIC_CAS64(p, expected, desired) atomicCAS((uint64_t *)(p), (uint64_t)(expected), (uint64_t)(desired))
 #define HAS_FLOAT64 1

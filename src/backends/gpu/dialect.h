@@ -3,6 +3,8 @@
 
    A language's prologue gives
      KERNEL                        in front of an entry's name: what it returns included
+     RESIDENT(threads, groups)     behind it: groups are of so many threads, and so many of them are to be on a multiprocessor at once, for
+                                   which registers are given up
      GLOBAL, LOCAL                 in front of a pointer to global memory; in front of an array of fixed size at the top of an
                                    entry that the threads of a group share
      LOCAL_POINTER                 in front of a pointer to such an array; no parameter of a function is one: PoCL 3.1 takes it for
@@ -19,6 +21,7 @@
      FAST_HALVES                   1: float16 becomes float32 by an instruction
      words_4, words_2              vectors of 32-bit words x, y, z, w that are read and written at once
      ATOMIC_CAS32, ATOMIC_CAS64    (GLOBAL uint32_t *place, expected, desired): what was there before
+     LOCAL_ADD32                   (LOCAL_POINTER uint32_t *place, x): added at once; what was there before is not told
    the types of stdint.h and the functions scalar_float.h asks for. Outputs come before inputs, and v last:
 
      KERNEL twice(GLOBAL Y *y, GLOBAL const X *x, NUMBERS) {
@@ -149,6 +152,45 @@ PLACE_OF(place_of_64, int64_t)
   room[LOCAL_ID(0)] = value;                                                             \
   JOIN_GROUP(room, JOIN);                                                                \
   value = room[0];                                                                       \
+  BARRIER;
+#endif
+
+/* Of the GROUP threads' values: `before` becomes what those of the threads before join to, START in the first, `value` what all do.
+   `room`, of GROUP elements, may be used again at once. JOIN(a, b) is JOIN(b, a). */
+#if HAS_LANES
+#define SCAN_ALL(room, value, before, JOIN, START)                                       \
+  before = START;                                                                        \
+  UNROLL for (int gap_ = 1; gap_ < LEAST(GROUP, 32); gap_ *= 2) {                        \
+    const auto other_ = lane_across(value, gap_);                                        \
+    if (LOCAL_ID(0) & gap_) before = JOIN(other_, before);                               \
+    value = JOIN(value, other_);                                                         \
+  }                                                                                      \
+  if (GROUP > 32) {                                                                      \
+    if (LOCAL_ID(0) % 32 == 0) room[LOCAL_ID(0) / 32] = value;                           \
+    BARRIER;                                                                             \
+    value = START;                                                                       \
+    auto earlier_ = value;                                                               \
+    UNROLL for (int warp_ = 0; warp_ < (GROUP + 31) / 32; warp_++) {                     \
+      if (warp_ == LOCAL_ID(0) / 32) earlier_ = value;                                   \
+      value = JOIN(value, room[warp_]);                                                  \
+    }                                                                                    \
+    before = JOIN(earlier_, before);                                                     \
+    BARRIER;                                                                             \
+  }
+#else
+#define SCAN_ALL(room, value, before, JOIN, START)                                       \
+  room[LOCAL_ID(0)] = value;                                                             \
+  for (int gap_ = 1; gap_ < GROUP; gap_ *= 2) {                                          \
+    BARRIER;                                                                             \
+    before = START;                                                                      \
+    if (LOCAL_ID(0) >= gap_) before = room[LOCAL_ID(0) - gap_];                          \
+    BARRIER;                                                                             \
+    if (LOCAL_ID(0) >= gap_) room[LOCAL_ID(0)] = JOIN(before, room[LOCAL_ID(0)]);        \
+  }                                                                                      \
+  BARRIER;                                                                               \
+  before = START;                                                                        \
+  if (LOCAL_ID(0) > 0) before = room[LOCAL_ID(0) - 1];                                   \
+  value = room[GROUP - 1];                                                               \
   BARRIER;
 #endif
 

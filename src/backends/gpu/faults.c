@@ -1,5 +1,6 @@
-/* faults.c: what kernels note of indices that point outside: a memory per device, looked at when work is waited for. Plans of
-   several threads on one device share it: a fault is told by the first of them that ends. Uses gpu.h. */
+/* faults.c: what kernels note of indices that point outside, and of triangles that are singular: a memory per device, looked at when
+   work is waited for. Plans of several threads on one device share it: a fault is told by the first of them that ends. Uses
+   gpu.h. */
 #include "backends/gpu/gpu.h"
 #include <pthread.h>
 
@@ -64,7 +65,17 @@ void gpu_expect_faults(const gpu_backend *b, int index) {
   pthread_mutex_unlock(&lock);
 }
 
+/* As the CPU says it. */
+static error *told_singular(const int64_t *fault) {
+  char which[64] = "the matrix";
+  if (fault[4] > 1)
+    snprintf(which, sizeof which, "matrix %lld of %lld", (long long)fault[3], (long long)fault[4]);
+  return fail_as(PONS_ERROR_RUNTIME, "solve_triangular", "%s (%lld by %lld) is singular: element %lld of the diagonal of the triangle is 0",
+                 which, (long long)fault[5], (long long)fault[5], (long long)fault[2]);
+}
+
 static error *told(const int64_t *fault) {
+  if (fault[1] == GPU_OP_SOLVE_TRIANGULAR) return told_singular(fault);
   static const char *const ops[] = {[GPU_OP_TAKE] = "take",
                                     [GPU_OP_SCATTER] = "scatter",
                                     [GPU_OP_TAKE_ALONG_AXIS] = "take_along_axis",

@@ -216,7 +216,7 @@ void gpu_define_join(gpu_call *c, int reduce_kind, pons_dtype joined);
 void gpu_define_taken(gpu_call *c, pons_dtype from, pons_dtype joined, bool as_truth);
 void gpu_define_given(gpu_call *c, pons_dtype joined, pons_dtype to);
 
-/* ---- faults.c: indices that point outside ---- */
+/* ---- faults.c: indices that point outside, triangles that are singular ---- */
 
 /* The memory in which kernels note the first of them; NULL and *why. Added to a call as one that is written. */
 error *gpu_add_faults(gpu_call *c);
@@ -227,7 +227,7 @@ error *gpu_faults(const gpu_backend *b, int index);
 void gpu_expect_faults(const gpu_backend *b, int index);
 /* What index_at of the dialect asks about the dtype of indices. */
 int64_t gpu_index_kind(pons_dtype d);
-/* Which op an index was given to, as checked_index has it. */
+/* Which op an index was given to, as checked_index has it, or met a zero in a diagonal. */
 enum {
   GPU_OP_TAKE,
   GPU_OP_SCATTER,
@@ -237,7 +237,8 @@ enum {
   GPU_OP_SLICE,
   GPU_OP_SLICE_UPDATE,
   GPU_OP_GATHER_MM,
-  GPU_OP_GATHER_QMM
+  GPU_OP_GATHER_QMM,
+  GPU_OP_SOLVE_TRIANGULAR
 };
 
 /* ---- copy_gpu.c ---- */

@@ -23,13 +23,24 @@ static void define_log_add_exp(gpu_call *c, pons_dtype joined) {
 /* How it is cut: long lines, where there are few, in parts, whose totals are scanned first. */
 typedef struct cutting {
   int group, items;
+  bool wide; /* items are 16 bytes, read and written at once */
   int64_t lines, part, parts;
 } cutting;
 
 enum { THREADS = 256, ITEMS = 8, LONG_LINE = 1024, LEAST_PART = 8192, MOST_PARTS = 1024, ENOUGH_GROUPS = 2048 };
 
-static cutting cut(const gpu_call *c, int64_t lines, int64_t n) {
-  cutting f = {.items = n > LONG_LINE ? ITEMS : 1, .lines = lines};
+/* Both lie along the axis, which is the last, all of their lines begin where 16 bytes may be read, and elements are of one size. */
+static bool is_wide(const launch *l, int axis) {
+  const operand *x = l->in, *out = l->out;
+  const size_t size = pons_dtype_size(x->dtype);
+  return axis == x->ndim - 1 && size == pons_dtype_size(out->dtype) && x->shape[axis] % (int64_t)(GPU_WIDE / size) == 0 &&
+         gpu_rows_are_wide(x) && gpu_is_aligned(out, GPU_WIDE);
+}
+
+static cutting cut(const gpu_call *c, const launch *l, int axis, int64_t lines) {
+  const int64_t n = l->in->shape[axis];
+  cutting f = {.items = n > LONG_LINE ? ITEMS : 1, .wide = n > LONG_LINE && is_wide(l, axis), .lines = lines};
+  if (f.wide) f.items = GPU_WIDE / (int)pons_dtype_size(l->in->dtype);
   f.group = gpu_group_for(c, n, THREADS);
   int64_t parts = ENOUGH_GROUPS / lines;
   if (parts > n / LEAST_PART) parts = n / LEAST_PART;
@@ -57,6 +68,8 @@ static gpu_call call_for(const scanning *s, const operand *at, pons_dtype from, 
     gpu_define_join(&c, kinds[s->params->kind], s->joined);
   gpu_define_dtype(&c, "X", from);
   gpu_define_dtype(&c, "Y", to);
+  gpu_define_wide(&c, "X", from);
+  gpu_define_wide(&c, "Y", to);
   gpu_define_taken(&c, from, s->joined, false);
   gpu_define_given(&c, s->joined, to);
   return c;
@@ -70,6 +83,7 @@ typedef struct line {
 } line;
 
 static error *run(gpu_call *c, const cutting *f, const line *along, const char *entry) {
+  if (f->wide) gpu_define_text(c, "WIDE", "");
   gpu_begin_numbers(c);
   gpu_number(c, along->n);
   gpu_number(c, along->of_x);
@@ -147,6 +161,6 @@ error *gpu_scan(const gpu_backend *b, const launch *l) {
                       .from_end = p->reverse,
                       .inclusive = p->inclusive};
   const gpu_call probe = gpu_call_for(b, out);
-  const cutting f = cut(&probe, gpu_walk_size(&along.lines), along.n);
+  const cutting f = cut(&probe, l, p->axis, gpu_walk_size(&along.lines));
   return f.parts > 1 ? scan_in_parts(&s, l, &f, &along) : scan_lines(&s, l, &f, &along, NULL);
 }

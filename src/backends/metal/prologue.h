@@ -5,6 +5,7 @@ using namespace metal;
 #pragma METAL fp contract(off)
 
 #define KERNEL [[kernel, max_total_threads_per_threadgroup(256)]] void
+#define RESIDENT(threads, groups)
 #define GLOBAL device
 #define LOCAL threadgroup
 #define LOCAL_POINTER threadgroup
@@ -51,6 +52,8 @@ static inline uint32_t metal_swap(device uint32_t *place, uint32_t expected, uin
 #define ATOMIC_CAS32(place, expected, desired) metal_swap((device uint32_t *)(place), expected, desired)
 #define ATOMIC_ADD32(place, x) \
   atomic_fetch_add_explicit((device atomic_int *)(place), (int32_t)(x), memory_order_relaxed)
+#define LOCAL_ADD32(place, x) \
+  atomic_fetch_add_explicit((threadgroup atomic_uint *)(place), (uint32_t)(x), memory_order_relaxed)
 #define HAS_ATOMICS64 0
 #define HAS_FLOAT64 0
 

@@ -12,7 +12,9 @@
 #define ATOMIC_CAS64(place, expected, desired) atom_cmpxchg((volatile global ulong *)(place), expected, desired)
 #endif
 #define ATOMIC_CAS32(place, expected, desired) atomic_cmpxchg((volatile global uint *)(place), expected, desired)
+#define LOCAL_ADD32(place, x) atomic_add((volatile local uint *)(place), x)
 #define KERNEL kernel void
+#define RESIDENT(threads, groups)
 #define GLOBAL global
 #define LOCAL local
 #define LOCAL_POINTER local
