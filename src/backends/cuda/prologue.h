@@ -70,6 +70,13 @@ template <class T> static inline T lane_across(T x, int gap) {
 #define k_bits_f32(x) ((uint32_t)__float_as_uint(x))
 #define k_from_bits_f32(u) __uint_as_float(u)
 #ifndef WITHOUT_ASSEMBLY /* of PTX: tests/cuda_double */
+/* As two operations with constants ptxas leaves them two. */
+static inline uint32_t masked_or(uint32_t x, uint32_t mask, uint32_t bits) {
+  uint32_t y;
+  asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(y) : "r"(x), "r"(mask), "r"(bits));
+  return y;
+}
+#define MASKED_OR(x, mask, bits) masked_or(x, mask, bits)
 #define K_HALF_CONVERSIONS
 static inline float k_float_from_half(uint16_t h) {
   float x;

@@ -32,6 +32,11 @@
    Y, X and index_t are written in front of the kernel by what launches it (gpu.h). Two half-width floats are uint16_t in
    memory and float when computed with. There are no variadic macros. */
 
+/* x & mask | bits; a language's prologue may have an instruction for it. */
+#ifndef MASKED_OR
+#define MASKED_OR(x, mask, bits) (((x) & (mask)) | (bits))
+#endif
+
 /* Elements that are only moved, by size. */
 typedef uint8_t bytes1;
 typedef uint16_t bytes2;
