@@ -158,6 +158,7 @@ if(NOT PONS_SANITIZE AND TARGET tools_pons)
              WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
     pons_test_settings(selftest_${device} src/backends)
   endforeach()
+  set_tests_properties(selftest_opencl PROPERTIES TIMEOUT 2400) # where none of its kernels was compiled before
 endif()
 
 # CUDA with the driver alone: kernels that were built ahead, here by the double of NVRTC.

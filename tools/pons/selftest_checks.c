@@ -393,9 +393,7 @@ static pons_array model_attention_gradients(pons_dtype dtype, int64_t n, int64_t
                                                     heads_of(n, 2, dim, dtype, 67)}, 3);
 }
 CHECK(attention_gradients_64) { return model_attention_gradients(dtype, PICK(37, 260), 64, (attention_call){.causal = true}); }
-CHECK(attention_gradients_96) { return model_attention_gradients(dtype, PICK(21, 200), 96, (attention_call){0}); }
 CHECK(attention_gradients_128) { return model_attention_gradients(dtype, PICK(37, 200), 128, (attention_call){.causal = true}); }
-CHECK(attention_gradients_256) { return model_attention_gradients(dtype, PICK(21, 130), 256, (attention_call){.causal = true}); }
 CHECK(attention_gradients_bool_mask) {
   const int64_t n = PICK(37, 200);
   return model_attention_gradients(
@@ -609,9 +607,7 @@ const check checks[] = {
     ABOUT(attention_decode_some, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
     ABOUT(attention_sinks, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
     ABOUT(attention_gradients_64, PONS_BFLOAT16, IN(PONS_FLOAT32)),
-    ABOUT(attention_gradients_96, PONS_FLOAT16, 0),
     ABOUT(attention_gradients_128, PONS_BFLOAT16, 0),
-    ABOUT(attention_gradients_256, PONS_BFLOAT16, 0),
     ABOUT(attention_gradients_bool_mask, PONS_BFLOAT16, 0),
     ABOUT(attention_gradients_added_mask, PONS_FLOAT16, 0),
     EXACT(taken_rows, PONS_FLOAT16, SIZES),
