@@ -1,8 +1,14 @@
 /* reflections.c: joining reflections, and their products with matrices. Uses cpu/reflections.h. */
 #include "backends/cpu/reflections.h"
 
+/* Where columns of C have their room: pieces, of JOINED columns at least but for the last, lie apart, since a product's
+   packing reads a few elements behind what it uses, and another thread writes there. */
+enum { APART = 16 };
+static int64_t room_of(int64_t column) { return column + column / JOINED * APART; }
+
 void reflections_take_room(reflections *r, int64_t columns, workspace *w) {
   const size_t size = r->b->j->size;
+  columns = room_of(columns) + APART;
   r->t = workspace_take(w, (int64_t)JOINED * (r->count + JOINED), size);
   r->first = (placed){workspace_take(w, JOINED * columns, size), columns, 1};
   r->second = (placed){workspace_take(w, JOINED * columns, size), columns, 1};
@@ -30,7 +36,8 @@ void reflections_join(const reflections *r, int at) {
 void reflections_meet(const reflections *r, int at, bool turned, placed c, int column, int count) {
   const int rows = r->rows - at, width = reflections_width(r, at);
   const placed v = placed_at(r->b, r->v, at, at), t = t_at(r, at), x = placed_at(r->b, c, at, column);
-  const placed first = placed_at(r->b, r->first, 0, column), second = placed_at(r->b, r->second, 0, column);
+  const placed first = placed_at(r->b, r->first, 0, room_of(column));
+  const placed second = placed_at(r->b, r->second, 0, room_of(column));
   placed_multiply(r->b, width, count, rows, 1, placed_turned(v), x, 0, first);
   placed_multiply(r->b, width, count, width, 1, turned ? placed_turned(t) : t, first, 0, second);
   placed_multiply(r->b, rows, count, width, -1, v, second, 1, x);
