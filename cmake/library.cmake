@@ -90,6 +90,8 @@ pons_objects(pons_objects ${sources})
 if(isa_names MATCHES "avx2" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
   target_compile_options(pons_objects PRIVATE -mmemset-strategy=unrolled_loop:256:noalign,libcall:-1:noalign)
 endif()
+# Nothing unwinds through these either; debuggers read what -g writes.
+target_compile_options(pons_objects PRIVATE $<$<CONFIG:Release>:-fno-asynchronous-unwind-tables>)
 target_link_libraries(pons_objects PRIVATE ZLIB::ZLIB PkgConfig::CJSON Threads::Threads)
 set(objects $<TARGET_OBJECTS:pons_objects>)
 if(isa_sources)

@@ -19,9 +19,11 @@ typedef struct gather_job {
 enum { LINE = 64, PAGE = 4096, LONG_ROW = 512 };
 
 /* A row, while `next` is fetched: where rows lie anywhere the processor can't foresee it. */
-static void copy_row_past_cache(const char *from, const char *next, char *to, size_t bytes) {
-  for (size_t at = 0; at < bytes && at < PAGE; at += LINE) __builtin_prefetch(next + at);
-  cpu_copy_past_cache(to, from, bytes);
+static void copy_row(const gather_job *j, const char *from, const char *next, char *to, size_t bytes) {
+  if (bytes >= LONG_ROW)
+    for (size_t at = 0; at < bytes && at < PAGE; at += LINE) __builtin_prefetch(next + at);
+  if (j->past_cache) cpu_copy_past_cache(to, from, bytes);
+  else memcpy(to, from, bytes);
 }
 
 static const char *slice_at(const gather_job *j, int64_t at) { return j->from + j->offsets[at] * (int64_t)j->size; }
@@ -37,8 +39,7 @@ static void gather_piece(void *context, int64_t piece) {
     cursor_to(&rows, 0);
     for (int64_t r = 0; r < j->row_count; r++, to += row_bytes, cursor_next(&rows)) {
       const int64_t offset = rows.offset[0] * (int64_t)j->size;
-      if (j->past_cache) copy_row_past_cache(slice + offset, next + offset, to, (size_t)row_bytes);
-      else if (j->stride == 1) memcpy(to, slice + offset, (size_t)row_bytes);
+      if (j->stride == 1) copy_row(j, slice + offset, next + offset, to, (size_t)row_bytes);
       else
         for (int64_t i = 0; i < j->n; i++)
           memcpy(to + i * (int64_t)j->size, slice + offset + i * j->stride * (int64_t)j->size, j->size);
@@ -69,9 +70,8 @@ error *cpu_gather(const launch *l) {
   j.n = cursor_take_last(&j.rows, &j.stride);
   j.row_count = cursor_size(&j.rows);
   j.count = slice ? operand_size(l->out) / slice : 0;
-  /* Three times: as much is read, from all over, and an ordinary store reads its line. */
   j.past_cache = j.stride == 1 && (size_t)j.n * j.size >= LONG_ROW &&
-                 cpu_outgrows_cache(3 * (size_t)operand_size(l->out) * j.size);
+                 cpu_outgrows_cache((size_t)operand_size(l->out) * j.size);
   if (j.count) {
     j.slices_per_piece = turns_per_piece(j.count, slice);
     parallel_for(pieces_of(j.count, j.slices_per_piece), gather_piece, &j);
