@@ -63,7 +63,9 @@ static void lines_past_cache(void *to, const void *from, int64_t lines) {
   char *y = to;
   const char *x = from;
   for (; lines > 0; lines--, y += 64, x += 64) {
-    const eight_of_4 a = *(const eight_of_4_at *)(const void *)x, b = *(const eight_of_4_at *)(const void *)(x + 32);
+    eight_of_4 a, b; /* from wherever they lie */
+    memcpy(&a, x, sizeof a);
+    memcpy(&b, x + sizeof a, sizeof b);
     PUT_32(y, a);
     PUT_32(y + 32, b);
   }
