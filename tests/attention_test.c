@@ -1,7 +1,6 @@
 /* attention_test.c: scaled_dot_product_attention on the default device (PONS_DEVICE) against its definition in double: shapes that each
    of a device's kernels takes, with and without what it may have beside. PONS_SEED repeats a run. */
-#include "ops/ops.h"
-#include <pons/pons.h>
+#include "attention_samples.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -12,53 +11,16 @@
 #include <string.h>
 #include <unistd.h>
 
-static uint64_t state = 1;
-static int64_t below(int64_t n) {
-  state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-  return (int64_t)(state % (uint64_t)n);
-}
-
 typedef struct attention_case {
   pons_dtype dtype;
   int64_t batch, heads, kv_heads, length, keys, dim, v_dim;
-  enum { NO_MASK, BOOL_MASK, ADDED_MASK, CAUSAL } mask;
+  enum attention_mask mask;
   bool sinks, log_sums;
-  enum { ROW_MAJOR, HEADS_BEHIND, SLICED } layout; /* HEADS_BEHIND: (batch, length, heads, features) in memory, as models have it */
+  enum attention_layout layout;
 } attention_case;
 
-/* Random elements that an array holds, as they are there. */
-typedef struct sample {
-  pons_array array;
-  double *at; /* row-major */
-  int64_t shape[4];
-} sample;
-
-static sample sample_of(pons_dtype dtype, const int64_t *shape, double size) {
-  const int64_t n = shape[0] * shape[1] * shape[2] * shape[3];
-  sample s = {NULL, malloc((size_t)n * sizeof(double)), {shape[0], shape[1], shape[2], shape[3]}};
-  char *bytes = malloc((size_t)n * pons_dtype_size(dtype));
-  for (int64_t i = 0; i < n; i++) {
-    const double x = dtype == PONS_BOOL ? (double)(below(3) > 0) : size * ((double)below(1 << 20) * 0x1p-19 - 1);
-    char *to = bytes + (size_t)i * pons_dtype_size(dtype);
-    if (dtype == PONS_BOOL) *to = (char)x;
-    else dtype_write(dtype, to, x);
-    s.at[i] = dtype == PONS_BOOL ? x : dtype_read(dtype, to);
-  }
-  s.array = pons_array_from(bytes, PONS_SHAPE(shape[0], shape[1], shape[2], shape[3]), dtype);
-  free(bytes);
-  return s;
-}
 static double value_of(const sample *s, int64_t a, int64_t b, int64_t c, int64_t d) {
   return s->at[((a * s->shape[1] + b) * s->shape[2] + c) * s->shape[3] + d];
-}
-
-/* The same elements, lying otherwise. */
-static pons_array laid_out(const attention_case *c, pons_array x) {
-  if (c->layout == HEADS_BEHIND) return pons_swapaxes(pons_contiguous(pons_swapaxes(x, 1, 2)), 1, 2);
-  if (c->layout != SLICED) return x;
-  const pons_shape shape = pons_shape_of(x);
-  const pons_array wide = pons_contiguous(pons_pad(x, PONS_SHAPE(0, 0, 0, 1), PONS_SHAPE(0, 0, 1, 2)));
-  return pons_slice(wide, PONS_SHAPE(0, 0, 0, 1), PONS_SHAPE(shape.at[0], shape.at[1], shape.at[2], 1 + shape.at[3]), PONS_SCALAR);
 }
 
 typedef struct operands {
@@ -112,7 +74,7 @@ static void check_case(const attention_case *c) {
   operands in = {sample_of(c->dtype, q, 2), sample_of(c->dtype, k, 2), sample_of(c->dtype, v, 2),
                  sample_of(c->mask == BOOL_MASK ? PONS_BOOL : c->dtype, mask, 2), sample_of(c->dtype, sinks, 2),
                  (float)((double)(1 + below(4)) / 4 / sqrt((double)c->dim))};
-  pons_array operands_[5] = {laid_out(c, in.q.array), laid_out(c, in.k.array), laid_out(c, in.v.array)};
+  pons_array operands_[5] = {laid_out(c->layout, in.q.array), laid_out(c->layout, in.k.array), laid_out(c->layout, in.v.array)};
   int n = 3;
   if (c->mask == BOOL_MASK || c->mask == ADDED_MASK) operands_[n++] = in.mask.array;
   if (c->sinks) operands_[n++] = pons_reshape(in.sinks.array, PONS_SHAPE(c->heads));

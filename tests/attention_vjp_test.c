@@ -1,7 +1,6 @@
 /* attention_vjp_test.c: the gradients of scaled_dot_product_attention on the default device (PONS_DEVICE) against their definition in
    double: shapes that each of a device's kernels takes, with each mask. PONS_SEED repeats a run. */
-#include "ops/ops.h"
-#include <pons/pons.h>
+#include "attention_samples.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -12,52 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
-static uint64_t state = 1;
-static int64_t below(int64_t n) {
-  state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-  return (int64_t)(state % (uint64_t)n);
-}
-
 typedef struct vjp_case {
   pons_dtype dtype;
   int64_t batch, heads, kv_heads, length, keys, dim, v_dim;
-  enum { NO_MASK, BOOL_MASK, ADDED_MASK, CAUSAL } mask;
-  enum { ROW_MAJOR, HEADS_BEHIND, SLICED } layout; /* HEADS_BEHIND: (batch, length, heads, features) in memory, as models have it */
+  enum attention_mask mask;
+  enum attention_layout layout;
 } vjp_case;
 
-/* Random elements that an array holds, as they are there. */
-typedef struct sample {
-  pons_array array;
-  double *at; /* row-major */
-  int64_t shape[4];
-} sample;
-
-static sample sample_of(pons_dtype dtype, const int64_t *shape, double size) {
-  const int64_t n = shape[0] * shape[1] * shape[2] * shape[3];
-  sample s = {NULL, malloc((size_t)n * sizeof(double)), {shape[0], shape[1], shape[2], shape[3]}};
-  char *bytes = malloc((size_t)n * pons_dtype_size(dtype));
-  for (int64_t i = 0; i < n; i++) {
-    const double x = dtype == PONS_BOOL ? (double)(below(3) > 0) : size * ((double)below(1 << 20) * 0x1p-19 - 1);
-    char *to = bytes + (size_t)i * pons_dtype_size(dtype);
-    if (dtype == PONS_BOOL) *to = (char)x;
-    else dtype_write(dtype, to, x);
-    s.at[i] = dtype == PONS_BOOL ? x : dtype_read(dtype, to);
-  }
-  s.array = pons_array_from(bytes, PONS_SHAPE(shape[0], shape[1], shape[2], shape[3]), dtype);
-  free(bytes);
-  return s;
-}
 static int64_t place_in(const sample *s, int64_t a, int64_t b, int64_t c) {
   return ((a * s->shape[1] + b) * s->shape[2] + c) * s->shape[3];
-}
-
-/* The same elements, lying otherwise. */
-static pons_array laid_out(const vjp_case *c, pons_array x) {
-  if (c->layout == HEADS_BEHIND) return pons_swapaxes(pons_contiguous(pons_swapaxes(x, 1, 2)), 1, 2);
-  if (c->layout != SLICED) return x;
-  const pons_shape shape = pons_shape_of(x);
-  const pons_array wide = pons_contiguous(pons_pad(x, PONS_SHAPE(0, 0, 0, 1), PONS_SHAPE(0, 0, 1, 2)));
-  return pons_slice(wide, PONS_SHAPE(0, 0, 0, 1), PONS_SHAPE(shape.at[0], shape.at[1], shape.at[2], 1 + shape.at[3]), PONS_SCALAR);
 }
 
 enum { Q, K, V, MASK, G, OPERANDS };
@@ -133,7 +95,7 @@ static void check_gradients(const vjp_case *c, operands *in) {
   int n = 0;
   for (int i = 0; i < OPERANDS; i++)
     if (i == MASK ? c->mask == BOOL_MASK || c->mask == ADDED_MASK : true)
-      ins[n++] = i == MASK ? in->of[i].array : laid_out(c, in->of[i].array);
+      ins[n++] = i == MASK ? in->of[i].array : laid_out(c->layout, in->of[i].array);
   const attention_params params = {.scale = in->scale, .causal = c->mask == CAUSAL};
   node_make_many(&prim_attention_vjp, &params, n, ins, results, 3);
   double *wanted[3];
