@@ -54,21 +54,7 @@ static error *run(const launch *l, void *sums, bool of_keys) {
   gpu_define(&c, "TILES", tiles_of(l));
   gpu_define(&c, "OTHERS", OTHERS);
   if (p->causal) gpu_define_text(&c, "CAUSAL", "");
-  attention_define_operands(&c, &forward);
-  if (of_keys) {
-    gpu_define_text(&c, "OF_KEYS", "");
-    gpu_written(&c, &l->out[1]);
-    gpu_written(&c, &l->out[2]);
-  } else {
-    gpu_written(&c, &l->out[0]);
-    gpu_memory(&c, sums, true);
-  }
-  gpu_define(&c, "K_MEMORY", c.n_written + 1);
-  for (int i = 0; i < forward.n_in; i++) gpu_read(&c, &l->in[i]);
-  gpu_define(&c, "G_MEMORY", c.n_memories);
-  gpu_read(&c, g);
-  if (of_keys) gpu_memory(&c, sums, false);
-  c.wide |= 4 * heads * per * q->shape[2] > INT32_MAX;
+  attention_vjp_operands(&c, l, sums, of_keys);
   gpu_begin_numbers(&c);
   gpu_number(&c, k->shape[1]);
   gpu_number(&c, q->shape[2]);

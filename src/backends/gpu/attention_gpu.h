@@ -32,6 +32,9 @@ float attention_masked_score(pons_dtype d);
 
 /* The operands of the way forward alone, where the mask counts. */
 launch attention_vjp_forward(const launch *l);
+/* Defines and adds what the kernels for queries and for keys (OF_KEYS) write and read; `sums`: of attention_vjp_take_sums. K_MEMORY and
+   G_MEMORY: which memories are k and the cotangent. */
+void attention_vjp_operands(gpu_call *c, const launch *l, void *sums, bool of_keys);
 /* Memory for four floats of each query, which the kernel for queries leaves to that for keys (attention_vjp.kc). */
 void *attention_vjp_take_sums(const gpu_backend *b, const launch *l, error **why);
 #endif

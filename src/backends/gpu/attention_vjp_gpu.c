@@ -33,6 +33,26 @@ const char *gpu_refuses_attention_vjp(const gpu_backend *b, const launch *l) {
   return floats * (int64_t)sizeof(float) > f.local_bytes ? "local memory is too small" : NULL;
 }
 
+void attention_vjp_operands(gpu_call *c, const launch *l, void *sums, bool of_keys) {
+  const launch forward = attention_vjp_forward(l);
+  const int64_t *q = l->in[0].shape;
+  attention_define_operands(c, &forward);
+  if (of_keys) {
+    gpu_define_text(c, "OF_KEYS", "");
+    gpu_written(c, &l->out[1]);
+    gpu_written(c, &l->out[2]);
+  } else {
+    gpu_written(c, &l->out[0]);
+    gpu_memory(c, sums, true);
+  }
+  gpu_define(c, "K_MEMORY", c->n_written + 1);
+  for (int i = 0; i < forward.n_in; i++) gpu_read(c, &l->in[i]);
+  gpu_define(c, "G_MEMORY", c->n_memories);
+  gpu_read(c, &l->in[l->n_in - 1]);
+  if (of_keys) gpu_memory(c, sums, false);
+  c->wide |= 4 * q[0] * q[1] * q[2] > INT32_MAX;
+}
+
 static error *run(const gpu_backend *b, const launch *l, void *sums, bool of_keys) {
   const attention_params *p = l->params;
   const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2], *g = &l->in[l->n_in - 1];
@@ -50,21 +70,7 @@ static error *run(const gpu_backend *b, const launch *l, void *sums, bool of_key
   gpu_define(&c, "CHUNK", CHUNK);
   gpu_define(&c, "ROOM", room_of(own, features, &at_once));
   gpu_define(&c, "AT_ONCE", at_once);
-  attention_define_operands(&c, &forward);
-  if (of_keys) {
-    gpu_define_text(&c, "OF_KEYS", "");
-    gpu_written(&c, &l->out[1]);
-    gpu_written(&c, &l->out[2]);
-  } else {
-    gpu_written(&c, &l->out[0]);
-    gpu_memory(&c, sums, true);
-  }
-  gpu_define(&c, "K_MEMORY", c.n_written + 1);
-  for (int i = 0; i < forward.n_in; i++) gpu_read(&c, &l->in[i]);
-  gpu_define(&c, "G_MEMORY", c.n_memories);
-  gpu_read(&c, g);
-  if (of_keys) gpu_memory(&c, sums, false);
-  c.wide |= 4 * q->shape[0] * q->shape[1] * q->shape[2] > INT32_MAX;
+  attention_vjp_operands(&c, l, sums, of_keys);
   gpu_begin_numbers(&c);
   gpu_number(&c, q->shape[1]);
   gpu_number(&c, q->shape[1] / k->shape[1]);
