@@ -2,17 +2,12 @@
 #ifndef ATTENTION_SAMPLES_H
 #define ATTENTION_SAMPLES_H
 #include "ops/ops.h"
+#include "random_numbers.h"
 #include <pons/pons.h>
 #include <stdlib.h>
 
 enum attention_mask { NO_MASK, BOOL_MASK, ADDED_MASK, CAUSAL };
 enum attention_layout { ROW_MAJOR, HEADS_BEHIND, SLICED }; /* HEADS_BEHIND: (batch, length, heads, features) in memory, as models have it */
-
-static uint64_t state = 1;
-static int64_t below(int64_t n) {
-  state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-  return (int64_t)(state % (uint64_t)n);
-}
 
 /* Random elements that an array holds, as they are there. */
 typedef struct sample {

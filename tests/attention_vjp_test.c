@@ -1,15 +1,11 @@
 /* attention_vjp_test.c: the gradients of scaled_dot_product_attention on the default device (PONS_DEVICE) against their definition in
    double: shapes that each of a device's kernels takes, with each mask. PONS_SEED repeats a run. */
 #include "attention_samples.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #undef fail /* of cmocka */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct vjp_case {
   pons_dtype dtype;
@@ -207,9 +203,7 @@ static void masks_that_leave_nothing(void **unused) {
 }
 
 int main(void) {
-  const char *seed = getenv("PONS_SEED");
-  state = seed ? strtoull(seed, NULL, 10) : (uint64_t)getpid() + 1;
-  print_message("PONS_SEED=%llu\n", (unsigned long long)state);
+  begin_random_numbers();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(chosen),
       cmocka_unit_test(random_ones),

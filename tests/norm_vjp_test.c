@@ -1,21 +1,12 @@
 /* norm_vjp_test.c: the gradients of RMSNorm and LayerNorm on the default device (PONS_DEVICE) against the chain rule in double: rows
    that a device's kernels keep in registers and others. PONS_SEED repeats a run. */
 #include "ops/ops.h"
+#include "random_numbers.h"
 #include <pons/pons.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #undef fail /* of cmocka */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-static uint64_t state = 1;
-static int64_t below(int64_t n) {
-  state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-  return (int64_t)(state % (uint64_t)n);
-}
 
 typedef struct norm_case {
   pons_dtype dtype;
@@ -151,9 +142,7 @@ static void random_ones(void **unused) {
 }
 
 int main(void) {
-  const char *seed = getenv("PONS_SEED");
-  state = seed ? strtoull(seed, NULL, 10) : (uint64_t)getpid() + 1;
-  print_message("PONS_SEED=%llu\n", (unsigned long long)state);
+  begin_random_numbers();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(chosen),
       cmocka_unit_test(random_ones),

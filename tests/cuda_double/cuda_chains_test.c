@@ -3,15 +3,11 @@
    run. */
 #include "backends/cuda/program.h"
 #include "tests/cuda_double/process.h"
+#include "tests/random_numbers.h"
 #include <math.h>
 
 extern const driver driver_cuda;
 
-static uint64_t state = 1;
-static int64_t below(int64_t n) {
-  state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-  return (int64_t)(state % (uint64_t)n);
-}
 static double between(double low, double high) { return low + (high - low) * (double)below(1 << 30) * 0x1p-30; }
 
 /* ---- operands ---- */
@@ -207,10 +203,8 @@ CASE(copies)
 CASE(chains)
 
 int main(void) {
-  const char *seed = getenv("PONS_SEED");
   if (!doubles_are_there()) return 77;
-  state = seed ? strtoull(seed, NULL, 10) : (uint64_t)getpid() + 1;
-  print_message("PONS_SEED=%llu\n", (unsigned long long)state);
+  begin_random_numbers();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rows_agree),
       cmocka_unit_test(casts_agree),

@@ -3,6 +3,7 @@
    the layouts as the double knows them; `pons selftest` on a GPU judges the double. PONS_SEED repeats a run. */
 #include "backends/cuda/program.h"
 #include "tests/cuda_double/process.h"
+#include "tests/random_numbers.h"
 #include <math.h>
 
 /* y (16 x 16) = a (16 x DEPTH) b, by one warp. b is DEPTH x 16, or its transpose if B_IN_COLUMNS. y2 = float32 of a packed y times b's
@@ -49,11 +50,7 @@ static const char tiles[] =
     "}\n";
 
 enum { ROWS = 16, COLUMNS = 16, MOST_DEPTH = 128 };
-static uint64_t state = 1;
-static double random_number(void) {
-  state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-  return (double)(int64_t)state * 0x1p-63;
-}
+static double random_number(void) { return (double)below((int64_t)1 << 53) * 0x1p-52 - 1; }
 
 static char text_of_both[64 << 10];
 static void read_text(void) {
@@ -128,10 +125,8 @@ static void old_devices_are_refused(void **unused) {
 }
 
 int main(void) {
-  const char *seed = getenv("PONS_SEED");
   if (!doubles_are_there()) return 77;
-  state = seed ? strtoull(seed, NULL, 10) : (uint64_t)getpid() + 1;
-  print_message("PONS_SEED=%llu\n", (unsigned long long)state);
+  begin_random_numbers();
   const struct CMUnitTest tests[] = {cmocka_unit_test(products_are_right), cmocka_unit_test(old_devices_are_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,19 @@ float attention_masked_score(pons_dtype d) {
   return d == PONS_FLOAT16 ? -65504.0f : d == PONS_BFLOAT16 ? -0x1.fep127f : -FLT_MAX;
 }
 
+void attention_number_all(gpu_call *c, const launch *l) {
+  const attention_params *p = l->params;
+  const operand *q = &l->in[0], *k = &l->in[1];
+  gpu_number(c, q->shape[1]);
+  gpu_number(c, q->shape[1] / k->shape[1]);
+  gpu_number(c, q->shape[2]);
+  gpu_number(c, k->shape[2]);
+  gpu_number_float(c, p->scale);
+  gpu_number(c, p->causal);
+  gpu_number_float(c, attention_masked_score(q->dtype));
+  attention_number_operands(c, l, 4);
+}
+
 void attention_define_operands(gpu_call *c, const launch *l) {
   const attention_params *p = l->params;
   if (p->has_sinks) {
@@ -202,21 +215,12 @@ static void define_shape(gpu_call *c, const launch *l) {
 }
 
 error *gpu_attention(const gpu_backend *b, const launch *l) {
-  const attention_params *p = l->params;
-  const operand *q = &l->in[0], *k = &l->in[1];
   gpu_call c = gpu_call_for(b, l->out);
   for (int i = 0; i < l->n_out; i++) gpu_written(&c, &l->out[i]);
   define_shape(&c, l);
   attention_define_operands(&c, l);
   for (int i = 0; i < l->n_in; i++) gpu_read(&c, &l->in[i]);
   gpu_begin_numbers(&c);
-  gpu_number(&c, q->shape[1]);
-  gpu_number(&c, q->shape[1] / k->shape[1]);
-  gpu_number(&c, q->shape[2]);
-  gpu_number(&c, k->shape[2]);
-  gpu_number_float(&c, p->scale);
-  gpu_number(&c, p->causal);
-  gpu_number_float(&c, attention_masked_score(q->dtype));
-  attention_number_operands(&c, l, 4);
+  attention_number_all(&c, l);
   return gpu_run(&c, kernel_attention, "attention");
 }

@@ -54,7 +54,6 @@ void attention_vjp_operands(gpu_call *c, const launch *l, void *sums, bool of_ke
 }
 
 static error *run(const gpu_backend *b, const launch *l, void *sums, bool of_keys) {
-  const attention_params *p = l->params;
   const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2], *g = &l->in[l->n_in - 1];
   const launch forward = attention_vjp_forward(l);
   gpu_call c = gpu_call_for(b, l->out);
@@ -72,14 +71,7 @@ static error *run(const gpu_backend *b, const launch *l, void *sums, bool of_key
   gpu_define(&c, "AT_ONCE", at_once);
   attention_vjp_operands(&c, l, sums, of_keys);
   gpu_begin_numbers(&c);
-  gpu_number(&c, q->shape[1]);
-  gpu_number(&c, q->shape[1] / k->shape[1]);
-  gpu_number(&c, q->shape[2]);
-  gpu_number(&c, k->shape[2]);
-  gpu_number_float(&c, p->scale);
-  gpu_number(&c, p->causal);
-  gpu_number_float(&c, attention_masked_score(q->dtype));
-  attention_number_operands(&c, &forward, 4);
+  attention_number_all(&c, &forward);
   attention_number_strides(&c, g, 4);
   c.groups[0] = ((of_keys ? k : q)->shape[2] + own - 1) / own;
   c.groups[1] = q->shape[0] * (of_keys ? k : q)->shape[1];
