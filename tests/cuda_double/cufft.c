@@ -13,7 +13,7 @@
 enum { MOST = 256, WORK_BYTES = 96 };
 static struct plan {
   bool there, allocates, made;
-  int n, type, batch;
+  int rank, n[3], type, batch;
   CUstream stream;
   char *work;
 } plans[MOST];
@@ -59,13 +59,18 @@ EXPORT cufftResult cufftMakePlanMany(cufftHandle h, int rank, int *n, int *in_em
   const int status = fault("cufftMakePlanMany");
   struct plan *p = plan_of(h);
   if (status || !p) return status ? status : CUFFT_INVALID_PLAN;
-  const int in = type == CUFFT_C2R ? *n / 2 + 1 : *n, out = type == CUFFT_R2C ? *n / 2 + 1 : *n;
-  const bool fine = rank == 1 && *n >= 1 && batch >= 1 && in_stride == 1 && out_stride == 1 &&
-                    in_distance == in && out_distance == out && *in_embed >= in && *out_embed >= out &&
-                    !p->allocates && !p->made &&
-                    (type == CUFFT_C2C || type == CUFFT_R2C || type == CUFFT_C2R);
-  if (!fine) return CUFFT_INVALID_VALUE;
-  p->n = *n, p->type = type, p->batch = batch, p->made = true;
+  bool fine = rank >= 1 && rank <= 3 && batch >= 1 && in_stride == 1 && out_stride == 1 && !p->allocates &&
+              !p->made && (type == CUFFT_C2C || type == CUFFT_R2C || type == CUFFT_C2R);
+  int in = 1, out = 1; /* elements of a signal: each axis as long as the memory says */
+  for (int d = 0; fine && d < rank; d++) {
+    const int half = n[d] / 2 + 1, last = d == rank - 1;
+    fine = n[d] >= 1 && in_embed[d] == (last && type == CUFFT_C2R ? half : n[d]) &&
+           out_embed[d] == (last && type == CUFFT_R2C ? half : n[d]);
+    in *= in_embed[d], out *= out_embed[d];
+  }
+  if (!fine || in_distance != in || out_distance != out) return CUFFT_INVALID_VALUE;
+  p->rank = rank, p->type = type, p->batch = batch, p->made = true;
+  memcpy(p->n, n, (size_t)rank * sizeof *n);
   *work_bytes = WORK_BYTES;
   return CUFFT_SUCCESS;
 }
@@ -83,42 +88,75 @@ EXPORT cufftResult cufftSetWorkArea(cufftHandle h, void *work) {
 }
 
 typedef struct job {
-  int n, type, batch, direction;
+  int rank, n[3], type, batch, direction;
   char *work;
   void *in, *out;
 } job;
 
-static double complex signal_at(const job *j, int64_t line, int k) {
-  const int half = j->n / 2 + 1;
-  if (j->type == CUFFT_R2C) return (double)((const float *)j->in)[line * j->n + k];
-  if (j->type == CUFFT_C2C) return ((const float complex *)j->in)[line * j->n + k];
-  const float complex *spectrum = (const float complex *)j->in + line * half;
-  return k < half ? (double complex)spectrum[k] : conj((double complex)spectrum[j->n - k]);
+enum { LINE = 4096 };
+static double complex turn(const job *j, int64_t f, int64_t k, int n) {
+  return cexp(2 * 3.14159265358979323846 * I * j->direction * ((double)(f * k) / n));
+}
+
+/* Along an axis of length n whose elements lie `step` apart, in place. */
+static void along(const job *j, double complex *x, int64_t count, int n, int64_t step) {
+  double complex line[LINE];
+  if (n > LINE) abort();
+  for (int64_t at = 0; at < count; at++) {
+    if (at / step % n) continue; /* not where a line begins */
+    for (int k = 0; k < n; k++) line[k] = x[at + k * step];
+    for (int f = 0; f < n; f++) {
+      double complex sum = 0;
+      for (int k = 0; k < n; k++) sum += line[k] * turn(j, f, k, n);
+      x[at + f * step] = sum;
+    }
+  }
+}
+
+/* One signal as complex numbers, in full. What C2R is not given of the last axis follows from the rest: an element is the conjugate
+   of the one whose places are all negated. */
+static double complex element(const job *j, int64_t signal, int64_t count, int64_t at) {
+  if (j->type == CUFFT_R2C) return (double)((const float *)j->in)[signal * count + at];
+  if (j->type == CUFFT_C2C) return ((const float complex *)j->in)[signal * count + at];
+  const int last = j->n[j->rank - 1], half = last / 2 + 1, k = (int)(at % last);
+  int64_t row = 0, rest = at / last, step = 1;
+  for (int d = j->rank - 2; d >= 0; d--, step *= j->n[d + 1], rest /= j->n[d + 1])
+    row += step * (k < half ? rest % j->n[d] : (j->n[d] - rest % j->n[d]) % j->n[d]);
+  const float complex *x = (const float complex *)j->in + signal * (count / last * half);
+  return k < half ? (double complex)x[row * half + k] : conj((double complex)x[row * half + last - k]);
+}
+
+static void write_signal(const job *j, int64_t signal, int64_t count, const double complex *x) {
+  const int last = j->n[j->rank - 1], half = last / 2 + 1;
+  for (int64_t at = 0; at < count; at++) {
+    if (j->type == CUFFT_C2R)
+      ((float *)j->out)[signal * count + at] = (float)creal(x[at]);
+    else if (j->type == CUFFT_C2C)
+      ((float complex *)j->out)[signal * count + at] = (float complex)x[at];
+    else if (at % last < half)
+      ((float complex *)j->out)[(signal * (count / last) + at / last) * half + at % last] =
+          (float complex)x[at];
+  }
 }
 
 static void run(void *context) {
   const job *j = context;
-  const int half = j->n / 2 + 1, count = j->type == CUFFT_R2C ? half : j->n;
-  const size_t bytes =
-      (size_t)j->batch * (size_t)count * (j->type == CUFFT_C2R ? sizeof(float) : sizeof(float complex));
-  char *result = malloc(bytes); /* in place is fine */
-  if (!result) abort();
+  const int last = j->n[j->rank - 1];
+  int64_t count = 1;
+  for (int d = 0; d < j->rank; d++) count *= j->n[d];
+  double complex *x =
+      malloc((size_t)(j->batch * count) * sizeof *x); /* in place is fine: all are read first */
+  if (!x) abort();
   memset(j->work, 0xff, WORK_BYTES);
-  for (int64_t line = 0; line < j->batch; line++) {
-    for (int f = 0; f < count; f++) {
-      double complex sum = 0;
-      for (int k = 0; k < j->n; k++)
-        sum += signal_at(j, line, k) *
-               cexp(2 * 3.14159265358979323846 * I * j->direction * ((double)f * k / j->n));
-      if (j->type == CUFFT_C2R)
-        ((float *)result)[line * count + f] = (float)creal(sum);
-      else
-        ((float complex *)result)[line * count + f] = (float complex)sum;
-    }
+  for (int64_t i = 0; i < j->batch * count; i++) x[i] = element(j, i / count, count, i % count);
+  for (int64_t signal = 0; signal < j->batch; signal++) {
+    int64_t step = 1;
+    for (int d = j->rank - 1; d >= 0; step *= j->n[d--]) along(j, x + signal * count, count, j->n[d], step);
   }
-  if (j->type == CUFFT_C2R) memset(j->in, 0xff, (size_t)j->batch * (size_t)half * sizeof(float complex));
-  memcpy(j->out, result, bytes);
-  free(result);
+  if (j->type == CUFFT_C2R)
+    memset(j->in, 0xff, (size_t)(j->batch * (count / last) * (last / 2 + 1)) * sizeof(float complex));
+  for (int64_t signal = 0; signal < j->batch; signal++) write_signal(j, signal, count, x + signal * count);
+  free(x);
 }
 
 static cufftResult put(const char *name, cufftHandle h, int type, void *in, void *out, int direction) {
@@ -128,7 +166,8 @@ static cufftResult put(const char *name, cufftHandle h, int type, void *in, void
   if (!p || !p->made || p->type != type || !in || !out || (uintptr_t)in % 8 || (uintptr_t)out % 8)
     return CUFFT_INVALID_VALUE;
   if (!p->work) return CUFFT_NO_WORKSPACE;
-  const job j = {p->n, type, p->batch, direction, p->work, in, out};
+  job j = {p->rank, {0}, type, p->batch, direction, p->work, in, out};
+  memcpy(j.n, p->n, sizeof j.n);
   return queue(p->stream, run, &j, sizeof j) == CUDA_SUCCESS ? CUFFT_SUCCESS : CUFFT_EXEC_FAILED;
 }
 

@@ -1,6 +1,6 @@
-/* fft_cufft.c: "FFT" by cuFFT, one axis after another.
+/* fft_cufft.c: "FFT" by cuFFT: up to three axes that follow each other at once, then those before them.
 
-   An axis that is not the last is made so by a copy, and its result copied back, so that a plan is told by length, number of
+   Axes that are not the last are made so by a copy, and their result copied back, so that a plan is told by lengths, number of
    signals and kind alone; the latest plans of a device are kept. Inverses are scaled by a kernel, once for all axes. Uses program.h,
    cufft.h, gpu/. */
 #include "backends/cuda/cufft.h"
@@ -11,8 +11,13 @@ extern const char kernel_scale[];
 
 /* ---- plans ---- */
 
+enum { MOST_RANK = 3 };
+typedef struct signals {
+  int rank, lengths[MOST_RANK], batch, type; /* lengths past the rank: 0 */
+} signals;
+
 typedef struct fft_plan {
-  int length, batch, type; /* length 0: there is none */
+  signals of; /* rank 0: there is none */
   cufftHandle handle;
   size_t bytes; /* of its workspace */
   uint64_t used;
@@ -41,32 +46,36 @@ static cuda_failure failure(cufftResult status, const char *call) {
 }
 
 static cuda_failure make_plan(fft_plan *p) {
-  const bool from_real = p->type == CUFFT_R2C, to_real = p->type == CUFFT_C2R;
-  int n = p->length, in = to_real ? n / 2 + 1 : n, out = from_real ? n / 2 + 1 : n;
+  const int rank = p->of.rank, last = p->of.lengths[rank - 1], type = p->of.type;
+  int n[MOST_RANK], in[MOST_RANK], out[MOST_RANK], rows = 1; /* all but the last axis */
+  for (int d = 0; d < rank; d++) n[d] = in[d] = out[d] = p->of.lengths[d];
+  for (int d = 0; d < rank - 1; d++) rows *= n[d];
+  if (type == CUFFT_C2R) in[rank - 1] = last / 2 + 1;
+  if (type == CUFFT_R2C) out[rank - 1] = last / 2 + 1;
   cuda_failure why = failure(cufft()->cufftCreate(&p->handle), "cufftCreate");
   if (why.call) return why;
   why = failure(cufft()->cufftSetAutoAllocation(p->handle, 0), "cufftSetAutoAllocation");
   if (!why.call)
-    why = failure(
-        cufft()->cufftMakePlanMany(p->handle, 1, &n, &in, 1, in, &out, 1, out, p->type, p->batch, &p->bytes),
-        "cufftMakePlanMany");
+    why = failure(cufft()->cufftMakePlanMany(p->handle, rank, n, in, 1, rows * in[rank - 1], out, 1,
+                                             rows * out[rank - 1], type, p->of.batch, &p->bytes),
+                  "cufftMakePlanMany");
   if (why.call) cufft()->cufftDestroy(p->handle);
   return why;
 }
 
 /* Under the lock, of a device that was entered. The plan that was used longest ago makes room for a new one. */
-static fft_plan *plan_for(struct ffts *f, int length, int batch, int type, cuda_failure *why) {
+static fft_plan *plan_for(struct ffts *f, const signals *of, cuda_failure *why) {
   fft_plan *p = &f->plans[0];
   for (int i = 0; i < KEPT; i++) {
     fft_plan *one = &f->plans[i];
-    if (one->length == length && one->batch == batch && one->type == type) {
+    if (memcmp(&one->of, of, sizeof *of) == 0) {
       one->used = ++f->uses;
       return one;
     }
     if (one->used < p->used) p = one;
   }
-  if (p->length) cufft()->cufftDestroy(p->handle);
-  *p = (fft_plan){.length = length, .batch = batch, .type = type};
+  if (p->of.rank) cufft()->cufftDestroy(p->handle);
+  *p = (fft_plan){.of = *of};
   *why = make_plan(p);
   p->used = ++f->uses;
   if (!why->call) return p;
@@ -78,7 +87,8 @@ static fft_plan *plan_for(struct ffts *f, int length, int batch, int type, cuda_
 
 /* As cuda_call keeps it. */
 typedef struct transform {
-  int length, batch, type, direction;
+  signals of;
+  int direction;
   int64_t from, to; /* where the signals begin, in bytes */
 } transform;
 enum { FROM, TO, WORK, MEMORIES };
@@ -91,13 +101,13 @@ static cuda_failure make_transform(cuda_device *d, CUstream queue, const void *c
        *to = (void *)(uintptr_t)(at[TO] + (CUdeviceptr)t->to);
   struct ffts *f = enter_ffts(d);
   cuda_failure why = {NULL, 0};
-  const fft_plan *p = plan_for(f, t->length, t->batch, t->type, &why);
+  const fft_plan *p = plan_for(f, &t->of, &why);
   if (p) why = failure(api->cufftSetStream(p->handle, queue), "cufftSetStream");
   if (p && !why.call)
     why = failure(api->cufftSetWorkArea(p->handle, (void *)(uintptr_t)at[WORK]), "cufftSetWorkArea");
-  if (p && !why.call && t->type == CUFFT_C2C)
+  if (p && !why.call && t->of.type == CUFFT_C2C)
     why = failure(api->cufftExecC2C(p->handle, from, to, t->direction), "cufftExecC2C");
-  else if (p && !why.call && t->type == CUFFT_R2C)
+  else if (p && !why.call && t->of.type == CUFFT_R2C)
     why = failure(api->cufftExecR2C(p->handle, from, to), "cufftExecR2C");
   else if (p && !why.call)
     why = failure(api->cufftExecC2R(p->handle, from, to), "cufftExecC2R");
@@ -111,7 +121,7 @@ static error *call_transform(int index, const transform *t, void *from, void *to
   cuda_device *d = cuda_enter(index, &why);
   if (!d) return why;
   struct ffts *all = enter_ffts(d);
-  const fft_plan *p = plan_for(all, t->length, t->batch, t->type, &f);
+  const fft_plan *p = plan_for(all, &t->of, &f);
   const size_t bytes = p ? p->bytes : 0;
   pthread_mutex_unlock(&all->lock);
   if (f.call) why = fail("fft", "%s: status %d of cuFFT", f.call, f.status);
@@ -124,22 +134,52 @@ static error *call_transform(int index, const transform *t, void *from, void *to
   return why;
 }
 
-/* ---- an axis ---- */
+/* ---- axes that follow each other ---- */
 
-/* An array seen with one axis behind the others. */
+typedef struct stage {
+  int first, rank, type;
+} stage;
+
+static int type_along(const fft_params *p, int i) {
+  if (!p->real || i != p->axes.n - 1) return CUFFT_C2C;
+  return p->inverse ? CUFFT_C2R : CUFFT_R2C;
+}
+
+/* The last axis of those to transform is in the first stage. */
+static int stages_of(const fft_params *p, stage out[PONS_MAX_NDIM]) {
+  int n = 0;
+  for (int i = p->axes.n - 1; i >= 0; i--) {
+    stage *s = &out[n++];
+    *s = (stage){(int)p->axes.at[i], 1, type_along(p, i)};
+    for (; i > 0 && p->axes.at[i - 1] == s->first - 1 && s->rank < MOST_RANK; i--) s->first--, s->rank++;
+  }
+  return n;
+}
+
+static signals signals_of(const stage *s, const operand *in, const operand *out) {
+  const operand *x = s->type == CUFFT_C2R ? out : in;
+  signals of;
+  memset(&of, 0, sizeof of); /* it is compared byte by byte */
+  int64_t each = 1;
+  for (int d = 0; d < s->rank; d++) each *= of.lengths[d] = (int)x->shape[s->first + d];
+  of.rank = s->rank, of.type = s->type;
+  of.batch = (int)(shape_size(x->ndim, x->shape) / each);
+  return of;
+}
+
+/* An array seen with these axes behind the others. */
 typedef struct view {
   operand x;
   location where;
   int64_t shape[PONS_MAX_NDIM], strides[PONS_MAX_NDIM];
 } view;
 
-static void view_moved(view *w, const operand *x, int axis) {
-  int n = 0;
-  for (int d = 0; d <= x->ndim; d++) {
-    const int from = d == x->ndim ? axis : d;
-    if (d == axis) continue;
-    w->shape[n] = x->shape[from];
-    w->strides[n++] = x->strides[from];
+static void view_moved(view *w, const operand *x, const stage *s) {
+  const int behind = x->ndim - s->rank;
+  for (int d = 0; d < x->ndim; d++) {
+    const int from = d >= behind ? s->first + d - behind : d < s->first ? d : d + s->rank;
+    w->shape[d] = x->shape[from];
+    w->strides[d] = x->strides[from];
   }
   w->where = *(const location *)x->data;
   w->x = (operand){&w->where, x->dtype, x->ndim, w->shape, w->strides};
@@ -162,25 +202,22 @@ static bool lies_in_rows(const view *w) {
 }
 
 /* From `in` to `out`, which may be the same memory. */
-static error *along(int axis, int type, int direction, const operand *in, const operand *out) {
+static error *along(const stage *s, int direction, const operand *in, const operand *out) {
   view from, to, in_rows, out_rows;
   error *why = NULL;
   void *taken_in = NULL, *taken_out = NULL;
-  view_moved(&from, in, axis);
-  view_moved(&to, out, axis);
+  view_moved(&from, in, s);
+  view_moved(&to, out, s);
   const int index = from.where.device;
-  const bool in_place = type != CUFFT_C2R && lies_in_rows(&from), out_place = lies_in_rows(&to);
+  const bool in_place = s->type != CUFFT_C2R && lies_in_rows(&from), out_place = lies_in_rows(&to);
   if (!in_place && (taken_in = view_rows(&in_rows, &from, &why)))
     why = gpu_copy_to(&gpu_cuda, &from.x, &in_rows.x);
   if (!why && !out_place) taken_out = view_rows(&out_rows, &to, &why);
   if (!why) {
     const location *a = in_place ? &from.where : &in_rows.where, *b = out_place ? &to.where : &out_rows.where;
-    const int64_t length = type == CUFFT_C2R ? out->shape[axis] : in->shape[axis];
     transform t;
     memset(&t, 0, sizeof t); /* it is compared byte by byte */
-    t.length = (int)length;
-    t.batch = (int)(shape_size(in->ndim, in->shape) / in->shape[axis]);
-    t.type = type;
+    t.of = signals_of(s, in, out);
     t.direction = direction;
     t.from = a->offset;
     t.to = b->offset;
@@ -208,22 +245,17 @@ static error *scaled(const operand *y, double factor) {
 /* ---- a launch ---- */
 
 /* Has the first device a plan for it? What fails on the way is told when it is run. */
-static bool has_plan(int64_t length, int64_t batch, int type) {
+static bool has_plan(const signals *of) {
   error *why = NULL;
   cuda_failure f = {NULL, 0};
   cuda_device *d = cuda_enter(0, &why);
   error_release(why);
   if (!d) return true;
   struct ffts *all = enter_ffts(d);
-  const bool has = plan_for(all, (int)length, (int)batch, type, &f) != NULL;
+  const bool has = plan_for(all, of, &f) != NULL;
   pthread_mutex_unlock(&all->lock);
   cuda_leave(d);
   return has;
-}
-
-static int type_along(const fft_params *p, int i) {
-  if (!p->real || i != p->axes.n - 1) return CUFFT_C2C;
-  return p->inverse ? CUFFT_C2R : CUFFT_R2C;
 }
 
 const char *cufft_refuses(const launch *l) {
@@ -235,43 +267,42 @@ const char *cufft_refuses(const launch *l) {
   if (size == 0 || result == 0) return "there are no elements";
   if (p->axes.n == 0) return "there are no axes";
   if (size > INT32_MAX || result > INT32_MAX) return "there are too many elements";
-  for (int i = 0; i < p->axes.n; i++) {
-    const int axis = (int)p->axes.at[i], type = type_along(p, i);
-    const operand *signal = type == CUFFT_C2R ? l->out : type == CUFFT_R2C ? l->in : halved;
-    const int64_t lines = shape_size(signal->ndim, signal->shape) / signal->shape[axis];
-    if (!has_plan(signal->shape[axis], lines, type)) return "cuFFT has no plan for it";
+  stage stages[PONS_MAX_NDIM];
+  const int n = stages_of(p, stages);
+  for (int i = 0; i < n; i++) {
+    const bool whole = stages[i].type != CUFFT_C2C;
+    const signals of = signals_of(&stages[i], whole ? l->in : halved, whole ? l->out : halved);
+    if (!has_plan(&of)) return "cuFFT has no plan for it";
   }
   return NULL;
 }
 
-/* The complex axes first, in memory of their own, then the halved one. */
-static error *real_inverse(const fft_params *p, const operand *x, const operand *out) {
-  const int last = p->axes.n - 1;
+/* The complex stages first, in memory of their own, then the halved one. */
+static error *real_inverse(int n, const stage *s, const operand *x, const operand *out) {
   view y, like;
   error *why = NULL;
-  if (last == 0) return along((int)p->axes.at[0], CUFFT_C2R, CUFFT_INVERSE, x, out);
-  view_moved(&like, x, x->ndim - 1); /* as it is */
+  if (n == 1) return along(&s[0], CUFFT_INVERSE, x, out);
+  const stage none = {0, 0, CUFFT_C2C};
+  view_moved(&like, x, &none); /* as it is */
   void *block = view_rows(&y, &like, &why);
-  for (int i = 0; i < last && !why; i++)
-    why = along((int)p->axes.at[i], CUFFT_C2C, CUFFT_INVERSE, i ? &y.x : x, &y.x);
-  if (!why) why = along((int)p->axes.at[last], CUFFT_C2R, CUFFT_INVERSE, &y.x, out);
+  for (int i = n - 1; i > 0 && !why; i--) why = along(&s[i], CUFFT_INVERSE, i < n - 1 ? &y.x : x, &y.x);
+  if (!why) why = along(&s[0], CUFFT_INVERSE, &y.x, out);
   if (block) cuda_give(like.where.device, block);
   return why;
 }
 
 error *cufft_fft(const launch *l) {
   const fft_params *p = l->params;
-  const int last = p->axes.n - 1, direction = p->inverse ? CUFFT_INVERSE : CUFFT_FORWARD;
+  const int direction = p->inverse ? CUFFT_INVERSE : CUFFT_FORWARD;
+  stage stages[PONS_MAX_NDIM];
+  const int n = stages_of(p, stages);
   error *why = NULL;
   double factor = 1;
-  if (p->real && p->inverse) {
-    why = real_inverse(p, l->in, l->out);
-  } else {
-    why = along((int)p->axes.at[last], type_along(p, last), direction, l->in, l->out);
-    for (int i = 0; i < last && !why; i++)
-      why = along((int)p->axes.at[i], CUFFT_C2C, direction, l->out, l->out);
-  }
+  if (p->real && p->inverse)
+    why = real_inverse(n, stages, l->in, l->out);
+  else
+    for (int i = 0; i < n && !why; i++) why = along(&stages[i], direction, i ? l->out : l->in, l->out);
   if (why || !p->inverse) return why;
-  for (int i = 0; i <= last; i++) factor /= (double)l->out->shape[p->axes.at[i]];
+  for (int i = 0; i < p->axes.n; i++) factor /= (double)l->out->shape[p->axes.at[i]];
   return scaled(l->out, factor);
 }
