@@ -4,7 +4,8 @@
 
 extern const char kernel_sort[];
 
-enum { BLOCK = 512, THREADS = 256, DIGITS = 256, MOST_PARTS = 1024, FEW_PARTS = 8 };
+/* Lines of few elements (experts, classes) are blocks of SHORT_BLOCK, others are cut into blocks of BLOCK. */
+enum { SHORT_BLOCK = 128, BLOCK = 1024, THREADS = 256, DIGITS = 256, MOST_PARTS = 1024, FEW_PARTS = 8 };
 
 static int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -50,6 +51,7 @@ typedef struct sorting {
   const gpu_backend *backend;
   const operand *x, *out;
   bool places; /* are wanted, not the elements */
+  int block;   /* a power of two */
   int64_t n, stride, out_stride, lines;
   gpu_walk walk; /* over lines: x, out */
   /* Over lines of x and of the result, of one and a memory of all lines one behind the other, of such memories. */
@@ -82,10 +84,10 @@ static void sorted_give(const sorting *s, sorted t) {
 /* ---- by merging ---- */
 
 static error *sort_blocks(const sorting *s, sorted to) {
-  const int64_t blocks = ceiling(s->n, BLOCK);
+  const int64_t blocks = ceiling(s->n, s->block);
   gpu_call c = gpu_call_for(s->backend, s->out);
   define_keys(&c, s->x->dtype);
-  gpu_define(&c, "BLOCK", BLOCK);
+  gpu_define(&c, "BLOCK", s->block);
   gpu_define_text(&c, "BLOCKS", "");
   gpu_memory(&c, to.keys, true);
   gpu_memory(&c, to.places, true);
@@ -96,8 +98,8 @@ static error *sort_blocks(const sorting *s, sorted to) {
   gpu_number(&c, 0);
   gpu_number(&c, blocks);
   gpu_number_walk(&c, 2, &s->walk);
-  c.wide |= s->lines * s->n > INT32_MAX - BLOCK;
-  c.group[0] = gpu_group_for(&c, BLOCK, THREADS);
+  c.wide |= s->lines * s->n > INT32_MAX - s->block;
+  c.group[0] = gpu_group_for(&c, s->block / 2, THREADS);
   c.groups[0] = s->lines * blocks;
   gpu_define(&c, "GROUP", c.group[0]);
   return gpu_run(&c, kernel_sort, "sort_blocks");
@@ -143,9 +145,9 @@ static error *give_result(const sorting *s, sorted from) {
 static error *sort_by_merging(const sorting *s) {
   error *why = NULL;
   sorted from = sorted_take(s, key_bytes(s->x->dtype), true, &why), to = {NULL, NULL};
-  if (!why && s->n > BLOCK) to = sorted_take(s, key_bytes(s->x->dtype), true, &why);
+  if (!why && s->n > s->block) to = sorted_take(s, key_bytes(s->x->dtype), true, &why);
   if (!why) why = sort_blocks(s, from);
-  for (int64_t runs = BLOCK; runs < s->n && !why; runs *= 2) {
+  for (int64_t runs = s->block; runs < s->n && !why; runs *= 2) {
     why = merge_runs(s, runs, from, to);
     const sorted t = from;
     from = to;
@@ -185,7 +187,7 @@ enum { LAUNCH = 300000 };
 static bool is_for_digits(const sorting *s, const counting *d) {
   const int64_t tile = (int64_t)d->group * d->items, all = s->lines * s->n;
   int merges = 0;
-  while ((int64_t)BLOCK << merges < s->n) merges++;
+  while ((int64_t)s->block << merges < s->n) merges++;
   return merges > 0 && d->passes * (3 * LAUNCH + s->lines * ceiling(s->n, tile) * tile) < (2 + merges) * (LAUNCH + 2 * all);
 }
 
@@ -323,6 +325,7 @@ static error *run(const gpu_backend *b, const launch *l, int axis, bool places) 
   s.to_lines = gpu_walk_of(x->ndim, dims, 2, (const int64_t *const[]){behind, strides});
   s.of_lines = gpu_walk_of(x->ndim, dims, 2, (const int64_t *const[]){behind, behind});
   s.lines = gpu_walk_size(&s.walk);
+  s.block = s.n <= SHORT_BLOCK ? SHORT_BLOCK : BLOCK;
   counting d = counting_of(&s);
   return is_for_digits(&s, &d) ? sort_by_digits(&s, &d) : sort_by_merging(&s);
 }
