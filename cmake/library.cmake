@@ -74,13 +74,17 @@ pons_embed(mlx_metal ${PROJECT_SOURCE_DIR}/src/backends/metal/mlx_metal.h)
 pons_embed(cuda_kernel_prologue ${PROJECT_SOURCE_DIR}/src/backends/cuda/metal/numbers.h
            ${PROJECT_SOURCE_DIR}/src/backends/cuda/cxx/mlx_cuda.h)
 
-# Kernels in the dialect of all: x.kc is kernel_x. Those for CUDA's matrix units, called x_tensor.kc, have what these are in front.
+# Kernels in the dialect of all: x.kc is kernel_x. Those for CUDA's matrix units, called x_tensor.kc, have what these are in front, and
+# those for a warpgroup's, x_warpgroup.kc, also these.
 file(GLOB kernel_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backends/*/*.kc)
 foreach(file ${kernel_files})
   get_filename_component(name ${file} NAME_WE)
   set(in_front "")
-  if(name MATCHES "_tensor$")
+  if(name MATCHES "_(tensor|warpgroup)$")
     set(in_front ${PROJECT_SOURCE_DIR}/src/backends/cuda/matrix_unit.h)
+  endif()
+  if(name MATCHES "_warpgroup$")
+    list(APPEND in_front ${PROJECT_SOURCE_DIR}/src/backends/cuda/warpgroup.h)
   endif()
   pons_embed(kernel_${name} ${in_front} ${file})
 endforeach()

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { BORDER = 64 };
-enum { PLAIN_SHARED_BYTES = 48 << 10, MOST_SHARED_BYTES = 99 << 10 }; /* more than the plain ones on request */
+enum { PLAIN_SHARED_BYTES = 48 << 10 };
 enum { DEVICE_MEMORY = 1, HOST_MEMORY, BORDER_FILL = 0x5c };
 
 /* ---- what there is; one lock for all of it ---- */
@@ -36,6 +36,7 @@ static size_t used[MAX_DEVICES];
 static int device_count(void) { return (int)number_of("CUDA_DOUBLE_DEVICES", 1); }
 static size_t device_bytes(void) { return (size_t)number_of("CUDA_DOUBLE_MEMORY", 1L << 30); }
 static int device_arch(void) { return (int)number_of("CUDA_DOUBLE_ARCH", 86); }
+static int most_shared_bytes(void) { return device_arch() == 90 ? 227 << 10 : 99 << 10; } /* on request */
 
 static void go_on(void);
 int leave(int status) {
@@ -299,7 +300,7 @@ EXPORT CUresult cuDeviceGetAttribute(int *value, int attribute, CUdevice device)
       *value = PLAIN_SHARED_BYTES;
       break;
     case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN:
-      *value = MOST_SHARED_BYTES;
+      *value = most_shared_bytes();
       break;
     case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
       *value = 4;
@@ -624,6 +625,9 @@ static CUresult open_image(const char *image, CUmodule module) {
   if (!module->library) return CUDA_ERROR_INVALID_IMAGE;
   module->state = dlsym(module->library, "cuda_double");
   *(void **)&module->shared = dlsym(module->library, "cuda_double_shared");
+  void **wait = dlsym(module->library, "cuda_double_wait");
+  void (*const does)(bool (*)(const void *), const void *) = fibers_wait;
+  if (wait) memcpy(wait, &does, sizeof does);
   return module->state && module->shared ? CUDA_SUCCESS : CUDA_ERROR_INVALID_IMAGE;
 }
 
@@ -700,7 +704,7 @@ EXPORT CUresult cuModuleGetFunction(CUfunction *out, CUmodule module, const char
 
 EXPORT CUresult cuFuncSetAttribute(CUfunction f, int attribute, int value) {
   ENTER("cuFuncSetAttribute");
-  NEEDS(f && attribute == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES && value >= 0 && value <= MOST_SHARED_BYTES,
+  NEEDS(f && attribute == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES && value >= 0 && value <= most_shared_bytes(),
         CUDA_ERROR_INVALID_VALUE);
   f->shared_bytes = (unsigned)value;
   return leave(CUDA_SUCCESS);

@@ -1,5 +1,6 @@
 /* shim.h: what CUDA C has built in, for kernels that are compiled as C++ for the host (nvrtc.c puts it in front of them).
-   Threads are fibers, one block at a time (doubles/grid.c). Uses nothing: no header may stand in front of a kernel's own types. */
+   Threads are fibers, one block at a time (doubles/grid.c). Uses warpgroup.h alone: no other header may stand in front of a kernel's own
+   types. */
 typedef decltype(sizeof 0) size_t;
 
 struct uint3 {
@@ -226,7 +227,7 @@ static inline float rsqrtf(float x) { return 1 / sqrtf(x); }
 /* ---- matrix units (cuda/matrix_unit.h), on a block's memory that is as large as may be ---- */
 
 struct chunk;
-struct alignas(128) cuda_double_room {
+struct alignas(1024) cuda_double_room {
   char bytes[227 << 10];
 };
 #define SHARED_ROOM(name)                                                                                     \
@@ -316,19 +317,38 @@ static inline void load_matrices_transposed(unsigned (&out)[4], shared_place row
   __syncwarp();
 }
 
-/* A copy is made when it is waited for: the latest that a device may do it. */
+/* A copy is made when it is waited for, the latest that a device may do it, or at once (CUDA_DOUBLE_EARLY=1). In order with them a thread arrives at a barrier
+   (phase_arrive_with_copies in warpgroup.h). */
 struct cuda_double_copy {
-  void *to;
+  void *to;         /* or the barrier */
   const void *from; /* NULL: zeros */
   int group;
+  bool arrives;
 };
 enum { CUDA_DOUBLE_COPIES = 256 };
 static struct cuda_double_copies {
   cuda_double_copy all[CUDA_DOUBLE_COPIES];
-  int n, group;
+  int n, group, arrivals;
 } cuda_double_queues[1024];
 static inline cuda_double_copies &cuda_double_queue() {
   return cuda_double_queues[threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)];
+}
+extern "C" char *getenv(const char *);
+static inline void phase_arrive(shared_place barrier);
+/* The first n of the queue. */
+static inline void cuda_double_make_copies(cuda_double_copies &q, int n) {
+  for (int i = 0; i < n; i++) {
+    const cuda_double_copy c = q.all[i];
+    if (c.arrives) {
+      q.arrivals--;
+      phase_arrive((shared_place)c.to);
+    } else if (c.from)
+      __builtin_memcpy(c.to, c.from, 16);
+    else
+      __builtin_memset(c.to, 0, 16);
+  }
+  for (int i = n; i < q.n; i++) q.all[i - n] = q.all[i];
+  q.n -= n;
 }
 static inline void copy_async(shared_place shared, const void *global, bool inside) {
   cuda_double_copies &q = cuda_double_queue();
@@ -336,25 +356,20 @@ static inline void copy_async(shared_place shared, const void *global, bool insi
   if (q.n == CUDA_DOUBLE_COPIES || ((size_t)to | (inside ? (size_t)global : 0)) % 16 != 0 || to < shared_begin ||
       to + 16 > shared_end)
     __builtin_trap();
-  q.all[q.n++] = {to, inside ? global : nullptr, q.group};
+  q.all[q.n++] = {to, inside ? global : nullptr, q.group, false};
+  if (getenv("CUDA_DOUBLE_EARLY")) cuda_double_make_copies(q, q.n);
 }
 static inline void copies_end_group() { cuda_double_queue().group++; }
 template <int Groups> static inline void copies_wait() {
   cuda_double_copies &q = cuda_double_queue();
-  int left = 0;
-  for (int i = 0; i < q.n; i++) {
-    const cuda_double_copy c = q.all[i];
-    if (c.group >= q.group - Groups)
-      q.all[left++] = c;
-    else if (c.from)
-      __builtin_memcpy(c.to, c.from, 16);
-    else
-      __builtin_memset(c.to, 0, 16);
-  }
-  q.n = left;
+  int n = 0;
+  while (n < q.n && q.all[n].group < q.group - Groups) n++;
+  cuda_double_make_copies(q, n);
 }
 
 static inline float exp2_fast(float x) {
   const float y = exp2f(x);
   return y < 0x1p-126f ? 0 : y;
 }
+
+#include "warpgroup.h"

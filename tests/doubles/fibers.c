@@ -26,7 +26,7 @@ typedef struct fiber {
 #endif
 } fiber;
 
-enum state { NOT_BEGUN, RUNNING, AT_BARRIER, AT_WARP, ENDED };
+enum state { NOT_BEGUN, RUNNING, AT_BARRIER, AT_WARP, WAITING, ENDED };
 
 static struct {
   int n, begun, ended, current;
@@ -35,6 +35,8 @@ static struct {
   void *context;
   uint8_t state[FIBERS_MOST];
   uint32_t mask[FIBERS_MOST]; /* of the barrier of a warp it waits at */
+  bool (*is_over[FIBERS_MOST])(const void *); /* what it waits for */
+  const void *what[FIBERS_MOST];
   fiber *fiber_of[FIBERS_MOST];
   char exchanged[FIBERS_MOST][16];
 } block;
@@ -135,6 +137,12 @@ void fibers_exchange(uint32_t mask, void *value, size_t bytes, int from) {
   fibers_warp_barrier(mask);
 }
 
+void fibers_wait(bool (*is_over)(const void *), const void *what) {
+  block.is_over[block.current] = is_over;
+  block.what[block.current] = what;
+  wait_here(WAITING);
+}
+
 /* ---- the scheduler ---- */
 
 static void go_on(int i) {
@@ -167,6 +175,16 @@ static bool let_warp_on(void) {
   return false;
 }
 
+static bool let_waiting_on(void) {
+  bool any = false;
+  for (int i = 0; i < block.n; i++) {
+    if (block.state[i] != WAITING || !block.is_over[i](block.what[i])) continue;
+    go_on(i);
+    any = true;
+  }
+  return any;
+}
+
 static bool let_block_on(void) {
   if (block.ended > 0 || count(AT_BARRIER) != block.n) return false;
   for (int i = 0; i < block.n; i++) go_on(i);
@@ -177,8 +195,8 @@ static bool let_block_on(void) {
 static const char *stuck(void) {
   static char words[160];
   snprintf(words, sizeof words,
-           "of %d threads %d wait at a barrier of the block, %d at one of their warp, %d have ended", block.n,
-           count(AT_BARRIER), count(AT_WARP), block.ended);
+           "of %d threads %d wait at a barrier of the block, %d at one of their warp, %d for others, %d have ended", block.n,
+           count(AT_BARRIER), count(AT_WARP), count(WAITING), block.ended);
   return words;
 }
 
@@ -190,6 +208,6 @@ const char *fibers_run(int n, void (*body)(void *, int), void (*enter)(void *, i
   running = &scheduler;
   while (block.begun < n) go_to(fiber_take());
   while (block.ended < n)
-    if (!let_warp_on() && !let_block_on()) return stuck();
+    if (!let_warp_on() && !let_waiting_on() && !let_block_on()) return stuck();
   return NULL;
 }

@@ -2,6 +2,7 @@
    C library alone. */
 #ifndef FIBERS_H
 #define FIBERS_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,4 +19,6 @@ void fibers_barrier(void);
 void fibers_warp_barrier(uint32_t mask);
 /* Gives each lane of `mask` the value that lane `from` has; a lane's own where `from` is not among them. */
 void fibers_exchange(uint32_t mask, void *value, size_t bytes, int from);
+/* Waits until it is over, which others see to; it is asked between the threads' turns. */
+void fibers_wait(bool (*is_over)(const void *), const void *what);
 #endif

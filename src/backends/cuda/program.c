@@ -7,6 +7,8 @@ const char cuda_options[] =
     "--ftz=false "
     "--disable-warnings";
 enum { MAX_OPTIONS = 16, OPTION_BYTES = 512, CUDA_AHEAD = 0, OLDEST_ARCH = 70 };
+/* What no later device has is compiled for sm_90a, which these devices alone run, by compilers from CUDA 12.0 on. */
+enum { ARCH_OF_WARPGROUPS = 90, FIRST_OF_WARPGROUPS = 12000 };
 
 void cuda_identify(int index, text *t) {
   text_add(t, "sm_%d, NVRTC %d, driver %d", cuda_card_at(index)->arch, nvrtc_version(),
@@ -51,13 +53,18 @@ static int split_options(char *options, const char **out) {
   return n;
 }
 
+static bool has_warpgroups(int card_arch) {
+  return card_arch == ARCH_OF_WARPGROUPS && nvrtc_version() >= FIRST_OF_WARPGROUPS && nvrtc_knows(card_arch);
+}
+
 static error *compile_program(nvrtcProgram p, const char *name, const char *all_options, int card_arch,
                               gpu_binary *binary) {
   const bool cubin = card_arch != CUDA_AHEAD && nvrtc_knows(card_arch);
   const char *options[MAX_OPTIONS + 1];
   char arch[48], copy[OPTION_BYTES];
-  snprintf(arch, sizeof arch, "--gpu-architecture=%s_%d", cubin ? "sm" : "compute",
-           card_arch == CUDA_AHEAD ? nvrtc_oldest_from(OLDEST_ARCH) : nvrtc_newest_up_to(card_arch));
+  snprintf(arch, sizeof arch, "--gpu-architecture=%s_%d%s", cubin ? "sm" : "compute",
+           card_arch == CUDA_AHEAD ? nvrtc_oldest_from(OLDEST_ARCH) : nvrtc_newest_up_to(card_arch),
+           has_warpgroups(card_arch) ? "a" : "");
   snprintf(copy, sizeof copy, "%s", all_options);
   const int n = split_options(copy, options);
   options[n] = arch;
@@ -103,6 +110,13 @@ const char *cuda_refuses_matrix_unit(int shared_bytes) {
     if (shared_bytes > cuda_card_at(i)->shared_on_request) return "shared memory is too small";
   }
   return NULL;
+}
+
+const char *cuda_refuses_warpgroup(int shared_bytes) {
+  const char *why = cuda_refuses_matrix_unit(shared_bytes);
+  for (int i = 0; i < cuda_count() && !why; i++)
+    if (!has_warpgroups(cuda_card_at(i)->arch)) why = "it is for compute capability 9.0, and NVRTC of CUDA 12.0 on";
+  return why;
 }
 
 /* ---- modules ---- */

@@ -18,6 +18,7 @@ void *cuda_entry(int index, void *module, const char *name, error **why);
 error *cuda_launch(int index, const gpu_launch *l);
 /* Why kernels behind matrix_unit.h, which share so many bytes, can't be run by all devices; NULL: they can. */
 const char *cuda_refuses_matrix_unit(int shared_bytes);
+const char *cuda_refuses_warpgroup(int shared_bytes); /* the same of those behind warpgroup.h */
 bool cuda_waits(void); /* after each launch, so that errors name theirs */
 /* A launch's arguments, with memories at these addresses, as the driver wants them. */
 typedef struct cuda_arguments {
