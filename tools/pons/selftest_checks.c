@@ -302,6 +302,21 @@ CHECK(convolution_of_volumes) {
                      normal(PONS_SHAPE(PICK(32, 64), 3, 2, 3, 16), dtype, 77), .stride = PONS_AXES(1, 2, 1), .padding = PONS_AXES(1, 0, 2),
                      .groups = 2, .flip = true);
 }
+/* Few channels in a group: one, colours. */
+CHECK(convolution_depthwise) {
+  const int64_t channels = PICK(12, 64);
+  return pons_conv2d(normal(PONS_SHAPE(2, PICK(9, 60), PICK(8, 57), channels), dtype, 88), normal(PONS_SHAPE(channels, 3, 3, 1), dtype, 89),
+                     .stride = PONS_AXES(PICK(2, 1), 1), .padding = PONS_AXES(1), .groups = (int)channels);
+}
+CHECK(convolution_to_three_colours) {
+  return pons_conv2d(normal(PONS_SHAPE(2, PICK(9, 60), PICK(8, 57), PICK(20, 64)), dtype, 90),
+                     normal(PONS_SHAPE(3, 3, 3, PICK(20, 64)), dtype, 91), .padding = PONS_AXES(1));
+}
+CHECK(convolution_transposed) {
+  return pons_conv_transpose2d(normal(PONS_SHAPE(2, PICK(9, 40), PICK(8, 37), PICK(12, 32)), dtype, 92),
+                               normal(PONS_SHAPE(PICK(20, 48), 4, 4, PICK(12, 32)), dtype, 93), .stride = PONS_AXES(2),
+                               .padding = PONS_AXES(1));
+}
 
 /* The gradient of the sum of a convolution's results, weighted. */
 typedef struct convolution_call {
@@ -335,6 +350,13 @@ CHECK(convolution_gradient_of_input_strided) { return image_gradient(large, dtyp
 CHECK(convolution_gradient_of_weight) { return image_gradient(large, dtype, true, 1, 1, 5); }
 CHECK(convolution_gradient_of_weight_strided) { return image_gradient(large, dtype, true, 2, 1, 3); }
 CHECK(convolution_gradient_of_weight_in_groups) { return image_gradient(large, dtype, true, 1, 2, 3); }
+static pons_array depthwise_gradient(bool large, pons_dtype dtype, bool of_weight) {
+  const int64_t channels = PICK(12, 64);
+  return convolution_gradient((convolution_call){normal(PONS_SHAPE(PICK(3, 8), PICK(9, 56), PICK(8, 55), channels), dtype, 94),
+                                                 normal(PONS_SHAPE(channels, 3, 3, 1), dtype, 95), of_weight, 2, 1, (int)channels});
+}
+CHECK(convolution_gradient_of_input_depthwise) { return depthwise_gradient(large, dtype, false); }
+CHECK(convolution_gradient_of_weight_depthwise) { return depthwise_gradient(large, dtype, true); }
 
 static pons_array attention(bool large, pons_dtype dtype, int64_t queries, bool causal, pons_dtype mask) {
   const int64_t keys = PICK(37, 300), dim = PICK(20, 64);
@@ -592,6 +614,11 @@ const check checks[] = {
     WITHIN(convolution_gradient_of_weight, PONS_FLOAT32, FLOATS, 1e-4, 2e-3),
     WITHIN(convolution_gradient_of_weight_strided, PONS_FLOAT32, FLOATS, 1e-4, 2e-3),
     WITHIN(convolution_gradient_of_weight_in_groups, PONS_FLOAT32, FLOATS, 1e-4, 2e-3),
+    WITHIN(convolution_depthwise, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    WITHIN(convolution_to_three_colours, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    WITHIN(convolution_transposed, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    WITHIN(convolution_gradient_of_input_depthwise, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    WITHIN(convolution_gradient_of_weight_depthwise, PONS_FLOAT32, FLOATS, 1e-4, 2e-3),
     CLOSE(attention_of_one, PONS_FLOAT32, HALVES),
     CLOSE(attention_causal, PONS_FLOAT32, HALVES),
     CLOSE(attention_bool_mask, PONS_FLOAT32, HALVES),

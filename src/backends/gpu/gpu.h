@@ -281,6 +281,9 @@ error *gpu_custom_prepared(const gpu_backend *b, const launch *l, gpu_custom_run
 /* Every element becomes the one of these bits. */
 error *gpu_fill(const gpu_backend *b, const operand *out, uint64_t bits);
 
+/* conv_phases_gpu.c: "Convolution" by the first of the ways below that does not refuse; the last is for all that gpu_refuses_conv takes. */
+error *gpu_conv_any(const gpu_backend *b, const launch *l);
+
 /* ---- fused.c: elementwise kernels, generated ---- */
 
 /* No language of GPUs has a use for it. */
