@@ -115,6 +115,43 @@ int run_quantized_layers(const bench_case *c, pons_array *out) {
   return 1;
 }
 
+/* ---- experts: rows, n, k, experts; each row times the matrix of its expert ---- */
+
+static void set_experts(const bench_case *c, int place) {
+  const int64_t *s = c->size;
+  pons_array rows = pons_arange(0, (double)s[0], 1, PONS_INT32);
+  set_slot(0, uniform(PONS_SHAPE(s[0], 1, s[2]), c->dtype, 1));
+  set_slot(place, pons_astype(pons_floor_divide(pons_multiply(rows, pons_int(s[3])), pons_int(s[0])), PONS_UINT32));
+}
+
+bool prepare_experts(const bench_case *c) {
+  const int64_t *s = c->size;
+  set_experts(c, 2);
+  set_slot(1, uniform(PONS_SHAPE(s[3], s[1], s[2]), c->dtype, 2));
+  return pons_ok();
+}
+
+bool prepare_quantized_experts(const bench_case *c) {
+  const int64_t *s = c->size;
+  pons_array codes[3];
+  set_experts(c, 4);
+  pons_quantize(codes, uniform(PONS_SHAPE(s[3], s[1], s[2]), c->dtype, 2), .bits = 4, .group_size = 64);
+  for (int i = 0; i < 3; i++) set_slot(1 + i, codes[i]);
+  return pons_ok();
+}
+
+int run_experts(const bench_case *c, pons_array *out) {
+  (void)c;
+  *out = pons_gather_mm(slot(0), pons_swapaxes(slot(1), -1, -2), NULL, slot(2), .sorted_indices = true);
+  return 1;
+}
+
+int run_quantized_experts(const bench_case *c, pons_array *out) {
+  (void)c;
+  *out = pons_gather_qmm(slot(0), slot(1), slot(2), slot(3), NULL, slot(4), .bits = 4, .group_size = 64, .sorted_indices = true);
+  return 1;
+}
+
 /* ---- transforms ---- */
 
 bool prepare_fft(const bench_case *c) {

@@ -41,6 +41,9 @@
 #define MODEL_CODES(run, rows, n, k, layers) \
   .prepare = prepare_quantized, .body = run, .size = {rows, n, k, layers}, .dtype = PONS_BFLOAT16, .for_gpu = true
 #define MODEL_BYTES(n, k) ((double)(n) * (k) * (1.0 / 2 + 2 * 2.0 / 64))
+#define EXPERTS(prepare_, run, rows, n, k, experts)                                                               \
+  .prepare = prepare_, .body = run, .size = {rows, n, k, experts}, .dtype = PONS_BFLOAT16, .for_gpu = true, \
+  .work = 2.0 * (rows) * (n) * (k)
 #define CODE_BYTES (4096.0 * 4096 / 2 + 2 * 4 * 4096.0 * 64) /* with scales and biases */
 #define PEER(prepare_, run, ...) \
   MS, .prepare = prepare_, .body = run, .size = {__VA_ARGS__}, .limit = LIMIT_PEER, AT_MOST(1)
@@ -126,6 +129,9 @@ const bench_case bench_cases[] = {
      .work = 2.0 * 64 * 14336 * 4096},
     {"quantized 4-bit 1024 x 14336 x 4096 bfloat16", GFLOPS, MODEL_CODES(run_quantized, 1024, 14336, 4096, 0),
      .work = 2.0 * 1024 * 14336 * 4096},
+    {"8192 rows, 128 experts of 768 x 2048 bfloat16", GFLOPS, EXPERTS(prepare_experts, run_experts, 8192, 768, 2048, 128)},
+    {"quantized 4-bit 8192 rows, 128 experts of 768 x 2048 bfloat16", GFLOPS,
+     EXPERTS(prepare_quantized_experts, run_quantized_experts, 8192, 768, 2048, 128)},
 
     {"1,000 scalar adds, lazy", MS, .prepare = prepare_tiny, .round = round_lazy_adds, VALUE_AT_MOST(0.3)},
     {"1,000 scalar adds, compiled", MS, .prepare = prepare_adds, .round = round_call, VALUE_AT_MOST(0.03)},

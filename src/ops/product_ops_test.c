@@ -167,6 +167,38 @@ static void large_convolutions(void **unused) {
   }
 }
 
+/* Many rows, each times the matrix that a sorted list names. Of small integers, so that all sums are exact. */
+enum { ROWS = 100, EXPERTS = 3, COLUMNS = 10, DEPTH = 64 };
+static pons_array below(int limit, pons_shape shape) {
+  return pons_astype(pons_remainder(counted(shape), pons_int(limit)), PONS_FLOAT16);
+}
+static pons_array indices(pons_array x) { return pons_astype(x, PONS_UINT32); }
+
+static void check_rows(pons_array y, pons_array x, pons_array w, pons_array named) {
+  pons_array own = pons_swapaxes(pons_take(w, named, 0), -1, -2); /* a matrix for each row */
+  check(pons_array_equal(y, pons_matmul(x, own)), "True bool");
+}
+
+static void rows_of_experts(void **unused) {
+  (void)unused;
+  pons_array x = below(2, PONS_SHAPE(ROWS, 1, DEPTH)), w = below(16, PONS_SHAPE(EXPERTS, COLUMNS, DEPTH)),
+             turned = pons_swapaxes(w, -1, -2), rows = pons_arange(0, ROWS, 1, PONS_INT32), y, c[3];
+  pons_array sorted = indices(pons_floor_divide(rows, pons_int(37)));
+  y = pons_gather_mm(x, turned, NULL, sorted, .sorted_indices = true);
+  check_rows(y, x, w, sorted);
+  pons_quantize(c, w, .bits = 4);
+  y = pons_gather_qmm(x, c[0], c[1], c[2], NULL, sorted, .bits = 4, .sorted_indices = true);
+  check_rows(y, x, pons_dequantize(c[0], c[1], c[2], .bits = 4), sorted);
+  /* a promise that was not kept */
+  pons_array mixed = indices(pons_remainder(rows, pons_int(EXPERTS)));
+  y = pons_gather_mm(x, turned, NULL, mixed, .sorted_indices = true);
+  check_rows(y, x, w, mixed);
+  y = pons_gather_mm(x, turned, NULL, indices(pons_floor_divide(rows, pons_int(33))), .sorted_indices = true);
+  assert_null(pons_data(y));
+  assert_string_equal(pons_error(), "gather_mm: index 3 is out of range for axis 0 of size 3");
+  pons_clear_error();
+}
+
 static void softmaxes(void **unused) {
   (void)unused;
   check(pons_softmax(FLOATS(0, 0)), "[0.5, 0.5] float32");
@@ -225,7 +257,7 @@ static void random_keys(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(products), TEST(gradients), TEST(extremes_of_halves), TEST(convolutions), TEST(large_convolutions), TEST(softmaxes), TEST(composites),
+  const struct CMUnitTest tests[] = {TEST(products), TEST(gradients), TEST(extremes_of_halves), TEST(convolutions), TEST(large_convolutions), TEST(rows_of_experts), TEST(softmaxes), TEST(composites),
                                      TEST(attention_in_one_step_or_not_at_all),
                                      TEST(random_keys)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -271,6 +271,17 @@ CHECK(chosen_products) {
                         normal(PONS_SHAPE(17, PICK(17, 65), PICK(7, 70)), dtype, 52), NULL,
                         small_integers(PONS_SHAPE(4), PONS_UINT32, 53));
 }
+/* Rows in the order of their matrices, as those of experts are: several matrices in a tile of rows, rows beyond the last. */
+static pons_array sorted_matrices(int64_t rows, int64_t matrices, int seed) {
+  pons_array chosen = small_integers(PONS_SHAPE(rows), PONS_UINT32, seed);
+  return pons_sort(pons_remainder(chosen, pons_astype(pons_int(matrices), PONS_UINT32)), 0);
+}
+CHECK(chosen_products_sorted) {
+  const int64_t rows = PICK(70, 500), k = PICK(24, 136);
+  pons_array w = normal(PONS_SHAPE(6, PICK(18, 200), k), dtype, 58);
+  return pons_gather_mm(normal(PONS_SHAPE(rows, 1, k), dtype, 57), pons_swapaxes(w, -1, -2), NULL,
+                        sorted_matrices(rows, 6, 59), .sorted_indices = true);
+}
 CHECK(convolution) {
   return pons_conv2d(normal(PONS_SHAPE(2, PICK(9, 40), PICK(8, 33), PICK(6, 32)), dtype, 54),
                      normal(PONS_SHAPE(PICK(4, 48), 3, 3, PICK(3, 16)), dtype, 55),
@@ -526,6 +537,14 @@ CHECK(chosen_codes) {
                          NULL, small_integers(PONS_SHAPE(4), PONS_UINT32, 96), .bits = 4);
 }
 
+CHECK(chosen_codes_sorted) {
+  pons_array p[3];
+  const int64_t rows = PICK(70, 500), k = PICK(64, 256);
+  codes(normal(PONS_SHAPE(6, PICK(32, 160), k), dtype, 94), 4, PONS_AFFINE, p);
+  return pons_gather_qmm(normal(PONS_SHAPE(rows, 1, k), dtype, 95), p[0], p[1], p[2], NULL,
+                         sorted_matrices(rows, 6, 96), .bits = 4, .sorted_indices = true);
+}
+
 /* Sets of dtypes that a check is made in, too, with --every-dtype. */
 #define IN(dtype) (1u << (dtype))
 #define HALVES (IN(PONS_FLOAT16) | IN(PONS_BFLOAT16))
@@ -603,6 +622,7 @@ const check checks[] = {
     WITHIN(solved_lower, PONS_FLOAT32, IN(PONS_FLOAT64) | IN(PONS_COMPLEX64), 1e-4, 1e-4),
     WITHIN(solved_upper, PONS_FLOAT32, IN(PONS_FLOAT64) | IN(PONS_COMPLEX64), 1e-4, 1e-4),
     CLOSE(chosen_products, PONS_FLOAT32, HALVES),
+    ABOUT(chosen_products_sorted, PONS_BFLOAT16, IN(PONS_FLOAT16)),
     WITHIN(convolution, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
     ABOUT(convolution_spread, PONS_FLOAT16, FLOATS),
     WITHIN(convolution_of_images, PONS_FLOAT32, FLOATS, 1e-3, 1e-3),
@@ -673,5 +693,6 @@ const check checks[] = {
     WITHIN(codes_row_mxfp8, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
     WITHIN(codes_matrix_nvfp4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
     WITHIN(chosen_codes, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(chosen_codes_sorted, PONS_BFLOAT16, IN(PONS_FLOAT16), 2e-2, 0.1),
 };
 const int n_checks = sizeof checks / sizeof *checks;

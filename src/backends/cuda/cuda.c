@@ -53,6 +53,8 @@ const gpu_backend gpu_cuda = {
     .launch = cuda_launch,
     .multiply = multiply,
     .refuses_multiply = cublaslt_refuses,
+    .multiply_grouped = cuda_multiply_grouped,
+    .refuses_grouped = cuda_refuses_grouped,
     .memory = &memory,
 };
 

@@ -45,6 +45,11 @@ bool cuda_rows_are_aligned(const operand *x);
 const char *cuda_refuses_attention_vjp(const launch *l);
 error *cuda_attention_vjp(const launch *l);
 
+/* ---- grouped_tensor.c ---- */
+
+const char *cuda_refuses_grouped(const struct gpu_product *p);
+error *cuda_multiply_grouped(const struct gpu_product *p);
+
 /* ---- custom_cuda.c ---- */
 
 const char *cuda_refuses_source(const launch *l);

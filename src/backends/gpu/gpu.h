@@ -57,6 +57,8 @@ typedef struct gpu_source {
   const char *definitions, *body; /* body: a constant of this library */
 } gpu_source;
 
+struct gpu_product; /* matmul_gpu.h */
+
 /* Called from any thread; `index` counts the driver's devices. Modules and entries live as long as the
    process. */
 typedef struct gpu_backend {
@@ -85,6 +87,10 @@ typedef struct gpu_backend {
   /* Why it does not take one, or NULL; asked before it is known where operands lie. The result of what is asked about may have rows
      with room between them, and be float32 where operands are halves. Left out with `multiply`. */
   const char *(*refuses_multiply)(const launch *l);
+  /* Products of many single rows with matrices that a sorted list names (matmul_gpu.h), and why not; error_declined(): operands do not
+     lie so. Left out: there are none. */
+  error *(*multiply_grouped)(const struct gpu_product *p);
+  const char *(*refuses_grouped)(const struct gpu_product *p);
   const memory_driver *memory;
 } gpu_backend;
 

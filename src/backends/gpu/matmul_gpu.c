@@ -142,7 +142,19 @@ static void set_blocks(gpu_call *c, const gpu_product *p) {
   c->groups[1] = (p->n + 4 * side - 1) / (4 * side);
 }
 
+/* Each group reads a matrix once for up to 64 rows. */
+enum { LEAST_ROWS_EACH = 2, LEAST_ROWS = 32 };
+bool gpu_is_grouped(const gpu_backend *b, const gpu_product *p) {
+  const int64_t matrices = shape_size(p->b.ndim - 2, p->b.shape);
+  return p->lhs && p->count >= LEAST_ROWS && p->count >= LEAST_ROWS_EACH * matrices && b->multiply_grouped &&
+         !b->refuses_grouped(p);
+}
+
 error *gpu_multiply(const gpu_backend *b, gpu_product p) {
+  if (gpu_is_grouped(b, &p)) {
+    error *done = b->multiply_grouped(&p);
+    if (done != error_declined()) return done;
+  }
   int64_t a_strides[PONS_MAX_NDIM], b_strides[PONS_MAX_NDIM], c_strides[PONS_MAX_NDIM];
   operand c_turned;
   if (p.n == 1 && p.m > 1 && !p.lhs) {
@@ -239,6 +251,7 @@ error *gpu_gather_mm(const gpu_backend *b, const launch *l) {
   p.lhs = &l->in[2];
   p.rhs = &l->in[3];
   p.op = GPU_OP_GATHER_MM;
+  p.sorted = ((const gather_mm_params *)l->params)->right_sorted;
   p.count = shape_size(p.lhs->ndim, p.lhs->shape);
   return gpu_multiply(b, p);
 }

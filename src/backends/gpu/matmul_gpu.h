@@ -12,6 +12,7 @@ typedef struct gpu_product {
   int64_t m, n, k, count;
   float alpha, beta;
   const operand *lhs, *rhs; /* which matrices of a and b, for each of the result; NULL: the i-th */
+  bool sorted;              /* rhs is: neighbours have the same matrix of b */
   int op;                   /* GPU_OP_..., for wrong ones */
 } gpu_product;
 
@@ -28,4 +29,6 @@ int64_t gpu_batch_parts(const gpu_batch *s);
 /* Where in operand `which` the part begins, in elements. */
 int64_t gpu_batch_place(const gpu_batch *s, int which, int64_t part);
 error *gpu_multiply(const gpu_backend *b, gpu_product p);
+/* Are these rows so many for each matrix of b, and is there a kernel of the backend, that they are multiplied group by group? */
+bool gpu_is_grouped(const gpu_backend *b, const gpu_product *p);
 #endif

@@ -118,8 +118,9 @@ error *gpu_quantize(const gpu_backend *b, const launch *l) {
 
 typedef struct quantized_product {
   quantization q;
-  bool transpose, one_matrix; /* of codes for all of x, whose batch is then rows */
+  bool transpose, one_matrix;                 /* of codes for all of x, whose batch is then rows */
   const operand *x, *parts, *lhs, *rhs, *out; /* lhs, rhs: NULL, or which matrices */
+  bool sorted;                                /* rhs is */
   int64_t m, n, k, count;
 } quantized_product;
 
@@ -202,43 +203,71 @@ static error *multiply_by_library(const gpu_backend *b, const quantized_product 
   return b->multiply && !p->lhs ? b->multiply(&l) : error_declined();
 }
 
-/* The values, of the dtype of x, in memory of their own, then as any product. */
-static error *multiply_values(const gpu_backend *b, const quantized_product *p) {
+/* The values, of the dtype of x, in memory of their own: as they are written, and as a product takes them, (k, n), the batch in as
+   many axes as the result has. */
+typedef struct decoded {
+  location at;
+  operand values, taken;
+  int64_t shape[PONS_MAX_NDIM], strides[PONS_MAX_NDIM], taken_shape[PONS_MAX_NDIM],
+      taken_strides[PONS_MAX_NDIM];
+} decoded;
+
+static void lay_values(decoded *d, const quantized_product *p) {
   const operand *words = p->parts, *x = p->x;
   const int nw = words->ndim, nx = p->lhs ? nw : x->ndim, more = nx - nw;
-  int64_t shape[PONS_MAX_NDIM], strides[PONS_MAX_NDIM];
-  error *why = NULL;
-  location at = {NULL, 0, ((const location *)p->out->data)->device};
-  memcpy(shape, words->shape, (size_t)nw * sizeof *shape);
-  shape[nw - 1] = p->transpose ? p->k : p->n;
-  shape_row_major(nw, shape, strides);
-  at.memory = b->memory->take(at.device, (size_t)shape_size(nw, shape) * pons_dtype_size(x->dtype), &why);
-  if (!at.memory) return why;
-  const operand values = {&at, x->dtype, nw, shape, strides};
-  why = dequantize(b, p->q, p->parts, NULL, &values);
-  /* As the product takes them: (k, n), and the batch in as many axes as the result has; p->x has them. */
-  int64_t as_shape[PONS_MAX_NDIM], as_strides[PONS_MAX_NDIM];
-  for (int d = 0; d < nx - 2; d++) {
-    as_shape[d] = p->lhs ? shape[d] : x->shape[d];
-    as_strides[d] = d < more ? 0 : strides[d - more];
+  d->at = (location){NULL, 0, ((const location *)p->out->data)->device};
+  memcpy(d->shape, words->shape, (size_t)nw * sizeof *d->shape);
+  d->shape[nw - 1] = p->transpose ? p->k : p->n;
+  shape_row_major(nw, d->shape, d->strides);
+  d->values = (operand){&d->at, x->dtype, nw, d->shape, d->strides};
+  for (int i = 0; i < nx - 2; i++) {
+    d->taken_shape[i] = p->lhs ? d->shape[i] : x->shape[i]; /* p->x has them */
+    d->taken_strides[i] = i < more ? 0 : d->strides[i - more];
   }
-  as_shape[nx - 2] = p->k, as_strides[nx - 2] = strides[p->transpose ? nw - 1 : nw - 2];
-  as_shape[nx - 1] = p->n, as_strides[nx - 1] = strides[p->transpose ? nw - 2 : nw - 1];
-  const operand taken = {&at, x->dtype, nx, as_shape, as_strides};
-  const gpu_product product = {.out = p->out,
-                               .a = *x,
-                               .b = taken,
-                               .m = p->m,
-                               .n = p->n,
-                               .k = p->k,
-                               .count = p->count,
-                               .alpha = 1,
-                               .lhs = p->lhs,
-                               .rhs = p->rhs,
-                               .op = GPU_OP_GATHER_QMM};
-  if (!why && (why = multiply_by_library(b, p, &taken)) == error_declined()) why = gpu_multiply(b, product);
-  b->memory->give(at.device, at.memory);
+  d->taken_shape[nx - 2] = p->k, d->taken_strides[nx - 2] = d->strides[p->transpose ? nw - 1 : nw - 2];
+  d->taken_shape[nx - 1] = p->n, d->taken_strides[nx - 1] = d->strides[p->transpose ? nw - 2 : nw - 1];
+  d->taken = (operand){&d->at, x->dtype, nx, d->taken_shape, d->taken_strides};
+}
+
+static gpu_product product_of_values(const quantized_product *p, const decoded *d) {
+  return (gpu_product){.out = p->out,
+                       .a = *p->x,
+                       .b = d->taken,
+                       .m = p->m,
+                       .n = p->n,
+                       .k = p->k,
+                       .count = p->count,
+                       .alpha = 1,
+                       .lhs = p->lhs,
+                       .rhs = p->rhs,
+                       .sorted = p->sorted,
+                       .op = GPU_OP_GATHER_QMM};
+}
+
+/* Decodes, then multiplies as any matrix. */
+static error *multiply_values(const gpu_backend *b, const quantized_product *p) {
+  decoded d;
+  error *why = NULL;
+  lay_values(&d, p);
+  const size_t bytes = (size_t)shape_size(d.values.ndim, d.shape) * pons_dtype_size(d.values.dtype);
+  d.at.memory = b->memory->take(d.at.device, bytes, &why);
+  if (!d.at.memory) return why;
+  why = dequantize(b, p->q, p->parts, NULL, &d.values);
+  if (!why && (why = multiply_by_library(b, p, &d.taken)) == error_declined())
+    why = gpu_multiply(b, product_of_values(p, &d));
+  b->memory->give(d.at.device, d.at.memory);
   return why;
+}
+
+/* Are rows so many that all matrices are better decoded, and multiplied group by group? A code that is decoded is some nine times the
+   bytes of one that is read. */
+enum { LEAST_ROWS_DECODED = 8 };
+static bool is_for_groups(const gpu_backend *b, const quantized_product *p) {
+  decoded d;
+  lay_values(&d, p);
+  const gpu_product product = product_of_values(p, &d);
+  return p->count >= LEAST_ROWS_DECODED * shape_size(d.taken.ndim - 2, d.taken_shape) &&
+         gpu_is_grouped(b, &product);
 }
 
 static const char *refuses_product(const launch *l, quantization q) {
@@ -288,10 +317,11 @@ error *gpu_gather_qmm(const gpu_backend *b, const launch *l) {
                          .parts = l->in + 1,
                          .out = out,
                          .lhs = &l->in[l->n_in - 2],
-                         .rhs = &l->in[l->n_in - 1]};
+                         .rhs = &l->in[l->n_in - 1],
+                         .sorted = params->right_sorted};
   p.m = x->shape[x->ndim - 2];
   p.k = x->shape[x->ndim - 1];
   p.n = out->shape[out->ndim - 1];
   p.count = shape_size(p.lhs->ndim, p.lhs->shape);
-  return p.transpose ? multiply_codes(b, &p) : multiply_values(b, &p);
+  return p.transpose && !is_for_groups(b, &p) ? multiply_codes(b, &p) : multiply_values(b, &p);
 }
