@@ -6,6 +6,9 @@
 
    A shapeless function is called once for all sizes; what came of it is made again for each (graph/again.c).
 
+   Where an input is pending, a function of few nodes is put into the graph: it is planned together with what it reads and with
+   what reads it, and nobody waits, as language models want it that compile an activation. For others the input is computed first.
+
    What does not depend on the inputs is computed when the function is traced and bound for good. Inside
    another trace (a gradient, a batch, an export) the function itself is called, so that the trace sees what
    it does. Uses job.c, plan/, graph/. */
@@ -13,7 +16,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { MAX_VARIANTS = 64 };
+enum { MAX_VARIANTS = 64, FEW_NODES = 64 };
 
 /* Where a result comes from. */
 typedef struct origin {
@@ -33,6 +36,7 @@ typedef struct variant {
   origin *out;
   int64_t tag; /* of the results */
   spec *results;
+  traced *few; /* what was traced, if it is of few nodes; or NULL */
   plan *plan;
   plan_leaf *constants; /* the plan's inputs behind the first n_in */
   _Atomic(job *) idle;
@@ -65,6 +69,8 @@ static void variant_release(variant *v) {
   if (idle) job_free(idle);
   for (int i = 0; v->plan && i < v->plan->n_inputs - v->n_in; i++) pons_release(v->constants[i].node);
   for (int i = 0; v->out && i < v->n_out; i++) pons_release(v->out[i].constant);
+  if (v->few) traced_free(v->few);
+  mem_free(v->few);
   plan_free(v->plan);
   mem_free(v->in);
   mem_free(v->weak);
@@ -219,12 +225,25 @@ static bool make_plan(variant *v, const traced *t, node **wanted) {
   return true;
 }
 
+/* False: no memory. */
+static bool keep_few(variant *v, const traced *t, const tape *walked) {
+  if (walked->count > FEW_NODES) return true;
+  traced *few = mem_alloc(sizeof *few);
+  if (few && traced_share(t, few)) {
+    v->few = few;
+    return true;
+  }
+  mem_free(few);
+  error_release(fail_no_memory("compile"));
+  return false;
+}
+
 static bool fill(variant *v, const traced *t, const tape *walked) {
   for (int i = 0; i < t->n_in; i++) {
     v->in[i] = (spec){(pons_dtype)t->in[i]->dtype, node_shape(t->in[i])};
     v->weak[i] = t->in[i]->weak;
   }
-  if (!compute_constants(t, walked)) return false;
+  if (!compute_constants(t, walked) || !keep_few(v, t, walked)) return false;
   node **wanted = mem_alloc((size_t)(t->n_out + 1) * sizeof *wanted);
   if (!wanted) error_release(fail_no_memory("compile"));
   const bool fine = wanted && make_plan(v, t, wanted);
@@ -417,11 +436,10 @@ static void replay(variant *v, const pons_array *in, result_list *out) {
 /* Does a trace that is open now depend on it? */
 static bool is_under_trace(const node *n) { return n->traced && (!is_computed(n) || n->in); }
 
-/* Inputs that are not being computed yet are computed first. */
-static bool compute_inputs(const pons_array *in, int n_in) {
+static bool any_is_pending(const pons_array *in, int n_in) {
   for (int i = 0; i < n_in; i++)
-    if (!is_computed(in[i])) return pons_eval_many(in, n_in);
-  return true;
+    if (!is_computed(in[i])) return true;
+  return false;
 }
 
 enum { UNKNOWN, ON, OFF };
@@ -458,7 +476,10 @@ static void compiled_call(function *self, const pons_array *in, int n_in, result
   variant *v = find(c, in, n_in);
   if (!v && (v = trace(c, in, n_in, out))) add(c, v);
   if (!v) return;
-  if (compute_inputs(in, n_in))
+  const bool pending = any_is_pending(in, n_in);
+  if (pending && v->few)
+    traced_again(v->few, in, out);
+  else if (!pending || eval_inputs(in, n_in))
     replay(v, in, out);
   else
     results_fail(out,

@@ -94,6 +94,34 @@ static void inputs_may_be_lazy_and_strided(void **state) {
   pons_function_release(f);
 }
 
+static void a_small_function_of_pending_inputs_stays_in_the_graph(void **state) {
+  (void)state;
+  pons_function f = compiled(square_plus_one, 1, NULL);
+  CHECK(pons_apply(f, FLOATS(1, 2)), 2, 5);
+  pons_array x = pons_add(FLOATS(0, 1), pons_float(1)), y = pons_apply(f, x), z = pons_apply(f, y);
+  assert_true(node_state_of(x) == NODE_PENDING && node_state_of(y) == NODE_PENDING); /* nobody has waited */
+  CHECK(z, 5, 26);
+  assert_int_equal(calls, 1);
+  pons_function_release(f);
+}
+
+static void sum_of_a_hundred(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  calls++;
+  out[0] = in[0];
+  for (int i = 0; i < 100; i++) out[0] = pons_add(out[0], in[0]);
+}
+
+static void a_large_function_has_pending_inputs_computed(void **state) {
+  (void)state;
+  pons_function f = compiled(sum_of_a_hundred, 1, NULL);
+  pons_array x = pons_add(FLOATS(0, 1), pons_float(1)), y = pons_apply(f, x);
+  assert_true(node_state_of(x) == NODE_READY);
+  CHECK(y, 101, 202);
+  assert_int_equal(calls, 1);
+  pons_function_release(f);
+}
+
 static void odd_results(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
   (void)n_in, (void)n_out;
   calls++;
@@ -497,6 +525,8 @@ int main(void) {
       TEST(compiling_can_be_turned_off),
       TEST(weak_inputs_have_a_signature_of_their_own),
       TEST(inputs_may_be_lazy_and_strided),
+      TEST(a_small_function_of_pending_inputs_stays_in_the_graph),
+      TEST(a_large_function_has_pending_inputs_computed),
       TEST(results_may_be_inputs_constants_views_and_equal),
       TEST(gradients_go_through),
       TEST(gradients_reach_what_is_captured),

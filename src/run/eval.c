@@ -295,20 +295,24 @@ static bool told(error *why) {
   return !why;
 }
 
-static bool eval(const pons_array *arrays, int count, bool wait_here) {
+/* How long the caller waits. */
+typedef enum patience { UNTIL_KNOWN, UNTIL_LAUNCHED, UNTIL_DONE } patience;
+
+static bool eval(const pons_array *arrays, int count, patience until) {
+  const bool wait_here = until != UNTIL_KNOWN;
   for (int i = 0; i < count; i++) {
     if (arrays[i]) continue;
     error_release(fail("eval", "array %d of %d is NULL", i, count));
     return false;
   }
-  if (is_computed(arrays, count)) return told(wait_here ? finish(arrays, count) : NULL);
+  if (is_computed(arrays, count)) return told(until == UNTIL_DONE ? finish(arrays, count) : NULL);
   show_graph(arrays, count);
   walk w = {0};
   error *why = start(&w, arrays, count, wait_here);
   for (size_t i = 0; wait_here && i < w.n_events; i++) event_wait(w.events[i]);
   walk_free(&w);
   if (!why && wait_here) why = known_failure(arrays, count);
-  if (!why && wait_here) why = finish(arrays, count);
+  if (!why && until == UNTIL_DONE) why = finish(arrays, count);
   return told(why);
 }
 
@@ -320,5 +324,6 @@ static bool counted(bool fine) {
   return fine;
 }
 
-bool pons_eval_many(const pons_array *arrays, int count) { return counted(eval(arrays, count, true)); }
-bool pons_async_eval_many(const pons_array *arrays, int count) { return counted(eval(arrays, count, false)); }
+bool pons_eval_many(const pons_array *arrays, int count) { return counted(eval(arrays, count, UNTIL_DONE)); }
+bool pons_async_eval_many(const pons_array *arrays, int count) { return counted(eval(arrays, count, UNTIL_KNOWN)); }
+bool eval_inputs(const pons_array *arrays, int count) { return counted(eval(arrays, count, UNTIL_LAUNCHED)); }

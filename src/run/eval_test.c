@@ -125,6 +125,67 @@ static void a_little_shorter_result_takes_over_an_operand_too(void **state) {
   }
 }
 
+/* One by one, so that temporaries are updated too. */
+static pons_array with_elements_negative(pons_array x, int from, int to) {
+  for (int i = from; i < to; i++)
+    x = pons_slice_update(x, pons_float(-i), PONS_SHAPE(i), PONS_SHAPE(i + 1), PONS_SHAPE(1));
+  return x;
+}
+
+static void an_update_is_written_over_what_nobody_else_holds(void **state) {
+  (void)state;
+  for (int held = 0; held < 2; held++) {
+    pons_scope s = pons_scope_open();
+    pons_array x = pons_keep(ramp(1000));
+    pons_scope_close(s);
+    const void *before = node_data(x);
+    s = pons_scope_open();
+    pons_array y = pons_keep(with_elements_negative(x, 2, 5));
+    if (!held) pons_release(x);
+    pons_scope_close(s);
+    const int expected[] = {0, 1, -2, -3, -4, 5};
+    for (int i = 0; i < 6; i++) assert_int_equal((int)at(y, i), expected[i]);
+    assert_int_equal((int)at(y, 999), 999);
+    if (held) {
+      assert_int_equal((int)at(x, 2), 2);
+      assert_ptr_not_equal(pons_data(y), before);
+      pons_release(x);
+    }
+    pons_release(y);
+  }
+}
+
+static void one_update_keeps_the_memory(void **state) {
+  (void)state;
+  pons_scope s = pons_scope_open();
+  pons_array x = pons_keep(ramp(1000));
+  pons_scope_close(s);
+  const void *before = node_data(x);
+  s = pons_scope_open();
+  pons_array y = pons_keep(with_elements_negative(x, 2, 3));
+  pons_release(x);
+  pons_scope_close(s);
+  assert_int_equal((int)at(y, 2), -2);
+  assert_ptr_equal(pons_data(y), before);
+  pons_release(y);
+}
+
+static void an_update_by_its_own_elements_is_written_elsewhere(void **state) {
+  (void)state;
+  pons_scope s = pons_scope_open();
+  pons_array x = pons_keep(ramp(8));
+  assert_true(pons_eval(x));
+  pons_scope_close(s);
+  s = pons_scope_open();
+  pons_array low = pons_slice(x, PONS_SHAPE(0), PONS_SHAPE(7), PONS_SHAPE(1));
+  pons_array y = pons_keep(pons_slice_update(x, low, PONS_SHAPE(1), PONS_SHAPE(8), PONS_SHAPE(1)));
+  pons_release(x);
+  pons_scope_close(s);
+  const int expected[] = {0, 0, 1, 2, 3, 4, 5, 6};
+  for (int i = 0; i < 8; i++) assert_int_equal((int)at(y, i), expected[i]);
+  pons_release(y);
+}
+
 static void an_operand_that_someone_holds_is_left_alone(void **state) {
   (void)state;
   pons_array x = ramp(1000), y = pons_add(x, pons_float(1));
@@ -461,6 +522,9 @@ int main(void) {
       TEST(views_share_memory),
       TEST(a_result_takes_over_an_operand_that_nobody_else_holds),
       TEST(a_little_shorter_result_takes_over_an_operand_too),
+      TEST(an_update_is_written_over_what_nobody_else_holds),
+      TEST(one_update_keeps_the_memory),
+      TEST(an_update_by_its_own_elements_is_written_elsewhere),
       TEST(an_operand_that_someone_holds_is_left_alone),
       TEST(an_operand_read_in_another_order_is_not_overwritten),
       TEST(operands_that_nobody_else_holds_are_freed_on_the_way),

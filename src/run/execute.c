@@ -123,9 +123,14 @@ static error *bind_input_apart(const plan *p, workspace *w, const run_input *in,
   return why;
 }
 
-/* The same on a device. The operand keeps it too, until the job is done: the step may have to be tried again. */
-static buffer *taken_over(const plan *p, const run_input *in, const plan_step *s, int32_t memory) {
-  const int donor = p->memories[memory].kind == MEMORY_OUTPUT ? find_donor(s, in) : -1;
+/* The same on a device, of temporaries too. The operand keeps it, until the job is done: the step may have to be tried again. */
+static buffer *taken_over(const plan *p, const workspace *w, const run_input *in, const plan_step *s, int32_t memory) {
+  if (p->memories[memory].kind == MEMORY_ARENA) {
+    int k = 0;
+    while (s->donors >> k && !(s->donors >> k & 1)) k++;
+    return s->donors ? buffer_keep(w->held[s->memories[k]]) : NULL;
+  }
+  const int donor = find_donor(s, in);
   const run_input *from = donor >= 0 ? &in[s->memories[donor]] : NULL;
   return from && from->offset == 0 ? buffer_keep(from->buffer) : NULL;
 }
@@ -134,7 +139,7 @@ static error *bind_output_apart(const plan *p, workspace *w, const run_input *in
   error *why = NULL;
   const int32_t m = s->memories[k];
   const size_t bytes = (size_t)p->memories[m].bytes;
-  if (!w->held[m] && has_memory(s->device)) w->held[m] = taken_over(p, in, s, m);
+  if (!w->held[m] && has_memory(s->device)) w->held[m] = taken_over(p, w, in, s, m);
   if (!w->held[m]) /* else it was made before the steps (recorded.c), or at a try before */
     w->held[m] = has_memory(s->device) ? buffer_new_on(s->device, bytes, s->name, &why)
                                        : buffer_new(bytes, s->name, &why);

@@ -35,6 +35,8 @@ buffer *run_row_major(const operand *x, error **why);
 /* How many evaluations have failed on this thread: a function that was traced while one did took a way it did
    not mean to. */
 unsigned eval_failures(void);
+/* pons_eval_many for those who run something on them next: a device may not have done yet what was launched on it. */
+bool eval_inputs(const pons_array *arrays, int count);
 
 /* ---- watch.c: PONS_SHOW=graph,plan,kernel,launch prints to stderr what is worked on ---- */
 
