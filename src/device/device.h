@@ -77,7 +77,8 @@ typedef struct launch {
   const void *params; /* the primitive's parameter struct, from ops/<family>.h; NULL if it has none */
   int n_in, n_out;
   const operand *in;
-  const operand *out; /* row-major, uninitialised; out[0] may be the memory of an input only for kernels */
+  const operand *out; /* row-major, uninitialised; out[0] may be the memory of an input for kernels, and of in[0], which then is
+                         row-major, for primitives that update it (prim.updates) */
 } launch;
 
 /* What a device does whose memory is not the host's. Work is queued, in an order as if it were done at once: memory may be

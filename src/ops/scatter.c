@@ -119,6 +119,7 @@ static void scatter_vmap(const vmap_call *c) {
 
 const prim prim_scatter = {
     .name = "Scatter",
+    .updates = true,
     .params_size = sizeof(scatter_params),
     .fields = {FIELD_OF(scatter_params, kind, PONS_SCATTER_NONE + 1), FIELD(INTS, scatter_params, axes)},
     .infer = scatter_infer,
@@ -199,6 +200,7 @@ static void scatter_axis_vmap(const vmap_call *c) {
 }
 
 const prim prim_scatter_axis = {.name = "ScatterAxis",
+                                .updates = true,
                                 .params_size = sizeof(scatter_axis_params),
                                 .fields = {FIELD_OF(scatter_axis_params, kind, SCATTER_AXIS_NONE + 1),
                                            FIELD(INT, scatter_axis_params, axis)},
@@ -298,6 +300,7 @@ static void masked_scatter_decompose(const void *params, int n_in, const pons_ar
 }
 
 const prim prim_masked_scatter = {.name = "MaskedScatter",
+                                  .updates = true,
                                   .infer = masked_scatter_infer,
                                   .vjp = masked_scatter_vjp,
                                   .vmap = masked_scatter_vmap,

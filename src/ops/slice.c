@@ -193,6 +193,7 @@ static void slice_update_vmap(const vmap_call *c) {
 
 const prim prim_slice_update = {
     .name = "SliceUpdate",
+    .updates = true,
     .params_size = sizeof(slice_update_params),
     .fields = {FIELD_OF(slice_update_params, kind, PONS_SCATTER_NONE + 1),
                FIELD(INTS, slice_update_params, start), FIELD(INTS, slice_update_params, end),
@@ -332,6 +333,7 @@ static void dynamic_slice_update_vmap(const vmap_call *c) {
 }
 
 const prim prim_dynamic_slice_update = {.name = "DynamicSliceUpdate",
+                                        .updates = true,
                                         .params_size = sizeof(axes_params),
                                         .fields = {FIELD(INTS, axes_params, axes)},
                                         .infer = dynamic_slice_update_infer,

@@ -2,8 +2,8 @@
 
    A temporary has a place in one arena from the step that makes it to the last that reads it; the smallest
    free block that is large enough is taken. A kernel with one result may write it over an operand that ends
-   there: then the result takes over the operand's block, or, if the operand is an input and the result a
-   buffer of its own, may take over the input's buffer.
+   there, and an update of a part over what it updates: then the result takes over the operand's block, or, if the operand
+   is an input and the result a buffer of its own, may take over the input's buffer.
 
    Takes a plan, completes it. Uses plan.h. */
 #include "plan/draft.h"
@@ -101,13 +101,19 @@ static bool may_be_overwritten(const placing *g, const plan_step *s, int k) {
   return true;
 }
 
+/* How many operands the step can write its result over, from the first on. */
+static int overwrites(const plan_step *s) {
+  if (s->n_out != 1) return 0;
+  return s->kernel ? s->n_in : s->prim->updates;
+}
+
 /* Sets which operands step i's result may be written over: temporaries if it is one, inputs if it has a
    buffer of its own. The memory whose place a temporary takes over, or -1. */
 static int32_t find_donors(const placing *g, int32_t i) {
   plan_step *s = &g->plan->steps[i];
-  if (!s->kernel || s->n_out != 1) return -1;
-  const bool temporary = g->plan->memories[s->memories[s->n_in]].kind == MEMORY_ARENA;
-  for (int k = 0; k < s->n_in; k++) {
+  const int count = overwrites(s);
+  const bool temporary = count && g->plan->memories[s->memories[s->n_in]].kind == MEMORY_ARENA;
+  for (int k = 0; k < count; k++) {
     const int32_t m = s->memories[k];
     if (g->plan->memories[m].kind != (temporary ? MEMORY_ARENA : MEMORY_INPUT) || g->last[m] != i) continue;
     if (!may_be_overwritten(g, s, k)) continue;

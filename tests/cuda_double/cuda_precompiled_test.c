@@ -118,7 +118,7 @@ static void it_is_made_again(void) {
     const pons_array x = from(run, 1);
     pons_array y;
     for (int i = 0; i < N; i++) expected[i] = 2 * ((float)(1 + i) - 1.5f * (float)(run + i + 1));
-    pons_call(f, &x, 1, &y, 1);
+    CHECK(pons_eval(x) && pons_call(f, &x, 1, &y, 1));
     is(y, expected);
     pons_scope_close(s);
   }

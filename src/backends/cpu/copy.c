@@ -148,6 +148,7 @@ void cpu_copy(void *to, const int64_t *to_strides, const void *from, const int64
 }
 
 void cpu_copy_packed(void *to, const operand *x) {
+  if (to == x->data) return; /* a result is written over it */
   int64_t strides[PONS_MAX_NDIM];
   shape_row_major(x->ndim, x->shape, strides);
   cpu_copy(to, strides, x->data, x->strides, x->ndim, x->shape, pons_dtype_size(x->dtype));

@@ -253,6 +253,8 @@ enum {
 pons_dtype gpu_moved_as(pons_dtype d);
 /* Elements of `from` to where `to` with its strides says; both of one shape. */
 error *gpu_copy_to(const gpu_backend *b, const operand *from, const operand *to);
+/* What a result is before it is updated; nothing is copied if it is written over that. */
+error *gpu_copy_updated(const gpu_backend *b, const operand *from, const operand *to);
 /* The function k_<name>_ of a pons_scatter_mode; NULL: elements are replaced. */
 const char *gpu_scatter_join(int mode);
 

@@ -196,9 +196,8 @@ static error *launch_scatter(const gpu_backend *b, const scattering *s, void *la
 }
 
 static error *scatter(const gpu_backend *b, const operand *x, const scattering *s) {
-  const kernel copy = {.n_in = 1, .n_out = 1, .in = {(uint8_t)x->dtype}, .out = {0}};
   const int64_t count = shape_size(s->out->ndim, s->out->shape);
-  error *why = gpu_run_kernel(b, &copy, x, s->out);
+  error *why = gpu_copy_updated(b, x, s->out);
   if (why || gpu_walk_size(&s->all) == 0) return why;
   if (s->join) return launch_scatter(b, s, NULL, false);
   location last = {NULL, 0, ((const location *)s->out->data)->device};
