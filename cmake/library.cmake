@@ -75,7 +75,8 @@ pons_embed(cuda_kernel_prologue ${PROJECT_SOURCE_DIR}/src/backends/cuda/metal/nu
            ${PROJECT_SOURCE_DIR}/src/backends/cuda/cxx/mlx_cuda.h)
 
 # Kernels in the dialect of all: x.kc is kernel_x. Those for CUDA's matrix units, called x_tensor.kc, have what these are in front, and
-# those for a warpgroup's, x_warpgroup.kc, also these.
+# those for a warpgroup's, x_warpgroup.kc, also these; those for codes, quantized*.kc,
+# what codes are.
 file(GLOB kernel_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backends/*/*.kc)
 foreach(file ${kernel_files})
   get_filename_component(name ${file} NAME_WE)
@@ -85,6 +86,9 @@ foreach(file ${kernel_files})
   endif()
   if(name MATCHES "_warpgroup$")
     list(APPEND in_front ${PROJECT_SOURCE_DIR}/src/backends/cuda/warpgroup.h)
+  endif()
+  if(name MATCHES "^quantized")
+    list(APPEND in_front ${PROJECT_SOURCE_DIR}/src/backends/gpu/quantized_codes.h)
   endif()
   pons_embed(kernel_${name} ${in_front} ${file})
 endforeach()

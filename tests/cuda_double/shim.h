@@ -224,6 +224,14 @@ CUDA_DOUBLE_MATH2(hypot)
 CUDA_DOUBLE_MATH2(pow)
 static inline float rsqrtf(float x) { return 1 / sqrtf(x); }
 
+/* Four of the eight bytes of y x, which the digits of `which` name. */
+static inline unsigned __byte_perm(unsigned x, unsigned y, unsigned which) {
+  const unsigned long long all = (unsigned long long)y << 32 | x;
+  unsigned four = 0;
+  for (int i = 0; i < 4; i++) four |= (unsigned)(all >> (which >> 4 * i & 7) * 8 & 0xff) << 8 * i;
+  return four;
+}
+
 /* ---- matrix units (cuda/matrix_unit.h), on a block's memory that is as large as may be ---- */
 
 struct chunk;
@@ -271,6 +279,19 @@ static inline unsigned cuda_double_to_bf16(float x) {
 }
 static inline unsigned pack_f16(float low, float high) { return cuda_double_to_f16(low) | cuda_double_to_f16(high) << 16; }
 static inline unsigned pack_bf16(float low, float high) { return cuda_double_to_bf16(low) | cuda_double_to_bf16(high) << 16; }
+
+static inline unsigned scaled_sum_f16(unsigned a, unsigned b, unsigned c) {
+  unsigned both = 0;
+  for (int i = 0; i < 32; i += 16)
+    both |= cuda_double_to_f16(cuda_double_f16(a >> i & 0xffff) * cuda_double_f16(b >> i & 0xffff) + cuda_double_f16(c >> i & 0xffff)) << i;
+  return both;
+}
+static inline unsigned scaled_sum_bf16(unsigned a, unsigned b, unsigned c) {
+  unsigned both = 0;
+  for (int i = 0; i < 32; i += 16)
+    both |= cuda_double_to_bf16(cuda_double_bf16(a >> i & 0xffff) * cuda_double_bf16(b >> i & 0xffff) + cuda_double_bf16(c >> i & 0xffff)) << i;
+  return both;
+}
 
 /* Sums are exact and rounded once, as the hardware's are not. */
 template <class F> static inline void cuda_double_multiply(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, F value) {

@@ -63,6 +63,8 @@ const gpu_backend gpu_cuda = {
       {"CustomKernel", "compiled", cuda_refuses_compiled, cuda_compiled_kernel}, \
       {"ScaledDotProductAttention", "tensor", cuda_refuses_attention, cuda_attention}, \
       {"ScaledDotProductAttentionVJP", "tensor", cuda_refuses_attention_vjp, cuda_attention_vjp}, \
+      {"QuantizedMatmul", "tensor", cuda_refuses_quantized_matmul, cuda_quantized_matmul}, \
+      {"GatherQMM", "tensor", cuda_refuses_gather_qmm, cuda_gather_qmm}, \
       {"Matmul", "cublaslt", cublaslt_refuses, cublaslt_matmul},       \
       {"AddMM", "cublaslt", cublaslt_refuses, cublaslt_addmm},         \
       {"Cholesky", "cusolver", cusolver_refuses, cusolver_cholesky},   \

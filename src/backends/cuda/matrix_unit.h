@@ -87,6 +87,16 @@ static inline uint32_t pack_bf16(float low, float high) {
   return both;
 }
 
+/* a b + c, of two numbers side by side each. */
+#define SCALED_SUM(name, type)                                                                       \
+  static inline uint32_t name(uint32_t a, uint32_t b, uint32_t c) {                                   \
+    uint32_t both;                                                                                    \
+    asm("fma.rn." type " %0, %1, %2, %3;" : "=r"(both) : "r"(a), "r"(b), "r"(c));                      \
+    return both;                                                                                      \
+  }
+SCALED_SUM(scaled_sum_f16, "f16x2")
+SCALED_SUM(scaled_sum_bf16, "bf16x2")
+
 /* 2 to the x, to 2 units in the last place; what is less than 2^-126 is 0. */
 static inline float exp2_fast(float x) {
   float y;
@@ -104,11 +114,12 @@ static inline void copy_async(void *shared, const void *global, bool inside) {
   copy_async(place_in_shared(shared), global, inside);
 }
 
-/* multiply(...), pack(...) of the kernel's X: HALF is f16 or bf16. */
+/* multiply(...), pack(...), scaled_sum(...) of the kernel's X: HALF is f16 or bf16. */
 #ifdef HALF
 #define HALF_JOIN(a, b) CUDA_JOIN(a, b)
 #define multiply HALF_JOIN(multiply_, HALF)
 #define pack HALF_JOIN(pack_, HALF)
+#define scaled_sum HALF_JOIN(scaled_sum_, HALF)
 
 /* Two sums side by side as the first operand of a product. */
 static inline void sums_as_a(uint32_t (&a)[4], const float (&left)[4], const float (&right)[4]) {

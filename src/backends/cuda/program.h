@@ -50,6 +50,13 @@ error *cuda_attention_vjp(const launch *l);
 const char *cuda_refuses_grouped(const struct gpu_product *p);
 error *cuda_multiply_grouped(const struct gpu_product *p);
 
+/* ---- quantized_tensor.c ---- */
+
+const char *cuda_refuses_quantized_matmul(const launch *l);
+error *cuda_quantized_matmul(const launch *l);
+const char *cuda_refuses_gather_qmm(const launch *l);
+error *cuda_gather_qmm(const launch *l);
+
 /* ---- custom_cuda.c ---- */
 
 const char *cuda_refuses_source(const launch *l);

@@ -1,7 +1,8 @@
 /* quantized_gpu.c: launches quantized.kc: "Quantize" in both directions, "QuantizedMatmul" and "GatherQMM". Few rows are
    multiplied by the codes as they lie; else the values are written to memory as floats and multiplied as any matrix. Uses
-   matmul_gpu.h, typing.h. */
+   quantized_gpu.h, matmul_gpu.h, typing.h. */
 #include "backends/gpu/matmul_gpu.h"
+#include "backends/gpu/quantized_gpu.h"
 #include "backends/gpu/typing.h"
 
 extern const char kernel_quantized[];
@@ -116,13 +117,13 @@ error *gpu_quantize(const gpu_backend *b, const launch *l) {
 
 /* ---- products ---- */
 
-typedef struct quantized_product {
-  quantization q;
-  bool transpose, one_matrix;                 /* of codes for all of x, whose batch is then rows */
-  const operand *x, *parts, *lhs, *rhs, *out; /* lhs, rhs: NULL, or which matrices */
-  bool sorted;                                /* rhs is */
-  int64_t m, n, k, count;
-} quantized_product;
+/* Axes of x that are not rows of one product. */
+static int batch_axes(const quantized_product *p) { return p->one_matrix ? 0 : p->x->ndim - 2; }
+
+gpu_walk gpu_quantized_rows(const quantized_product *p) {
+  const int first = batch_axes(p);
+  return gpu_walk_of(p->x->ndim - 1 - first, p->x->shape + first, 1, (const int64_t *const[]){p->x->strides + first});
+}
 
 /* How the work of one product is cut: rows of x and columns of each team of threads, teams that share the k of these. */
 static void set_teams(gpu_call *c, const quantized_product *p) {
@@ -150,48 +151,51 @@ static void define_widths(gpu_call *c, const quantized_product *p) {
   if (gpu_rows_are_wide(p->x)) gpu_define_text(c, "WIDE_X", "");
 }
 
-static error *multiply_codes(const gpu_backend *b, const quantized_product *p) {
+error *gpu_quantized_operands(gpu_call *c, const quantized_product *p, int64_t own) {
   const bool affine = p->q.mode == QUANTIZED_AFFINE;
-  const gpu_walk matrices = matrices_of(p->parts, affine ? 3 : 2);
+  const gpu_walk matrices = matrices_of(p->parts, affine ? 3 : 2), rows = gpu_quantized_rows(p);
   const operand *x = p->x;
-  const int batch = p->one_matrix ? 0 : x->ndim - 2; /* axes of x that are not rows of one product */
-  const gpu_walk of_x = gpu_walk_of(batch, x->shape, 1, (const int64_t *const[]){x->strides}),
-                 rows = gpu_walk_of(x->ndim - 1 - batch, x->shape + batch, 1,
-                                    (const int64_t *const[]){x->strides + batch});
+  const gpu_walk of_x = gpu_walk_of(batch_axes(p), x->shape, 1, (const int64_t *const[]){x->strides});
   error *why = NULL;
-  gpu_call c = gpu_call_for(b, p->out);
-  define_format(&c, p->q, p->parts[1].dtype);
-  gpu_define_dtype(&c, "X", x->dtype);
-  gpu_define_text(&c, "MULTIPLY", "");
-  define_widths(&c, p);
-  gpu_written(&c, p->out);
+  define_format(c, p->q, p->parts[1].dtype);
+  gpu_define_dtype(c, "X", x->dtype);
+  gpu_written(c, p->out);
   if (p->lhs) {
-    gpu_define_text(&c, "INDEXED", "");
-    why = gpu_add_faults(&c);
+    gpu_define_text(c, "INDEXED", "");
+    why = gpu_add_faults(c);
   }
-  gpu_read(&c, x);
-  for (int i = 0; i < (affine ? 3 : 2); i++) gpu_read(&c, &p->parts[i]);
-  if (p->lhs) gpu_read(&c, p->lhs), gpu_read(&c, p->rhs);
-  gpu_begin_numbers(&c);
-  gpu_number(&c, p->m);
-  gpu_number(&c, p->n);
-  gpu_number(&c, p->k);
-  gpu_number(&c, p->count);
-  for (int i = 4; i < 8; i++) gpu_number(&c, 0);
-  gpu_number(&c, GPU_OP_GATHER_QMM);
-  gpu_number(&c, p->lhs ? gpu_index_kind(p->lhs->dtype) : 0);
-  gpu_number(&c, p->rhs ? gpu_index_kind(p->rhs->dtype) : 0);
-  gpu_number(&c, gpu_walk_size(&of_x));
-  gpu_number(&c, gpu_walk_size(&matrices));
-  gpu_number(&c, x->strides[x->ndim - 1]);
-  gpu_number_walk(&c, 4, &matrices);
-  gpu_number_walk(&c, 6, &of_x);
-  gpu_number_walk(&c, 7, &rows);
+  gpu_read(c, x);
+  for (int i = 0; i < (affine ? 3 : 2); i++) gpu_read(c, &p->parts[i]);
+  if (p->lhs) gpu_read(c, p->lhs), gpu_read(c, p->rhs);
+  gpu_begin_numbers(c);
+  gpu_number(c, p->m);
+  gpu_number(c, p->n);
+  gpu_number(c, p->k);
+  gpu_number(c, p->count);
+  for (int i = 4; i < 8; i++) gpu_number(c, 0);
+  gpu_number(c, GPU_OP_GATHER_QMM);
+  gpu_number(c, p->lhs ? gpu_index_kind(p->lhs->dtype) : 0);
+  gpu_number(c, p->rhs ? gpu_index_kind(p->rhs->dtype) : 0);
+  gpu_number(c, gpu_walk_size(&of_x));
+  gpu_number(c, gpu_walk_size(&matrices));
+  gpu_number(c, x->strides[x->ndim - 1]);
+  gpu_number(c, own);
+  gpu_number_walk(c, 4, &matrices);
+  gpu_number_walk(c, 6, &of_x);
+  gpu_number_walk(c, 7, &rows);
   if (p->lhs) {
     const gpu_walk lists = gpu_walk_of(p->lhs->ndim, p->lhs->shape, 2,
                                        (const int64_t *const[]){p->lhs->strides, p->rhs->strides});
-    gpu_number_walk(&c, 5, &lists);
+    gpu_number_walk(c, 5, &lists);
   }
+  return why;
+}
+
+static error *multiply_codes(const gpu_backend *b, const quantized_product *p) {
+  gpu_call c = gpu_call_for(b, p->out);
+  error *why = gpu_quantized_operands(&c, p, 0);
+  gpu_define_text(&c, "MULTIPLY", "");
+  define_widths(&c, p);
   set_teams(&c, p);
   return why ? why : gpu_run(&c, kernel_quantized, "quantized_vector");
 }
@@ -262,7 +266,7 @@ static error *multiply_values(const gpu_backend *b, const quantized_product *p) 
 /* Are rows so many that all matrices are better decoded, and multiplied group by group? A code that is decoded is some nine times the
    bytes of one that is read. */
 enum { LEAST_ROWS_DECODED = 8 };
-static bool is_for_groups(const gpu_backend *b, const quantized_product *p) {
+bool gpu_quantized_is_grouped(const gpu_backend *b, const quantized_product *p) {
   decoded d;
   lay_values(&d, p);
   const gpu_product product = product_of_values(p, &d);
@@ -287,7 +291,7 @@ const char *gpu_refuses_quantized_matmul(const gpu_backend *b, const launch *l) 
   return refuses_product(l, QUANTIZATION_OF(p));
 }
 
-error *gpu_quantized_matmul(const gpu_backend *b, const launch *l) {
+quantized_product gpu_quantized_product(const launch *l) {
   const quantized_matmul_params *params = l->params;
   const operand *x = &l->in[0], *out = l->out;
   quantized_product p = {
@@ -297,8 +301,17 @@ error *gpu_quantized_matmul(const gpu_backend *b, const launch *l) {
   p.n = out->shape[out->ndim - 1];
   p.count = shape_size(out->ndim - 2, out->shape);
   p.one_matrix = l->in[1].ndim == 2;
+  return p;
+}
+
+void gpu_quantized_join_rows(quantized_product *p) {
+  if (p->one_matrix) p->m *= p->count, p->count = 1;
+}
+
+error *gpu_quantized_matmul(const gpu_backend *b, const launch *l) {
+  quantized_product p = gpu_quantized_product(l);
   if (!p.transpose || (p.one_matrix ? p.count : 1) * p.m > FEW_ROWS) return multiply_values(b, &p);
-  if (p.one_matrix) p.m *= p.count, p.count = 1;
+  gpu_quantized_join_rows(&p);
   return multiply_codes(b, &p);
 }
 
@@ -308,7 +321,7 @@ const char *gpu_refuses_gather_qmm(const gpu_backend *b, const launch *l) {
   return refuses_product(l, QUANTIZATION_OF(p));
 }
 
-error *gpu_gather_qmm(const gpu_backend *b, const launch *l) {
+quantized_product gpu_gathered_product(const launch *l) {
   const gather_qmm_params *params = l->params;
   const operand *x = &l->in[0], *out = l->out;
   quantized_product p = {.q = QUANTIZATION_OF(params),
@@ -323,5 +336,10 @@ error *gpu_gather_qmm(const gpu_backend *b, const launch *l) {
   p.k = x->shape[x->ndim - 1];
   p.n = out->shape[out->ndim - 1];
   p.count = shape_size(p.lhs->ndim, p.lhs->shape);
-  return p.transpose && !is_for_groups(b, &p) ? multiply_codes(b, &p) : multiply_values(b, &p);
+  return p;
+}
+
+error *gpu_gather_qmm(const gpu_backend *b, const launch *l) {
+  const quantized_product p = gpu_gathered_product(l);
+  return p.transpose && !gpu_quantized_is_grouped(b, &p) ? multiply_codes(b, &p) : multiply_values(b, &p);
 }

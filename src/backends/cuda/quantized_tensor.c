@@ -1,0 +1,143 @@
+/* quantized_tensor.c: launches quantized_tensor.kc: "QuantizedMatmul" and "GatherQMM" of float16 and bfloat16 and codes that are
+   transposed, for up to MOST_ROWS rows of x. What does not begin where 16 bytes can be copied, which shows when it is launched, goes to
+   the kernels for all. Uses program.h, gpu/quantized_gpu.h. */
+#include "backends/cuda/program.h"
+#include "backends/gpu/quantized_gpu.h"
+
+extern const char kernel_quantized_tensor[];
+
+enum { TILE = 16, ROW_TILE = 8, MOST_ROWS = 256, MOST_PRODUCTS = 65535, COPIED = 16 };
+
+/* How a product is cut; the kernel says what these are. */
+typedef struct cut {
+  int warps, slices, tiles, row_tiles, x_rows, chunk, stages, residents;
+  int code_stride, x_stride;
+  int64_t columns, rows; /* of a group */
+  int shared_bytes;
+} cut;
+
+static int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* Bytes from a row to the next, so that of eight rows, of each of which four lanes read so many bytes in all, what is read at once lies
+   in different banks. */
+static int spread(int row, int of_four_lanes) {
+  const bool whole = of_four_lanes == 16 || of_four_lanes == 32 || of_four_lanes == 64;
+  const int step = whole ? of_four_lanes : COPIED;
+  return row % (2 * step) == 0 ? row + step : row;
+}
+
+static void set_shared_bytes(cut *c, const quantized_product *p) {
+  const int unit = p->q.group_size >= 64 ? 16 : 8;
+  c->code_stride = spread(c->chunk * p->q.bits / 8, 4 * unit * p->q.bits / 8);
+  c->x_stride = c->chunk * 2 + (unit == 16 ? 16 : 64);
+  const int stage = c->slices * (c->x_rows * c->x_stride + c->warps * c->tiles * TILE * c->code_stride);
+  const int sums = c->slices * c->row_tiles * ROW_TILE * ((int)c->columns + 4) * (int)sizeof(float);
+  const int64_t turns = ceiling(ceiling(p->k, c->chunk), c->slices);
+  const int held = stage * (int)(turns < c->stages ? turns : c->stages);
+  c->shared_bytes = held > sums ? held : sums;
+}
+
+/* Few rows of x are had from memory once for each 16 rows of codes, by warps that go along k; more are shared by warps that go along the
+   columns. */
+static cut cut_of(const quantized_product *p) {
+  cut c = {.warps = 1, .slices = 8, .tiles = 1, .row_tiles = 1, .chunk = p->q.bits > 4 ? 128 : 256, .stages = 3, .residents = 2};
+  while (c.row_tiles < 8 && c.row_tiles * ROW_TILE < p->m) c.row_tiles *= 2;
+  c.x_rows = c.row_tiles * ROW_TILE;
+  if (c.row_tiles == 1) {
+    c.x_rows = 1;
+    while (c.x_rows < p->m) c.x_rows *= 2;
+  } else {
+    c.warps = 4, c.slices = 2, c.chunk = 128, c.residents = 1;
+  }
+  c.columns = c.warps * c.tiles * TILE;
+  c.rows = c.row_tiles * ROW_TILE;
+  set_shared_bytes(&c, p);
+  return c;
+}
+
+static bool is_taken(quantization q) {
+  return q.mode == QUANTIZED_AFFINE ? q.group_size >= 32 : q.mode == QUANTIZED_MXFP4;
+}
+
+static const char *refuses(const quantized_product *p) {
+  const operand *x = p->x;
+  const int n = x->ndim;
+  if (x->dtype != PONS_FLOAT16 && x->dtype != PONS_BFLOAT16) return "it is for float16 and bfloat16";
+  if (!p->transpose) return "codes are not transposed";
+  if (!is_taken(p->q)) return "its kernel can't take these codes";
+  if (p->m > MOST_ROWS) return "there are many rows: a product of values is faster";
+  if (p->count > MOST_PRODUCTS) return "there are too many products";
+  if (p->k * p->q.bits % (8 * COPIED) != 0) return "rows of codes are not of whole 16 bytes";
+  if (gpu_quantized_rows(p).n > 1) return "rows of x lie in more than one stride";
+  if (x->strides[n - 1] != 1) return "rows of x do not lie in order";
+  for (int d = 0; d < n - 1; d++)
+    if (x->shape[d] > 1 && x->strides[d] % (COPIED / 2) != 0) return "rows of x are not aligned to 16 bytes";
+  const cut c = cut_of(p);
+  return cuda_refuses_matrix_unit(c.shared_bytes);
+}
+
+static void define_cut(gpu_call *call, const quantized_product *p, const cut *c) {
+  const pons_dtype scales = p->parts[1].dtype;
+  const int64_t held = c->chunk / p->q.group_size * (int64_t)pons_dtype_size(scales); /* bytes of a row's scales */
+  bool wide = p->k % c->chunk == 0 && (held == 4 || held == 8 || held == 16);
+  for (int i = 1; i < (p->q.mode == QUANTIZED_AFFINE ? 3 : 2); i++) wide = wide && gpu_is_aligned(&p->parts[i], (int)held);
+  gpu_define_text(call, "HALF", p->x->dtype == PONS_FLOAT16 ? "f16" : "bf16");
+  gpu_define_text(call, "ONE", p->x->dtype == PONS_FLOAT16 ? "0x3c00u" : "0x3f80u");
+  gpu_define_wide(call, "S", scales);
+  if (wide) gpu_define_text(call, "WIDE_S", "");
+  gpu_define(call, "WARPS", c->warps);
+  gpu_define(call, "SLICES", c->slices);
+  gpu_define(call, "TILES", c->tiles);
+  gpu_define(call, "ROW_TILES", c->row_tiles);
+  gpu_define(call, "X_ROWS", c->x_rows);
+  gpu_define(call, "CHUNK", c->chunk);
+  gpu_define(call, "STAGES", c->stages);
+  gpu_define(call, "RESIDENTS", c->residents);
+  gpu_define(call, "CODE_STRIDE", c->code_stride);
+  gpu_define(call, "X_STRIDE", c->x_stride);
+  call->group[0] = 32 * c->warps * c->slices;
+  call->groups[0] = ceiling(p->n, c->columns);
+  call->groups[1] = ceiling(p->m, c->rows);
+  call->groups[2] = p->count;
+  call->shared_bytes = c->shared_bytes;
+}
+
+static error *multiply(const quantized_product *p) {
+  const cut c = cut_of(p);
+  const gpu_walk rows = gpu_quantized_rows(p);
+  gpu_call call = gpu_call_for(&gpu_cuda, p->out);
+  error *why = gpu_quantized_operands(&call, p, rows.n ? rows.strides[0][0] : 0);
+  if (p->count == 1 && !p->lhs) gpu_define_text(&call, "ONE_PRODUCT", "");
+  define_cut(&call, p, &c);
+  return why ? why : gpu_run(&call, kernel_quantized_tensor, "quantized_tensor");
+}
+
+static bool lies_aligned(const quantized_product *p) {
+  return gpu_is_aligned(p->x, COPIED) && gpu_is_aligned(&p->parts[0], COPIED);
+}
+
+const char *cuda_refuses_quantized_matmul(const launch *l) {
+  const char *why = gpu_refuses_quantized_matmul(&gpu_cuda, l);
+  if (why) return why;
+  quantized_product p = gpu_quantized_product(l);
+  gpu_quantized_join_rows(&p);
+  return refuses(&p);
+}
+
+error *cuda_quantized_matmul(const launch *l) {
+  quantized_product p = gpu_quantized_product(l);
+  gpu_quantized_join_rows(&p);
+  return lies_aligned(&p) ? multiply(&p) : gpu_quantized_matmul(&gpu_cuda, l);
+}
+
+const char *cuda_refuses_gather_qmm(const launch *l) {
+  const char *why = gpu_refuses_gather_qmm(&gpu_cuda, l);
+  if (why) return why;
+  const quantized_product p = gpu_gathered_product(l);
+  return refuses(&p);
+}
+
+error *cuda_gather_qmm(const launch *l) {
+  const quantized_product p = gpu_gathered_product(l);
+  return lies_aligned(&p) && !gpu_quantized_is_grouped(&gpu_cuda, &p) ? multiply(&p) : gpu_gather_qmm(&gpu_cuda, l);
+}
