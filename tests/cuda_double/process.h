@@ -16,6 +16,7 @@ static void open_doubles(const char *settings) {
   if (!strstr(settings, "NO_CUBLASLT")) open_cuda_double(DOUBLES "libcublasLt.so.12");
   if (!strstr(settings, "NO_CUSOLVER")) open_cuda_double(DOUBLES "libcusolver.so.11");
   if (!strstr(settings, "NO_CUFFT")) open_cuda_double(DOUBLES "libcufft.so.11");
+  if (!strstr(settings, "NO_CUDNN")) open_cuda_double(DOUBLES "libcudnn.so.9");
 }
 
 /* Are there doubles? They need clang++. */

@@ -246,4 +246,8 @@ void cuda_report(text *json);
    looked for in what the environment's `variable` names, too. */
 typedef bool cuda_library_fit(void *library, const char *path, void *context);
 void *cuda_library_open(const char *variable, const char *stem, cuda_library_fit *is_fit, void *context);
+/* The same of one version of its own. */
+void *cuda_library_open_version(const char *variable, const char *stem, int version, cuda_library_fit *is_fit, void *context);
+/* May float32 be multiplied as TF32? */
+bool cuda_wants_tf32(void);
 #endif

@@ -1,5 +1,6 @@
 /* cuda.c: the driver for NVIDIA GPUs: what device/ and gpu/ want to know of it. Uses program.h, gpu/. */
 #include "backends/cuda/cublaslt.h"
+#include "backends/cuda/cudnn.h"
 #include "backends/cuda/cufft.h"
 #include "backends/cuda/cusolver.h"
 #include "backends/cuda/program.h"
@@ -67,6 +68,7 @@ const gpu_backend gpu_cuda = {
       {"GatherQMM", "tensor", cuda_refuses_gather_qmm, cuda_gather_qmm}, \
       {"Matmul", "cublaslt", cublaslt_refuses, cublaslt_matmul},       \
       {"AddMM", "cublaslt", cublaslt_refuses, cublaslt_addmm},         \
+      {"Convolution", "cudnn", cudnn_refuses, cudnn_conv},             \
       {"Cholesky", "cusolver", cusolver_refuses, cusolver_cholesky},   \
       {"LUF", "cusolver", cusolver_refuses, cusolver_lu},              \
       {"Inverse", "cusolver", cusolver_refuses, cusolver_inverse},     \

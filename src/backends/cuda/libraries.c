@@ -5,6 +5,7 @@
    between them), where the system keeps libraries, and under CUDA_HOME or CUDA_PATH. Uses api.h, base/. */
 #include "backends/cuda/cuda.h"
 #include "backends/cuda/cublaslt.h"
+#include "backends/cuda/cudnn.h"
 #include "backends/cuda/cufft.h"
 #include "backends/cuda/cusolver.h"
 #include "backends/gpu/gpu.h"
@@ -100,6 +101,12 @@ void *cuda_library_open(const char *variable, const char *stem, cuda_library_fit
     library = open_first(variable, soname, is_fit, context);
   }
   return library;
+}
+
+void *cuda_library_open_version(const char *variable, const char *stem, int version, cuda_library_fit *is_fit, void *context) {
+  char soname[48];
+  snprintf(soname, sizeof soname, "%s.so.%d", stem, version);
+  return open_first(variable, soname, is_fit, context);
 }
 
 /* ---- the compiler ---- */
@@ -347,6 +354,11 @@ const cuda_card *cuda_card_at(int index) {
   return &found.cards[index];
 }
 
+bool cuda_wants_tf32(void) {
+  const char *wanted = getenv("PONS_CUDA_TF32");
+  return wanted && *wanted && strcmp(wanted, "0") != 0;
+}
+
 /* ---- the report ---- */
 
 static void add_version(text *json, const char *name, int version) {
@@ -418,6 +430,8 @@ void cuda_report(text *json) {
   }
   text_add(json, ", ");
   cublaslt_report(json);
+  text_add(json, ", ");
+  cudnn_report(json);
   text_add(json, ", ");
   cusolver_report(json);
   text_add(json, ", ");

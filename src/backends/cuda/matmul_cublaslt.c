@@ -7,7 +7,6 @@
 #include "backends/cuda/cublaslt.h"
 #include "backends/cuda/program.h"
 #include "backends/gpu/matmul_gpu.h"
-#include <stdlib.h>
 
 /* ---- problems ---- */
 
@@ -58,11 +57,6 @@ static failure check(cublasStatus_t status, const char *call) {
 
 /* ---- how matrices lie ---- */
 
-static bool wants_tf32(void) {
-  const char *wanted = getenv("PONS_CUDA_TF32");
-  return wanted && *wanted && strcmp(wanted, "0") != 0;
-}
-
 /* The last two axes as its order has the transpose. False: neither axis is dense. */
 static bool lay_side(problem *p, int which, int64_t rows, int64_t columns, int64_t row_step,
                      int64_t column_step) {
@@ -109,7 +103,7 @@ static int type_of(pons_dtype d) {
 static pons_dtype side_dtype(const problem *p, int i) { return (pons_dtype)(i < 2 ? p->taken : p->dtype); }
 
 static failure make_desc(const problem *p, plan *made) {
-  const bool tf32 = wants_tf32() && (p->taken == PONS_FLOAT32 || p->taken == PONS_COMPLEX64);
+  const bool tf32 = cuda_wants_tf32() && (p->taken == PONS_FLOAT32 || p->taken == PONS_COMPLEX64);
   const int compute = p->dtype == PONS_FLOAT64 ? CUBLAS_COMPUTE_64F
                       : tf32                   ? CUBLAS_COMPUTE_32F_FAST_TF32
                                                : CUBLAS_COMPUTE_32F;

@@ -6,7 +6,15 @@
 static bool is_fit(void *library, const char *path, void *context) {
   (void)path;
   const cuda_optional *o = context;
-  return library_symbols(library, o->symbols, o->n_symbols, o->entries);
+  return library_symbols(library, o->symbols, o->n_symbols, o->entries) && (!o->is_fit || o->is_fit());
+}
+
+static void *look_for(cuda_optional *o) {
+  void *library = NULL;
+  if (!o->newest) return cuda_library_open(o->variable, o->stem, is_fit, o);
+  for (int version = o->newest; version >= o->oldest && !library; version--)
+    library = cuda_library_open_version(o->variable, o->stem, version, is_fit, o);
+  return library;
 }
 
 bool cuda_find_optional(cuda_optional *o) {
@@ -14,7 +22,7 @@ bool cuda_find_optional(cuda_optional *o) {
   if (!atomic_load(&o->looked_for)) {
     cuda(); /* says which versions will do */
     pthread_mutex_lock(&lock);
-    if (!atomic_load(&o->looked_for)) o->library = cuda_library_open(o->variable, o->stem, is_fit, o);
+    if (!atomic_load(&o->looked_for)) o->library = look_for(o);
     atomic_store(&o->looked_for, true);
     pthread_mutex_unlock(&lock);
   }

@@ -8,11 +8,13 @@
 typedef struct cuda_optional {
   const char *name, *stem; /* "cuFFT", "libcufft" */
   const char *variable;    /* of the environment: where to look first */
+  int newest, oldest;      /* of its own versions, where these don't go with CUDA's; else 0 */
   const char *const *symbols;
   int n_symbols;
   void *entries; /* consecutive pointers to functions, one per symbol */
   const char *instead, *package; /* without it; what has it, on PyPI */
   size_t (*version)(void);       /* NULL: it does not tell */
+  bool (*is_fit)(void);          /* asked when its entries are known; NULL: it is */
   atomic_bool looked_for;
   void *library;
 } cuda_optional;
