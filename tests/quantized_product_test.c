@@ -19,7 +19,11 @@ typedef struct codes {
   double *scale, *bias;
 } codes;
 
-static double power_of_two(const codes *c, int64_t group) { return ldexp(1, (int)c->scale[group] - 127); }
+static double from_e4m3(uint32_t code) {
+  const int exponent = (int)(code >> 3 & 15), fraction = (int)(code & 7);
+  const double size = exponent ? ldexp(8 + fraction, exponent - 10) : ldexp(fraction, -9);
+  return (code & 127) == 127 ? NAN : code & 128 ? -size : size;
+}
 
 /* Value i of all that there are. */
 static double value_of(const product_case *p, const codes *c, int64_t i) {
@@ -28,13 +32,13 @@ static double value_of(const product_case *p, const codes *c, int64_t i) {
   const uint64_t two = c->word[bit / 32] | (uint64_t)c->word[bit / 32 + 1] << 32;
   const uint32_t code = (uint32_t)(two >> bit % 32) & ((1u << p->bits) - 1);
   if (p->mode == PONS_AFFINE) return code * c->scale[group] + c->bias[group];
-  return (code & 8 ? -e2m1[code & 7] : e2m1[code]) * power_of_two(c, group);
+  return (p->bits == 8 ? from_e4m3(code) : code & 8 ? -e2m1[code & 7] : e2m1[code]) * c->scale[group];
 }
 
 static codes random_codes(const product_case *p) {
   const int64_t rows = p->n * (p->matrices ? p->matrices : 1), row = p->k * p->bits / 32, groups = p->k / p->group_size;
   codes c = {.word = calloc((size_t)(rows * row + 1), sizeof(uint32_t))};
-  for (int64_t i = 0; i < rows * row; i++) c.word[i] = (uint32_t)below((int64_t)1 << 32);
+  for (int64_t i = 0; i < rows * row; i++) c.word[i] = (uint32_t)below((int64_t)1 << 32) & (p->mode == PONS_MXFP8 ? 0xbfbfbfbf : ~0u); /* no NaN */
   const int64_t of_groups[] = {1, 1, rows, groups};
   const pons_shape of_words = p->matrices ? PONS_SHAPE(p->matrices, p->n, row) : PONS_SHAPE(p->n, row),
                    of_scales = p->matrices ? PONS_SHAPE(p->matrices, p->n, groups) : PONS_SHAPE(p->n, groups);
@@ -47,7 +51,10 @@ static codes random_codes(const product_case *p) {
   }
   unsigned char *bytes = malloc((size_t)(rows * groups));
   c.scale = malloc((size_t)(rows * groups) * sizeof(double));
-  for (int64_t i = 0; i < rows * groups; i++) c.scale[i] = bytes[i] = (unsigned char)(122 + below(8));
+  for (int64_t i = 0; i < rows * groups; i++) {
+    bytes[i] = (unsigned char)(p->mode == PONS_NVFP4 ? below(127) : 122 + below(8));
+    c.scale[i] = p->mode == PONS_NVFP4 ? from_e4m3(bytes[i]) : ldexp(1, bytes[i] - 127);
+  }
   c.scales = pons_array_from(bytes, of_scales, PONS_UINT8);
   free(bytes);
   return c;
@@ -124,6 +131,10 @@ static void chosen(void **unused) {
       {F16, 6, 32, PONS_AFFINE, 4, 20, 192, 0, ROW_MAJOR},
       {BF16, 4, 32, PONS_MXFP4, 1, 40, 320, 0, ROW_MAJOR},
       {F16, 4, 32, PONS_MXFP4, 11, 40, 96, 0, ROW_MAJOR},
+      {BF16, 4, 16, PONS_NVFP4, 1, 40, 288, 0, ROW_MAJOR},
+      {F16, 4, 16, PONS_NVFP4, 20, 40, 512, 0, ROW_MAJOR},
+      {F16, 8, 32, PONS_MXFP8, 3, 40, 160, 0, ROW_MAJOR},
+      {BF16, 8, 32, PONS_MXFP8, 9, 40, 384, 0, ROW_MAJOR},
       {BF16, 4, 64, PONS_AFFINE, 13, 70, 448, 0, ROW_MAJOR},
       {F16, 4, 64, PONS_AFFINE, 27, 70, 256, 0, HEADS_BEHIND},
       {BF16, 4, 64, PONS_AFFINE, 61, 130, 192, 0, ROW_MAJOR},
@@ -144,6 +155,27 @@ static void chosen(void **unused) {
   if (device && strstr(device, "cuda")) most_exact = 256;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     if (all || cases[i].dtype == F32 || i % 6 == 1) check_case(&cases[i]);
+}
+
+/* A code, or a scale, that is NaN is that of its row of codes. */
+static void codes_that_are_not_numbers(void **unused) {
+  (void)unused;
+  enum { ROWS = 3, N = 20, K = 64, WRONG = 9 };
+  for (int mode = PONS_MXFP4; mode <= PONS_NVFP4; mode++) {
+    const pons_scope scope = pons_scope_open();
+    const int group = mode == PONS_NVFP4 ? 16 : 32, words = mode == PONS_MXFP8 ? K / 4 : K / 8, groups = K / group;
+    uint32_t code[N * K / 4] = {0};
+    unsigned char scale[N * K / 16];
+    memset(scale, mode == PONS_NVFP4 ? 56 : 127, sizeof scale);
+    if (mode == PONS_MXFP8) code[WRONG * words + 7] = 0x7f00;
+    else scale[WRONG * groups + 1] = mode == PONS_NVFP4 ? 127 : 255;
+    pons_array y = pons_quantized_matmul(pons_ones(PONS_SHAPE(ROWS, K), BF16), pons_array_from(code, PONS_SHAPE(N, words), PONS_UINT32),
+                                         pons_array_from(scale, PONS_SHAPE(N, groups), PONS_UINT8), NULL, .mode = (pons_quantization)mode);
+    const float *data = pons_data(pons_astype(y, F32));
+    assert_non_null(data);
+    for (int i = 0; i < ROWS * N; i++) assert_true(i % N == WRONG ? isnan(data[i]) : data[i] == 0);
+    pons_scope_close(scope);
+  }
 }
 
 /* Infinities and NaN in a row of x are that row's alone. */
@@ -170,6 +202,6 @@ static void what_is_not_finite(void **unused) {
 
 int main(void) {
   begin_random_numbers();
-  const struct CMUnitTest tests[] = {cmocka_unit_test(chosen), cmocka_unit_test(what_is_not_finite)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(chosen), cmocka_unit_test(codes_that_are_not_numbers), cmocka_unit_test(what_is_not_finite)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -521,6 +521,9 @@ CHECK(dequantized_nvfp4) { return dequantized(large, dtype, 0, PONS_NVFP4); }
 CHECK(codes_row_4) { return quantized_product(large, dtype, 1, false, 4, PONS_AFFINE); }
 CHECK(codes_row_8) { return quantized_product(large, dtype, 1, false, 8, PONS_AFFINE); }
 CHECK(codes_rows_5) { return quantized_product(large, dtype, 3, false, 5, PONS_AFFINE); }
+CHECK(codes_rows_2) { return quantized_product(large, dtype, PICK(5, 8), false, 2, PONS_AFFINE); }
+CHECK(codes_rows_4) { return quantized_product(large, dtype, PICK(7, 16), false, 4, PONS_AFFINE); }
+CHECK(codes_rows_6) { return quantized_product(large, dtype, PICK(2, 4), false, 6, PONS_AFFINE); }
 CHECK(codes_matrix_8) { return quantized_product(large, dtype, PICK(13, 100), false, 8, PONS_AFFINE); }
 CHECK(codes_matrix_4) { return quantized_product(large, dtype, PICK(13, 100), false, 4, PONS_AFFINE); }
 CHECK(codes_not_transposed_4) { return quantized_product(large, dtype, PICK(3, 33), true, 4, PONS_AFFINE); }
@@ -528,6 +531,7 @@ CHECK(codes_row_mxfp4) { return quantized_product(large, dtype, 1, false, 0, PON
 CHECK(codes_row_mxfp8) { return quantized_product(large, dtype, 1, false, 0, PONS_MXFP8); }
 /* Where a library multiplies them, weights are rounded to halves first: of sums of some 16 the last digits go. */
 CHECK(codes_matrix_halves) { return quantized_product(large, dtype, PICK(13, 100), false, 8, PONS_AFFINE); }
+CHECK(codes_tiles_halves) { return quantized_product(large, dtype, PICK(29, 64), false, 4, PONS_AFFINE); }
 CHECK(codes_not_transposed_halves) { return quantized_product(large, dtype, PICK(3, 33), true, 4, PONS_AFFINE); }
 CHECK(codes_matrix_nvfp4) { return quantized_product(large, dtype, PICK(13, 100), false, 0, PONS_NVFP4); }
 CHECK(chosen_codes) {
@@ -684,10 +688,14 @@ const check checks[] = {
     WITHIN(codes_row_4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
     WITHIN(codes_row_8, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
     WITHIN(codes_rows_5, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(codes_rows_2, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(codes_rows_4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
+    WITHIN(codes_rows_6, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
     WITHIN(codes_matrix_8, PONS_FLOAT32, 0, 1e-4, 1e-3),
     WITHIN(codes_matrix_4, PONS_FLOAT32, 0, 1e-4, 1e-3),
     WITHIN(codes_not_transposed_4, PONS_FLOAT32, 0, 1e-4, 1e-3),
     WITHIN(codes_matrix_halves, PONS_BFLOAT16, IN(PONS_FLOAT16), 2e-2, 0.5),
+    WITHIN(codes_tiles_halves, PONS_BFLOAT16, IN(PONS_FLOAT16), 2e-2, 0.5),
     WITHIN(codes_not_transposed_halves, PONS_BFLOAT16, IN(PONS_FLOAT16), 2e-2, 0.5),
     WITHIN(codes_row_mxfp4, PONS_FLOAT32, HALVES, 1e-4, 1e-3),
     WITHIN(codes_row_mxfp8, PONS_FLOAT32, HALVES, 1e-4, 1e-3),

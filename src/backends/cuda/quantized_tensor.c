@@ -55,16 +55,11 @@ static cut cut_of(const quantized_product *p) {
   return c;
 }
 
-static bool is_taken(quantization q) {
-  return q.mode == QUANTIZED_AFFINE ? q.group_size >= 32 : q.mode == QUANTIZED_MXFP4;
-}
-
 static const char *refuses(const quantized_product *p) {
   const operand *x = p->x;
   const int n = x->ndim;
   if (x->dtype != PONS_FLOAT16 && x->dtype != PONS_BFLOAT16) return "it is for float16 and bfloat16";
   if (!p->transpose) return "codes are not transposed";
-  if (!is_taken(p->q)) return "its kernel can't take these codes";
   if (p->m > MOST_ROWS) return "there are many rows: a product of values is faster";
   if (p->count > MOST_PRODUCTS) return "there are too many products";
   if (p->k * p->q.bits % (8 * COPIED) != 0) return "rows of codes are not of whole 16 bytes";
