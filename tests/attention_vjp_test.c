@@ -87,13 +87,16 @@ static void expect_near(const vjp_case *c, const char *what, const sample *like,
 }
 
 static void check_gradients(const vjp_case *c, operands *in) {
-  pons_array ins[OPERANDS], results[3];
+  pons_array ins[OPERANDS + 2], results[3];
   int n = 0;
-  for (int i = 0; i < OPERANDS; i++)
+  for (int i = 0; i < G; i++)
     if (i == MASK ? c->mask == BOOL_MASK || c->mask == ADDED_MASK : true)
       ins[n++] = i == MASK ? in->of[i].array : laid_out(c->layout, in->of[i].array);
-  const attention_params params = {.scale = in->scale, .causal = c->mask == CAUSAL};
-  node_make_many(&prim_attention_vjp, &params, n, ins, results, 3);
+  const attention_params forward = {.scale = in->scale, .causal = c->mask == CAUSAL, .output_logsumexp = true},
+                         params = {.scale = in->scale, .causal = c->mask == CAUSAL};
+  node_make_many(&prim_attention, &forward, n, ins, ins + n, 2);
+  ins[n + 2] = laid_out(c->layout, in->of[G].array);
+  node_make_many(&prim_attention_vjp, &params, n + 3, ins, results, 3);
   double *wanted[3];
   for (int i = 0; i < 3; i++) {
     const int64_t *s = in->of[i].shape;

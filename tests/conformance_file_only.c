@@ -63,8 +63,11 @@ CASE(layer_norm_vjp) {
   node_make_many(&prim_layer_norm_vjp, &p, 4, in, out, 3);
 }
 CASE(attention_vjp) {
-  const attention_params p = {.scale = 0.5f, .causal = true};
-  node_make_many(&prim_attention_vjp, &p, 4, in, out, 3);
+  const attention_params p = {.scale = 0.5f, .causal = true}, forward = {.scale = 0.5f, .causal = true, .output_logsumexp = true};
+  pons_array ins[6] = {in[0], in[1], in[2]};
+  node_make_many(&prim_attention, &forward, 3, in, ins + 3, 2);
+  ins[5] = in[3];
+  node_make_many(&prim_attention_vjp, &p, 6, ins, out, 3);
 }
 CASE(rope_back) {
   const rope_params p = {.dims = 4, .base = 100, .scale = 1, .forward = false};

@@ -62,6 +62,7 @@ typedef struct vjp_call {
   const void *params;
   int n_in, n_out;
   const pons_array *in, *out, *cotangents; /* cotangents: n_out, never NULL */
+  const bool *met; /* which results have a cotangent; those of the others are zeros */
   const bool *wanted;
   pons_array *grads;
   bool *undecided; /* set, it means: as if there were no rule, through decompose */
@@ -243,6 +244,10 @@ bool trace_is_open(void); /* by any thread */
    node then. */
 void trace_set_shapeless(bool on);
 bool trace_is_shapeless(void);
+/* Is this thread calling a function whose gradients will be wanted? Then what the way back needs is kept by nodes that are traced.
+   Gives what was before. */
+bool trace_set_wanted_back(bool on);
+bool trace_is_wanted_back(void);
 
 /* ---- walks (walk.c) ---- */
 

@@ -29,3 +29,11 @@ bool trace_is_open(void) { return atomic_load(&open_traces) > 0; }
 static _Thread_local bool shapeless;
 void trace_set_shapeless(bool on) { shapeless = on; }
 bool trace_is_shapeless(void) { return shapeless; }
+
+static _Thread_local bool wanted_back;
+bool trace_set_wanted_back(bool on) {
+  const bool before = wanted_back;
+  wanted_back = on;
+  return before;
+}
+bool trace_is_wanted_back(void) { return wanted_back; }

@@ -77,7 +77,8 @@ typedef struct attention_parts {
   pons_array q, k, v, mask, scores; /* q is scaled; mask: bool or added, NULL for none; scores: with it */
 } attention_parts;
 
-static attention_parts parts_of(const attention_params *p, const pons_array *in, bool has_mask) {
+/* `least`: what scores are that a mask of bools leaves out. */
+static attention_parts parts_of(const attention_params *p, const pons_array *in, bool has_mask, double least) {
   const pons_dtype dtype = dtype_of(in[0]);
   const int64_t heads = in[0]->shape[1], kv_heads = in[1]->shape[1], per = heads / kv_heads;
   const int64_t length = in[0]->shape[2], keys = in[1]->shape[2];
@@ -95,23 +96,34 @@ static attention_parts parts_of(const attention_params *p, const pons_array *in,
     if (a.grouped) a.mask = group_heads(a.mask, kv_heads, per);
   }
   if (a.mask && pons_dtype_of(a.mask) == PONS_BOOL)
-    a.scores = pons_where(a.mask, a.scores, pons_scalar(least_of(dtype), dtype));
+    a.scores = pons_where(a.mask, a.scores, pons_scalar(least, dtype));
   else if (a.mask)
-    a.scores = pons_add(a.scores, a.mask);
+    a.scores = pons_add(a.scores, as_dtype(a.mask, dtype));
   return a;
+}
+
+/* The scores, behind those of sinks. */
+static pons_array scores_with_sinks(const attention_parts *a, const pons_array *in, pons_array sinks) {
+  sinks = pons_expand_dims(as_dtype(sinks, dtype_of(a->scores)), PONS_AXES(0, 2, 3));
+  if (a->grouped) sinks = group_heads(sinks, in[1]->shape[1], in[0]->shape[1] / in[1]->shape[1]);
+  shape s = node_shape(a->scores);
+  if (!node_failed(a->scores)) s.dims[s.n - 1] = 1;
+  return pons_concatenate((pons_array[]){pons_broadcast_to(sinks, shape_public(&s)), a->scores}, 2, -1);
+}
+
+/* Of scores that are not rounded to halves, for what is made of the logarithms are differences. */
+static pons_array log_sums(const attention_params *p, int n_in, const pons_array *in) {
+  const pons_array wide[4] = {as_dtype(in[0], PONS_FLOAT32), as_dtype(in[1], PONS_FLOAT32), in[2], in[3 < n_in ? 3 : 0]};
+  const attention_parts a = parts_of(p, wide, has_mask(p, n_in), least_of(dtype_of(in[0])));
+  const pons_array scores = p->has_sinks ? scores_with_sinks(&a, in, in[n_in - 1]) : a.scores;
+  const pons_array sums = pons_logsumexp(scores, .axes = PONS_AXES(-1), .keepdims = true);
+  return a.grouped ? pons_flatten(sums, 1, 2) : sums;
 }
 
 static void attention_decompose(const void *params, int n_in, const pons_array *in, pons_array *out) {
   const attention_params *p = params;
-  const attention_parts a = parts_of(p, in, has_mask(p, n_in));
-  pons_array scores = a.scores;
-  if (p->has_sinks) {
-    pons_array sinks = pons_expand_dims(in[n_in - 1], PONS_AXES(0, 2, 3));
-    if (a.grouped) sinks = group_heads(sinks, in[1]->shape[1], in[0]->shape[1] / in[1]->shape[1]);
-    shape s = node_shape(scores);
-    if (!node_failed(scores)) s.dims[s.n - 1] = 1;
-    scores = pons_concatenate((pons_array[]){pons_broadcast_to(sinks, shape_public(&s)), scores}, 2, -1);
-  }
+  const attention_parts a = parts_of(p, in, has_mask(p, n_in), least_of(dtype_of(in[0])));
+  const pons_array scores = p->has_sinks ? scores_with_sinks(&a, in, in[n_in - 1]) : a.scores;
   pons_array weights = pons_softmax(scores, .precise = true);
   if (p->has_sinks && !node_failed(weights)) {
     int64_t start[5] = {0}, stop[5];
@@ -122,21 +134,25 @@ static void attention_decompose(const void *params, int n_in, const pons_array *
   }
   out[0] = pons_matmul(weights, a.v);
   if (a.grouped) out[0] = pons_flatten(out[0], 1, 2);
-  if (!p->output_logsumexp) return;
-  out[1] = pons_logsumexp(pons_astype(scores, PONS_FLOAT32), .axes = PONS_AXES(-1), .keepdims = true);
-  if (a.grouped) out[1] = pons_flatten(out[1], 1, 2);
+  if (p->output_logsumexp) out[1] = log_sums(p, n_in, in);
 }
 
-/* Sinks, logarithms of sums and masks that are learnt are left to the definition. */
+/* Sinks, masks that are learnt and slopes of logarithms of sums are left to the definition. What was not made to be differentiated (a
+   file's, say) has no such logarithms: it is made once more. */
 static void attention_vjp(const vjp_call *c) {
   const attention_params *p = c->params;
-  *c->undecided = p->has_sinks || p->output_logsumexp || (c->n_in == 4 && c->wanted[3]);
+  *c->undecided = p->has_sinks || (c->n_out == 2 && c->met[1]) || (c->n_in == 4 && c->wanted[3]);
   if (*c->undecided) return;
-  const attention_params params = {.scale = p->scale, .causal = p->causal};
-  pons_array in[5];
-  for (int i = 0; i < c->n_in; i++) in[i] = c->in[i];
-  in[c->n_in] = c->cotangents[0];
-  node_make_many(&prim_attention_vjp, &params, c->n_in + 1, in, c->grads, 3);
+  attention_params params = *p;
+  params.output_logsumexp = true;
+  pons_array made[2], in[7];
+  int n = 0;
+  if (c->n_out == 1) node_make_many(&prim_attention, &params, c->n_in, c->in, made, 2);
+  for (; n < c->n_in; n++) in[n] = c->in[n];
+  for (int i = 0; i < 2; i++) in[n++] = c->n_out == 2 ? c->out[i] : made[i];
+  in[n++] = c->cotangents[0];
+  params = (attention_params){.scale = p->scale, .causal = p->causal};
+  node_make_many(&prim_attention_vjp, &params, n, in, c->grads, 3);
 }
 
 static bool attention_whole(const void *params) { return ((const attention_params *)params)->force_fused; }
@@ -153,7 +169,8 @@ const prim prim_attention = {
     .decompose = attention_decompose,
     .whole = attention_whole};
 
-/* ---- ScaledDotProductAttentionVJP: q, k, v, a mask if there is one, and the cotangent to dq, dk, dv ---- */
+/* ---- ScaledDotProductAttentionVJP: what ScaledDotProductAttention was given and made (q, k, v, a mask if there is one; the result and
+   the logarithms of sums), and the cotangent, to dq, dk, dv ---- */
 
 static int three_outputs(const void *params, int n_in) {
   (void)params, (void)n_in;
@@ -164,13 +181,17 @@ static error *attention_vjp_infer(const void *params, int n_in, const pons_array
   const attention_params *p = params;
   const char *op = "scaled_dot_product_attention_vjp";
   if (p->has_sinks || p->output_logsumexp) return fail(op, "there is no such rule with sinks or logarithms of sums");
-  if (n_in < 4) return fail(op, "got %d operands", n_in);
-  error *e = attention_infer(params, n_in - 1, in, out);
+  if (n_in < 6) return fail(op, "got %d operands", n_in);
+  const attention_params forward = {.output_logsumexp = true};
+  error *e = attention_infer(&forward, n_in - 3, in, out);
   if (e) return e;
-  const node *g = in[n_in - 1];
-  if (!shape_equal(g->ndim, g->shape, out->shape.n, out->shape.dims) || g->dtype != in[0]->dtype)
-    return fail(op, "the cotangent %s does not fit a result of %s", node_text(g),
-                shape_text(out->shape.n, out->shape.dims));
+  const char *const names[] = {"result", "logarithms of sums", "cotangent"};
+  for (int i = 0; i < 3; i++) {
+    const node *x = in[n_in - 3 + i];
+    const spec *s = &out[i == 1];
+    if (!shape_equal(x->ndim, x->shape, s->shape.n, s->shape.dims) || x->dtype != s->dtype)
+      return fail(op, "the %s %s: %s %s is wanted", names[i], node_text(x), shape_text(s->shape.n, s->shape.dims), pons_dtype_name(s->dtype));
+  }
   for (int i = 0; i < 3; i++) out[i] = spec_of(in[i]);
   return NULL;
 }
@@ -185,7 +206,7 @@ static pons_array sum_of_group(const attention_parts *a, pons_array x) {
 static void attention_vjp_decompose(const void *params, int n_in, const pons_array *in, pons_array *out) {
   const attention_params *p = params;
   const pons_dtype dtype = dtype_of(in[0]);
-  const attention_parts a = parts_of(p, in, n_in == 5);
+  const attention_parts a = parts_of(p, in, n_in == 7, least_of(dtype));
   pons_array g = in[n_in - 1];
   if (a.grouped) g = group_heads(g, in[1]->shape[1], in[0]->shape[1] / in[1]->shape[1]);
   pons_array weights = pons_softmax(a.scores, .precise = true);
@@ -230,6 +251,11 @@ pons_array pons_fast_attention_with(struct pons_attention_args args) {
   if (args.sinks) in[n++] = as_dtype(args.sinks, dtype);
   const int64_t dim = args.q->shape[3];
   const float scale = args.scale != 0 ? args.scale : dim > 0 ? (float)(1 / sqrt((double)dim)) : 1;
-  const attention_params params = {.scale = scale, .causal = args.causal, .has_sinks = args.sinks != NULL, .force_fused = args.force_fused};
-  return node_make(&prim_attention, &params, n, in);
+  attention_params params = {.scale = scale, .causal = args.causal, .has_sinks = args.sinks != NULL, .force_fused = args.force_fused};
+  for (int i = 0; i < n; i++) params.output_logsumexp |= in[i]->traced;
+  params.output_logsumexp &= trace_is_wanted_back() && !args.sinks;
+  if (!params.output_logsumexp) return node_make(&prim_attention, &params, n, in);
+  pons_array results[2];
+  node_make_many(&prim_attention, &params, n, in, results, 2);
+  return results[0];
 }

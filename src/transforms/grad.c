@@ -54,7 +54,7 @@ static pons_array call_and_differentiate(const grad_function *g, const pons_arra
   if (!aliases) return transform_no_memory(g->head.kind);
   pons_array *grads = aliases + n_in;
   bool *wanted = (bool *)(grads + n_in + 1);
-  const call_site c = {g->head.kind, g->f, in, n_in, wanted, g->f->n_out, values};
+  const call_site c = {g->head.kind, g->f, in, n_in, wanted, g->f->n_out, values, true};
   pons_array bad = mark_wanted(g, n_in, wanted);
   if (!bad) bad = gradients(g, &c, aliases, grads);
   for (int i = 0; g->value && !bad && i < values->count; i++) pons_results_add(out, values->at[i]);

@@ -21,7 +21,7 @@ typedef struct transposed {
   pons_array *cotangents;       /* u: n_out, fresh nodes */
   pons_array *roots, *tangents; /* gradients that were asked for and came, and the tangents they meet: n_in */
   pons_array *grads;            /* n_in */
-  bool *wanted;                 /* n_in */
+  bool *wanted, *met;           /* n_in; n_out */
 } transposed;
 
 static pons_array make_cotangents(const node *n, pons_array *u) {
@@ -38,9 +38,10 @@ static pons_array transpose(const char *op, const node *n, const jvp_call *c, co
   pons_array bad = make_cotangents(n, t->cotangents);
   if (bad) return bad;
   for (int k = 0; k < c->n_in; k++) t->wanted[k] = c->tangents[k] != NULL;
+  for (int k = 0; k < c->n_out; k++) t->met[k] = true;
   bool undecided; /* never set: there is no decomposition */
-  const vjp_call back = {c->params,     c->n_in,   c->n_out, c->in,     c->out,
-                         t->cotangents, t->wanted, t->grads, &undecided};
+  const vjp_call back = {c->params,     c->n_in, c->n_out,  c->in,    c->out,
+                         t->cotangents, t->met,  t->wanted, t->grads, &undecided};
   n->prim->vjp(&back);
   int roots = 0;
   for (int k = 0; k < c->n_in; k++) {
@@ -55,10 +56,10 @@ static pons_array transpose(const char *op, const node *n, const jvp_call *c, co
 
 static pons_array through_vjp(const char *op, const node *n, const jvp_call *c) {
   const size_t in = (size_t)c->n_in, out = (size_t)c->n_out;
-  pons_array *room = mem_zalloc((out + 3 * in) * sizeof *room + in * sizeof(bool));
+  pons_array *room = mem_zalloc((out + 3 * in) * sizeof *room + (in + out) * sizeof(bool));
   if (!room) return transform_no_memory(op);
-  const transposed t = {room, room + out, room + out + in, room + out + 2 * in,
-                        (bool *)(room + out + 3 * in)};
+  bool *flags = (bool *)(room + out + 3 * in);
+  const transposed t = {room, room + out, room + out + in, room + out + 2 * in, flags, flags + in};
   pons_array bad = transpose(op, n, c, &t);
   mem_free(room);
   return bad;
@@ -208,7 +209,7 @@ static void call_jvp(function *f, const pons_array *primals, const pons_array *t
   const pons_scope scope = pons_scope_open();
   results_begin(r, "jvp");
   pons_array *room = mem_zalloc((size_t)(2 * n_in + 1) * sizeof *room); /* aliases, tangents */
-  const call_site c = {"jvp", f, primals, n_in, NULL, n_out, r};
+  const call_site c = {"jvp", f, primals, n_in, NULL, n_out, r, false};
   pons_array bad = room ? jvp(&c, tangents, room, room + n_in) : transform_no_memory("jvp");
   mem_free(room);
   transform_end(scope, bad, r);

@@ -138,10 +138,12 @@ pons_array lineage_of_call(lineage *l, const call_site *c, pons_array *aliases) 
   pons_array bad = make_aliases(c, aliases);
   if (bad) return bad;
   trace_begin();
+  const bool before = trace_set_wanted_back(c->back || trace_is_wanted_back());
   if (c->n_out < 0)
     function_call(c->f, aliases, c->n_in, c->out);
   else
     function_call_counted(c->f, aliases, c->n_in, c->out, c->n_out);
+  trace_set_wanted_back(before);
   bad = results_failed(c->out);
   const between b = {c->out->at, aliases, c->out->count, c->n_in, c->wanted};
   if (!bad && !lineage_make(l, &b)) bad = transform_no_memory(c->op);

@@ -51,6 +51,7 @@ typedef struct call_site {
   const bool *wanted; /* primals that are varied; NULL: all */
   int n_out;          /* as many results it must have; -1: any number */
   result_list *out;   /* begun; the caller ends it */
+  bool back;          /* cotangents will walk its tape */
 } call_site;
 /* Fills out and aliases[n_in] and takes the tape, traced from the aliases to the results. NULL if fine; else
    an array that carries the error, and `l` needs no freeing. */

@@ -10,14 +10,15 @@
 typedef struct rule_room {
   pons_array *out, *cotangents; /* most_out */
   pons_array *grads;            /* most_in */
-  bool *wanted;                 /* most_in */
+  bool *wanted, *met;           /* most_in, most_out */
 } rule_room;
 
 static bool rule_room_new(rule_room *r, const lineage *l) {
   const size_t out = (size_t)l->most_out + 1, in = (size_t)l->most_in + 1;
-  pons_array *arrays = mem_alloc((2 * out + in) * sizeof *arrays + in * sizeof *r->wanted);
+  pons_array *arrays = mem_alloc((2 * out + in) * sizeof *arrays + (in + out) * sizeof *r->wanted);
   if (!arrays) return false;
-  *r = (rule_room){arrays, arrays + out, arrays + 2 * out, (bool *)(arrays + 2 * out + in)};
+  bool *flags = (bool *)(arrays + 2 * out + in);
+  *r = (rule_room){arrays, arrays + out, arrays + 2 * out, flags, flags + in};
   return true;
 }
 
@@ -47,6 +48,7 @@ static pons_array call_rule(const char *op, const lineage *l, int64_t i, const r
   for (int k = 0; k < item->node->n_out; k++) {
     pons_array cotangent = l->slots[l->first[i] + k];
     r->cotangents[k] = cotangent ? cotangent : transform_zeros(item->node, k);
+    r->met[k] = cotangent != NULL;
   }
   for (int k = 0; k < item->n_in; k++) {
     const int64_t at = map_get(&l->tape.index, item->in[k], -1);
@@ -55,7 +57,7 @@ static pons_array call_rule(const char *op, const lineage *l, int64_t i, const r
   }
   bool undecided = !p->vjp;
   const vjp_call c = {item->node->params, item->n_in, item->node->n_out, item->in,  r->out,
-                      r->cotangents,      r->wanted,  r->grads,          &undecided};
+                      r->cotangents,      r->met,     r->wanted,         r->grads, &undecided};
   if (p->vjp) {
     transform_results(item->node, r->out);
     p->vjp(&c);
@@ -156,7 +158,7 @@ static void call_vjp(function *f, const pons_array *primals, int n_in, const pon
   const pons_scope scope = pons_scope_open();
   results_begin(r, "vjp");
   pons_array *grads = mem_zalloc((size_t)(2 * n_in + 1) * sizeof *grads), *aliases = grads + n_in;
-  const call_site c = {"vjp", f, primals, n_in, NULL, n_out, r};
+  const call_site c = {"vjp", f, primals, n_in, NULL, n_out, r, true};
   lineage l;
   pons_array bad = grads ? lineage_of_call(&l, &c, aliases) : transform_no_memory("vjp");
   if (!bad) {

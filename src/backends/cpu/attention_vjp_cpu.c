@@ -284,7 +284,7 @@ static void choose_sizes(back_job *j) {
 
 error *cpu_attention_vjp(const launch *l) {
   back_job j = {.g = &l->in[l->n_in - 1], .out = l->out};
-  const bool has_mask = l->n_in == 5 && !((const attention_params *)l->params)->causal;
+  const bool has_mask = l->n_in == 7 && !((const attention_params *)l->params)->causal;
   error *why = NULL;
   j.a = attention_of(l->params, l->in, has_mask ? &l->in[3] : NULL);
   choose_sizes(&j);

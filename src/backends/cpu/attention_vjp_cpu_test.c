@@ -87,9 +87,11 @@ static void check_case(const back_case *c) {
   make(&in[MASK], c->mask == BOOL_MASK ? PONS_BOOL : c->dtype, 4, mask, c->any_layout);
   make_out(&out[0], c->dtype, 4, q), make_out(&out[1], c->dtype, 4, k), make_out(&out[2], c->dtype, 4, v);
   const attention_params params = {.scale = (float)random_int(1, 4) / 8, .causal = c->mask == CAUSAL};
-  operand operands[5] = {in[Q].op, in[K].op, in[V].op}, results[] = {out[0].op, out[1].op, out[2].op};
+  operand operands[7] = {in[Q].op, in[K].op, in[V].op}, results[] = {out[0].op, out[1].op, out[2].op};
   int n = 3;
   if (c->mask == BOOL_MASK || c->mask == ADDED_MASK) operands[n++] = in[MASK].op;
+  operands[n++] = in[G].op; /* what the way forward made is not looked at */
+  operands[n++] = in[G].op;
   operands[n++] = in[G].op;
   const launch l = {&params, n, 3, operands, results};
   assert_null(cpu_refuses_attention_vjp(&l));
@@ -130,11 +132,12 @@ static void no_memory_is_an_error(void **state) {
   (void)state;
   const int64_t shape[] = {1, 2, 30, 8};
   made in[4], out[3];
-  operand operands[4], results[3];
+  operand operands[6], results[3];
   for (int i = 0; i < 4; i++) make(&in[i], PONS_FLOAT32, 4, shape, false), operands[i] = in[i].op;
+  operands[4] = operands[5] = operands[3];
   for (int i = 0; i < 3; i++) make_out(&out[i], PONS_FLOAT32, 4, shape), results[i] = out[i].op;
   const attention_params params = {.scale = 1};
-  const launch l = {&params, 4, 3, operands, results};
+  const launch l = {&params, 6, 3, operands, results};
   int failures = 0;
   for (int64_t n = 1;; n++) {
     mem_fail_at(n);

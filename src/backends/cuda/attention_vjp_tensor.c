@@ -18,7 +18,8 @@ static int tiles_of(const launch *l) {
 
 static int shared_bytes(const launch *l) {
   const int64_t row = (ceiling(l->in[0].shape[3], 16) + ceiling(l->in[2].shape[3], 16)) * 16 + 2 * 8;
-  return (int)((WARPS * TILE_ROWS * tiles_of(l) + 2 * OTHERS) * row * 2 + 2 * OTHERS * 4 * (int64_t)sizeof(float));
+  const int64_t own = WARPS * TILE_ROWS * tiles_of(l);
+  return (int)((own + 2 * OTHERS) * row * 2 + (own > 2 * OTHERS ? own : 2 * OTHERS) * 2 * (int64_t)sizeof(float));
 }
 
 const char *cuda_refuses_attention_vjp(const launch *l) {
@@ -26,13 +27,13 @@ const char *cuda_refuses_attention_vjp(const launch *l) {
   const char *why = cuda_refuses_attention(&forward);
   if (why) return why;
   if (l->in[0].shape[3] > MOST_FEATURES || l->in[2].shape[3] > MOST_FEATURES) return "heads have too many features";
-  if (!cuda_rows_are_aligned(&l->in[l->n_in - 1])) return "rows of features are not aligned to 16 bytes";
+  if (!cuda_rows_are_aligned(&l->in[l->n_in - ATTENTION_G]) || !cuda_rows_are_aligned(&l->in[l->n_in - ATTENTION_Y])) return "rows of features are not aligned to 16 bytes";
   return cuda_refuses_matrix_unit(shared_bytes(l));
 }
 
 static bool lies_aligned(const launch *l) {
   for (int i = 0; i < l->n_in; i++)
-    if ((i < 3 || i == l->n_in - 1) && !gpu_is_aligned(&l->in[i], GPU_WIDE)) return false;
+    if ((i < 3 || i == l->n_in - ATTENTION_G || i == l->n_in - ATTENTION_Y) && !gpu_is_aligned(&l->in[i], GPU_WIDE)) return false;
   for (int i = 0; i < 3; i++)
     if (!gpu_is_aligned(&l->out[i], 4)) return false;
   return true;
@@ -40,7 +41,7 @@ static bool lies_aligned(const launch *l) {
 
 static error *run(const launch *l, void *sums, bool of_keys) {
   const attention_params *p = l->params;
-  const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2], *g = &l->in[l->n_in - 1];
+  const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2], *g = &l->in[l->n_in - ATTENTION_G];
   const launch forward = attention_vjp_forward(l);
   gpu_call c = gpu_call_for(&gpu_cuda, l->out);
   const int64_t per = q->shape[1] / k->shape[1], own = WARPS * TILE_ROWS * tiles_of(l), heads = q->shape[0] * k->shape[1];
@@ -62,6 +63,9 @@ static error *run(const launch *l, void *sums, bool of_keys) {
   gpu_number_float(&c, p->scale);
   attention_number_operands(&c, &forward, 3);
   attention_number_strides(&c, g, 3);
+  attention_number_strides(&c, &l->in[l->n_in - ATTENTION_Y], 3);
+  attention_number_strides(&c, &l->in[l->n_in - ATTENTION_LOG_SUMS], 3);
+  gpu_number_float(&c, attention_vjp_least(q->dtype));
   c.group[0] = 32 * WARPS;
   c.groups[0] = p->causal ? heads : groups;
   c.groups[1] = p->causal ? groups : heads;

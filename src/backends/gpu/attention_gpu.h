@@ -34,9 +34,13 @@ float attention_masked_score(pons_dtype d);
 
 /* The operands of the way forward alone, where the mask counts. */
 launch attention_vjp_forward(const launch *l);
-/* Defines and adds what the kernels for queries and for keys (OF_KEYS) write and read; `sums`: of attention_vjp_take_sums. K_MEMORY and
-   G_MEMORY: which memories are k and the cotangent. */
+enum { ATTENTION_Y = 3, ATTENTION_LOG_SUMS = 2, ATTENTION_G = 1 }; /* its operands, from the end */
+/* Defines and adds what the kernels for queries and for keys (OF_KEYS) write and read; `sums`: of attention_vjp_take_sums. K_MEMORY,
+   G_MEMORY, Y_MEMORY, LOG_MEMORY: which memories are k, the cotangent, the result and the logarithms of sums. */
 void attention_vjp_operands(gpu_call *c, const launch *l, void *sums, bool of_keys);
-/* Memory for four floats of each query, which the kernel for queries leaves to that for keys (attention_vjp.kc). */
+/* What logarithms of sums are greater than, unless a mask of bools leaves a row nothing. */
+float attention_vjp_least(pons_dtype d);
+/* Memory for two floats of each query, which the kernel for queries leaves to that for keys (attention_vjp.kc), and as many for a row
+   more of each kv head. */
 void *attention_vjp_take_sums(const gpu_backend *b, const launch *l, error **why);
 #endif

@@ -8,7 +8,7 @@ enum { MOST_THREADS = 256, LEAST_THREADS = 16, OTHERS = 64, CHUNK = 16, MOST_AT_
 
 launch attention_vjp_forward(const launch *l) {
   const attention_params *p = l->params;
-  return (launch){p, p->causal ? 3 : l->n_in - 1, l->n_out, l->in, l->out};
+  return (launch){p, p->causal ? 3 : l->n_in - ATTENTION_Y, l->n_out, l->in, l->out};
 }
 
 /* Floats of local memory beside what factors take. */
@@ -48,13 +48,22 @@ void attention_vjp_operands(gpu_call *c, const launch *l, void *sums, bool of_ke
   gpu_define(c, "K_MEMORY", c->n_written + 1);
   for (int i = 0; i < forward.n_in; i++) gpu_read(c, &l->in[i]);
   gpu_define(c, "G_MEMORY", c->n_memories);
-  gpu_read(c, &l->in[l->n_in - 1]);
-  if (of_keys) gpu_memory(c, sums, false);
-  c->wide |= 4 * q[0] * q[1] * q[2] > INT32_MAX;
+  gpu_read(c, &l->in[l->n_in - ATTENTION_G]);
+  if (of_keys) {
+    gpu_memory(c, sums, false);
+  } else {
+    gpu_define(c, "Y_MEMORY", c->n_memories);
+    gpu_read(c, &l->in[l->n_in - ATTENTION_Y]);
+    gpu_define(c, "LOG_MEMORY", c->n_memories);
+    gpu_read(c, &l->in[l->n_in - ATTENTION_LOG_SUMS]);
+  }
+  c->wide |= 2 * q[0] * q[1] * (q[2] + 1) > INT32_MAX;
 }
 
+float attention_vjp_least(pons_dtype d) { return d == PONS_FLOAT16 ? -65000 : -1e20f; }
+
 static error *run(const gpu_backend *b, const launch *l, void *sums, bool of_keys) {
-  const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2], *g = &l->in[l->n_in - 1];
+  const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2], *g = &l->in[l->n_in - ATTENTION_G];
   const launch forward = attention_vjp_forward(l);
   gpu_call c = gpu_call_for(b, l->out);
   c.group[0] = gpu_group_for(&c, MOST_THREADS, MOST_THREADS);
@@ -73,6 +82,9 @@ static error *run(const gpu_backend *b, const launch *l, void *sums, bool of_key
   gpu_begin_numbers(&c);
   attention_number_all(&c, &forward);
   attention_number_strides(&c, g, 4);
+  attention_number_strides(&c, &l->in[l->n_in - ATTENTION_Y], 4);
+  attention_number_strides(&c, &l->in[l->n_in - ATTENTION_LOG_SUMS], 3);
+  gpu_number_float(&c, attention_vjp_least(q->dtype));
   c.groups[0] = ((of_keys ? k : q)->shape[2] + own - 1) / own;
   c.groups[1] = q->shape[0] * (of_keys ? k : q)->shape[1];
   return gpu_run(&c, kernel_attention_vjp, of_keys ? "attention_vjp_keys" : "attention_vjp_queries");
@@ -80,7 +92,7 @@ static error *run(const gpu_backend *b, const launch *l, void *sums, bool of_key
 
 void *attention_vjp_take_sums(const gpu_backend *b, const launch *l, error **why) {
   const int64_t *q = l->in[0].shape;
-  return b->memory->take(((const location *)l->out[0].data)->device, (size_t)(q[0] * q[1] * q[2]) * 4 * sizeof(float), why);
+  return b->memory->take(((const location *)l->out[0].data)->device, (size_t)(q[0] * q[1] * (q[2] + 1)) * 2 * sizeof(float), why);
 }
 
 error *gpu_attention_vjp(const gpu_backend *b, const launch *l) {
