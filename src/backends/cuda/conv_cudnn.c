@@ -2,9 +2,9 @@
 
    Gradients are convolutions again in a graph, of which cuDNN would make nothing good. So three forms are told apart by how
    operands lie: channels innermost and a kernel as it is, a convolution; reversed, over an input that may be spread out, the
-   gradient of one by its input; batch and channels exchanged, the gradient by its weights. Weights are copied to where cuDNN
-   wants channels innermost, and its gradient of them from there. What cuDNN has no plan for is refused. Uses cudnn.h, program.h,
-   gpu/. */
+   gradient of one by its input; batch and channels exchanged, the gradient by its weights (of a transposed one, if x is spread
+   out). Weights are copied to where cuDNN wants channels innermost, and its gradient of them from there. What cuDNN has no plan
+   for is refused. Uses cudnn.h, program.h, gpu/. */
 #include "backends/cuda/cudnn.h"
 #include "backends/cuda/program.h"
 
@@ -15,6 +15,7 @@ typedef struct form {
   cudnn_problem problem;
   const operand *tensor[CUDNN_TENSORS]; /* which is which */
   int64_t groups;
+  bool reversed; /* the launch has the kernel's positions the other way round */
 } form;
 
 static int64_t reach_of(int64_t taps, int64_t dilation) { return (taps - 1) * dilation + 1; }
@@ -76,7 +77,8 @@ static bool set_axes(form *f, const conv_params *c, int spatial) {
         p->before[d] = reach_of(p->shape[CUDNN_W][FIRST_AXIS + d], p->dilation[d]) - 1 - low;
         break;
       default:
-        p->stride[d] = c->kernel_dilation.at[i], p->dilation[d] = c->stride.at[i], p->before[d] = low;
+        p->stride[d] = f->reversed ? c->input_dilation.at[i] : c->kernel_dilation.at[i], p->dilation[d] = c->stride.at[i];
+        p->before[d] = f->reversed ? reach_of(p->shape[CUDNN_W][FIRST_AXIS + d], p->dilation[d]) - 1 - low : low;
     }
     fits = fits && pad_after(p, d);
   }
@@ -111,9 +113,11 @@ static bool form_of(form *f, const launch *l) {
   f->groups = c->groups;
   const bool one_tap = shape_size(last - 1, w->shape + 1) == 1, spread = !all_are(c->input_dilation, 1);
   if (is_turned(x)) {
-    if (c->flip || spread || c->groups != 1) return false;
+    if (c->flip || c->groups != 1 || (spread && !all_are(c->kernel_dilation, 1))) return false;
     p->kind = CUDNN_GRADIENT_OF_W;
-    lay(f, CUDNN_X, x, last, 0), lay(f, CUDNN_Y, w, last, 0), lay(f, CUDNN_W, l->out, last, 0);
+    f->reversed = spread;
+    lay(f, CUDNN_X, spread ? w : x, last, 0), lay(f, CUDNN_Y, spread ? x : w, last, 0);
+    lay(f, CUDNN_W, l->out, spread ? 0 : last, spread ? last : 0);
   } else if (spread || (c->flip && !one_tap)) {
     if ((!c->flip && !one_tap) || !all_are(c->stride, 1)) return false;
     p->kind = CUDNN_GRADIENT_OF_X;
@@ -172,10 +176,11 @@ const char *cudnn_refuses(const launch *l) {
 
 /* ---- running ---- */
 
-/* w, or its gradient, as (groups, channels of y in a group, spatial..., channels of x in a group), from or to where the launch has it, and in rows. */
+/* w, or its gradient, as (groups, channels of y in a group, spatial..., channels of x in a group): where the launch has it, and in
+   rows. */
 typedef struct weights {
   int64_t shape[PONS_MAX_NDIM], strides[PONS_MAX_NDIM], rows[PONS_MAX_NDIM];
-  location at;
+  location from, at;
   operand there, packed;
 } weights;
 
@@ -184,14 +189,17 @@ static void set_weights(weights *w, const form *f) {
   const cudnn_problem *p = &f->problem;
   const int last = o->ndim - 1, n = o->ndim + 1;
   const int64_t of_y = p->shape[CUDNN_W][N] / f->groups, of_x = p->shape[CUDNN_W][C];
-  const bool swapped = p->kind != CUDNN_FORWARD; /* channels of x come first */
+  const bool swapped = p->kind != CUDNN_FORWARD && !f->reversed; /* channels of x come first */
+  w->from = w->at = *(const location *)o->data;
   w->shape[0] = f->groups, w->strides[0] = (swapped ? of_x : of_y) * o->strides[0];
   w->shape[1] = of_y, w->strides[1] = o->strides[swapped ? last : 0];
-  for (int d = 1; d < last; d++) w->shape[d + 1] = o->shape[d], w->strides[d + 1] = o->strides[d];
+  for (int d = 1; d < last; d++) {
+    w->shape[d + 1] = o->shape[d], w->strides[d + 1] = f->reversed ? -o->strides[d] : o->strides[d];
+    if (f->reversed) w->from.offset += (o->shape[d] - 1) * o->strides[d] * (int64_t)pons_dtype_size(o->dtype);
+  }
   w->shape[n - 1] = of_x, w->strides[n - 1] = o->strides[swapped ? 0 : last];
   shape_row_major(n, w->shape, w->rows);
-  w->at = *(const location *)o->data;
-  w->there = (operand){o->data, o->dtype, n, w->shape, w->strides};
+  w->there = (operand){&w->from, o->dtype, n, w->shape, w->strides};
   w->packed = (operand){&w->at, o->dtype, n, w->shape, w->rows};
 }
 
