@@ -12,7 +12,7 @@ enum { TILE = 16, ROW_TILE = 8, MOST_ROWS = 256, MOST_PRODUCTS = 65535, COPIED =
 typedef struct cut {
   int warps, slices, tiles, row_tiles, x_rows, chunk, stages, residents;
   int code_stride, x_stride;
-  int64_t columns, rows; /* of a group */
+  int columns, rows; /* of a group */
   int shared_bytes;
 } cut;
 
@@ -30,28 +30,40 @@ static void set_shared_bytes(cut *c, const quantized_product *p) {
   const int unit = p->q.group_size >= 64 ? 16 : 8;
   c->code_stride = spread(c->chunk * p->q.bits / 8, 4 * unit * p->q.bits / 8);
   c->x_stride = c->chunk * 2 + (unit == 16 ? 16 : 64);
+  const int of_x = p->q.mode == QUANTIZED_AFFINE && c->warps > 1 ? c->slices * c->chunk / p->q.group_size * c->rows * (int)sizeof(float) : 0;
   const int stage = c->slices * (c->x_rows * c->x_stride + c->warps * c->tiles * TILE * c->code_stride);
-  const int sums = c->slices * c->row_tiles * ROW_TILE * ((int)c->columns + 4) * (int)sizeof(float);
+  const int sums = c->slices * c->row_tiles * ROW_TILE * (c->columns + 4) * (int)sizeof(float);
   const int64_t turns = ceiling(ceiling(p->k, c->chunk), c->slices);
-  const int held = stage * (int)(turns < c->stages ? turns : c->stages);
+  const int held = of_x + stage * (int)(turns < c->stages ? turns : c->stages);
   c->shared_bytes = held > sums ? held : sums;
 }
 
+/* Shared memory that every device has. */
+static int room(void) {
+  int least = INT32_MAX;
+  for (int i = 0; i < cuda_count(); i++)
+    if (cuda_card_at(i)->shared_on_request < least) least = cuda_card_at(i)->shared_on_request;
+  return least;
+}
+
 /* Few rows of x are had from memory once for each 16 rows of codes, by warps that go along k; more are shared by warps that go along the
-   columns. */
-static cut cut_of(const quantized_product *p) {
+   columns, as long as these are enough for all of the device. */
+static cut cut_of(const quantized_product *p, int multiprocessors) {
   cut c = {.warps = 1, .slices = 8, .tiles = 1, .row_tiles = 1, .chunk = p->q.bits > 4 ? 128 : 256, .stages = 3, .residents = 2};
   while (c.row_tiles < 8 && c.row_tiles * ROW_TILE < p->m) c.row_tiles *= 2;
-  c.x_rows = c.row_tiles * ROW_TILE;
+  c.x_rows = c.rows = c.row_tiles * ROW_TILE;
   if (c.row_tiles == 1) {
     c.x_rows = 1;
     while (c.x_rows < p->m) c.x_rows *= 2;
   } else {
-    c.warps = 4, c.slices = 2, c.chunk = 128, c.residents = 1;
+    c.warps = 8, c.slices = 1, c.chunk = 128, c.residents = 1;
+    const int64_t row_groups = ceiling(p->m, c.rows) * p->count;
+    while (c.warps > 1 && ceiling(p->n, c.warps * TILE) * row_groups < multiprocessors) c.warps /= 2, c.slices *= 2;
   }
   c.columns = c.warps * c.tiles * TILE;
-  c.rows = c.row_tiles * ROW_TILE;
   set_shared_bytes(&c, p);
+  while (c.shared_bytes > room() && c.stages > 2) c.stages--, set_shared_bytes(&c, p);
+  while (c.shared_bytes > room() && c.slices > 1) c.slices /= 2, set_shared_bytes(&c, p);
   return c;
 }
 
@@ -67,7 +79,7 @@ static const char *refuses(const quantized_product *p) {
   if (x->strides[n - 1] != 1) return "rows of x do not lie in order";
   for (int d = 0; d < n - 1; d++)
     if (x->shape[d] > 1 && x->strides[d] % (COPIED / 2) != 0) return "rows of x are not aligned to 16 bytes";
-  const cut c = cut_of(p);
+  const cut c = cut_of(p, 0);
   return cuda_refuses_matrix_unit(c.shared_bytes);
 }
 
@@ -98,7 +110,7 @@ static void define_cut(gpu_call *call, const quantized_product *p, const cut *c)
 }
 
 static error *multiply(const quantized_product *p) {
-  const cut c = cut_of(p);
+  const cut c = cut_of(p, cuda_card_at(((const location *)p->out->data)->device)->multiprocessors);
   const gpu_walk rows = gpu_quantized_rows(p);
   gpu_call call = gpu_call_for(&gpu_cuda, p->out);
   error *why = gpu_quantized_operands(&call, p, rows.n ? rows.strides[0][0] : 0);
