@@ -31,4 +31,10 @@ static inline uint16_t k_bfloat_from_float(float f) {
   return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16 | 0x40u) : rounded);
 }
 #endif
+
+/* What x becomes where it is stored as one, as a float32. */
+static inline float k_nearest_half(float x) { return k_float_from_half(k_half_from_float(x)); }
+#ifndef K_NEAREST_BFLOAT /* the same */
+static inline float k_nearest_bfloat(float x) { return k_float_from_bfloat(k_bfloat_from_float(x)); }
+#endif
 #endif

@@ -73,6 +73,7 @@ const prim *const pons_prims[] = {
     &prim_gather_qqmm,
     &prim_softmax,
     &prim_logsumexp,
+    &prim_cross_entropy,
     &prim_rms_norm,
     &prim_rms_norm_vjp,
     &prim_layer_norm,

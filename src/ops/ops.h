@@ -42,8 +42,8 @@ extern const prim prim_quantize, prim_to_fp8, prim_from_fp8, prim_quantized_matm
     prim_gather_qqmm;
 /* fft.c, hadamard.c */
 extern const prim prim_fft, prim_hadamard;
-/* softmax.c, norm.c, rope.c, attention.c: composites */
-extern const prim prim_softmax, prim_logsumexp, prim_rms_norm, prim_rms_norm_vjp, prim_layer_norm,
+/* softmax.c, cross_entropy.c, norm.c, rope.c, attention.c: composites */
+extern const prim prim_softmax, prim_logsumexp, prim_cross_entropy, prim_rms_norm, prim_rms_norm_vjp, prim_layer_norm,
     prim_layer_norm_vjp, prim_rope, prim_attention, prim_attention_vjp;
 
 /* ---- checks.c: what constructors and infer functions ask about their operands ---- */

@@ -55,7 +55,7 @@ enum { SCAN_MAX, SCAN_MIN, SCAN_SUM, SCAN_PROD, SCAN_LOGADDEXP, SCAN_KINDS };
 typedef struct scan_params { int kind, axis; bool reverse, inclusive; } scan_params;
 typedef struct partition_params { int kth, axis; } partition_params; /* Partition, ArgPartition */
 typedef struct search_sorted_params { bool right; } search_sorted_params; /* in: a sorted vector, values */
-/* "LogSumExp": over the last axis, kept as 1; no parameters */
+/* "LogSumExp": over the last axis, kept as 1; "CrossEntropy"; no parameters */
 typedef struct softmax_params { bool precise; } softmax_params; /* over the last axis */
 
 /* ---- products ---- */

@@ -99,14 +99,29 @@ static void note_reads(draft *d, const draft_op *op, int32_t group) {
 
 enum { MOST_COPIED = 8 }; /* light rows in a kernel, so that long chains of them are not made twice */
 
-/* Rows that cost less than writing and reading what they make. */
-static bool is_light(uint16_t r) {
+static bool is_for_gpu(const draft *d) {
+  const device *on = d->request->device;
+  return on->driver->is_gpu && on->driver->is_gpu(on->index);
+}
+
+/* Rows that cost less than writing and reading what they make. On a GPU those are more: its elementwise kernels wait for memory. */
+static bool is_light(const draft *d, uint16_t r) {
   switch (r) {
     case ROW_add:
     case ROW_subtract:
     case ROW_multiply:
     case ROW_negative:
     case ROW_square: return true;
+    case ROW_abs:
+    case ROW_divide:
+    case ROW_erf:
+    case ROW_exp:
+    case ROW_maximum:
+    case ROW_minimum:
+    case ROW_rsqrt:
+    case ROW_sigmoid:
+    case ROW_sqrt:
+    case ROW_tanh: return is_for_gpu(d);
     default: return false;
   }
 }
@@ -140,7 +155,7 @@ static bool copy_into_readers(draft *d, int32_t place, bool *done) {
       op->n_readers > OP_MAX_READERS)
     return true;
   const bool cast = op->row == ROW_cast;
-  if (!cast && !(is_light(op->row) && is_made_of_one(d, op))) return true;
+  if (!cast && !(is_light(d, op->row) && is_made_of_one(d, op))) return true;
   for (int i = 0; i < op->n_readers; i++)
     if (!fits(d, op->readers[i], place, false) || (!cast && d->groups[op->readers[i]].n_copied == MOST_COPIED))
       return true;

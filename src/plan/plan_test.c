@@ -208,6 +208,24 @@ static void what_is_light_is_made_again(void **state) {
         "arena 192 bytes on null\n");
 }
 
+/* A GPU makes the exponential anew, too. */
+static void on_a_gpu_more_is_light(void **state) {
+  (void)state;
+  setenv("PONS_NULL_DEVICE", "gpu", 1);
+  pons_array a = array(PONS_FLOAT32, 2, 3), y = pons_exp(a);
+  char *is = planned(&(pons_array){pons_multiply(y, pons_sum(pons_tanh(y)))}, 1);
+  setenv("PONS_NULL_DEVICE", "1", 1);
+  assert_string_equal(is,
+                      "float32 (2, 3) in0\n"
+                      "float32 (2, 3) t0 at 0 = kernel in0: in 0: float32; v1 = exp v0 float32; v2 = tanh v1 float32; out: v2\n"
+                      "float32 (1, 1) t1 at 64 = Reduce t0 {kind=2, axes=[0, 1]}: nothing\n"
+                      "float32 (2, 3) out0 over in0 = kernel in0 t1{0 0}: in 0: float32; in 1: float32; v2 = exp v0 float32; "
+                      "v3 = multiply v2 v1 float32; out: v3\n"
+                      "return out0\n"
+                      "arena 128 bytes on null\n");
+  mem_free(is);
+}
+
 static void temporaries_share_memory_by_lifetime(void **state) {
   (void)state;
   pons_array a = array(PONS_FLOAT32, 16, 16), x = a;
@@ -354,6 +372,7 @@ int main(void) {
       TEST(a_result_read_elsewhere_too_is_stored_on_the_way),
       TEST(a_reader_in_between_keeps_kernels_apart),
       TEST(what_is_light_is_made_again),
+      TEST(on_a_gpu_more_is_light),
       TEST(temporaries_share_memory_by_lifetime),
       TEST(long_chains_are_cut_at_the_limit),
       TEST(no_kernel_has_too_many_inputs),

@@ -43,6 +43,7 @@ const gpu_backend gpu_cuda = {
     .name = "cuda",
     .prologue = cuda_prologue,
     .options = cuda_options,
+    .narrow_options = cuda_narrow_options,
     .count = cuda_count,
     .features = features,
     .identify = cuda_identify,

@@ -2,10 +2,9 @@
    translates, where NVRTC does not know the architecture yet. gpu/ keeps both on disk. Uses cuda.h. */
 #include "backends/cuda/program.h"
 
-const char cuda_options[] =
-    "--std=c++14 --device-as-default-execution-space --fmad=false --prec-div=true --prec-sqrt=true "
-    "--ftz=false "
-    "--disable-warnings";
+#define SHARED_OPTIONS "--std=c++14 --device-as-default-execution-space --fmad=false --ftz=false --disable-warnings "
+const char cuda_options[] = SHARED_OPTIONS "--prec-div=true --prec-sqrt=true";
+const char cuda_narrow_options[] = SHARED_OPTIONS "--prec-div=false --prec-sqrt=false";
 enum { MAX_OPTIONS = 16, OPTION_BYTES = 512, CUDA_AHEAD = 0, OLDEST_ARCH = 70 };
 /* What no later device has is compiled for sm_90a, which these devices alone run, by compilers from CUDA 12.0 on. */
 enum { ARCH_OF_WARPGROUPS = 90, FIRST_OF_WARPGROUPS = 12000 };

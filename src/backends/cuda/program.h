@@ -8,6 +8,7 @@
 void cuda_identify(int index, text *t);
 extern const char cuda_options[]; /* rounding as written: no products contracted into sums, quotients and
                                      roots to the nearest */
+extern const char cuda_narrow_options[]; /* quotients and roots up to two units in the last place off */
 void *cuda_compile(int index, const char *name, const char *whole, const char *options, gpu_binary *binary,
                    error **why);
 /* PTX for the oldest devices. */

@@ -89,16 +89,31 @@ static inline uint16_t k_half_from_float(float x) {
   return h;
 }
 static inline float k_float_from_bfloat(uint16_t h) { return __uint_as_float((uint32_t)h << 16); }
+/* Two at a time are one fast operation; one alone is a slow one. */
 static inline uint16_t k_bfloat_from_float(float x) {
 #if __CUDA_ARCH__ >= 800
-  uint16_t h;
-  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(h) : "f"(x));
-  return h;
+  uint32_t both;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(0.0f), "f"(x));
+  return (uint16_t)both;
 #else
   const uint32_t u = __float_as_uint(x), rounded = (u + 0x7fffu + (u >> 16 & 1)) >> 16;
   return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16 | 0x40u) : rounded);
 #endif
 }
+static inline float quick_exp(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x * 1.44269504f));
+  return y;
+}
+#define QUICK_EXP(x) quick_exp(x)
+#if __CUDA_ARCH__ >= 800
+#define K_NEAREST_BFLOAT
+static inline float k_nearest_bfloat(float x) {
+  uint32_t both;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(x), "f"(0.0f));
+  return __uint_as_float(both);
+}
+#endif
 #endif
 #define k_bits_f64(x) ((uint64_t)__double_as_longlong(x))
 #define k_from_bits_f64(u) __longlong_as_double((long long)(u))

@@ -90,6 +90,12 @@ static inline void store_words1(GLOBAL void *place, words4 w) { *(GLOBAL uint32_
 #define JOIN_PART_4(w, i, x) (w).at[i] = (uint32_t)(x)
 #define JOIN_PART_8(w, i, x) (w).at[2 * (i)] = (uint32_t)(x), (w).at[2 * (i) + 1] = (uint32_t)((uint64_t)(x) >> 32)
 
+/* e^x for sums of what is at most 1: off by a few units in the last place of 1, not of the result. A language's prologue may have an
+   instruction for it. */
+#ifndef QUICK_EXP
+#define QUICK_EXP(x) k_exp_f32(x)
+#endif
+
 typedef struct numbers {
   int64_t at[96];
 } numbers;

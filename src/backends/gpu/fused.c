@@ -62,6 +62,15 @@ static void key_of(chain_key *key, const kernel *k, const kernel_form *f, bool w
 
 /* ---- a launch ---- */
 
+static bool is_narrow(int dtype) { return pons_dtype_size((pons_dtype)dtype) <= 2; }
+
+/* Is all that it computes, casts apart, of two bytes or fewer? */
+static bool computes_narrow(const kernel *k) {
+  for (int i = 0; i < k->n_code; i++)
+    if (k->code[i].row != ROW_cast && !(is_narrow(k->code[i].operand) && is_narrow(k->code[i].result))) return false;
+  return true;
+}
+
 enum { LAST_GROUP = 1 << 12 }; /* more than a group's elements: those beyond the last one are counted, too */
 
 static error *run_chain(gpu_call *c, const kernel *k, const kernel_form *f) {
@@ -97,6 +106,7 @@ error *gpu_run_kernel(const gpu_backend *b, const kernel *k, const operand *in, 
   for (int i = 0; i < k->n_out; i++) gpu_written(&c, &out[i]);
   for (int i = 0; i < k->n_in; i++) gpu_read(&c, &in[i]);
   gpu_one_each(&c, numbers.size / f.each);
+  if (computes_narrow(k)) c.options = b->narrow_options;
   c.wide |= numbers.size > INT32_MAX - LAST_GROUP;
   return launch_chain(&c, k, &f, &numbers);
 }

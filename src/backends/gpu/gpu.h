@@ -67,6 +67,8 @@ typedef struct gpu_backend {
       *prologue; /* what the dialect means in the language, dialect.h and the scalar functions: stands in
                           front of every text in it */
   const char *options; /* of its compiler, for those */
+  const char *narrow_options; /* the same for chains that compute halves alone, of which rounding hides the last bits of a
+                                 quotient or root; left out: options */
   int (*count)(void);  /* of devices */
   const gpu_features *(*features)(int index);
   void (*identify)(int index,
@@ -165,8 +167,8 @@ int gpu_group_for(const gpu_call *c, int64_t count, int most);
 /* The same for elements of one line that a group goes over: up to `most` for a long one, whose kernel is to be small. */
 int gpu_group_for_line(const gpu_call *c, int64_t count, int most);
 /* A group for each row of x, whose threads hold it, 16 bytes HELD times each, and the role X as gpu_define_wide has it, if it lies so
-   and the result y too (NULL: that is no rows); else a group as large as does it good. Defines GROUP. */
-void gpu_hold_rows(gpu_call *c, const operand *x, const operand *y);
+   and the result y too (NULL: that is no rows): true; else a group as large as does it good. Defines GROUP. */
+bool gpu_hold_rows(gpu_call *c, const operand *x, const operand *y);
 /* One thread for each of `count` items. */
 void gpu_one_each(gpu_call *c, int64_t count);
 /* Launches `entry` of `text`, and frees what the call holds. */

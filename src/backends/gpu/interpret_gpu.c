@@ -139,8 +139,8 @@ enum { COUNT, IS_WIDE, N_IN, N_CODE, N_OUT, N_AXES, REST };
 static const char run[] =
     "static inline uint64_t rounded(int dtype, uint64_t s) {\n"
     "  const float x = VALUE_f32(s);\n"
-    "  if (dtype == HALF) return BITS_f32(k_float_from_half(k_half_from_float(x)));\n"
-    "  return BITS_f32(k_float_from_bfloat(k_bfloat_from_float(x)));\n"
+    "  if (dtype == HALF) return BITS_f32(k_nearest_half(x));\n"
+    "  return BITS_f32(k_nearest_bfloat(x));\n"
     "}\n"
     "static inline int64_t divided(int64_t i, int64_t size, bool is_wide) {\n"
     "  return is_wide ? i / size : (int64_t)((uint32_t)i / (uint32_t)size);\n"

@@ -149,9 +149,9 @@ static void add_instruction(text *t, const instruction *c, int value, const uint
     text_add(t, "%s", row_table[c->row].value);
   text_add(t, ";\n");
   if (c->result == PONS_FLOAT16)
-    text_add(t, "    v%d = k_float_from_half(k_half_from_float(v%d));\n", value, value);
+    text_add(t, "    v%d = k_nearest_half(v%d);\n", value, value);
   if (c->result == PONS_BFLOAT16)
-    text_add(t, "    v%d = k_float_from_bfloat(k_bfloat_from_float(v%d));\n", value, value);
+    text_add(t, "    v%d = k_nearest_bfloat(v%d);\n", value, value);
   text_add(t, "  }\n");
 }
 

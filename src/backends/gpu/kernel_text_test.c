@@ -40,7 +40,7 @@ static void axes_that_lie_alike_are_one(void **state) {
       "#undef K_SUFFIX\n"
       "#define K_SUFFIX f32\n"
       "    v2 = k_add(a, b);\n"
-      "    v2 = k_float_from_half(k_half_from_float(v2));\n"
+      "    v2 = k_nearest_half(v2);\n"
       "  }\n"
       "  y0[N(0) + i] = k_half_from_float(v2);\n"
       "}\n",

@@ -1,4 +1,5 @@
-/* lines_gpu.c: launches arg_reduce.kc and softmax.kc: a group of threads for each line along one axis. Uses gpu.h. */
+/* lines_gpu.c: launches arg_reduce.kc and softmax.kc ("ArgReduce", "Softmax", "LogSumExp", "CrossEntropy"): a group of threads for each line
+   along one axis. Uses gpu.h. */
 #include "backends/gpu/gpu.h"
 #include "backends/gpu/typing.h"
 
@@ -46,19 +47,63 @@ const char *gpu_refuses_log_sum_exp(const gpu_backend *b, const launch *l) {
   return gpu_refuses_softmax(b, l);
 }
 
+/* Rows that are summed, x of them; y: as long ones that are written, or NULL. Those too long to be held are read in one pass where they
+   lie in order. */
+static void define_sums(gpu_call *c, const operand *x, const operand *y) {
+  enum { LEAST_LONG = 1024 };
+  const bool is_double = x->dtype == PONS_FLOAT64;
+  const int64_t n = x->shape[x->ndim - 1];
+  gpu_define_dtype(c, "X", x->dtype);
+  gpu_define_text(c, "A_value", is_double ? "double" : "float");
+  gpu_define_text(c, "LOG(x)", is_double ? "k_log_f64(x)" : "k_log_f32(x)");
+  const bool held = gpu_hold_rows(c, x, y), one_pass = !held && !y && n >= LEAST_LONG && x->strides[x->ndim - 1] == 1;
+  gpu_define_text(c, "EXP(x)", is_double ? "k_exp_f64(x)" : one_pass ? "QUICK_EXP(x)" : "k_exp_f32(x)");
+  if (one_pass) {
+    gpu_define_text(c, "ONE_PASS", "");
+    gpu_define_wide(c, "X", x->dtype);
+  }
+}
+
 static error *run_softmax(const gpu_backend *b, const launch *l, bool log_sum) {
   gpu_call c = gpu_call_for(b, l->out);
-  const bool is_double = l->in->dtype == PONS_FLOAT64;
-  gpu_define_dtype(&c, "X", l->in->dtype);
-  gpu_define_text(&c, "A_value", is_double ? "double" : "float");
-  gpu_define_text(&c, "EXP(x)", is_double ? "k_exp_f64(x)" : "k_exp_f32(x)");
-  gpu_define_text(&c, "LOG(x)", is_double ? "k_log_f64(x)" : "k_log_f32(x)");
   gpu_written(&c, l->out);
+  gpu_define(&c, "X_MEMORY", c.n_memories);
   gpu_read(&c, l->in);
   set_lines(&c, l->in, l->in->ndim - 1);
-  gpu_hold_rows(&c, l->in, log_sum ? NULL : l->out);
+  define_sums(&c, l->in, log_sum ? NULL : l->out);
   if (log_sum) gpu_define_text(&c, "LOG_SUM", "");
   return gpu_run(&c, kernel_softmax, log_sum ? "log_sum_exp" : "softmax");
 }
 error *gpu_softmax(const gpu_backend *b, const launch *l) { return run_softmax(b, l, false); }
 error *gpu_log_sum_exp(const gpu_backend *b, const launch *l) { return run_softmax(b, l, true); }
+
+const char *gpu_refuses_cross_entropy(const gpu_backend *b, const launch *l) { return gpu_refuses_softmax(b, l); }
+
+error *gpu_cross_entropy(const gpu_backend *b, const launch *l) {
+  const operand *x = &l->in[0], *targets = &l->in[1];
+  const int last = x->ndim - 1;
+  const gpu_walk rows = gpu_walk_of(last, x->shape, 1, (const int64_t *const[]){x->strides}),
+                 places = gpu_walk_of(last, x->shape, 1, (const int64_t *const[]){targets->strides});
+  gpu_call c = gpu_call_for(b, l->out);
+  gpu_define_text(&c, "CLASSES", "");
+  gpu_define_dtype(&c, "Y", l->out->dtype);
+  for (int i = 0; i < l->n_out; i++) gpu_written(&c, &l->out[i]);
+  error *why = gpu_add_faults(&c);
+  if (why) return why;
+  gpu_define(&c, "X_MEMORY", c.n_memories);
+  gpu_read(&c, x);
+  gpu_read(&c, targets);
+  gpu_begin_numbers(&c);
+  gpu_number(&c, x->shape[last]);
+  gpu_number(&c, x->strides[last]);
+  gpu_number(&c, 0);
+  gpu_number(&c, last);
+  gpu_number(&c, gpu_index_kind(targets->dtype));
+  gpu_number(&c, 0);
+  gpu_number(&c, GPU_OP_TAKE_ALONG_AXIS);
+  gpu_number_walk(&c, 2, &rows);
+  gpu_number_walk(&c, 5, &places);
+  define_sums(&c, x, NULL);
+  c.groups[0] = gpu_walk_size(&rows);
+  return gpu_run(&c, kernel_softmax, "cross_entropy");
+}

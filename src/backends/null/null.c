@@ -51,6 +51,12 @@ static int count(void) {
   return wanted && *wanted && strcmp(wanted, "0") != 0;
 }
 
+static bool is_gpu(int index) {
+  (void)index;
+  const char *wanted = getenv("PONS_NULL_DEVICE");
+  return wanted && strcmp(wanted, "gpu") == 0;
+}
+
 static void report(text *json) {
   text_add(json, count()
                      ? "{\"what\": \"takes everything, computes nothing\"}"
@@ -59,6 +65,7 @@ static void report(text *json) {
 
 const driver driver_null = {
     .name = "null",
+    .is_gpu = is_gpu,
     .count = count,
     .report = report,
     .implementations = implementations,
