@@ -4,6 +4,9 @@
                 memory taken: stays                         ▲
                                               repeat: addresses replaced, the graph's nodes told
 
+   To tell a library's call means to capture it anew. Where a function's results are its operands the next time, as in training, the
+   same addresses come back every few runs: so there is a graph for each of the latest addresses, of which nothing is to be told.
+
    Notes depend each on the one before. A library's call is captured into a graph of its own. Where the driver has no
    graphs, or one of them can't be made, brought up to date or launched, the notes are launched one by one. What can't be
    noted (copies between host and device) launches what was noted so far and ends it. Uses program.h. */
@@ -19,9 +22,17 @@ typedef struct note {
       [GPU_MAX_MEMORIES]; /* which of the given memories it is; -1: the recording's own, or always the same */
   CUdeviceptr at[GPU_MAX_MEMORIES];
   int64_t numbers[GPU_NUMBERS];
-  CUgraphNode node;
-  bool changed; /* since the graph was told */
+  bool changed; /* since a graph was told, in more than where the given memories are */
 } note;
+
+enum { MOST_GRAPHS = 4 };
+typedef struct cuda_graph {
+  CUgraph graph;
+  CUgraphExec exec; /* NULL: there is none */
+  CUgraphNode *nodes; /* of each note; `told` stands behind them */
+  CUdeviceptr *told;  /* where each slot's memory was */
+  uint64_t used;      /* r->turn */
+} cuda_graph;
 
 typedef struct own_block {
   cuda_block *block;
@@ -41,9 +52,9 @@ typedef struct cuda_recording {
   size_t n_late, late_room;
   cuda_block **others; /* of launches: neither given nor its own, and living on */
   size_t n_others, others_room;
-  CUgraph graph;
-  CUgraphExec exec;
-  bool is_new;           /* other launches than the graph has */
+  cuda_graph graphs[MOST_GRAPHS];
+  uint64_t turn;         /* launches so far */
+  bool is_new;           /* other launches than the graphs have */
   bool is_plain;         /* no graph */
   bool is_over;          /* noting ended early */
   bool rests, is_hollow; /* under `lock`: nobody uses it; its memory is gone */
@@ -76,12 +87,19 @@ static error *launch_each(cuda_device *d, cuda_recording *r) {
 /* ---- the graph ---- */
 
 /* Of a device that was entered. What fails here is not told: there is a way around it. */
-static void drop_graph(cuda_recording *r) {
-  if (r->exec) cuda()->cuGraphExecDestroy(r->exec);
-  if (r->graph) cuda()->cuGraphDestroy(r->graph);
-  r->exec = NULL;
-  r->graph = NULL;
+static void drop_graph(cuda_graph *g) {
+  if (g->exec) cuda()->cuGraphExecDestroy(g->exec);
+  if (g->graph) cuda()->cuGraphDestroy(g->graph);
+  mem_free(g->nodes);
+  *g = (cuda_graph){0};
 }
+
+static void drop_graphs(cuda_recording *r, const cuda_graph *but) {
+  for (int i = 0; i < MOST_GRAPHS; i++)
+    if (&r->graphs[i] != but) drop_graph(&r->graphs[i]);
+}
+
+static CUdeviceptr address_of(const void *memory) { return memory ? ((const cuda_block *)memory)->at : 0; }
 
 static CUDA_KERNEL_NODE_PARAMS kernel_of(const note *n, cuda_arguments *arguments) {
   const gpu_launch *l = &n->launch;
@@ -114,69 +132,118 @@ static CUgraph capture(cuda_device *d, const note *n) {
   return graph;
 }
 
-static bool add_node(cuda_device *d, CUgraph graph, note *n, const note *before) {
-  const CUgraphNode *behind = before ? &before->node : NULL;
+static bool add_node(cuda_device *d, CUgraph graph, const note *n, CUgraphNode *node, bool is_first) {
+  const CUgraphNode *behind = is_first ? NULL : node - 1;
   if (n->launch.entry) {
     cuda_arguments arguments;
     const CUDA_KERNEL_NODE_PARAMS k = kernel_of(n, &arguments);
-    return cuda()->cuGraphAddKernelNode(&n->node, graph, behind, before ? 1 : 0, &k) == CUDA_SUCCESS;
+    return cuda()->cuGraphAddKernelNode(node, graph, behind, !is_first, &k) == CUDA_SUCCESS;
   }
   CUgraph child = capture(d, n);
   if (!child) return false;
-  const CUresult status = cuda()->cuGraphAddChildGraphNode(&n->node, graph, behind, before ? 1 : 0, child);
+  const CUresult status = cuda()->cuGraphAddChildGraphNode(node, graph, behind, !is_first, child);
   cuda()->cuGraphDestroy(child); /* the node has a copy */
   return status == CUDA_SUCCESS;
 }
 
-static void build_graph(cuda_device *d, cuda_recording *r) {
-  drop_graph(r);
-  bool fine = cuda()->cuGraphCreate(&r->graph, 0) == CUDA_SUCCESS;
-  if (!fine) r->graph = NULL;
+static void note_addresses(const cuda_recording *r, cuda_graph *g) {
+  for (int k = 0; k < r->n_slots; k++) g->told[k] = address_of(r->slots[k]);
+}
+
+static void build_graph(cuda_device *d, cuda_recording *r, cuda_graph *g) {
+  drop_graph(g);
+  g->nodes = mem_alloc(r->n_notes * sizeof *g->nodes + (size_t)r->n_slots * sizeof *g->told);
+  if (g->nodes) g->told = (CUdeviceptr *)(g->nodes + r->n_notes);
+  bool fine = g->nodes != NULL && cuda()->cuGraphCreate(&g->graph, 0) == CUDA_SUCCESS;
+  if (!fine) g->graph = NULL;
   for (size_t i = 0; i < r->n_notes && fine; i++) {
-    fine = add_node(d, r->graph, &r->notes[i], i ? &r->notes[i - 1] : NULL);
+    fine = add_node(d, g->graph, &r->notes[i], &g->nodes[i], i == 0);
     r->notes[i].changed = false;
   }
-  fine = fine && cuda()->cuGraphInstantiateWithFlags(&r->exec, r->graph, 0) == CUDA_SUCCESS;
-  if (fine) return;
-  r->exec = NULL;
-  drop_graph(r);
+  fine = fine && cuda()->cuGraphInstantiateWithFlags(&g->exec, g->graph, 0) == CUDA_SUCCESS;
+  if (fine) {
+    note_addresses(r, g);
+    return;
+  }
+  g->exec = NULL;
+  drop_graphs(r, NULL);
   r->is_plain = true;
 }
 
-static bool update_node(cuda_device *d, CUgraphExec exec, const note *n) {
+static bool update_node(cuda_device *d, CUgraphExec exec, CUgraphNode node, const note *n) {
   if (n->launch.entry) {
     cuda_arguments arguments;
     const CUDA_KERNEL_NODE_PARAMS k = kernel_of(n, &arguments);
-    return cuda()->cuGraphExecKernelNodeSetParams(exec, n->node, &k) == CUDA_SUCCESS;
+    return cuda()->cuGraphExecKernelNodeSetParams(exec, node, &k) == CUDA_SUCCESS;
   }
   CUgraph child = capture(d, n);
-  const bool fine = child && cuda()->cuGraphExecChildGraphNodeSetParams(exec, n->node, child) == CUDA_SUCCESS;
+  const bool fine = child && cuda()->cuGraphExecChildGraphNodeSetParams(exec, node, child) == CUDA_SUCCESS;
   if (child) cuda()->cuGraphDestroy(child);
   return fine;
 }
 
-static bool update_graph(cuda_device *d, cuda_recording *r) {
+static bool is_to_be_told(const cuda_graph *g, const note *n) {
+  bool differs = n->changed;
+  for (int k = 0; k < n->n_memories && !differs; k++) differs = n->slots[k] >= 0 && g->told[n->slots[k]] != n->at[k];
+  return differs;
+}
+
+static bool update_graph(cuda_device *d, cuda_recording *r, cuda_graph *g) {
   for (size_t i = 0; i < r->n_notes; i++) {
-    if (!r->notes[i].changed) continue;
-    if (!update_node(d, r->exec, &r->notes[i])) return false;
+    if (!is_to_be_told(g, &r->notes[i])) continue;
+    if (!update_node(d, g->exec, g->nodes[i], &r->notes[i])) return false;
     r->notes[i].changed = false;
   }
+  note_addresses(r, g);
   return true;
+}
+
+/* How many of the given memories are where the graph was told. */
+static int addresses_told(const cuda_recording *r, const cuda_graph *g) {
+  int n = 0;
+  for (int k = 0; k < r->n_slots && g->exec; k++) n += g->told[k] == address_of(r->slots[k]);
+  return n;
+}
+
+/* The graph to be launched, if need be after telling it: the one that knows most addresses; a new one, if all have much to be told
+   and there is room. */
+static cuda_graph *choose_graph(const cuda_recording *r) {
+  enum { FEW_SLOTS = 16 };
+  cuda_graph *best = NULL, *oldest = NULL;
+  int most = -1;
+  for (int i = 0; i < MOST_GRAPHS; i++) {
+    cuda_graph *g = (cuda_graph *)&r->graphs[i];
+    const int known = addresses_told(r, g);
+    if (g->exec && known > most) best = g, most = known;
+    if (!oldest || g->used < oldest->used) oldest = g;
+  }
+  return best && r->n_slots - most <= FEW_SLOTS ? best : oldest;
 }
 
 /* One launch gains nothing by a graph. */
 static error *launch_together(cuda_device *d, cuda_recording *r) {
   enum { FEWEST = 2 };
   if (r->is_plain || r->n_notes < FEWEST || !cuda_has_graphs()) return launch_each(d, r);
-  if (!r->exec || r->is_new || !update_graph(d, r)) build_graph(d, r);
+  if (r->is_new) drop_graphs(r, NULL);
+  cuda_graph *g = choose_graph(r);
+  if (!g->exec || !update_graph(d, r, g)) build_graph(d, r, g);
   r->is_new = false;
-  if (!r->exec) return launch_each(d, r);
-  const CUresult status = cuda()->cuGraphLaunch(r->exec, cuda_work(d));
+  if (!g->exec) return launch_each(d, r);
+  g->used = ++r->turn;
+  const CUresult status = cuda()->cuGraphLaunch(g->exec, cuda_work(d));
   if (status == CUDA_SUCCESS || cuda_is_lost(status))
     return cuda_check(d, status, "cuGraphLaunch(%zu nodes)", r->n_notes);
-  drop_graph(r);
+  drop_graphs(r, NULL);
   r->is_plain = true;
   return launch_each(d, r);
+}
+
+/* Of a recording made anew, the graph that was launched last may know all but a few launches; the others don't. */
+static void keep_latest_graph(cuda_recording *r) {
+  const cuda_graph *latest = &r->graphs[0];
+  for (int i = 1; i < MOST_GRAPHS; i++)
+    if (r->graphs[i].used > latest->used) latest = &r->graphs[i];
+  drop_graphs(r, latest);
 }
 
 /* Which of them are written is not known. */
@@ -243,10 +310,11 @@ static bool note_memories(cuda_recording *r, note *n, int count, void *const *me
   n->changed |= n->n_memories != count;
   n->n_memories = count;
   for (int i = 0; i < count; i++) {
-    const CUdeviceptr at = memories[i] ? ((const cuda_block *)memories[i])->at : 0;
-    n->changed |= n->at[i] != at;
+    const CUdeviceptr at = address_of(memories[i]);
+    const int slot = slot_of(r, memories[i]);
+    n->changed |= n->at[i] != at || n->slots[i] != slot;
     n->at[i] = at;
-    n->slots[i] = slot_of(r, memories[i]);
+    n->slots[i] = slot;
     if (n->slots[i] < 0 && memories[i] && !add_other(r, memories[i])) return false;
   }
   return true;
@@ -389,11 +457,12 @@ static void forget(void *recording) {
   *at = r->next;
   pthread_mutex_unlock(&lock);
   give_blocks(r);
-  cuda_device *d = r->graph ? cuda_enter(r->index, &why) : NULL;
+  cuda_device *d = r->turn ? cuda_enter(r->index, &why) : NULL;
   if (d) {
-    drop_graph(r);
+    drop_graphs(r, NULL);
     cuda_leave(d);
   }
+  for (int i = 0; i < MOST_GRAPHS; i++) mem_free(r->graphs[i].nodes);
   error_release(why);
   for (size_t i = 0; i < r->n_known; i++) mem_free(r->notes[i].context);
   mem_free(r->notes);
@@ -463,6 +532,7 @@ static bool end(void *recording, error **why) {
   r->is_new |= r->n_notes != r->n_known;
   cuda_device *d = r->is_over ? NULL : cuda_enter(r->index, why);
   if (d) {
+    keep_latest_graph(r);
     *why = submit(d, r, launch_together);
     cuda_leave(d);
   }
@@ -487,12 +557,8 @@ static void replace(cuda_recording *r, void *const *memories) {
   memcpy(r->slots, memories, (size_t)r->n_slots * sizeof *memories);
   for (size_t i = 0; i < r->n_notes; i++) {
     note *n = &r->notes[i];
-    for (int k = 0; k < n->n_memories; k++) {
-      if (n->slots[k] < 0) continue;
-      const CUdeviceptr at = ((const cuda_block *)memories[n->slots[k]])->at;
-      n->changed |= n->at[k] != at;
-      n->at[k] = at;
-    }
+    for (int k = 0; k < n->n_memories; k++)
+      if (n->slots[k] >= 0) n->at[k] = address_of(memories[n->slots[k]]);
   }
 }
 
