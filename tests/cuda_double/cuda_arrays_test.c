@@ -85,6 +85,7 @@ static void products_agree(void) {
       pons_scope_close(s);
     }
   }
+  pons_clear_cache();
   CHECK(count("device memory") <= 2); /* cuBLASLt's workspace, and what notes wrong indices */
 }
 

@@ -60,6 +60,7 @@ static void transforms_agree(void) {
     }
     pons_scope_close(s);
   }
+  pons_clear_cache();
   if (!getenv("CUDA_DOUBLE_POOLS")) CHECK(count("device memory") <= 1); /* what notes wrong indices */
 }
 

@@ -183,6 +183,7 @@ static void random_work(void) {
     read_back(k);
     cuda_give(0, all[k].memory);
   }
+  cuda_trim(0);
   CHECK(count("device memory") == 0 || strcmp(getenv("CUDA_DOUBLE_POOLS"), "0") == 0);
 }
 

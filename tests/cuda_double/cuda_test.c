@@ -202,6 +202,8 @@ static error *compute(int index, bool anew) {
 
 static void kernels_compute(void) {
   CHECK(!compute(0, true));
+  CHECK(count("device memory") == 2 && cuda_cached(0) == 768 + 512); /* what is small is kept in sizes of classes */
+  cuda_trim(0);
   CHECK(count("device memory") == 0);
 }
 
@@ -279,6 +281,7 @@ static void fails_or_works(void) {
     CHECK(!none && told("is lost since"));
   }
   error_release(why);
+  cuda_trim(0);
   if (!strcmp(getenv("CUDA_DOUBLE_POOLS"), "1") && !may_leave_memory()) CHECK(count("device memory") == 0);
 }
 

@@ -4,9 +4,16 @@
 
 enum { MAX_GRID = INT32_MAX, MAX_GRID_YZ = 65535, PLAIN_SHARED_BYTES = 48 << 10 };
 
-bool cuda_waits(void) {
+static bool waits;
+static void ask(void) {
   const char *wanted = getenv("PONS_CUDA_WAIT");
-  return wanted && *wanted && strcmp(wanted, "0") != 0;
+  waits = wanted && *wanted && strcmp(wanted, "0") != 0;
+}
+
+bool cuda_waits(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, ask);
+  return waits;
 }
 
 void cuda_arguments_of(cuda_arguments *a, const gpu_launch *l, const CUdeviceptr *at, const int64_t *numbers) {

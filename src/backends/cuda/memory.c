@@ -1,14 +1,24 @@
 /* memory.c: device memory. Where the driver has pools it is taken and given back in the order of a queue, and the pool keeps
-   what is free. Else it is cuMemAlloc's, and what is given back lies in lists by size class: a block knows who uses it (order.c),
-   and may be used anew behind that. When there is none left, what lies unused goes back to the driver, once the queues are
+   what is free. Else it is cuMemAlloc's. What is given back without pools, or is small, lies in lists by size class: a block knows
+   who uses it (order.c), and may be used anew behind that; asking the driver takes longer. When there is none left, what lies unused goes back to the driver, once the queues are
    done, and it is tried once more. Uses cuda.h, gpu/size_class.h. */
 #include "backends/cuda/cuda.h"
 
+/* More goes back to the pool, if there is one: rounded to a class it would be too much that is lost. */
+static bool is_listed(const cuda_device *d, size_t bytes) { return !d->pool || bytes <= CUDA_SMALL; }
+
+static error *free_block(cuda_device *d, const cuda_block *b) {
+  if (!d->pool) return cuda_check(d, cuda()->cuMemFree(b->at), "cuMemFree");
+  d->pool_used -= b->bytes;
+  return cuda_check(d, cuda()->cuMemFreeAsync(b->at, cuda_work(d)), "cuMemFreeAsync");
+}
+
+/* The queues are done. */
 static void empty_cache(cuda_device *d) {
   for (int i = 0; i < GPU_SIZE_CLASSES; i++) {
     for (cuda_block *b = d->cached[i], *next; b; b = next) {
       next = b->next;
-      error_release(cuda_check(d, cuda()->cuMemFree(b->at), "cuMemFree"));
+      error_release(free_block(d, b));
       mem_free(b);
     }
     d->cached[i] = NULL;
@@ -42,11 +52,10 @@ static error *trim(cuda_device *d) {
   error *why = NULL;
   for (int q = 0; q < CUDA_QUEUES && !why; q++) why = cuda_wait_for(d, q);
   if (why) return why;
-  if (d->pool) return trim_pool(d, 0);
   pthread_mutex_lock(&d->cache_lock);
   empty_cache(d);
   pthread_mutex_unlock(&d->cache_lock);
-  return NULL;
+  return d->pool ? trim_pool(d, 0) : NULL;
 }
 
 size_t cuda_cached(int index) {
@@ -127,8 +136,9 @@ static void *take(int index, int q, size_t bytes, error **why) {
   if (!d) return NULL;
   size_t rounded = (bytes + 7) / 8 * 8; /* narrow elements are swapped as part of a word */
   cuda_block *b = cuda_take_noted(index, rounded);
-  const int size_class = d->pool ? 0 : gpu_size_class(bytes, &rounded);
-  if (!b && !d->pool) b = take_cached(d, size_class);
+  const bool listed = is_listed(d, bytes);
+  const int size_class = listed ? gpu_size_class(bytes, &rounded) : 0;
+  if (!b && listed) b = take_cached(d, size_class);
   if (!b && (b = mem_zalloc(sizeof *b))) {
     b->bytes = rounded;
     *why = fill(d, q, b);
@@ -146,17 +156,32 @@ void *cuda_take_to_write(int index, size_t bytes, error **why) {
   return take(index, bytes > CUDA_SMALL ? CUDA_IN : CUDA_WORK, bytes, why);
 }
 
-/* To the lists; whether they then hold more than they may. */
+/* What is kept beside what is used. */
+static size_t kept_bytes(const cuda_device *d) { return d->cached_bytes + d->pool_most - d->pool_used; }
+
+/* To the lists; false: then there would be more than may be kept. */
 static bool keep(cuda_device *d, cuda_block *b) {
   size_t rounded;
   const int size_class = gpu_size_class(b->bytes, &rounded);
   pthread_mutex_lock(&d->cache_lock);
-  b->next = d->cached[size_class];
-  d->cached[size_class] = b;
-  d->cached_bytes += b->bytes;
-  const bool is_full = d->cached_bytes > device_cache_limit();
+  const bool fits = kept_bytes(d) + b->bytes <= device_cache_limit();
+  if (fits) {
+    b->next = d->cached[size_class];
+    d->cached[size_class] = b;
+    d->cached_bytes += b->bytes;
+  }
   pthread_mutex_unlock(&d->cache_lock);
-  return is_full;
+  return fits;
+}
+
+/* It, and what is kept, to the driver. */
+static error *give_all(cuda_device *d, cuda_block *b) {
+  error *why = trim(d);
+  error *failed = cuda_check(d, cuda()->cuMemFree(b->at), "cuMemFree");
+  mem_free(b);
+  if (!why) return failed;
+  error_release(failed);
+  return why;
 }
 
 /* To the pool, which gives back what it holds beyond the limit. */
@@ -168,8 +193,8 @@ static error *give_to_pool(cuda_device *d, cuda_block *b) {
   const size_t limit = device_cache_limit();
   pthread_mutex_lock(&d->cache_lock);
   d->pool_used -= b->bytes;
-  const size_t used = d->pool_used;
-  const bool is_full = d->pool_most - used > limit;
+  const size_t used = d->pool_used - d->cached_bytes;
+  const bool is_full = kept_bytes(d) > limit;
   pthread_mutex_unlock(&d->cache_lock);
   mem_free(b);
   return !why && is_full ? trim_pool(d, used + limit) : why;
@@ -181,8 +206,7 @@ void cuda_give(int index, void *memory) {
   if (cuda_give_noted(index, b)) return;
   cuda_device *d = cuda_enter(index, &why);
   if (!d) mem_free(b);
-  else if (d->pool) why = give_to_pool(d, b);
-  else if (keep(d, b)) why = trim(d);
+  else if (!is_listed(d, b->bytes) || !keep(d, b)) why = d->pool ? give_to_pool(d, b) : give_all(d, b);
   if (d) cuda_leave(d);
   error_release(why); /* of a device that is lost: who uses it next is told */
 }
