@@ -23,8 +23,18 @@ static struct place {
   int first, last;
 } places[PLACES];
 
+/* Of its first and last bytes: each node asks. */
+static size_t hash_name(const char *name) {
+  uint64_t first = 0, last = 0;
+  const size_t length = strlen(name), some = length < sizeof first ? length : sizeof first;
+  memcpy(&first, name, some);
+  memcpy(&last, name + length - some, some);
+  const uint64_t hash = (first ^ last * 0x9e3779b97f4a7c15u ^ length) * 0xff51afd7ed558ccdu;
+  return (size_t)(hash >> 32);
+}
+
 static struct place *place_of(const driver *v, const char *prim) {
-  size_t i = (size_t)hash_bytes(prim, strlen(prim), (uint64_t)(uintptr_t)v) % PLACES;
+  size_t i = (hash_name(prim) + ((uintptr_t)v >> 6)) % PLACES;
   while (places[i].prim != NULL && (places[i].driver != v || strcmp(places[i].prim, prim) != 0))
     i = (i + 1) % PLACES;
   return &places[i];

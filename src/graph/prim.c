@@ -54,8 +54,7 @@ uint64_t params_hash(const prim *p, const void *params) {
   for (const field *f = p->fields; f->name; f++) {
     size_t n;
     const void *x = content(f, member(params, f), &n);
-    h = hash_bytes(&n, sizeof n, h);
-    if (n) h = hash_bytes(x, n, h);
+    h = hash_bytes(x, n, h);
   }
   return h;
 }

@@ -2,7 +2,8 @@
 #include "backends/gpu/gpu.h"
 
 gpu_walk gpu_walk_of(int n, const int64_t *sizes, int count, const int64_t *const *strides) {
-  gpu_walk w = {.count = count};
+  gpu_walk w; /* mostly room, which is not cleared: there are several for each launch */
+  w.count = count;
   int64_t *lists[GPU_WALK_OPERANDS];
   for (int k = 0; k < count; k++) lists[k] = w.strides[k];
   for (int d = 0; d < n; d++) { /* without axes there are no lists to copy */
