@@ -8,7 +8,7 @@
 #include "backends/cuda/cudnn.h"
 #include "backends/cuda/program.h"
 
-enum { N, C, FIRST_AXIS, LEAST_WORK = 1 << 20 /* multiply-adds */ };
+enum { N, C, FIRST_AXIS };
 
 /* A launch as cuDNN has it. */
 typedef struct form {
@@ -50,12 +50,13 @@ static bool is_turned(const operand *x) {
   return x->strides[last] != 1 && x->shape[last] != 1 && (x->strides[0] == 1 || x->shape[0] == 1);
 }
 
-/* Places behind the last that y's places ask for; false: y has others. */
+/* Padding behind: as much as in front if y's places may have it, for which cuDNN has more ways, else what they need. False: y has other
+   places. */
 static bool pad_after(cudnn_problem *p, int d) {
-  const int64_t y = p->shape[CUDNN_Y][FIRST_AXIS + d],
-                reach = reach_of(p->shape[CUDNN_W][FIRST_AXIS + d], p->dilation[d]);
+  const int64_t y = p->shape[CUDNN_Y][FIRST_AXIS + d], reach = reach_of(p->shape[CUDNN_W][FIRST_AXIS + d], p->dilation[d]);
   const int64_t needed = (y - 1) * p->stride[d] + reach - p->shape[CUDNN_X][FIRST_AXIS + d] - p->before[d];
-  p->after[d] = needed < 0 ? 0 : needed;
+  const bool even = p->before[d] >= needed && p->before[d] - needed < p->stride[d];
+  p->after[d] = even ? p->before[d] : needed < 0 ? 0 : needed;
   return p->before[d] >= 0 && p->after[d] - needed < p->stride[d];
 }
 
@@ -133,20 +134,53 @@ static bool form_of(form *f, const launch *l) {
 
 /* ---- which is faster ---- */
 
-/* Problems that Pons' own ways are faster at, or would be too small for a plan's cost; NULL: cuDNN is. */
+/* What was measured decides (an H100, cuDNN 9.19, channels last; ms of cuDNN, ours): batch, places, channels of x to those of y,
+   kernel, step.
+
+       float32      32 14x14 256-256 3x3      0.29, 0.20   its x 0.35, 0.22   its w 0.16, 0.30
+                    2 64x64 320-320 3x3       0.56, 0.38        0.68, 0.40        0.21, 0.48
+                    32 56x56 128-128 3x3 by 2 0.29, 0.28        1.27, 0.40        0.87, 0.25
+                    4 3000 384-384 3 by 2     0.27, 0.17        0.49, 0.22        0.23, 0.29
+       bfloat16     32 56x56 64-64 3x3       0.036, 0.109      0.044, 0.117      0.053, 0.122
+                    32 56x56 128-128 3x3 by 2 0.046, 0.070     0.047, 0.143      0.056, 0.086
+                    32 56x56 256-512 1x1 by 2 0.030, 0.043     0.050, 0.119      2.146, 0.053
+                    2 64x64 320-4 3x3        0.035, 0.041      0.043, 0.028      0.049, 0.086
+                    1 512x512 128-3 3x3      0.127, 0.184      0.116, 0.097      33.3, 1.01
+                    4 3000 384-384 3 by 2    0.028, 0.026      0.035, 0.054      0.048, 0.039
+                    2 16x32x32 32-32 3x3x3   0.021, 0.060      0.023, 0.069      0.099, 0.075 */
+enum { LEAST_WORK = 1 << 20 /* multiply-adds */, MOST_TAPS = 1024, FEW = 16, MANY = 128, OF_GROUP = 64 };
+
+/* Halves and TF32, for which it has matrix units. */
+static const char *ours_of_halves(const form *f) {
+  const cudnn_problem *p = &f->problem;
+  const int64_t of_y = p->shape[CUDNN_Y][C];
+  if (p->kind == CUDNN_GRADIENT_OF_X && of_y < FEW) return "y has few channels";
+  if (p->kind != CUDNN_GRADIENT_OF_W) return NULL;
+  if (of_y % 4 != 0) return "channels of y are no whole words";
+  if (shape_size(p->axes, p->shape[CUDNN_W] + FIRST_AXIS) == 1) return "a kernel of one position is a product of matrices";
+  return p->axes == 2 && p->shape[CUDNN_X][FIRST_AXIS] > 1 ? NULL : "a product is faster than its gradient of w along one axis or three";
+}
+
+/* float32 without TF32. */
+static const char *ours_of_floats(const form *f) {
+  const cudnn_problem *p = &f->problem;
+  const bool is_wide = p->shape[CUDNN_X][C] >= MANY && p->shape[CUDNN_Y][C] >= MANY && p->axes == 2 &&
+                       p->shape[CUDNN_W][FIRST_AXIS] > 1 && p->shape[CUDNN_W][FIRST_AXIS + 1] > 1;
+  const bool is_dense = all_are((ints){p->axes, p->stride}, 1) && all_are((ints){p->axes, p->dilation}, 1);
+  return p->kind == CUDNN_GRADIENT_OF_W && is_wide && is_dense ? NULL : "a product in float32 is faster";
+}
+
+/* Why ours is faster; NULL: cuDNN is. */
 static const char *ours(const form *f) {
   const cudnn_problem *p = &f->problem;
-  const int64_t taps = shape_size(p->axes, p->shape[CUDNN_W] + FIRST_AXIS),
-                columns = p->shape[CUDNN_Y][C] / f->groups;
-  const double work =
-      (double)shape_size(p->axes + 2, p->shape[CUDNN_Y]) * (double)taps * (double)p->shape[CUDNN_W][C];
+  const int64_t taps = shape_size(p->axes, p->shape[CUDNN_W] + FIRST_AXIS), of_y = p->shape[CUDNN_Y][C] / f->groups;
+  const double work = (double)shape_size(p->axes + 2, p->shape[CUDNN_Y]) * (double)taps * (double)p->shape[CUDNN_W][C];
   if (work < LEAST_WORK) return "it is too small for cuDNN";
-  /* x itself is a factor: cuBLASLt made twice of what cuDNN did of it (an H100, channels last). */
+  if (p->kind == CUDNN_FORWARD && taps > MOST_TAPS) return "its kernel is as large as an image";
   if (taps == 1 && all_are((ints){p->axes, p->stride}, 1) && all_are((ints){p->axes, p->before}, 0))
-    return "it is a product of matrices";
-  /* Nothing for matrix units to do: conv_direct.kc reads each element about once. */
-  if (f->groups > 1 && columns * p->shape[CUDNN_W][C] < 64) return "a group is a few channels";
-  return NULL;
+    return "x itself is a factor of a product";
+  if (f->groups > 1 && of_y * p->shape[CUDNN_W][C] < OF_GROUP) return "a group is a few channels";
+  return p->dtype == PONS_FLOAT32 && !p->tf32 ? ours_of_floats(f) : ours_of_halves(f);
 }
 
 static const cudnn_plan *plan_on(int index, const form *f) {

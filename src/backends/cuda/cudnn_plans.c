@@ -4,7 +4,7 @@
    many digits. Uses cudnn.h. */
 #include "backends/cuda/cudnn.h"
 
-enum { DESCRIPTORS = 80, CONFIGS = 32, NOTES = 16, PLACES = 256, MOST_WORKSPACE = 1 << 30 };
+enum { DESCRIPTORS = 160, CONFIGS = 128, NOTES = 16, PLACES = 256, MOST_WORKSPACE = 1 << 30 };
 
 /* What cuDNN is given must stay as long as what is made of it. */
 struct cudnn_plan {
