@@ -315,6 +315,23 @@ static inline void multiply_bf16(float (&sum)[4], const unsigned (&a)[4], unsign
   cuda_double_multiply(sum, a, b0, b1, cuda_double_bf16);
 }
 
+/* Sums are rounded towards zero, as the hardware's are. */
+static inline float cuda_double_tf32(unsigned bits) { return __uint_as_float(bits & 0xffffe000); }
+static inline void multiply_tf32(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  const cuda_double_shown *all = cuda_double_show({{a[0], a[1], a[2], a[3]}, {b0, b1}, 0});
+  const int g = cuda_double_lane() / 4, t = cuda_double_lane() % 4;
+  for (int i = 0; i < 4; i++) {
+    double total = sum[i];
+    for (int k = 0; k < 8; k++)
+      total += (double)cuda_double_tf32(all[4 * g + k % 4].a[k / 4 * 2 + i / 2]) *
+               (double)cuda_double_tf32(all[4 * (2 * t + i % 2) + k % 4].b[k / 4]);
+    float rounded = (float)total;
+    if (fabs((double)rounded) > fabs(total)) rounded = __uint_as_float(__float_as_uint(rounded) - 1);
+    sum[i] = rounded;
+  }
+  __syncwarp();
+}
+
 /* Rows of shared memory, aligned as the hardware wants it. */
 static inline const unsigned short *cuda_double_row(const cuda_double_shown &lane) {
   const char *row = (const char *)lane.row;

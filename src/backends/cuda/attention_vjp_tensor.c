@@ -1,85 +1,136 @@
-/* attention_vjp_tensor.c: launches attention_vjp_tensor.kc: "ScaledDotProductAttentionVJP" in float16 and bfloat16, of what the way
-   forward has such a kernel for. What is not aligned, which shows when it is launched, goes to the kernel for all. Uses program.h, gpu/. */
+/* attention_vjp_tensor.c: launches attention_vjp_tensor.kc and attention_vjp_warpgroup.kc: "ScaledDotProductAttentionVJP" of what the way
+   forward has such a kernel for; by warpgroups in float16 and bfloat16. What is not aligned, which shows when it is launched, goes to the
+   kernel for all. Uses program.h, gpu/. */
 #include "backends/cuda/program.h"
 #include "backends/gpu/attention_gpu.h"
 
-extern const char kernel_attention_vjp_tensor[];
+extern const char kernel_attention_vjp_tensor[], kernel_attention_vjp_warpgroup[];
 
-/* A warp keeps sums of two tiles of up to MOST_OF_TWO_TILES features. */
-enum { WARPS = 4, OTHERS = 32, TILE_ROWS = 16, MOST_FEATURES = 128, MOST_OF_TWO_TILES = 64 };
+enum { MOST_FEATURES = 128, FEW_FEATURES = 64 };
+enum { WARPS = 4, OTHERS = 32, TILE_ROWS = 16 };
+enum { WARPGROUPS = 2, GROUP_ROWS = 64, GROUP_THREADS = 128, PANEL = 64 }; /* of warpgroups: those that multiply */
+
+/* How one of the two kernels is cut. */
+typedef struct cut {
+  bool by_warpgroups, of_keys;
+  int own, others, threads, shared_bytes; /* of a block: rows of both sides, the others' at a time */
+  int tiles;                              /* of a warp, of its own rows */
+  int stages, given, taken;               /* of warpgroups: others ahead; registers of threads that copy, and of those that multiply */
+  bool in_registers, early;               /* own rows; and do sums end before the next are begun, so that registers are left for them? */
+} cut;
 
 static int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static bool is_float(const launch *l) { return l->in[0].dtype == PONS_FLOAT32; }
 
-/* Own rows of a group. */
-static int tiles_of(const launch *l) {
-  const int64_t q = l->in[0].shape[3], v = l->in[2].shape[3];
-  return (q > v ? q : v) <= MOST_OF_TWO_TILES ? 2 : 1;
+/* Of both operands' rows of features, each padded to a multiple of so many and then by 16 bytes, or not. */
+static int row_bytes(const launch *l, int multiple, int more) {
+  const int64_t features = ceiling(l->in[0].shape[3], multiple) + ceiling(l->in[2].shape[3], multiple);
+  return (int)(features * multiple * (int64_t)pons_dtype_size(l->in[0].dtype)) + 2 * more;
 }
 
-static int shared_bytes(const launch *l) {
-  const int64_t row = (ceiling(l->in[0].shape[3], 16) + ceiling(l->in[2].shape[3], 16)) * 16 + 2 * 8;
-  const int64_t own = WARPS * TILE_ROWS * tiles_of(l);
-  return (int)((own + 2 * OTHERS) * row * 2 + (own > 2 * OTHERS ? own : 2 * OTHERS) * 2 * (int64_t)sizeof(float));
+static cut cut_for_warps(const launch *l, bool few, bool of_keys) {
+  cut c = {.of_keys = of_keys, .tiles = few && !is_float(l) ? 2 : 1, .others = OTHERS, .threads = WARPS * 32};
+  c.own = WARPS * TILE_ROWS * c.tiles;
+  c.shared_bytes = (c.own + 2 * c.others) * row_bytes(l, is_float(l) ? 32 : 16, 16) + 2 * c.others * 8;
+  return c;
 }
 
-const char *cuda_refuses_attention_vjp(const launch *l) {
+static cut cut_for_warpgroups(const launch *l, bool few, bool of_keys) {
+  cut c = {.by_warpgroups = true, .of_keys = of_keys, .others = 64, .stages = 3, .given = 40, .taken = 232, .in_registers = few};
+  c.own = WARPGROUPS * GROUP_ROWS, c.threads = (WARPGROUPS + 1) * GROUP_THREADS;
+  if (!few && of_keys) c.given = 24, c.taken = 240, c.early = true;
+  c.shared_bytes = (c.own + c.stages * c.others) * row_bytes(l, PANEL, 0) + c.stages * (c.others * 8 + 2 * 8);
+  return c;
+}
+
+static cut cut_of(const launch *l, bool by_warpgroups, bool of_keys) {
+  const bool few = l->in[0].shape[3] <= FEW_FEATURES && l->in[2].shape[3] <= FEW_FEATURES;
+  return by_warpgroups ? cut_for_warpgroups(l, few, of_keys) : cut_for_warps(l, few, of_keys);
+}
+
+static const char *refuses(const launch *l, bool by_warpgroups) {
   const launch forward = attention_vjp_forward(l);
-  const char *why = cuda_refuses_attention(&forward);
+  const char *why = by_warpgroups && is_float(l) ? "it is for float16 and bfloat16" : cuda_refuses_attention(&forward);
   if (why) return why;
   if (l->in[0].shape[3] > MOST_FEATURES || l->in[2].shape[3] > MOST_FEATURES) return "heads have too many features";
-  if (!cuda_rows_are_aligned(&l->in[l->n_in - ATTENTION_G]) || !cuda_rows_are_aligned(&l->in[l->n_in - ATTENTION_Y])) return "rows of features are not aligned to 16 bytes";
-  return cuda_refuses_matrix_unit(shared_bytes(l));
+  if (!cuda_rows_are_aligned(&l->in[l->n_in - ATTENTION_G]) || !cuda_rows_are_aligned(&l->in[l->n_in - ATTENTION_Y]))
+    return "rows of features are not aligned to 16 bytes";
+  for (int of_keys = 0; of_keys < 2 && !why; of_keys++) {
+    const int bytes = cut_of(l, by_warpgroups, of_keys).shared_bytes;
+    why = by_warpgroups ? cuda_refuses_warpgroup(bytes) : cuda_refuses_matrix_unit(bytes);
+  }
+  return why;
 }
+const char *cuda_refuses_attention_vjp(const launch *l) { return refuses(l, false); }
+const char *cuda_refuses_attention_vjp_by_warpgroups(const launch *l) { return refuses(l, true); }
 
 static bool lies_aligned(const launch *l) {
   for (int i = 0; i < l->n_in; i++)
     if ((i < 3 || i == l->n_in - ATTENTION_G || i == l->n_in - ATTENTION_Y) && !gpu_is_aligned(&l->in[i], GPU_WIDE)) return false;
   for (int i = 0; i < 3; i++)
-    if (!gpu_is_aligned(&l->out[i], 4)) return false;
+    if (!gpu_is_aligned(&l->out[i], is_float(l) ? GPU_WIDE : 4)) return false;
   return true;
 }
 
-static error *run(const launch *l, void *sums, bool of_keys) {
-  const attention_params *p = l->params;
-  const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2], *g = &l->in[l->n_in - ATTENTION_G];
-  const launch forward = attention_vjp_forward(l);
-  gpu_call c = gpu_call_for(&gpu_cuda, l->out);
-  const int64_t per = q->shape[1] / k->shape[1], own = WARPS * TILE_ROWS * tiles_of(l), heads = q->shape[0] * k->shape[1];
-  const int64_t groups = ceiling(of_keys ? k->shape[2] : q->shape[2] * per, own);
-  gpu_define_dtype(&c, "X", q->dtype);
-  gpu_define_text(&c, "HALF", q->dtype == PONS_FLOAT16 ? "f16" : "bf16");
-  gpu_define(&c, "DIM", q->shape[3]);
-  gpu_define(&c, "VALUES_DIM", v->shape[3]);
-  gpu_define(&c, "PER", per);
-  gpu_define(&c, "WARPS", WARPS);
-  gpu_define(&c, "TILES", tiles_of(l));
-  gpu_define(&c, "OTHERS", OTHERS);
-  if (p->causal) gpu_define_text(&c, "CAUSAL", "");
-  attention_vjp_operands(&c, l, sums, of_keys);
-  gpu_begin_numbers(&c);
-  gpu_number(&c, k->shape[1]);
-  gpu_number(&c, q->shape[2]);
-  gpu_number(&c, k->shape[2]);
-  gpu_number_float(&c, p->scale);
-  attention_number_operands(&c, &forward, 3);
-  attention_number_strides(&c, g, 3);
-  attention_number_strides(&c, &l->in[l->n_in - ATTENTION_Y], 3);
-  attention_number_strides(&c, &l->in[l->n_in - ATTENTION_LOG_SUMS], 3);
-  gpu_number_float(&c, attention_vjp_least(q->dtype));
-  c.group[0] = 32 * WARPS;
-  c.groups[0] = p->causal ? heads : groups;
-  c.groups[1] = p->causal ? groups : heads;
-  c.shared_bytes = shared_bytes(l);
-  return gpu_run(&c, kernel_attention_vjp_tensor, of_keys ? "attention_vjp_keys_tensor" : "attention_vjp_queries_tensor");
+static void define_cut(gpu_call *call, const cut *c) {
+  gpu_define(call, "OTHERS", c->others);
+  if (c->by_warpgroups) {
+    gpu_define(call, "WARPGROUPS", WARPGROUPS);
+    gpu_define(call, "STAGES", c->stages);
+    gpu_define(call, "GIVEN", c->given);
+    gpu_define(call, "TAKEN", c->taken);
+    if (c->in_registers) gpu_define_text(call, "IN_REGISTERS", "");
+    if (c->early) gpu_define_text(call, "EARLY", "");
+  } else {
+    gpu_define(call, "WARPS", WARPS);
+    gpu_define(call, "TILES", c->tiles);
+  }
+  call->group[0] = c->threads;
+  call->shared_bytes = c->shared_bytes;
 }
 
-error *cuda_attention_vjp(const launch *l) {
+static error *run(const launch *l, bool by_warpgroups, bool of_keys, void *sums) {
+  const attention_params *p = l->params;
+  const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2];
+  const launch forward = attention_vjp_forward(l);
+  const cut c = cut_of(l, by_warpgroups, of_keys);
+  gpu_call call = gpu_call_for(&gpu_cuda, l->out);
+  const int64_t per = q->shape[1] / k->shape[1], heads = q->shape[0] * k->shape[1];
+  const int64_t groups = ceiling(of_keys ? k->shape[2] : q->shape[2] * per, c.own);
+  gpu_define_dtype(&call, "X", q->dtype);
+  if (!is_float(l)) gpu_define_text(&call, "HALF", q->dtype == PONS_FLOAT16 ? "f16" : "bf16");
+  gpu_define(&call, "DIM", q->shape[3]);
+  gpu_define(&call, "VALUES_DIM", v->shape[3]);
+  gpu_define(&call, "PER", per);
+  if (p->causal) gpu_define_text(&call, "CAUSAL", "");
+  define_cut(&call, &c);
+  attention_vjp_operands(&call, l, sums, of_keys);
+  gpu_begin_numbers(&call);
+  gpu_number(&call, k->shape[1]);
+  gpu_number(&call, q->shape[2]);
+  gpu_number(&call, k->shape[2]);
+  gpu_number_float(&call, p->scale);
+  attention_number_operands(&call, &forward, 3);
+  attention_number_strides(&call, &l->in[l->n_in - ATTENTION_G], 3);
+  attention_number_strides(&call, &l->in[l->n_in - ATTENTION_Y], 3);
+  attention_number_strides(&call, &l->in[l->n_in - ATTENTION_LOG_SUMS], 3);
+  gpu_number_float(&call, attention_vjp_least(q->dtype));
+  call.groups[0] = p->causal ? heads : groups;
+  call.groups[1] = p->causal ? groups : heads;
+  if (by_warpgroups)
+    return gpu_run(&call, kernel_attention_vjp_warpgroup, of_keys ? "attention_vjp_keys_warpgroup" : "attention_vjp_queries_warpgroup");
+  return gpu_run(&call, kernel_attention_vjp_tensor, of_keys ? "attention_vjp_keys_tensor" : "attention_vjp_queries_tensor");
+}
+
+static error *run_both(const launch *l, bool by_warpgroups) {
   if (!lies_aligned(l)) return gpu_attention_vjp(&gpu_cuda, l);
   error *why = NULL;
   void *sums = attention_vjp_take_sums(&gpu_cuda, l, &why);
   if (!sums) return why;
-  why = run(l, sums, false);
-  if (!why) why = run(l, sums, true);
+  why = run(l, by_warpgroups, false, sums);
+  if (!why) why = run(l, by_warpgroups, true, sums);
   cuda_give(((const location *)l->out[0].data)->device, sums);
   return why;
 }
+error *cuda_attention_vjp(const launch *l) { return run_both(l, false); }
+error *cuda_attention_vjp_by_warpgroups(const launch *l) { return run_both(l, true); }

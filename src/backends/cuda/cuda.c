@@ -64,6 +64,7 @@ const gpu_backend gpu_cuda = {
   {"CustomKernel", "source", cuda_refuses_source, cuda_source_kernel}, \
       {"CustomKernel", "compiled", cuda_refuses_compiled, cuda_compiled_kernel}, \
       {"ScaledDotProductAttention", "tensor", cuda_refuses_attention, cuda_attention}, \
+      {"ScaledDotProductAttentionVJP", "warpgroup", cuda_refuses_attention_vjp_by_warpgroups, cuda_attention_vjp_by_warpgroups}, \
       {"ScaledDotProductAttentionVJP", "tensor", cuda_refuses_attention_vjp, cuda_attention_vjp}, \
       {"QuantizedMatmul", "tensor", cuda_refuses_quantized_matmul, cuda_quantized_matmul}, \
       {"GatherQMM", "tensor", cuda_refuses_gather_qmm, cuda_gather_qmm}, \

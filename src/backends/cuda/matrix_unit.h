@@ -10,7 +10,13 @@
      b   16 of the depth x 8 columns   b[0] depth 2t and 2t + 1, column g  b[1] depth 2t + 8 and 2t + 9, column g
      sum 16 rows x 8 columns, float32  sum[0], sum[1] row g, columns 2t and 2t + 1     sum[2], sum[3] row g + 8, the same
 
-   so that two sums that lie side by side, packed, are the `a` of a further product (sums_as_a).
+   so that two sums that lie side by side, packed, are the `a` of a further product (sums_as_a). Of float32 (multiply_tf32), 8 of the
+   depth, one number in a uint32_t, it holds
+
+     a   a[0] row g, depth t     a[1] row g + 8, depth t     a[2] row g, depth t + 4     a[3] row g + 8, depth t + 4
+     b   b[0] depth t, column g  b[1] depth t + 4, column g
+
+   which load_matrices reads as it reads the others, four numbers where there are eight.
 
    load_matrices reads four matrices of 8 x 8 from shared memory: lanes 8i to 8i+7 give the addresses of the rows of matrix i,
    each of 16 bytes and aligned so; out[i] has row g, columns 2t and 2t + 1 of it, or of its transpose. Where a lane points
@@ -49,6 +55,13 @@ static inline shared_place place_in_shared(const void *p) {
   }
 MATRIX_PRODUCT(multiply_f16, "f16")
 MATRIX_PRODUCT(multiply_bf16, "bf16")
+
+/* The same of float32 with 8 of the depth: of factors the upper 19 bits count. */
+static inline void multiply_tf32(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
 
 static inline void load_matrices(uint32_t (&out)[4], shared_place row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"

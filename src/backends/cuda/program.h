@@ -45,6 +45,8 @@ bool cuda_rows_are_aligned(const operand *x);
 
 const char *cuda_refuses_attention_vjp(const launch *l);
 error *cuda_attention_vjp(const launch *l);
+const char *cuda_refuses_attention_vjp_by_warpgroups(const launch *l);
+error *cuda_attention_vjp_by_warpgroups(const launch *l);
 
 /* ---- grouped_tensor.c ---- */
 
