@@ -117,6 +117,12 @@ static void chosen(void **unused) {
       {F16, 2, 7, 1, 1, 1000, 64, 64, BOOL_MASK, true, true, ROW_MAJOR},
       {BF16, 1, 4, 4, 3, 515, 80, 80, CAUSAL, false, false, ROW_MAJOR},
       {F16, 1, 12, 3, 5, 300, 128, 64, ADDED_MASK, false, true, ROW_MAJOR},
+      {F16, 1, 4, 2, 150, 170, 64, 64, BOOL_MASK, true, true, HEADS_BEHIND}, /* enough for warpgroups from here on */
+      {BF16, 1, 3, 3, 200, 333, 96, 96, NO_MASK, false, true, ROW_MAJOR},
+      {BF16, 2, 2, 2, 130, 130, 256, 256, CAUSAL, true, false, HEADS_BEHIND},
+      {F16, 1, 3, 3, 140, 150, 72, 136, ADDED_MASK, false, true, ROW_MAJOR},
+      {BF16, 1, 6, 2, 70, 300, 128, 64, CAUSAL, false, true, ROW_MAJOR},
+      {F16, 3, 3, 3, 200, 260, 64, 40, CAUSAL, false, true, ROW_MAJOR},
       {F32, 1, 8, 2, 1, 700, 128, 128, NO_MASK, true, true, HEADS_BEHIND},
       {F32, 2, 6, 1, 1, 1500, 64, 64, BOOL_MASK, false, true, ROW_MAJOR},
       {F32, 1, 4, 4, 8, 515, 80, 80, CAUSAL, false, true, ROW_MAJOR},

@@ -1,8 +1,8 @@
 #!/bin/sh
 # on_device.sh DEVICE PROGRAM: runs a test with DEVICE as the default device. Skipped (77) where there is none.
 # DEVICE cuda_double is cuda on the doubles of its libraries (tests/cuda_double), metal_double metal on that of Apple's. cuda_early is
-# cuda_double whose copies are done as early as they may, not as late. cuda_alone is cuda on the double of the driver with none of its
-# libraries, and kernels that were built ahead.
+# cuda_double whose copies are done as early as they may, not as late; cuda_90 and cuda_90_early are these two, of compute capability 9.0.
+# cuda_alone is cuda on the double of the driver with none of its libraries, and kernels that were built ahead.
 set -eu
 device=$1
 shift
@@ -23,10 +23,21 @@ if [ "$device" = cuda_alone ]; then
   LD_LIBRARY_PATH=$doubles/alone${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   export PONS_KERNELS LD_LIBRARY_PATH
 fi
-if [ "$device" = cuda_early ]; then
-  device=cuda_double CUDA_DOUBLE_EARLY=1
+case $device in
+cuda_90*)
+  CUDA_DOUBLE_ARCH=90
+  export CUDA_DOUBLE_ARCH
+  ;;
+esac
+case $device in
+*_early)
+  CUDA_DOUBLE_EARLY=1
   export CUDA_DOUBLE_EARLY
-fi
+  ;;
+esac
+case $device in
+cuda_early | cuda_90*) device=cuda_double ;;
+esac
 if [ "$device" = cuda_double ]; then
   device=cuda
   if ! [ -e "$PONS_BUILD_DIR/tests/cuda_double/libcuda.so.1" ]; then

@@ -401,6 +401,16 @@ CHECK(attention_prefill_96) { return model_attention(dtype, PICK(21, 260), PICK(
 CHECK(attention_prefill_128) { return model_attention(dtype, PICK(37, 700), PICK(37, 700), 128, true); }
 CHECK(attention_prefill_192) { return model_attention(dtype, PICK(21, 130), PICK(37, 300), 192, true); }
 CHECK(attention_prefill_256) { return model_attention(dtype, PICK(21, 130), PICK(37, 300), 256, true); }
+/* Heads enough for kernels whose blocks are large. */
+static pons_array many_heads(bool large, pons_dtype dtype, int64_t dim, bool causal) {
+  const int64_t heads = PICK(3, 140), keys = PICK(37, 150);
+  return pons_fast_scaled_dot_product_attention(normal(PONS_SHAPE(1, heads, PICK(19, 130), dim), dtype, 96),
+                                                normal(PONS_SHAPE(1, heads, keys, dim), dtype, 97),
+                                                normal(PONS_SHAPE(1, heads, keys, dim), dtype, 98), .causal = causal);
+}
+CHECK(attention_many_heads_64) { return many_heads(large, dtype, 64, true); }
+CHECK(attention_many_heads_128) { return many_heads(large, dtype, 128, false); }
+CHECK(attention_many_heads_256) { return many_heads(large, dtype, 256, true); }
 CHECK(attention_decode_64) { return model_attention(dtype, 1, PICK(333, 5000), 64, false); }
 CHECK(attention_decode_128) { return model_attention(dtype, 1, PICK(333, 5000), 128, false); }
 CHECK(attention_decode_some) { return model_attention(dtype, PICK(3, 8), PICK(333, 1000), 128, true); }
@@ -653,6 +663,9 @@ const check checks[] = {
     ABOUT(attention_prefill_128, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
     ABOUT(attention_prefill_192, PONS_BFLOAT16, HALVES),
     ABOUT(attention_prefill_256, PONS_BFLOAT16, HALVES),
+    ABOUT(attention_many_heads_64, PONS_FLOAT16, HALVES),
+    ABOUT(attention_many_heads_128, PONS_BFLOAT16, HALVES),
+    ABOUT(attention_many_heads_256, PONS_BFLOAT16, HALVES),
     ABOUT(attention_decode_64, PONS_FLOAT16, HALVES | IN(PONS_FLOAT32)),
     ABOUT(attention_decode_128, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),
     ABOUT(attention_decode_some, PONS_BFLOAT16, HALVES | IN(PONS_FLOAT32)),

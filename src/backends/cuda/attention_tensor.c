@@ -1,11 +1,13 @@
-/* attention_tensor.c: launches attention_tensor.kc: "ScaledDotProductAttention" in float16 and bfloat16, where it can be copied by 16
-   bytes. What is not aligned so, which shows when it is launched, goes to the kernel for all. Uses program.h, gpu/. */
+/* attention_tensor.c: launches attention_tensor.kc and attention_float_tensor.kc: "ScaledDotProductAttention" in float16 and bfloat16, and in
+   float32, where it can be copied by 16 bytes. What is not aligned so, which shows when it is launched, goes to the kernel for all. Uses
+   program.h, gpu/. */
 #include "backends/cuda/program.h"
 #include "backends/gpu/attention_gpu.h"
 
-extern const char kernel_attention_tensor[];
+extern const char kernel_attention_tensor[], kernel_attention_float_tensor[];
 
-enum { TILE_ROWS = 16, MOST_FEATURES = 256, MOST_FEATURES_OF_TWO_TILES = 128, ALIGNED = 8, LEAST_PART = 128 };
+enum { TILE_ROWS = 16, MOST_FEATURES = 256, MOST_FEATURES_OF_TWO_TILES = 128, ALIGNED = 16, LEAST_PART = 128 };
+enum { MOST_FLOAT_FEATURES = 128, FEW_QUERIES = 8 }; /* of float32: for few queries there is a kernel for all GPUs */
 
 /* How a launch is cut. */
 typedef struct cut {
@@ -17,7 +19,11 @@ typedef struct cut {
 } cut;
 
 static int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int padded(int64_t features) { return (int)ceiling(features, 16) * 16 + 8; }
+static bool is_float(const launch *l) { return l->in[0].dtype == PONS_FLOAT32; }
+/* Bytes of a row in shared memory: a multiple of so many features, and room of 16 bytes. */
+static int row_bytes(const operand *x, int multiple) {
+  return (int)(ceiling(x->shape[3], multiple) * multiple * (int64_t)pons_dtype_size(x->dtype)) + 16;
+}
 
 /* More rows of a group read the keys less often; fewer are more groups. Where all together are not enough for the device, keys are cut
    in parts. */
@@ -26,7 +32,9 @@ static cut cut_of(const launch *l, int multiprocessors) {
   const int64_t features = q->shape[3] > v->shape[3] ? q->shape[3] : v->shape[3], keys = k->shape[2];
   cut c = {.rows = q->shape[2] * (q->shape[1] / k->shape[1]), .heads = q->shape[0] * k->shape[1], .warps = 4, .tiles = 1, .keys = 64};
   while (c.warps > 1 && c.rows <= c.warps / 2 * TILE_ROWS) c.warps /= 2;
-  if (features <= MOST_FEATURES_OF_TWO_TILES && ceiling(c.rows, 8 * TILE_ROWS) * c.heads >= multiprocessors) c.tiles = 2;
+  if (is_float(l)) c.keys = features <= 64 ? 64 : 32; /* registers are left for */
+  if (!is_float(l) && features <= MOST_FEATURES_OF_TWO_TILES && ceiling(c.rows, 8 * TILE_ROWS) * c.heads >= multiprocessors)
+    c.tiles = 2;
   if (c.tiles == 2 && features <= 64 && !attention_has_mask(l)) c.keys = 128; /* registers are left for more */
   c.row_groups = ceiling(c.rows, c.warps * c.tiles * TILE_ROWS);
   const int64_t wanted = multiprocessors * (c.warps == 4 ? 2 : 4), most = ceiling(keys, LEAST_PART);
@@ -38,24 +46,27 @@ static cut cut_of(const launch *l, int multiprocessors) {
 }
 
 static int shared_bytes(const launch *l, const cut *c) {
-  const int q = padded(l->in[0].shape[3]), v = padded(l->in[2].shape[3]);
-  return 2 * (c->warps * c->tiles * TILE_ROWS * q + c->keys * (q + v));
+  const int q = row_bytes(&l->in[0], is_float(l) ? 8 : 16), v = row_bytes(&l->in[2], is_float(l) ? 32 : 16);
+  return c->warps * c->tiles * TILE_ROWS * q + c->keys * (q + v);
 }
 
 bool cuda_rows_are_aligned(const operand *x) {
-  if (x->shape[3] % ALIGNED != 0 || (x->strides[3] != 1 && x->shape[3] > 1)) return false;
+  const int64_t aligned = ALIGNED / (int64_t)pons_dtype_size(x->dtype);
+  if (x->shape[3] % aligned != 0 || (x->strides[3] != 1 && x->shape[3] > 1)) return false;
   for (int d = 0; d < 3; d++)
-    if (x->shape[d] > 1 && x->strides[d] % ALIGNED != 0) return false;
+    if (x->shape[d] > 1 && x->strides[d] % aligned != 0) return false;
   return true;
 }
 
 const char *cuda_refuses_attention(const launch *l) {
   const attention_params *p = l->params;
   const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2];
-  if (q->dtype != PONS_FLOAT16 && q->dtype != PONS_BFLOAT16) return "it is for float16 and bfloat16";
+  if (q->dtype != PONS_FLOAT16 && q->dtype != PONS_BFLOAT16 && !is_float(l)) return "it is for float16, bfloat16 and float32";
   for (int i = 0; i < 3; i++)
     if (shape_size(4, l->in[i].shape) == 0) return "there are no elements";
-  if (q->shape[3] > MOST_FEATURES || v->shape[3] > MOST_FEATURES) return "heads have too many features";
+  const int64_t most = is_float(l) ? MOST_FLOAT_FEATURES : MOST_FEATURES;
+  if (q->shape[3] > most || v->shape[3] > most) return "heads have too many features";
+  if (is_float(l) && q->shape[2] <= FEW_QUERIES) return "there are few queries";
   if (!cuda_rows_are_aligned(q) || !cuda_rows_are_aligned(k) || !cuda_rows_are_aligned(v)) return "rows of features are not aligned to 16 bytes";
   if (q->shape[0] * k->shape[1] > 65535) return "there are too many heads";
   if (q->shape[2] * (q->shape[1] / k->shape[1]) > 65535 * TILE_ROWS) return "there are too many queries";
@@ -65,7 +76,7 @@ const char *cuda_refuses_attention(const launch *l) {
   return cuda_refuses_matrix_unit(shared_bytes(l, &c));
 }
 
-static bool lies_aligned(const launch *l) {
+bool cuda_attention_lies_aligned(const launch *l) {
   for (int i = 0; i < 3; i++)
     if (((const location *)l->in[i].data)->offset % 16 != 0) return false;
   return ((const location *)l->out[0].data)->offset % 4 == 0;
@@ -75,12 +86,14 @@ static void define_shape(gpu_call *call, const launch *l, const cut *c) {
   const attention_params *p = l->params;
   const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2];
   gpu_define_dtype(call, "X", q->dtype);
-  gpu_define_text(call, "HALF", q->dtype == PONS_FLOAT16 ? "f16" : "bf16");
+  if (!is_float(l)) {
+    gpu_define_text(call, "HALF", q->dtype == PONS_FLOAT16 ? "f16" : "bf16");
+    gpu_define(call, "TILES", c->tiles);
+  }
   gpu_define(call, "DIM", q->shape[3]);
   gpu_define(call, "VALUES_DIM", v->shape[3]);
   gpu_define(call, "PER", q->shape[1] / k->shape[1]);
   gpu_define(call, "WARPS", c->warps);
-  gpu_define(call, "TILES", c->tiles);
   gpu_define(call, "KEYS", c->keys);
   gpu_define(call, "K_MEMORY", call->n_written + 1);
   if (p->causal) gpu_define_text(call, "CAUSAL", "");
@@ -116,12 +129,13 @@ static error *run(const launch *l, const cut *c, const attention_parts *parts) {
   gpu_number(&call, q->shape[0] * q->shape[1] * q->shape[2]);
   gpu_number(&call, parts ? (int64_t)parts->sums : 0);
   attention_number_operands(&call, l, 3);
+  if (is_float(l)) return gpu_run(&call, kernel_attention_float_tensor, "attention_float_tensor");
   return gpu_run(&call, kernel_attention_tensor, "attention_tensor");
 }
 
 error *cuda_attention(const launch *l) {
   const int index = ((const location *)l->out[0].data)->device;
-  if (!lies_aligned(l)) return gpu_attention(&gpu_cuda, l);
+  if (!cuda_attention_lies_aligned(l)) return gpu_attention(&gpu_cuda, l);
   const cut c = cut_of(l, cuda_card_at(index)->multiprocessors);
   if (c.parts == 1) return run(l, &c, NULL);
   attention_parts parts;

@@ -63,6 +63,7 @@ const gpu_backend gpu_cuda = {
 #define GPU_OWN_IMPLEMENTATIONS                                        \
   {"CustomKernel", "source", cuda_refuses_source, cuda_source_kernel}, \
       {"CustomKernel", "compiled", cuda_refuses_compiled, cuda_compiled_kernel}, \
+      {"ScaledDotProductAttention", "warpgroup", cuda_refuses_attention_warpgroup, cuda_attention_warpgroup}, \
       {"ScaledDotProductAttention", "tensor", cuda_refuses_attention, cuda_attention}, \
       {"ScaledDotProductAttentionVJP", "warpgroup", cuda_refuses_attention_vjp_by_warpgroups, cuda_attention_vjp_by_warpgroups}, \
       {"ScaledDotProductAttentionVJP", "tensor", cuda_refuses_attention_vjp, cuda_attention_vjp}, \

@@ -38,8 +38,15 @@ extern const gpu_backend gpu_cuda; /* cuda.c */
 
 const char *cuda_refuses_attention(const launch *l);
 error *cuda_attention(const launch *l);
+/* Do operands begin so that they can be copied by 16 bytes? Known when it is launched. */
+bool cuda_attention_lies_aligned(const launch *l);
 /* Do rows of features lie so that they can be copied by 16 bytes, if the operand begins so? */
 bool cuda_rows_are_aligned(const operand *x);
+
+/* ---- attention_warpgroup.c ---- */
+
+const char *cuda_refuses_attention_warpgroup(const launch *l);
+error *cuda_attention_warpgroup(const launch *l);
 
 /* ---- attention_vjp_tensor.c ---- */
 
