@@ -204,6 +204,10 @@ static const conv_case cases[] = {
      1,
      false,
      true},
+    {"depthwise halves", PONS_BFLOAT16, 2, {2, 9, 11, 24}, {24, 3, 3, 1}, {2, 1}, {1, 1}, {1, 0}, {1, 1}, {1, 1}, 24, true, false},
+    {"depthwise halves, 12 of them", PONS_FLOAT16, 1, {2, 40, 12}, {12, 4, 1}, {1}, {3}, {0}, {1}, {1}, 12, false, false},
+    {"groups of four halves", PONS_BFLOAT16, 2, {2, 10, 9, 32}, {32, 3, 3, 4}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 8, false, false},
+    {"depthwise, long sums", PONS_FLOAT32, 2, {1, 50, 51, 16}, {16, 48, 49, 1}, {1, 1}, {0, 0}, {0, 0}, {1, 1}, {1, 1}, 16, false, false},
 };
 
 static int64_t size_of(int n, const int64_t *shape) {

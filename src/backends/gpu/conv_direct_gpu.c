@@ -13,6 +13,7 @@ enum {
   MOST_SUMS = 32,
   MOST_WEIGHTS = 32,
   MOST_ROWS = 8,
+  DEPTHWISE_ROWS = 4,
   MOST_SPLIT = 8,
   GROUP = 128,
   ENOUGH_THREADS = 1 << 17,
@@ -22,7 +23,7 @@ enum {
 
 typedef struct direct {
   int axes, width, columns, rows, split; /* WIDTH, COLUMNS, ROWS, SPLIT of the kernel */
-  bool w_lies;
+  bool w_lies, y_lies, depthwise;
   int64_t places, groups, of_group, channels; /* channels of the result and of x in a group */
   int64_t taps, of_part, parts, units;
 } direct;
@@ -39,13 +40,16 @@ static int best_rows(int64_t places, int most) {
   return best;
 }
 
-/* Do channels of x lie so that 16 bytes of them may be read at once? */
-static bool is_wide(const operand *x, int64_t channels, int64_t group_step) {
-  const int last = x->ndim - 1, width = GPU_WIDE / (int)pons_dtype_size(x->dtype);
-  bool fits = gpu_is_aligned(x, GPU_WIDE) && x->strides[last] == 1 && channels % width == 0 &&
-              group_step % width == 0;
-  for (int d = 0; d < last; d++) fits = fits && (x->shape[d] == 1 || x->strides[d] % width == 0);
-  return fits;
+/* How many of so many channels, side by side, may be read at once: 16 bytes, 8, or one. */
+static int width_of(const operand *x, int64_t channels) {
+  const int last = x->ndim - 1, size = (int)pons_dtype_size(x->dtype);
+  for (int bytes = GPU_WIDE; bytes >= GPU_WIDE / 2 && bytes > size; bytes /= 2) {
+    const int width = bytes / size;
+    bool fits = gpu_is_aligned(x, bytes) && x->strides[last] == 1 && channels % width == 0;
+    for (int d = 0; d < last; d++) fits = fits && (x->shape[d] == 1 || x->strides[d] % width == 0);
+    if (fits) return width;
+  }
+  return 1;
 }
 
 static void cut(direct *s) {
@@ -59,6 +63,23 @@ static void cut(direct *s) {
   s->parts = (s->taps + s->of_part - 1) / s->of_part;
 }
 
+/* Groups of one channel, as many as may be read at once, count as one. */
+static void join_groups(direct *s, const launch *l) {
+  const int width = s->channels == 1 && s->of_group == 1 ? width_of(l->in, s->groups) : 1;
+  if (width == 1) return;
+  s->depthwise = true;
+  s->groups /= width;
+  s->channels = s->of_group = s->width = s->columns = width;
+}
+
+static int columns_of(const direct *s) {
+  int columns = 1;
+  if (s->of_group == 3) return 3; /* colours */
+  while (columns < s->of_group && 2 * columns <= MOST_BLOCK && 2 * columns * s->width <= MOST_WEIGHTS)
+    columns *= 2;
+  return columns;
+}
+
 static direct direct_of(const launch *l) {
   const conv_params *p = l->params;
   const operand *x = &l->in[0], *w = &l->in[1];
@@ -69,19 +90,19 @@ static direct direct_of(const launch *l) {
               .channels = w->shape[last]};
   s.places = shape_size(last, l->out->shape);
   s.taps = shape_size(s.axes, w->shape + 1);
-  s.width =
-      is_wide(x, s.channels, p->groups > 1 ? s.channels : 0) ? GPU_WIDE / (int)pons_dtype_size(x->dtype) : 1;
-  s.w_lies = s.width > 1 && is_wide(w, s.channels, 0);
-  s.columns = 1;
-  while (s.columns < s.of_group && 2 * s.columns <= MOST_BLOCK && 2 * s.columns * s.width <= MOST_WEIGHTS)
-    s.columns *= 2;
-  if (s.of_group == 3) s.columns = 3; /* colours */
-  const int most = MOST_SUMS / s.columns;
+  join_groups(&s, l);
+  if (!s.depthwise) {
+    s.width = width_of(x, s.channels);
+    s.w_lies = s.width > 1 && width_of(w, s.channels) >= s.width;
+    s.columns = columns_of(&s);
+  }
+  const int most = s.depthwise ? DEPTHWISE_ROWS : MOST_SUMS / s.columns;
   s.rows = best_rows(s.places, most < MOST_ROWS ? most : MOST_ROWS);
   s.split = 1;
-  while (s.split < MOST_SPLIT && 2 * s.split * s.width <= s.channels) s.split *= 2;
+  while (!s.depthwise && s.split < MOST_SPLIT && 2 * s.split * s.width <= s.channels) s.split *= 2;
   s.units = (s.places + s.rows - 1) / s.rows * s.groups * ((s.of_group + s.columns - 1) / s.columns);
   cut(&s);
+  s.y_lies = s.depthwise && s.parts == 1 && gpu_is_aligned(l->out, GPU_WIDE);
   return s;
 }
 
@@ -110,6 +131,11 @@ static void add_axes(gpu_call *c, const direct *s, const launch *l) {
   }
 }
 
+/* Groups at once on a multiprocessor of NVIDIA's, which leave a thread the registers it needs. */
+static int residents_of(const direct *s) {
+  return s->depthwise ? (s->width > 4 ? 4 : 5) : s->width > 4 ? 3 : 4;
+}
+
 static error *run(const gpu_backend *b, const direct *s, const launch *l, const operand *to) {
   const conv_params *p = l->params;
   const operand *x = &l->in[0], *w = &l->in[1];
@@ -125,11 +151,24 @@ static error *run(const gpu_backend *b, const direct *s, const launch *l, const 
   gpu_define_text(&c, "FMA(a, b, c)", is_double ? "k_fma_f64(a, b, c)" : "k_fma_f32(a, b, c)");
   c.group[0] = gpu_group_for(&c, GROUP, GROUP);
   const int split = s->split < c.group[0] ? s->split : c.group[0];
-  const int64_t sizes[] = {s->axes,    s->width, s->w_lies,    s->rows,
-                           s->columns, split,    s->parts > 1, c.group[0]};
-  static const char *const names[] = {"AXES",    "WIDTH", "W_LIES", "ROWS",
-                                      "COLUMNS", "SPLIT", "PARTS",  "GROUP"};
-  for (int i = 0; i < 8; i++) gpu_define(&c, names[i], sizes[i]);
+  const bool whole = s->width * (int)pons_dtype_size(x->dtype) == GPU_WIDE;
+  gpu_define_text(&c, "LOAD_WIDE", whole ? "load_words4" : "load_words2");
+  gpu_define_text(&c, "STORE_WIDE", whole ? "store_words4" : "store_words2");
+  const struct {
+    const char *name;
+    int value;
+  } sizes[] = {{"AXES", s->axes},
+               {"WIDTH", s->width},
+               {"W_LIES", s->w_lies},
+               {"Y_LIES", s->y_lies},
+               {"ROWS", s->rows},
+               {"COLUMNS", s->columns},
+               {"SPLIT", split},
+               {"PARTS", s->parts > 1},
+               {"GROUP", c.group[0]},
+               {"DEPTHWISE", s->depthwise},
+               {"RESIDENTS", residents_of(s)}};
+  for (int i = 0; i < 11; i++) gpu_define(&c, sizes[i].name, sizes[i].value);
   gpu_written(&c, to);
   gpu_read(&c, x);
   gpu_read(&c, w);
