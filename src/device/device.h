@@ -113,9 +113,11 @@ typedef struct recording_driver {
   /* From here on the launches of this thread are noted, and made at `end`. memories[k], where not NULL, may be another
      when they are made again. `before`: of the same steps, to be made anew; NULL: none. NULL: it can't, and has let
      go of `before`. */
-  void *(*begin)(int index, void *before, int count, void *const *memories);
+  void *(*begin)(int index, void *before, int count, void *const *memories); /* count 0: for steps that are noted each time */
   /* Makes the launches. False: they can't be made again, and the recording is gone. *why: a launch failed. */
   bool (*end)(void *recording, error **why);
+  /* In the place of `end`: a step failed, and the recording goes. False: some launches were made all the same. */
+  bool (*drop)(void *recording);
   /* Makes them again; false: not with these memories, or not any more; then nothing was done but for *why. */
   bool (*repeat)(void *recording, int count, void *const *memories, error **why);
   void (*forget)(void *recording);

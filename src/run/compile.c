@@ -379,7 +379,7 @@ static job *job_for(variant *v) {
   job *j = atomic_exchange(&v->idle, NULL);
   if (j) return j;
   error *why = NULL;
-  j = job_new(v->plan, v->n_results, &why);
+  j = job_new(v->plan, false, v->n_results, &why);
   error_release(why);
   if (!j) return NULL;
   graph_lock();

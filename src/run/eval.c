@@ -213,7 +213,7 @@ static job *job_for(const group *g, error **why) {
   plan_leaf *leaves;
   plan *p = plan_make(&request, &leaves, why);
   if (!p) return NULL;
-  job *j = job_new(p, (int)g->n_wanted, why);
+  job *j = job_new(p, true, (int)g->n_wanted, why);
   for (int i = 0; i < p->n_inputs; i++) {
     if (j) job_bind(j, i, leaves[i]);
     pons_release(leaves[i].node);

@@ -2,13 +2,14 @@
    plan.h, device/, recorded.c. */
 #include "run/workspace.h"
 
-workspace *workspace_new(const plan *p) {
+workspace *workspace_new(const plan *p, bool runs_once) {
   const size_t n = (size_t)p->n_memories;
   workspace *w = mem_zalloc(sizeof *w +
                             n * (sizeof *w->base + sizeof *w->held + sizeof *w->failed + sizeof *w->offsets) +
                             (size_t)p->max_operands * (sizeof *w->operands + sizeof *w->places));
   if (!w) return NULL;
   w->plan = p;
+  w->runs_once = runs_once;
   w->operands = (operand *)(w + 1);
   w->places = (location *)(w->operands + p->max_operands);
   w->base = (void **)(w->places + p->max_operands);
@@ -123,8 +124,7 @@ static error *bind_input_apart(const plan *p, workspace *w, const run_input *in,
   return why;
 }
 
-/* The same on a device, of temporaries too. The operand keeps it, until the job is done: the step may have to be tried again. */
-static buffer *taken_over(const plan *p, const workspace *w, const run_input *in, const plan_step *s, int32_t memory) {
+buffer *taken_over(const plan *p, const workspace *w, const run_input *in, const plan_step *s, int32_t memory) {
   if (p->memories[memory].kind == MEMORY_ARENA) {
     int k = 0;
     while (s->donors >> k && !(s->donors >> k & 1)) k++;

@@ -2,11 +2,11 @@
    or errors. Uses execute.c, graph/, device/. */
 #include "run/job.h"
 
-job *job_new(const plan *p, int n_results, error **why) {
+job *job_new(const plan *p, bool runs_once, int n_results, error **why) {
   const size_t n_in = (size_t)p->n_inputs, n_out = (size_t)p->n_outputs, n = (size_t)n_results;
   job *j = mem_zalloc(sizeof *j + n_in * (sizeof *j->in + sizeof *j->leaves) + n_out * sizeof *j->out +
                       n * sizeof *j->results);
-  workspace *w = j ? workspace_new(p) : NULL;
+  workspace *w = j ? workspace_new(p, runs_once) : NULL;
   if (!w) {
     mem_free(j);
     *why = fail_no_memory("eval");

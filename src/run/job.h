@@ -23,7 +23,7 @@ struct job {
 };
 
 /* All the memory that it will need but for buffers. NULL and *why if there is none. */
-job *job_new(const plan *p, int n_results, error **why);
+job *job_new(const plan *p, bool runs_once, int n_results, error **why);
 void job_free(job *j); /* before job_begin or after the run */
 /* Under graph_lock. Takes a reference to the node, and to its buffer if it is ready. */
 void job_bind(job *j, int input, plan_leaf leaf);

@@ -4,7 +4,8 @@
        run 2   step by step, each launch noted; then all are made together, and kept
        run 3   inputs and results are bound, and what was kept is made again; no step is looked at
 
-   Temporaries stay with the recording. A plan with a step for the host is run step by step. Uses execute.c, device/. */
+   Temporaries stay with the recording. A plan with a step for the host is run step by step. An eval's plan runs once: alike.c.
+   Uses execute.c, device/. */
 #include "run/workspace.h"
 
 void recorded_forget(workspace *w) {
@@ -13,7 +14,7 @@ void recorded_forget(workspace *w) {
 }
 
 /* Steps that are watched are timed one by one. */
-static bool can_be_recorded(const plan *p) {
+bool recorded_can(const plan *p) {
   if (!p->device->driver->recording || profile_is_on() || show_is_on(SHOW_LAUNCH)) return false;
   for (int i = 0; i < p->n_steps; i++)
     if (p->steps[i].device != p->device) return false;
@@ -22,12 +23,15 @@ static bool can_be_recorded(const plan *p) {
 
 /* ---- binding ---- */
 
-/* Inputs are brought to the device, results made there: their memories, by number. Twice is fine. */
-static error *bind_memory(const plan *p, workspace *w, const run_input *in, int32_t m, void **memories) {
+/* Inputs are brought to the device, results made there: their memories, by number. Twice is fine. A plan that is run again would have
+   other memories each time, if its results took over operands. */
+static error *bind_memory(const plan *p, workspace *w, const run_input *in, const plan_step *s, int k, void **memories) {
   error *why = NULL;
+  const int32_t m = s->memories[k];
   const plan_memory *of = &p->memories[m];
   if (memories[m] || of->kind == MEMORY_ARENA) return NULL;
-  if (of->kind == MEMORY_OUTPUT) w->held[m] = buffer_new_on(p->device, (size_t)of->bytes, "eval", &why);
+  if (of->kind == MEMORY_OUTPUT && w->runs_once) w->held[m] = taken_over(p, w, in, s, m);
+  if (of->kind == MEMORY_OUTPUT && !w->held[m]) w->held[m] = buffer_new_on(p->device, (size_t)of->bytes, "eval", &why);
   if (!why && of->kind == MEMORY_OUTPUT) memories[m] = buffer_written_on(w->held[m], p->device, &why);
   if (of->kind == MEMORY_INPUT) memories[m] = buffer_on(in[m].buffer, p->device, &why);
   return why;
@@ -38,7 +42,7 @@ static error *bind_memories(const plan *p, workspace *w, const run_input *in, vo
   for (int i = 0; i < p->n_steps && !why; i++) {
     const plan_step *s = &p->steps[i];
     for (int k = 0; k < s->n_in + s->n_out && !why; k++)
-      why = bind_memory(p, w, in, s->memories[k], memories);
+      why = bind_memory(p, w, in, s, k, memories);
   }
   return why;
 }
@@ -80,30 +84,33 @@ static void undo(const plan *p, workspace *w) {
 static bool record(const plan *p, workspace *w, run_input *in, void *const *memories) {
   const recording_driver *r = p->device->driver->recording;
   error *why = NULL;
-  w->recording = r->begin(p->device->index, w->recording, p->n_memories, memories);
+  w->recording = r->begin(p->device->index, w->recording, w->runs_once ? 0 : p->n_memories, memories);
   if (!w->recording) return false;
   for (int i = 0; i < p->n_inputs; i++) w->offsets[i] = in[i].offset;
   w->is_recorded = true;
   run_steps(p, w, in, NULL);
   w->is_recorded = false;
   release_held(p, w, MEMORY_ARENA);
+  if (w->any_failed) {
+    const bool nothing_was_launched = r->drop(w->recording);
+    w->recording = NULL;
+    w->is_unfit = true;
+    if (w->runs_once && !nothing_was_launched) return true; /* operands may be written over */
+    undo(p, w);
+    return false;
+  }
   if (!r->end(w->recording, &why)) { /* it will be no other the next time */
     w->recording = NULL;
     w->is_unfit = true;
   }
   if (w->is_unfit) recorded_forget(w);
-  if (w->any_failed) {
-    error_release(why);
-    undo(p, w);
-    return false;
-  }
   fail_everything(p, w, why);
   return true;
 }
 
 static bool run_bound(const plan *p, workspace *w, run_input *in, void *const *memories) {
   error *why = NULL;
-  if (w->recording && lies_as_recorded(p, w, in) &&
+  if (w->recording && !w->runs_once && lies_as_recorded(p, w, in) &&
       p->device->driver->recording->repeat(w->recording, p->n_memories, memories, &why))
     return true;
   if (!why) return record(p, w, in, memories);
@@ -113,8 +120,13 @@ static bool run_bound(const plan *p, workspace *w, run_input *in, void *const *m
 
 bool recorded_run(const plan *p, workspace *w, run_input *in) {
   enum { FIRST_RECORDED = 2 };
+  if (w->runs_once) return alike_run(p, w, in);
   if (w->runs < FIRST_RECORDED) w->runs++;
-  if (w->runs < FIRST_RECORDED || w->is_unfit || !can_be_recorded(p)) return false;
+  return w->runs == FIRST_RECORDED && recorded_now(p, w, in);
+}
+
+bool recorded_now(const plan *p, workspace *w, run_input *in) {
+  if (w->is_unfit || !recorded_can(p)) return false;
   const bool was_fine = pons_ok();
   void **memories = mem_zalloc((size_t)p->n_memories * sizeof *memories);
   device_bind_begin(p->device);

@@ -10,7 +10,7 @@
 /* What running a plan needs besides its inputs and outputs; may be used again for the same plan, by one run
    at a time. */
 typedef struct workspace workspace;
-workspace *workspace_new(const plan *p); /* NULL: no memory */
+workspace *workspace_new(const plan *p, bool runs_once); /* NULL: no memory */
 void workspace_free(workspace *w);       /* NULL is fine */
 
 /* Elements in a buffer: the first at byte `offset`. */

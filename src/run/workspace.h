@@ -16,6 +16,7 @@ struct workspace {
   void *recording;  /* of the plan's launches; NULL: none */
   int64_t *offsets; /* of each input when it was made */
   int runs;
+  bool runs_once; /* of an eval: the plan goes with it */
   bool is_recorded; /* this run */
   bool is_unfit;    /* it could not be recorded */
 };
@@ -25,9 +26,20 @@ static inline bool has_memory(const device *d) { return d->driver->memory != NUL
 /* The steps one by one; with `why` none of them, and all results have failed. */
 void run_steps(const plan *p, workspace *w, run_input *in, error *why);
 
+/* The buffer that the step's result takes over, with a reference, or NULL. The operand keeps it until the job is done: the step may
+   have to be tried again. On a device with memory of its own; of temporaries too. */
+buffer *taken_over(const plan *p, const workspace *w, const run_input *in, const plan_step *s, int32_t memory);
+
 /* ---- recorded.c ---- */
 
 /* Runs the steps as one, or makes the recording for it. False: nothing was done. */
 bool recorded_run(const plan *p, workspace *w, run_input *in);
+bool recorded_can(const plan *p);
+bool recorded_now(const plan *p, workspace *w, run_input *in); /* at the first run already */
 void recorded_forget(workspace *w);
+
+/* ---- alike.c ---- */
+
+/* The same of an eval's plan, if one before had such steps. */
+bool alike_run(const plan *p, workspace *w, run_input *in);
 #endif

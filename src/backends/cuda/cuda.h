@@ -17,6 +17,7 @@ typedef struct cuda_block {
   CUdeviceptr at;
   size_t bytes;            /* of its size class, without pools */
   struct cuda_block *next; /* while it lies in the cache */
+  atomic_count noted;      /* the walk that noted it last: recording.c */
   atomic_count used[CUDA_QUEUES], written[CUDA_QUEUES]; /* how much was on each queue when it was last: order.c */
 } cuda_block;
 

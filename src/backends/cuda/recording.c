@@ -52,6 +52,7 @@ typedef struct cuda_recording {
   size_t n_late, late_room;
   cuda_block **others; /* of launches: neither given nor its own, and living on */
   size_t n_others, others_room;
+  uint64_t walk; /* the one under way: a number of its own among all */
   cuda_graph graphs[MOST_GRAPHS];
   uint64_t turn;         /* launches so far */
   bool is_new;           /* other launches than the graphs have */
@@ -292,9 +293,7 @@ static note *next_note(cuda_recording *r) {
 }
 
 static bool add_other(cuda_recording *r, cuda_block *b) {
-  if (b->owner == r) return true;
-  for (size_t i = 0; i < r->n_others; i++)
-    if (r->others[i] == b) return true;
+  if (b->owner == r || atomic_exchange(&b->noted, r->walk) == r->walk) return true;
   if (!mem_room(&r->others, &r->others_room, r->n_others + 1, sizeof *r->others)) return false;
   r->others[r->n_others++] = b;
   return true;
@@ -500,7 +499,10 @@ static cuda_recording *recording_new(int index) {
 static bool set_slots(cuda_recording *r, int count, void *const *memories) {
   mem_free(r->slots);
   mem_free(r->ties);
+  r->slots = NULL;
+  r->ties = NULL;
   r->n_slots = count;
+  if (count <= 0) return true;
   r->slots = mem_alloc((size_t)count * sizeof *r->slots);
   r->ties = mem_alloc((size_t)count * sizeof *r->ties);
   if (!r->slots || !r->ties) return false;
@@ -512,16 +514,23 @@ static bool set_slots(cuda_recording *r, int count, void *const *memories) {
   return true;
 }
 
+/* What is to be noted each time gains nothing by that but by its graph. */
+static bool is_of_use(const cuda_recording *r, int count) {
+  return !cuda_waits() && (count > 0 || (!r->is_plain && cuda_has_graphs()));
+}
+
 static void *begin(int index, void *before, int count, void *const *memories) {
+  static atomic_count walks;
   cuda_recording *r = before ? before : recording_new(index);
   if (r) rest(r, false);
-  if (r && (cuda_waits() || !set_slots(r, count, memories))) {
+  if (r && (!is_of_use(r, count) || !set_slots(r, count, memories))) {
     forget(r);
     r = NULL;
   }
   if (!r) return NULL;
   for (size_t i = 0; i < r->n_blocks; i++) r->blocks[i].in_use = false;
   r->n_notes = r->n_others = 0;
+  r->walk = atomic_fetch_add(&walks, 1) + 1;
   r->is_hollow = r->is_over = r->notes_faults = false;
   return noting = r;
 }
@@ -543,6 +552,15 @@ static bool end(void *recording, error **why) {
   }
   rest(r, true);
   return true;
+}
+
+static bool drop(void *recording) {
+  cuda_recording *r = recording;
+  const bool nothing_was_launched = !r->is_over;
+  noting = NULL;
+  give_late(r);
+  forget(r);
+  return nothing_was_launched;
 }
 
 /* Where two slots had one memory it is not known which of them a note means. */
@@ -576,4 +594,4 @@ static bool repeat(void *recording, int count, void *const *memories, error **wh
   return !*why;
 }
 
-const recording_driver cuda_recordings = {begin, end, repeat, forget};
+const recording_driver cuda_recordings = {begin, end, drop, repeat, forget};

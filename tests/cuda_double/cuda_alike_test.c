@@ -1,0 +1,259 @@
+/* cuda_alike_test.c: evals with the same steps, one after the other, on the double of the CUDA driver: the first is launched step by
+   step, the others as one graph that is told what differs. It judges what is asked of the driver, not the hardware. */
+#include "device/device.h"
+#include <pons/ops.h>
+#include <pons/pons.h>
+#include "tests/cuda_double/process.h"
+#include <math.h>
+
+static bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
+
+/* ---- a token of a small model: lines are sorted and negated in turn, and their first elements put into an array that grows ---- */
+
+enum { N = 8, ROUNDS = 16, LENGTH = 64, STEPS = 2 * ROUNDS + 3 };
+
+static int in_order(const void *a, const void *b) {
+  const float x = *(const float *)a, y = *(const float *)b;
+  return (x > y) - (x < y);
+}
+
+typedef struct model {
+  pons_array cache; /* kept */
+  float expected[LENGTH];
+} model;
+
+static void start(model *m) {
+  const pons_scope s = pons_scope_open();
+  m->cache = pons_keep(pons_zeros(PONS_SHAPE(LENGTH), PONS_FLOAT32));
+  CHECK(pons_eval(m->cache));
+  memset(m->expected, 0, sizeof m->expected);
+  pons_scope_close(s);
+}
+
+/* The result, a new array, and in m->cache what it was with element i set. The old one is let go of, if it is not held. */
+static pons_array token(model *m, int i, const float *x) {
+  pons_array y = pons_array_from(x, PONS_SHAPE(N), PONS_FLOAT32);
+  for (int r = 0; r < ROUNDS; r++) y = pons_negative(pons_sort(y, 0));
+  pons_array first = pons_slice(y, PONS_SHAPE(0), PONS_SHAPE(1), PONS_SHAPE(1));
+  pons_array cache = pons_keep(pons_slice_update(m->cache, first, PONS_SHAPE(i), PONS_SHAPE(i + 1), PONS_SHAPE(1)));
+  pons_release(m->cache);
+  m->cache = cache;
+  return pons_add(y, pons_sum(cache));
+}
+
+static void expect_token(model *m, int i, const float *x, pons_array result) {
+  float y[N], sum = 0;
+  memcpy(y, x, sizeof y);
+  for (int r = 0; r < ROUNDS; r++) {
+    qsort(y, N, sizeof *y, in_order);
+    for (int k = 0; k < N; k++) y[k] = -y[k];
+  }
+  m->expected[i] = y[0];
+  for (int k = 0; k <= i; k++) sum += m->expected[k];
+  const float *found = pons_data(result);
+  CHECK(found);
+  for (int k = 0; k < N; k++) CHECK(found[k] == y[k] + sum);
+}
+
+static void fill(float *x, int i) {
+  for (int k = 0; k < N; k++) x[k] = (float)((k * 5 + i * 3) % 11 - 4);
+}
+
+static struct { long launches, graphs, made, told; } seen;
+static void look(void) {
+  seen.launches = count("cuLaunchKernel");
+  seen.graphs = count("cuGraphLaunch");
+  seen.made = count("cuGraphInstantiateWithFlags");
+  seen.told = count("cuGraphExecKernelNodeSetParams");
+}
+
+static void run_token(model *m, int i) {
+  const pons_scope s = pons_scope_open();
+  float x[N];
+  fill(x, i);
+  pons_array y = token(m, i, x);
+  look();
+  CHECK(pons_eval_many((pons_array[]){y, m->cache}, 2));
+  expect_token(m, i, x, y);
+  pons_scope_close(s);
+}
+
+static void the_second_is_one_graph(void) {
+  model m;
+  CHECK(pons_set_default_device("cuda"));
+  start(&m);
+  for (int i = 0; i < 12; i++) {
+    run_token(&m, i);
+    const long launches = count("cuLaunchKernel") - seen.launches, told = count("cuGraphExecKernelNodeSetParams") - seen.told;
+    CHECK(i == 0 ? launches >= STEPS : launches == 0);
+    CHECK(count("cuGraphLaunch") - seen.graphs == (i > 0));
+    CHECK(count("cuGraphInstantiateWithFlags") - seen.made == (i == 1));
+    CHECK(i < 2 ? told == 0 : told > 0 && told <= 6); /* temporaries are where they were */
+  }
+  const float *cache = pons_data(m.cache);
+  for (int k = 0; k < LENGTH; k++) CHECK(cache && cache[k] == m.expected[k]);
+  pons_release(m.cache);
+  CHECK(pons_ok());
+}
+
+/* Who holds an earlier state of the array still has it. */
+static void earlier_states_stay(void) {
+  enum { TOKENS = 8 };
+  model m;
+  pons_array held[TOKENS];
+  CHECK(pons_set_default_device("cuda"));
+  start(&m);
+  for (int i = 0; i < TOKENS; i++) {
+    run_token(&m, i);
+    held[i] = pons_keep(m.cache);
+  }
+  CHECK(count("cuGraphLaunch") == TOKENS - 1);
+  for (int i = 0; i < TOKENS; i++) {
+    const float *cache = pons_data(held[i]);
+    for (int k = 0; k < LENGTH; k++) CHECK(cache && cache[k] == (k <= i ? m.expected[k] : 0));
+    pons_release(held[i]);
+  }
+  pons_release(m.cache);
+}
+
+/* Two models in turn, of other sizes: each has a graph. What lies unused is given back in between. */
+static void caches_may_be_cleared(void) {
+  model m, other;
+  CHECK(pons_set_default_device("cuda"));
+  start(&m);
+  start(&other);
+  for (int i = 0; i < 9; i++) {
+    run_token(&m, i);
+    run_token(&other, i / 2);
+    if (i % 3 == 2) pons_clear_cache();
+  }
+  pons_release(m.cache);
+  pons_release(other.cache);
+  CHECK(pons_ok());
+}
+
+static void without_graphs(void) {
+  model m;
+  CHECK(pons_set_default_device("cuda"));
+  start(&m);
+  for (int i = 0; i < 5; i++) {
+    run_token(&m, i);
+    CHECK(count("cuLaunchKernel") - seen.launches >= STEPS);
+  }
+  CHECK(count("cuGraphLaunch") == 0 && pons_ok());
+  pons_release(m.cache);
+}
+
+/* Few steps are launched one by one. */
+static void small_evals_are_not_noted(void) {
+  CHECK(pons_set_default_device("cuda"));
+  for (int i = 0; i < 5; i++) {
+    const pons_scope s = pons_scope_open();
+    const float *y = pons_data(pons_sort(pons_negative(pons_arange(0, 5, 1, PONS_FLOAT32)), 0));
+    CHECK(y && y[0] == -4);
+    pons_scope_close(s);
+  }
+  CHECK(count("cuGraphLaunch") == 0);
+}
+
+static void evals_with_the_same_steps_are_graphs(void **state) {
+  (void)state;
+  passes(the_second_is_one_graph, "A=1");
+  passes(earlier_states_stay, "A=1");
+  passes(caches_may_be_cleared, "A=1");
+  passes(caches_may_be_cleared, "CUDA_DOUBLE_POOLS=0");
+  passes(without_graphs, "PONS_CUDA_GRAPHS=0");
+  passes(without_graphs, "PONS_CUDA_WAIT=1");
+  passes(small_evals_are_not_noted, "A=1");
+}
+
+/* ---- faults ---- */
+
+static pons_array taken_in_rounds(pons_array x, pons_array at) {
+  for (int r = 0; r < ROUNDS; r++) x = pons_negative(pons_sort(x, 0));
+  return pons_take(x, at, 0);
+}
+
+static void wrong_indices_are_told_each_time(void) {
+  static const int good[] = {3, 0, 1}, bad[] = {1, 9, 0};
+  CHECK(pons_set_default_device("cuda"));
+  for (int i = 0; i < 6; i++) {
+    const pons_scope s = pons_scope_open();
+    pons_array x = pons_arange(0, 5, 1, PONS_FLOAT32), at = pons_array_from(i % 2 ? bad : good, PONS_SHAPE(3), PONS_INT32);
+    CHECK(pons_eval(x));
+    const float *y = pons_data(taken_in_rounds(x, at));
+    if (i % 2) CHECK(!y && told("index 9 is out of range for axis 0 of size 5"));
+    else CHECK(y && y[0] == 1 && y[1] == 4 && y[2] == 3); /* of 4, 3, 2, 1, 0 */
+    pons_clear_error();
+    pons_scope_close(s);
+  }
+  CHECK(count("cuGraphLaunch") == 5);
+}
+
+/* All is right, or the eval fails and what was computed before is still right. */
+static void right_or_an_error(void) {
+  model m;
+  CHECK(pons_set_default_device("cuda"));
+  start(&m);
+  for (int i = 0; i < 5; i++) {
+    const pons_scope s = pons_scope_open();
+    float x[N];
+    fill(x, i);
+    pons_array y = token(&m, i, x);
+    const bool fine = pons_eval_many((pons_array[]){y, m.cache}, 2);
+    if (fine) expect_token(&m, i, x, y);
+    CHECK(fine || !pons_ok());
+    pons_scope_close(s);
+    if (!fine) break;
+  }
+}
+
+static void right_all_the_same(void) {
+  right_or_an_error();
+  CHECK(pons_ok());
+}
+
+static void calls_may_fail(void **state) {
+  (void)state;
+  static const char *const graph_calls[] = {"cuGraphCreate", "cuGraphAddKernelNode", "cuGraphInstantiateWithFlags",
+                                            "cuGraphExecKernelNodeSetParams", "cuGraphLaunch"};
+  static const struct { const char *call; int first, step; } others[] = { /* behind those that the start makes */
+      {"cuLaunchKernel", 7, 12}, {"cuMemAllocFromPoolAsync", 3, 1}, {"cuMemcpyHtoDAsync", 2, 1}, {"cuCtxPushCurrent", 40, 31}};
+  char settings[100];
+  for (size_t i = 0; i < sizeof graph_calls / sizeof *graph_calls; i++)
+    for (int at = 1; at <= 3; at++) {
+      snprintf(settings, sizeof settings, "DOUBLE_FAULTS=%s:%d=801", graph_calls[i], at);
+      passes(right_all_the_same, settings);
+    }
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    for (int k = 0; k < 10; k++) {
+      snprintf(settings, sizeof settings, "DOUBLE_FAULTS=%s:%d=2", others[i].call, others[i].first + k * others[i].step);
+      passes(right_or_an_error, settings);
+    }
+  passes(right_or_an_error, "DOUBLE_FAULTS=cuGraphLaunch:2=719");
+  passes(right_or_an_error, "DOUBLE_FAULTS=kernel:90=719");
+  passes(wrong_indices_are_told_each_time, "A=1");
+}
+
+/* ---- memory ---- */
+
+/* From what holds everything down to what holds nothing. */
+static void memory_may_be_short(void **state) {
+  (void)state;
+  char settings[100];
+  for (int bytes = 40000; bytes > 5000; bytes -= 1700) {
+    snprintf(settings, sizeof settings, "CUDA_DOUBLE_MEMORY=%d", bytes);
+    passes(right_all_the_same, settings);
+  }
+}
+
+int main(void) {
+  if (!doubles_are_there()) return 77;
+  setenv("PONS_CACHE_DIR", PONS_BUILD_DIR "/kernels", 1);
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(evals_with_the_same_steps_are_graphs),
+      cmocka_unit_test(calls_may_fail),
+      cmocka_unit_test(memory_may_be_short),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
