@@ -1,6 +1,7 @@
 /* cuda_matrix_unit_test.c: what stands in cuda/matrix_unit.h, on the doubles: products of float16 and bfloat16 through shared
-   memory, beside those computed here in double. The text is that of the tree; the kernel behind it is this test's. It judges
-   the layouts as the double knows them; `pons selftest` on a GPU judges the double. PONS_SEED repeats a run. */
+   memory, and sums of two numbers side by side, beside those computed here in double. The text is that of the tree; the kernel
+   behind it is this test's. It judges the layouts as the double knows them; `pons selftest` on a GPU judges the double. PONS_SEED
+   repeats a run. */
 #include "backends/cuda/program.h"
 #include "tests/cuda_double/process.h"
 #include "tests/random_numbers.h"
@@ -49,17 +50,23 @@ static const char tiles[] =
     "    }\n"
     "}\n";
 
+static const char sums[] =
+    "KERNEL sums(GLOBAL uint32_t *y, GLOBAL const uint32_t *a, GLOBAL const uint32_t *b, GLOBAL const uint32_t *c, NUMBERS) {\n"
+    "  y[LOCAL_ID(0)] = scaled_sum(a[LOCAL_ID(0)], b[LOCAL_ID(0)], c[LOCAL_ID(0)]);\n"
+    "}\n";
+
 enum { ROWS = 16, COLUMNS = 16, MOST_DEPTH = 128 };
 static double random_number(void) { return (double)below((int64_t)1 << 53) * 0x1p-52 - 1; }
 
-static char text_of_both[64 << 10];
-static void read_text(void) {
+/* The header, and a kernel behind it. */
+static void read_text(char *text, size_t room, const char *kernel) {
   FILE *f = fopen(PONS_SOURCE_DIR "/src/backends/cuda/matrix_unit.h", "r");
   CHECK(f);
-  const size_t length = fread(text_of_both, 1, sizeof text_of_both - sizeof tiles, f);
+  const size_t length = fread(text, 1, room - strlen(kernel) - 1, f);
   fclose(f);
-  memcpy(text_of_both + length, tiles, sizeof tiles);
+  strcpy(text + length, kernel);
 }
+static char text_of_both[64 << 10], text_of_sums[64 << 10];
 
 static void *on_device(const void *bytes, size_t size) {
   error *why = NULL;
@@ -102,13 +109,40 @@ static void one_product(pons_dtype dtype, int depth, bool in_columns) {
 }
 
 static void products(void) {
-  read_text();
+  read_text(text_of_both, sizeof text_of_both, tiles);
   for (int half = 0; half < 2; half++)
     for (int depth = 16; depth <= MOST_DEPTH; depth += 112)
       for (int in_columns = 0; in_columns < 2; in_columns++)
         one_product(half ? PONS_BFLOAT16 : PONS_FLOAT16, depth, in_columns);
 }
 static void products_are_right(void **unused) { (void)unused, passes(products, "PONS_CACHE_DIR="); }
+
+/* Small whole numbers over powers of two, whose products and sums are exact. */
+static void two_at_a_time(void) {
+  enum { COUNT = 64 };
+  read_text(text_of_sums, sizeof text_of_sums, sums);
+  for (int half = 0; half < 2; half++) {
+    const pons_dtype dtype = half ? PONS_BFLOAT16 : PONS_FLOAT16;
+    uint16_t in[3][COUNT], y[COUNT];
+    void *blocks[4] = {on_device(NULL, sizeof y)};
+    for (int i = 0; i < 3; i++) {
+      for (int e = 0; e < COUNT; e++) dtype_write(dtype, &in[i][e], ldexp((double)(below(7) - 3), (int)below(3) - 1));
+      blocks[1 + i] = on_device(in[i], sizeof in[i]);
+    }
+    const location at = {.memory = blocks[0]};
+    const operand first = {.data = (void *)&at, .dtype = PONS_UINT32};
+    gpu_call c = gpu_call_for(&gpu_cuda, &first);
+    gpu_define_text(&c, "HALF", half ? "bf16" : "f16");
+    for (int i = 0; i < 4; i++) gpu_memory(&c, blocks[i], i < 1);
+    c.group[0] = COUNT / 2;
+    CHECK(!gpu_run(&c, text_of_sums, "sums"));
+    CHECK(!cuda_read(0, blocks[0], y, sizeof y));
+    for (int i = 0; i < 4; i++) cuda_give(0, blocks[i]);
+    for (int e = 0; e < COUNT; e++)
+      CHECK(dtype_read(dtype, &y[e]) == dtype_read(dtype, &in[0][e]) * dtype_read(dtype, &in[1][e]) + dtype_read(dtype, &in[2][e]));
+  }
+}
+static void sums_of_two_are_right(void **unused) { (void)unused, passes(two_at_a_time, "PONS_CACHE_DIR="); }
 
 static void can(void) { CHECK(!cuda_refuses_matrix_unit(99 << 10)); }
 static void too_much(void) { CHECK(strstr(cuda_refuses_matrix_unit(100 << 10), "shared memory")); }
@@ -127,6 +161,7 @@ static void old_devices_are_refused(void **unused) {
 int main(void) {
   if (!doubles_are_there()) return 77;
   begin_random_numbers();
-  const struct CMUnitTest tests[] = {cmocka_unit_test(products_are_right), cmocka_unit_test(old_devices_are_refused)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(products_are_right), cmocka_unit_test(sums_of_two_are_right),
+                                     cmocka_unit_test(old_devices_are_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
