@@ -360,7 +360,7 @@ static inline void load_matrices_transposed(unsigned (&out)[4], shared_place row
 struct cuda_double_copy {
   void *to;         /* or the barrier */
   const void *from; /* NULL: zeros */
-  int group;
+  int group, bytes;
   bool arrives;
 };
 enum { CUDA_DOUBLE_COPIES = 256 };
@@ -381,22 +381,23 @@ static inline void cuda_double_make_copies(cuda_double_copies &q, int n) {
       q.arrivals--;
       phase_arrive((shared_place)c.to);
     } else if (c.from)
-      __builtin_memcpy(c.to, c.from, 16);
+      __builtin_memcpy(c.to, c.from, (size_t)c.bytes);
     else
-      __builtin_memset(c.to, 0, 16);
+      __builtin_memset(c.to, 0, (size_t)c.bytes);
   }
   for (int i = n; i < q.n; i++) q.all[i - n] = q.all[i];
   q.n -= n;
 }
-static inline void copy_async(shared_place shared, const void *global, bool inside) {
+template <int Bytes> static inline void copy_async_few(shared_place shared, const void *global, bool inside) {
   cuda_double_copies &q = cuda_double_queue();
   char *to = (char *)shared;
-  if (q.n == CUDA_DOUBLE_COPIES || ((size_t)to | (inside ? (size_t)global : 0)) % 16 != 0 || to < shared_begin ||
-      to + 16 > shared_end)
+  if (q.n == CUDA_DOUBLE_COPIES || ((size_t)to | (inside ? (size_t)global : 0)) % Bytes != 0 || to < shared_begin ||
+      to + Bytes > shared_end)
     __builtin_trap();
-  q.all[q.n++] = {to, inside ? global : nullptr, q.group, false};
+  q.all[q.n++] = {to, inside ? global : nullptr, q.group, Bytes, false};
   if (getenv("CUDA_DOUBLE_EARLY")) cuda_double_make_copies(q, q.n);
 }
+static inline void copy_async(shared_place shared, const void *global, bool inside) { copy_async_few<16>(shared, global, inside); }
 static inline void copies_end_group() { cuda_double_queue().group++; }
 template <int Groups> static inline void copies_wait() {
   cuda_double_copies &q = cuda_double_queue();

@@ -160,7 +160,7 @@ static inline void phase_arrive(shared_place barrier) {
 static inline void phase_arrive_with_copies(shared_place barrier) {
   cuda_double_copies &q = cuda_double_queue();
   if (q.n == CUDA_DOUBLE_COPIES) __builtin_trap();
-  q.all[q.n++] = {(void *)barrier, nullptr, q.group, true};
+  q.all[q.n++] = {(void *)barrier, nullptr, q.group, 0, true};
   q.arrivals++;
 }
 /* Copies are made, and their threads arrive, when others wait for them. */

@@ -83,6 +83,12 @@ static inline void copy_async(shared_place shared, const void *global, bool insi
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(bytes)
                : "memory");
 }
+/* The same of 4, 8 or 16 bytes, aligned so, which few others will read. */
+template <int Bytes> static inline void copy_async_few(shared_place shared, const void *global, bool inside) {
+  const int bytes = inside ? Bytes : 0;
+  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared), "l"(global), "n"(Bytes), "r"(bytes)
+               : "memory");
+}
 /* What this thread has begun to copy since the last call becomes a group. */
 static inline void copies_end_group() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 /* Until no more than the latest `Groups` of this thread's are under way; a barrier shows what came to the others. */

@@ -6,13 +6,15 @@
 
 extern const char kernel_quantized_tensor[];
 
-enum { TILE = 16, ROW_TILE = 8, MOST_ROWS = 256, MOST_PRODUCTS = 65535, COPIED = 16 };
+enum { TILE = 16, ROW_TILE = 8, MOST_ROWS = 128, MOST_PRODUCTS = 65535, COPIED = 16 };
 
 /* How a product is cut; the kernel says what these are. */
 typedef struct cut {
-  int warps, slices, tiles, row_tiles, x_rows, chunk, stages, residents;
+  int warps, slices, tiles, row_tiles, x_rows, chunk, stages, at_once;
+  int residents; /* groups on a multiprocessor at once, for which registers are given up */
   int code_stride, x_stride;
   int columns, rows; /* of a group */
+  int factor_bytes;  /* of the scales, or biases, of a row and chunk */
   int shared_bytes;
 } cut;
 
@@ -27,12 +29,16 @@ static int spread(int row, int of_four_lanes) {
 }
 
 static void set_shared_bytes(cut *c, const quantized_product *p) {
-  const int unit = p->q.group_size >= 64 ? 16 : 8;
+  const bool affine = p->q.mode == QUANTIZED_AFFINE;
+  const int unit = p->q.group_size >= 64 ? 16 : 8, groups = c->chunk / p->q.group_size;
+  c->columns = c->warps * c->tiles * TILE;
+  c->rows = c->row_tiles * ROW_TILE;
   c->code_stride = spread(c->chunk * p->q.bits / 8, 4 * unit * p->q.bits / 8);
   c->x_stride = c->chunk * 2 + (unit == 16 ? 16 : 64);
-  const int of_x = p->q.mode == QUANTIZED_AFFINE && c->warps > 1 ? c->slices * c->chunk / p->q.group_size * c->rows * (int)sizeof(float) : 0;
-  const int stage = c->slices * (c->x_rows * c->x_stride + c->warps * c->tiles * TILE * c->code_stride);
-  const int sums = c->slices * c->row_tiles * ROW_TILE * (c->columns + 4) * (int)sizeof(float);
+  c->factor_bytes = groups * (int)pons_dtype_size(p->parts[1].dtype);
+  const int of_x = affine && c->warps > 1 ? c->slices * groups * c->rows * (int)sizeof(float) : 0;
+  const int stage = c->slices * (c->x_rows * c->x_stride + c->columns * (c->code_stride + (affine ? 2 : 1) * c->factor_bytes));
+  const int sums = c->slices * c->rows * (c->columns + 4) * (int)sizeof(float);
   const int64_t turns = ceiling(ceiling(p->k, c->chunk), c->slices);
   const int held = of_x + stage * (int)(turns < c->stages ? turns : c->stages);
   c->shared_bytes = held > sums ? held : sums;
@@ -46,21 +52,35 @@ static int room(void) {
   return least;
 }
 
-/* Few rows of x are had from memory once for each 16 rows of codes, by warps that go along k; more are shared by warps that go along the
-   columns, as long as these are enough for all of the device. */
+static int64_t groups_of(const cut *c, const quantized_product *p) {
+  return ceiling(p->n, c->warps * c->tiles * TILE) * ceiling(p->m, c->row_tiles * ROW_TILE) * p->count;
+}
+
+/* Up to 8 rows of x: each warp has columns of its own, of the same as others along k; of x it reads the rows that there are. */
+static void cut_few_rows(cut *c, const quantized_product *p, int multiprocessors) {
+  const int64_t chunks = ceiling(p->k, c->chunk);
+  if (p->m > 2) c->tiles = 2, c->chunk = 128; /* x is read less often, and shared memory left for more groups */
+  c->residents = c->tiles == 1 ? 4 : 2;
+  while (c->x_rows < p->m) c->x_rows *= 2;
+  if (groups_of(c, p) < c->residents * multiprocessors) c->slices *= 2, c->residents /= 2;
+  while (c->slices > 1 && c->slices / 2 >= chunks) c->slices /= 2;
+}
+
+/* More are shared by warps that have columns side by side, as long as groups are enough for all of the device. */
+static void cut_more_rows(cut *c, const quantized_product *p, int multiprocessors) {
+  c->row_tiles = p->m > 2 * ROW_TILE ? 4 : 2;
+  c->x_rows = c->row_tiles * ROW_TILE;
+  c->warps = 8, c->slices = 1, c->chunk = 128, c->stages = 3;
+  while (c->warps > 2 && groups_of(c, p) < c->residents * multiprocessors) c->warps /= 2, c->slices *= 2;
+}
+
 static cut cut_of(const quantized_product *p, int multiprocessors) {
-  cut c = {.warps = 1, .slices = 8, .tiles = 1, .row_tiles = 1, .chunk = p->q.bits > 4 ? 128 : 256, .stages = 3, .residents = 2};
-  while (c.row_tiles < 8 && c.row_tiles * ROW_TILE < p->m) c.row_tiles *= 2;
-  c.x_rows = c.rows = c.row_tiles * ROW_TILE;
-  if (c.row_tiles == 1) {
-    c.x_rows = 1;
-    while (c.x_rows < p->m) c.x_rows *= 2;
-  } else {
-    c.warps = 8, c.slices = 1, c.chunk = 128, c.residents = 1;
-    const int64_t row_groups = ceiling(p->m, c.rows) * p->count;
-    while (c.warps > 1 && ceiling(p->n, c.warps * TILE) * row_groups < multiprocessors) c.warps /= 2, c.slices *= 2;
-  }
-  c.columns = c.warps * c.tiles * TILE;
+  cut c = {.warps = 1, .slices = 8, .tiles = 1, .row_tiles = 1, .x_rows = 1, .stages = 2, .at_once = 2, .residents = 2};
+  c.chunk = p->q.bits > 4 ? 128 : 256;
+  if (p->m <= ROW_TILE)
+    cut_few_rows(&c, p, multiprocessors);
+  else
+    cut_more_rows(&c, p, multiprocessors);
   set_shared_bytes(&c, p);
   while (c.shared_bytes > room() && c.stages > 2) c.stages--, set_shared_bytes(&c, p);
   while (c.shared_bytes > room() && c.slices > 1) c.slices /= 2, set_shared_bytes(&c, p);
@@ -84,13 +104,12 @@ static const char *refuses(const quantized_product *p) {
 }
 
 static void define_cut(gpu_call *call, const quantized_product *p, const cut *c) {
-  const pons_dtype scales = p->parts[1].dtype;
-  const int64_t held = c->chunk / p->q.group_size * (int64_t)pons_dtype_size(scales); /* bytes of a row's scales */
+  const int held = c->factor_bytes;
   bool wide = p->k % c->chunk == 0 && (held == 4 || held == 8 || held == 16);
-  for (int i = 1; i < (p->q.mode == QUANTIZED_AFFINE ? 3 : 2); i++) wide = wide && gpu_is_aligned(&p->parts[i], (int)held);
+  for (int i = 1; i < (p->q.mode == QUANTIZED_AFFINE ? 3 : 2); i++) wide = wide && gpu_is_aligned(&p->parts[i], held);
   gpu_define_text(call, "HALF", p->x->dtype == PONS_FLOAT16 ? "f16" : "bf16");
   gpu_define_text(call, "ONE", p->x->dtype == PONS_FLOAT16 ? "0x3c00u" : "0x3f80u");
-  gpu_define_wide(call, "S", scales);
+  gpu_define(call, "S_SIZE", (int64_t)pons_dtype_size(p->parts[1].dtype));
   if (wide) gpu_define_text(call, "WIDE_S", "");
   gpu_define(call, "WARPS", c->warps);
   gpu_define(call, "SLICES", c->slices);
@@ -99,6 +118,7 @@ static void define_cut(gpu_call *call, const quantized_product *p, const cut *c)
   gpu_define(call, "X_ROWS", c->x_rows);
   gpu_define(call, "CHUNK", c->chunk);
   gpu_define(call, "STAGES", c->stages);
+  gpu_define(call, "AT_ONCE", c->at_once);
   gpu_define(call, "RESIDENTS", c->residents);
   gpu_define(call, "CODE_STRIDE", c->code_stride);
   gpu_define(call, "X_STRIDE", c->x_stride);
