@@ -76,13 +76,13 @@ static void cut_more_rows(cut *c, const quantized_product *p, int multiprocessor
 
 static cut cut_of(const quantized_product *p, int multiprocessors) {
   cut c = {.warps = 1, .slices = 8, .tiles = 1, .row_tiles = 1, .x_rows = 1, .stages = 2, .at_once = 2, .residents = 2};
-  c.chunk = p->q.bits > 4 ? 128 : 256;
+  c.chunk = p->q.bits > 4 || (p->k % 256 != 0 && p->k % 128 == 0) ? 128 : 256; /* whole ones have their scales at once */
   if (p->m <= ROW_TILE)
     cut_few_rows(&c, p, multiprocessors);
   else
     cut_more_rows(&c, p, multiprocessors);
   set_shared_bytes(&c, p);
-  while (c.shared_bytes > room() && c.stages > 2) c.stages--, set_shared_bytes(&c, p);
+  while (c.residents * c.shared_bytes > room() && c.stages > 2) c.stages--, set_shared_bytes(&c, p);
   while (c.shared_bytes > room() && c.slices > 1) c.slices /= 2, set_shared_bytes(&c, p);
   return c;
 }
