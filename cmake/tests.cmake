@@ -142,7 +142,7 @@ pons_on_devices("opencl;cuda;cuda_double;metal_double" elementwise_test reduce_o
 pons_on_devices("opencl" clblast_test)
 pons_on_devices("cuda;cuda_double;metal_double" long_lines_test) # PoCL would compile for minutes; selftest has such lines
 pons_on_devices("cuda_early" index_ops_test product_ops_test quantized_product_test ping_pong_test)
-pons_on_devices("cuda_90;cuda_90_early" attention_test) # kernels that only a GPU of that compute capability has
+pons_on_devices("cuda_90;cuda_90_early" attention_test attention_vjp_test) # kernels that only a GPU of that compute capability has
 
 # Cases of the conformance suite beside the CPU: some hundred kernels, which take minutes where none was compiled before.
 pons_on_devices("opencl;cuda" conformance_device_test)
