@@ -4,7 +4,7 @@
 #include <pons/ops.h>
 #include <pons/pons.h>
 #include "tests/cuda_double/process.h"
-#include <math.h>
+#include <pthread.h>
 
 static bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
 
@@ -144,6 +144,58 @@ static void without_graphs(void) {
   pons_release(m.cache);
 }
 
+/* Products of a library, whose operands are elsewhere each time. */
+static void products_with_new_operands(void) {
+  enum { PRODUCTS = 28 };
+  CHECK(pons_set_default_device("cuda"));
+  for (int i = 0; i < 6; i++) {
+    const pons_scope s = pons_scope_open();
+    pons_array factor[PRODUCTS], y = pons_eye(2, 2, 0, PONS_FLOAT32);
+    float expected = 1;
+    for (int k = 0; k < PRODUCTS; k++) {
+      const float f = (float)(1 + (i + k) % 2), diagonal[] = {f, 0, 0, f};
+      factor[k] = pons_array_from(diagonal, PONS_SHAPE(2, 2), PONS_FLOAT32);
+      y = pons_matmul(y, factor[k]);
+      expected *= f;
+    }
+    const float *at = pons_data(y);
+    CHECK(at && at[0] == expected && at[1] == 0 && at[2] == 0 && at[3] == expected);
+    pons_scope_close(s);
+  }
+  CHECK(pons_ok());
+}
+
+static void *tokens_of_a_thread(void *context) {
+  const pons_stream own = pons_new_stream("cuda");
+  model m;
+  pons_set_stream(own);
+  start(&m);
+  for (int i = 0; i < 10; i++) {
+    const pons_scope s = pons_scope_open();
+    float x[N];
+    fill(x, i + *(const int *)context);
+    pons_array y = token(&m, i, x);
+    CHECK(pons_async_eval_many((pons_array[]){y, m.cache}, 2));
+    expect_token(&m, i, x, y);
+    pons_scope_close(s);
+  }
+  pons_release(m.cache);
+  return NULL;
+}
+
+/* One of them has the graph, the others' launches are made one by one meanwhile. */
+static void threads_share_a_graph(void) {
+  enum { THREADS = 3 };
+  pthread_t threads[THREADS];
+  int seeds[THREADS];
+  for (int i = 0; i < THREADS; i++) {
+    seeds[i] = 7 * i;
+    CHECK(!pthread_create(&threads[i], NULL, tokens_of_a_thread, &seeds[i]));
+  }
+  for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+  CHECK(pons_ok() && count("cuGraphLaunch") > 0);
+}
+
 /* Few steps are launched one by one. */
 static void small_evals_are_not_noted(void) {
   CHECK(pons_set_default_device("cuda"));
@@ -165,6 +217,8 @@ static void evals_with_the_same_steps_are_graphs(void **state) {
   passes(without_graphs, "PONS_CUDA_GRAPHS=0");
   passes(without_graphs, "PONS_CUDA_WAIT=1");
   passes(small_evals_are_not_noted, "A=1");
+  passes(products_with_new_operands, "A=1");
+  passes(threads_share_a_graph, "A=1");
 }
 
 /* ---- faults ---- */

@@ -189,6 +189,14 @@ static bool is_to_be_told(const cuda_graph *g, const note *n) {
   return differs;
 }
 
+/* Of steps that are noted each time, to capture calls anew costs more than to make them, unless there are many other launches. */
+static bool is_worth_telling(const cuda_recording *r, const cuda_graph *g) {
+  enum { LAUNCHES_PER_CALL = 8 };
+  size_t calls = 0;
+  for (size_t i = 0; i < r->n_notes && r->n_slots == 0; i++) calls += !r->notes[i].launch.entry && is_to_be_told(g, &r->notes[i]);
+  return calls * LAUNCHES_PER_CALL <= r->n_notes;
+}
+
 static bool update_graph(cuda_device *d, cuda_recording *r, cuda_graph *g) {
   for (size_t i = 0; i < r->n_notes; i++) {
     if (!is_to_be_told(g, &r->notes[i])) continue;
@@ -227,6 +235,7 @@ static error *launch_together(cuda_device *d, cuda_recording *r) {
   if (r->is_plain || r->n_notes < FEWEST || !cuda_has_graphs()) return launch_each(d, r);
   if (r->is_new) drop_graphs(r, NULL);
   cuda_graph *g = choose_graph(r);
+  if (g->exec && !is_worth_telling(r, g)) return launch_each(d, r);
   if (!g->exec || !update_graph(d, r, g)) build_graph(d, r, g);
   r->is_new = false;
   if (!g->exec) return launch_each(d, r);
