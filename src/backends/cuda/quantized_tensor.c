@@ -56,14 +56,14 @@ static int64_t groups_of(const cut *c, const quantized_product *p) {
   return ceiling(p->n, c->warps * c->tiles * TILE) * ceiling(p->m, c->row_tiles * ROW_TILE) * p->count;
 }
 
-/* Up to 8 rows of x: each warp has columns of its own, of the same as others along k; of x it reads the rows that there are. */
+/* Up to 8 rows of x: the warps of a group have the same columns and go along k, and each reads x for itself. */
 static void cut_few_rows(cut *c, const quantized_product *p, int multiprocessors) {
-  const int64_t chunks = ceiling(p->k, c->chunk);
   if (p->m > 2) c->tiles = 2, c->chunk = 128; /* x is read less often, and shared memory left for more groups */
   c->residents = c->tiles == 1 ? 4 : 2;
   while (c->x_rows < p->m) c->x_rows *= 2;
   if (groups_of(c, p) < c->residents * multiprocessors) c->slices *= 2, c->residents /= 2;
-  while (c->slices > 1 && c->slices / 2 >= chunks) c->slices /= 2;
+  const int64_t chunks = ceiling(p->k, c->chunk);
+  c->slices = (int)ceiling(chunks, ceiling(chunks, c->slices)); /* as few as take as many turns */
 }
 
 /* More are shared by warps that have columns side by side, as long as groups are enough for all of the device. */
