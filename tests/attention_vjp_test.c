@@ -161,6 +161,8 @@ static void chosen(void **unused) {
       {F32, 1, 4, 4, 150, 150, 64, 64, CAUSAL, HEADS_BEHIND},
       {F32, 1, 4, 2, 7, 100, 20, 24, ADDED_MASK, SLICED},
       {F32, 2, 6, 1, 70, 130, 64, 64, BOOL_MASK, ROW_MAJOR},
+      {F32, 1, 2, 1, 70, 100, 100, 128, CAUSAL, HEADS_BEHIND},
+      {F32, 1, 2, 2, 40, 67, 128, 128, ADDED_MASK, ROW_MAJOR},
       {F32, 1, 2, 1, 33, 67, 33, 65, BOOL_MASK, SLICED},
       {F32, 1, 1, 1, 40, 70, 256, 256, NO_MASK, ROW_MAJOR},
       {F32, 1, 1, 1, 20, 20, 300, 16, CAUSAL, ROW_MAJOR}, /* too many features for a kernel */

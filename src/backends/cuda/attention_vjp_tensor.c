@@ -37,9 +37,10 @@ static cut cut_for_warps(const launch *l, bool few, bool of_keys) {
 
 static cut cut_for_warpgroups(const launch *l, bool few, bool of_keys) {
   cut c = {.by_warpgroups = true, .of_keys = of_keys, .others = 64, .stages = 3, .given = 40, .taken = 232, .in_registers = few};
+  if (!of_keys) c.given = 56, c.taken = 224; /* more is to be found out of what is copied */
   c.own = WARPGROUPS * GROUP_ROWS, c.threads = (WARPGROUPS + 1) * GROUP_THREADS;
   if (!few && of_keys) c.given = 24, c.taken = 240, c.early = true;
-  c.shared_bytes = (c.own + c.stages * c.others) * row_bytes(l, PANEL, 0) + c.stages * (c.others * 8 + 2 * 8);
+  c.shared_bytes = (c.own + c.stages * c.others) * row_bytes(l, PANEL, 0) + c.stages * (c.others * 8 + 2 * 8) + 8;
   return c;
 }
 
@@ -115,10 +116,14 @@ static error *run(const launch *l, bool by_warpgroups, bool of_keys, void *sums)
   attention_number_strides(&call, &l->in[l->n_in - ATTENTION_Y], 3);
   attention_number_strides(&call, &l->in[l->n_in - ATTENTION_LOG_SUMS], 3);
   gpu_number_float(&call, attention_vjp_least(q->dtype));
+  if (by_warpgroups) {
+    const int64_t multiprocessors = cuda_card_at(((const location *)l->out[0].data)->device)->multiprocessors;
+    gpu_number(&call, heads);
+    call.groups[0] = heads * groups < multiprocessors ? heads * groups : multiprocessors;
+    return gpu_run(&call, kernel_attention_vjp_warpgroup, of_keys ? "attention_vjp_keys_warpgroup" : "attention_vjp_queries_warpgroup");
+  }
   call.groups[0] = p->causal ? heads : groups;
   call.groups[1] = p->causal ? groups : heads;
-  if (by_warpgroups)
-    return gpu_run(&call, kernel_attention_vjp_warpgroup, of_keys ? "attention_vjp_keys_warpgroup" : "attention_vjp_queries_warpgroup");
   return gpu_run(&call, kernel_attention_vjp_tensor, of_keys ? "attention_vjp_keys_tensor" : "attention_vjp_queries_tensor");
 }
 
