@@ -45,10 +45,10 @@ static pons_dtype moved_as(int size) {
 }
 pons_dtype gpu_moved_as(pons_dtype d) { return moved_as((int)pons_dtype_size(d)); }
 
-/* How many elements of both that lie next to each other can be moved as one, of up to eight bytes: 1, 2, 4 or 8. */
+/* How many elements of both that lie next to each other can be moved at once, of up to 16 bytes: 1, 2, 4, 8 or 16. */
 static int moved_at_once(const gpu_walk *w, const operand *from, const operand *to) {
   const int last = w->n - 1, size = (int)pons_dtype_size(to->dtype);
-  int many = 8 / size;
+  int many = GPU_WIDE / size;
   if (w->n == 0 || w->strides[0][last] != 1 || w->strides[1][last] != 1) return 1;
   for (; many > 1; many /= 2) {
     bool fits = w->sizes[last] % many == 0 && gpu_is_aligned(from, many * size) && gpu_is_aligned(to, many * size);
@@ -58,10 +58,13 @@ static int moved_at_once(const gpu_walk *w, const operand *from, const operand *
   return many;
 }
 
-static void move_at_once(gpu_walk *w, int many) {
+/* The walk over what is moved at once; its strides count so many elements, which are fewer where 16 bytes are two of eight. */
+static void move_at_once(gpu_walk *w, int many, int counted) {
   if (many == 1) return;
-  w->sizes[w->n - 1] /= many;
-  for (int d = 0; d < w->n - 1; d++) w->strides[0][d] /= many, w->strides[1][d] /= many;
+  const int last = w->n - 1;
+  w->sizes[last] /= many;
+  for (int d = 0; d < last; d++) w->strides[0][d] /= counted, w->strides[1][d] /= counted;
+  w->strides[0][last] = w->strides[1][last] = many / counted;
 }
 
 /* to = from, or JOIN(to, from) with the function k_<join>_. */
@@ -71,9 +74,11 @@ static error *write_part(const gpu_backend *b, const operand *of, const operand 
   const pons_dtype wide = gpu_wide_dtype(result->dtype);
   operand moved = *of, place = *result, *from = &moved, *to = &place;
   if (!join) {
-    const int many = moved_at_once(&w, of, result);
-    move_at_once(&w, many);
-    moved.dtype = place.dtype = moved_as(many * (int)pons_dtype_size(result->dtype));
+    const int size = (int)pons_dtype_size(result->dtype), many = moved_at_once(&w, of, result);
+    const bool is_wide = many * size == GPU_WIDE;
+    move_at_once(&w, many, is_wide ? many / 2 : many);
+    moved.dtype = place.dtype = moved_as(is_wide ? GPU_WIDE / 2 : many * size);
+    if (is_wide) gpu_define_text(&c, "WIDE", "");
   }
   gpu_define_dtype(&c, "X", to->dtype);
   if (join) gpu_define_texts(&c, "JOIN(a, b)", (const char *const[]){"k_", join, "_", gpu_typings[wide].suffix, "(a, b)", NULL});

@@ -69,6 +69,7 @@ static error *run(gpu_call *c, const launch *l, const cutting *f, void *sums, in
   gpu_define(c, "TEAM", f->team);
   if (f->held) {
     gpu_define(c, "HELD", f->held);
+    gpu_define(c, "FULL", x->shape[last] * (int64_t)pons_dtype_size(x->dtype) == (int64_t)f->held * f->team * GPU_WIDE);
     gpu_define_wide(c, "X", x->dtype);
     if (w_stride == 1 && gpu_is_aligned(w, GPU_WIDE)) gpu_define_text(c, "WIDE_W", "");
   }
