@@ -6,7 +6,7 @@
 
 extern const char kernel_quantized_tensor[];
 
-enum { TILE = 16, ROW_TILE = 8, MOST_ROWS = 128, MOST_PRODUCTS = 65535, COPIED = 16 };
+enum { TILE = 16, ROW_TILE = 8, MOST_ROWS = 128, MOST_PRODUCTS = 65535, COPIED = 16, MOST_K = 1 << 28 };
 
 /* How a product is cut; the kernel says what these are. */
 typedef struct cut {
@@ -59,6 +59,7 @@ static int64_t groups_of(const cut *c, const quantized_product *p) {
 /* Up to 8 rows of x: the warps of a group have the same columns and go along k, and each reads x for itself. */
 static void cut_few_rows(cut *c, const quantized_product *p, int multiprocessors) {
   if (p->m > 2) c->tiles = 2, c->chunk = 128; /* x is read less often, and shared memory left for more groups */
+  if (c->tiles == 1 && (p->q.bits != 4 || p->q.group_size > 64)) c->at_once = 1; /* two take more registers than there are */
   c->residents = c->tiles == 1 ? 4 : 2;
   while (c->x_rows < p->m) c->x_rows *= 2;
   if (groups_of(c, p) < c->residents * multiprocessors) c->slices *= 2, c->residents /= 2;
@@ -94,6 +95,7 @@ static const char *refuses(const quantized_product *p) {
   if (!p->transpose) return "codes are not transposed";
   if (p->m > MOST_ROWS) return "there are many rows: a product of values is faster";
   if (p->count > MOST_PRODUCTS) return "there are too many products";
+  if (p->k > MOST_K) return "rows are too long";
   if (p->k * p->q.bits % (8 * COPIED) != 0) return "rows of codes are not of whole 16 bytes";
   if (gpu_quantized_rows(p).n > 1) return "rows of x lie in more than one stride";
   if (x->strides[n - 1] != 1) return "rows of x do not lie in order";
