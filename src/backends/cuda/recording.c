@@ -1,14 +1,11 @@
 /* recording.c: launches that a thread notes instead of making them, to be made together, and again with other memories.
 
-       begin ── launches, library calls: notes ── end ── one graph on the queue
+       begin ── launches, library calls: notes ── end ── graphs on the queue, one behind the other
                 memory taken: stays                         ▲
-                                              repeat: addresses replaced, the graph's nodes told
+                                              repeat: addresses replaced, the graphs' nodes told
 
-   To tell a library's call means to capture it anew. Where a function's results are its operands the next time, as in training, the
-   same addresses come back every few runs: so there is a graph for each of the latest addresses, of which nothing is to be told.
-
-   Notes depend each on the one before. A library's call is captured into a graph of its own. Where the driver has no
-   graphs, or one of them can't be made, brought up to date or launched, the notes are launched one by one. What can't be
+   Notes depend each on the one before. Of many notes each graph has a part: while the device works on one, the next is told. A library's
+   call is captured into a graph of its own, which takes as long as making it. Where the driver has no graphs, or one of them can't be made, brought up to date or launched, the notes are launched one by one. What can't be
    noted (copies between host and device) launches what was noted so far and ends it. Uses program.h. */
 #include "backends/cuda/program.h"
 #include <stdlib.h>
@@ -22,17 +19,15 @@ typedef struct note {
       [GPU_MAX_MEMORIES]; /* which of the given memories it is; -1: the recording's own, or always the same */
   CUdeviceptr at[GPU_MAX_MEMORIES];
   int64_t numbers[GPU_NUMBERS];
-  bool changed; /* since a graph was told, in more than where the given memories are */
+  CUgraphNode node;
+  bool changed; /* since the graph was told */
 } note;
 
-enum { MOST_GRAPHS = 4 };
-typedef struct cuda_graph {
+typedef struct part { /* of the notes */
+  size_t first, end;
   CUgraph graph;
   CUgraphExec exec; /* NULL: there is none */
-  CUgraphNode *nodes; /* of each note; `told` stands behind them */
-  CUdeviceptr *told;  /* where each slot's memory was */
-  uint64_t used;      /* r->turn */
-} cuda_graph;
+} part;
 
 typedef struct own_block {
   cuda_block *block;
@@ -53,8 +48,8 @@ typedef struct cuda_recording {
   cuda_block **others; /* of launches: neither given nor its own, and living on */
   size_t n_others, others_room;
   uint64_t walk; /* the one under way: a number of its own among all */
-  cuda_graph graphs[MOST_GRAPHS];
-  uint64_t turn;         /* launches so far */
+  part *parts;
+  size_t n_parts, parts_room;
   bool is_new;           /* other launches than the graphs have */
   bool is_plain;         /* no graph */
   bool is_over;          /* noting ended early */
@@ -79,28 +74,41 @@ static error *launch_note(cuda_device *d, const note *n) {
   return call_failed(&n->call, n->call.make(d, cuda_work(d), n->context, n->at));
 }
 
-static error *launch_each(cuda_device *d, cuda_recording *r) {
+static error *launch_from(cuda_device *d, cuda_recording *r, size_t first) {
   error *why = NULL;
-  for (size_t i = 0; i < r->n_notes && !why; i++) why = launch_note(d, &r->notes[i]);
+  for (size_t i = first; i < r->n_notes && !why; i++) why = launch_note(d, &r->notes[i]);
   return why;
 }
+
+static error *launch_each(cuda_device *d, cuda_recording *r) { return launch_from(d, r, 0); }
 
 /* ---- the graph ---- */
 
 /* Of a device that was entered. What fails here is not told: there is a way around it. */
-static void drop_graph(cuda_graph *g) {
-  if (g->exec) cuda()->cuGraphExecDestroy(g->exec);
-  if (g->graph) cuda()->cuGraphDestroy(g->graph);
-  mem_free(g->nodes);
-  *g = (cuda_graph){0};
+static void drop_graph(part *p) {
+  if (p->exec) cuda()->cuGraphExecDestroy(p->exec);
+  if (p->graph) cuda()->cuGraphDestroy(p->graph);
+  p->exec = NULL;
+  p->graph = NULL;
 }
 
-static void drop_graphs(cuda_recording *r, const cuda_graph *but) {
-  for (int i = 0; i < MOST_GRAPHS; i++)
-    if (&r->graphs[i] != but) drop_graph(&r->graphs[i]);
+static void drop_graphs(cuda_recording *r) {
+  for (size_t i = 0; i < r->n_parts; i++) drop_graph(&r->parts[i]);
+  r->n_parts = 0;
 }
 
-static CUdeviceptr address_of(const void *memory) { return memory ? ((const cuda_block *)memory)->at : 0; }
+/* The first part is short: the device waits for it. */
+static bool cut(cuda_recording *r) {
+  enum { FEW = 96, FIRST = 32, PART = 128 };
+  drop_graphs(r);
+  for (size_t first = 0; first < r->n_notes;) {
+    const size_t left = r->n_notes - first, count = first == 0 && left > FEW ? FIRST : left < PART + FIRST ? left : PART;
+    if (!mem_room(&r->parts, &r->parts_room, r->n_parts + 1, sizeof *r->parts)) return false;
+    r->parts[r->n_parts++] = (part){first, first + count, NULL, NULL};
+    first += count;
+  }
+  return true;
+}
 
 static CUDA_KERNEL_NODE_PARAMS kernel_of(const note *n, cuda_arguments *arguments) {
   const gpu_launch *l = &n->launch;
@@ -133,127 +141,82 @@ static CUgraph capture(cuda_device *d, const note *n) {
   return graph;
 }
 
-static bool add_node(cuda_device *d, CUgraph graph, const note *n, CUgraphNode *node, bool is_first) {
-  const CUgraphNode *behind = is_first ? NULL : node - 1;
+static bool add_node(cuda_device *d, CUgraph graph, note *n, const note *before) {
+  const CUgraphNode *behind = before ? &before->node : NULL;
   if (n->launch.entry) {
     cuda_arguments arguments;
     const CUDA_KERNEL_NODE_PARAMS k = kernel_of(n, &arguments);
-    return cuda()->cuGraphAddKernelNode(node, graph, behind, !is_first, &k) == CUDA_SUCCESS;
+    return cuda()->cuGraphAddKernelNode(&n->node, graph, behind, before ? 1 : 0, &k) == CUDA_SUCCESS;
   }
   CUgraph child = capture(d, n);
   if (!child) return false;
-  const CUresult status = cuda()->cuGraphAddChildGraphNode(node, graph, behind, !is_first, child);
+  const CUresult status = cuda()->cuGraphAddChildGraphNode(&n->node, graph, behind, before ? 1 : 0, child);
   cuda()->cuGraphDestroy(child); /* the node has a copy */
   return status == CUDA_SUCCESS;
 }
 
-static void note_addresses(const cuda_recording *r, cuda_graph *g) {
-  for (int k = 0; k < r->n_slots; k++) g->told[k] = address_of(r->slots[k]);
+static bool build_graph(cuda_device *d, note *notes, part *p) {
+  drop_graph(p);
+  bool fine = cuda()->cuGraphCreate(&p->graph, 0) == CUDA_SUCCESS;
+  if (!fine) p->graph = NULL;
+  for (size_t i = p->first; i < p->end && fine; i++) {
+    fine = add_node(d, p->graph, &notes[i], i > p->first ? &notes[i - 1] : NULL);
+    notes[i].changed = false;
+  }
+  fine = fine && cuda()->cuGraphInstantiateWithFlags(&p->exec, p->graph, 0) == CUDA_SUCCESS;
+  if (!fine) p->exec = NULL;
+  return fine;
 }
 
-static void build_graph(cuda_device *d, cuda_recording *r, cuda_graph *g) {
-  drop_graph(g);
-  g->nodes = mem_alloc(r->n_notes * sizeof *g->nodes + (size_t)r->n_slots * sizeof *g->told);
-  if (g->nodes) g->told = (CUdeviceptr *)(g->nodes + r->n_notes);
-  bool fine = g->nodes != NULL && cuda()->cuGraphCreate(&g->graph, 0) == CUDA_SUCCESS;
-  if (!fine) g->graph = NULL;
-  for (size_t i = 0; i < r->n_notes && fine; i++) {
-    fine = add_node(d, g->graph, &r->notes[i], &g->nodes[i], i == 0);
-    r->notes[i].changed = false;
-  }
-  fine = fine && cuda()->cuGraphInstantiateWithFlags(&g->exec, g->graph, 0) == CUDA_SUCCESS;
-  if (fine) {
-    note_addresses(r, g);
-    return;
-  }
-  g->exec = NULL;
-  drop_graphs(r, NULL);
-  r->is_plain = true;
-}
-
-static bool update_node(cuda_device *d, CUgraphExec exec, CUgraphNode node, const note *n) {
+static bool update_node(cuda_device *d, CUgraphExec exec, const note *n) {
   if (n->launch.entry) {
     cuda_arguments arguments;
     const CUDA_KERNEL_NODE_PARAMS k = kernel_of(n, &arguments);
-    return cuda()->cuGraphExecKernelNodeSetParams(exec, node, &k) == CUDA_SUCCESS;
+    return cuda()->cuGraphExecKernelNodeSetParams(exec, n->node, &k) == CUDA_SUCCESS;
   }
   CUgraph child = capture(d, n);
-  const bool fine = child && cuda()->cuGraphExecChildGraphNodeSetParams(exec, node, child) == CUDA_SUCCESS;
+  const bool fine = child && cuda()->cuGraphExecChildGraphNodeSetParams(exec, n->node, child) == CUDA_SUCCESS;
   if (child) cuda()->cuGraphDestroy(child);
   return fine;
 }
 
-static bool is_to_be_told(const cuda_graph *g, const note *n) {
-  bool differs = n->changed;
-  for (int k = 0; k < n->n_memories && !differs; k++) differs = n->slots[k] >= 0 && g->told[n->slots[k]] != n->at[k];
-  return differs;
-}
-
 /* Of steps that are noted each time, to capture calls anew costs more than to make them, unless there are many other launches. */
-static bool is_worth_telling(const cuda_recording *r, const cuda_graph *g) {
+static bool is_worth_telling(const cuda_recording *r) {
   enum { LAUNCHES_PER_CALL = 8 };
   size_t calls = 0;
-  for (size_t i = 0; i < r->n_notes && r->n_slots == 0; i++) calls += !r->notes[i].launch.entry && is_to_be_told(g, &r->notes[i]);
+  for (size_t i = 0; i < r->n_notes && r->n_slots == 0; i++) calls += !r->notes[i].launch.entry && r->notes[i].changed;
   return calls * LAUNCHES_PER_CALL <= r->n_notes;
 }
 
-static bool update_graph(cuda_device *d, cuda_recording *r, cuda_graph *g) {
-  for (size_t i = 0; i < r->n_notes; i++) {
-    if (!is_to_be_told(g, &r->notes[i])) continue;
-    if (!update_node(d, g->exec, g->nodes[i], &r->notes[i])) return false;
-    r->notes[i].changed = false;
+static bool update_graph(cuda_device *d, note *notes, const part *p) {
+  for (size_t i = p->first; i < p->end; i++) {
+    if (!notes[i].changed) continue;
+    if (!update_node(d, p->exec, &notes[i])) return false;
+    notes[i].changed = false;
   }
-  note_addresses(r, g);
   return true;
-}
-
-/* How many of the given memories are where the graph was told. */
-static int addresses_told(const cuda_recording *r, const cuda_graph *g) {
-  int n = 0;
-  for (int k = 0; k < r->n_slots && g->exec; k++) n += g->told[k] == address_of(r->slots[k]);
-  return n;
-}
-
-/* The graph to be launched, if need be after telling it: the one that knows most addresses; a new one, if all have much to be told
-   and there is room. */
-static cuda_graph *choose_graph(const cuda_recording *r) {
-  enum { FEW_SLOTS = 16 };
-  cuda_graph *best = NULL, *oldest = NULL;
-  int most = -1;
-  for (int i = 0; i < MOST_GRAPHS; i++) {
-    cuda_graph *g = (cuda_graph *)&r->graphs[i];
-    const int known = addresses_told(r, g);
-    if (g->exec && known > most) best = g, most = known;
-    if (!oldest || g->used < oldest->used) oldest = g;
-  }
-  return best && r->n_slots - most <= FEW_SLOTS ? best : oldest;
 }
 
 /* One launch gains nothing by a graph. */
 static error *launch_together(cuda_device *d, cuda_recording *r) {
   enum { FEWEST = 2 };
   if (r->is_plain || r->n_notes < FEWEST || !cuda_has_graphs()) return launch_each(d, r);
-  if (r->is_new) drop_graphs(r, NULL);
-  cuda_graph *g = choose_graph(r);
-  if (g->exec && !is_worth_telling(r, g)) return launch_each(d, r);
-  if (!g->exec || !update_graph(d, r, g)) build_graph(d, r, g);
+  if (!r->is_new && !is_worth_telling(r)) return launch_each(d, r);
+  r->is_plain = r->is_new && !cut(r);
   r->is_new = false;
-  if (!g->exec) return launch_each(d, r);
-  g->used = ++r->turn;
-  const CUresult status = cuda()->cuGraphLaunch(g->exec, cuda_work(d));
-  if (status == CUDA_SUCCESS || cuda_is_lost(status))
-    return cuda_check(d, status, "cuGraphLaunch(%zu nodes)", r->n_notes);
-  drop_graphs(r, NULL);
-  r->is_plain = true;
-  return launch_each(d, r);
-}
-
-/* Of a recording made anew, the graph that was launched last may know all but a few launches; the others don't. */
-static void keep_latest_graph(cuda_recording *r) {
-  const cuda_graph *latest = &r->graphs[0];
-  for (int i = 1; i < MOST_GRAPHS; i++)
-    if (r->graphs[i].used > latest->used) latest = &r->graphs[i];
-  drop_graphs(r, latest);
+  size_t first = 0;
+  for (size_t i = 0; i < r->n_parts && !r->is_plain; i++) {
+    part *p = &r->parts[i];
+    r->is_plain = (!p->exec || !update_graph(d, r->notes, p)) && !build_graph(d, r->notes, p);
+    if (r->is_plain) break;
+    const CUresult status = cuda()->cuGraphLaunch(p->exec, cuda_work(d));
+    if (cuda_is_lost(status)) return cuda_check(d, status, "cuGraphLaunch(%zu nodes)", p->end - p->first);
+    r->is_plain = status != CUDA_SUCCESS;
+    if (!r->is_plain) first = p->end;
+  }
+  if (!r->is_plain) return NULL;
+  drop_graphs(r);
+  return launch_from(d, r, first);
 }
 
 /* Which of them are written is not known. */
@@ -318,11 +281,10 @@ static bool note_memories(cuda_recording *r, note *n, int count, void *const *me
   n->changed |= n->n_memories != count;
   n->n_memories = count;
   for (int i = 0; i < count; i++) {
-    const CUdeviceptr at = address_of(memories[i]);
-    const int slot = slot_of(r, memories[i]);
-    n->changed |= n->at[i] != at || n->slots[i] != slot;
+    const CUdeviceptr at = memories[i] ? ((const cuda_block *)memories[i])->at : 0;
+    n->changed |= n->at[i] != at;
     n->at[i] = at;
-    n->slots[i] = slot;
+    n->slots[i] = slot_of(r, memories[i]);
     if (n->slots[i] < 0 && memories[i] && !add_other(r, memories[i])) return false;
   }
   return true;
@@ -465,15 +427,15 @@ static void forget(void *recording) {
   *at = r->next;
   pthread_mutex_unlock(&lock);
   give_blocks(r);
-  cuda_device *d = r->turn ? cuda_enter(r->index, &why) : NULL;
+  cuda_device *d = r->n_parts ? cuda_enter(r->index, &why) : NULL;
   if (d) {
-    drop_graphs(r, NULL);
+    drop_graphs(r);
     cuda_leave(d);
   }
-  for (int i = 0; i < MOST_GRAPHS; i++) mem_free(r->graphs[i].nodes);
   error_release(why);
   for (size_t i = 0; i < r->n_known; i++) mem_free(r->notes[i].context);
   mem_free(r->notes);
+  mem_free(r->parts);
   mem_free(r->slots);
   mem_free(r->ties);
   mem_free(r->blocks);
@@ -550,7 +512,6 @@ static bool end(void *recording, error **why) {
   r->is_new |= r->n_notes != r->n_known;
   cuda_device *d = r->is_over ? NULL : cuda_enter(r->index, why);
   if (d) {
-    keep_latest_graph(r);
     *why = submit(d, r, launch_together);
     cuda_leave(d);
   }
@@ -584,8 +545,12 @@ static void replace(cuda_recording *r, void *const *memories) {
   memcpy(r->slots, memories, (size_t)r->n_slots * sizeof *memories);
   for (size_t i = 0; i < r->n_notes; i++) {
     note *n = &r->notes[i];
-    for (int k = 0; k < n->n_memories; k++)
-      if (n->slots[k] >= 0) n->at[k] = address_of(memories[n->slots[k]]);
+    for (int k = 0; k < n->n_memories; k++) {
+      if (n->slots[k] < 0) continue;
+      const CUdeviceptr at = ((const cuda_block *)memories[n->slots[k]])->at;
+      n->changed |= n->at[k] != at;
+      n->at[k] = at;
+    }
   }
 }
 
