@@ -102,6 +102,14 @@ static void check_case(const norm_case *c) {
   if (!c->has_bias) memset(db, 0, (size_t)c->n * sizeof *db);
   expect_near(c, "dw", results[1], dw, c->has_weight ? c->n : 1, of_sums);
   if (c->centred) expect_near(c, "db", results[2], db, c->has_bias ? c->n : 1, of_sums);
+  if (c->has_weight && c->layout == PLAIN) { /* one step more: the sum is part of it */
+    if (c->centred)
+      node_make_many(&prim_layer_norm_vjp, &params, 4, (pons_array[]){x, in[W].array, in[B].array, g}, results, 3);
+    else
+      node_make_many(&prim_rms_norm_vjp, &params, 3, (pons_array[]){x, in[W].array, g}, results, 2);
+    for (int64_t i = 0; i < c->rows * c->n; i++) dx[i] += in[X].at[i];
+    expect_near(c, "x + dx", pons_add(x, results[0]), dx, c->rows * c->n, within);
+  }
   free(dx);
   for (int i = 0; i < OPERANDS; i++) free(in[i].at);
   pons_scope_close(scope);

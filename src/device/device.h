@@ -80,6 +80,8 @@ typedef struct launch {
   const operand *out; /* row-major, uninitialised; out[0] may be the memory of an input for kernels, and of in[0], which then is
                          row-major, for primitives that update it (prim.updates) */
 } launch;
+/* Runs an implementation, and adds something to its first result before that is rounded: of its shape and dtype, row-major. */
+typedef error *adding_run(const launch *l, const operand *added);
 
 /* What a device does whose memory is not the host's. Work is queued, in an order as if it were done at once: memory may be
    given back, and read, behind what uses it. */
@@ -131,6 +133,7 @@ typedef struct driver {
   void (*report)(text *json); /* one JSON object: what was found, where, what is missing and why */
   const implementation *implementations;
   int n_implementations;
+  adding_run *(*adding)(const implementation *i); /* how it adds, or NULL: it doesn't; left out: none does */
   /* Why it can't run the kernel, or NULL; left out: it runs all. Of dtypes it can hold. */
   const char *(*refuses_kernel)(int index, const kernel *k);
   error *(*run_kernel)(const kernel *k, const operand *in, const operand *out);

@@ -85,6 +85,35 @@ static void gradients(void **unused) {
 }
 
 /* The greatest of what is only made wider is looked for before. */
+/* What is added to a product, with a row for all and without: of integers, so that all dtypes give the same. */
+static void sums_with_products(void **unused) {
+  (void)unused;
+  static const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_BFLOAT16, PONS_FLOAT16};
+  const int64_t m = 6, k = 8, n = 16;
+  for (size_t d = 0; d < sizeof dtypes / sizeof *dtypes; d++) {
+    pons_array a = pons_astype(pons_reshape(pons_remainder(pons_arange(0, (double)(2 * m * k), 1, PONS_INT32), pons_int(5)),
+                                            PONS_SHAPE(2, m, k)), dtypes[d]);
+    pons_array b = pons_astype(pons_reshape(pons_remainder(pons_arange(0, (double)(k * n), 1, PONS_INT32), pons_int(3)),
+                                            PONS_SHAPE(k, n)), dtypes[d]);
+    pons_array x = pons_astype(pons_reshape(pons_remainder(pons_arange(0, (double)(2 * m * n), 1, PONS_INT32), pons_int(32)),
+                                            PONS_SHAPE(2, m, n)), dtypes[d]);
+    pons_array row = pons_astype(pons_arange(0, (double)n, 1, PONS_INT32), dtypes[d]), operands[] = {a, b, x, row};
+    for (int i = 0; i < 4; i++) assert_true(pons_eval(operands[i]));
+    pons_array sum = pons_astype(pons_add(x, pons_matmul(a, b)), PONS_FLOAT32),
+               biased = pons_astype(pons_add(pons_addmm(row, a, b, 1, 1), x), PONS_FLOAT32),
+               scaled = pons_astype(pons_add(pons_addmm(row, a, b, 1, 2), x), PONS_FLOAT32);
+    const float *got[] = {pons_data(sum), pons_data(biased), pons_data(scaled)};
+    assert_true(got[0] && got[1] && got[2]);
+    for (int64_t i = 0; i < 2 * m * n; i++) {
+      int64_t product = 0;
+      for (int64_t j = 0; j < k; j++) product += (i / n * k + j) % 5 * ((j * n + i % n) % 3);
+      assert_int_equal((int)got[0][i], (int)(i % 32 + product));
+      assert_int_equal((int)got[1][i], (int)(i % 32 + product + i % n));
+      assert_int_equal((int)got[2][i], (int)(i % 32 + product + 2 * (i % n)));
+    }
+  }
+}
+
 static void extremes_of_halves(void **unused) {
   (void)unused;
   pons_array halves = symbol(PONS_SHAPE(2, 3), PONS_BFLOAT16);
@@ -257,7 +286,7 @@ static void random_keys(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(products), TEST(gradients), TEST(extremes_of_halves), TEST(convolutions), TEST(large_convolutions), TEST(rows_of_experts), TEST(softmaxes), TEST(composites),
+  const struct CMUnitTest tests[] = {TEST(products), TEST(gradients), TEST(sums_with_products), TEST(extremes_of_halves), TEST(convolutions), TEST(large_convolutions), TEST(rows_of_experts), TEST(softmaxes), TEST(composites),
                                      TEST(attention_in_one_step_or_not_at_all),
                                      TEST(random_keys)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,7 @@ typedef struct draft_op { /* 64 bytes: there are as many as nodes, and each pass
   bool shared;  /* more than one node reads its result, or someone holds it */
   bool wanted;  /* a result, or a view of one, is asked for */
   bool stored;  /* its result has memory */
+  bool adds;    /* a call: its last operand is added to its first result */
   uint16_t row;
   int n_in, n_out;
   const int32_t *in;
@@ -117,6 +118,8 @@ bool draft_fail(draft *d, error *e); /* sets it, and takes the reference; false 
 draft_value *draft_value_room(draft *d);
 int32_t draft_value_add(draft *d);
 draft_op *draft_op_room(draft *d);
+/* add.c: the sum of two values as part of the call that makes one of them; -1: it is not. */
+int32_t draft_sum(draft *d, const int32_t *in);
 /* With results that are new roots; or -1. */
 int32_t draft_op_add(draft *d, const draft_result *results);
 int32_t draft_copy(draft *d, int32_t value); /* the value in row-major order */

@@ -41,7 +41,7 @@ static void print_step(text *t, const plan *p, const plan_step *s) {
   }
   text_add(t, " = %s", s->name);
   for (int k = 0; k < s->n_in; k++) {
-    text_add(t, " ");
+    text_add(t, s->adds && k == s->n_in - 1 ? " + " : " ");
     print_operand(t, p, s, k);
   }
   if (s->params && s->prim) {

@@ -226,6 +226,28 @@ static void on_a_gpu_more_is_light(void **state) {
   mem_free(is);
 }
 
+/* A product that only the sum reads adds the other operand itself; one that others read does not, nor does one that is read again. */
+static void sums_are_part_of_a_product(void **state) {
+  (void)state;
+  setenv("PONS_NULL_DEVICE", "gpu", 1);
+  pons_array a = array(PONS_FLOAT32, 2, 3), b = array(PONS_FLOAT32, 3, 4), x = array(PONS_FLOAT32, 2, 4);
+  char *one = planned(&(pons_array){pons_add(x, pons_reshape(pons_reshape(pons_matmul(a, b), PONS_SHAPE(8)), PONS_SHAPE(2, 4)))}, 1);
+  pons_array product = pons_matmul(a, b);
+  char *other = planned(&(pons_array){pons_multiply(pons_add(product, x), product)}, 1);
+  char *again = planned(&(pons_array){pons_multiply(pons_add(pons_matmul(a, b), x), pons_matmul(a, b))}, 1);
+  setenv("PONS_NULL_DEVICE", "1", 1);
+  assert_string_equal(one, "float32 (2, 4) in0\n"
+                           "float32 (2, 3) in1\n"
+                           "float32 (3, 4) in2\n"
+                           "float32 (2, 4) out0 = Matmul in1 in2 + in0: nothing\n"
+                           "return out0\n"
+                           "arena 0 bytes on null\n");
+  assert_non_null(strstr(other, "Matmul in0 in1: nothing\n"));
+  assert_non_null(strstr(again, "Matmul in0 in1 + in2: nothing\n"));
+  assert_non_null(strstr(again, "Matmul in0 in1: nothing\n"));
+  mem_free(one), mem_free(other), mem_free(again);
+}
+
 static void temporaries_share_memory_by_lifetime(void **state) {
   (void)state;
   pons_array a = array(PONS_FLOAT32, 16, 16), x = a;
@@ -373,6 +395,7 @@ int main(void) {
       TEST(a_reader_in_between_keeps_kernels_apart),
       TEST(what_is_light_is_made_again),
       TEST(on_a_gpu_more_is_light),
+      TEST(sums_are_part_of_a_product),
       TEST(temporaries_share_memory_by_lifetime),
       TEST(long_chains_are_cut_at_the_limit),
       TEST(no_kernel_has_too_many_inputs),

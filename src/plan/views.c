@@ -86,13 +86,26 @@ static int32_t view_of_row(draft *d, const node *n, int32_t value, int *left) {
   return made < 0 ? -1 : d->ops[made].out;
 }
 
+/* Would all rows that the value is made of be turned? Else one chain would become two, with memory between them. */
+static bool turns_whole(const draft *d, int32_t value, int *left) {
+  const draft_op *op = row_that_makes(d, value);
+  for (int i = 0; i < op->n_in; i++) {
+    const draft_op *maker = row_that_makes(d, op->in[i]);
+    if (maker && (maker->shared || --*left <= 0 || !turns_whole(d, op->in[i], left))) return false;
+  }
+  return true;
+}
+
 /* Of `view`, what the node is of `value` (-1: none). The broadcast of a cast is cast after broadcasting, whoever else reads
-   it: then the cast disappears in the kernel that reads it. A view of bits in another dtype is of those that the row makes. */
+   it: then the cast disappears in the kernel that reads it. A view of bits in another dtype is of those that the row makes. A
+   view of all in their order gains nothing by itself. */
 static bool turns_round(const draft *d, const node *n, int32_t value, int32_t view) {
   const draft_op *maker = row_that_makes(d, value);
   if (!maker || n->prim->opaque || n->dtype != d->values[value].dtype) return false;
   if (n->size > d->values[value].size) return maker->row == ROW_cast;
-  return view >= 0 && !maker->shared && keeps_the_order(&d->values[view]);
+  int left = TURNED_OPERATIONS;
+  return view >= 0 && !maker->shared && keeps_the_order(&d->values[view]) &&
+         (!d->values[view].plain || turns_whole(d, value, &left));
 }
 
 int32_t draft_view(draft *d, const node *n) {

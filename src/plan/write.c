@@ -89,6 +89,7 @@ static bool write_call(writer *w, const draft_op *op, plan_step *s) {
   s->prim = op->call->prim;
   s->n_in = op->n_in;
   s->n_out = op->n_out;
+  s->adds = op->adds;
   return true;
 }
 

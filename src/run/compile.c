@@ -238,12 +238,14 @@ static bool keep_few(variant *v, const traced *t, const tape *walked) {
   return false;
 }
 
-static bool fill(variant *v, const traced *t, const tape *walked) {
+/* Lets go of the tape before the plan is made, which asks how many hold a node. */
+static bool fill(variant *v, const traced *t, tape *walked) {
   for (int i = 0; i < t->n_in; i++) {
     v->in[i] = (spec){(pons_dtype)t->in[i]->dtype, node_shape(t->in[i])};
     v->weak[i] = t->in[i]->weak;
   }
   if (!compute_constants(t, walked) || !keep_few(v, t, walked)) return false;
+  tape_free(walked);
   node **wanted = mem_alloc((size_t)(t->n_out + 1) * sizeof *wanted);
   if (!wanted) error_release(fail_no_memory("compile"));
   const bool fine = wanted && make_plan(v, t, wanted);

@@ -85,8 +85,8 @@ static void release_ended(const plan_step *s, run_input *in) {
 static error *launch_step(const plan_step *s, const operand *o) {
   const driver *v = s->device->driver;
   if (s->kernel) return v->run_kernel(s->kernel, o, o + s->n_in);
-  const launch l = {s->params, s->n_in, s->n_out, o, o + s->n_in};
-  return s->implementation->run(&l);
+  const launch l = {s->params, s->n_in - s->adds, s->n_out, o, o + s->n_in};
+  return s->adds ? v->adding(s->implementation)(&l, &o[l.n_in]) : s->implementation->run(&l);
 }
 
 static error *run_step(const plan *p, workspace *w, run_input *in, const plan_step *s) {
@@ -183,8 +183,17 @@ static error *launch_in_memory(const plan *p, workspace *w, run_input *in, const
 
 /* How the host computes a call; NULL: it can't. */
 static const implementation *way_on_host(const plan_step *s, const operand *o) {
-  const launch l = {s->params, s->n_in, s->n_out, o, o + s->n_in};
+  const launch l = {s->params, s->n_in - s->adds, s->n_out, o, o + s->n_in};
   return device_pick(device_host(), s->name, &l, NULL);
+}
+
+static error *run_call_on_host(const implementation *way, const plan_step *s, const operand *o) {
+  const launch l = {s->params, s->n_in - s->adds, s->n_out, o, o + s->n_in};
+  const operand sum[2] = {o[s->n_in], o[s->n_in - 1]};
+  const uint8_t d = (uint8_t)l.out->dtype;
+  const kernel add = {2, 1, 1, {d, d}, {{ROW_add, d, d, {0, 1, -1}}}, {2}};
+  error *why = way->run(&l);
+  return why || !s->adds ? why : device_host()->driver->run_kernel(&add, sum, l.out);
 }
 
 /* What the device turned out to have no way for, or no memory. Results of an attempt are dropped. */
@@ -207,9 +216,8 @@ static error *run_on_host(const plan *p, workspace *w, const run_input *in, cons
   }
   if (why) return why;
   if (s->kernel) return device_host()->driver->run_kernel(s->kernel, o, o + s->n_in);
-  const launch l = {s->params, s->n_in, s->n_out, o, o + s->n_in};
   const implementation *way = way_on_host(s, o);
-  if (way) return way->run(&l);
+  if (way) return run_call_on_host(way, s, o);
   return fail_as(PONS_ERROR_RUNTIME, s->name, "%s has no kernel for it and can't compile one, nor can the CPU compute it",
                  s->device->name);
 }

@@ -123,6 +123,7 @@ const driver driver_cuda_ahead = {
     .report = report,
     .implementations = gpu_implementations,
     .n_implementations = sizeof gpu_implementations / sizeof *gpu_implementations,
+    .adding = gpu_adding,
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
     .memory = &memory,

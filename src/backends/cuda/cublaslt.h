@@ -86,4 +86,6 @@ void cublaslt_report(text *json); /* a member of an object */
 const char *cublaslt_refuses(const launch *l);
 error *cublaslt_matmul(const launch *l);
 error *cublaslt_addmm(const launch *l);
+error *cublaslt_matmul_adding(const launch *l, const operand *added);
+error *cublaslt_addmm_adding(const launch *l, const operand *added);
 #endif

@@ -85,6 +85,11 @@ static error *faults(int index) {
   cuda_plan_ended(index);
   return gpu_faults(&gpu_cuda, index);
 }
+static adding_run *adding(const implementation *i) {
+  return i->run == cublaslt_matmul  ? cublaslt_matmul_adding
+         : i->run == cublaslt_addmm ? cublaslt_addmm_adding
+                                    : gpu_adding(i);
+}
 static bool is_gpu(int index) {
   (void)index;
   return true;
@@ -99,6 +104,7 @@ const driver driver_cuda = {
     .report = cuda_report,
     .implementations = gpu_implementations,
     .n_implementations = sizeof gpu_implementations / sizeof *gpu_implementations,
+    .adding = adding,
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
     .cannot_hold = GPU_CANNOT_HOLD,

@@ -393,8 +393,8 @@ const char *cublaslt_refuses(const launch *l) {
   return has_algorithm(&p, true) ? NULL : "cuBLASLt has no algorithm for it";
 }
 
-/* alpha a b + beta (what lies in the result), or + a vector to each row. */
-static error *run(const launch *l, float alpha, float beta, const operand *bias) {
+/* alpha a b + beta (what is to be added, else what lies in the result), and + a vector to each row. */
+static error *run(const launch *l, float alpha, float beta, const operand *bias, const operand *more) {
   product x = {.alpha = alpha, .beta = beta};
   gpu_batch s;
   error *why = NULL;
@@ -405,15 +405,16 @@ static error *run(const launch *l, float alpha, float beta, const operand *bias)
     x.block[BIAS] = block_of(bias);
     x.offset[BIAS] = offset_of(bias);
   }
-  const operand *const operands[] = {&l->in[0], &l->in[1], l->out};
+  const operand *const operands[] = {&l->in[0], &l->in[1], l->out}, *const added = more ? more : l->out;
   cuda_device *d = cuda_enter(((const location *)l->out->data)->device, &why);
   if (!d) return why;
   for (int64_t part = 0; part < gpu_batch_parts(&s) && !why; part++) {
     for (int i = 0; i < 4; i++) {
-      const int which = i < 2 ? !i : 2; /* b, a, result, result */
-      const uint64_t size = pons_dtype_size(operands[which]->dtype);
-      x.block[i] = block_of(operands[which]);
-      x.offset[i] = offset_of(operands[which]) + (uint64_t)gpu_batch_place(&s, which, part) * size;
+      const int which = i < 2 ? !i : 2; /* b, a, what is added, result: these two lie alike */
+      const operand *o = i == 2 ? added : operands[which];
+      const uint64_t size = pons_dtype_size(o->dtype);
+      x.block[i] = block_of(o);
+      x.offset[i] = offset_of(o) + (uint64_t)gpu_batch_place(&s, which, part) * size;
       x.problem.side[i].align = alignment(x.block[i]->at + x.offset[i]);
     }
     why = run_product(d, &x);
@@ -422,27 +423,45 @@ static error *run(const launch *l, float alpha, float beta, const operand *bias)
   return why;
 }
 
-error *cublaslt_matmul(const launch *l) { return run(l, 1, 0, NULL); }
-
-/* Is c one aligned row for all rows, that the product itself can add? The first device is asked. */
-static bool is_bias(const launch *l) {
-  const operand *c = &l->in[2];
+/* Has the first device an algorithm for the product with what is added to it, and with a vector for each row? */
+static bool has_epilogue(const launch *l, bool adds, bool biased) {
   problem p;
   gpu_batch s;
+  if (!lay_out(&p, l, &s)) return false;
+  p.adds = adds;
+  p.biased = biased;
+  return has_algorithm(&p, false);
+}
+
+/* The product, then what is to be added. */
+static error *run_and_add(const launch *l, float alpha, float beta, const operand *added) {
+  const uint8_t d = (uint8_t)l->out->dtype;
+  const kernel add = {2, 1, 1, {d, d}, {{ROW_add, d, d, {0, 1, -1}}}, {2}};
+  error *why = run(l, alpha, beta, NULL, NULL);
+  return why || !added ? why : gpu_run_kernel(&gpu_cuda, &add, (const operand[]){*l->out, *added}, l->out);
+}
+
+error *cublaslt_matmul(const launch *l) { return run(l, 1, 0, NULL, NULL); }
+error *cublaslt_matmul_adding(const launch *l, const operand *added) {
+  return has_epilogue(l, true, false) ? run(l, 1, 1, NULL, added) : run_and_add(l, 1, 0, added);
+}
+
+/* Is c one aligned row for all rows, that the product itself can add? */
+static bool is_bias(const launch *l, bool adds) {
+  const operand *c = &l->in[2];
   const int last = c->ndim - 1;
   if (c->dtype == PONS_FLOAT64 || c->dtype == PONS_COMPLEX64 || c->strides[last] != 1) return false;
   for (int i = 0; i < last; i++)
     if (c->strides[i] != 0 && c->shape[i] != 1) return false;
-  if ((block_of(c)->at + offset_of(c)) % BIAS_ALIGNMENT != 0 || !lay_out(&p, l, &s)) return false;
-  p.biased = true;
-  return has_algorithm(&p, false);
+  return (block_of(c)->at + offset_of(c)) % BIAS_ALIGNMENT == 0 && has_epilogue(l, adds, true);
 }
 
-/* Where c is not a row for all, it is copied into the result first, whatever its strides. */
-error *cublaslt_addmm(const launch *l) {
+/* Where c is not a row for all, it is copied into the result first, whatever its strides. `added`: NULL, or what comes to it. */
+error *cublaslt_addmm_adding(const launch *l, const operand *added) {
   const addmm_params *p = l->params;
   const kernel copy = {.n_in = 1, .n_out = 1, .in = {(uint8_t)l->out->dtype}, .out = {0}};
-  if (p->beta == 1 && is_bias(l)) return run(l, p->alpha, 0, &l->in[2]);
+  if (p->beta == 1 && is_bias(l, added != NULL)) return run(l, p->alpha, added ? 1 : 0, &l->in[2], added);
   error *why = p->beta == 0 ? NULL : gpu_run_kernel(&gpu_cuda, &copy, &l->in[2], l->out);
-  return why ? why : run(l, p->alpha, p->beta, NULL);
+  return why ? why : run_and_add(l, p->alpha, p->beta, added);
 }
+error *cublaslt_addmm(const launch *l) { return cublaslt_addmm_adding(l, NULL); }

@@ -306,6 +306,9 @@ error *gpu_memory_of_numbers(gpu_call *c, int count, const int64_t *numbers, voi
 /* interpret_gpu.c: the same by a text that does for all. */
 error *gpu_interpret(const gpu_backend *b, const kernel *k, const operand *in, const operand *out);
 
+/* norm_vjp_gpu.c: either gradient, with something added to that of x. */
+error *gpu_norm_vjp_adding(const gpu_backend *b, const launch *l, const operand *added);
+
 /* ---- kernels.def ---- */
 
 /* What all the backend's devices have: whether a kernel is taken is decided before it is known where it runs. */

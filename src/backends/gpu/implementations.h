@@ -21,6 +21,12 @@ static const implementation gpu_implementations[] = {GPU_OWN_IMPLEMENTATIONS
 #undef GPU_KERNEL
 };
 
+/* driver.adding, of the rows above. */
+static inline error *add_to_norm_vjp(const launch *l, const operand *added) { return gpu_norm_vjp_adding(&GPU_BACKEND, l, added); }
+static inline adding_run *gpu_adding(const implementation *i) {
+  return i->run == launch_rms_norm_vjp || i->run == launch_layer_norm_vjp ? add_to_norm_vjp : NULL;
+}
+
 /* driver.lacks, of the rows above; those of the backend's own take no more. */
 static inline unsigned gpu_lacks(const char *primitive) {
 #define GPU_KERNEL(prim, name, lacks) \

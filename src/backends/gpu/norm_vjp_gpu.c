@@ -22,7 +22,7 @@ typedef struct cutting {
 } cutting;
 
 /* One row of several per group where a few threads hold it, else a row for all of a group. */
-static cutting cut(const gpu_call *c, const launch *l) {
+static cutting cut(const gpu_call *c, const launch *l, const operand *added) {
   const operand *x = l->in, *g = &l->in[l->n_in - 1];
   const int64_t n = x->shape[x->ndim - 1], per = GPU_WIDE / (int64_t)pons_dtype_size(x->dtype), words = n / per;
   cutting f = {.group = gpu_group_for(c, TEAMS_THREADS, TEAMS_THREADS), .rows = shape_size(x->ndim - 1, x->shape)};
@@ -35,7 +35,7 @@ static cutting cut(const gpu_call *c, const launch *l) {
   }
   f.held = (int)((words + f.team - 1) / f.team);
   if (n % per != 0 || f.held * per > MOST_HELD || x->dtype == PONS_FLOAT64 || !gpu_rows_are_wide(x) || !gpu_rows_are_wide(g) ||
-      !gpu_is_aligned(l->out, GPU_WIDE)) {
+      !gpu_is_aligned(l->out, GPU_WIDE) || (added && !gpu_is_aligned(added, GPU_WIDE))) {
     f.held = 0;
     f.group = f.team = gpu_group_for(c, n, ROW_THREADS);
   }
@@ -55,7 +55,7 @@ static void define_values(gpu_call *c, pons_dtype d) {
 /* A weight or bias of one element stands for none. */
 static bool has_gradient(const launch *l, int i) { return i < l->n_out && l->out[i].ndim > 0; }
 
-static error *run(gpu_call *c, const launch *l, const cutting *f, void *sums, int n_sums) {
+static error *run(gpu_call *c, const launch *l, const operand *added, const cutting *f, void *sums, int n_sums) {
   const operand *x = l->in, *w = &l->in[1], *g = &l->in[l->n_in - 1];
   const int last = x->ndim - 1;
   const gpu_walk rows = gpu_walk_of(last, x->shape, 2, (const int64_t *const[]){x->strides, g->strides});
@@ -80,6 +80,10 @@ static error *run(gpu_call *c, const launch *l, const cutting *f, void *sums, in
   gpu_read(c, w);
   gpu_define(c, "G_MEMORY", c->n_memories);
   gpu_read(c, g);
+  if (added) {
+    gpu_define_text(c, "ADDS", "");
+    gpu_read(c, added);
+  }
   c->wide |= n_sums * f->parts * x->shape[last] > INT32_MAX;
   gpu_begin_numbers(c);
   gpu_number(c, x->shape[last]);
@@ -119,20 +123,20 @@ static error *join_parts(const gpu_backend *b, const launch *l, const cutting *f
   return gpu_run(&c, kernel_norm_vjp, "norm_vjp_join");
 }
 
-static error *run_norm_vjp(const gpu_backend *b, const launch *l) {
+error *gpu_norm_vjp_adding(const gpu_backend *b, const launch *l, const operand *added) {
   const int n_sums = has_gradient(l, 1) + has_gradient(l, 2);
   const size_t size = l->in->dtype == PONS_FLOAT64 ? sizeof(double) : sizeof(float);
   gpu_call c = gpu_call_for(b, l->out);
-  const cutting f = cut(&c, l);
+  const cutting f = cut(&c, l, added);
   error *why = NULL;
   void *sums = NULL;
   for (int i = 1; i < l->n_out && !why; i++)
     if (!has_gradient(l, i)) why = gpu_fill(b, &l->out[i], 0);
   if (!why && n_sums) sums = b->memory->take(c.index, (size_t)(n_sums * f.parts * l->in->shape[l->in->ndim - 1]) * size, &why);
-  if (!why) why = run(&c, l, &f, sums, n_sums);
+  if (!why) why = run(&c, l, added, &f, sums, n_sums);
   if (!why && sums) why = join_parts(b, l, &f, sums, n_sums);
   if (sums) b->memory->give(c.index, sums);
   return why;
 }
-error *gpu_rms_norm_vjp(const gpu_backend *b, const launch *l) { return run_norm_vjp(b, l); }
-error *gpu_layer_norm_vjp(const gpu_backend *b, const launch *l) { return run_norm_vjp(b, l); }
+error *gpu_rms_norm_vjp(const gpu_backend *b, const launch *l) { return gpu_norm_vjp_adding(b, l, NULL); }
+error *gpu_layer_norm_vjp(const gpu_backend *b, const launch *l) { return gpu_norm_vjp_adding(b, l, NULL); }

@@ -55,6 +55,7 @@ const driver driver_metal = {
     .report = metal_report,
     .implementations = gpu_implementations,
     .n_implementations = sizeof gpu_implementations / sizeof *gpu_implementations,
+    .adding = gpu_adding,
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
     .cannot_hold = GPU_CANNOT_HOLD,

@@ -192,6 +192,7 @@ const driver driver_opencl = {
     .report = opencl_report,
     .implementations = gpu_implementations,
     .n_implementations = sizeof gpu_implementations / sizeof *gpu_implementations,
+    .adding = gpu_adding,
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
     .cannot_hold = GPU_CANNOT_HOLD,
