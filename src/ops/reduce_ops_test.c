@@ -42,6 +42,29 @@ static void extremes(void **unused) {
               "argmax: axis 1 of (2, 0) float32 has no element to choose from");
 }
 
+static pons_array floats(int n, const float *values) { return pons_array_from(values, PONS_SHAPE(n), PONS_FLOAT32); }
+
+/* Values repeat, so that the first of several is meant: the greatest, 7, stands at 5 first, and the least, 0, at 6; a NaN wins over both. */
+static void extremes_of_long_lines(void **unused) {
+  (void)unused;
+  enum { LONGEST = 5003, NAN_AT = 4999 };
+  static const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_BFLOAT16, PONS_FLOAT16, PONS_INT8, PONS_INT32};
+  static const int lengths[] = {2056, LONGEST, 37};
+  float line[LONGEST];
+  for (int i = 0; i < LONGEST; i++) line[i] = (float)((i + 2) % 8);
+  for (size_t d = 0; d < sizeof dtypes / sizeof *dtypes; d++)
+    for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+      pons_array x = pons_astype(floats(lengths[k], line), dtypes[d]), two = pons_stack((pons_array[]){x, x}, 2, 0);
+      check(pons_argmax(x, 0, false), "5 uint32");
+      check(pons_argmin(x, 0, false), "6 uint32");
+      check(pons_argmax(two, 1, false), "[5, 5] uint32");
+      check(pons_argmin(pons_slice(x, PONS_SHAPE(1), PONS_SHAPE(lengths[k]), PONS_SHAPE(1)), 0, false), "5 uint32");
+    }
+  line[NAN_AT] = line[NAN_AT + 1] = NAN;
+  check(pons_argmax(pons_astype(floats(LONGEST, line), PONS_BFLOAT16), 0, false), "4999 uint32");
+  check(pons_argmin(floats(LONGEST, line), 0, false), "4999 uint32");
+}
+
 static void scans(void **unused) {
   (void)unused;
   check(pons_cumsum(INTS(1, 2, 3), .axis = 0), "[1, 3, 6] int32");
@@ -65,6 +88,6 @@ static void sorting(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(sums), TEST(extremes), TEST(scans), TEST(sorting)};
+  const struct CMUnitTest tests[] = {TEST(sums), TEST(extremes), TEST(extremes_of_long_lines), TEST(scans), TEST(sorting)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,11 @@ error *gpu_arg_reduce(const gpu_backend *b, const launch *l) {
   gpu_written(&c, l->out);
   gpu_read(&c, l->in);
   set_lines(&c, l->in, p->axis);
+  const int size = (int)pons_dtype_size(l->in->dtype);
+  if (size <= 4 && p->axis == l->in->ndim - 1 && gpu_rows_are_wide(l->in)) {
+    gpu_define(&c, "EACH", GPU_WIDE / size);
+    gpu_define_wide(&c, "X", l->in->dtype);
+  }
   c.group[0] = gpu_group_for_line(&c, l->in->shape[p->axis], 1024);
   gpu_define(&c, "GROUP", c.group[0]);
   return gpu_run(&c, kernel_arg_reduce, "arg_reduce");
