@@ -432,6 +432,39 @@ static void each_allocation_may_fail(void **state) {
   pons_function_release(f);
 }
 
+FUNCTION(attends) {
+  UNUSED;
+  out[0] = pons_sum(pons_square(pons_fast_scaled_dot_product_attention(in[0], in[1], in[2])));
+}
+
+static int64_t count_of(const char *primitive, const pons_array *roots, int n_roots) {
+  tape t;
+  int64_t count = 0;
+  assert_true(tape_walk(&t, roots, n_roots, NULL, 0));
+  for (int64_t i = 0; i < t.count; i++) {
+    const prim *p = t.at[i].node->prim;
+    count += p && strcmp(p->name, primitive) == 0;
+  }
+  tape_free(&t);
+  return count;
+}
+
+/* The way back takes what the way forward has made, the logarithms of sums too, which nothing else asks for. */
+static void attention_is_made_once_for_both_ways(void **state) {
+  (void)state;
+  pons_function f = function_of(attends, 1), g = pons_value_and_grad(f, PONS_AXES(0, 1, 2));
+  pons_array in[3], out[4];
+  for (int i = 0; i < 3; i++) in[i] = pons_ones(PONS_SHAPE(1, 2, 5, 8), PONS_FLOAT32);
+  assert_true(pons_call(g, in, 3, out, 4));
+  assert_int_equal(count_of("ScaledDotProductAttention", out, 4), 1);
+  assert_int_equal(count_of("ScaledDotProductAttentionVJP", out, 4), 1);
+  check(out[0], 80);
+  const pons_array alone = pons_fast_scaled_dot_product_attention(in[0], in[1], in[2]);
+  assert_true(alone->prim != &prim_output); /* one result, where no gradient is wanted */
+  pons_function_release(g);
+  pons_function_release(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(gradient_of_a_sum_of_squares),
@@ -455,6 +488,7 @@ int main(void) {
       CASE(the_gradient_of_a_transposed_matrix_lies_as_the_matrix_does),
       CASE(a_loop_that_reads_inside_holds_no_history),
       CASE(threads_take_gradients_at_a_shared_array),
+      CASE(attention_is_made_once_for_both_ways),
       CASE(each_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
