@@ -44,7 +44,8 @@ static void extremes(void **unused) {
 
 static pons_array floats(int n, const float *values) { return pons_array_from(values, PONS_SHAPE(n), PONS_FLOAT32); }
 
-/* Values repeat, so that the first of several is meant: the greatest, 7, stands at 5 first, and the least, 0, at 6; a NaN wins over both. */
+/* Values repeat, so that the first of several is meant: the greatest, 7, stands at 5 first, and the least, 0, at 6; a NaN wins over
+   both. */
 static void extremes_of_long_lines(void **unused) {
   (void)unused;
   enum { LONGEST = 5003, NAN_AT = 4999 };

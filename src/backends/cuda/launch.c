@@ -55,6 +55,23 @@ static error *launch_now(cuda_device *d, const gpu_launch *l) {
   return why;
 }
 
+/* More shared memory is given to those that ask. What an entry was given once it has for good, and entries live as long as the
+   process. */
+static error *grant_shared(cuda_device *d, const gpu_launch *l) {
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  static map granted; /* bytes of each entry */
+  error *why = NULL;
+  pthread_mutex_lock(&lock);
+  if (map_get(&granted, l->entry, PLAIN_SHARED_BYTES) < l->shared_bytes) {
+    const CUresult status =
+        cuda()->cuFuncSetAttribute(l->entry, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, l->shared_bytes);
+    why = cuda_check(d, status, "cuFuncSetAttribute(%d bytes of shared memory)", l->shared_bytes);
+    if (!why) map_set(&granted, l->entry, l->shared_bytes); /* without memory for it, it is asked again */
+  }
+  pthread_mutex_unlock(&lock);
+  return why;
+}
+
 error *cuda_launch(int index, const gpu_launch *l) {
   if (l->groups[0] == 0 || l->groups[1] == 0 || l->groups[2] == 0) return NULL;
   if (l->groups[0] > MAX_GRID || l->groups[1] > MAX_GRID_YZ || l->groups[2] > MAX_GRID_YZ)
@@ -64,12 +81,7 @@ error *cuda_launch(int index, const gpu_launch *l) {
   error *why = NULL;
   cuda_device *d = cuda_enter(index, &why);
   if (!d) return why;
-  /* More is given to those that ask. */
-  if (l->shared_bytes > PLAIN_SHARED_BYTES)
-    why = cuda_check(d,
-                     cuda()->cuFuncSetAttribute(l->entry, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                                                l->shared_bytes),
-                     "cuFuncSetAttribute(%d bytes of shared memory)", l->shared_bytes);
+  if (l->shared_bytes > PLAIN_SHARED_BYTES) why = grant_shared(d, l);
   if (!why && !cuda_note_launch(d, l, &why) && !why) why = launch_now(d, l);
   cuda_leave(d);
   return why;

@@ -1,7 +1,8 @@
 /* memory.c: device memory. Where the driver has pools it is taken and given back in the order of a queue, and the pool keeps
    what is free. Else it is cuMemAlloc's. What is given back without pools, or is small, lies in lists by size class: a block knows
-   who uses it (order.c), and may be used anew behind that; asking the driver takes longer. When there is none left, what lies unused goes back to the driver, once the queues are
-   done, and it is tried once more. Uses cuda.h, gpu/size_class.h. */
+   who uses it (order.c), and may be used anew behind that; asking the driver takes longer.
+
+   When there is none left, what lies unused goes back to the driver, once the queues are done, and it is tried once more. Uses cuda.h, gpu/size_class.h. */
 #include "backends/cuda/cuda.h"
 
 /* More goes back to the pool, if there is one: rounded to a class it would be too much that is lost. */
