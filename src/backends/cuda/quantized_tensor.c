@@ -56,23 +56,25 @@ static int64_t groups_of(const cut *c, const quantized_product *p) {
   return ceiling(p->n, c->warps * c->tiles * TILE) * ceiling(p->m, c->row_tiles * ROW_TILE) * p->count;
 }
 
-/* Up to 8 rows of x: the warps of a group have the same columns and go along k, and each reads x for itself. */
+/* Up to 8 rows of x: the warps of a group have the same columns and go along k, and each reads x for itself. Chosen on an H100 among
+   what registers and shared memory allow. */
 static void cut_few_rows(cut *c, const quantized_product *p, int multiprocessors) {
-  if (p->m > 2) c->tiles = 2, c->chunk = 128; /* x is read less often, and shared memory left for more groups */
-  if (c->tiles == 1 && (p->q.bits != 4 || p->q.group_size > 64)) c->at_once = 1; /* two take more registers than there are */
-  c->residents = c->tiles == 1 ? 4 : 2;
+  const bool light = p->q.bits == 4 && p->q.group_size <= 64; /* two groups at once are not more than the registers there are */
+  if (p->m > 2) c->tiles = 2, c->chunk = 128;                 /* x is read less often, and shared memory left for more groups */
+  if (c->tiles == 1) c->residents = light ? 3 : 4, c->at_once = light ? 2 : 1;
   while (c->x_rows < p->m) c->x_rows *= 2;
-  if (groups_of(c, p) < c->residents * multiprocessors) c->slices *= 2, c->residents /= 2;
+  const bool few = groups_of(c, p) < c->residents * multiprocessors;
+  if (few && (c->tiles == 2 || !light)) c->slices *= 2, c->residents /= 2;
   const int64_t chunks = ceiling(p->k, c->chunk);
   c->slices = (int)ceiling(chunks, ceiling(chunks, c->slices)); /* as few as take as many turns */
 }
 
-/* More are shared by warps that have columns side by side, as long as groups are enough for all of the device. */
+/* More are shared by warps that have columns side by side, as long as groups are enough for about all of the device. */
 static void cut_more_rows(cut *c, const quantized_product *p, int multiprocessors) {
   c->row_tiles = p->m > 2 * ROW_TILE ? 4 : 2;
   c->x_rows = c->row_tiles * ROW_TILE;
   c->warps = 8, c->slices = 1, c->chunk = 128, c->stages = 3;
-  while (c->warps > 2 && groups_of(c, p) < c->residents * multiprocessors) c->warps /= 2, c->slices *= 2;
+  while (c->warps > 2 && 10 * groups_of(c, p) < 9 * multiprocessors) c->warps /= 2, c->slices *= 2;
 }
 
 static cut cut_of(const quantized_product *p, int multiprocessors) {
