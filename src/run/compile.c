@@ -146,6 +146,17 @@ static int place_in(node *const *list, int n, const node *a) {
   return -1;
 }
 
+/* A row of repeated scalars, such as 1 / (2 everywhere): as an array it would only be read. The kernel that reads it makes it. */
+static bool is_row_of_scalars(const node *n) {
+  if (!n->prim || !n->prim->row || n->size == 1) return false;
+  for (int i = 0; i < n->n_in; i++) {
+    const node *x = n->in[i];
+    const bool repeats = !is_computed(x) && strcmp(x->prim->name, "Broadcast") == 0 && x->in[0]->size == 1;
+    if (!repeats) return false;
+  }
+  return true;
+}
+
 /* Values that do not depend on the placeholders, as far down as they are asked for, are computed now. */
 static bool compute_constants(const traced *t, const tape *walked) {
   node **found = mem_alloc((size_t)(walked->count + 1) * sizeof *found);
@@ -163,6 +174,7 @@ static bool compute_constants(const traced *t, const tape *walked) {
     const int count = result ? 1 : item->node->traced ? item->n_in : 0;
     for (int k = 0; k < count; k++) {
       if (from[k]->traced || is_computed(from[k]) || from[k]->mark >> 32 == epoch) continue;
+      if (!result && is_row_of_scalars(from[k])) continue;
       from[k]->mark = epoch << 32;
       found[n++] = from[k];
     }

@@ -518,6 +518,26 @@ static int close_scope(void **state) {
   return pons_ok() && pons_live_arrays() == 0 ? 0 : 1;
 }
 
+/* Half of x, by a half that is everywhere. */
+static void times_a_half(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  enum { N = 1 << 20 };
+  pons_array one = pons_broadcast_to(pons_float(1), PONS_SHAPE(N)), two = pons_broadcast_to(pons_float(2), PONS_SHAPE(N));
+  out[0] = pons_multiply(in[0], pons_divide(one, two));
+}
+
+static void what_is_the_same_everywhere_is_no_array(void **state) {
+  (void)state;
+  pons_function f = compiled(times_a_half, 1, NULL);
+  pons_array x = pons_arange(0, 1 << 20, 1, PONS_FLOAT32);
+  assert_true(pons_eval(x));
+  const size_t before = pons_get_active_memory();
+  const float *y = pons_data(pons_apply(f, x));
+  assert_true(y && y[3] == 1.5f && y[(1 << 20) - 1] == ((1 << 20) - 1) * 0.5f);
+  assert_true(pons_get_active_memory() - before < 6u << 20); /* the result, 4 MiB, and no 1/2 of as much */
+  pons_function_release(f);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_scope, close_scope)
   const struct CMUnitTest tests[] = {
@@ -528,6 +548,7 @@ int main(void) {
       TEST(a_small_function_of_pending_inputs_stays_in_the_graph),
       TEST(a_large_function_has_pending_inputs_computed),
       TEST(results_may_be_inputs_constants_views_and_equal),
+      TEST(what_is_the_same_everywhere_is_no_array),
       TEST(gradients_go_through),
       TEST(gradients_reach_what_is_captured),
       TEST(an_open_function_has_its_results_and_tag_per_signature),
