@@ -82,7 +82,10 @@ static error *run_softmax(const gpu_backend *b, const launch *l, bool log_sum) {
 error *gpu_softmax(const gpu_backend *b, const launch *l) { return run_softmax(b, l, false); }
 error *gpu_log_sum_exp(const gpu_backend *b, const launch *l) { return run_softmax(b, l, true); }
 
-const char *gpu_refuses_cross_entropy(const gpu_backend *b, const launch *l) { return gpu_refuses_softmax(b, l); }
+/* Where it was not built ahead the CPU would have to compute it, which has it as its decomposition alone. */
+const char *gpu_refuses_cross_entropy(const gpu_backend *b, const launch *l) {
+  return b->compiles && !b->compiles() ? "there is no compiler" : gpu_refuses_softmax(b, l);
+}
 
 error *gpu_cross_entropy(const gpu_backend *b, const launch *l) {
   const operand *x = &l->in[0], *targets = &l->in[1];
