@@ -29,11 +29,11 @@ static double speed_of(const launch *l, const cut *c, int multiprocessors) {
   return c->speed * ((double)jobs / (double)(rounds * blocks)) / (1 + across);
 }
 
-/* Of those with room for the features, the one with the largest blocks. */
+/* Of those with room for the features, the one with the largest blocks. Three groups leave no registers to read a mask with. */
 static int first_cut(const launch *l) {
   const int64_t q = l->in[0].shape[3], v = l->in[2].shape[3], features = q > v ? q : v;
   int i = 0;
-  while (cuts[i].features < features) i++;
+  while (cuts[i].features < features || (cuts[i].groups == 3 && attention_has_mask(l))) i++;
   return i;
 }
 static cut cut_of(const launch *l, int multiprocessors) {
@@ -63,7 +63,7 @@ error *cuda_attention_warpgroup(const launch *l) {
   const cut c = cut_of(l, multiprocessors);
   const int64_t jobs = jobs_of(l, &c), blocks = at_once(&c, multiprocessors);
   /* For fewer rows there is the kernel of smaller blocks, which cuts keys in parts, too. */
-  if (!cuda_attention_lies_aligned(l) || 2 * rows_of(l) <= c.groups * GROUP_ROWS || 2 * jobs < multiprocessors) return cuda_attention(l);
+  if (!cuda_attention_lies_aligned(l) || !gpu_is_aligned(&l->out[0], GPU_WIDE) || 2 * rows_of(l) <= c.groups * GROUP_ROWS || 2 * jobs < multiprocessors) return cuda_attention(l);
   gpu_call call = gpu_call_for(&gpu_cuda, l->out);
   for (int i = 0; i < l->n_out; i++) gpu_written(&call, &l->out[i]);
   gpu_define_dtype(&call, "X", q->dtype);
