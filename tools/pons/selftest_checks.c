@@ -126,6 +126,12 @@ CHECK(softmax_of_rows) {
 }
 CHECK(softmax_of_even_rows) { return pons_softmax(normal(PONS_SHAPE(PICK(9, 64), PICK(40, 4096)), dtype, 18)); }
 CHECK(softmax_of_long_row) { return pons_softmax(normal(PONS_SHAPE(1, PICK(20001, 128256)), dtype, 18)); }
+static pons_array losses(int64_t rows, int64_t n, pons_dtype dtype) {
+  pons_array classes = small_integers(PONS_SHAPE(rows), PONS_UINT32, 111); /* fewer than 17 */
+  return pons_fast_cross_entropy(normal(PONS_SHAPE(rows, n), dtype, 110), classes);
+}
+CHECK(cross_entropy_of_rows) { return losses(PICK(9, 64), PICK(37, 5001), dtype); }
+CHECK(cross_entropy_of_even_rows) { return losses(PICK(9, 64), PICK(40, 4096), dtype); }
 CHECK(log_sum_exp_of_rows) {
   return pons_logsumexp(normal(PONS_SHAPE(PICK(9, 64), PICK(37, 5001)), dtype, 19),
                         .axes = PONS_AXES(-1));
@@ -599,6 +605,8 @@ const check checks[] = {
     CLOSE(softmax_of_rows, PONS_FLOAT32, FLOATS),
     CLOSE(softmax_of_even_rows, PONS_FLOAT32, FLOATS),
     CLOSE(softmax_of_long_row, PONS_FLOAT32, FLOATS),
+    CLOSE(cross_entropy_of_rows, PONS_FLOAT32, FLOATS),
+    CLOSE(cross_entropy_of_even_rows, PONS_FLOAT32, FLOATS),
     NEAR(log_sum_exp_of_rows, PONS_FLOAT16, FLOATS),
     WITHIN(running_sum, PONS_FLOAT32, NUMBERS, 1e-4, 1e-3),
     EXACT(running_least_from_end, PONS_INT8, REALS),
