@@ -7,7 +7,6 @@
 #include <complex.h>
 #include <dlfcn.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -27,14 +26,6 @@ struct cublasLtPreference {
   uint64_t workspace;
   uint32_t align[4];
 };
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int fault(const char *name) {
-  pthread_mutex_lock(&lock);
-  const int status = fault_of(name);
-  pthread_mutex_unlock(&lock);
-  return status;
-}
 
 /* ---- elements ---- */
 
@@ -89,7 +80,7 @@ static void set(int type, void *all, int64_t at, double complex z) {
 EXPORT size_t cublasLtGetVersion(void) { return 120400; }
 
 EXPORT cublasStatus_t cublasLtCreate(cublasLtHandle_t *out) {
-  const int status = fault("cublasLtCreate");
+  const int status = fault_of("cublasLtCreate");
   if (status) return status;
   void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
   *out = calloc(1, sizeof **out);
@@ -99,7 +90,7 @@ EXPORT cublasStatus_t cublasLtCreate(cublasLtHandle_t *out) {
 }
 
 EXPORT cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *out, int compute, int scale) {
-  const int status = fault("cublasLtMatmulDescCreate");
+  const int status = fault_of("cublasLtMatmulDescCreate");
   if (status) return status;
   *out = calloc(1, sizeof **out);
   if (!*out) return CUBLAS_STATUS_ALLOC_FAILED;
@@ -122,7 +113,7 @@ EXPORT cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, 
   }
   if (attribute == CUBLASLT_MATMUL_DESC_EPILOGUE && size == sizeof(int32_t)) {
     memcpy(&desc->epilogue, value, size);
-    return desc->epilogue == CUBLASLT_EPILOGUE_BIAS ? fault("epilogue") : CUBLAS_STATUS_INVALID_VALUE;
+    return desc->epilogue == CUBLASLT_EPILOGUE_BIAS ? fault_of("epilogue") : CUBLAS_STATUS_INVALID_VALUE;
   }
   if (which < 0 || which > 1 || size != sizeof(int32_t)) return CUBLAS_STATUS_INVALID_VALUE;
   memcpy(&desc->turned[which], value, size);
@@ -131,7 +122,7 @@ EXPORT cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, 
 
 EXPORT cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *out, int type, uint64_t rows,
                                                  uint64_t columns, int64_t step) {
-  const int status = fault("cublasLtMatrixLayoutCreate");
+  const int status = fault_of("cublasLtMatrixLayoutCreate");
   if (status || step < (int64_t)rows) return status ? status : CUBLAS_STATUS_INVALID_VALUE;
   *out = calloc(1, sizeof **out);
   if (!*out) return CUBLAS_STATUS_ALLOC_FAILED;
@@ -156,7 +147,7 @@ EXPORT cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t la
 }
 
 EXPORT cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *out) {
-  const int status = fault("cublasLtMatmulPreferenceCreate");
+  const int status = fault_of("cublasLtMatmulPreferenceCreate");
   if (status) return status;
   *out = calloc(1, sizeof **out);
   return *out ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_ALLOC_FAILED;
@@ -241,7 +232,7 @@ EXPORT cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cu
                                                      cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
                                                      cublasLtMatmulPreference_t preference, int wanted,
                                                      cublasLtMatmulHeuristicResult_t *results, int *found) {
-  const int status = fault("cublasLtMatmulAlgoGetHeuristic");
+  const int status = fault_of("cublasLtMatmulAlgoGetHeuristic");
   const job j = {.desc = *desc, .a = *a, .b = *b, .c = *c, .d = *d};
   if (status) return status;
   if (!handle || wanted < 1 || !fit_together(&j)) return CUBLAS_STATUS_INVALID_VALUE;
@@ -260,7 +251,7 @@ EXPORT cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc
                                      cublasLtMatrixLayout_t layout_d, const cublasLtMatmulAlgo_t *algo,
                                      void *workspace, size_t workspace_bytes, CUstream stream) {
   const void *const at[] = {a, b, c, d};
-  const int status = fault("cublasLtMatmul");
+  const int status = fault_of("cublasLtMatmul");
   if (status) return status;
   for (int i = 0; i < 4; i++)
     if (!algo->data[i] || (uintptr_t)at[i] % algo->data[i]) return CUBLAS_STATUS_INVALID_VALUE;

@@ -8,7 +8,6 @@
 #include "tests/doubles/half.h"
 #include <dlfcn.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -38,19 +37,11 @@ typedef struct descriptor {
 } descriptor;
 
 static CUresult (*queue)(CUstream, void (*)(void *), const void *context, size_t bytes);
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int fault(const char *name) {
-  pthread_mutex_lock(&lock);
-  const int status = fault_of(name);
-  pthread_mutex_unlock(&lock);
-  return status;
-}
-
 EXPORT size_t cudnnGetVersion(void) { return 91900; }
 EXPORT size_t cudnnGetCudartVersion(void) { return 12000; }
 
 EXPORT cudnnStatus_t cudnnCreate(cudnnHandle_t *out) {
-  const int status = fault("cudnnCreate");
+  const int status = fault_of("cudnnCreate");
   void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
   if (status || !driver) return status ? status : BAD;
   *(void **)&queue = dlsym(driver, "cuda_double_queue");
@@ -60,7 +51,7 @@ EXPORT cudnnStatus_t cudnnCreate(cudnnHandle_t *out) {
 
 EXPORT cudnnStatus_t cudnnSetStream(cudnnHandle_t h, CUstream stream) {
   h->stream = stream;
-  return fault("cudnnSetStream");
+  return fault_of("cudnnSetStream");
 }
 
 /* ---- attributes ---- */
@@ -73,7 +64,7 @@ static size_t size_of(int type) {
 }
 
 EXPORT cudnnStatus_t cudnnBackendCreateDescriptor(int kind, cudnnBackendDescriptor_t *out) {
-  const int status = fault("cudnnBackendCreateDescriptor");
+  const int status = fault_of("cudnnBackendCreateDescriptor");
   if (status) return status;
   descriptor *d = calloc(1, sizeof *d);
   if (!d) return BAD;
@@ -89,7 +80,7 @@ EXPORT cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t d) {
 
 EXPORT cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t to, int which, int type, int64_t count,
                                               const void *values) {
-  const int status = fault("cudnnBackendSetAttribute");
+  const int status = fault_of("cudnnBackendSetAttribute");
   descriptor *d = to;
   if (status) return status;
   if (!d || d->finished || count < 1 || count > MOST || d->n == ATTRIBUTES) return BAD;
@@ -219,7 +210,7 @@ static descriptor *operation_of(const descriptor *graph) {
 }
 
 EXPORT cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t of) {
-  const int status = fault("cudnnBackendFinalize");
+  const int status = fault_of("cudnnBackendFinalize");
   descriptor *d = of;
   problem p;
   bool fine = d && !d->finished;
@@ -268,7 +259,7 @@ static int64_t tell_notes(int way, int64_t room, int *notes) {
 
 EXPORT cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t of, int which, int type, int64_t room,
                                               int64_t *count, void *values) {
-  const int status = fault("cudnnBackendGetAttribute");
+  const int status = fault_of("cudnnBackendGetAttribute");
   const descriptor *d = of;
   descriptor **list = values;
   if (status) return status;
@@ -380,7 +371,7 @@ static void run(void *context) {
 
 EXPORT cudnnStatus_t cudnnBackendExecute(cudnnHandle_t h, cudnnBackendDescriptor_t plan,
                                          cudnnBackendDescriptor_t variant_pack) {
-  const int status = fault("cudnnBackendExecute");
+  const int status = fault_of("cudnnBackendExecute");
   const descriptor *d = plan, *pack = variant_pack;
   if (status) return status;
   if (!d || !d->finished || d->kind != CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR || !pack || !pack->finished)

@@ -5,7 +5,6 @@
 #include <complex.h>
 #include <dlfcn.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -18,19 +17,11 @@ static struct plan {
   char *work;
 } plans[MOST];
 static CUresult (*queue)(CUstream, void (*)(void *), const void *context, size_t bytes);
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static int fault(const char *name) {
-  pthread_mutex_lock(&lock);
-  const int status = fault_of(name);
-  pthread_mutex_unlock(&lock);
-  return status;
-}
 
 static struct plan *plan_of(cufftHandle h) { return h >= 0 && h < MOST && plans[h].there ? &plans[h] : NULL; }
 
 EXPORT cufftResult cufftCreate(cufftHandle *out) {
-  const int status = fault("cufftCreate");
+  const int status = fault_of("cufftCreate");
   void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
   if (status || !driver) return status ? status : CUFFT_SETUP_FAILED;
   *(void **)&queue = dlsym(driver, "cuda_double_queue");
@@ -50,13 +41,13 @@ EXPORT cufftResult cufftDestroy(cufftHandle h) {
 EXPORT cufftResult cufftSetAutoAllocation(cufftHandle h, int allocates) {
   if (!plan_of(h)) return CUFFT_INVALID_PLAN;
   plans[h].allocates = allocates;
-  return fault("cufftSetAutoAllocation");
+  return fault_of("cufftSetAutoAllocation");
 }
 
 EXPORT cufftResult cufftMakePlanMany(cufftHandle h, int rank, int *n, int *in_embed, int in_stride,
                                      int in_distance, int *out_embed, int out_stride, int out_distance,
                                      int type, int batch, size_t *work_bytes) {
-  const int status = fault("cufftMakePlanMany");
+  const int status = fault_of("cufftMakePlanMany");
   struct plan *p = plan_of(h);
   if (status || !p) return status ? status : CUFFT_INVALID_PLAN;
   bool fine = rank >= 1 && rank <= 3 && batch >= 1 && in_stride == 1 && out_stride == 1 && !p->allocates &&
@@ -78,13 +69,13 @@ EXPORT cufftResult cufftMakePlanMany(cufftHandle h, int rank, int *n, int *in_em
 EXPORT cufftResult cufftSetStream(cufftHandle h, CUstream stream) {
   if (!plan_of(h)) return CUFFT_INVALID_PLAN;
   plans[h].stream = stream;
-  return fault("cufftSetStream");
+  return fault_of("cufftSetStream");
 }
 
 EXPORT cufftResult cufftSetWorkArea(cufftHandle h, void *work) {
   if (!plan_of(h)) return CUFFT_INVALID_PLAN;
   plans[h].work = work;
-  return fault("cufftSetWorkArea");
+  return fault_of("cufftSetWorkArea");
 }
 
 typedef struct job {
@@ -160,7 +151,7 @@ static void run(void *context) {
 }
 
 static cufftResult put(const char *name, cufftHandle h, int type, void *in, void *out, int direction) {
-  const int status = fault(name);
+  const int status = fault_of(name);
   struct plan *p = plan_of(h);
   if (status) return status;
   if (!p || !p->made || p->type != type || !in || !out || (uintptr_t)in % 8 || (uintptr_t)out % 8)

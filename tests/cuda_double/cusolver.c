@@ -4,7 +4,6 @@
 #include "backends/cuda/cusolver.h"
 #include "tests/doubles/faults.h"
 #include <dlfcn.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -16,14 +15,6 @@ struct cusolverDnContext {
 struct cusolverDnParams {
   int unused;
 };
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int fault(const char *name) {
-  pthread_mutex_lock(&lock);
-  const int status = fault_of(name);
-  pthread_mutex_unlock(&lock);
-  return status;
-}
 
 /* ---- LAPACK: "getrf" of a type is [sdc]getrf_ ---- */
 
@@ -52,7 +43,7 @@ static bool open_lapack(void) {
 /* ---- starting ---- */
 
 EXPORT cusolverStatus_t cusolverDnCreate(cusolverDnHandle_t *out) {
-  const int status = fault("cusolverDnCreate");
+  const int status = fault_of("cusolverDnCreate");
   if (status) return status;
   void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
   *out = calloc(1, sizeof **out);
@@ -63,11 +54,11 @@ EXPORT cusolverStatus_t cusolverDnCreate(cusolverDnHandle_t *out) {
 
 EXPORT cusolverStatus_t cusolverDnSetStream(cusolverDnHandle_t h, CUstream stream) {
   h->stream = stream;
-  return fault("cusolverDnSetStream");
+  return fault_of("cusolverDnSetStream");
 }
 
 EXPORT cusolverStatus_t cusolverDnCreateParams(cusolverDnParams_t *out) {
-  const int status = fault("cusolverDnCreateParams");
+  const int status = fault_of("cusolverDnCreateParams");
   if (status) return status;
   *out = calloc(1, sizeof **out);
   return *out ? CUSOLVER_STATUS_SUCCESS : CUSOLVER_STATUS_ALLOC_FAILED;
@@ -108,7 +99,7 @@ static size_t device_room(int64_t m, int64_t n) { return DEVICE_BYTES + (size_t)
 
 static cusolverStatus_t told_room(const char *name, bool fine, int64_t m, int64_t n, size_t *device_bytes,
                                   size_t *host_bytes) {
-  const int status = fault(name);
+  const int status = fault_of(name);
   if (status || !fine) return status ? status : CUSOLVER_STATUS_INVALID_VALUE;
   *device_bytes = device_room(m, n);
   *host_bytes = HOST_BYTES;
@@ -116,7 +107,7 @@ static cusolverStatus_t told_room(const char *name, bool fine, int64_t m, int64_
 }
 
 static cusolverStatus_t queue(const char *name, cusolverDnHandle_t h, bool fine, const job *j) {
-  const int status = fault(name);
+  const int status = fault_of(name);
   if (status) return status;
   if (!fine || !h->stream || !j->info || !is_known(j->type)) return CUSOLVER_STATUS_INVALID_VALUE;
   return h->queue(h->stream, run_job, j, sizeof *j) == CUDA_SUCCESS ? CUSOLVER_STATUS_SUCCESS
@@ -277,7 +268,7 @@ static void run_orgqr(const job *j) {
 
 static cusolverStatus_t orgqr_room(const char *name, cusolverDnHandle_t h, int m, int n, int k, int lda,
                                    int *size) {
-  const int status = fault(name);
+  const int status = fault_of(name);
   if (status || !h || n > m || k > n || lda < m) return status ? status : CUSOLVER_STATUS_INVALID_VALUE;
   *size = n + 7;
   return CUSOLVER_STATUS_SUCCESS;

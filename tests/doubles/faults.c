@@ -1,5 +1,6 @@
-/* faults.c: counts of calls, and which of them fail. Callers hold the library's lock. Uses the C library alone. */
+/* faults.c: counts of calls, and which of them fail. Uses the C library alone. */
 #include "faults.h"
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@ static struct {
   const char *name; /* a literal */
   long calls;
 } counts[MOST];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static long *count_of(const char *name) {
   for (int i = 0; i < MOST; i++) {
@@ -19,9 +21,12 @@ static long *count_of(const char *name) {
 }
 
 long calls_of(const char *name) {
-  for (int i = 0; i < MOST && counts[i].name; i++)
-    if (!strcmp(counts[i].name, name)) return counts[i].calls;
-  return 0;
+  long calls = 0;
+  pthread_mutex_lock(&lock);
+  for (int i = 0; i < MOST && counts[i].name && !calls; i++)
+    if (!strcmp(counts[i].name, name)) calls = counts[i].calls;
+  pthread_mutex_unlock(&lock);
+  return calls;
 }
 
 /* "name:2=719" or "name:2+=719"; the status, if it is about call n of `name`. */
@@ -39,7 +44,9 @@ static int status_in(const char *fault, const char *name, long n) {
 }
 
 int fault_of(const char *name) {
+  pthread_mutex_lock(&lock);
   const long n = ++*count_of(name);
+  pthread_mutex_unlock(&lock);
   const char *faults = getenv("DOUBLE_FAULTS");
   while (faults && *faults) {
     const int status = status_in(faults, name, n);

@@ -6,7 +6,7 @@
 
 extern const char kernel_attention_tensor[], kernel_attention_float_tensor[];
 
-enum { TILE_ROWS = 16, MOST_FEATURES = 256, MOST_FEATURES_OF_TWO_TILES = 128, ALIGNED = 16, LEAST_PART = 128 };
+enum { TILE_ROWS = 16, MOST_FEATURES = 256, MOST_FEATURES_OF_TWO_TILES = 128, LEAST_PART = 128 };
 enum { MOST_FLOAT_FEATURES = 128, FEW_QUERIES = 8 }; /* of float32: for few queries there is a kernel for all GPUs */
 
 /* How a launch is cut. */
@@ -50,14 +50,6 @@ static int shared_bytes(const launch *l, const cut *c) {
   return c->warps * c->tiles * TILE_ROWS * q + c->keys * (q + v);
 }
 
-bool cuda_rows_are_aligned(const operand *x) {
-  const int64_t aligned = ALIGNED / (int64_t)pons_dtype_size(x->dtype);
-  if (x->shape[3] % aligned != 0 || (x->strides[3] != 1 && x->shape[3] > 1)) return false;
-  for (int d = 0; d < 3; d++)
-    if (x->shape[d] > 1 && x->strides[d] % aligned != 0) return false;
-  return true;
-}
-
 const char *cuda_refuses_attention(const launch *l) {
   const attention_params *p = l->params;
   const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2];
@@ -67,7 +59,7 @@ const char *cuda_refuses_attention(const launch *l) {
   const int64_t most = is_float(l) ? MOST_FLOAT_FEATURES : MOST_FEATURES;
   if (q->shape[3] > most || v->shape[3] > most) return "heads have too many features";
   if (is_float(l) && q->shape[2] <= FEW_QUERIES) return "there are few queries";
-  if (!cuda_rows_are_aligned(q) || !cuda_rows_are_aligned(k) || !cuda_rows_are_aligned(v)) return "rows of features are not aligned to 16 bytes";
+  if (!cuda_lines_are_aligned(q, 3) || !cuda_lines_are_aligned(k, 3) || !cuda_lines_are_aligned(v, 3)) return "rows of features are not aligned to 16 bytes";
   if (q->shape[0] * k->shape[1] > 65535) return "there are too many heads";
   if (q->shape[2] * (q->shape[1] / k->shape[1]) > 65535 * TILE_ROWS) return "there are too many queries";
   if (p->causal && (attention_has_mask(l) || q->shape[2] > k->shape[2])) return "there are queries that meet no key";
@@ -87,7 +79,7 @@ static void define_shape(gpu_call *call, const launch *l, const cut *c) {
   const operand *q = &l->in[0], *k = &l->in[1], *v = &l->in[2];
   gpu_define_dtype(call, "X", q->dtype);
   if (!is_float(l)) {
-    gpu_define_text(call, "HALF", q->dtype == PONS_FLOAT16 ? "f16" : "bf16");
+    cuda_define_half(call, q->dtype);
     gpu_define(call, "TILES", c->tiles);
   }
   gpu_define(call, "DIM", q->shape[3]);
@@ -110,8 +102,7 @@ static void define_shape(gpu_call *call, const launch *l, const cut *c) {
 
 /* `parts`: where results go if there are several. */
 static error *run(const launch *l, const cut *c, const attention_parts *parts) {
-  const attention_params *p = l->params;
-  const operand *q = &l->in[0], *k = &l->in[1];
+  const operand *q = &l->in[0];
   gpu_call call = gpu_call_for(&gpu_cuda, l->out);
   if (parts)
     gpu_memory(&call, parts->memory, true);
@@ -121,10 +112,7 @@ static error *run(const launch *l, const cut *c, const attention_parts *parts) {
   attention_define_operands(&call, l);
   for (int i = 0; i < l->n_in; i++) gpu_read(&call, &l->in[i]);
   gpu_begin_numbers(&call);
-  gpu_number(&call, k->shape[1]);
-  gpu_number(&call, q->shape[2]);
-  gpu_number(&call, k->shape[2]);
-  gpu_number_float(&call, p->scale);
+  attention_number_sizes(&call, l);
   gpu_number(&call, c->part_keys);
   gpu_number(&call, q->shape[0] * q->shape[1] * q->shape[2]);
   gpu_number(&call, parts ? (int64_t)parts->sums : 0);

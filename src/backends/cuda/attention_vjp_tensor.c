@@ -54,7 +54,7 @@ static const char *refuses(const launch *l, bool by_warpgroups) {
   const char *why = by_warpgroups && is_float(l) ? "it is for float16 and bfloat16" : cuda_refuses_attention(&forward);
   if (why) return why;
   if (l->in[0].shape[3] > MOST_FEATURES || l->in[2].shape[3] > MOST_FEATURES) return "heads have too many features";
-  if (!cuda_rows_are_aligned(&l->in[l->n_in - ATTENTION_G]) || !cuda_rows_are_aligned(&l->in[l->n_in - ATTENTION_Y]))
+  if (!cuda_lines_are_aligned(&l->in[l->n_in - ATTENTION_G], 3) || !cuda_lines_are_aligned(&l->in[l->n_in - ATTENTION_Y], 3))
     return "rows of features are not aligned to 16 bytes";
   for (int of_keys = 0; of_keys < 2 && !why; of_keys++) {
     const int bytes = cut_of(l, by_warpgroups, of_keys).shared_bytes;
@@ -99,7 +99,7 @@ static error *run(const launch *l, bool by_warpgroups, bool of_keys, void *sums)
   const int64_t per = q->shape[1] / k->shape[1], heads = q->shape[0] * k->shape[1];
   const int64_t groups = ceiling(of_keys ? k->shape[2] : q->shape[2] * per, c.own);
   gpu_define_dtype(&call, "X", q->dtype);
-  if (!is_float(l)) gpu_define_text(&call, "HALF", q->dtype == PONS_FLOAT16 ? "f16" : "bf16");
+  if (!is_float(l)) cuda_define_half(&call, q->dtype);
   gpu_define(&call, "DIM", q->shape[3]);
   gpu_define(&call, "VALUES_DIM", v->shape[3]);
   gpu_define(&call, "PER", per);
@@ -107,10 +107,7 @@ static error *run(const launch *l, bool by_warpgroups, bool of_keys, void *sums)
   define_cut(&call, &c);
   attention_vjp_operands(&call, l, sums, of_keys);
   gpu_begin_numbers(&call);
-  gpu_number(&call, k->shape[1]);
-  gpu_number(&call, q->shape[2]);
-  gpu_number(&call, k->shape[2]);
-  gpu_number_float(&call, p->scale);
+  attention_number_sizes(&call, &forward);
   attention_number_operands(&call, &forward, 3);
   attention_number_strides(&call, &l->in[l->n_in - ATTENTION_G], 3);
   attention_number_strides(&call, &l->in[l->n_in - ATTENTION_Y], 3);

@@ -67,7 +67,7 @@ error *cuda_attention_warpgroup(const launch *l) {
   gpu_call call = gpu_call_for(&gpu_cuda, l->out);
   for (int i = 0; i < l->n_out; i++) gpu_written(&call, &l->out[i]);
   gpu_define_dtype(&call, "X", q->dtype);
-  gpu_define_text(&call, "HALF", q->dtype == PONS_FLOAT16 ? "f16" : "bf16");
+  cuda_define_half(&call, q->dtype);
   gpu_define(&call, "DIM", q->shape[3]);
   gpu_define(&call, "VALUES_DIM", v->shape[3]);
   gpu_define(&call, "PER", q->shape[1] / k->shape[1]);
@@ -83,10 +83,7 @@ error *cuda_attention_warpgroup(const launch *l) {
   call.shared_bytes = shared_bytes(l, &c);
   for (int i = 0; i < l->n_in; i++) gpu_read(&call, &l->in[i]);
   gpu_begin_numbers(&call);
-  gpu_number(&call, k->shape[1]);
-  gpu_number(&call, q->shape[2]);
-  gpu_number(&call, k->shape[2]);
-  gpu_number_float(&call, p->scale);
+  attention_number_sizes(&call, l);
   attention_number_operands(&call, l, 3);
   gpu_number(&call, heads_of(l));
   return gpu_run(&call, kernel_attention_warpgroup, "attention_warpgroup");

@@ -14,19 +14,7 @@ enum {
   THREADS = 128,
   SHARED_BYTES = STAGES * (ROWS + COLUMNS) * STRIDE * 2
 };
-enum { ALIGNED = 8, MOST_GROUPS = 65535 };
-
-/* Do all lines along k begin where 16 bytes can be copied, if the operand does? `along`: the axis of k. */
-static bool lines_are_aligned(const operand *x, int along) {
-  if (x->shape[along] % ALIGNED != 0 || (x->strides[along] != 1 && x->shape[along] > 1)) return false;
-  for (int d = 0; d < x->ndim; d++)
-    if (d != along && x->shape[d] > 1 && x->strides[d] % ALIGNED != 0) return false;
-  return true;
-}
-
-static bool begins_aligned(const operand *x, int64_t bytes) {
-  return ((const location *)x->data)->offset % bytes == 0;
-}
+enum { MOST_GROUPS = 65535 };
 
 const char *cuda_refuses_grouped(const gpu_product *p) {
   const pons_dtype d = p->out->dtype;
@@ -35,21 +23,21 @@ const char *cuda_refuses_grouped(const gpu_product *p) {
   if (!p->sorted || p->m != 1) return "it is for single rows in the order of their matrices";
   if (p->n % 2 != 0) return "the columns are an odd number";
   if (p->count > (int64_t)MOST_GROUPS * ROWS) return "there are too many rows";
-  if (!lines_are_aligned(&p->a, p->a.ndim - 1) || !lines_are_aligned(&p->b, p->b.ndim - 2))
+  if (!cuda_lines_are_aligned(&p->a, p->a.ndim - 1) || !cuda_lines_are_aligned(&p->b, p->b.ndim - 2))
     return "lines along k are not aligned to 16 bytes";
   return cuda_refuses_matrix_unit(SHARED_BYTES);
 }
 
 error *cuda_multiply_grouped(const gpu_product *p) {
   const operand *a = &p->a, *b = &p->b;
-  if (!begins_aligned(a, 16) || !begins_aligned(b, 16) || !begins_aligned(p->out, 4)) return error_declined();
+  if (!gpu_is_aligned(a, GPU_WIDE) || !gpu_is_aligned(b, GPU_WIDE) || !gpu_is_aligned(p->out, 4)) return error_declined();
   const gpu_walk lists = gpu_walk_of(p->lhs->ndim, p->lhs->shape, 2,
                                      (const int64_t *const[]){p->lhs->strides, p->rhs->strides}),
                  rows = gpu_walk_of(a->ndim - 2, a->shape, 1, (const int64_t *const[]){a->strides}),
                  matrices = gpu_walk_of(b->ndim - 2, b->shape, 1, (const int64_t *const[]){b->strides});
   gpu_call c = gpu_call_for(&gpu_cuda, p->out);
   gpu_define_dtype(&c, "X", p->out->dtype);
-  gpu_define_text(&c, "HALF", p->out->dtype == PONS_FLOAT16 ? "f16" : "bf16");
+  cuda_define_half(&c, p->out->dtype);
   gpu_written(&c, p->out);
   error *why = gpu_add_faults(&c);
   gpu_read(&c, a);

@@ -111,6 +111,16 @@ const char *cuda_refuses_matrix_unit(int shared_bytes) {
   return NULL;
 }
 
+void cuda_define_half(gpu_call *c, pons_dtype d) { gpu_define_text(c, "HALF", d == PONS_FLOAT16 ? "f16" : "bf16"); }
+
+bool cuda_lines_are_aligned(const operand *x, int axis) {
+  const int64_t aligned = GPU_WIDE / (int64_t)pons_dtype_size(x->dtype);
+  if (x->shape[axis] % aligned != 0 || (x->strides[axis] != 1 && x->shape[axis] > 1)) return false;
+  for (int d = 0; d < x->ndim; d++)
+    if (d != axis && x->shape[d] > 1 && x->strides[d] % aligned != 0) return false;
+  return true;
+}
+
 const char *cuda_refuses_warpgroup(int shared_bytes) {
   const char *why = cuda_refuses_matrix_unit(shared_bytes);
   for (int i = 0; i < cuda_count() && !why; i++)

@@ -20,6 +20,10 @@ error *cuda_launch(int index, const gpu_launch *l);
 /* Why kernels behind matrix_unit.h, which share so many bytes, can't be run by all devices; NULL: they can. */
 const char *cuda_refuses_matrix_unit(int shared_bytes);
 const char *cuda_refuses_warpgroup(int shared_bytes); /* the same of those behind warpgroup.h */
+/* HALF, as they know float16 and bfloat16. */
+void cuda_define_half(gpu_call *c, pons_dtype d);
+/* Do all lines along the axis lie so that they can be copied by 16 bytes, if the operand begins so? */
+bool cuda_lines_are_aligned(const operand *x, int axis);
 bool cuda_waits(void); /* after each launch, so that errors name theirs */
 /* A launch's arguments, with memories at these addresses, as the driver wants them. */
 typedef struct cuda_arguments {
@@ -40,8 +44,6 @@ const char *cuda_refuses_attention(const launch *l);
 error *cuda_attention(const launch *l);
 /* Do operands begin so that they can be copied by 16 bytes? Known when it is launched. */
 bool cuda_attention_lies_aligned(const launch *l);
-/* Do rows of features lie so that they can be copied by 16 bytes, if the operand begins so? */
-bool cuda_rows_are_aligned(const operand *x);
 
 /* ---- attention_warpgroup.c ---- */
 

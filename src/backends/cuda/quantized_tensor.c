@@ -111,7 +111,7 @@ static void define_cut(gpu_call *call, const quantized_product *p, const cut *c)
   const int held = c->factor_bytes;
   bool wide = p->k % c->chunk == 0 && (held == 4 || held == 8 || held == 16);
   for (int i = 1; i < (p->q.mode == QUANTIZED_AFFINE ? 3 : 2); i++) wide = wide && gpu_is_aligned(&p->parts[i], held);
-  gpu_define_text(call, "HALF", p->x->dtype == PONS_FLOAT16 ? "f16" : "bf16");
+  cuda_define_half(call, p->x->dtype);
   gpu_define_text(call, "ONE", p->x->dtype == PONS_FLOAT16 ? "0x3c00u" : "0x3f80u");
   gpu_define(call, "S_SIZE", (int64_t)pons_dtype_size(p->parts[1].dtype));
   if (wide) gpu_define_text(call, "WIDE_S", "");

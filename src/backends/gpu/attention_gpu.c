@@ -18,6 +18,14 @@ void attention_number_strides(gpu_call *c, const operand *x, int axes) {
   }
 }
 
+void attention_number_sizes(gpu_call *c, const launch *l) {
+  const operand *q = &l->in[0], *k = &l->in[1];
+  gpu_number(c, k->shape[1]);
+  gpu_number(c, q->shape[2]);
+  gpu_number(c, k->shape[2]);
+  gpu_number_float(c, ((const attention_params *)l->params)->scale);
+}
+
 void attention_number_operands(gpu_call *c, const launch *l, int axes) {
   for (int i = 0; i < 3; i++) attention_number_strides(c, &l->in[i], axes);
   if (attention_has_mask(l))
@@ -148,10 +156,7 @@ static error *run_few(const gpu_backend *b, const launch *l, const few *f, const
   for (int i = 0; i < l->n_in; i++) gpu_read(&c, &l->in[i]);
   if (parts) c.wide |= parts->sums + (size_t)(2 * parts->count * parts->rows) > INT32_MAX;
   gpu_begin_numbers(&c);
-  gpu_number(&c, k->shape[1]);
-  gpu_number(&c, q->shape[2]);
-  gpu_number(&c, k->shape[2]);
-  gpu_number_float(&c, p->scale);
+  attention_number_sizes(&c, l);
   gpu_number(&c, p->causal);
   gpu_number_float(&c, attention_masked_score(q->dtype));
   gpu_number(&c, q->shape[0] * q->shape[1] * q->shape[2]);

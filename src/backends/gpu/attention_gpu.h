@@ -23,6 +23,8 @@ void attention_define_operands(gpu_call *c, const launch *l);
 /* Strides of q, k and v, of as many of their four axes, from the first one on; the mask's four; the sinks'. 0 along axes of one
    element, and where there is no such operand. */
 void attention_number_operands(gpu_call *c, const launch *l, int axes);
+/* Kv heads, queries, keys, scale. */
+void attention_number_sizes(gpu_call *c, const launch *l);
 /* Heads, heads of q for one of k, queries, keys, scale, whether it is causal, what masked scores are; then all operands' strides. */
 void attention_number_all(gpu_call *c, const launch *l);
 /* Strides along so many of its four axes. */
