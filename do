@@ -8,7 +8,7 @@ jobs=${PONS_JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}
 if [ -z "${CMAKE_GENERATOR:-}" ] && command -v ninja >/dev/null 2>&1; then
   export CMAKE_GENERATOR=Ninja
 fi
-zig_package=ziglang==0.17.1 # compiles for macOS
+zig_package=ziglang==0.17.1 # compiles for macOS and for older systems
 # What the tests compare with; nothing of it is part of Pons.
 python_packages='numpy pytest scikit-build-core mlx==0.32.4 mlx-cpu==0.32.4 gguf'
 
@@ -26,6 +26,7 @@ usage: ./do VERB
   lint    check scripts and sources with the tools that are there
   fuzz    run each fuzz target (file readers, arguments of ops) for so many seconds (60) under AddressSanitizer; needs clang
   macos   build library and command for arm64 macOS by zig, on another system
+  glibc   build library, command and main job for glibc 2.35 (Ubuntu 22.04) by zig, and run them
   gpu     build, run the tests of ops on a GPU, hold its kernels against the CPU, time it beside what it can do: a table and
           gpu-report.json within eight minutes; --device D another device than cuda, --help for more
   help    this text
@@ -180,11 +181,11 @@ END
   done
 }
 
-# A compiler for macOS: some 100 MB are fetched, once.
+# A compiler for macOS and for older Linux: some 100 MB are fetched, once.
 fetch_zig() {
   [ ! -e build/zig/ready ] || return 0
   [ -x build/venv/bin/python ] || make_venv
-  say "fetching $zig_package (for building for macOS only)"
+  say "fetching $zig_package (for building for other systems only)"
   rm -rf build/zig
   build/venv/bin/python -m pip install -q --no-deps --target build/zig "$zig_package" && touch build/zig/ready
 }
@@ -196,6 +197,15 @@ macos() {
   build macos
   sh tests/macos.sh build/macos
   say "build/macos has the library and the command for arm64 macOS"
+}
+
+# The same for glibc 2.35, which runs here if this system's is that or later.
+glibc() {
+  [ "$(uname)" = Linux ] && [ "$(uname -m)" = x86_64 ] || { say "this is no x86-64 Linux: nothing is built for glibc 2.35" && return 0; }
+  fetch_zig || { say "no zig is to be had: nothing is built for glibc 2.35" && return 0; }
+  build glibc
+  sh tests/glibc.sh build/glibc
+  say "build/glibc has the library and the command for glibc 2.35 and later"
 }
 
 # $1: run (what building and running needs) or test (also what tests need)
@@ -293,6 +303,7 @@ test_all() {
   stage "tests (AddressSanitizer, UndefinedBehaviourSanitizer)" suite asan -E nvrtc_test
   stage "what threads share (ThreadSanitizer)" thread_suite
   stage "build (arm64 macOS, by zig)" macos
+  stage "build and run (glibc 2.35, by zig)" glibc
   stage "lint" lint
   say "====" && printf '%s' "$stages"
 }
@@ -404,6 +415,7 @@ bench) bench "$@" ;;
 lint) lint ;;
 fuzz) seconds=${1:-60} && fuzz ;;
 macos) macos ;;
+glibc) glibc ;;
 gpu) gpu "$@" ;;
 help | -h | --help) usage ;;
 *)

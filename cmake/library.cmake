@@ -132,7 +132,9 @@ endfunction()
 
 pons_library(pons SHARED ${objects})
 set_target_properties(pons PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
-if(NOT APPLE) # calls among its own functions go straight
+include(CheckLinkerFlag)
+check_linker_flag(C -Wl,-Bsymbolic-functions PONS_LINKS_SYMBOLIC)
+if(PONS_LINKS_SYMBOLIC) # calls among its own functions go straight
   target_link_options(pons PRIVATE -Wl,-Bsymbolic-functions)
 endif()
 pons_library(pons_internal STATIC ${objects})

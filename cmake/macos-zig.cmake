@@ -1,25 +1,11 @@
-# Toolchain: arm64 macOS by zig, on another system (preset macos). ./do macos fetches zig into build/zig. Of macOS zig has the C
-# library and its headers. zlib is part of macOS, cJSON of Homebrew: what is linked against is a list of the functions in their
-# headers, of which cJSON's is this system's.
+# Toolchain: arm64 macOS by zig, on another system (preset macos). Of macOS zig has the C library and its headers. zlib is part of macOS, cJSON of
+# Homebrew: what is linked against is a list of the functions in their headers, of which cJSON's is this system's.
 set(CMAKE_SYSTEM_NAME Darwin)
 set(CMAKE_SYSTEM_PROCESSOR arm64)
 set(CMAKE_OSX_ARCHITECTURES "") # zig is told by its target
 
-get_filename_component(pons_root ${CMAKE_CURRENT_LIST_DIR} DIRECTORY)
-set(zig ${pons_root}/build/zig/ziglang/zig)
-if(NOT EXISTS ${zig})
-  message(FATAL_ERROR "no ${zig}; ./do macos fetches it")
-endif()
-# Programs that take no arguments of their own in front.
-set(zig_tools ${pons_root}/build/zig/tools)
-foreach(tool ar ranlib)
-  file(WRITE ${zig_tools}/${tool} "#!/bin/sh\nexec \"${zig}\" ${tool} \"$@\"\n")
-  file(CHMOD ${zig_tools}/${tool} PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
-endforeach()
-set(CMAKE_C_COMPILER ${zig} cc)
+include(${CMAKE_CURRENT_LIST_DIR}/zig.cmake)
 set(CMAKE_C_COMPILER_TARGET aarch64-macos)
-set(CMAKE_AR ${zig_tools}/ar)
-set(CMAKE_RANLIB ${zig_tools}/ranlib)
 set(CMAKE_INSTALL_NAME_TOOL ${CMAKE_COMMAND} -E true) # nothing is installed
 
 # stub(FILE HEADER PATTERN INSTALLED_AS): a list of the functions that a header declares, to be linked against.

@@ -18,4 +18,9 @@ const char *cpu_isa(void);
 const char *const *cpu_isas(void);
 /* For tests: from now on `name`; false if the machine does not have it. Not while kernels run. */
 bool cpu_set_isa(const char *name);
+
+/* ---- the processor (processor.c) ---- */
+
+bool cpu_has_avx2(void);   /* and FMA and F16C, as the loops for it use */
+bool cpu_has_avx512(void); /* F, BW, DQ and VL */
 #endif

@@ -20,12 +20,10 @@ static void add(const char *name, const loops *table, bool here) {
 static void look(void) {
   add("baseline", &loops_baseline, true);
 #ifdef PONS_HAVE_AVX2
-  add("avx2", &loops_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+  add("avx2", &loops_avx2, cpu_has_avx2());
 #endif
 #ifdef PONS_HAVE_AVX512
-  add("avx512", &loops_avx512,
-      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
+  add("avx512", &loops_avx512, cpu_has_avx512());
 #endif
   int best = count - 1;
   const char *asked = getenv("PONS_CPU");

@@ -1,6 +1,7 @@
 /* lapack.c: a LAPACK library, looked for at run time: OpenBLAS holds one, else whatever the system calls liblapack.
-   Uses cpu/lapack.h, base/. */
+   Uses cpu/lapack.h, cpu.h, base/. */
 #include "backends/cpu/lapack.h"
+#include "backends/cpu/cpu.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -49,12 +50,7 @@ static bool find_for(lapack_functions *f, char letter) {
 
 /* OpenBLAS takes processors it does not know for older ones; where it misses AVX-512 half the speed is lost. */
 static bool name_the_processor(void) {
-#if defined(__x86_64__)
-  if (!getenv("OPENBLAS_CORETYPE") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    return setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) == 0;
-#endif
-  return false;
+  return !getenv("OPENBLAS_CORETYPE") && cpu_has_avx512() && setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) == 0;
 }
 
 static void open_library(void) {
