@@ -66,12 +66,17 @@ void device_bind_alone(const device *d);
 struct launch;
 /* One way to compute a primitive. Lists are ordered: the first that does not refuse wins. */
 typedef struct implementation {
-  const char *prim; /* name of the primitive record: "Matmul" */
+  const char *prim; /* name of the primitive record: "Matmul"; or one of the names below */
   const char *name; /* "tiles" */
   /* Why it can't take this call (data pointers are NULL here), or NULL. */
   const char *(*refuses)(const struct launch *l);
   error *(*run)(const struct launch *l); /* NULL: fine */
 } implementation;
+/* "Matmul" of the codes that programs cast to floats before they multiply: int8, of which the result is int32, and the sums can't
+   outgrow that; uint8 that are fp8 numbers (e4m3: 0x7f is NaN, there are no infinities), of which it is a float. A device that lists
+   none is given floats. */
+#define DEVICE_INT8_MATMUL "int8 Matmul"
+#define DEVICE_FP8_MATMUL "fp8 Matmul"
 
 typedef struct launch {
   const void *params; /* the primitive's parameter struct, from ops/<family>.h; NULL if it has none */

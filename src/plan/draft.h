@@ -4,7 +4,8 @@
    in an order in which each finds its operands made.
 
        walk (expand.c, views.c,     nodes        -> values, operations
-             simplify.c)
+             simplify.c, add.c,
+             codes.c)
        fuse (fuse.c)                operations   -> groups, each one kernel
        write (write.c)              groups       -> steps
        place (place.c)              steps        -> offsets in the arena, donations */
@@ -120,6 +121,8 @@ int32_t draft_value_add(draft *d);
 draft_op *draft_op_room(draft *d);
 /* add.c: the sum of two values as part of the call that makes one of them; -1: it is not. */
 int32_t draft_sum(draft *d, const int32_t *in);
+/* codes.c: the value of a Matmul by the codes of which its operands are made; -1 without d->why: it is one of floats. */
+int32_t draft_product_of_codes(draft *d, const node *n);
 /* With results that are new roots; or -1. */
 int32_t draft_op_add(draft *d, const draft_result *results);
 int32_t draft_copy(draft *d, int32_t value); /* the value in row-major order */
@@ -128,6 +131,9 @@ int32_t draft_copy(draft *d, int32_t value); /* the value in row-major order */
 bool draft_walk(draft *d);
 /* views.c: the value of a view node; operands have theirs. */
 int32_t draft_view(draft *d, const node *n);
+/* The same view of `value`, which has the shape of n's operand and any dtype; -1 without d->why: its elements must be copied
+   first. */
+int32_t draft_view_of(draft *d, const node *n, int32_t value, pons_dtype dtype);
 /* The node's shape in the pool; the list of value `like` (-1: none) if it is the same. NULL: no memory. */
 const int64_t *draft_shape_for(draft *d, const node *n, int32_t like);
 /* simplify.c: the entry of an equal node met before, or a new one, whose value (-1) the caller sets before

@@ -283,6 +283,8 @@ static int32_t make_value(draft *d, const frame *f) {
   if (f->parts) return value_of_parts(d, f);
   if (n->prim->row) return make_row(d, n);
   if (n->prim->view && n->n_out == 1) return draft_view(d, n);
+  const int32_t product = draft_product_of_codes(d, n);
+  if (product >= 0 || d->why) return product;
   const int32_t op = make_call(d, n);
   if (op < 0) return -1;
   return n->n_out > 1 ? tuple_of_call(d, op) : d->ops[op].out;

@@ -1,6 +1,7 @@
 /* Tests of planning: what is merged, expanded, fused and placed, as text. Nothing is run. */
 #include "plan/plan.h"
 #include <pons/ops.h>
+#include <pons/quantized.h>
 #include <setjmp.h>
 #include <stdlib.h>
 
@@ -248,6 +249,46 @@ static void sums_are_part_of_a_product(void **state) {
   mem_free(one), mem_free(other), mem_free(again);
 }
 
+/* int8 and fp8 codes are multiplied as they lie, also behind views; what int32 can't hold the sums of, and what is of two sorts, is not. */
+static void codes_are_multiplied_in_place_of_their_casts(void **state) {
+  (void)state;
+  pons_array a = array(PONS_INT8, 2, 8), b = array(PONS_INT8, 4, 8), c = array(PONS_UINT8, 4, 8);
+  pons_array product = pons_matmul(pons_astype(a, PONS_FLOAT16), pons_transpose(pons_astype(b, PONS_FLOAT16)));
+  check(pons_multiply(product, pons_astype(pons_float(3), PONS_FLOAT16)),
+        "int8 (2, 8) in0\n"
+        "int8 (4, 8) in1\n"
+        "float32 () in2\n"
+        "int32 (2, 4) t0 at 0 = Matmul in0 in1{1 8}: nothing\n"
+        "float16 (2, 4) out0 = kernel t0 in2{0 0}: in 0: int32; in 1: float32; v2 = cast v0 float16; v3 = cast v1 float16; "
+        "v4 = multiply v2 v3 float16; out: v4\n"
+        "return out0\n"
+        "arena 64 bytes on null\n");
+  pons_array values = pons_from_fp8(c, PONS_BFLOAT16);
+  check(pons_matmul(values, pons_transpose(values)),
+        "uint8 (4, 8) in0\n"
+        "bfloat16 (4, 4) out0 = Matmul in0 in0{1 8}: nothing\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+  char *mixed = planned(&(pons_array){pons_matmul(pons_astype(a, PONS_BFLOAT16), pons_transpose(values))}, 1);
+  assert_non_null(strstr(mixed, "FromFP8 in"));
+  mem_free(mixed);
+  pons_array words = pons_matmul(pons_astype(pons_astype(a, PONS_INT16), PONS_FLOAT32), pons_astype(pons_transpose(b), PONS_FLOAT32));
+  char *of_words = planned(&words, 1);
+  assert_null(strstr(of_words, "int32"));
+  mem_free(of_words);
+}
+
+/* 131071 products of -128 and -128 are less than 2^31, one more is not. */
+static void sums_of_int8_that_int32_can_not_hold(void **state) {
+  (void)state;
+  for (int64_t more = 0; more < 2; more++) {
+    pons_array x = pons_astype(pons_zeros(PONS_SHAPE(1, 131071 + more), PONS_INT8), PONS_FLOAT32);
+    char *is = planned(&(pons_array){pons_matmul(x, pons_transpose(x))}, 1);
+    assert_int_equal(strstr(is, "int32 (1, 1) t") != NULL, more == 0);
+    mem_free(is);
+  }
+}
+
 static void temporaries_share_memory_by_lifetime(void **state) {
   (void)state;
   pons_array a = array(PONS_FLOAT32, 16, 16), x = a;
@@ -351,7 +392,8 @@ static void every_allocation_may_fail(void **state) {
   (void)state;
   pons_array a = array(PONS_FLOAT32, 2, 3), pieces[2];
   pons_split(pons_exp(pons_reshape(pons_transpose(a), PONS_SHAPE(2, 3))), 2, 0, pieces);
-  pons_array y = pons_add(pieces[0], pons_sum(pieces[1]));
+  pons_array codes = pons_astype(array(PONS_INT8, 1, 3), PONS_FLOAT32);
+  pons_array y = pons_add(pieces[0], pons_sum(pons_multiply(pieces[1], pons_matmul(codes, pons_transpose(codes)))));
   const int64_t before = pons_live_arrays();
   for (int64_t n = 1;; n++) {
     assert_true(n < 1000);
@@ -396,6 +438,8 @@ int main(void) {
       TEST(what_is_light_is_made_again),
       TEST(on_a_gpu_more_is_light),
       TEST(sums_are_part_of_a_product),
+      TEST(codes_are_multiplied_in_place_of_their_casts),
+      TEST(sums_of_int8_that_int32_can_not_hold),
       TEST(temporaries_share_memory_by_lifetime),
       TEST(long_chains_are_cut_at_the_limit),
       TEST(no_kernel_has_too_many_inputs),

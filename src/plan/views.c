@@ -18,9 +18,7 @@ const int64_t *draft_shape_for(draft *d, const node *n, int32_t like) {
   return lists;
 }
 
-/* A view of `value`, of which `n` tells shape and dtype; -1 without d->why: its elements must be copied
-   first. */
-static int32_t view_of(draft *d, const node *n, int32_t value, pons_dtype dtype) {
+int32_t draft_view_of(draft *d, const node *n, int32_t value, pons_dtype dtype) {
   const draft_value from = d->values[value];
   const shape s = node_shape(n);
   view before, after;
@@ -75,7 +73,7 @@ static int32_t view_of_row(draft *d, const node *n, int32_t value, int *left) {
   for (int i = 0; i < op.n_in; i++) {
     const draft_op *maker = row_that_makes(d, in[i]);
     const bool turns = maker && !maker->shared && --*left > 0;
-    in[i] = turns ? view_of_row(d, n, in[i], left) : view_of(d, n, in[i], (pons_dtype)d->values[in[i]].dtype);
+    in[i] = turns ? view_of_row(d, n, in[i], left) : draft_view_of(d, n, in[i], (pons_dtype)d->values[in[i]].dtype);
     if (in[i] < 0) return -1;
   }
   draft_op *turned = draft_op_room(d);
@@ -110,7 +108,7 @@ static bool turns_round(const draft *d, const node *n, int32_t value, int32_t vi
 
 int32_t draft_view(draft *d, const node *n) {
   int32_t value = draft_value_of(d, n->in[0]);
-  int32_t made = view_of(d, n, value, (pons_dtype)n->dtype);
+  int32_t made = draft_view_of(d, n, value, (pons_dtype)n->dtype);
   if (d->why || made == value) return made;
   if (turns_round(d, n, value, made)) {
     int left = n->size > d->values[value].size ? 1 : TURNED_OPERATIONS;
@@ -120,7 +118,7 @@ int32_t draft_view(draft *d, const node *n) {
   if (made >= 0) return made;
   value = draft_copy(d, value);
   if (value < 0) return -1;
-  made = view_of(d, n, value, (pons_dtype)n->dtype);
+  made = draft_view_of(d, n, value, (pons_dtype)n->dtype);
   if (made < 0 && !d->why)
     draft_fail(d, fail(n->prim->name, "no view of row-major elements: %s", node_text(n)));
   return made;

@@ -1,5 +1,6 @@
 /* cublaslt.c: a double of cuBLASLt (libcublasLt.so.12): products of matrices, queued on the driver's double. What does not fit
-   together, or is not aligned as was said, fails as it does there. Uses cuda/cublaslt.h for its types,
+   together, or is not aligned as was said, fails as it does there; codes that don't lie as NVIDIA's documents ask have no algorithm. Uses
+   cuda/cublaslt.h for its types,
    doubles/faults.h, doubles/half.h. */
 #include "backends/cuda/cublaslt.h"
 #include "tests/doubles/faults.h"
@@ -29,8 +30,18 @@ struct cublasLtPreference {
 
 /* ---- elements ---- */
 
+static bool is_code(int type) { return type == CUDA_R_8I || type == CUDA_R_8F_E4M3; }
+
 static size_t size_of(int type) {
-  return type == CUDA_R_64F || type == CUDA_C_32F ? 8 : type == CUDA_R_32F ? 4 : 2;
+  if (is_code(type)) return 1;
+  return type == CUDA_R_64F || type == CUDA_C_32F ? 8 : type == CUDA_R_32F || type == CUDA_R_32I ? 4 : 2;
+}
+
+/* 1 bit of sign, 4 of exponent, 3 of fraction; no infinities. */
+static double fp8_value(uint8_t code) {
+  const int exponent = code >> 3 & 15, fraction = code & 7;
+  const double size = (code & 127) == 127 ? (double)NAN : exponent ? ldexp(8 + fraction, exponent - 10) : ldexp(fraction, -9);
+  return code >> 7 ? -size : size;
 }
 
 static double complex get(int type, const void *all, int64_t at) {
@@ -45,6 +56,12 @@ static double complex get(int type, const void *all, int64_t at) {
       return ((const float complex *)all)[at];
     case CUDA_R_16F:
       return half_value(((const uint16_t *)all)[at]);
+    case CUDA_R_8I:
+      return ((const int8_t *)all)[at];
+    case CUDA_R_32I:
+      return ((const int32_t *)all)[at];
+    case CUDA_R_8F_E4M3:
+      return fp8_value(((const uint8_t *)all)[at]);
     default:
       bits = (uint32_t)((const uint16_t *)all)[at] << 16;
       memcpy(&f, &bits, sizeof f);
@@ -69,6 +86,9 @@ static void set(int type, void *all, int64_t at, double complex z) {
     case CUDA_R_16F:
       ((uint16_t *)all)[at] = half_nearest(x);
       break;
+    case CUDA_R_32I:
+      ((int32_t *)all)[at] = (int32_t)x;
+      break;
     default:
       memcpy(&bits, &f, sizeof bits);
       ((uint16_t *)all)[at] = f != f ? 0x7fc0 : (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
@@ -76,6 +96,8 @@ static void set(int type, void *all, int64_t at, double complex z) {
 }
 
 /* ---- descriptions ---- */
+
+EXPORT long cublaslt_double_count(const char *what) { return calls_of(what); }
 
 EXPORT size_t cublasLtGetVersion(void) { return 120400; }
 
@@ -124,6 +146,7 @@ EXPORT cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *out, in
                                                  uint64_t columns, int64_t step) {
   const int status = fault_of("cublasLtMatrixLayoutCreate");
   if (status || step < (int64_t)rows) return status ? status : CUBLAS_STATUS_INVALID_VALUE;
+  if (type == CUDA_R_8F_E4M3 && !number_of("CUDA_DOUBLE_FP8", 1)) return CUBLAS_STATUS_INVALID_VALUE; /* as before CUDA 11.8 */
   *out = calloc(1, sizeof **out);
   if (!*out) return CUBLAS_STATUS_ALLOC_FAILED;
   **out = (struct cublasLtLayout){type, 1, (int64_t)rows, (int64_t)columns, step, 0};
@@ -185,6 +208,12 @@ static bool is_half_to_float(const job *j) {
          j->desc.compute == CUBLAS_COMPUTE_32F && j->desc.scale == CUDA_R_32F;
 }
 
+/* int8 as int32, or fp8 as a float of 16 or 32 bits. */
+static bool is_code_to_wider(const job *j) {
+  if (j->a.type == CUDA_R_8I) return j->d.type == CUDA_R_32I;
+  return j->a.type == CUDA_R_8F_E4M3 && (j->d.type == CUDA_R_16F || j->d.type == CUDA_R_16BF || j->d.type == CUDA_R_32F);
+}
+
 static bool fit_together(const job *j) {
   const int64_t inner = j->desc.turned[0] ? j->a.rows : j->a.columns;
   return (j->desc.turned[0] ? j->a.columns : j->a.rows) == j->d.rows &&
@@ -192,10 +221,24 @@ static bool fit_together(const job *j) {
          (j->desc.turned[1] ? j->b.rows : j->b.columns) == j->d.columns && j->c.rows == j->d.rows &&
          j->c.columns == j->d.columns && j->a.batch == j->d.batch && j->b.batch == j->d.batch &&
          j->c.batch == j->d.batch && j->a.type == j->b.type && j->c.type == j->d.type &&
-         (j->a.type == j->d.type || is_half_to_float(j));
+         (is_code(j->a.type) ? is_code_to_wider(j) : j->a.type == j->d.type || is_half_to_float(j));
+}
+
+/* What NVIDIA's documents ask of products of codes: the device, that a is transposed and b is not, and that sizes and steps suit. */
+static bool takes_codes(const job *j, const int *align) {
+  const bool whole = j->a.type == CUDA_R_8I;
+  const int wanted = whole ? 4 : 16;
+  if (!is_code(j->a.type)) return true;
+  if (number_of("CUDA_DOUBLE_ARCH", 86) < (whole ? 75 : 89) || !j->desc.turned[0] || j->desc.turned[1]) return false;
+  if (j->desc.epilogue && whole) return false;
+  for (int i = 0; i < 4; i++)
+    if (align[i] % wanted) return false;
+  return j->d.rows % wanted == 0 && j->a.rows % wanted == 0 && j->a.step % wanted == 0 && j->b.step % wanted == 0 &&
+         j->a.batch_step % wanted == 0 && j->b.batch_step % wanted == 0;
 }
 
 static bool computes(const struct cublasLtDesc *desc, int type) {
+  if (type == CUDA_R_32I) return desc->compute == CUBLAS_COMPUTE_32I && desc->scale == CUDA_R_32I;
   if (type == CUDA_R_64F) return desc->compute == CUBLAS_COMPUTE_64F && desc->scale == CUDA_R_64F;
   const bool fast =
       desc->compute == CUBLAS_COMPUTE_32F_FAST_TF32 && (type == CUDA_R_32F || type == CUDA_C_32F);
@@ -236,7 +279,8 @@ EXPORT cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cu
   const job j = {.desc = *desc, .a = *a, .b = *b, .c = *c, .d = *d};
   if (status) return status;
   if (!handle || wanted < 1 || !fit_together(&j)) return CUBLAS_STATUS_INVALID_VALUE;
-  *found = computes(desc, d->type);
+  const int align[] = {(int)preference->align[0], (int)preference->align[1], (int)preference->align[2], (int)preference->align[3]};
+  *found = computes(desc, d->type) && takes_codes(&j, align);
   if (!*found) return CUBLAS_STATUS_NOT_SUPPORTED;
   memset(results, 0, sizeof *results);
   for (int i = 0; i < 4; i++) results->algo.data[i] = preference->align[i];
@@ -253,6 +297,7 @@ EXPORT cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc
   const void *const at[] = {a, b, c, d};
   const int status = fault_of("cublasLtMatmul");
   if (status) return status;
+  if (is_code(layout_a->type)) fault_of(layout_a->type == CUDA_R_8I ? "int8 product" : "fp8 product"); /* to be counted */
   for (int i = 0; i < 4; i++)
     if (!algo->data[i] || (uintptr_t)at[i] % algo->data[i]) return CUBLAS_STATUS_INVALID_VALUE;
   if (!desc->bias != !desc->epilogue || (uintptr_t)desc->bias % 16) return CUBLAS_STATUS_INVALID_VALUE;

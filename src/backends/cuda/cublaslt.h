@@ -30,10 +30,14 @@ enum {
   CUDA_R_32F = 0,
   CUDA_R_64F = 1,
   CUDA_R_16F = 2,
+  CUDA_R_8I = 3,
   CUDA_C_32F = 4,
+  CUDA_R_32I = 10,
   CUDA_R_16BF = 14,
+  CUDA_R_8F_E4M3 = 28,
   CUBLAS_COMPUTE_32F = 68,
   CUBLAS_COMPUTE_64F = 70,
+  CUBLAS_COMPUTE_32I = 72,
   CUBLAS_COMPUTE_32F_FAST_TF32 = 77,
   CUBLAS_OP_N = 0,
   CUBLAS_OP_T = 1,
@@ -86,6 +90,13 @@ void cublaslt_report(text *json); /* a member of an object */
 const char *cublaslt_refuses(const launch *l);
 error *cublaslt_matmul(const launch *l);
 error *cublaslt_addmm(const launch *l);
+/* The same of int8 or fp8 codes, whose operands lie so and are aligned as the library wants them; and whether the first device has an
+   algorithm for it. */
+int cublaslt_alignment(pons_dtype codes); /* in bytes */
+bool cublaslt_has_algorithm(const launch *l);
+/* codes_cublaslt.c: implementations of DEVICE_INT8_MATMUL and DEVICE_FP8_MATMUL. */
+const char *cublaslt_refuses_codes(const launch *l);
+error *cublaslt_multiply_codes(const launch *l);
 error *cublaslt_matmul_adding(const launch *l, const operand *added);
 error *cublaslt_addmm_adding(const launch *l, const operand *added);
 #endif

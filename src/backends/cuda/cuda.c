@@ -71,6 +71,8 @@ const gpu_backend gpu_cuda = {
       {"GatherQMM", "tensor", cuda_refuses_gather_qmm, cuda_gather_qmm}, \
       {"Matmul", "cublaslt", cublaslt_refuses, cublaslt_matmul},       \
       {"AddMM", "cublaslt", cublaslt_refuses, cublaslt_addmm},         \
+      {DEVICE_INT8_MATMUL, "cublaslt", cublaslt_refuses_codes, cublaslt_multiply_codes}, \
+      {DEVICE_FP8_MATMUL, "cublaslt", cublaslt_refuses_codes, cublaslt_multiply_codes}, \
       {"Convolution", "cudnn", cudnn_refuses, cudnn_conv},             \
       {"Cholesky", "cusolver", cusolver_refuses, cusolver_cholesky},   \
       {"LUF", "cusolver", cusolver_refuses, cusolver_lu},              \

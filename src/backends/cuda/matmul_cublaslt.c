@@ -95,6 +95,12 @@ static int type_of(pons_dtype d) {
       return CUDA_R_16BF;
     case PONS_COMPLEX64:
       return CUDA_C_32F;
+    case PONS_INT8:
+      return CUDA_R_8I;
+    case PONS_INT32:
+      return CUDA_R_32I;
+    case PONS_UINT8:
+      return CUDA_R_8F_E4M3;
     default:
       return -1;
   }
@@ -102,13 +108,18 @@ static int type_of(pons_dtype d) {
 
 static pons_dtype side_dtype(const problem *p, int i) { return (pons_dtype)(i < 2 ? p->taken : p->dtype); }
 
+int cublaslt_alignment(pons_dtype codes) { return codes == PONS_INT8 ? 4 : 16; }
+static bool is_of_codes(const problem *p) { return p->taken == PONS_INT8 || p->taken == PONS_UINT8; }
+
 static failure make_desc(const problem *p, plan *made) {
   const bool tf32 = cuda_wants_tf32() && (p->taken == PONS_FLOAT32 || p->taken == PONS_COMPLEX64);
   const int compute = p->dtype == PONS_FLOAT64 ? CUBLAS_COMPUTE_64F
+                      : p->dtype == PONS_INT32 ? CUBLAS_COMPUTE_32I
                       : tf32                   ? CUBLAS_COMPUTE_32F_FAST_TF32
                                                : CUBLAS_COMPUTE_32F;
   const int scale = p->dtype == PONS_FLOAT64     ? CUDA_R_64F
                     : p->dtype == PONS_COMPLEX64 ? CUDA_C_32F
+                    : p->dtype == PONS_INT32     ? CUDA_R_32I
                                                  : CUDA_R_32F;
   failure why =
       check(cublaslt()->cublasLtMatmulDescCreate(&made->desc, compute, scale), "cublasLtMatmulDescCreate");
@@ -243,11 +254,13 @@ typedef struct product {
 typedef union scale {
   float real[2];
   double wide;
+  int32_t whole;
 } scale;
 
 static scale scale_of(int dtype, float value) {
   scale s = {{value, 0}};
   if (dtype == PONS_FLOAT64) s.wide = (double)value;
+  if (dtype == PONS_INT32) s.whole = (int32_t)value;
   return s;
 }
 
@@ -292,9 +305,10 @@ static failure multiply(cuda_device *d, CUstream queue, const void *context, con
   return why;
 }
 
-/* What `refuses` asked about: operands aligned as their elements. */
+/* What `refuses` asked about: operands aligned as their elements, codes as they must be. */
 static void align_least(problem *p) {
-  for (int i = 0; i < 4; i++) p->side[i].align = (int32_t)pons_dtype_size(side_dtype(p, i));
+  for (int i = 0; i < 4; i++)
+    p->side[i].align = is_of_codes(p) ? cublaslt_alignment((pons_dtype)p->taken) : (int32_t)pons_dtype_size(side_dtype(p, i));
 }
 
 static error *run_product(cuda_device *d, product *x) {
@@ -383,7 +397,7 @@ const char *cublaslt_refuses(const launch *l) {
   gpu_batch s;
   problem p;
   if (missing) return missing;
-  if (type_of(l->out->dtype) < 0) return "cuBLASLt is for floats and complex numbers";
+  if (!dtype_is_inexact(l->out->dtype) || type_of(l->out->dtype) < 0) return "cuBLASLt is for floats and complex numbers";
   if (!dtypes_fit(l)) return "the operands are of several dtypes";
   if (shape_size(l->out->ndim, l->out->shape) == 0 || l->in[0].shape[l->in[0].ndim - 1] == 0)
     return "it is empty";
@@ -391,6 +405,12 @@ const char *cublaslt_refuses(const launch *l) {
   if (p.batch > INT32_MAX) return "the batch is too large";
   p.adds = l->n_in == 3;
   return has_algorithm(&p, true) ? NULL : "cuBLASLt has no algorithm for it";
+}
+
+bool cublaslt_has_algorithm(const launch *l) {
+  problem p;
+  gpu_batch s;
+  return lay_out(&p, l, &s) && p.batch <= INT32_MAX && has_algorithm(&p, false);
 }
 
 /* alpha a b + beta (what is to be added, else what lies in the result), and + a vector to each row. */

@@ -44,6 +44,7 @@ static const implementation implementations[] = {
     TAKES("SearchSorted"),  TAKES("SolveTriangular"),
     TAKES("ScaledDotProductAttentionVJP"),
     TAKES("FFT"),           TAKES("Hadamard"),
+    TAKES(DEVICE_INT8_MATMUL), TAKES(DEVICE_FP8_MATMUL),
 };
 
 static int count(void) {
