@@ -7,7 +7,8 @@
        b (uint8) ── FromFP8 ─┴ Matmul    is made             b ─┴ Matmul
 
    Every int8 and every fp8 number is one in any float, so that the products are the same. Sums of int8's are exact, and rounded once,
-   by a cast that fuses with what reads it. Views behind the cast become views of the codes. Uses draft.h. */
+   by a cast that fuses with what reads it. Views behind the cast become views of the codes. The host multiplies floats: it has products of
+   codes for steps that a device has no memory for. Uses draft.h. */
 #include "plan/draft.h"
 
 /* An operand's views between cast and product; further ones are read as floats. */
@@ -77,7 +78,7 @@ static bool is_product(const node *n) { return n->n_in == 2 && strcmp(n->prim->n
 
 int32_t draft_product_of_codes(draft *d, const node *n) {
   const device *on = d->request->device;
-  if (!is_product(n) || !(device_knows(on, DEVICE_INT8_MATMUL) || device_knows(on, DEVICE_FP8_MATMUL))) return -1;
+  if (!is_product(n) || on == device_host() || !(device_knows(on, DEVICE_INT8_MATMUL) || device_knows(on, DEVICE_FP8_MATMUL))) return -1;
   codes of[2];
   for (int i = 0; i < 2; i++)
     if ((of[i] = codes_behind(d, n->in[i], 0)).value < 0) return -1;

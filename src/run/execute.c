@@ -184,7 +184,7 @@ static error *launch_in_memory(const plan *p, workspace *w, run_input *in, const
 /* How the host computes a call; NULL: it can't. */
 static const implementation *way_on_host(const plan_step *s, const operand *o) {
   const launch l = {s->params, s->n_in - s->adds, s->n_out, o, o + s->n_in};
-  return device_pick(device_host(), s->name, &l, NULL);
+  return device_pick(device_host(), s->implementation->prim, &l, NULL);
 }
 
 static error *run_call_on_host(const implementation *way, const plan_step *s, const operand *o) {

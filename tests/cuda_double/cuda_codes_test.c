@@ -255,6 +255,22 @@ static void each_call_may_fail(void **unused) {
   }
 }
 
+/* Without memory there the host multiplies the codes. */
+static void codes_on_the_host(void) {
+  pons_set_default_device("cuda");
+  for (int i = 0; i < WAYS; i++) {
+    check_product(false, ways[i], ways[i], PONS_FLOAT32, 0);
+    check_product(true, ways[i], ways[i], PONS_BFLOAT16, 0x1p-8);
+  }
+  CHECK(pons_ok());
+}
+
+static void memory_is_short(void **unused) {
+  (void)unused;
+  passes(codes_on_the_host, "CUDA_DOUBLE_ARCH=90;DOUBLE_FAULTS=cuMemAllocFromPoolAsync:1+=2");
+  passes(codes_on_the_host, "CUDA_DOUBLE_ARCH=90;CUDA_DOUBLE_MEMORY=6000");
+}
+
 int main(void) {
   if (!doubles_are_there()) return 77;
   setenv("PONS_CACHE_DIR", PONS_BUILD_DIR "/kernels", 1);
@@ -263,6 +279,7 @@ int main(void) {
       cmocka_unit_test(fp8_goes_to_the_library),
       cmocka_unit_test(what_is_beside_a_product),
       cmocka_unit_test(each_call_may_fail),
+      cmocka_unit_test(memory_is_short),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,8 @@ error *cpu_arg_partition(const launch *l);
 error *cpu_search_sorted(const launch *l);
 error *cpu_matmul(const launch *l);
 error *cpu_addmm(const launch *l);
+error *cpu_int8_matmul(const launch *l);
+error *cpu_fp8_matmul(const launch *l);
 const char *cpu_refuses_attention(const launch *l);
 error *cpu_attention(const launch *l);
 const char *cpu_refuses_attention_vjp(const launch *l);

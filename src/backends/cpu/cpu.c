@@ -32,6 +32,8 @@ static const implementation implementations[] = {
     {"LogSumExp", "loops", NULL, cpu_log_sum_exp},
     {"Matmul", "tiles", NULL, cpu_matmul},
     {"AddMM", "tiles", NULL, cpu_addmm},
+    {DEVICE_INT8_MATMUL, "floats", NULL, cpu_int8_matmul},
+    {DEVICE_FP8_MATMUL, "floats", NULL, cpu_fp8_matmul},
     {"ScaledDotProductAttention", "flash", cpu_refuses_attention, cpu_attention},
     {"ScaledDotProductAttentionVJP", "flash", cpu_refuses_attention_vjp, cpu_attention_vjp},
     {"Convolution", "across", cpu_refuses_across, cpu_convolution_across},
