@@ -75,6 +75,10 @@ void *buffer_data(const buffer *b) {
   error_release(why);
   return data;
 }
+const void *buffer_at_hand(const buffer *b) {
+  return atomic_load_explicit(&((buffer *)b)->stale, memory_order_acquire) ? NULL : b->data;
+}
+
 size_t buffer_bytes(const buffer *b) { return b->bytes; }
 size_t buffer_block_bytes(const buffer *b) {
   return b->size_class == WRAPPED || b->size_class == ELSEWHERE ? b->bytes : cache_block_bytes(b);

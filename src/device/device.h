@@ -24,6 +24,8 @@ void buffer_release(buffer *b); /* NULL is fine */
 void *buffer_host(const buffer *b, error **why);
 /* The same; NULL and an error of the thread's. */
 void *buffer_data(const buffer *b);
+/* The same if that is where it was written last, else NULL: nothing is copied or waited for. */
+const void *buffer_at_hand(const buffer *b);
 size_t buffer_bytes(const buffer *b);
 size_t buffer_block_bytes(const buffer *b); /* what the allocator gave for it */
 /* True if the caller's is the only reference and the memory is our own: it may be overwritten. */
@@ -85,8 +87,12 @@ typedef struct launch {
   const operand *out; /* row-major, uninitialised; out[0] may be the memory of an input for kernels, and of in[0], which then is
                          row-major, for primitives that update it (prim.updates) */
 } launch;
-/* Runs an implementation, and adds something to its first result before that is rounded: of its shape and dtype, row-major. */
-typedef error *adding_run(const launch *l, const operand *added);
+/* What becomes of a call's first result before that is rounded: this is added, and that is computed of the sum. */
+typedef struct epilogue {
+  const operand *added; /* of the result's shape and dtype, row-major; NULL: nothing */
+  activation activation;
+} epilogue;
+typedef error *epilogue_run(const launch *l, const epilogue *e);
 
 /* What a device does whose memory is not the host's. Work is queued, in an order as if it were done at once: memory may be
    given back, and read, behind what uses it. */
@@ -138,7 +144,8 @@ typedef struct driver {
   void (*report)(text *json); /* one JSON object: what was found, where, what is missing and why */
   const implementation *implementations;
   int n_implementations;
-  adding_run *(*adding)(const implementation *i); /* how it adds, or NULL: it doesn't; left out: none does */
+  /* How the implementation runs with that epilogue, or NULL: it doesn't. Data pointers are NULL. Left out: none has any. */
+  epilogue_run *(*epilogue)(const implementation *i, const launch *l, const epilogue *e);
   /* Why it can't run the kernel, or NULL; left out: it runs all. Of dtypes it can hold. */
   const char *(*refuses_kernel)(int index, const kernel *k);
   error *(*run_kernel)(const kernel *k, const operand *in, const operand *out);

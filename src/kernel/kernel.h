@@ -68,6 +68,35 @@ typedef struct operand {
   const int64_t *strides;
 } operand;
 
+/* ---- activations (activation.c) ---- */
+
+/* What often follows a product of matrices, so that implementations of these may do it themselves. */
+typedef enum activation {
+  ACTIVATION_NONE,
+  ACTIVATION_RELU, /* maximum(x, 0); of NaN NaN */
+  ACTIVATION_GELU_TANH,
+  ACTIVATION_COUNT
+} activation;
+extern const char *const activation_names[ACTIVATION_COUNT];
+
+/* A way to write one: a row, then its operands, each of which is a term: x, a number, or a row again. */
+typedef struct activation_term {
+  enum { TERM_X, TERM_NUMBER, TERM_ROW } kind;
+  row row;
+  double number;
+} activation_term;
+typedef struct activation_spelling {
+  activation is;
+  int n_terms;
+  const activation_term *terms;
+} activation_spelling;
+enum { ACTIVATION_SPELLINGS = 3, ACTIVATION_MAX_TERMS = 20 };
+extern const activation_spelling activation_spellings[ACTIVATION_SPELLINGS];
+/* Behind the term at `at` and its operands. */
+int activation_term_end(const activation_term *terms, int at);
+/* The kernel that computes it for a float dtype: in[0] is x, the others are numbers, which come to `numbers`. */
+void activation_kernel(activation a, pons_dtype d, kernel *k, double *numbers);
+
 /* The judge: element by element in double (int64 for integers), slow and plainly right. All operands have the
    shape of out[0]. */
 void kernel_interpret(const kernel *k, const operand *in, const operand *out);

@@ -56,7 +56,7 @@ static int32_t call_of_codes(draft *d, const node *n, const codes *of, const dra
   const launch l = {NULL, 2, 1, operands, operands + 2};
   const draft_call call = {.prim = n->prim, .implementation = device_pick(d->request->device, of->implementations, &l, NULL)};
   if (!call.implementation) return -1;
-  const draft_call *kept = pool_copy(&d->plan->pool, &call, sizeof call);
+  draft_call *kept = pool_copy(&d->plan->pool, &call, sizeof call);
   const int32_t *in = pool_copy(&d->plan->pool, (int32_t[]){of[0].value, of[1].value}, 2 * sizeof *in);
   draft_op *op = draft_op_room(d);
   if (!kept || !in || !op) return draft_no_memory(d), -1;

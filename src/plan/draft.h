@@ -4,8 +4,8 @@
    in an order in which each finds its operands made.
 
        walk (expand.c, views.c,     nodes        -> values, operations
-             simplify.c, add.c,
-             codes.c)
+             simplify.c, codes.c)
+       join (epilogue.c)            operations behind a call become part of it
        fuse (fuse.c)                operations   -> groups, each one kernel
        write (write.c)              groups       -> steps
        place (place.c)              steps        -> offsets in the arena, donations */
@@ -19,7 +19,7 @@ typedef struct draft_value {
   bool plain;   /* all of the root, row-major from its first element on */
   uint8_t dtype, ndim;
   int16_t local;  /* write.c: its number in the kernel of */
-  int32_t group;  /* this group; below -1: fuse.c's marks */
+  int32_t group;  /* this group; below -1: fuse.c's marks; before that epilogue.c's count */
   int32_t memory; /* write.c: of a root */
   int64_t offset; /* from the root's first element, in elements */
   int64_t size;
@@ -38,6 +38,9 @@ typedef struct draft_call { /* in the pool */
   const void *params; /* in the pool */
   const implementation *implementation;
   bool on_host; /* the device has no way to compute it */
+  epilogue_run *epilogue; /* or NULL, and neither of these: */
+  bool adds;              /* its last operand is added to its first result */
+  activation activation;
 } draft_call;
 
 enum { OP_MAX_READERS = 4 };
@@ -46,11 +49,10 @@ typedef struct draft_op { /* 64 bytes: there are as many as nodes, and each pass
   bool shared;  /* more than one node reads its result, or someone holds it */
   bool wanted;  /* a result, or a view of one, is asked for */
   bool stored;  /* its result has memory */
-  bool adds;    /* a call: its last operand is added to its first result */
   uint16_t row;
   int n_in, n_out;
   const int32_t *in;
-  const draft_call *call;
+  draft_call *call;
   int32_t out; /* first of n_out values, which follow each other */
   /* fuse.c: */
   int32_t early;                   /* position of the first reader that can't take the operation in */
@@ -119,8 +121,6 @@ bool draft_fail(draft *d, error *e); /* sets it, and takes the reference; false 
 draft_value *draft_value_room(draft *d);
 int32_t draft_value_add(draft *d);
 draft_op *draft_op_room(draft *d);
-/* add.c: the sum of two values as part of the call that makes one of them; -1: it is not. */
-int32_t draft_sum(draft *d, const int32_t *in);
 /* codes.c: the value of a Matmul by the codes of which its operands are made; -1 without d->why: it is one of floats. */
 int32_t draft_product_of_codes(draft *d, const node *n);
 /* With results that are new roots; or -1. */
@@ -165,6 +165,7 @@ static inline void draft_mark(const draft *d, node *n, int32_t value) {
   n->mark = (uint64_t)d->epoch << 32 | (uint32_t)value;
 }
 
+bool draft_join(draft *d); /* epilogue.c */
 bool draft_fuse(draft *d);
 bool draft_write(draft *d);
 bool plan_place(plan *p); /* place.c; false: no memory */

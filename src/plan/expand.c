@@ -141,10 +141,6 @@ static int32_t make_row(draft *d, const node *n) {
   if (!in) return -1;
   const row r = (row)(n->prim->row - 1);
   if (r == ROW_cast && d->values[in[0]].dtype == n->dtype) return in[0];
-  if (r == ROW_add) {
-    const int32_t sum = draft_sum(d, in);
-    if (sum >= 0 || d->why) return sum;
-  }
   const draft_result result = {(pons_dtype)n->dtype, n->ndim, draft_shape_for(d, n, in[0])};
   draft_op *op = draft_op_room(d);
   if (!op) return -1;
@@ -243,7 +239,7 @@ static int32_t make_call(draft *d, const node *n) {
     if (!d->why && !may_be_taken_apart(n)) no_implementation(d, n, params, operands);
     return -1;
   }
-  const draft_call *kept = pool_copy(p, &call, sizeof call);
+  draft_call *kept = pool_copy(p, &call, sizeof call);
   draft_op *op = draft_op_room(d);
   if (!kept || !op) return draft_no_memory(d), -1;
   *op = (draft_op){.kind = OP_CALL, .n_in = n->n_in, .n_out = n_out, .in = in, .call = kept};
@@ -295,14 +291,6 @@ static bool is_read_by_several(const frame *f) {
   return node_holders(f->node) > 1 || (f->parts && node_holders(f->parts[0]) > 0);
 }
 
-/* Something may have been added to what an equal node has made. */
-static bool is_still_made(const draft *d, const node *n, int32_t value) {
-  if (value < 0) return false;
-  const int32_t made = n->n_out > 1 ? d->tuple_values[d->tuples[value].first] : value;
-  const draft_value *v = &d->values[made];
-  return v->op < 0 || !d->ops[v->op].adds || n->prim->row;
-}
-
 /* All children of the top frame have their values. Leaves the frame in place, with parts, if it must be taken
    apart. */
 static bool leave(walk *w) {
@@ -318,7 +306,7 @@ static bool leave(walk *w) {
   } else {
     same_entry *same = draft_same(d, n, plan_operands_of(n));
     if (!same) return false;
-    value = is_still_made(d, n, same->value) ? same->value : -1;
+    value = same->value;
     if (value < 0) {
       value = make_value(d, f);
       same->value = value;

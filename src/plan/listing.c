@@ -44,6 +44,7 @@ static void print_step(text *t, const plan *p, const plan_step *s) {
     text_add(t, s->adds && k == s->n_in - 1 ? " + " : " ");
     print_operand(t, p, s, k);
   }
+  if (s->activation) text_add(t, " then %s", activation_names[s->activation]);
   if (s->params && s->prim) {
     text_add(t, " {");
     params_print(t, s->prim, s->params);
@@ -78,6 +79,7 @@ void plan_print(text *t, const plan *p) {
 
 void plan_step_title(text *t, const plan_step *s) {
   text_add(t, "%s", s->name);
+  if (s->activation) text_add(t, " %s", activation_names[s->activation]);
   if (!s->kernel) return;
   if (s->kernel->n_code == 0) text_add(t, " copy");
   for (int i = 0; i < s->kernel->n_code; i++) text_add(t, " %s", row_table[s->kernel->code[i].row].name);

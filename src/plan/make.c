@@ -144,7 +144,7 @@ plan *plan_make(const plan_request *request, plan_leaf **leaves, error **why) {
   d->plan = p;
   d->epoch = (uint32_t)walk_epoch();
   d->stamp = -1;
-  const bool fine = draft_walk(d) && part_from_whole(d) && draft_fuse(d) && draft_write(d) &&
+  const bool fine = draft_walk(d) && draft_join(d) && part_from_whole(d) && draft_fuse(d) && draft_write(d) &&
                     (plan_place(p) || draft_no_memory(d));
   *leaves = fine ? pool_copy(&p->pool, d->leaves, d->n_leaves * sizeof *d->leaves) : NULL;
   if (!*leaves) {

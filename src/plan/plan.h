@@ -60,7 +60,9 @@ typedef struct plan_step {
   const void *params;
   const prim *prim; /* of the parameters, for printing */
   int n_in, n_out;
-  bool adds; /* the last operand is no operand of the primitive, but added to its first result */
+  epilogue_run *epilogue; /* or NULL: the implementation's own run, and neither of these: */
+  bool adds;              /* the last operand is no operand of the primitive, but added to its first result */
+  activation activation;
   /* Bit k stands for operand k. */
   uint32_t ends;   /* an input that no later step reads: its memory may go if its holder agrees */
   uint32_t donors; /* the result may be written over it; it ends here; an input's holder has to agree */

@@ -89,7 +89,9 @@ static bool write_call(writer *w, const draft_op *op, plan_step *s) {
   s->prim = op->call->prim;
   s->n_in = op->n_in;
   s->n_out = op->n_out;
-  s->adds = op->adds;
+  s->epilogue = op->call->epilogue;
+  s->adds = op->call->adds;
+  s->activation = op->call->activation;
   return true;
 }
 

@@ -29,7 +29,7 @@ static uint64_t hash_steps(const plan *p) {
     const plan_step *s = &p->steps[i];
     const operand *y = &s->operands[s->n_in];
     const uint64_t words[] = {(uintptr_t)s->implementation, s->kernel ? (uint64_t)s->kernel->n_code : 0,
-                              (uint64_t)(s->n_in * 64 + s->n_out), (uint64_t)(s->n_out ? (int)y->dtype : 0)};
+                              (uint64_t)((s->n_in * 64 + s->n_out) * ACTIVATION_COUNT + (int)s->activation), (uint64_t)(s->n_out ? (int)y->dtype : 0)};
     hash = hash_bytes(words, sizeof words, hash);
     if (s->n_out) hash = hash_bytes(y->shape, (size_t)y->ndim * sizeof *y->shape, hash);
   }

@@ -86,7 +86,8 @@ static error *launch_step(const plan_step *s, const operand *o) {
   const driver *v = s->device->driver;
   if (s->kernel) return v->run_kernel(s->kernel, o, o + s->n_in);
   const launch l = {s->params, s->n_in - s->adds, s->n_out, o, o + s->n_in};
-  return s->adds ? v->adding(s->implementation)(&l, &o[l.n_in]) : s->implementation->run(&l);
+  const epilogue e = {s->adds ? &o[l.n_in] : NULL, s->activation};
+  return s->epilogue ? s->epilogue(&l, &e) : s->implementation->run(&l);
 }
 
 static error *run_step(const plan *p, workspace *w, run_input *in, const plan_step *s) {
@@ -187,13 +188,31 @@ static const implementation *way_on_host(const plan_step *s, const operand *o) {
   return device_pick(device_host(), s->implementation->prim, &l, NULL);
 }
 
+static error *add_on_host(const operand *y, const operand *added) {
+  const uint8_t d = (uint8_t)y->dtype;
+  const kernel add = {2, 1, 1, {d, d}, {{ROW_add, d, d, {0, 1, -1}}}, {2}};
+  return device_host()->driver->run_kernel(&add, (const operand[]){*y, *added}, y);
+}
+
+static error *activate_on_host(const operand *y, activation a) {
+  const int64_t repeated[PONS_MAX_NDIM] = {0};
+  double values[KERNEL_MAX_INPUTS];
+  uint64_t numbers[KERNEL_MAX_INPUTS];
+  operand in[KERNEL_MAX_INPUTS] = {*y};
+  kernel k;
+  activation_kernel(a, y->dtype, &k, values);
+  for (int i = 1; i < k.n_in; i++) {
+    dtype_write(y->dtype, &numbers[i], values[i - 1]);
+    in[i] = (operand){&numbers[i], y->dtype, y->ndim, y->shape, repeated};
+  }
+  return device_host()->driver->run_kernel(&k, in, y);
+}
+
 static error *run_call_on_host(const implementation *way, const plan_step *s, const operand *o) {
   const launch l = {s->params, s->n_in - s->adds, s->n_out, o, o + s->n_in};
-  const operand sum[2] = {o[s->n_in], o[s->n_in - 1]};
-  const uint8_t d = (uint8_t)l.out->dtype;
-  const kernel add = {2, 1, 1, {d, d}, {{ROW_add, d, d, {0, 1, -1}}}, {2}};
   error *why = way->run(&l);
-  return why || !s->adds ? why : device_host()->driver->run_kernel(&add, sum, l.out);
+  if (!why && s->adds) why = add_on_host(l.out, &o[l.n_in]);
+  return why || !s->activation ? why : activate_on_host(l.out, s->activation);
 }
 
 /* What the device turned out to have no way for, or no memory. Results of an attempt are dropped. */

@@ -126,6 +126,18 @@ EXPORT cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc) {
   return CUBLAS_STATUS_SUCCESS;
 }
 
+enum { ACTIVATIONS = CUBLASLT_EPILOGUE_RELU | CUBLASLT_EPILOGUE_GELU };
+
+/* "relu" and "gelu" fail as in a library that lacks them. */
+static cublasStatus_t set_epilogue(struct cublasLtDesc *desc, int epilogue) {
+  const int activation = epilogue & ~CUBLASLT_EPILOGUE_BIAS;
+  if (epilogue & ~(ACTIVATIONS | CUBLASLT_EPILOGUE_BIAS) || epilogue == 0 || activation == ACTIVATIONS)
+    return CUBLAS_STATUS_INVALID_VALUE;
+  desc->epilogue = epilogue;
+  const int status = fault_of("epilogue");
+  return status ? status : activation ? fault_of(activation == CUBLASLT_EPILOGUE_RELU ? "relu" : "gelu") : status;
+}
+
 EXPORT cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, int attribute,
                                                      const void *value, size_t size) {
   const int which = attribute - CUBLASLT_MATMUL_DESC_TRANSA;
@@ -134,8 +146,9 @@ EXPORT cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, 
     return CUBLAS_STATUS_SUCCESS;
   }
   if (attribute == CUBLASLT_MATMUL_DESC_EPILOGUE && size == sizeof(int32_t)) {
-    memcpy(&desc->epilogue, value, size);
-    return desc->epilogue == CUBLASLT_EPILOGUE_BIAS ? fault_of("epilogue") : CUBLAS_STATUS_INVALID_VALUE;
+    int32_t epilogue;
+    memcpy(&epilogue, value, size);
+    return set_epilogue(desc, epilogue);
   }
   if (which < 0 || which > 1 || size != sizeof(int32_t)) return CUBLAS_STATUS_INVALID_VALUE;
   memcpy(&desc->turned[which], value, size);
@@ -239,11 +252,19 @@ static bool takes_codes(const job *j, const int *align) {
 
 static bool computes(const struct cublasLtDesc *desc, int type) {
   if (type == CUDA_R_32I) return desc->compute == CUBLAS_COMPUTE_32I && desc->scale == CUDA_R_32I;
+  if (desc->epilogue && (type == CUDA_R_64F || type == CUDA_C_32F)) return false;
   if (type == CUDA_R_64F) return desc->compute == CUBLAS_COMPUTE_64F && desc->scale == CUDA_R_64F;
   const bool fast =
       desc->compute == CUBLAS_COMPUTE_32F_FAST_TF32 && (type == CUDA_R_32F || type == CUDA_C_32F);
   return (desc->compute == CUBLAS_COMPUTE_32F || fast) &&
          desc->scale == (type == CUDA_C_32F ? CUDA_C_32F : CUDA_R_32F);
+}
+
+/* Hands NaN on, as the library does. */
+static double activated(int epilogue, double x) {
+  if (epilogue & CUBLASLT_EPILOGUE_RELU) return x < 0 ? 0 : x;
+  if (epilogue & CUBLASLT_EPILOGUE_GELU) return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
+  return x;
 }
 
 static double complex element(const job *j, int64_t batch, int64_t row, int64_t column) {
@@ -257,7 +278,8 @@ static double complex element(const job *j, int64_t batch, int64_t row, int64_t 
            get(j->b.type, j->at_b, batch * j->b.batch_step + b_at);
   }
   sum = j->beta == 0 ? j->alpha * sum : j->alpha * sum + j->beta * get(j->c.type, j->at_c, c_at);
-  return j->desc.bias ? sum + get(j->d.type, j->desc.bias, row) : sum;
+  if (j->desc.epilogue & CUBLASLT_EPILOGUE_BIAS) sum += get(j->d.type, j->desc.bias, row);
+  return j->desc.epilogue & ACTIVATIONS ? activated(j->desc.epilogue, creal(sum)) : sum;
 }
 
 static void run(void *context) {
@@ -300,7 +322,8 @@ EXPORT cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc
   if (is_code(layout_a->type)) fault_of(layout_a->type == CUDA_R_8I ? "int8 product" : "fp8 product"); /* to be counted */
   for (int i = 0; i < 4; i++)
     if (!algo->data[i] || (uintptr_t)at[i] % algo->data[i]) return CUBLAS_STATUS_INVALID_VALUE;
-  if (!desc->bias != !desc->epilogue || (uintptr_t)desc->bias % 16) return CUBLAS_STATUS_INVALID_VALUE;
+  if (desc->epilogue & CUBLASLT_EPILOGUE_BIAS && (!desc->bias || (uintptr_t)desc->bias % 16))
+    return CUBLAS_STATUS_INVALID_VALUE;
   if (workspace_bytes && !workspace) return CUBLAS_STATUS_INVALID_VALUE;
   const job j = {*desc,
                  *layout_a,

@@ -122,6 +122,90 @@ static void products_go_to_it_and_without_it(void **state) {
   if (!dlopen("libcublasLt.so.12", RTLD_LAZY | RTLD_LOCAL)) passes(products_agree, "NO_CUBLASLT=1");
 }
 
+/* ---- what a layer does behind its product ---- */
+
+static pons_array relu(pons_array x) { return pons_maximum(x, pons_int(0)); }
+static pons_array gelu(pons_array x) { /* as mlx.nn writes it */
+  pons_array inner = pons_add(x, pons_multiply(pons_float(0.044715), pons_power(x, pons_int(3))));
+  pons_array tanh = pons_tanh(pons_multiply(pons_float(0.7978845608028654), inner));
+  return pons_multiply(pons_multiply(pons_float(0.5), x), pons_add(pons_int(1), tanh));
+}
+
+enum { LAYERS = 10 };
+static pons_array layer(int kind, const pons_array in[5]) {
+  const pons_array a = in[0], b = in[1], more = in[2], row = in[3], row_not_aligned = in[4];
+  switch (kind) {
+    case 0: return relu(pons_matmul(a, b));
+    case 1: return gelu(pons_matmul(a, b));
+    case 2: return relu(pons_add(pons_matmul(a, b), more));
+    case 3: return relu(pons_addmm(row, a, b, 1, 1));
+    case 4: return gelu(pons_addmm(row, a, b, 1, 1));
+    case 5: return gelu(pons_add(more, pons_addmm(row, a, b, 0.5f, 1)));
+    case 6: return relu(pons_addmm(row_not_aligned, a, b, 1, 1));
+    case 7: return relu(pons_add(pons_addmm(row_not_aligned, a, b, 1, 1), more));
+    case 8: return relu(pons_addmm(more, a, b, 1, 2));
+    default: return relu(pons_add(pons_addmm(row, a, b, 1, 2), more));
+  }
+}
+/* Kernels launched beside the product: none, but where what is added is copied into the result first. The last adds two things that are
+   not one row: behind it one kernel adds and activates. */
+static const int launches[LAYERS] = {0, 0, 0, 0, 0, 0, 1, 1, 1, 2};
+
+static pons_array layer_on(const char *device, int kind, pons_dtype d, long *launched) {
+  pons_set_default_device(device);
+  pons_array columns = pons_multiply(small(PONS_SHAPE(9), d), pons_float(0.25));
+  const pons_array in[] = {pons_multiply(small(PONS_SHAPE(2, 4, 5), d), pons_float(0.25)), small(PONS_SHAPE(5, 8), d),
+                           small(PONS_SHAPE(2, 4, 8), d),
+                           pons_slice(columns, PONS_SHAPE(0), PONS_SHAPE(8), PONS_SCALAR),
+                           pons_slice(columns, PONS_SHAPE(1), PONS_SHAPE(9), PONS_SCALAR)};
+  CHECK(pons_eval_many(in, 5) && pons_eval(columns));
+  const long before = count("cuLaunchKernel");
+  pons_array y = layer(kind, in);
+  CHECK(pons_eval(y));
+  *launched = count("cuLaunchKernel") - before;
+  return y;
+}
+
+static void layers_agree(const int *expected_launches) {
+  static const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_FLOAT16, PONS_BFLOAT16, PONS_FLOAT64};
+  static const double near[] = {2e-6, 2e-3, 2e-2, 1e-12};
+  for (int d = 0; d < 4; d++) {
+    for (int kind = 0; kind < LAYERS; kind++) {
+      const pons_scope s = pons_scope_open();
+      long launched;
+      pons_array expected = layer_on("cpu", kind, dtypes[d], &launched), found = layer_on("cuda", kind, dtypes[d], &launched);
+      pons_set_default_device("cpu");
+      const bool *same = pons_data(pons_allclose(found, expected, near[d], near[d], false));
+      CHECK(same && *same);
+      if (expected_launches && d < 3 && launched != expected_launches[kind]) {
+        print_error("kind %d, dtype %d: %ld launches\n", kind, (int)dtypes[d], launched);
+        _exit(1);
+      }
+      pons_scope_close(s);
+    }
+  }
+}
+static void products_activate(void) { layers_agree(launches); }
+static void kernels_activate(void) { layers_agree((const int[LAYERS]){1, 1, 1, 1, 1, 1, 2, 2, 2, 2}); }
+static void either_activates(void) { layers_agree(NULL); }
+
+static void nan_is_handed_on(void) {
+  pons_set_default_device("cuda");
+  pons_array x = pons_full(PONS_SHAPE(2, 2), pons_float(NAN)), y = relu(pons_matmul(x, x));
+  const float *found = pons_data(y);
+  CHECK(found && found[0] != found[0] && found[3] != found[3]);
+}
+
+static void activations_are_done_by_the_product(void **state) {
+  (void)state;
+  passes(products_activate, "A=1");
+  passes(nan_is_handed_on, "A=1");
+  passes(kernels_activate, "DOUBLE_FAULTS=relu:1+=15,gelu:1+=15"); /* a library without them */
+  passes(either_activates, "DOUBLE_FAULTS=gelu:1+=7");
+  passes(either_activates, "DOUBLE_FAULTS=cublasLtMatmulAlgoGetHeuristic:1+=15");
+  passes(either_activates, "DOUBLE_FAULTS=cuMemAllocFromPoolAsync:9+=2"); /* there is no memory: the CPU computes it */
+}
+
 static void a_product_or_an_error(void) {
   pons_set_default_device("cuda");
   for (int i = 0; i < 2; i++) { /* what failed once does not stand in the way of the next */
@@ -297,6 +381,7 @@ int main(void) {
   setenv("PONS_CACHE_DIR", PONS_BUILD_DIR "/kernels", 1);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(products_go_to_it_and_without_it),
+      cmocka_unit_test(activations_are_done_by_the_product),
       cmocka_unit_test(each_call_to_cublaslt_may_fail),
       cmocka_unit_test(devices_are_numbered),
       cmocka_unit_test(devices_take_turns),

@@ -45,7 +45,9 @@ enum {
   CUBLASLT_MATMUL_DESC_TRANSB = 4,
   CUBLASLT_MATMUL_DESC_EPILOGUE = 7,
   CUBLASLT_MATMUL_DESC_BIAS_POINTER = 8,
+  CUBLASLT_EPILOGUE_RELU = 2,
   CUBLASLT_EPILOGUE_BIAS = 4, /* a vector as long as the result has rows, added to each column */
+  CUBLASLT_EPILOGUE_GELU = 32, /* by tanh; each with BIAS: the sum of both numbers */
   CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT = 5,
   CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET = 6,
   CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES = 1,
@@ -97,6 +99,7 @@ bool cublaslt_has_algorithm(const launch *l);
 /* codes_cublaslt.c: implementations of DEVICE_INT8_MATMUL and DEVICE_FP8_MATMUL. */
 const char *cublaslt_refuses_codes(const launch *l);
 error *cublaslt_multiply_codes(const launch *l);
-error *cublaslt_matmul_adding(const launch *l, const operand *added);
-error *cublaslt_addmm_adding(const launch *l, const operand *added);
+/* driver.epilogue of these. */
+epilogue_run *cublaslt_matmul_epilogue(const launch *l, const epilogue *e);
+epilogue_run *cublaslt_addmm_epilogue(const launch *l, const epilogue *e);
 #endif

@@ -87,10 +87,10 @@ static error *faults(int index) {
   cuda_plan_ended(index);
   return gpu_faults(&gpu_cuda, index);
 }
-static adding_run *adding(const implementation *i) {
-  return i->run == cublaslt_matmul  ? cublaslt_matmul_adding
-         : i->run == cublaslt_addmm ? cublaslt_addmm_adding
-                                    : gpu_adding(i);
+static epilogue_run *how_with(const implementation *i, const launch *l, const epilogue *e) {
+  return i->run == cublaslt_matmul  ? cublaslt_matmul_epilogue(l, e)
+         : i->run == cublaslt_addmm ? cublaslt_addmm_epilogue(l, e)
+                                    : gpu_epilogue(i, l, e);
 }
 static bool is_gpu(int index) {
   (void)index;
@@ -106,7 +106,7 @@ const driver driver_cuda = {
     .report = cuda_report,
     .implementations = gpu_implementations,
     .n_implementations = sizeof gpu_implementations / sizeof *gpu_implementations,
-    .adding = adding,
+    .epilogue = how_with,
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
     .cannot_hold = GPU_CANNOT_HOLD,

@@ -13,7 +13,7 @@
 /* Operands in its order: a[0] is our b, a[1] our a. Compared byte by byte. */
 typedef struct problem {
   int32_t dtype, adds;                 /* adds: beta is not 0 */
-  int32_t biased, taken;               /* a vector is added to each of our rows; dtype of a and b */
+  int32_t epilogue, taken;             /* CUBLASLT_EPILOGUE_..., or 0; dtype of a and b */
   int64_t rows, columns, inner, batch; /* of the result in its order: n x m */
   struct {
     int32_t turned, align;
@@ -140,13 +140,13 @@ static failure set_bias(cublasLtMatmulDesc_t desc, const void *at) {
 
 /* An algorithm is chosen for an aligned vector. */
 enum { BIAS_ALIGNMENT = 16 };
+static bool is_biased(const problem *p) { return p->epilogue & CUBLASLT_EPILOGUE_BIAS; }
 static failure make_epilogue(const problem *p, plan *made) {
-  const int32_t epilogue = CUBLASLT_EPILOGUE_BIAS;
-  if (!p->biased) return fine;
+  if (!p->epilogue) return fine;
   const failure why = check(cublaslt()->cublasLtMatmulDescSetAttribute(
-                                made->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue),
+                                made->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &p->epilogue, sizeof p->epilogue),
                             "cublasLtMatmulDescSetAttribute");
-  return why.call ? why : set_bias(made->desc, (const void *)(uintptr_t)BIAS_ALIGNMENT);
+  return why.call || !is_biased(p) ? why : set_bias(made->desc, (const void *)(uintptr_t)BIAS_ALIGNMENT);
 }
 
 static failure make_layout(const problem *p, plan *made, int i) {
@@ -291,7 +291,7 @@ static failure multiply(cuda_device *d, CUstream queue, const void *context, con
   void *at[4];
   for (int i = 0; i < 4; i++) at[i] = (void *)(uintptr_t)(addresses[i] + x->offset[i]);
   failure why = fine;
-  if (x->problem.biased) {
+  if (is_biased(&x->problem)) {
     pthread_mutex_lock(&gemms[d->index].bias_lock);
     why = set_bias(p->desc, (const void *)(uintptr_t)(addresses[BIAS] + x->offset[BIAS]));
   }
@@ -301,7 +301,7 @@ static failure multiply(cuda_device *d, CUstream queue, const void *context, con
                                            &p->algo, (void *)(uintptr_t)addresses[WORKSPACE],
                                            g->workspace ? g->workspace->bytes : 0, queue),
                 "cublasLtMatmul");
-  if (x->problem.biased) pthread_mutex_unlock(&gemms[d->index].bias_lock);
+  if (is_biased(&x->problem)) pthread_mutex_unlock(&gemms[d->index].bias_lock);
   return why;
 }
 
@@ -413,19 +413,31 @@ bool cublaslt_has_algorithm(const launch *l) {
   return lay_out(&p, l, &s) && p.batch <= INT32_MAX && has_algorithm(&p, false);
 }
 
-/* alpha a b + beta (what is to be added, else what lies in the result), and + a vector to each row. */
-static error *run(const launch *l, float alpha, float beta, const operand *bias, const operand *more) {
+/* What the library does behind a product. */
+typedef struct behind {
+  const operand *bias;  /* a vector for each row, or NULL */
+  const operand *added; /* beta times this; NULL: times what lies in the result */
+  activation activation;
+} behind;
+
+static int32_t epilogue_of(bool biased, activation a) {
+  static const int32_t by_activation[ACTIVATION_COUNT] = {
+      [ACTIVATION_RELU] = CUBLASLT_EPILOGUE_RELU, [ACTIVATION_GELU_TANH] = CUBLASLT_EPILOGUE_GELU};
+  return by_activation[a] | (biased ? CUBLASLT_EPILOGUE_BIAS : 0);
+}
+
+static error *run(const launch *l, float alpha, float beta, behind with) {
   product x = {.alpha = alpha, .beta = beta};
   gpu_batch s;
   error *why = NULL;
   lay_out(&x.problem, l, &s);
   x.problem.adds = beta != 0;
-  x.problem.biased = bias != NULL;
-  if (bias) {
-    x.block[BIAS] = block_of(bias);
-    x.offset[BIAS] = offset_of(bias);
+  x.problem.epilogue = epilogue_of(with.bias, with.activation);
+  if (with.bias) {
+    x.block[BIAS] = block_of(with.bias);
+    x.offset[BIAS] = offset_of(with.bias);
   }
-  const operand *const operands[] = {&l->in[0], &l->in[1], l->out}, *const added = more ? more : l->out;
+  const operand *const operands[] = {&l->in[0], &l->in[1], l->out}, *const added = with.added ? with.added : l->out;
   cuda_device *d = cuda_enter(((const location *)l->out->data)->device, &why);
   if (!d) return why;
   for (int64_t part = 0; part < gpu_batch_parts(&s) && !why; part++) {
@@ -443,45 +455,63 @@ static error *run(const launch *l, float alpha, float beta, const operand *bias,
   return why;
 }
 
-/* Has the first device an algorithm for the product with what is added to it, and with a vector for each row? */
-static bool has_epilogue(const launch *l, bool adds, bool biased) {
+/* Has the first device an algorithm for the product with what is added to it, a vector for each row, and the activation? */
+static bool has_epilogue(const launch *l, bool adds, bool biased, activation a) {
   problem p;
   gpu_batch s;
   if (!lay_out(&p, l, &s)) return false;
   p.adds = adds;
-  p.biased = biased;
+  p.epilogue = epilogue_of(biased, a);
   return has_algorithm(&p, false);
 }
 
-/* The product, then what is to be added. */
-static error *run_and_add(const launch *l, float alpha, float beta, const operand *added) {
-  const uint8_t d = (uint8_t)l->out->dtype;
-  const kernel add = {2, 1, 1, {d, d}, {{ROW_add, d, d, {0, 1, -1}}}, {2}};
-  error *why = run(l, alpha, beta, NULL, NULL);
-  return why || !added ? why : gpu_run_kernel(&gpu_cuda, &add, (const operand[]){*l->out, *added}, l->out);
+/* Epilogues are for floats of up to four bytes. */
+static bool has_epilogues(pons_dtype d) { return d == PONS_FLOAT32 || d == PONS_FLOAT16 || d == PONS_BFLOAT16; }
+
+error *cublaslt_matmul(const launch *l) { return run(l, 1, 0, (behind){0}); }
+
+static error *matmul_with(const launch *l, const epilogue *e) {
+  return run(l, 1, e->added ? 1 : 0, (behind){.added = e->added, .activation = e->activation});
 }
 
-error *cublaslt_matmul(const launch *l) { return run(l, 1, 0, NULL, NULL); }
-error *cublaslt_matmul_adding(const launch *l, const operand *added) {
-  return has_epilogue(l, true, false) ? run(l, 1, 1, NULL, added) : run_and_add(l, 1, 0, added);
+epilogue_run *cublaslt_matmul_epilogue(const launch *l, const epilogue *e) {
+  if (e->activation && !has_epilogues(l->out->dtype)) return NULL;
+  return has_epilogue(l, e->added, false, e->activation) ? matmul_with : NULL;
 }
 
-/* Is c one aligned row for all rows, that the product itself can add? */
-static bool is_bias(const launch *l, bool adds) {
-  const operand *c = &l->in[2];
+/* Is c one aligned row for all rows? */
+static bool is_row(const operand *c) {
   const int last = c->ndim - 1;
-  if (c->dtype == PONS_FLOAT64 || c->dtype == PONS_COMPLEX64 || c->strides[last] != 1) return false;
+  if (!has_epilogues(c->dtype) || c->strides[last] != 1) return false;
   for (int i = 0; i < last; i++)
     if (c->strides[i] != 0 && c->shape[i] != 1) return false;
-  return (block_of(c)->at + offset_of(c)) % BIAS_ALIGNMENT == 0 && has_epilogue(l, adds, true);
+  return (block_of(c)->at + offset_of(c)) % BIAS_ALIGNMENT == 0;
 }
 
-/* Where c is not a row for all, it is copied into the result first, whatever its strides. `added`: NULL, or what comes to it. */
-error *cublaslt_addmm_adding(const launch *l, const operand *added) {
-  const addmm_params *p = l->params;
-  const kernel copy = {.n_in = 1, .n_out = 1, .in = {(uint8_t)l->out->dtype}, .out = {0}};
-  if (p->beta == 1 && is_bias(l, added != NULL)) return run(l, p->alpha, added ? 1 : 0, &l->in[2], added);
-  error *why = p->beta == 0 ? NULL : gpu_run_kernel(&gpu_cuda, &copy, &l->in[2], l->out);
-  return why ? why : run_and_add(l, p->alpha, p->beta, added);
+/* c, or its sum with what is added, as the result: whatever c's strides. */
+static error *copy_addend(const launch *l, const operand *added) {
+  const uint8_t d = (uint8_t)l->out->dtype;
+  const kernel copy = {.n_in = 1, .n_out = 1, .in = {d}, .out = {0}};
+  const kernel sum = {2, 1, 1, {d, d}, {{ROW_add, d, d, {0, 1, -1}}}, {2}};
+  if (!added) return gpu_run_kernel(&gpu_cuda, &copy, &l->in[2], l->out);
+  return gpu_run_kernel(&gpu_cuda, &sum, (const operand[]){l->in[2], *added}, l->out);
 }
-error *cublaslt_addmm(const launch *l) { return cublaslt_addmm_adding(l, NULL); }
+
+/* Where c is not a row for all, it is copied into the result first. */
+static error *addmm_with(const launch *l, const epilogue *e) {
+  const addmm_params *p = l->params;
+  if (p->beta == 0) return run(l, p->alpha, e->added ? 1 : 0, (behind){.added = e->added, .activation = e->activation});
+  if (p->beta == 1 && is_row(&l->in[2]) && has_epilogue(l, e->added, true, e->activation))
+    return run(l, p->alpha, e->added ? 1 : 0, (behind){&l->in[2], e->added, e->activation});
+  error *why = copy_addend(l, e->added);
+  return why ? why : run(l, p->alpha, p->beta, (behind){.activation = e->activation});
+}
+
+/* It is not known yet whether c is aligned. */
+epilogue_run *cublaslt_addmm_epilogue(const launch *l, const epilogue *e) {
+  const float beta = ((const addmm_params *)l->params)->beta;
+  if ((e->activation && !has_epilogues(l->out->dtype)) || (e->added && beta != 0 && beta != 1)) return NULL;
+  return has_epilogue(l, e->added || beta != 0, false, e->activation) ? addmm_with : NULL;
+}
+
+error *cublaslt_addmm(const launch *l) { return addmm_with(l, &(epilogue){0}); }

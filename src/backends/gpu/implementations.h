@@ -21,10 +21,12 @@ static const implementation gpu_implementations[] = {GPU_OWN_IMPLEMENTATIONS
 #undef GPU_KERNEL
 };
 
-/* driver.adding, of the rows above. */
-static inline error *add_to_norm_vjp(const launch *l, const operand *added) { return gpu_norm_vjp_adding(&GPU_BACKEND, l, added); }
-static inline adding_run *gpu_adding(const implementation *i) {
-  return i->run == launch_rms_norm_vjp || i->run == launch_layer_norm_vjp ? add_to_norm_vjp : NULL;
+/* driver.epilogue, of the rows above. */
+static inline error *norm_vjp_with(const launch *l, const epilogue *e) { return gpu_norm_vjp_adding(&GPU_BACKEND, l, e->added); }
+static inline epilogue_run *gpu_epilogue(const implementation *i, const launch *l, const epilogue *e) {
+  (void)l;
+  if (i->run == launch_rms_norm_vjp || i->run == launch_layer_norm_vjp) return e->activation ? NULL : norm_vjp_with;
+  return NULL;
 }
 
 /* driver.lacks, of the rows above; those of the backend's own take no more. */

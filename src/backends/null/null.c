@@ -58,13 +58,15 @@ static bool is_gpu(int index) {
   return wanted && strcmp(wanted, "gpu") == 0;
 }
 
-static error *nothing_added(const launch *l, const operand *added) {
-  (void)l, (void)added;
+static error *nothing_more(const launch *l, const epilogue *e) {
+  (void)l, (void)e;
   return NULL;
 }
 
-static adding_run *adding(const implementation *i) {
-  return is_gpu(0) && (strcmp(i->prim, "Matmul") == 0 || strcmp(i->prim, "LayerNormVJP") == 0) ? nothing_added : NULL;
+static epilogue_run *how_with(const implementation *i, const launch *l, const epilogue *e) {
+  (void)l;
+  const bool multiplies = strcmp(i->prim, "Matmul") == 0 || strcmp(i->prim, "AddMM") == 0;
+  return is_gpu(0) && (multiplies || (strcmp(i->prim, "LayerNormVJP") == 0 && !e->activation)) ? nothing_more : NULL;
 }
 
 static void report(text *json) {
@@ -80,7 +82,7 @@ const driver driver_null = {
     .report = report,
     .implementations = implementations,
     .n_implementations = sizeof implementations / sizeof *implementations,
-    .adding = adding,
+    .epilogue = how_with,
     .run_kernel = no_kernel,
     .for_tests = true,
 };
