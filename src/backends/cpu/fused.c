@@ -17,6 +17,7 @@ enum {
   TILE = 1024,        /* elements at most */
   ARENA = 48 * 1024,  /* bytes of all slots */
   PIECE = 32 * 1024,  /* elements that one thread takes at a time */
+  WORTH_PAIRS = 1024,  /* elements from which joining rows pays */
   WORTH_STRIPS = 2048, /* elements from which turning strips pays */
   STRIP = 64 * 1024,  /* elements of a strip, at most */
   STRIP_COLUMNS = 2048,
@@ -320,7 +321,8 @@ error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
   program_make(&w.program, k, w.reach, in, out,
                !w.past_cache ? WRITE_IN_PLACE
                : w.row >= 0  ? WRITE_AFTERWARDS
-                             : WRITE_FAR);
+                             : WRITE_FAR,
+               w.size >= WORTH_PAIRS);
   fit_tile(&w);
   if (w.row >= 0) return run_strips(&w);
   if (w.size < 2 * PIECE)

@@ -1,5 +1,5 @@
 /* fused_test.c: what kernels give on each instruction set against the interpreter: every row and cast for
-   every dtype, with operands that are packed, repeated, strided, reversed and transposed; random chains of
+   every dtype, with operands that are packed, repeated, strided, reversed and transposed; pairs of rows and random chains of
    instructions; outputs in the memory of inputs; loops long enough for several threads. PONS_SEED repeats a
    run. */
 #include "backends/cpu/cpu.h"
@@ -327,6 +327,28 @@ static void chains_agree_with_the_interpreter(void **unused) {
   for_each_isa(check_chains);
 }
 
+/* second(first(a, b), c), or second(c, first(a, b)): to the bit, whatever of them are numbers. */
+static kernel pair_of(int first, int second, bool other_side) {
+  kernel k = {.n_in = 3, .n_code = 2, .n_out = 1, .in = {PONS_FLOAT32, PONS_FLOAT32, PONS_FLOAT32}, .out = {4}};
+  k.code[0] = (instruction){(uint16_t)first, PONS_FLOAT32, PONS_FLOAT32, {0, 1, -1}};
+  k.code[1] = (instruction){(uint16_t)second, PONS_FLOAT32, PONS_FLOAT32, {other_side ? 2 : 3, other_side ? 3 : 2, -1}};
+  return k;
+}
+static void check_pairs(void) {
+  static const int rows[] = {ROW_add, ROW_subtract, ROW_multiply, ROW_square};
+  for (int first = 0; first < 4; first++)
+    for (int second = 0; second < 4; second++)
+      for (int repeat = 0; repeat < 24; repeat++) {
+        const kernel k = pair_of(rows[first], rows[second], rows[second] != ROW_square && repeat % 2);
+        const shape s = random_shape();
+        try_kernel(&k, &s, "pair", -10, 10, (slack){0, 0});
+      }
+}
+static void pairs_are_rounded_one_by_one(void **unused) {
+  (void)unused;
+  for_each_isa(check_pairs);
+}
+
 /* in[0] + in[1] transposed, then exp: long enough for several threads. */
 static void results_do_not_depend_on_threads(void **unused) {
   (void)unused;
@@ -440,6 +462,7 @@ int main(void) {
       cmocka_unit_test(casts_agree_with_the_interpreter),
       cmocka_unit_test(copies_of_any_layout),
       cmocka_unit_test(chains_agree_with_the_interpreter),
+      cmocka_unit_test(pairs_are_rounded_one_by_one),
       cmocka_unit_test(results_do_not_depend_on_threads),
       cmocka_unit_test(an_empty_kernel_touches_nothing),
       cmocka_unit_test(results_that_outgrow_the_cache),

@@ -110,6 +110,14 @@ typedef struct copy_loops {
   void (*lines_past_cache)(void *to, const void *from, int64_t lines);
 } copy_loops;
 
+/* Of float32 and packed: out = second(first(a, b), c), each rounded by itself; b or c may be one number. `take` takes its first
+   operand away from the other; where there is no second, c is not looked at. NULL: there is none. `out` as in cpu/loops.h. */
+typedef enum pair_row { PAIR_none, PAIR_add, PAIR_subtract, PAIR_multiply, PAIR_take, PAIR_ROWS } pair_row;
+typedef struct pair_loops {
+  void (*run[PAIR_ROWS][PAIR_ROWS][2][2])(void *out, const void *a, const void *b, const void *c,
+                                          int64_t n); /* first, second; is b packed, is c? */
+} pair_loops;
+
 /* x_baseline, x_avx2, ...: -DISA tells which in an .isa.c file. */
 #define ISA_JOIN_NAMES(x, isa) x##_##isa
 #define ISA_JOIN(x, isa) ISA_JOIN_NAMES(x, isa)
@@ -123,6 +131,7 @@ DECLARE_LOOPS(random_loops)
 DECLARE_LOOPS(hadamard_loops)
 DECLARE_LOOPS(scan_loops)
 DECLARE_LOOPS(copy_loops)
+DECLARE_LOOPS(pair_loops)
 #undef DECLARE_LOOPS
 
 /* Those of the instruction set in use. */
@@ -134,6 +143,7 @@ const random_loops *cpu_random_loops(void);
 const hadamard_loops *cpu_hadamard_loops(void);
 const scan_loops *cpu_scan_loops(void);
 const copy_loops *cpu_copy_loops(void);
+const pair_loops *cpu_pair_loops(void);
 
 lane lane_of(pons_dtype d);
 /* Are lanes of d the same bytes as its elements, so that contiguous ones need no load? */

@@ -40,8 +40,9 @@ typedef enum reach {
 /* How outputs are written: by the op that makes them, or from slots afterwards; or, past the caches, by the op if it can, for
    what is whole cache lines. */
 typedef enum writing { WRITE_IN_PLACE, WRITE_AFTERWARDS, WRITE_FAR } writing;
+/* `pairs`: rows are joined two by two, which is worth it for many elements. */
 void program_make(program *p, const kernel *k, const reach *reach, const operand *in, const operand *out,
-                  writing writing);
+                  writing writing, bool pairs);
 
 /* ---- copying into tiles (tiles.c); strides in elements ---- */
 
