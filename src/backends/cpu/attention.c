@@ -97,7 +97,7 @@ void strips_multiply(const strips_product *p) {
     ends[n] = i + some, starts[n] = first * strip, lengths[n] = last > first ? last - first : 0;
     tiles[n] = (gemm_tile){.rows = some,
                            .runs = 1,
-                           .woven = woven,
+                           .order = woven ? GEMM_BY_STEPS : GEMM_BY_ROWS,
                            .a = rows + n * GEMM_ROWS_MOST,
                            .b = starts + n,
                            .lengths = lengths + n,

@@ -141,6 +141,9 @@ typedef struct block_tiles {
 /* Rows of a that do not fall into the same lines of a cache, in lanes. */
 static int64_t pitch_of(int64_t depth) { return (round_up(depth, 16) / 16 | 1) * 16; }
 
+/* The same of woven ones. */
+static int64_t woven_pitch(const gemm_job *j, int64_t depth) { return j->g->a.col == 1 ? round_up(depth, 4) : depth; }
+
 /* Rows of the block as tiles read them; returns where they are. Those of a last tile that is not whole are not woven. */
 static const char *take_rows(const gemm_job *j, const gemm_block *block, int64_t p, int64_t depth, int64_t whole) {
   const gemm_matrix *a = &j->g->a;
@@ -150,10 +153,12 @@ static const char *take_rows(const gemm_job *j, const gemm_block *block, int64_t
     gemm_read(a, j->g->lane, block->row, j->from + p, block->rows, depth, block->a, pitch_of(depth));
     return block->a;
   }
-  j->loops->weave[a->dtype](element(a->data, a->dtype, block->row * a->row + (j->from + p) * a->col), a->row, a->col, whole,
-                            depth, block->a);
-  gemm_read(a, j->g->lane, row, j->from + p, block->rows - whole * each, depth, block->a + whole * each * depth * j->size,
-            depth);
+  const void *from = element(a->data, a->dtype, block->row * a->row + (j->from + p) * a->col);
+  const int64_t pitch = woven_pitch(j, depth);
+  if (a->col == 1) j->loops->fours[a->dtype](from, a->row, whole, depth, block->a);
+  else j->loops->weave[a->dtype](from, a->row, a->col, whole, depth, block->a);
+  gemm_read(a, j->g->lane, row, j->from + p, block->rows - whole * each, depth, block->a + whole * each * pitch * j->size,
+            pitch);
   return block->a;
 }
 
@@ -163,7 +168,7 @@ static void set_tiles(const gemm_job *j, const gemm_block *block, int64_t p, con
   int64_t rows, whole = 0;
   while (gemm_rows_of_tile(block->rows - whole * each, each) == each) whole++;
   const char *from = take_rows(j, block, p, depth, whole);
-  const int64_t to_row = j->a_way == A_IN_PLACE ? j->g->a.row : j->a_way == A_ROWS ? pitch_of(depth) : depth;
+  const int64_t to_row = j->a_way == A_IN_PLACE ? j->g->a.row : j->a_way == A_ROWS ? pitch_of(depth) : woven_pitch(j, depth);
   t->count = 0;
   for (int64_t i = 0; i < block->rows; i += rows, t->count++) {
     const void **at = t->rows + t->count * GEMM_ROWS_MOST;
@@ -171,7 +176,9 @@ static void set_tiles(const gemm_job *j, const gemm_block *block, int64_t p, con
     for (int64_t r = 0; r < rows; r++) at[r] = from + (i + r) * to_row * j->size;
     t->tiles[t->count] = (gemm_tile){.rows = rows,
                                      .runs = 1,
-                                     .woven = j->a_way == A_WOVEN && t->count < whole,
+                                     .order = j->a_way != A_WOVEN || t->count >= whole ? GEMM_BY_ROWS
+                                              : j->g->a.col == 1                      ? GEMM_BY_FOURS
+                                                                                      : GEMM_BY_STEPS,
                                      .a = at,
                                      .b = &start,
                                      .lengths = length,

@@ -24,125 +24,185 @@
 #define ROWS_8(f, n, N) ROWS_7(f, n, N) f(7, n, N)
 #define BEGIN(r, name, NAME) vector_##name low##r = {0}, high##r = {0};
 #define POINT(r, name, NAME) const name##_element *restrict a##r = rows[r];
-#define FETCH(r, name, NAME) __builtin_prefetch(c + r * c_row + 2 * name##_LANES - 1, 1);
-#define TAKE(r, name, NAME)                                                                                    \
+#define FETCH(r, name, NAME) __builtin_prefetch(row + 2 * name##_LANES - 1, 1); NEXT(row, c_row)
+#define ADD_IN_PLACE(r, name, NAME)                                                                            \
   {                                                                                                            \
-    const vector_##name x = SPLAT_##NAME(a##r[p]);                                                             \
-    low##r = FMA_##NAME(x, b_low, low##r), high##r = FMA_##NAME(x, b_high, high##r);                           \
+    const vector_##name x = SPLAT_##NAME(a##r[p + at]);                                                        \
+    ADD_PRODUCT_##NAME(low##r, x, b_low) ADD_PRODUCT_##NAME(high##r, x, b_high)                                \
   }
-#define SCALE(r, name, NAME) low##r *= alpha, high##r *= alpha;
+#define ADD_BY_STEPS(r, name, NAME)                                                                            \
+  {                                                                                                            \
+    const vector_##name x = SPLAT_##NAME(a[at * TILE_ROWS + r]);                                               \
+    ADD_PRODUCT_##NAME(low##r, x, b_low) ADD_PRODUCT_##NAME(high##r, x, b_high)                                \
+  }
+#define ADD_BY_FOURS(r, name, NAME)                                                                            \
+  {                                                                                                            \
+    const vector_##name x = SPLAT_##NAME(a[r * 4 + at]);                                                       \
+    ADD_PRODUCT_##NAME(low##r, x, b_low) ADD_PRODUCT_##NAME(high##r, x, b_high)                                \
+  }
+#define SCALE(r, name, NAME) low##r *= SPLAT_##NAME(alpha), high##r *= SPLAT_##NAME(alpha);
 #define ADD(r, name, NAME)                                                                                     \
   {                                                                                                            \
     vector_##name old_low, old_high;                                                                           \
-    memcpy(&old_low, old + r * old_row, sizeof old_low);                                                       \
-    memcpy(&old_high, old + r * old_row + name##_LANES, sizeof old_high);                                      \
-    low##r = FMA_##NAME(beta, old_low, low##r), high##r = FMA_##NAME(beta, old_high, high##r);                 \
+    memcpy(&old_low, old, sizeof old_low);                                                                     \
+    memcpy(&old_high, old + name##_LANES, sizeof old_high);                                                    \
+    low##r = FMA_##NAME(SPLAT_##NAME(beta), old_low, low##r);                                                  \
+    high##r = FMA_##NAME(SPLAT_##NAME(beta), old_high, high##r);                                               \
+    NEXT(old, old_row)                                                                                         \
   }
 #define PUT(r, name, NAME)                                                                                     \
-  memcpy(c + r * c_row, &low##r, sizeof low##r);                                                               \
-  memcpy(c + r * c_row + name##_LANES, &high##r, sizeof high##r);
+  memcpy(c, &low##r, sizeof low##r);                                                                           \
+  memcpy(c + name##_LANES, &high##r, sizeof high##r);                                                          \
+  NEXT(c, c_row)
+
+/* A pointer moved so that gcc does not see it: it would keep a dozen multiples of a step in memory. */
+#define NEXT(pointer, step) pointer += step; __asm__("" : "+r"(pointer));
+/* gcc would compare floats again for each tile, and wait for the result. */
+#define ASK_ONCE(t)                                                                                            \
+  int scaled = t->alpha != 1, added = t->beta != 0;                                                            \
+  __asm__("" : "+r"(scaled), "+r"(added));
+/* Multiply-adds told as text: gcc turns the order round until there are not registers enough. */
+#if defined(__FMA__)
+#define ADD_PRODUCT_FLOAT(sum, x, y) __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(x), "v"(y));
+#define ADD_PRODUCT_DOUBLE(sum, x, y) __asm__("vfmadd231pd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(y));
+#else
+#define ADD_PRODUCT_FLOAT(sum, x, y) sum = FMA_FLOAT(x, y, sum);
+#define ADD_PRODUCT_DOUBLE(sum, x, y) sum = FMA_DOUBLE(x, y, sum);
+#endif
+#define ADD_PRODUCT_UINT(sum, x, y) sum = FMA_UINT(x, y, sum);
 
 /* What comes before the sum of a tile, and after it. */
 #define OPEN(name, NAME, ROWS)                                                                                 \
-  name##_element *c = (name##_element *)t->c + tile->c;                                                        \
+  name##_element *c = (name##_element *)t->c + tile->c, *row = c;                                              \
   ROWS(FETCH, name, NAME)                                                                                      \
   for (int64_t i = 0; i < t->fetch_bytes; i += 64, fetch += 64) __builtin_prefetch(fetch, 0, 2);               \
+  const name##_element *old = t->add ? (const name##_element *)t->add + tile->add : c;                         \
+  const int64_t old_row = t->add ? t->add_row : c_row;                                                         \
+  const name##_element alpha = (name##_element)t->alpha, beta = (name##_element)t->beta;                       \
   ROWS(BEGIN, name, NAME)
 #define CLOSE(name, NAME, ROWS)                                                                                \
   if (scaled) {                                                                                                \
-    const vector_##name alpha = SPLAT_##NAME((name##_element)t->alpha);                                        \
     ROWS(SCALE, name, NAME)                                                                                    \
   }                                                                                                            \
   if (added) {                                                                                                 \
-    const name##_element *old = t->add ? (const name##_element *)t->add + tile->add : c;                       \
-    const int64_t old_row = t->add ? t->add_row : c_row;                                                       \
-    const vector_##name beta = SPLAT_##NAME((name##_element)t->beta);                                          \
     ROWS(ADD, name, NAME)                                                                                      \
   }                                                                                                            \
   ROWS(PUT, name, NAME)
+/* Step `which` from where a is, of some rows. */
+#define STEP(name, NAME, ROWS, ADD_ROW, which, b)                                                              \
+  {                                                                                                            \
+    enum { at = which };                                                                                       \
+    vector_##name b_low, b_high;                                                                               \
+    memcpy(&b_low, b, sizeof b_low);                                                                           \
+    memcpy(&b_high, b + name##_LANES, sizeof b_high);                                                          \
+    ROWS(ADD_ROW, name, NAME)                                                                                  \
+  }
+#define STEP_ON(name, NAME, ROWS, which, b) STEP(name, NAME, ROWS, ADD_IN_PLACE, which, b) NEXT(b, b_step)
+#define FOUR_STEPS(name, NAME, ROWS)                                                                           \
+  {                                                                                                            \
+    const name##_element *b_row = b;                                                                           \
+    STEP_ON(name, NAME, ROWS, 0, b_row) STEP_ON(name, NAME, ROWS, 1, b_row)                                    \
+    STEP_ON(name, NAME, ROWS, 2, b_row) STEP_ON(name, NAME, ROWS, 3, b_row)                                    \
+  }
 
-/* Tiles below each other, of so many rows each. */
-#define TILE(name, NAME, ROWS)                                                                                 \
+/* A tile of so many rows: UPPER and LOWER ones. The last four steps are those of the upper rows, which are then done, and
+   then those of the lower ones: of registers that are stored all at once no more than eight wait aside for their sums,
+   and what comes behind waits with the others. */
+#define TILE(name, NAME, ROWS, UPPER, LOWER)                                                                   \
   static void name##_##ROWS(const gemm_column *t, const gemm_tile *tile, int64_t count, const char *fetch) {   \
     const int64_t b_step = t->b_step, c_row = t->c_row;                                                        \
-    const bool scaled = t->alpha != 1, added = t->beta != 0;                                                   \
-    for (; count > 0; count--, tile++) {                                                                       \
-      OPEN(name, NAME, ROWS)                                                                                   \
-      for (int64_t s = 0; s < tile->runs; s++) {                                                               \
-        const void *const *rows = tile->a + s * GEMM_ROWS_MOST;                                                \
-        const name##_element *restrict b = (const name##_element *)t->b + tile->b[s];                          \
-        const int64_t length = tile->lengths[s];                                                               \
-        ROWS(POINT, name, NAME)                                                                                \
-        for (int64_t p = 0; p < length; p++, b += b_step) {                                                    \
-          vector_##name b_low, b_high;                                                                         \
-          memcpy(&b_low, b, sizeof b_low);                                                                     \
-          memcpy(&b_high, b + name##_LANES, sizeof b_high);                                                    \
-          ROWS(TAKE, name, NAME)                                                                               \
-        }                                                                                                      \
+    ASK_ONCE(t)                                                                                                \
+   for (; count > 0; count--, tile++) { \
+    const int64_t *begin = tile->b, *length = tile->lengths;             \
+    const void *const *rows = tile->a;                                                                         \
+    OPEN(name, NAME, ROWS)                                                                                     \
+    for (int64_t left = tile->runs; left > 0; left--, rows += GEMM_ROWS_MOST, begin++, length++) {             \
+      const name##_element *b = (const name##_element *)t->b + *begin;                                         \
+      const bool last = *length >= 4;                                                                          \
+      const int64_t end = last ? *length - 4 : *length;                                                        \
+      int64_t p = 0;                                                                                           \
+      ROWS(POINT, name, NAME)                                                                                  \
+      for (; p < end; p++) {                                                                                   \
+        STEP_ON(name, NAME, ROWS, 0, b)                                                                        \
       }                                                                                                        \
-      CLOSE(name, NAME, ROWS)                                                                                  \
+      if (last) FOUR_STEPS(name, NAME, UPPER)                                                                  \
+      if (left == 1) {                                                                                         \
+        CLOSE(name, NAME, UPPER)                                                                               \
+      }                                                                                                        \
+      if (last) FOUR_STEPS(name, NAME, LOWER)                                                                  \
     }                                                                                                          \
-  }
+    if (tile->runs == 0) {                                                                                     \
+      CLOSE(name, NAME, UPPER)                                                                                 \
+    }                                                                                                          \
+    CLOSE(name, NAME, LOWER)                                                                                   \
+  }}
+#define NO_ROWS(f, n, N)
 #if REGISTER_BYTES == 64 || defined(__aarch64__)
 enum { TILE_ROWS = 8 };
 #define TILE_ROWS_OF ROWS_8
-#define TILES_7_AND_8(name, NAME) TILE(name, NAME, ROWS_7) TILE(name, NAME, ROWS_8)
+#define UPPER_ROWS ROWS_4
+#define LOWER_ROWS(f, n, N) f(4, n, N) f(5, n, N) f(6, n, N) f(7, n, N)
+#define TILES_6_AND_MORE(name, NAME)                                                                           \
+  TILE(name, NAME, ROWS_6, ROWS_6, NO_ROWS)                                                                    \
+  TILE(name, NAME, ROWS_7, ROWS_7, NO_ROWS)                                                                    \
+  TILE(name, NAME, ROWS_8, UPPER_ROWS, LOWER_ROWS)
 #define AND_7_AND_8(name) , name##_ROWS_7, name##_ROWS_8
 #else
 enum { TILE_ROWS = 6 };
 #define TILE_ROWS_OF ROWS_6
-#define TILES_7_AND_8(name, NAME)
+#define UPPER_ROWS ROWS_3
+#define LOWER_ROWS(f, n, N) f(3, n, N) f(4, n, N) f(5, n, N)
+#define TILES_6_AND_MORE(name, NAME) TILE(name, NAME, ROWS_6, UPPER_ROWS, LOWER_ROWS)
 #define AND_7_AND_8(name)
 #endif
 #define TILES(name, type, NAME)                                                                                \
   typedef type name##_element;                                                                                 \
   enum { name##_LANES = REGISTER_BYTES / sizeof(type) };                                                       \
-  TILE(name, NAME, ROWS_1)                                                                                     \
-  TILE(name, NAME, ROWS_2)                                                                                     \
-  TILE(name, NAME, ROWS_3)                                                                                     \
-  TILE(name, NAME, ROWS_4)                                                                                     \
-  TILE(name, NAME, ROWS_5)                                                                                     \
-  TILE(name, NAME, ROWS_6)                                                                                     \
-  TILES_7_AND_8(name, NAME)
+  TILE(name, NAME, ROWS_1, ROWS_1, NO_ROWS)                                                                    \
+  TILE(name, NAME, ROWS_2, ROWS_2, NO_ROWS)                                                                    \
+  TILE(name, NAME, ROWS_3, ROWS_3, NO_ROWS)                                                                    \
+  TILE(name, NAME, ROWS_4, ROWS_4, NO_ROWS)                                                                    \
+  TILE(name, NAME, ROWS_5, ROWS_5, NO_ROWS)                                                                    \
+  TILES_6_AND_MORE(name, NAME)
 TILES(float, float, FLOAT)
 TILES(double, double, DOUBLE)
 TILES(uint, uint64_t, UINT) /* signed ones have the same bits */
 
-/* Whole tiles of floats, of woven rows and one run. Four steps at a time; told as text, since gcc turns the order round
-   until there are not registers enough. */
-#if defined(__FMA__)
-#define ADD_PRODUCT(sum, x, y) __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(x), "v"(y));
-#else
-#define ADD_PRODUCT(sum, x, y) sum = FMA_FLOAT(x, y, sum);
-#endif
-#define TAKE_WOVEN(r, name, NAME)                                                                              \
+/* Whole tiles of floats, of one run, from rows in another order: four steps at a time, TO_STEP floats from one to the next
+   of those that are left over. */
+#define FOUR_STEPS_OF(ROWS, ADD_ROW)                                                                           \
   {                                                                                                            \
-    const vector_float x = SPLAT_FLOAT(a[at * TILE_ROWS + r]);                                                 \
-    ADD_PRODUCT(low##r, x, b_low) ADD_PRODUCT(high##r, x, b_high)                                              \
+    STEP(float, FLOAT, ROWS, ADD_ROW, 0, b) STEP(float, FLOAT, ROWS, ADD_ROW, 1, b + B_STEP)                   \
+    STEP(float, FLOAT, ROWS, ADD_ROW, 2, b + 2 * B_STEP) STEP(float, FLOAT, ROWS, ADD_ROW, 3, b + 3 * B_STEP)  \
   }
-#define STEP_WOVEN(which)                                                                                      \
-  {                                                                                                            \
-    enum { at = which };                                                                                       \
-    vector_float b_low, b_high;                                                                                \
-    memcpy(&b_low, b + 2 * at * float_LANES, sizeof b_low);                                                    \
-    memcpy(&b_high, b + (2 * at + 1) * float_LANES, sizeof b_high);                                            \
-    TILE_ROWS_OF(TAKE_WOVEN, float, FLOAT)                                                                     \
+#define LAST_STEPS_OF(ROWS, ADD_ROW, TO_STEP)                                                                  \
+  if (fours) {                                                                                                 \
+    FOUR_STEPS_OF(ROWS, ADD_ROW)                                                                               \
+    a += 4 * TILE_ROWS, b += 4 * B_STEP;                                                                       \
+  }                                                                                                            \
+  _Pragma("GCC unroll 1") for (uint64_t left = length % 4; left > 0; left--, a += TO_STEP, b += B_STEP)        \
+      STEP(float, FLOAT, ROWS, ADD_ROW, 0, b)
+#define ORDERED(name, ADD_ROW, TO_STEP)                                                                        \
+  static void name(const gemm_column *t, const gemm_tile *tile, int64_t count, const char *fetch) {            \
+    enum { B_STEP = 2 * float_LANES };                                                                         \
+    const int64_t c_row = t->c_row;                                                                            \
+    ASK_ONCE(t)                                                                                                \
+    for (; count > 0; count--, tile++) {                                                                       \
+      const float *a = tile->a[0], *b = (const float *)t->b + tile->b[0];                                      \
+      const uint64_t length = (uint64_t)tile->lengths[0];                                                      \
+      uint64_t fours = length / 4;                                                                             \
+      OPEN(float, FLOAT, TILE_ROWS_OF)                                                                         \
+      for (; fours > 1; fours--, a += 4 * TILE_ROWS, b += 4 * B_STEP) FOUR_STEPS_OF(TILE_ROWS_OF, ADD_ROW)     \
+      const float *a_last = a, *b_last = b;                                                                    \
+      LAST_STEPS_OF(UPPER_ROWS, ADD_ROW, TO_STEP)                                                              \
+      CLOSE(float, FLOAT, UPPER_ROWS)                                                                          \
+      a = a_last, b = b_last;                                                                                  \
+      LAST_STEPS_OF(LOWER_ROWS, ADD_ROW, TO_STEP)                                                              \
+      CLOSE(float, FLOAT, LOWER_ROWS)                                                                          \
+    }                                                                                                          \
   }
-static void float_woven(const gemm_column *t, const gemm_tile *tile, int64_t count, const char *fetch) {
-  enum { STEPS = 4 };
-  const int64_t c_row = t->c_row;
-  const bool scaled = t->alpha != 1, added = t->beta != 0;
-  for (; count > 0; count--, tile++) {
-    const float *a = tile->a[0], *b = (const float *)t->b + tile->b[0];
-    int64_t left = tile->lengths[0];
-    OPEN(float, FLOAT, TILE_ROWS_OF)
-    for (; left >= STEPS; left -= STEPS, a += STEPS * TILE_ROWS, b += STEPS * 2 * float_LANES) {
-      STEP_WOVEN(0) STEP_WOVEN(1) STEP_WOVEN(2) STEP_WOVEN(3)
-    }
-    for (; left > 0; left--, a += TILE_ROWS, b += 2 * float_LANES) STEP_WOVEN(0)
-    CLOSE(float, FLOAT, TILE_ROWS_OF)
-  }
-}
+ORDERED(float_by_steps, ADD_BY_STEPS, TILE_ROWS)
+ORDERED(float_by_fours, ADD_BY_FOURS, 1)
 
 #define COLUMN(name, type, ...)                                                                                \
   static void (*const name##_by_rows[])(const gemm_column *, const gemm_tile *, int64_t, const char *) = {     \
@@ -159,7 +219,7 @@ static void float_woven(const gemm_column *t, const gemm_tile *tile, int64_t cou
     const type *old = t->add ? (const type *)t->add + tile->add : c;                                           \
     const int64_t old_row = t->add ? t->add_row : t->c_row;                                                    \
     for (int64_t r = 0; r < one.rows && t->beta != 0; r++) memcpy(sums + r * COLUMNS, old + r * old_row, bytes); \
-    name##_by_rows[one.woven ? TILE_ROWS : one.rows - 1](&beside, &one, 1, fetch);                             \
+    name##_by_rows[one.order ? TILE_ROWS - 1 + one.order : one.rows - 1](&beside, &one, 1, fetch);                             \
     for (int64_t r = 0; r < one.rows; r++) memcpy(c + r * t->c_row, sums + r * COLUMNS, bytes);                \
   }                                                                                                            \
   static void column_##name(const gemm_column *t) {                                                            \
@@ -171,11 +231,11 @@ static void float_woven(const gemm_column *t, const gemm_tile *tile, int64_t cou
         name##_beside(t, tile, fetch);                                                                         \
         continue;                                                                                              \
       }                                                                                                        \
-      while (i + some < t->count && tile[some].rows == tile->rows) some++;                                     \
-      name##_by_rows[tile->woven ? TILE_ROWS : tile->rows - 1](t, tile, some, fetch);                          \
+      while (i + some < t->count && tile[some].rows == tile->rows && tile[some].order == tile->order) some++;                                     \
+      name##_by_rows[tile->order ? TILE_ROWS - 1 + tile->order : tile->rows - 1](t, tile, some, fetch);                          \
     }                                                                                                          \
   }
-COLUMN(float, float, float_woven)
+COLUMN(float, float, float_by_steps, float_by_fours)
 COLUMN(double, double, NULL)
 COLUMN(uint, uint64_t, NULL)
 
@@ -322,6 +382,29 @@ INLINE void turn_eight(const eight *x, eight *y) {
         weave_tile_##name(from, row, col, p, end, depth, to);                                                  \
     }                                                                                                          \
   }
+/* The same by fours: of each row four neighbours, then those of the next. Behind the last ones is what came before. */
+#define BY_FOURS(name, type)                                                                                   \
+  static void fours_##name(const void *from_, int64_t row, int64_t tiles, int64_t depth, void *to_) {          \
+    const type *from = from_;                                                                                  \
+    float *to = to_;                                                                                           \
+    for (int64_t i = 0; i < tiles; i++, from += TILE_ROWS * row)                                               \
+      for (int64_t p = 0; p < depth; p += 8) {                                                                 \
+        const int64_t some = depth - p;                                                                        \
+        for (int r = 0; r < TILE_ROWS; r++) {                                                                  \
+          eight x;                                                                                             \
+          if (some >= 8) {                                                                                     \
+            eight_##name(from + r * row + p, &x);                                                              \
+          } else {                                                                                             \
+            type few[8] = {0};                                                                                 \
+            memcpy(few, from + r * row + p, (size_t)some * sizeof *few);                                       \
+            eight_##name(few, &x);                                                                             \
+          }                                                                                                    \
+          memcpy(to + 4 * r, &x, sizeof x / 2);                                                                \
+          if (some > 4) memcpy(to + 4 * (TILE_ROWS + r), (const char *)&x + sizeof x / 2, sizeof x / 2);       \
+        }                                                                                                      \
+        to += some > 4 ? 8 * TILE_ROWS : 4 * TILE_ROWS;                                                        \
+      }                                                                                                        \
+  }
 #define STRIPS(name, type, full)                                                                               \
   static void strips_##name(const void *from_, int64_t row, int64_t rows, int64_t strips, void *to_,           \
                             int64_t to_strip) {                                                                \
@@ -335,7 +418,8 @@ INLINE void turn_eight(const eight *x, eight *y) {
         memcpy(to + s * to_strip + EACH, &high, sizeof high);                                                  \
       }                                                                                                        \
   }
-#define COPIES(name, type, full) TURN(name, type) ROWS(name, type, full) WEAVE(name, type) STRIPS(name, type, full)
+#define COPIES(name, type, full)                                                                               \
+  TURN(name, type) ROWS(name, type, full) WEAVE(name, type) BY_FOURS(name, type) STRIPS(name, type, full)
 COPIES(float, float, float32)
 COPIES(bfloat16, uint16_t, bfloat16)
 COPIES(float16, uint16_t, float16)
@@ -349,5 +433,6 @@ const gemm_loops ISA_NAME(gemm_loops) = {
     .turn = {[PONS_FLOAT32] = turn_float, [PONS_BFLOAT16] = turn_bfloat16, [PONS_FLOAT16] = turn_float16},
     .rows = {[PONS_FLOAT32] = rows_float, [PONS_BFLOAT16] = rows_bfloat16, [PONS_FLOAT16] = rows_float16},
     .weave = {[PONS_FLOAT32] = weave_float, [PONS_BFLOAT16] = weave_bfloat16, [PONS_FLOAT16] = weave_float16},
+    .fours = {[PONS_FLOAT32] = fours_float, [PONS_BFLOAT16] = fours_bfloat16, [PONS_FLOAT16] = fours_float16},
     .strips = {[PONS_FLOAT32] = strips_float, [PONS_BFLOAT16] = strips_bfloat16, [PONS_FLOAT16] = strips_float16},
 };
