@@ -19,6 +19,29 @@ int run_matmul(const bench_case *c, pons_array *out) {
   return 1;
 }
 
+/* ---- codes of 8 bits that are cast and multiplied: m, n, k ---- */
+
+static pons_array codes(int64_t rows, int64_t k, pons_dtype dtype, uint64_t seed) {
+  pons_array x = uniform(PONS_SHAPE(rows, k), PONS_FLOAT32, seed);
+  return dtype == PONS_INT8 ? pons_astype(pons_multiply(x, pons_float(128)), PONS_INT8) : pons_to_fp8(x);
+}
+bool prepare_codes(const bench_case *c) {
+  set_slot(0, codes(c->size[0], c->size[2], c->dtype, 1));
+  set_slot(1, codes(c->size[1], c->size[2], c->dtype, 2));
+  return pons_ok();
+}
+
+int run_int8_product(const bench_case *c, pons_array *out) {
+  (void)c;
+  *out = pons_matmul(pons_astype(slot(0), PONS_FLOAT32), pons_transpose(pons_astype(slot(1), PONS_FLOAT32)));
+  return 1;
+}
+int run_fp8_product(const bench_case *c, pons_array *out) {
+  (void)c;
+  *out = pons_matmul(pons_from_fp8(slot(0), PONS_BFLOAT16), pons_transpose(pons_from_fp8(slot(1), PONS_BFLOAT16)));
+  return 1;
+}
+
 /* ---- attention: heads, queries, keys, width ---- */
 
 static bool prepare_heads(const bench_case *c, int64_t kv_heads) {

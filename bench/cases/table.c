@@ -14,6 +14,8 @@
 #define MATMUL(batch, m, n, k)                                              \
   .prepare = prepare_product, .body = run_matmul, .size = {batch, m, n, k}, \
   .work = 2.0 * (batch) * (double)(m) * (double)(n) * (double)(k)
+#define CODES_PRODUCT(run, codes, side) \
+  .prepare = prepare_codes, .body = run, .dtype = codes, .size = {side, side, side}, .work = 2.0 * (side) * (side) * (side), .for_gpu = true
 /* n elements at a time: arrays of `size` bytes each, so many read and written. */
 #define VECTORS(run, arrays) \
   .prepare = prepare_vectors, .body = run, .size = {10000000}, .work = (arrays)*4e7, .limit = LIMIT_COPY
@@ -66,6 +68,8 @@ const bench_case bench_cases[] = {
      .for_gpu = true},
     {"matmul bfloat16 4096", GFLOPS, MATMUL(1, 4096, 4096, 4096), .dtype = PONS_BFLOAT16, .for_gpu = true},
     {"matmul float16 4096", GFLOPS, MATMUL(1, 4096, 4096, 4096), .dtype = PONS_FLOAT16, .for_gpu = true},
+    {"matmul int8 4096", GFLOPS, CODES_PRODUCT(run_int8_product, PONS_INT8, 4096)},
+    {"matmul fp8 4096", GFLOPS, CODES_PRODUCT(run_fp8_product, PONS_UINT8, 4096)},
     {"matrix x vector float32 4096", GBS, .prepare = prepare_product, .body = run_matmul,
      .size = {1, SIDE, 1, SIDE}, .dtype = PONS_FLOAT32, .work = MATRIX_BYTES, .limit = LIMIT_READ,
      AT_LEAST(0.90)},

@@ -254,6 +254,34 @@ CHECK(product_and_sum) {
                     normal(PONS_SHAPE(PICK(37, 200), PICK(29, 301)), dtype, 49),
                     normal(PONS_SHAPE(PICK(29, 301), PICK(41, 130)), dtype, 50), 0.5f, 2.0f);
 }
+/* Products of what codes stand for, so that devices may multiply the codes: x w^T, and x w with a batch. Sizes are multiples of 16. */
+static pons_array make_bytes(pons_shape shape, pons_dtype dtype, int seed) {
+  return pons_random_randint(pons_int(-128), pons_int(128), shape, dtype, pons_random_key((uint64_t)seed));
+}
+static pons_array make_fp8(pons_shape shape, pons_dtype dtype, int seed) {
+  (void)dtype;
+  return pons_to_fp8(make_normal(shape, PONS_FLOAT32, seed));
+}
+CHECK(product_of_int8) {
+  pons_array x = on_cpu(make_bytes, PONS_SHAPE(PICK(5, 200), PICK(48, 512)), PONS_INT8, 51),
+             w = on_cpu(make_bytes, PONS_SHAPE(PICK(20, 256), PICK(48, 512)), PONS_INT8, 52);
+  return pons_matmul(pons_astype(x, dtype), pons_transpose(pons_astype(w, dtype)));
+}
+CHECK(products_of_int8) {
+  pons_array x = on_cpu(make_bytes, PONS_SHAPE(3, PICK(5, 64), PICK(48, 512)), PONS_INT8, 53),
+             w = on_cpu(make_bytes, PONS_SHAPE(3, PICK(48, 512), PICK(20, 256)), PONS_INT8, 54);
+  return pons_matmul(pons_astype(x, dtype), pons_astype(w, dtype));
+}
+CHECK(product_of_fp8) {
+  pons_array x = on_cpu(make_fp8, PONS_SHAPE(PICK(5, 200), PICK(48, 512)), dtype, 55),
+             w = on_cpu(make_fp8, PONS_SHAPE(PICK(32, 256), PICK(48, 512)), dtype, 56);
+  return pons_matmul(pons_from_fp8(x, dtype), pons_transpose(pons_from_fp8(w, dtype)));
+}
+CHECK(products_of_fp8) {
+  pons_array x = on_cpu(make_fp8, PONS_SHAPE(3, PICK(5, 64), PICK(48, 512)), dtype, 57),
+             w = on_cpu(make_fp8, PONS_SHAPE(3, PICK(48, 512), PICK(32, 256)), dtype, 58);
+  return pons_matmul(pons_from_fp8(x, dtype), pons_from_fp8(w, dtype));
+}
 /* Triangles far from singular, and t x for an x that is known: it is what is expected, so that the CPU needs no LAPACK for it. */
 static pons_array make_lower(pons_shape shape, pons_dtype dtype, int seed) {
   const int n = (int)shape.at[shape.count - 1];
@@ -641,6 +669,10 @@ const check checks[] = {
     WITHIN(row_times_matrix, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
     ABOUT(matrix_times_column, PONS_FLOAT16, FLOATS),
     WITHIN(product_and_sum, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    EXACT(product_of_int8, PONS_FLOAT32, IN(PONS_BFLOAT16)),
+    EXACT(products_of_int8, PONS_FLOAT32, IN(PONS_BFLOAT16)),
+    WITHIN(product_of_fp8, PONS_BFLOAT16, IN(PONS_FLOAT16), 2e-2, 0.2),
+    WITHIN(products_of_fp8, PONS_BFLOAT16, IN(PONS_FLOAT16), 2e-2, 0.2),
     WITHIN(solved_lower, PONS_FLOAT32, IN(PONS_FLOAT64) | IN(PONS_COMPLEX64), 1e-4, 1e-4),
     WITHIN(solved_upper, PONS_FLOAT32, IN(PONS_FLOAT64) | IN(PONS_COMPLEX64), 1e-4, 1e-4),
     CLOSE(chosen_products, PONS_FLOAT32, HALVES),
