@@ -1,5 +1,6 @@
 /* selftest_checks.c: what `pons selftest` computes: at least one result of each kernel that devices have. */
 #include "selftest.h"
+#include <pons/nn.h>
 #include <string.h>
 
 /* ---- operands, made on the CPU ---- */
@@ -281,6 +282,33 @@ CHECK(products_of_fp8) {
   pons_array x = on_cpu(make_fp8, PONS_SHAPE(3, PICK(5, 64), PICK(48, 512)), dtype, 57),
              w = on_cpu(make_fp8, PONS_SHAPE(3, PICK(48, 512), PICK(32, 256)), dtype, 58);
   return pons_matmul(pons_from_fp8(x, dtype), pons_from_fp8(w, dtype));
+}
+/* Layers whose activation a library may do: with a bias, with none and a sum in its place, in few rows. */
+static pons_array layer_of(bool large, pons_dtype dtype) {
+  pons_array x = normal(PONS_SHAPE(2, PICK(37, 200), PICK(29, 320)), dtype, 240),
+             w = normal(PONS_SHAPE(PICK(41, 256), PICK(29, 320)), dtype, 241);
+  return pons_addmm(normal(PONS_SHAPE(PICK(41, 256)), dtype, 242), x, pons_transpose(w), 0.25f, 1);
+}
+CHECK(layer_relu) { return pons_relu(layer_of(large, dtype)); }
+CHECK(layer_gelu) { return pons_gelu_approx(layer_of(large, dtype)); }
+CHECK(layer_relu_of_sum) {
+  pons_array x = normal(PONS_SHAPE(3, PICK(37, 128), PICK(29, 320)), dtype, 243),
+             w = normal(PONS_SHAPE(3, PICK(29, 320), PICK(41, 256)), dtype, 244),
+             more = normal(PONS_SHAPE(3, PICK(37, 128), PICK(41, 256)), dtype, 245);
+  return pons_relu(pons_add(pons_matmul(x, w), more));
+}
+CHECK(layer_gelu_of_row) {
+  pons_array x = normal(PONS_SHAPE(1, PICK(77, 1024)), dtype, 246), w = normal(PONS_SHAPE(PICK(33, 512), PICK(77, 1024)), dtype, 247);
+  return pons_gelu_approx(pons_matmul(x, pons_transpose(w)));
+}
+static void layer_at(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_relu(pons_addmm(in[2], in[0], pons_transpose(in[1]), 1, 1));
+}
+CHECK(layer_gradients) {
+  const int64_t rows = PICK(37, 200), k = PICK(29, 320), columns = PICK(41, 256);
+  return gradients(layer_at, NULL, (pons_array[]){normal(PONS_SHAPE(2, rows, k), dtype, 248), normal(PONS_SHAPE(columns, k), dtype, 249),
+                                                  normal(PONS_SHAPE(columns), dtype, 250)}, 3);
 }
 /* Triangles far from singular, and t x for an x that is known: it is what is expected, so that the CPU needs no LAPACK for it. */
 static pons_array make_lower(pons_shape shape, pons_dtype dtype, int seed) {
@@ -673,6 +701,11 @@ const check checks[] = {
     EXACT(products_of_int8, PONS_FLOAT32, IN(PONS_BFLOAT16)),
     WITHIN(product_of_fp8, PONS_BFLOAT16, IN(PONS_FLOAT16), 2e-2, 0.2),
     WITHIN(products_of_fp8, PONS_BFLOAT16, IN(PONS_FLOAT16), 2e-2, 0.2),
+    WITHIN(layer_relu, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    WITHIN(layer_gelu, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    ABOUT(layer_relu_of_sum, PONS_FLOAT16, FLOATS),
+    WITHIN(layer_gelu_of_row, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    WITHIN(layer_gradients, PONS_FLOAT32, FLOATS, 1e-4, 1e-3),
     WITHIN(solved_lower, PONS_FLOAT32, IN(PONS_FLOAT64) | IN(PONS_COMPLEX64), 1e-4, 1e-4),
     WITHIN(solved_upper, PONS_FLOAT32, IN(PONS_FLOAT64) | IN(PONS_COMPLEX64), 1e-4, 1e-4),
     CLOSE(chosen_products, PONS_FLOAT32, HALVES),

@@ -465,9 +465,6 @@ static bool has_epilogue(const launch *l, bool adds, bool biased, activation a) 
   return has_algorithm(&p, false);
 }
 
-/* Epilogues are for floats of up to four bytes. */
-static bool has_epilogues(pons_dtype d) { return d == PONS_FLOAT32 || d == PONS_FLOAT16 || d == PONS_BFLOAT16; }
-
 error *cublaslt_matmul(const launch *l) { return run(l, 1, 0, (behind){0}); }
 
 static error *matmul_with(const launch *l, const epilogue *e) {
@@ -475,14 +472,14 @@ static error *matmul_with(const launch *l, const epilogue *e) {
 }
 
 epilogue_run *cublaslt_matmul_epilogue(const launch *l, const epilogue *e) {
-  if (e->activation && !has_epilogues(l->out->dtype)) return NULL;
+  if (e->activation && !gpu_activates(l->out->dtype)) return NULL;
   return has_epilogue(l, e->added, false, e->activation) ? matmul_with : NULL;
 }
 
 /* Is c one aligned row for all rows? */
 static bool is_row(const operand *c) {
   const int last = c->ndim - 1;
-  if (!has_epilogues(c->dtype) || c->strides[last] != 1) return false;
+  if (!gpu_activates(c->dtype) || c->strides[last] != 1) return false;
   for (int i = 0; i < last; i++)
     if (c->strides[i] != 0 && c->shape[i] != 1) return false;
   return (block_of(c)->at + offset_of(c)) % BIAS_ALIGNMENT == 0;
@@ -510,7 +507,7 @@ static error *addmm_with(const launch *l, const epilogue *e) {
 /* It is not known yet whether c is aligned. */
 epilogue_run *cublaslt_addmm_epilogue(const launch *l, const epilogue *e) {
   const float beta = ((const addmm_params *)l->params)->beta;
-  if ((e->activation && !has_epilogues(l->out->dtype)) || (e->added && beta != 0 && beta != 1)) return NULL;
+  if ((e->activation && !gpu_activates(l->out->dtype)) || (e->added && beta != 0 && beta != 1)) return NULL;
   return has_epilogue(l, e->added || beta != 0, false, e->activation) ? addmm_with : NULL;
 }
 

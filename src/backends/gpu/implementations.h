@@ -23,8 +23,11 @@ static const implementation gpu_implementations[] = {GPU_OWN_IMPLEMENTATIONS
 
 /* driver.epilogue, of the rows above. */
 static inline error *norm_vjp_with(const launch *l, const epilogue *e) { return gpu_norm_vjp_adding(&GPU_BACKEND, l, e->added); }
+static inline error *matmul_with(const launch *l, const epilogue *e) { return gpu_matmul_with(&GPU_BACKEND, l, e); }
+static inline error *addmm_with(const launch *l, const epilogue *e) { return gpu_addmm_with(&GPU_BACKEND, l, e); }
 static inline epilogue_run *gpu_epilogue(const implementation *i, const launch *l, const epilogue *e) {
-  (void)l;
+  if (i->run == launch_matmul) return gpu_has_matmul_epilogue(l, e) ? matmul_with : NULL;
+  if (i->run == launch_addmm) return gpu_has_matmul_epilogue(l, e) ? addmm_with : NULL;
   if (i->run == launch_rms_norm_vjp || i->run == launch_layer_norm_vjp) return e->activation ? NULL : norm_vjp_with;
   return NULL;
 }

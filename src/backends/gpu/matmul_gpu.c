@@ -22,6 +22,9 @@ static void define_cast(gpu_call *c, const char *name, pons_dtype from, pons_dty
     gpu_define_texts(c, name, (const char *const[]){"((", gpu_typings[to].value, ")(x))", NULL});
 }
 
+static const char *const activation_texts[ACTIVATION_COUNT] = {
+    [ACTIVATION_NONE] = "(x)", [ACTIVATION_RELU] = "k_max_f32(x, 0.0f)", [ACTIVATION_GELU_TANH] = "gelu(x)"};
+
 static void define_arithmetic(gpu_call *c, const gpu_product *p) {
   const pons_dtype wide = gpu_wide_dtype(p->out->dtype);
   const char *suffix = gpu_typings[wide].suffix;
@@ -31,7 +34,8 @@ static void define_arithmetic(gpu_call *c, const gpu_product *p) {
   gpu_define_dtype(c, "Q", p->b.dtype);
   define_cast(c, "TAKEN_P(x)", p->a.dtype, wide);
   define_cast(c, "TAKEN_Q(x)", p->b.dtype, wide);
-  gpu_define_text(c, "GIVEN(x)", "(x)");
+  gpu_define_text(c, "GIVEN(x)", activation_texts[p->activation]);
+  if (p->activation == ACTIVATION_GELU_TANH) gpu_define_text(c, "GELU", "");
   gpu_define_texts(c, "ADD(a, b)", (const char *const[]){"k_add_", suffix, "(a, b)", NULL});
   if (wide == PONS_COMPLEX64)
     gpu_define_text(c, "MULTIPLY(a, b)", "complex_times(a, b)");
@@ -229,16 +233,30 @@ const char *gpu_refuses_matmul(const gpu_backend *b, const launch *l) {
 }
 const char *gpu_refuses_addmm(const gpu_backend *b, const launch *l) { return gpu_refuses_matmul(b, l); }
 
-error *gpu_matmul(const gpu_backend *b, const launch *l) { return gpu_multiply(b, gpu_product_of(l)); }
+bool gpu_has_matmul_epilogue(const launch *l, const epilogue *e) {
+  return (!e->activation || gpu_activates(l->out->dtype)) && !(e->added && l->n_in > 2);
+}
 
-error *gpu_addmm(const gpu_backend *b, const launch *l) {
+error *gpu_matmul_with(const gpu_backend *b, const launch *l, const epilogue *e) {
+  gpu_product p = gpu_product_of(l);
+  p.c = e->added;
+  p.beta = 1;
+  p.activation = e->activation;
+  return gpu_multiply(b, p);
+}
+
+error *gpu_addmm_with(const gpu_backend *b, const launch *l, const epilogue *e) {
   const addmm_params *params = l->params;
   gpu_product p = gpu_product_of(l);
   p.c = &l->in[2];
   p.alpha = params->alpha;
   p.beta = params->beta;
+  p.activation = e->activation;
   return gpu_multiply(b, p);
 }
+
+error *gpu_matmul(const gpu_backend *b, const launch *l) { return gpu_matmul_with(b, l, &(epilogue){0}); }
+error *gpu_addmm(const gpu_backend *b, const launch *l) { return gpu_addmm_with(b, l, &(epilogue){0}); }
 
 const char *gpu_refuses_gather_mm(const gpu_backend *b, const launch *l) {
   if (shape_size(l->in[0].ndim, l->in[0].shape) == 0 || shape_size(l->in[1].ndim, l->in[1].shape) == 0)

@@ -3,7 +3,7 @@
 #define MATMUL_GPU_H
 #include "backends/gpu/gpu.h"
 
-/* out = alpha a b + beta c, the last two axes being matrices (m, k) and (k, n); a and b may have dtypes of
+/* out = activation(alpha a b + beta c), the last two axes being matrices (m, k) and (k, n); a and b may have dtypes of
    their own. */
 typedef struct gpu_product {
   const operand *out;
@@ -11,12 +11,15 @@ typedef struct gpu_product {
   const operand *c; /* NULL: none */
   int64_t m, n, k, count;
   float alpha, beta;
+  activation activation; /* of dtypes for which gpu_activates */
   const operand *lhs, *rhs; /* which matrices of a and b, for each of the result; NULL: the i-th */
   bool sorted;              /* rhs is: neighbours have the same matrix of b */
   int op;                   /* GPU_OP_..., for wrong ones */
 } gpu_product;
 
 gpu_product gpu_product_of(const launch *l);
+/* Floats of up to four bytes: those of cuBLASLt's epilogues, too. */
+static inline bool gpu_activates(pons_dtype d) { return d == PONS_FLOAT32 || d == PONS_FLOAT16 || d == PONS_BFLOAT16; }
 
 /* The batch of a product of in[0] and in[1] as axes that can't be joined. A library takes the last, those before it are parts, one
    after another. */
