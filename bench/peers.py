@@ -81,6 +81,8 @@ def data():
         "attention decode float32 8192": long_decode,
         "attention decode 2048": lambda: (uniform(1, 12, 1, 64), uniform(1, 12, 2048, 64), uniform(1, 12, 2048, 64)),
         "conv2d 32x56x56x64 3x3": lambda: (uniform(32, 56, 56, 64), uniform(64, 3, 3, 64)),
+        "depthwise conv2d 8x56x56x32 3x3": lambda: (uniform(8, 56, 56, 32), uniform(32, 3, 3, 1)),
+        "grouped conv2d 8x56x56x64 3x3": lambda: (uniform(8, 56, 56, 64), uniform(64, 3, 3, 4)),
         "fft 2^20": lambda: ((uniform(1 << 20) + 1j * uniform(1 << 20)).astype(np.complex64),),
         "fft 1024 x 1024": lambda: ((uniform(1024, 1024) + 1j * uniform(1024, 1024)).astype(np.complex64),),
         "rfft 2^20": lambda: (uniform(1 << 20),),
@@ -166,13 +168,12 @@ def mlx_cases():
         return mx.fast.scaled_dot_product_attention(q, k, v, scale=0.125, mask="causal" if q.shape[2] > 1 else None)
 
     def conv(x, w):
-        return mx.conv2d(x, w, padding=1)
+        return mx.conv2d(x, w, padding=1, groups=x.shape[-1] // w.shape[-1])
 
     def conv_gradient(which):
         def run(x, w):
-            return mx.vjp(lambda a: conv(a, w) if which == 0 else conv(x, a), [(x, w)[which]], [cotangent])[1]
+            return mx.vjp(lambda a: conv(a, w) if which == 0 else conv(x, a), [(x, w)[which]], [mx.ones(x.shape)])[1]
 
-        cotangent = mx.ones((32, 56, 56, 64))
         return done(run)
 
     def on_cpu(f):
@@ -230,9 +231,9 @@ def mlx_cases():
         "gather": done(lambda x, i: x[i]),
         "scatter-add": done(lambda x, i, v: x.at[i].add(v)),
         "attention": done(attention),
-        "conv2d 32": done(conv),
         "conv2d gradient of input": conv_gradient(0),
         "conv2d gradient of weight": conv_gradient(1),
+        "conv2d": done(conv),
         "fft 2^20": done(mx.fft.fft),
         "fft 1024": done(mx.fft.fft2),
         "rfft": done(mx.fft.rfft),
@@ -354,12 +355,13 @@ def jax_cases():
         return jax.nn.dot_product_attention(q, k, v, is_causal=q.shape[1] > 1).transpose(0, 2, 1, 3)
 
     def conv(x, w):
-        return jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "OHWI", "NHWC"))
+        return jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "OHWI", "NHWC"),
+                                            feature_group_count=x.shape[-1] // w.shape[-1])
 
     def conv_gradient(which):
         def run(x, w):
             f = (lambda a: conv(a, w)) if which == 0 else (lambda a: conv(x, a))
-            return jax.vjp(f, (x, w)[which])[1](jnp.ones((32, 56, 56, 64)))
+            return jax.vjp(f, (x, w)[which])[1](jnp.ones(x.shape))
 
         return done(run)
 
@@ -387,9 +389,9 @@ def jax_cases():
         "gather": done(lambda x, i: x[i]),
         "scatter-add": done(lambda x, i, v: x.at[i].add(v)),
         "attention": done(attention),
-        "conv2d 32": done(conv),
         "conv2d gradient of input": conv_gradient(0),
         "conv2d gradient of weight": conv_gradient(1),
+        "conv2d": done(conv),
         "fft 2^20": done(jnp.fft.fft),
         "fft 1024": done(jnp.fft.fft2),
         "rfft": done(jnp.fft.rfft),
@@ -420,13 +422,14 @@ def torch_cases():
         return F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[2] > 1, enable_gqa=q.shape[1] > k.shape[1])
 
     def conv(x, w):
-        return F.conv2d(x.permute(0, 3, 1, 2), w.permute(0, 3, 1, 2), padding=1)
+        return F.conv2d(x.permute(0, 3, 1, 2), w.permute(0, 3, 1, 2), padding=1, groups=x.shape[-1] // w.shape[-1])
 
     def conv_gradient(input, weight):
         def run(x, w):
-            g = torch.ones(32, 56, 56, 64).permute(0, 3, 1, 2)
+            g = torch.ones(x.shape).permute(0, 3, 1, 2)
             return torch.ops.aten.convolution_backward(g, x.permute(0, 3, 1, 2), w.permute(0, 3, 1, 2), None, (1, 1), (1, 1),
-                                                       (1, 1), False, (0, 0), 1, (input, weight, False))
+                                                       (1, 1), False, (0, 0), x.shape[-1] // w.shape[-1],
+                                                       (input, weight, False))
 
         return run
 
@@ -462,9 +465,9 @@ def torch_cases():
         "gather": lambda x, i: x[i],
         "scatter-add": scatter,
         "attention": attention,
-        "conv2d 32": conv,
         "conv2d gradient of input": conv_gradient(True, False),
         "conv2d gradient of weight": conv_gradient(False, True),
+        "conv2d": conv,
         "fft 2^20": torch.fft.fft,
         "fft 1024": torch.fft.fft2,
         "rfft": torch.fft.rfft,
@@ -591,6 +594,7 @@ class Prepared:
 
 
 def find(cases, name):
+    name = name.removeprefix("depthwise ").removeprefix("grouped ")
     return next((work for start, work in cases.items() if name.startswith(start)), None)
 
 
@@ -599,8 +603,9 @@ def prepare(cases, convert, name):
     work = find(cases, name)
     if work is None:
         return None
-    if name.startswith("conv2d gradient"):
-        name = "conv2d 32x56x56x64 3x3"
+    if "conv2d gradient" in name:
+        kind = name.split("gradient")[0]
+        name = next(n for n in data() if n.startswith(kind))
     make = data().get(name)
     args = [convert(a, name) for a in make()] if make else []
     if isinstance(work, Prepared):

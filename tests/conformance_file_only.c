@@ -1,4 +1,4 @@
-/* conformance_file_only.c: cases of primitives that no op makes but files hold. */
+/* conformance_file_only.c: cases of primitives that no op makes but files or gradients hold. */
 #include "conformance_cases.h"
 #include "ops/ops.h"
 
@@ -68,6 +68,10 @@ CASE(attention_vjp) {
   node_make_many(&prim_attention, &forward, 3, in, ins + 3, 2);
   ins[5] = in[3];
   node_make_many(&prim_attention_vjp, &p, 6, ins, out, 3);
+}
+CASE(conv_weight_vjp) {
+  const conv_weight_params p = {LIST(2, 1), LIST(1, 0), LIST(1, 2), LIST(1, 1), LIST(3, 2), .groups = 4};
+  out[0] = node_make(&prim_conv_weight_vjp, &p, 2, in);
 }
 CASE(rope_back) {
   const rope_params p = {.dims = 4, .base = 100, .scale = 1, .forward = false};
@@ -141,6 +145,13 @@ static const conformance_case cases[] = {
      3,
      {INPUT(PLAIN, 2, 3, 4), INPUT(PLAIN, 1, 4), INPUT(PLAIN, 1, 4), INPUT(TRANSPOSED, 2, 3, 4)}},
     {"fast_rope: backwards", rope_back, TYPES_FLOAT, true, 2, 1, {INPUT(PLAIN, 4, 2, 2, 3, 4), INDICES(9, 0, 0)}},
+    {"gradient of grouped conv2d by its weight",
+     conv_weight_vjp,
+     TYPES_FLOAT,
+     true,
+     2,
+     1,
+     {INPUT(PLAIN, 4, 2, 5, 4, 4), INPUT(TRANSPOSED, 4, 2, 3, 2, 8)}},
     {"fast_scaled_dot_product_attention: gradients",
      attention_vjp,
      TYPES_FLOAT,

@@ -60,17 +60,21 @@ int run_attention(const bench_case *c, pons_array *out) {
   return 1;
 }
 
-/* ---- convolution and its two gradients: vjp of the one operand, with the cotangent in slot 2 ---- */
+/* ---- convolution and its two gradients: vjp of the one operand, with the cotangent in slot 2; size: images, side, channels,
+   groups ---- */
+
+static int64_t groups; /* of the case that was prepared last */
 
 static pons_array convolution(pons_array x, pons_array weight) {
-  return pons_conv2d(x, .weight = weight, .padding = PONS_AXES(1));
+  return pons_conv2d(x, .weight = weight, .padding = PONS_AXES(1), .groups = (int)groups);
 }
 
 bool prepare_conv(const bench_case *c) {
-  (void)c;
-  set_slot(0, uniform(PONS_SHAPE(32, 56, 56, 64), PONS_FLOAT32, 1));
-  set_slot(1, uniform(PONS_SHAPE(64, 3, 3, 64), PONS_FLOAT32, 2));
-  set_slot(2, uniform(PONS_SHAPE(32, 56, 56, 64), PONS_FLOAT32, 3));
+  const int64_t images = c->size[0], side = c->size[1], channels = c->size[2];
+  groups = c->size[3];
+  set_slot(0, uniform(PONS_SHAPE(images, side, side, channels), PONS_FLOAT32, 1));
+  set_slot(1, uniform(PONS_SHAPE(channels, 3, 3, channels / groups), PONS_FLOAT32, 2));
+  set_slot(2, uniform(PONS_SHAPE(images, side, side, channels), PONS_FLOAT32, 3));
   return pons_ok();
 }
 

@@ -29,7 +29,7 @@
       .work = 2.0 * SIDE * SIDE * (bytes), .limit = LIMIT_COPY, AT_MOST(1.3)
 #define CONV_FLOP (2.0 * 32 * 56 * 56 * 64 * 64 * 9)
 #define CONV(run, share) \
-  GFLOPS, .prepare = prepare_conv, .body = run, .work = CONV_FLOP, .limit = LIMIT_FMA, AT_LEAST(share)
+  GFLOPS, .prepare = prepare_conv, .body = run, .size = {32, 56, 64, 1}, .work = CONV_FLOP, .limit = LIMIT_FMA, AT_LEAST(share)
 /* Half of the products of a causal prefill are masked. */
 #define PREFILL_FLOP (4.0 * 12 * 1024 * 1024 * 64 / 2)
 #define LONG_PREFILL(heads, length, width)                                                                       \
@@ -49,6 +49,7 @@
 #define CODE_BYTES (4096.0 * 4096 / 2 + 2 * 4 * 4096.0 * 64) /* with scales and biases */
 #define PEER(prepare_, run, ...) \
   MS, .prepare = prepare_, .body = run, .size = {__VA_ARGS__}, .limit = LIMIT_PEER, AT_MOST(1)
+#define GROUPS(run, channels, groups) PEER(prepare_conv, run, 8, 56, channels, groups)
 #define TABLE_ROWS .prepare = prepare_table, .size = {50000, 768, 4096}
 
 const bench_case bench_cases[] = {
@@ -110,6 +111,12 @@ const bench_case bench_cases[] = {
     {"conv2d 32x56x56x64 3x3", CONV(run_conv, 0.85), .scales = true},
     {"conv2d gradient of input", CONV(run_conv_input_gradient, 0.75)},
     {"conv2d gradient of weight", CONV(run_conv_weight_gradient, 0.75)},
+    {"depthwise conv2d 8x56x56x32 3x3", GROUPS(run_conv, 32, 32)},
+    {"depthwise conv2d gradient of input", GROUPS(run_conv_input_gradient, 32, 32)},
+    {"depthwise conv2d gradient of weight", GROUPS(run_conv_weight_gradient, 32, 32)},
+    {"grouped conv2d 8x56x56x64 3x3", GROUPS(run_conv, 64, 16)},
+    {"grouped conv2d gradient of input", GROUPS(run_conv_input_gradient, 64, 16)},
+    {"grouped conv2d gradient of weight", GROUPS(run_conv_weight_gradient, 64, 16)},
     {"fft 2^20", PEER(prepare_fft, run_fft, 1 << 20)},
     {"fft 1024 x 1024", PEER(prepare_fft, run_fft2, 1024, 1024)},
     {"rfft 2^20", PEER(prepare_vectors, run_rfft, 1 << 20)},

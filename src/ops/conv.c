@@ -3,7 +3,8 @@
 
    Along a spatial axis of size n, kernel size k, output element o reads position o * stride + j *
    kernel_dilation - pad_lo of the input spread out by input_dilation, for j = 0 .. k-1. Both gradients are
-   convolutions again. Uses base/, graph/. */
+   convolutions again; with groups that by the weight is a primitive of its own, defined so: as a convolution it needs x in
+   another order. Uses base/, graph/. */
 #include "ops/ops.h"
 
 enum { LARGEST = 1 << 30 }; /* of a parameter: sums and products of a few stay in int64 */
@@ -130,15 +131,16 @@ static pons_array input_gradient(const conv_params *p, const node *x, pons_array
   return g ? g : zeros_of(x);
 }
 
-/* Batch and channels change places: x is (C, spatial..., N), the cotangent the kernel (O, spatial..., N).
-   Groups, which then stand in the batch of x, become channels again. */
-static pons_array weight_gradient(const conv_params *p, pons_array x, const node *w, pons_array ct) {
+/* Of a convolution whose kernel has these sizes. Batch and channels change places: x is (C, spatial..., N), the cotangent the
+   kernel (O, spatial..., N). Groups, which then stand in the batch of x, become channels again. NULL where the kernel meets
+   nothing of x. */
+static pons_array weight_gradient(const conv_params *p, const int64_t *kernel, pons_array x, pons_array ct) {
   const int n = x->ndim - 2, groups = p->groups;
   const int64_t channels = x->shape[n + 1] / groups;
   conv_lists l;
   for (int i = 0; i < n; i++) {
     const int64_t size = spread(x->shape[i + 1], p->input_dilation.at[i]);
-    const int64_t reach = spread(w->shape[i + 1], p->kernel_dilation.at[i]);
+    const int64_t reach = spread(kernel[i], p->kernel_dilation.at[i]);
     l.stride[i] = p->kernel_dilation.at[i];
     l.kernel[i] = p->stride.at[i];
     l.input[i] = p->input_dilation.at[i];
@@ -155,7 +157,7 @@ static pons_array weight_gradient(const conv_params *p, pons_array x, const node
   pons_array x2 = pons_flatten(pons_transpose(apart, .axes = {n + 3, order}), n + 1, n + 2);
   pons_array ct2 = pons_swapaxes(ct, 0, n + 1);            /* (O, spatial, N) */
   pons_array g = conv_cropped(&l, groups, false, x2, ct2); /* (C, kernel, O) */
-  if (!g) return zeros_of(w);
+  if (!g) return NULL;
   g = pons_swapaxes(g, 0, n + 1); /* (O, kernel, C) */
   if (!p->flip || node_failed(g)) return g;
   int64_t start[PONS_MAX_NDIM], stop[PONS_MAX_NDIM], step[PONS_MAX_NDIM];
@@ -168,6 +170,12 @@ static pons_array weight_gradient(const conv_params *p, pons_array x, const node
   return pons_slice(g, (pons_shape){n + 2, start}, (pons_shape){n + 2, stop}, (pons_shape){n + 2, step});
 }
 
+static pons_array grouped_weight_gradient(const conv_params *p, pons_array x, const node *w, pons_array ct) {
+  const conv_weight_params params = {p->stride, p->pad_lo, p->kernel_dilation, p->input_dilation, {w->ndim - 2, w->shape + 1},
+                                     p->groups, p->flip};
+  return node_make(&prim_conv_weight_vjp, &params, 2, (pons_array[]){x, ct});
+}
+
 static void conv_vjp(const vjp_call *c) {
   pons_array x = c->in[0], w = c->in[1], ct = c->cotangents[0];
   if (x->size == 0 || w->size == 0 || ct->size == 0) { /* nothing was read */
@@ -176,7 +184,13 @@ static void conv_vjp(const vjp_call *c) {
     return;
   }
   if (c->wanted[0]) c->grads[0] = input_gradient(c->params, x, w, ct);
-  if (c->wanted[1]) c->grads[1] = weight_gradient(c->params, x, w, ct);
+  if (!c->wanted[1]) return;
+  if (((const conv_params *)c->params)->groups > 1) {
+    c->grads[1] = grouped_weight_gradient(c->params, x, w, ct);
+    return;
+  }
+  pons_array g = weight_gradient(c->params, w->shape + 1, x, ct);
+  c->grads[1] = g ? g : zeros_of(w);
 }
 
 static void conv_jvp(const jvp_call *c) {
@@ -307,6 +321,50 @@ const prim prim_convolution = {
     .jvp = conv_jvp,
     .vmap = conv_vmap,
     .decompose = conv_decompose};
+
+/* ---- ConvolutionWeightVJP: x and the cotangent of a grouped convolution to the weight's gradient ---- */
+
+static error *conv_weight_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  static const char *const op = "conv_weight_vjp";
+  const conv_weight_params *p = params;
+  error *e = check_count(op, n_in, 2);
+  if (e) return e;
+  const node *x = in[0], *ct = in[1];
+  const int n = x->ndim - 2;
+  if (n < 1 || ct->ndim != x->ndim || ct->shape[0] != x->shape[0])
+    return fail(op, "x %s and cotangent %s must both be (N, spatial..., channels)", node_text(x), node_text(ct));
+  if (x->dtype != ct->dtype || dtype_kind_of(dtype_of(x)) != KIND_FLOAT)
+    return fail(op, "x and cotangent must be of one float dtype: %s and %s", node_text(x), node_text(ct));
+  if (p->groups < 1 || x->shape[n + 1] % p->groups || ct->shape[n + 1] % p->groups)
+    return fail(op, "channels of x %s and cotangent %s do not fit %d groups", node_text(x), node_text(ct), p->groups);
+  const ints *const lists[] = {&p->stride, &p->pad_lo, &p->kernel_dilation, &p->input_dilation, &p->kernel};
+  for (int k = 0; k < 5; k++)
+    if (lists[k]->n != n) return fail(op, "%d values for %d spatial axes", lists[k]->n, n);
+  shape s = node_shape(x);
+  s.dims[0] = ct->shape[n + 1];
+  for (int i = 0; i < n; i++) s.dims[i + 1] = p->kernel.at[i];
+  s.dims[n + 1] = x->shape[n + 1] / p->groups;
+  return spec_set(op, out, dtype_of(x), s.n, s.dims);
+}
+
+static void conv_weight_decompose(const void *params, int n_in, const pons_array *in, pons_array *out) {
+  const conv_weight_params *p = params;
+  const conv_params of = {p->stride, p->pad_lo, p->pad_lo, p->kernel_dilation, p->input_dilation, p->groups, p->flip};
+  spec w;
+  error *e = conv_weight_infer(params, n_in, in, &w);
+  out[0] = e ? node_error(e) : in[0]->size && in[1]->size ? weight_gradient(&of, p->kernel.at, in[0], in[1]) : NULL;
+  if (!out[0]) out[0] = pons_zeros(shape_public(&w.shape), w.dtype);
+}
+
+const prim prim_conv_weight_vjp = {
+    .name = "ConvolutionWeightVJP",
+    .params_size = sizeof(conv_weight_params),
+    .fields = {FIELD(INTS, conv_weight_params, stride), FIELD(INTS, conv_weight_params, pad_lo),
+               FIELD(INTS, conv_weight_params, kernel_dilation), FIELD(INTS, conv_weight_params, input_dilation),
+               FIELD(INTS, conv_weight_params, kernel), FIELD(INT, conv_weight_params, groups),
+               FIELD(BOOL, conv_weight_params, flip)},
+    .infer = conv_weight_infer,
+    .decompose = conv_weight_decompose};
 
 /* One value per spatial axis from a list of one, or of all, or none. */
 static error *fill_list(const char *op, const char *what, pons_axes given, int n, int64_t otherwise,

@@ -49,6 +49,7 @@ const prim *const pons_prims[] = {
     &prim_matmul,
     &prim_addmm,
     &prim_convolution,
+    &prim_conv_weight_vjp,
     &prim_divmod,
     &prim_fft,
     &prim_hadamard,

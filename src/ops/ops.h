@@ -30,7 +30,7 @@ extern const prim prim_slice, prim_slice_update, prim_dynamic_slice, prim_dynami
 extern const prim prim_reduce, prim_arg_reduce, prim_scan, prim_sort, prim_arg_sort, prim_partition,
     prim_arg_partition, prim_search_sorted;
 /* matmul.c, conv.c, divmod.c, random.c */
-extern const prim prim_matmul, prim_addmm, prim_convolution, prim_divmod, prim_random_bits;
+extern const prim prim_matmul, prim_addmm, prim_convolution, prim_conv_weight_vjp, prim_divmod, prim_random_bits;
 /* custom_kernel.c */
 extern const prim prim_custom_kernel;
 /* qr.c, lu.c, inverse.c, cholesky.c, svd.c, eigen.c */

@@ -66,6 +66,12 @@ typedef struct conv_params {
   int groups;
   bool flip;
 } conv_params;
+/* "ConvolutionWeightVJP" of x and the cotangent: of such a convolution, whose kernel is so large */
+typedef struct conv_weight_params {
+  ints stride, pad_lo, kernel_dilation, input_dilation, kernel;
+  int groups;
+  bool flip;
+} conv_weight_params;
 
 /* "GatherMM"; in: a, b, lhs indices, rhs indices: of matrices, counted through the leading axes */
 typedef struct gather_mm_params { bool left_sorted, right_sorted; } gather_mm_params;

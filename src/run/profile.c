@@ -129,9 +129,11 @@ static double product_flops(const plan_step *s) {
   const double size = (double)shape_size(y->ndim, y->shape);
   if (strcmp(s->name, "Matmul") == 0 || strcmp(s->name, "AddMM") == 0)
     return 2 * size * (double)a->shape[a->ndim - 1];
-  if (strcmp(s->name, "Convolution") != 0) return 0;
-  const int64_t channels = b->ndim && b->shape[0] ? b->shape[0] : 1;
-  return 2 * size * (double)(shape_size(b->ndim, b->shape) / channels);
+  const bool gradient = strcmp(s->name, "ConvolutionWeightVJP") == 0;
+  if (!gradient && strcmp(s->name, "Convolution") != 0) return 0;
+  const operand *w = gradient ? y : b, *places = gradient ? b : y;
+  const double of_place = (double)(shape_size(w->ndim, w->shape) / (w->shape[0] ? w->shape[0] : 1));
+  return 2 * (double)shape_size(places->ndim, places->shape) * of_place;
 }
 
 static void add_operands(text *t, const plan_step *s) {

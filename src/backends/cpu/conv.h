@@ -34,6 +34,8 @@ typedef struct conv_job {
 int64_t conv_under(const conv_axis *a, bool flip, int64_t place, int64_t j);
 /* Lays out a job for `l`, with x and weight as lanes (the weight row-major), and runs it. */
 error *conv_run(const launch *l, error *(*convolve)(const conv_job *j));
+/* The sizes of a job whose lane is set, for x with these strides. */
+void conv_lay_out(conv_job *j, const launch *l, const int64_t *x_strides);
 /* How many places have their patches in the cache together. Depends on nothing else. */
 int64_t conv_places_at_once(int64_t patch_bytes);
 /* Patches (count, row) of a group that begins at `channel`; places count batch and result's spatial axes. */

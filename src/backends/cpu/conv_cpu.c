@@ -89,7 +89,7 @@ static void conv_piece(void *context, int64_t piece) {
   buffer_release(patches);
 }
 
-static void lay_out(conv_job *j, const launch *l, const int64_t *x_strides) {
+void conv_lay_out(conv_job *j, const launch *l, const int64_t *x_strides) {
   const conv_params *p = l->params;
   const operand *x = &l->in[0], *w = &l->in[1], *out = l->out;
   j->n = x->ndim - 2;
@@ -157,7 +157,7 @@ error *conv_run(const launch *l, error *(*convolve)(const conv_job *j)) {
   if (!why && !direct) result = buffer_new((size_t)(count * j.size), "conv", &why);
   if (!why) {
     j.out = direct ? out->data : buffer_data(result);
-    lay_out(&j, l, x_strides);
+    conv_lay_out(&j, l, x_strides);
     if (j.row == 0) memset(j.out, 0, (size_t)(count * j.size));
     else why = convolve(&j);
   }

@@ -1,4 +1,5 @@
-/* conv_cpu_test.c: "Convolution" in one to three dimensions against the definition, in double. */
+/* conv_cpu_test.c: "Convolution" in one to three dimensions, and the gradient by a grouped one's weight, against the
+   definition, in double. */
 #include "backends/cpu/operands_for_tests.h"
 
 typedef struct conv_case {
@@ -9,24 +10,36 @@ typedef struct conv_case {
   bool flip;
 } conv_case;
 
-static double place_value(const conv_case *c, const made *x, const made *w, const int64_t *at) {
-  int64_t positions = 1, group_in = c->w[c->n + 1], channel = at[c->n + 1];
-  double sum = 0;
+/* Where position `k` of the kernel meets x at a place `at` of the result; false: outside, or between elements. */
+static bool meets(const conv_case *c, const int64_t *at, int64_t k, int64_t *x_at, int64_t *w_at) {
+  bool inside = true;
+  x_at[0] = at[0], w_at[0] = at[c->n + 1];
+  for (int d = c->n - 1; d >= 0; d--) {
+    const int64_t j = k % c->w[d + 1];
+    k /= c->w[d + 1];
+    w_at[d + 1] = c->flip ? c->w[d + 1] - 1 - j : j;
+    const int64_t spread = at[d + 1] * c->stride[d] + j * c->kernel_dilation[d] - c->low[d];
+    inside = inside && spread >= 0 && spread % c->input_dilation[d] == 0 &&
+             spread / c->input_dilation[d] < c->x[d + 1];
+    x_at[d + 1] = spread / c->input_dilation[d];
+  }
+  return inside;
+}
+
+static int64_t positions_of(const conv_case *c) {
+  int64_t positions = 1;
   for (int d = 0; d < c->n; d++) positions *= c->w[d + 1];
-  for (int64_t k = 0; k < positions; k++) {
-    int64_t x_at[5] = {at[0]}, w_at[5] = {channel}, rest = k;
-    bool inside = true;
-    for (int d = c->n - 1; d >= 0; d--) {
-      int64_t j = rest % c->w[d + 1];
-      rest /= c->w[d + 1];
-      w_at[d + 1] = c->flip ? c->w[d + 1] - 1 - j : j;
-      int64_t spread = at[d + 1] * c->stride[d] + j * c->kernel_dilation[d] - c->low[d];
-      inside = inside && spread >= 0 && spread % c->input_dilation[d] == 0 &&
-               spread / c->input_dilation[d] < c->x[d + 1];
-      x_at[d + 1] = spread / c->input_dilation[d];
-    }
-    for (int64_t ch = 0; inside && ch < group_in; ch++) {
-      x_at[c->n + 1] = channel / (c->w[0] / c->groups) * group_in + ch;
+  return positions;
+}
+
+static double place_value(const conv_case *c, const made *x, const made *w, const int64_t *at) {
+  const int64_t group_in = c->w[c->n + 1];
+  double sum = 0;
+  for (int64_t k = 0; k < positions_of(c); k++) {
+    int64_t x_at[5], w_at[5];
+    if (!meets(c, at, k, x_at, w_at)) continue;
+    for (int64_t ch = 0; ch < group_in; ch++) {
+      x_at[c->n + 1] = at[c->n + 1] / (c->w[0] / c->groups) * group_in + ch;
       w_at[c->n + 1] = ch;
       sum += dtype_read(x->op.dtype, made_at(x, x_at)) * dtype_read(w->op.dtype, made_at(w, w_at));
     }
@@ -47,15 +60,57 @@ static bool sizes_of_result(conv_case *c) {
   return true;
 }
 
+static void place_of(const conv_case *c, int64_t i, int64_t *at) {
+  for (int k = c->n + 1; k >= 0; k--) at[k] = i % c->out[k], i /= c->out[k];
+}
+
 static void check_result(const conv_case *c, const made *x, const made *w, const made *y) {
   double terms = 4;
   for (int k = 1; k < c->n + 2; k++) terms *= (double)c->w[k];
   for (int64_t i = 0; i < operand_size(&y->op); i++) {
-    int64_t at[5], rest = i;
-    for (int k = c->n + 1; k >= 0; k--) at[k] = rest % c->out[k], rest /= c->out[k];
+    int64_t at[5];
+    place_of(c, i, at);
     check_near(made_value(y, i), place_value(c, x, w, at), precision_of(y->op.dtype) * (1 + terms),
                pons_dtype_name(y->op.dtype));
   }
+}
+
+/* The gradient by the weight: what it meets times the cotangent `ct` there, in the order of the places. */
+static void check_weights(const conv_case *c, const made *x, const made *ct, const made *g) {
+  const int64_t places = operand_size(&ct->op), count = operand_size(&g->op), group_in = c->w[c->n + 1];
+  double *sums = calloc((size_t)count + 1, sizeof *sums);
+  for (int64_t i = 0; i < places; i++) {
+    int64_t at[5], x_at[5], w_at[5];
+    place_of(c, i, at);
+    for (int64_t k = 0; k < positions_of(c); k++) {
+      if (!meets(c, at, k, x_at, w_at)) continue;
+      int64_t index = w_at[0];
+      for (int d = 0; d < c->n; d++) index = index * c->w[d + 1] + w_at[d + 1];
+      for (int64_t ch = 0; ch < group_in; ch++) {
+        x_at[c->n + 1] = at[c->n + 1] / (c->w[0] / c->groups) * group_in + ch;
+        sums[index * group_in + ch] += dtype_read(x->op.dtype, made_at(x, x_at)) * made_value(ct, i);
+      }
+    }
+  }
+  for (int64_t i = 0; i < count; i++)
+    check_near(made_value(g, i), sums[i], precision_of(g->op.dtype), pons_dtype_name(g->op.dtype));
+  free(sums);
+}
+
+static void check_weight_gradient(conv_case *c, pons_dtype d, const made *x, bool any_layout) {
+  made ct, g;
+  make(&ct, d, c->n + 2, c->out, any_layout);
+  make_out(&g, d, c->n + 2, c->w);
+  conv_weight_params p = {{c->n, c->stride}, {c->n, c->low}, {c->n, c->kernel_dilation}, {c->n, c->input_dilation},
+                          {c->n, c->w + 1},  c->groups,      c->flip};
+  operand in[] = {x->op, ct.op};
+  launch l = {&p, 2, 1, in, &g.op};
+  if (!cpu_refuses_conv_weights(&l)) {
+    run_well(cpu_convolution_weights, &l);
+    check_weights(c, x, &ct, &g);
+  }
+  unmake(&ct);
+  unmake(&g);
 }
 
 static void check_case(conv_case *c, pons_dtype d, bool any_layout) {
@@ -70,6 +125,10 @@ static void check_case(conv_case *c, pons_dtype d, bool any_layout) {
   launch l = {&p, 2, 1, in, &y.op};
   run_well(cpu_convolution, &l);
   check_result(c, &x, &w, &y);
+  if (!cpu_refuses_channels(&l)) {
+    run_well(cpu_convolution_channels, &l);
+    check_result(c, &x, &w, &y);
+  }
   if (!cpu_refuses_windows(&l)) {
     run_well(cpu_convolution_windows, &l);
     check_result(c, &x, &w, &y);
@@ -78,6 +137,7 @@ static void check_case(conv_case *c, pons_dtype d, bool any_layout) {
     run_well(cpu_convolution_across, &l);
     check_result(c, &x, &w, &y);
   }
+  check_weight_gradient(c, d, &x, any_layout);
   unmake(&x);
   unmake(&w);
   unmake(&y);
@@ -104,14 +164,33 @@ static void random_case(conv_case *c) {
   }
 }
 
-static void agrees_with_the_definition(void **state) {
-  (void)state;
+/* Groups of few channels, as wide as a register together or not. */
+static void many_groups(conv_case *c) {
+  const int64_t out[] = {1, 1, 1, 2, 3, 4, 8, 16};
+  const int64_t group_in = random_int(0, 1) ? 1 : random_int(1, 9), group_out = out[random_int(0, 7)];
+  random_case(c);
+  if (c->n == 3 && random_int(0, 2)) c->n = 2;
+  c->groups = (int)random_int(2, 20);
+  c->w[0] = group_out * c->groups;
+  c->x[c->n + 1] = group_in * c->groups;
+  c->w[c->n + 1] = group_in;
+}
+
+static void agree_with_the_definition(void (*choose)(conv_case *), int turns) {
   const pons_dtype dtypes[] = {PONS_FLOAT32, PONS_FLOAT64, PONS_FLOAT16, PONS_BFLOAT16};
-  for (int turn = 0; turn < 400; turn++) {
+  for (int turn = 0; turn < turns; turn++) {
     conv_case c;
-    random_case(&c);
+    choose(&c);
     check_case(&c, dtypes[turn % 4], turn / 4 % 2);
   }
+}
+static void agrees_with_the_definition(void **state) {
+  (void)state;
+  agree_with_the_definition(random_case, 400);
+}
+static void groups_agree_with_the_definition(void **state) {
+  (void)state;
+  agree_with_the_definition(many_groups, 200);
 }
 
 #define PLAIN .stride = {1, 1, 1}, .kernel_dilation = {1, 1, 1}, .input_dilation = {1, 1, 1}
@@ -124,8 +203,10 @@ static void sizes_of_training(void **state) {
   conv_case depthwise = {1, {2, 300, 6}, {6, 5, 1}, .low = {2}, .high = {2}, PLAIN, .groups = 6};
   conv_case deep = {2, {2, 7, 9, 400}, {40, 3, 2, 400}, .low = {1, 1}, .high = {1, 0}, PLAIN, .groups = 1};
   conv_case grouped = {2, {2, 12, 9, 34}, {38, 3, 3, 17}, .low = {1, 1}, .high = {1, 1}, PLAIN, .groups = 2};
-  conv_case *cases[] = {&forward, &wide, &weights, &pointwise, &depthwise, &deep, &grouped};
-  for (int i = 0; i < 7; i++) check_case(cases[i], PONS_FLOAT32, i == 2);
+  conv_case long_line = {1, {1, 9000, 24}, {24, 3, 1}, .low = {2}, PLAIN, .groups = 24};
+  conv_case by_group = {2, {2, 40, 30, 64}, {128, 3, 3, 8}, .low = {1, 1}, .high = {1, 1}, PLAIN, .groups = 8};
+  conv_case *cases[] = {&forward, &wide, &weights, &pointwise, &depthwise, &deep, &grouped, &long_line, &by_group};
+  for (int i = 0; i < 9; i++) check_case(cases[i], PONS_FLOAT32, i == 2);
 }
 
 /* As a weight gradient comes: both operands transposed views of images (N, ..., C). */
@@ -166,6 +247,7 @@ static void weight_gradients(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_the_definition),
+                                     cmocka_unit_test(groups_agree_with_the_definition),
                                      cmocka_unit_test(sizes_of_training), cmocka_unit_test(weight_gradients)};
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }

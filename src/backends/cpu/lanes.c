@@ -2,6 +2,7 @@
    cpu/cpu.h. */
 #include "backends/cpu/lanes.h"
 #include "backends/cpu/calls.h"
+#include "backends/cpu/conv_channels.h"
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/fft_plan.h"
@@ -43,6 +44,7 @@ CHOOSE(gemm_loops, cpu_gemm_loops)
 CHOOSE(thin_loops, cpu_thin_loops)
 CHOOSE(quantized_loops, cpu_quantized_loops)
 CHOOSE(fft_loops, cpu_fft_loops)
+CHOOSE(conv_loops, cpu_conv_loops)
 
 lane lane_of(pons_dtype d) {
   switch (dtype_kind_of(d)) {

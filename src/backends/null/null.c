@@ -19,7 +19,7 @@ static const implementation implementations[] = {
     TAKES("Arange"),        TAKES("ArgPartition"),
     TAKES("ArgReduce"),     TAKES("ArgSort"),
     TAKES("Concatenate"),   TAKES("Contiguous"),
-    TAKES("Convolution"),   TAKES("DivMod"),
+    TAKES("Convolution"),   TAKES("ConvolutionWeightVJP"), TAKES("DivMod"),
     TAKES("DynamicSlice"),  TAKES("DynamicSliceUpdate"),
     TAKES("BlockMaskedMM"), TAKES("FromFP8"),
     TAKES("GatherMM"),      TAKES("GatherQMM"),
