@@ -31,7 +31,14 @@ typedef struct conv_job {
 } conv_job;
 
 /* The element of x under position `j` of the kernel at `place`, or -1: padding, or between elements. */
-int64_t conv_under(const conv_axis *a, bool flip, int64_t place, int64_t j);
+static inline int64_t conv_under(const conv_axis *a, bool flip, int64_t place, int64_t j) {
+  int64_t at = place * a->stride + (flip ? a->kernel - 1 - j : j) * a->kernel_dilation - a->low;
+  if (at < 0 || a->input_dilation > 1) {
+    if (at < 0 || at % a->input_dilation) return -1;
+    at /= a->input_dilation;
+  }
+  return at < a->in ? at : -1;
+}
 /* Lays out a job for `l`, with x and weight as lanes (the weight row-major), and runs it. */
 error *conv_run(const launch *l, error *(*convolve)(const conv_job *j));
 /* The sizes of a job whose lane is set, for x with these strides. */

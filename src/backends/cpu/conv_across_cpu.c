@@ -14,7 +14,14 @@
    The sum is cut into segments of lines, whose sums are added in order. Uses cpu/conv.h. */
 #include "backends/cpu/conv.h"
 
-enum { MOST_SEGMENTS = 16, LEAST_PLACES = 512, PLACES_AT_ONCE = 256, MOST_LINES = 64 };
+enum {
+  MOST_SEGMENTS = 16,
+  LEAST_PLACES = 512,
+  PLACES_AT_ONCE = 256,
+  MOST_LINES = 64,
+  BLOCK_ROWS = 96, /* out channels whose tiles are computed in one call: a multiple of the rows of every tile */
+  MOST_TILES = BLOCK_ROWS / 4
+};
 
 typedef struct across_job {
   const operand *x, *ct;          /* as the launch has them: (channels, spatial..., images), (out channels, .., images) */
@@ -53,6 +60,7 @@ typedef struct across_work {
   int64_t offsets[MOST_LINES];                    /* in x of the packed ones */
   int64_t n_packed;
   int64_t *under;                                 /* [lines_at_once][outer]: which packed line, or -1 */
+  const void **rows;                              /* of a block's tiles, for each line */
 } across_work;
 
 /* A line of x, from its first place that is not padding on, as strips. */
@@ -113,7 +121,6 @@ static void add_lines(const across_job *j, const across_work *w, int64_t k, int6
   const gemm_loops *loops = cpu_gemm_loops();
   const int64_t pitch = j->lines_at_once * j->line * j->size;
   const int64_t from = last * j->p->stride.at[j->n - 1];
-  const void *rows[MOST_LINES * GEMM_ROWS_MOST];
   int64_t b[MOST_LINES], lengths[MOST_LINES], which[MOST_LINES], runs = 0;
   for (int64_t i = 0; i < w->count; i++) {
     const int64_t under = w->under[i * j->outer + k];
@@ -121,21 +128,27 @@ static void add_lines(const across_job *j, const across_work *w, int64_t k, int6
     b[runs] = under * j->width * j->length + from * j->strip;
     lengths[runs] = j->line, which[runs++] = i;
   }
-  for (int64_t o = 0, count; o < j->out_channels; o += count) {
-    count = gemm_rows_of_tile(j->out_channels - o, loops->tile_rows);
-    for (int64_t s = 0; s < runs; s++)
-      for (int64_t r = 0; r < count; r++)
-        rows[s * GEMM_ROWS_MOST + r] = w->turned + (o + r) * pitch + which[s] * j->line * j->size;
-    const gemm_tile tile = {.rows = count, .runs = runs, .a = rows, .b = b, .lengths = lengths};
+  for (int64_t first = 0; first < j->out_channels; first += BLOCK_ROWS) {
+    const int64_t some = smaller(j->out_channels - first, BLOCK_ROWS);
+    gemm_tile tiles[MOST_TILES];
+    int64_t n = 0;
+    for (int64_t o = 0, count; o < some; o += count, n++) {
+      const void **rows = w->rows + n * runs * GEMM_ROWS_MOST;
+      count = gemm_rows_of_tile(some - o, loops->tile_rows);
+      for (int64_t s = 0; s < runs; s++)
+        for (int64_t r = 0; r < count; r++)
+          rows[s * GEMM_ROWS_MOST + r] = w->turned + (first + o + r) * pitch + which[s] * j->line * j->size;
+      tiles[n] = (gemm_tile){.rows = count, .runs = runs, .a = rows, .b = b, .lengths = lengths, .c = o * j->width};
+    }
     for (int64_t c = 0; c < j->width; c += j->strip)
-      loops->column[j->lane](&(gemm_column){.tiles = &tile,
-                                            .count = 1,
+      loops->column[j->lane](&(gemm_column){.tiles = tiles,
+                                            .count = n,
                                             .width = j->strip,
                                             .b = w->packed + c * j->length * j->size,
                                             .b_step = j->strip * j->p->kernel_dilation.at[j->n - 1],
                                             .alpha = 1,
                                             .beta = beta,
-                                            .c = sums + (o * j->width + c) * j->size,
+                                            .c = sums + (first * j->width + c) * j->size,
                                             .c_row = j->width});
   }
 }
@@ -148,13 +161,15 @@ static void across_piece(void *context, int64_t segment) {
   const int64_t packed = at_once * j->outer * j->width * j->length * j->size;
   char *sums = j->sums + segment * j->outer * j->last * position;
   error *why = NULL, *none = NULL;
-  buffer *held = buffer_new((size_t)(turned + packed + at_once * j->outer * (int64_t)sizeof(int64_t)), "conv", &why);
+  const int64_t rows = MOST_TILES * at_once * GEMM_ROWS_MOST * (int64_t)sizeof(void *);
+  buffer *held = buffer_new((size_t)(turned + packed + rows + at_once * j->outer * (int64_t)sizeof(int64_t)), "conv", &why);
   if (!held) {
     if (!atomic_compare_exchange_strong(&j->why, &none, why)) error_release(why);
     return;
   }
   across_work w = {.under = buffer_data(held)};
-  w.turned = (char *)(w.under + at_once * j->outer);
+  w.rows = (const void **)(w.under + at_once * j->outer);
+  w.turned = (char *)w.rows + rows;
   w.packed = w.turned + turned;
   for (int64_t line = first; line < end; line += at_once) {
     w.count = w.n_packed = 0;

@@ -7,15 +7,6 @@
    Patches are written a piece of places at a time, few enough to stay in the cache. Uses cpu/conv.h. */
 #include "backends/cpu/conv.h"
 
-int64_t conv_under(const conv_axis *a, bool flip, int64_t place, int64_t j) {
-  int64_t at = place * a->stride + (flip ? a->kernel - 1 - j : j) * a->kernel_dilation - a->low;
-  if (at < 0 || a->input_dilation > 1) {
-    if (at < 0 || at % a->input_dilation) return -1;
-    at /= a->input_dilation;
-  }
-  return at < a->in ? at : -1;
-}
-
 /* Along the last axis positions of the kernel lie over neighbours, which are one run of memory; the rest is
    padding. */
 static void write_run(const conv_job *j, const conv_axis *a, int64_t place, const char *x, char *patch) {

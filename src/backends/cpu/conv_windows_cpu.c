@@ -6,12 +6,13 @@
 
        runs of a place:   [channels at (0, 0)] [channels at (0, 1)] ...     b: the weight's rows in the same order
 
-   so that no patch is ever written. Threads share blocks of places. Uses cpu/conv.h. */
+   so that no patch is ever written. Runs that are neighbours in x, as those of positions along the last axis mostly are,
+   become one. A kernel that is flipped is packed from its end. Threads share blocks of places. Uses cpu/conv.h. */
 #include "backends/cpu/conv.h"
 
 enum {
   LEAST_CHANNELS = 16,
-  DEPTH = 384,      /* of a piece of the sum */
+  DEPTH = 640,      /* of a piece of the sum */
   BLOCK_PLACES = 96, /* a multiple of the rows of every tile */
   MOST_RUNS = DEPTH / LEAST_CHANNELS + 1
 };
@@ -21,7 +22,8 @@ typedef struct windows_job {
   const char *zeros;
   char *panel;                    /* of each group: strips (columns, row, strip) */
   int64_t strip, panel_bytes;
-  int64_t positions, per_run;     /* of the kernel; channels in a run */
+  int64_t positions, outer;       /* of the kernel, and along all its axes but the last */
+  int64_t per_run;                /* channels in a run */
   int64_t chunks;                 /* runs of a position */
   int64_t group_in, group_out;
 } windows_job;
@@ -31,16 +33,28 @@ const char *cpu_refuses_windows(const launch *l) {
   return w->shape[w->ndim - 1] < LEAST_CHANNELS ? "few channels under a position of the kernel" : NULL;
 }
 
-/* Where places begin in x under each position of the kernel; NULL: outside. In the order of positions. */
-static void find_windows(const conv_job *j, int axis, const int64_t *place, const char *x, const char **to) {
+/* Where a line of places begins in x under each position of the kernel along all axes but the last; NULL: outside. */
+static void find_lines(const conv_job *j, int axis, const int64_t *place, const char *x, const char **to) {
   const conv_axis *a = &j->axes[axis];
   int64_t each = 1; /* positions of the axes behind */
-  for (int d = axis + 1; d < j->n; d++) each *= j->axes[d].kernel;
+  if (axis == j->n - 1) {
+    *to = x;
+    return;
+  }
+  for (int d = axis + 1; d < j->n - 1; d++) each *= j->axes[d].kernel;
   for (int64_t k = 0; k < a->kernel; k++, to += each) {
-    const int64_t at = conv_under(a, j->flip, place[axis], k);
+    const int64_t at = conv_under(a, false, place[axis], k);
     if (at < 0) memset(to, 0, (size_t)each * sizeof *to);
-    else if (axis == j->n - 1) *to = x + at * a->x_stride * j->size;
-    else find_windows(j, axis + 1, place, x + at * a->x_stride * j->size, to);
+    else find_lines(j, axis + 1, place, x + at * a->x_stride * j->size, to);
+  }
+}
+
+/* Where a place of that line begins under each position. */
+static void find_windows(const windows_job *j, int64_t place, const char *const *lines, const char **to) {
+  const conv_axis *a = &j->conv.axes[j->conv.n - 1];
+  for (int64_t k = 0; k < a->kernel; k++) {
+    const int64_t at = conv_under(a, false, place, k), offset = at * a->x_stride * j->conv.size;
+    for (int64_t i = 0; i < j->outer; i++) to[i * a->kernel + k] = at < 0 || !lines[i] ? NULL : lines[i] + offset;
   }
 }
 
@@ -50,6 +64,16 @@ typedef struct tile_runs {
   const void *rows[MOST_RUNS * GEMM_ROWS_MOST];
   int64_t starts[MOST_RUNS], lengths[MOST_RUNS]; /* where their rows of the weight begin in a strip */
 } tile_runs;
+
+/* Does the run behind the last one go on where that ends? */
+static bool goes_on(const windows_job *j, const tile_runs *t, int64_t rows, int64_t start) {
+  if (t->count == 0) return false;
+  const int64_t last = t->count - 1, length = t->lengths[last];
+  const void *const *from = t->rows + last * GEMM_ROWS_MOST, *const *to = from + GEMM_ROWS_MOST;
+  for (int64_t r = 0; r < rows; r++)
+    if ((const char *)from[r] + length * j->conv.size != to[r]) return false;
+  return start == t->starts[last] + length * j->strip;
+}
 
 static void find_runs(const windows_job *j, const char *const *windows, int64_t rows, int64_t channel, int64_t first,
                       int64_t end, tile_runs *t) {
@@ -65,8 +89,13 @@ static void find_runs(const windows_job *j, const char *const *windows, int64_t 
       to[r] = x ? x + (channel + at) * c->size : j->zeros;
     }
     if (!any) continue;
-    t->starts[t->count] = (position * j->group_in + at) * j->strip;
-    t->lengths[t->count++] = smaller(j->group_in - at, j->per_run);
+    const int64_t start = (position * j->group_in + at) * j->strip, length = smaller(j->group_in - at, j->per_run);
+    if (goes_on(j, t, rows, start)) {
+      t->lengths[t->count - 1] += length;
+    } else {
+      t->starts[t->count] = start;
+      t->lengths[t->count++] = length;
+    }
   }
 }
 
@@ -107,19 +136,22 @@ static void places_piece(void *context, int64_t piece) {
   conv_job *c = &j->conv;
   const int64_t first = piece * BLOCK_PLACES, count = smaller(c->places - first, BLOCK_PLACES);
   error *why = NULL, *none = NULL;
-  buffer *held = buffer_new((size_t)(count * j->positions) * sizeof(char *), "conv", &why);
+  buffer *held = buffer_new((size_t)(count * j->positions + j->outer) * sizeof(char *), "conv", &why);
   if (!held) {
     if (!atomic_compare_exchange_strong(&c->why, &none, why)) error_release(why);
     return;
   }
-  const char **windows = buffer_data(held);
-  for (int64_t i = 0; i < count; i++) {
+  const char **windows = buffer_data(held), **lines = windows + count * j->positions;
+  for (int64_t i = 0, along = c->axes[c->n - 1].out; i < count; i++) {
     int64_t place[PONS_MAX_NDIM], rest = first + i;
-    for (int d = c->n - 1; d >= 0; d--) {
-      place[d] = rest % c->axes[d].out;
-      rest /= c->axes[d].out;
+    if (i == 0 || rest % along == 0) {
+      for (int d = c->n - 1; d >= 0; d--) {
+        place[d] = rest % c->axes[d].out;
+        rest /= c->axes[d].out;
+      }
+      find_lines(c, 0, place, c->x + rest * c->batch_stride * c->size, lines);
     }
-    find_windows(c, 0, place, c->x + rest * c->batch_stride * c->size, windows + i * j->positions);
+    find_windows(j, (first + i) % along, lines, windows + i * j->positions);
   }
   const int64_t runs = j->positions * j->chunks, some = DEPTH / j->per_run, cuts = pieces_of(runs, some);
   for (int64_t g = 0; g < c->groups; g++)
@@ -139,14 +171,18 @@ static void pack_piece(void *context, int64_t piece) {
                          .row = 1,
                          .col = c->row};
   if (width < j->strip) memset(to, 0, (size_t)(j->strip * c->row * c->size));
-  gemm_read(&w, c->lane, 0, 0, c->row, width, to, j->strip);
+  if (!c->flip) gemm_read(&w, c->lane, 0, 0, c->row, width, to, j->strip);
+  for (int64_t p = 0; p < j->positions && c->flip; p++)
+    gemm_read(&w, c->lane, (j->positions - 1 - p) * j->group_in, 0, j->group_in, width,
+              to + p * j->group_in * j->strip * c->size, j->strip);
 }
 
 static error *convolve(const conv_job *conv) {
-  windows_job j = {.conv = *conv, .strip = cpu_gemm_loops()->tile_columns[conv->lane], .positions = 1};
+  windows_job j = {.conv = *conv, .strip = cpu_gemm_loops()->tile_columns[conv->lane], .outer = 1};
   const conv_job *c = &j.conv;
   error *why = NULL;
-  for (int d = 0; d < c->n; d++) j.positions *= c->axes[d].kernel;
+  for (int d = 0; d < c->n - 1; d++) j.outer *= c->axes[d].kernel;
+  j.positions = j.outer * c->axes[c->n - 1].kernel;
   j.group_in = c->channels / c->groups, j.group_out = c->out_channels / c->groups;
   j.chunks = pieces_of(j.group_in, DEPTH);
   j.per_run = pieces_of(j.group_in, j.chunks);

@@ -98,75 +98,83 @@
     ROWS(ADD_ROW, name, NAME)                                                                                  \
   }
 #define STEP_ON(name, NAME, ROWS, which, b) STEP(name, NAME, ROWS, ADD_IN_PLACE, which, b) NEXT(b, b_step)
-#define FOUR_STEPS(name, NAME, ROWS)                                                                           \
+#define FOUR_STEPS(name, NAME, ROWS, b)                                                                        \
   {                                                                                                            \
-    const name##_element *b_row = b;                                                                           \
-    STEP_ON(name, NAME, ROWS, 0, b_row) STEP_ON(name, NAME, ROWS, 1, b_row)                                    \
-    STEP_ON(name, NAME, ROWS, 2, b_row) STEP_ON(name, NAME, ROWS, 3, b_row)                                    \
+    STEP_ON(name, NAME, ROWS, 0, b) STEP_ON(name, NAME, ROWS, 1, b)                                            \
+    STEP_ON(name, NAME, ROWS, 2, b) STEP_ON(name, NAME, ROWS, 3, b)                                            \
   }
 
-/* A tile of so many rows: UPPER and LOWER ones. The last four steps are those of the upper rows, which are then done, and
-   then those of the lower ones: of registers that are stored all at once no more than eight wait aside for their sums,
-   and what comes behind waits with the others. */
-#define TILE(name, NAME, ROWS, UPPER, LOWER)                                                                   \
+/* Tiles below each other, of so many rows each: UPPER and LOWER ones. The last four steps are those of the upper rows,
+   which are then done, and then those of the lower ones: of registers that are stored all at once no more than eight
+   wait aside for their sums, and what comes behind waits with the others. So it is with whole tiles, whose steps are
+   taken by FOURS; the rest is to be small. */
+#define TILE(name, NAME, ROWS, UPPER, LOWER, FOURS)                                                            \
   static void name##_##ROWS(const gemm_column *t, const gemm_tile *tile, int64_t count, const char *fetch) {   \
     const int64_t b_step = t->b_step, c_row = t->c_row;                                                        \
     ASK_ONCE(t)                                                                                                \
-   for (; count > 0; count--, tile++) { \
-    const int64_t *begin = tile->b, *length = tile->lengths;             \
-    const void *const *rows = tile->a;                                                                         \
-    OPEN(name, NAME, ROWS)                                                                                     \
-    for (int64_t left = tile->runs; left > 0; left--, rows += GEMM_ROWS_MOST, begin++, length++) {             \
-      const name##_element *b = (const name##_element *)t->b + *begin;                                         \
-      const bool last = *length >= 4;                                                                          \
-      const int64_t end = last ? *length - 4 : *length;                                                        \
-      int64_t p = 0;                                                                                           \
-      ROWS(POINT, name, NAME)                                                                                  \
-      for (; p < end; p++) {                                                                                   \
-        STEP_ON(name, NAME, ROWS, 0, b)                                                                        \
+    for (; count > 0; count--, tile++) {                                                                       \
+      const int64_t *begin = tile->b, *length = tile->lengths;                                                 \
+      const void *const *rows = tile->a;                                                                       \
+      OPEN(name, NAME, ROWS)                                                                                   \
+      for (int64_t left = tile->runs; left > 0; left--, rows += GEMM_ROWS_MOST, begin++, length++) {           \
+        const name##_element *b = (const name##_element *)t->b + *begin;                                       \
+        const bool last = FOURS && *length >= 4;                                                               \
+        const int64_t end = last ? *length - 4 : *length;                                                      \
+        int64_t p = 0;                                                                                         \
+        ROWS(POINT, name, NAME)                                                                                \
+        for (; FOURS && p + 4 <= end; p += 4) FOUR_STEPS(name, NAME, ROWS, b)                                  \
+        _Pragma("GCC unroll 1") for (; p < end; p++) {                                                         \
+          STEP_ON(name, NAME, ROWS, 0, b)                                                                      \
+        }                                                                                                      \
+        const name##_element *b_last = b;                                                                      \
+        if (last) FOUR_STEPS(name, NAME, UPPER, b)                                                             \
+        if (left == 1) {                                                                                       \
+          CLOSE(name, NAME, UPPER)                                                                             \
+        }                                                                                                      \
+        if (last) FOUR_STEPS(name, NAME, LOWER, b_last)                                                        \
       }                                                                                                        \
-      if (last) FOUR_STEPS(name, NAME, UPPER)                                                                  \
-      if (left == 1) {                                                                                         \
+      if (tile->runs == 0) {                                                                                   \
         CLOSE(name, NAME, UPPER)                                                                               \
       }                                                                                                        \
-      if (last) FOUR_STEPS(name, NAME, LOWER)                                                                  \
+      CLOSE(name, NAME, LOWER)                                                                                 \
     }                                                                                                          \
-    if (tile->runs == 0) {                                                                                     \
-      CLOSE(name, NAME, UPPER)                                                                                 \
-    }                                                                                                          \
-    CLOSE(name, NAME, LOWER)                                                                                   \
-  }}
+  }
 #define NO_ROWS(f, n, N)
 #if REGISTER_BYTES == 64 || defined(__aarch64__)
 enum { TILE_ROWS = 8 };
 #define TILE_ROWS_OF ROWS_8
 #define UPPER_ROWS ROWS_4
 #define LOWER_ROWS(f, n, N) f(4, n, N) f(5, n, N) f(6, n, N) f(7, n, N)
-#define TILES_6_AND_MORE(name, NAME)                                                                           \
-  TILE(name, NAME, ROWS_6, ROWS_6, NO_ROWS)                                                                    \
-  TILE(name, NAME, ROWS_7, ROWS_7, NO_ROWS)                                                                    \
-  TILE(name, NAME, ROWS_8, UPPER_ROWS, LOWER_ROWS)
+#define TILES_6_AND_MORE(name, NAME, FOURS)                                                                           \
+  TILE(name, NAME, ROWS_6, ROWS_6, NO_ROWS, false)                                                             \
+  TILE(name, NAME, ROWS_7, ROWS_7, NO_ROWS, false)                                                             \
+  TILE(name, NAME, ROWS_8, UPPER_ROWS, LOWER_ROWS, FOURS)
 #define AND_7_AND_8(name) , name##_ROWS_7, name##_ROWS_8
 #else
 enum { TILE_ROWS = 6 };
 #define TILE_ROWS_OF ROWS_6
 #define UPPER_ROWS ROWS_3
 #define LOWER_ROWS(f, n, N) f(3, n, N) f(4, n, N) f(5, n, N)
-#define TILES_6_AND_MORE(name, NAME) TILE(name, NAME, ROWS_6, UPPER_ROWS, LOWER_ROWS)
+#define TILES_6_AND_MORE(name, NAME, FOURS) TILE(name, NAME, ROWS_6, UPPER_ROWS, LOWER_ROWS, FOURS)
 #define AND_7_AND_8(name)
 #endif
-#define TILES(name, type, NAME)                                                                                \
+#define TILES(name, type, NAME, FOURS)                                                                         \
   typedef type name##_element;                                                                                 \
   enum { name##_LANES = REGISTER_BYTES / sizeof(type) };                                                       \
-  TILE(name, NAME, ROWS_1, ROWS_1, NO_ROWS)                                                                    \
-  TILE(name, NAME, ROWS_2, ROWS_2, NO_ROWS)                                                                    \
-  TILE(name, NAME, ROWS_3, ROWS_3, NO_ROWS)                                                                    \
-  TILE(name, NAME, ROWS_4, ROWS_4, NO_ROWS)                                                                    \
-  TILE(name, NAME, ROWS_5, ROWS_5, NO_ROWS)                                                                    \
-  TILES_6_AND_MORE(name, NAME)
-TILES(float, float, FLOAT)
-TILES(double, double, DOUBLE)
-TILES(uint, uint64_t, UINT) /* signed ones have the same bits */
+  TILE(name, NAME, ROWS_1, ROWS_1, NO_ROWS, false)                                                             \
+  TILE(name, NAME, ROWS_2, ROWS_2, NO_ROWS, false)                                                             \
+  TILE(name, NAME, ROWS_3, ROWS_3, NO_ROWS, false)                                                             \
+  TILE(name, NAME, ROWS_4, ROWS_4, NO_ROWS, false)                                                             \
+  TILE(name, NAME, ROWS_5, ROWS_5, NO_ROWS, false)                                                             \
+  TILES_6_AND_MORE(name, NAME, FOURS)
+#if defined(__FMA__) || defined(__aarch64__)
+TILES(float, float, FLOAT, true)
+TILES(double, double, DOUBLE, true)
+#else
+TILES(float, float, FLOAT, false)
+TILES(double, double, DOUBLE, false)
+#endif
+TILES(uint, uint64_t, UINT, false) /* signed ones have the same bits */
 
 /* Whole tiles of floats, of one run, from rows in another order: four steps at a time, TO_STEP floats from one to the next
    of those that are left over. */
