@@ -1,5 +1,5 @@
 /* norm.c: RMSNorm, LayerNorm and their gradients as files from GPUs hold them, over the last axis. All are
-   composites: computed in float32 (float64 for float64), cast to the result's dtype, then weighted. Uses
+   composites: computed in float32 (float64 for float64), weights and all, and rounded to the result's dtype once. Uses
    graph/. */
 #include "ops/ops.h"
 
@@ -65,9 +65,10 @@ static void rms_norm_decompose(const void *params, int n_in, const pons_array *i
   (void)n_in;
   const norm_params *p = params;
   const pons_dtype dtype = pons_promote(dtype_of(in[0]), dtype_of(in[1]));
-  pons_array x = as_dtype(in[0], wide_dtype(dtype));
+  const pons_dtype wide = wide_dtype(dtype);
+  pons_array x = as_dtype(in[0], wide);
   pons_array y = pons_multiply(x, inverse_root(mean_last(pons_square(x)), p->eps));
-  out[0] = pons_multiply(as_dtype(y, dtype), in[1]);
+  out[0] = as_dtype(pons_multiply(y, as_dtype(in[1], wide)), dtype);
 }
 
 static void rms_norm_vjp(const vjp_call *c) { by_vjp(&prim_rms_norm_vjp, c); }
@@ -106,10 +107,11 @@ static void layer_norm_decompose(const void *params, int n_in, const pons_array 
   (void)n_in;
   const norm_params *p = params;
   const pons_dtype dtype = pons_promote(pons_promote(dtype_of(in[0]), dtype_of(in[1])), dtype_of(in[2]));
-  pons_array x = as_dtype(in[0], wide_dtype(dtype));
+  const pons_dtype wide = wide_dtype(dtype);
+  pons_array x = as_dtype(in[0], wide);
   pons_array centred = pons_subtract(x, mean_last(x));
   pons_array y = pons_multiply(centred, inverse_root(mean_last(pons_square(centred)), p->eps));
-  out[0] = pons_add(pons_multiply(as_dtype(y, dtype), in[1]), in[2]);
+  out[0] = as_dtype(pons_add(pons_multiply(y, as_dtype(in[1], wide)), as_dtype(in[2], wide)), dtype);
 }
 
 static void layer_norm_vjp(const vjp_call *c) { by_vjp(&prim_layer_norm_vjp, c); }

@@ -59,19 +59,12 @@ __attribute__((noinline)) static const char *block_padded(pons_dtype d, const vo
   return room->at;
 }
 
-/* A float to the nearest bfloat16, ties to even, in the upper half of its word. Of a NaN the lower bits must be 0. */
-ALWAYS vector_word rounded_word(vector_float x) {
-  const vector_word u = (vector_word)x;
-  return u + 0x7fffu + (u >> 16 & 1);
-}
-ALWAYS vector_float rounded(pons_dtype d, vector_float x) {
-  return d == PONS_FLOAT32 ? x : (vector_float)(rounded_word(x) & 0xffff0000u);
-}
-/* The same of what is below 2^112 and no infinity: 65537 x has the bits that stay in its last places, where the
-   multiply-add rounds, and 65536 x is exact. Two instructions, not five. Below 2^-126 more bits stay than bfloat16 has. */
-ALWAYS vector_float rounded_tame(pons_dtype d, vector_float x) {
-  if (d == PONS_FLOAT32) return x;
-  return FMA_FLOAT(x, SPLAT_FLOAT(-65536.0f), FMA_FLOAT(x, SPLAT_FLOAT(65536.0f), x));
+/* Floats to the nearest bfloat16, ties to even, of what is below 2^112 and no infinity: 65535 x has the bits that stay in its
+   last places, where the multiply-add rounds, and 65536 x is exact. (65537 x would not do: it may reach the next power of two.)
+   Below 2^-126 more bits stay than bfloat16 has. */
+ALWAYS vector_float rounded_tame(vector_float x) {
+  const vector_float most = SPLAT_FLOAT(65536.0f);
+  return FMA_FLOAT(x, most, -FMA_FLOAT(x, most, -x));
 }
 
 ALWAYS void put_register(void *to, vector_word v, bool past_cache) {
@@ -95,25 +88,16 @@ ALWAYS void put_register(void *to, vector_word v, bool past_cache) {
   memcpy(to, &v, sizeof v);
 #endif
 }
-/* Rounded to d. Past the caches: `to` is a multiple of REGISTER_BYTES. */
-ALWAYS void block_store(pons_dtype d, block b, void *to, bool past_cache) {
-  if (d == PONS_FLOAT32) {
-    for (int k = 0; k < REGISTERS; k++)
-      put_register((char *)to + k * REGISTER_BYTES, (vector_word)b.at[k], past_cache);
-    return;
-  }
+/* Past the caches: `to` is a multiple of REGISTER_BYTES. */
+ALWAYS void block_store_float32(block b, void *to, bool past_cache) {
+  for (int k = 0; k < REGISTERS; k++)
+    put_register((char *)to + k * REGISTER_BYTES, (vector_word)b.at[k], past_cache);
+}
+/* The upper halves of words, in the order of bfloat16: of what is rounded already. */
+ALWAYS void block_store_upper(block b, void *to, bool past_cache) {
   for (int k = 0; k < REGISTERS; k += 2) {
-#if defined(__AVX2__) && !defined(__AVX512F__)
-    /* The upper halves, and the lower, less 1 unless the upper is odd: what is 2^15 and more then rounds up. */
     const vector_word even = (vector_word)b.at[k], odd = (vector_word)b.at[k + 1];
-    const __m256i up = _mm256_blend_epi16((__m256i)(even >> 16), (__m256i)odd, 0xaa);
-    const __m256i low = _mm256_blend_epi16((__m256i)even, (__m256i)(odd << 16), 0xaa);
-    const __m256i rest = _mm256_subs_epu16(low, _mm256_andnot_si256(up, _mm256_set1_epi16(1)));
-    const vector_word both = (vector_word)_mm256_add_epi16(up, _mm256_srli_epi16(rest, 15));
-#else
-    const vector_word both = rounded_word(b.at[k]) >> 16 | (rounded_word(b.at[k + 1]) & 0xffff0000u);
-#endif
-    put_register((char *)to + k / 2 * REGISTER_BYTES, both, past_cache);
+    put_register((char *)to + k / 2 * REGISTER_BYTES, UPPER_HALVES(even >> 16, odd), past_cache);
   }
 }
 __attribute__((noinline)) static double block_sum(pons_dtype d, const block *b) {

@@ -45,9 +45,10 @@ typedef struct reduce_loops { /* kinds from REDUCE_SUM on; AND and OR are MIN an
 } reduce_loops;
 
 typedef struct softmax_loops { /* of a row's part, n <= KEPT; by dtype: elements of float32, bfloat16 */
-  float (*greatest[PONS_DTYPE_COUNT])(const void *x, int64_t n); /* NaN left out */
-  /* exps = exp(x - shift), and their sum; x <= shift. In `exps` there is room for whole blocks, whose order is that of
-     `finish`. Memory `ahead` of x will be read next. */
+  float (*greatest[PONS_DTYPE_COUNT])(const void *x, int64_t n); /* NaN left out; of bfloat16 it may be the greatest */
+  /* exps = exp(x - shift), and their sum; x <= shift. Of bfloat16 as exactly as that is: 2^(x log2(e) - shift), where `shift` is the
+     integer next to that of the greatest, and below 2^11. In `exps` there is room for whole blocks, whose order is that of `finish`.
+     Memory `ahead` of x will be read next. */
   float (*exps[PONS_DTYPE_COUNT])(const void *x, int64_t n, float shift, int64_t ahead, float *exps);
   /* y = exps * factor; past the caches: y is a multiple of 64, and cpu_end_past_cache comes after the last */
   void (*finish[PONS_DTYPE_COUNT])(const float *exps, int64_t n, float factor, void *y, bool past_cache);
@@ -59,15 +60,14 @@ typedef struct softmax_loops { /* of a row's part, n <= KEPT; by dtype: elements
   void (*scale_double)(double *x, int64_t n, double factor);
 } softmax_loops;
 
-/* y = (x - mean) factor w + b, each operation rounded to the dtype; b may be NULL. Memory `ahead` of x will be read
-   next. Past the caches: y is a multiple of 64, and cpu_end_past_cache comes after the last; float32, bfloat16 alone. */
+/* y = (x - mean) factor w + b; b may be NULL. Memory `ahead` of x will be read next. Past the caches: y is a multiple of
+   64, and cpu_end_past_cache comes after the last; float32, bfloat16 alone. */
 typedef struct norm_part {
   const void *x, *weight, *bias;
   int64_t n, ahead;
   double mean, factor;
   void *to;
   bool past_cache;
-  bool tame; /* weights and what they weight are far from the end of a bfloat16's range */
 } norm_part;
 /* The way back: what a row of x and of g gives, with the sums of pass one over n as `level` and `along`. */
 typedef struct norm_back {
@@ -76,10 +76,12 @@ typedef struct norm_back {
   float mean, factor, level, along;
   float *dx, *dw, *db; /* dw and db are added to; db: may be NULL */
 } norm_back;
-typedef struct norm_loops { /* of a row's part, n <= KEPT; by dtype: see row_part. y is elements. */
+typedef struct norm_loops { /* of a row's part; by dtype: float32, float64 */
   double (*sum[PONS_DTYPE_COUNT])(const void *x, int64_t n);
   double (*squares[PONS_DTYPE_COUNT])(const void *x, int64_t n, double mean); /* sum of (x - mean)^2 */
+  /* And bfloat16, whose mean is 0 if there is no b; y is below 2^112 and no infinity. */
   void (*finish[PONS_DTYPE_COUNT])(const norm_part *p);
+  void (*moments)(const uint16_t *x, int64_t n, double sums[2]); /* of bfloat16: of x, of x^2 */
   void (*back_sums)(const norm_back *b, double sums[2]); /* of g w; of g w (x - mean) factor */
   void (*back)(const norm_back *b); /* dx = factor (g w - level - (x - mean) factor along) */
 } norm_loops;
@@ -158,10 +160,10 @@ static inline const void *lanes_at(pons_dtype d, const void *from, int64_t strid
 }
 /* n <= TILE lanes as elements from `to` on, past the caches if told so. */
 void lanes_put(pons_dtype d, const void *lanes, int64_t n, void *to, bool past_cache);
-/* Loops over rows of floats take `count` <= KEPT neighbouring elements at a time, float16 as lanes. Elements from `at`
+/* Loops over rows of floats take `count` <= KEPT neighbouring elements at a time, halves as lanes. Elements from `at`
    on of a row as that: where they lie, or in `kept`, where they stay for the passes that follow. */
 enum { KEPT = 8 * TILE };
-static inline pons_dtype row_form(pons_dtype d) { return d == PONS_FLOAT16 ? PONS_FLOAT32 : d; }
+static inline pons_dtype row_form(pons_dtype d) { return pons_dtype_size(d) == 2 ? PONS_FLOAT32 : d; }
 const void *row_part(pons_dtype d, const void *row, int64_t stride, int64_t at, int64_t count, void *kept,
                      bool first);
 /* How far ahead of what is read lies what will be read next, in bytes: some rows, if they follow each other. */

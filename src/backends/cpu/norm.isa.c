@@ -1,57 +1,91 @@
-/* norm.isa.c: the three passes of a norm over a row of up to KEPT elements: sum, sum of squares, result. Built once per
-   instruction set. Uses cpu/lanes.h, cpu/blocks.h, kernel/scalar.h. */
+/* norm.isa.c: the passes of a norm over a row: sum, sum of squares, result. Built once per instruction set. Uses
+   cpu/lanes.h, cpu/blocks.h. */
 #include "backends/cpu/blocks.h"
 #include "backends/cpu/lanes.h"
-#include "kernel/scalar.h"
 
-/* ---- float32 and bfloat16 ---- */
+#define EACH for (int k = 0; k < REGISTERS; k++)
+
+/* ---- sums ---- */
 
 /* Of each x, or (x - mean)^2. Sums of TILE elements are added up, so that rounding errors stay small. */
-ALWAYS double sum(pons_dtype d, const void *row, int64_t n, bool squares, float mean) {
-  const char *x = row;
+ALWAYS double sum(const float *x, int64_t n, bool squares, float mean) {
   block all = {0};
   for (int64_t left = n / BLOCK; left > 0;) {
     block part = {0};
-    for (int turn = 0; turn < TILE / BLOCK && left > 0; turn++, left--, x += block_bytes(d)) {
-      const block b = block_load(d, x);
-      for (int k = 0; k < REGISTERS; k++) {
+    for (int turn = 0; turn < TILE / BLOCK && left > 0; turn++, left--, x += BLOCK) {
+      const block b = block_load(PONS_FLOAT32, x);
+      EACH {
         const vector_float apart = b.at[k] - SPLAT_FLOAT(mean);
         part.at[k] += squares ? apart * apart : b.at[k];
       }
     }
-    for (int k = 0; k < REGISTERS; k++) all.at[k] += part.at[k];
+    EACH all.at[k] += part.at[k];
   }
-  double result = block_sum(d, &all);
+  double result = block_sum(PONS_FLOAT32, &all);
   for (int64_t i = 0; i < n % BLOCK; i++) {
-    const float one = element_as_float(d, x, i), apart = one - mean;
-    result += (double)(squares ? apart * apart : one);
+    const float apart = x[i] - mean;
+    result += (double)(squares ? apart * apart : x[i]);
   }
   return result;
 }
+static double sum_float32(const void *x, int64_t n) { return sum(x, n, false, 0); }
+static double squares_float32(const void *x, int64_t n, double mean) { return sum(x, n, true, (float)mean); }
 
-/* Each operation is rounded to d. Of a NaN the lower bits of a bfloat16's word are 0, as `rounded` wants it: all
-   operands are bfloat16. */
-#define EACH for (int k = 0; k < REGISTERS; k++)
-ALWAYS block finish_block(pons_dtype d, const norm_part *p, bool tame, const char *x, const char *w, const char *bias) {
-  const vector_float mean = SPLAT_FLOAT((float)p->mean), factor = SPLAT_FLOAT((float)p->factor);
+/* Of bfloat16 both at once, of x and of x^2. */
+typedef struct two_blocks {
+  block x, squares;
+} two_blocks;
+ALWAYS void take_moments(const void *x, two_blocks *sums) {
+  const block b = block_load(PONS_BFLOAT16, x);
+  EACH sums->x.at[k] += b.at[k];
+  EACH sums->squares.at[k] = FMA_FLOAT(b.at[k], b.at[k], sums->squares.at[k]);
+}
+static void moments(const uint16_t *x, int64_t n, double sums[2]) {
+  two_blocks all = {0};
+  for (int64_t left = n / BLOCK; left > 0;) {
+    two_blocks part = {0};
+    for (int turn = 0; turn < TILE / BLOCK && left > 0; turn++, left--, x += BLOCK) take_moments(x, &part);
+    EACH all.x.at[k] += part.x.at[k];
+    EACH all.squares.at[k] += part.squares.at[k];
+  }
+  block_room room;
+  if (n % BLOCK) take_moments(block_padded(PONS_BFLOAT16, x, n % BLOCK, 0, &room), &all);
+  sums[0] = block_sum(PONS_BFLOAT16, &all.x);
+  sums[1] = block_sum(PONS_BFLOAT16, &all.squares);
+}
+
+/* ---- results ---- */
+
+/* What of a row is in registers. */
+typedef struct row_scales {
+  vector_float mean, factor, shift; /* shift: -mean factor */
+} row_scales;
+/* Of float32 each operation is rounded, of bfloat16 the result. */
+ALWAYS block finish_block(pons_dtype d, row_scales r, const char *x, const char *w, const char *bias) {
   block b = block_load(d, x);
-  const block by = block_load(d, w);
-  EACH b.at[k] = b.at[k] - mean;
-  EACH b.at[k] = b.at[k] * factor;
-  EACH b.at[k] = tame ? rounded_tame(d, b.at[k]) : rounded(d, b.at[k]);
-  EACH b.at[k] = b.at[k] * by.at[k];
-  if (!bias) return b;
-  const block more = block_load(d, bias);
-  EACH b.at[k] = tame ? rounded_tame(d, b.at[k]) : rounded(d, b.at[k]);
-  EACH b.at[k] = b.at[k] + more.at[k];
+  const block by = block_load(d, w), more = bias ? block_load(d, bias) : by;
+  if (d == PONS_FLOAT32) {
+    EACH b.at[k] = (b.at[k] - r.mean) * r.factor * by.at[k];
+    EACH b.at[k] = bias ? b.at[k] + more.at[k] : b.at[k];
+    return b;
+  }
+  EACH b.at[k] = bias ? FMA_FLOAT(b.at[k], r.factor, r.shift) : b.at[k] * r.factor;
+  EACH b.at[k] = bias ? FMA_FLOAT(b.at[k], by.at[k], more.at[k]) : b.at[k] * by.at[k];
+  EACH b.at[k] = rounded_tame(b.at[k]);
   return b;
 }
-ALWAYS void finish_blocks(pons_dtype d, const norm_part *p, bool tame, bool biased) {
-  const int64_t step = block_bytes(d), end = p->n / BLOCK * step;
+ALWAYS void finish_blocks(pons_dtype d, const norm_part *p, bool biased, bool past_cache) {
+  const int64_t step = block_bytes(d), end = p->n / BLOCK * step, ahead = p->ahead;
   const char *x = p->x, *w = p->weight, *bias = p->bias;
+  char *to = p->to;
+  const row_scales r = {SPLAT_FLOAT((float)p->mean), SPLAT_FLOAT((float)p->factor), SPLAT_FLOAT((float)(-p->mean * p->factor))};
   for (int64_t at = 0; at < end; at += step) {
-    for (int line = 0; line < step; line += 64) __builtin_prefetch(x + at + p->ahead + line, 0, 2);
-    block_store(d, finish_block(d, p, tame, x + at, w + at, biased ? bias + at : NULL), (char *)p->to + at, p->past_cache);
+    for (int line = 0; line < step; line += 64) __builtin_prefetch(x + at + ahead + line, 0, 2);
+    const block b = finish_block(d, r, x + at, w + at, biased ? bias + at : NULL);
+    if (d == PONS_FLOAT32)
+      block_store_float32(b, to + at, past_cache);
+    else
+      block_store_upper(b, to + at, past_cache);
   }
 }
 /* What fills no block is padded to one. */
@@ -68,25 +102,22 @@ static void finish_rest(pons_dtype d, const norm_part *p, finish_loop *finish) {
   finish(&one);
   memcpy((char *)p->to + at, &some[3], (size_t)(left * block_bytes(d) / BLOCK));
 }
-
-#define FORM(name, d)                                                                   \
-  static double sum_##name(const void *x, int64_t n) { return sum(d, x, n, false, 0); } \
-  static double squares_##name(const void *x, int64_t n, double mean) {                 \
-    return sum(d, x, n, true, (float)mean);                                             \
-  }                                                                                     \
-  static void finish_##name(const norm_part *p) {                                       \
-    if (d == PONS_BFLOAT16 && !p->tame)                                                 \
-      finish_blocks(d, p, false, p->bias != NULL);                                      \
-    else if (p->bias)                                                                   \
-      finish_blocks(d, p, true, true);                                                  \
-    else                                                                                \
-      finish_blocks(d, p, true, false);                                                 \
-    finish_rest(d, p, finish_##name);                                                   \
+#define FINISH_BLOCKS(name, d)                      \
+  static void finish_##name(const norm_part *p) {   \
+    if (p->bias && p->past_cache)                   \
+      finish_blocks(d, p, true, true);              \
+    else if (p->bias)                               \
+      finish_blocks(d, p, true, false);             \
+    else if (p->past_cache)                         \
+      finish_blocks(d, p, false, true);             \
+    else                                            \
+      finish_blocks(d, p, false, false);            \
+    finish_rest(d, p, finish_##name);               \
   }
-FORM(float32, PONS_FLOAT32)
-FORM(bfloat16, PONS_BFLOAT16)
+FINISH_BLOCKS(float32, PONS_FLOAT32)
+FINISH_BLOCKS(bfloat16, PONS_BFLOAT16)
 
-/* ---- float16, whose operands are lanes, and float64 ---- */
+/* ---- float64 ---- */
 
 static double sum_float64(const void *from, int64_t n) {
   const double *x = from;
@@ -103,19 +134,14 @@ static double squares_float64(const void *from, int64_t n, double mean) {
   return part[0];
 }
 
-#define SAME(x) (x)
-static inline float rounded_float16(float x) { return k_float_from_half(k_half_from_float(x)); }
-#define FINISH(name, type, element, ROUND, NARROW)                                                      \
-  static void finish_##name(const norm_part *p) {                                                       \
-    const type *x = p->x, *w = p->weight, *b = p->bias, mean = (type)p->mean, factor = (type)p->factor; \
-    element *restrict y = p->to;                                                                        \
-    for (int64_t i = 0; i < p->n; i++) {                                                                \
-      const type weighted = ROUND((x[i] - mean) * factor) * w[i];                                       \
-      y[i] = NARROW(b ? ROUND(weighted) + b[i] : weighted);                                             \
-    }                                                                                                   \
+static void finish_float64(const norm_part *p) {
+  const double *x = p->x, *w = p->weight, *b = p->bias;
+  double *restrict y = p->to;
+  for (int64_t i = 0; i < p->n; i++) {
+    const double weighted = (x[i] - p->mean) * p->factor * w[i];
+    y[i] = b ? weighted + b[i] : weighted;
   }
-FINISH(float64, double, double, SAME, SAME)
-FINISH(float16, float, uint16_t, rounded_float16, k_half_from_float)
+}
 
 /* ---- the way back ---- */
 
@@ -154,16 +180,8 @@ static void back(const norm_back *b) {
 const norm_loops ISA_NAME(norm_loops) = {
     .back_sums = back_sums,
     .back = back,
-    .sum = {[PONS_FLOAT16] = sum_float32,
-            [PONS_FLOAT32] = sum_float32,
-            [PONS_FLOAT64] = sum_float64,
-            [PONS_BFLOAT16] = sum_bfloat16},
-    .squares = {[PONS_FLOAT16] = squares_float32,
-                [PONS_FLOAT32] = squares_float32,
-                [PONS_FLOAT64] = squares_float64,
-                [PONS_BFLOAT16] = squares_bfloat16},
-    .finish = {[PONS_FLOAT16] = finish_float16,
-               [PONS_FLOAT32] = finish_float32,
-               [PONS_FLOAT64] = finish_float64,
-               [PONS_BFLOAT16] = finish_bfloat16},
+    .sum = {[PONS_FLOAT32] = sum_float32, [PONS_FLOAT64] = sum_float64},
+    .squares = {[PONS_FLOAT32] = squares_float32, [PONS_FLOAT64] = squares_float64},
+    .moments = moments,
+    .finish = {[PONS_FLOAT32] = finish_float32, [PONS_FLOAT64] = finish_float64, [PONS_BFLOAT16] = finish_bfloat16},
 };

@@ -3,7 +3,9 @@
 
        y = (x - mean) / sqrt(mean((x - mean)^2) + eps) * w + b        RMSNorm: mean 0, no b
 
-   Each operation is rounded as the decomposition in ops/norm.c has it. Uses cpu/lanes.h, cpu/cursor.h. */
+   Halves are computed in float32 and rounded once. Rows of bfloat16 have loops of their own, whose mean and mean square are
+   of one pass; those that would lose digits by that, and what comes near infinity, are taken as lanes. Uses cpu/lanes.h,
+   cpu/cursor.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
@@ -16,10 +18,11 @@ typedef struct norm_job {
   int64_t n, stride; /* of a row */
   int64_t ahead;     /* see rows_ahead */
   int64_t count, rows_per_piece;
+  pons_dtype weights;        /* dtype of the following two */
   const char *weight, *bias; /* n elements or lanes; no bias: NULL */
   double eps;
   bool centred, past_cache;
-  bool tame;        /* weights are: see norm_part */
+  bool tame;        /* rows of bfloat16 next to each other, and weights that are far from the end of its range */
   bool whole_lines; /* each row of the result begins and ends with a cache line */
 } norm_job;
 
@@ -29,53 +32,78 @@ const char *cpu_refuses_norm(const launch *l) {
   return NULL;
 }
 
-/* The part's result from `to` on, past the caches if told so, though they may not begin with a cache line there. */
-static void put_part(const norm_job *j, norm_part p, void *to) {
+/* The part's result of elements or lanes from `to` on, past the caches if told so, though they may not begin with a cache
+   line there. */
+static void put_part(const norm_job *j, pons_dtype form, norm_part p, void *to) {
   const pons_dtype d = j->out->dtype;
   p.to = to;
   p.past_cache = j->past_cache;
-  if (!j->past_cache || (j->whole_lines && (d == PONS_FLOAT32 || d == PONS_BFLOAT16))) {
+  if (form == d && (!j->past_cache || (j->whole_lines && d != PONS_FLOAT64))) {
     cpu_norm_loops()->finish[d](&p);
     return;
   }
   _Alignas(64) double result[KEPT];
   p.to = result;
   p.past_cache = false;
-  cpu_norm_loops()->finish[d](&p);
-  cpu_copy_past_cache(to, result, (size_t)p.n * pons_dtype_size(d));
+  cpu_norm_loops()->finish[form](&p);
+  if (form == d) cpu_copy_past_cache(to, result, (size_t)p.n * pons_dtype_size(d));
+  for (int64_t at = 0; form != d && at < p.n; at += TILE)
+    lanes_put(d, element(result, form, at), smaller(p.n - at, TILE), element(to, d, at), j->past_cache);
 }
 
 /* Sums are kept in double: a long row loses nothing. */
 static void norm_row(const norm_job *j, const void *x, int64_t ahead, char *out) {
   const norm_loops *loops = cpu_norm_loops();
-  const pons_dtype d = j->out->dtype;
+  const pons_dtype d = j->out->dtype, form = row_form(d);
   const bool anew = j->n > KEPT;
   _Alignas(64) double kept[KEPT];
+  float weights[KEPT], biases[KEPT]; /* of bfloat16 as lanes */
   double mean = 0, squares = 0;
   for (int64_t at = 0; j->centred && at < j->n; at += KEPT) {
     const int64_t n = smaller(j->n - at, KEPT);
-    mean += loops->sum[d](row_part(d, x, j->stride, at, n, kept, true), n);
+    mean += loops->sum[form](row_part(d, x, j->stride, at, n, kept, true), n);
   }
   mean /= (double)j->n;
-  if (d != PONS_FLOAT64) mean = (double)(float)mean;
+  if (form != PONS_FLOAT64) mean = (double)(float)mean;
   for (int64_t at = 0; at < j->n; at += KEPT) {
     const int64_t n = smaller(j->n - at, KEPT);
-    squares += loops->squares[d](row_part(d, x, j->stride, at, n, kept, anew || !j->centred), n, mean);
+    squares += loops->squares[form](row_part(d, x, j->stride, at, n, kept, anew || !j->centred), n, mean);
   }
   const double factor = 1 / sqrt(squares / (double)j->n + j->eps);
   for (int64_t at = 0; at < j->n; at += KEPT) {
-    const int64_t n = smaller(j->n - at, KEPT), weight_at = at * (int64_t)pons_dtype_size(row_form(d));
-    put_part(j,
+    const int64_t n = smaller(j->n - at, KEPT);
+    const void *w = element(j->weight, j->weights, at), *b = j->bias ? element(j->bias, j->weights, at) : NULL;
+    put_part(j, form,
              (norm_part){.x = row_part(d, x, j->stride, at, n, kept, anew),
-                         .weight = j->weight + weight_at,
-                         .bias = j->bias ? j->bias + weight_at : NULL,
+                         .weight = lanes_at(j->weights, w, 1, n, weights),
+                         .bias = b ? lanes_at(j->weights, b, 1, n, biases) : NULL,
                          .n = n,
-                         .ahead = ahead,
-                         .tame = j->tame && factor < 0x1p60, /* what is weighted is no more than the root of n, then */
+                         .ahead = row_form(d) == d ? ahead : 0,
                          .mean = mean,
                          .factor = factor},
              element(out, d, at));
   }
+}
+
+/* Of bfloat16. False, and nothing is done: it must be taken as lanes, since the mean square would be a difference of much
+   larger numbers, or is infinite or NaN, or what is to be weighted may be more than the root of n. */
+static bool tame_row(const norm_job *j, const void *x, int64_t ahead, void *out) {
+  double sums[2];
+  cpu_norm_loops()->moments(x, j->n, sums);
+  const double mean = j->centred ? sums[0] / (double)j->n : 0, variance = sums[1] / (double)j->n - mean * mean;
+  const double factor = 1 / sqrt(variance + j->eps);
+  if (!(mean * mean <= 64 * variance && factor < 0x1p60)) return false;
+  for (int64_t at = 0; at < j->n; at += KEPT)
+    put_part(j, PONS_BFLOAT16,
+             (norm_part){.x = element(x, PONS_BFLOAT16, at),
+                         .weight = element(j->weight, PONS_BFLOAT16, at),
+                         .bias = j->bias ? element(j->bias, PONS_BFLOAT16, at) : NULL,
+                         .n = smaller(j->n - at, KEPT),
+                         .ahead = ahead,
+                         .mean = mean,
+                         .factor = factor},
+             element(out, PONS_BFLOAT16, at));
+  return true;
 }
 
 static void norm_piece(void *context, int64_t piece) {
@@ -84,19 +112,22 @@ static void norm_piece(void *context, int64_t piece) {
   cursor rows = j->rows;
   const int64_t row = piece * j->rows_per_piece, end = smaller(row + j->rows_per_piece, j->count);
   cursor_to(&rows, row);
-  for (int64_t r = row; r < end; r++, cursor_next(&rows))
-    norm_row(j, element(j->x->data, d, rows.offset[0]), r + 1 < end ? j->ahead : 0,
-             element(j->out->data, d, r * j->n));
+  for (int64_t r = row; r < end; r++, cursor_next(&rows)) {
+    const void *x = element(j->x->data, d, rows.offset[0]);
+    void *out = element(j->out->data, d, r * j->n);
+    const int64_t ahead = r + 1 < end ? j->ahead : 0;
+    if (!j->tame || !tame_row(j, x, ahead, out)) norm_row(j, x, ahead, out);
+  }
   if (j->past_cache) cpu_end_past_cache();
 }
 
-/* A weight or bias of n elements, or of one for all, as n elements or lanes: what loops take. */
+/* A weight or bias of n elements, or of one for all, as n elements, or as lanes of float16. */
 static void spread(const operand *w, int64_t n, void *to) {
   const int64_t stride = w->ndim ? w->strides[0] : 0;
-  if (row_form(w->dtype) == w->dtype)
-    tile_copy(to, w->data, stride, n, pons_dtype_size(w->dtype));
-  else
+  if (w->dtype == PONS_FLOAT16)
     cpu_lanes()->load[w->dtype](w->data, stride, n, to);
+  else
+    tile_copy(to, w->data, stride, n, pons_dtype_size(w->dtype));
 }
 
 /* Weights of bfloat16: those below 2^64. Infinity and NaN are not. */
@@ -117,18 +148,19 @@ static error *run(const launch *l, const char *op, bool centred) {
   j.count = cursor_size(&j.rows);
   if (!j.count || !j.n) return NULL;
   error *why = NULL;
-  const size_t size = pons_dtype_size(l->out->dtype),
-               bytes = (size_t)j.n * pons_dtype_size(row_form(l->out->dtype));
+  j.weights = l->out->dtype == PONS_FLOAT16 ? PONS_FLOAT32 : l->out->dtype;
+  const size_t size = pons_dtype_size(l->out->dtype), bytes = (size_t)j.n * pons_dtype_size(j.weights);
   buffer *weights = buffer_new(2 * bytes, op, &why);
   if (!weights) return why;
   char *lanes = buffer_data(weights);
   spread(&l->in[1], j.n, lanes);
   j.weight = lanes;
-  j.tame = l->out->dtype == PONS_BFLOAT16 && are_tame((const uint16_t *)lanes, j.n);
   if (centred) {
     spread(&l->in[2], j.n, lanes + bytes);
     j.bias = lanes + bytes;
   }
+  j.tame = l->out->dtype == PONS_BFLOAT16 && j.stride == 1 &&
+           are_tame((const uint16_t *)lanes, centred ? 2 * j.n : j.n); /* bias behind weight */
   j.ahead = rows_ahead(x);
   j.past_cache = cpu_outgrows_cache((size_t)(j.count * j.n) * size);
   j.whole_lines = ((uintptr_t)l->out->data | (size_t)j.n * size) % 64 == 0;

@@ -51,6 +51,79 @@ static void agrees_with_loops(void **state) {
   }
 }
 
+/* ---- halves are rounded once ---- */
+
+static const struct {
+  const char *name;
+  double mean, spread, first; /* first: if not 0, that of the row's first element */
+} sorts[] = {{"around 0", 0, 2, 0}, {"far from 0", 100, 1, 0}, {"far, and as good as equal", 1000, 0.01, 0}, {"one far from all", 0, 1, 1000}, {"small", 0, 1e-4, 0}};
+enum { SORTS = sizeof sorts / sizeof *sorts };
+
+static void fill_rows(made *x, int64_t n) {
+  for (int64_t i = 0; i < SORTS * n; i++) {
+    const int k = (int)(i / n);
+    const double one = sorts[k].mean + sorts[k].spread * (double)random_int(-1000, 1000) / 1000;
+    dtype_write(x->op.dtype, made_element(x, i), i % n == 0 && sorts[k].first != 0 ? sorts[k].first : one);
+  }
+}
+/* Half a unit, and what float32 loses of terms that cancel. */
+static void check_rounded_once(pons_dtype d, int64_t n, int centred) {
+  const norm_params params = {1e-5f};
+  const int64_t shape[] = {SORTS, n};
+  made x, w, b, y;
+  make(&x, d, 2, shape, false), make(&w, d, 1, &n, false), make(&b, d, 1, &n, false);
+  make_out(&y, d, 2, shape);
+  fill_rows(&x, n);
+  run_well(centred ? cpu_layer_norm : cpu_rms_norm, &(launch){&params, 2 + centred, 1, (operand[]){x.op, w.op, b.op}, &y.op});
+  for (int64_t i = 0; i < SORTS * n; i++) {
+    long double mean = 0, square = 0;
+    const int64_t row = i / n * n;
+    for (int64_t k = 0; k < n && centred; k++) mean += made_value(&x, row + k) / (long double)n;
+    for (int64_t k = 0; k < n; k++) square += powl(made_value(&x, row + k) - mean, 2) / (long double)n;
+    const double factor = made_value(&w, i % n) / (double)sqrtl(square + (long double)params.eps);
+    const double weighted = (double)(made_value(&x, i) - mean) * factor, bias = centred ? made_value(&b, i % n) : 0;
+    const double lost = 0x1p-15 * (fabs(weighted) + fabs(bias)) + 0x1p-23 * fabs((double)mean * factor) + 1e-9;
+    const double got = made_value(&y, i), wanted = weighted + bias, apart = fmax(0, fabs(got - wanted) - lost);
+    if (!(units_apart(d, wanted + apart, wanted) <= 0.501))
+      fail_msg("%s of %s, %s: element %d of %d is %.9g, should be %.9g", centred ? "layer_norm" : "rms_norm", pons_dtype_name(d),
+               sorts[i / n].name, (int)(i % n), (int)n, got, wanted);
+  }
+  unmake(&x), unmake(&w), unmake(&b), unmake(&y);
+}
+static void halves_are_rounded_once(void **state) {
+  (void)state;
+  for (int64_t n = 1; n <= 70; n++)
+    for (int k = 0; k < 4; k++) check_rounded_once(k / 2 ? PONS_FLOAT16 : PONS_BFLOAT16, n, k % 2);
+  check_rounded_once(PONS_BFLOAT16, 1100, true);
+}
+
+/* Infinity and NaN make of a row what they make of one of float32. */
+static void infinities_and_nan(void **state) {
+  (void)state;
+  const double odd[] = {HUGE_VAL, -HUGE_VAL, NAN, -NAN, 0x1p100};
+  const int64_t shape[] = {5, 40};
+  const norm_params params = {1e-5f};
+  made x, w, b, y, wide[4];
+  make(&x, PONS_BFLOAT16, 2, shape, false), make(&w, PONS_BFLOAT16, 1, &shape[1], false), make(&b, PONS_BFLOAT16, 1, &shape[1], false);
+  for (int64_t r = 0; r < 5; r++) dtype_write(PONS_BFLOAT16, made_element(&x, r * 40 + random_int(0, 39)), odd[r]);
+  const made *narrow[] = {&x, &w, &b};
+  for (int i = 0; i < 3; i++) {
+    make(&wide[i], PONS_FLOAT32, narrow[i]->op.ndim, narrow[i]->shape, false);
+    for (int64_t k = 0; k < operand_size(&narrow[i]->op); k++)
+      dtype_write(PONS_FLOAT32, made_element(&wide[i], k), made_value(narrow[i], k));
+  }
+  for (int centred = 0; centred < 2; centred++) {
+    make_out(&y, PONS_BFLOAT16, 2, shape), make_out(&wide[3], PONS_FLOAT32, 2, shape);
+    error *(*run)(const launch *) = centred ? cpu_layer_norm : cpu_rms_norm;
+    run_well(run, &(launch){&params, 2 + centred, 1, (operand[]){x.op, w.op, b.op}, &y.op});
+    run_well(run, &(launch){&params, 2 + centred, 1, (operand[]){wide[0].op, wide[1].op, wide[2].op}, &wide[3].op});
+    for (int64_t i = 0; i < 200; i++) check_near(made_value(&y, i), made_value(&wide[3], i), 0x1p-8, "beside infinity or NaN");
+    unmake(&y), unmake(&wide[3]);
+  }
+  for (int i = 0; i < 3; i++) unmake(&wide[i]);
+  unmake(&x), unmake(&w), unmake(&b);
+}
+
 /* Rows that begin with a cache line, and others. */
 static void results_that_outgrow_the_cache(void **state) {
   (void)state;
@@ -133,6 +206,7 @@ static void weights_of_any_size(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_loops), cmocka_unit_test(weights_of_any_size), cmocka_unit_test(exact_in_bfloat16),
+                                     cmocka_unit_test(halves_are_rounded_once), cmocka_unit_test(infinities_and_nan),
                                      cmocka_unit_test(results_that_outgrow_the_cache),
                                      cmocka_unit_test(refuses_mixed_dtypes)};
   return cmocka_run_group_tests(tests, choose_seed, NULL);

@@ -177,6 +177,14 @@ __attribute__((unused)) static double precision_of(pons_dtype d) {
     default: return 0;
   }
 }
+/* How far apart, in units of the last place that float16 or bfloat16 has at `wanted`; what is below the least normal number has the
+   unit of that. */
+__attribute__((unused)) static double units_apart(pons_dtype d, double got, double wanted) {
+  int exponent;
+  frexp(wanted, &exponent);
+  return fabs(got - wanted) / (d == PONS_FLOAT16 ? ldexp(1, exponent < -13 ? -24 : exponent - 11)
+                                                 : ldexp(1, exponent < -125 ? -133 : exponent - 8));
+}
 __attribute__((unused)) static void check_near(double got, double wanted, double tolerance,
                                                const char *what) {
   if (isnan(wanted) ? isnan(got) : got == wanted || fabs(got - wanted) <= tolerance * (1 + fabs(wanted)))

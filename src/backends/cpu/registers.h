@@ -49,6 +49,37 @@ static inline __attribute__((always_inline)) vector_float max_by_mask(vector_flo
   return (vector_float)(((vector_word)a & greater) | ((vector_word)b & ~greater));
 }
 
+/* The lower half of each word of a, the upper of each of b. */
+#if defined(__AVX2__) && !defined(__AVX512F__)
+#define UPPER_HALVES(a, b) ((vector_word)_mm256_blend_epi16((__m256i)(a), (__m256i)(b), 0xaa))
+#else
+#define UPPER_HALVES(a, b) (((a) & 0xffffu) | ((b) & 0xffff0000u))
+#endif
+
+/* Lane by lane of halves of words: the greater of signed, the lesser of unsigned ones. */
+typedef int16_t vector_short __attribute__((vector_size(REGISTER_BYTES)));
+typedef uint16_t vector_ushort __attribute__((vector_size(REGISTER_BYTES)));
+static inline __attribute__((always_inline)) vector_short max_short(vector_short a, vector_short b) {
+#if defined(__AVX512BW__)
+  return (vector_short)_mm512_max_epi16((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+  return (vector_short)_mm256_max_epi16((__m256i)a, (__m256i)b);
+#else
+  const vector_short greater = a > b;
+  return (a & greater) | (b & ~greater);
+#endif
+}
+static inline __attribute__((always_inline)) vector_ushort min_ushort(vector_ushort a, vector_ushort b) {
+#if defined(__AVX512BW__)
+  return (vector_ushort)_mm512_min_epu16((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+  return (vector_ushort)_mm256_min_epu16((__m256i)a, (__m256i)b);
+#else
+  const vector_ushort less = (vector_ushort)(a < b);
+  return (a & less) | (b & ~less);
+#endif
+}
+
 /* A register full of x. */
 #if REGISTER_BYTES == 64
 #define EIGHT_OF(x) x, x, x, x, x, x, x, x

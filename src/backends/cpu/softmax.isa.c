@@ -5,7 +5,7 @@
 #include "kernel/scalar.h"
 #include <math.h>
 
-/* ---- float32 and bfloat16 ---- */
+/* ---- float32 ---- */
 
 /* exp(x) for x <= 0: 0 below -88, and not to be trusted where it is no normal number. The power of two is made of the low bits of
    t: of 8 x / log(2) as an integer, with a table of roots, else of x / log(2), 127 more, and a number that puts it there. What
@@ -41,16 +41,32 @@ ALWAYS void exp_of_negatives(vector_float *x) {
   EACH x[k] = p[k] * (vector_float)((vector_word)t[k] << 23);
 #endif
 }
+
+/* 2^(x log2(e) - shift) for whole numbers `shift` where that is no more than 2; 0 below 2^-126.5; 7.5e-5 off: a hundredth or two of
+   bfloat16's last place. t is x log2(e) to the nearest integer, less the shift and 127 more, in its low bits. What a product has lost by
+   rounding where there is no multiply-add is little, since the shift is (see softmax_loops). */
+ALWAYS void powers_of_tame(vector_float *x, float shift) {
+  const vector_float log2_e = SPLAT_FLOAT(1.44269504f), big = SPLAT_FLOAT(12582912.0f + 127 - shift);
+  const vector_float least = SPLAT_FLOAT((shift - 127) * 0.693147181f);
+  vector_float t[GROUP], p[GROUP];
+  EACH x[k] = MAX_FLOAT(least, x[k]); /* NaN stays */
+  EACH t[k] = FMA_FLOAT(x[k], log2_e, big);
+  EACH x[k] = FMA_FLOAT(x[k], log2_e, big - t[k]);
+  EACH p[k] = FMA_FLOAT(SPLAT_FLOAT(5.51716700e-2f), x[k], SPLAT_FLOAT(2.42611127e-1f));
+  EACH p[k] = FMA_FLOAT(p[k], x[k], SPLAT_FLOAT(6.93260986e-1f));
+  EACH p[k] = FMA_FLOAT(p[k], x[k], SPLAT_FLOAT(9.99928073e-1f));
+  EACH x[k] = p[k] * (vector_float)((vector_word)t[k] << 23);
+}
 #undef EACH
 
-ALWAYS float greatest(pons_dtype d, const void *row, int64_t n) {
-  const char *x = row;
+static float greatest_float32(const void *row, int64_t n) {
+  const float *x = row;
   block most;
   block_room room;
   float part[LANES], result = -INFINITY;
   for (int k = 0; k < REGISTERS; k++) most.at[k] = SPLAT_FLOAT(-INFINITY);
-  for (int64_t left = n; left > 0; left -= BLOCK, x += block_bytes(d)) {
-    const block b = block_load(d, left < BLOCK ? block_padded(d, x, left, -INFINITY, &room) : x);
+  for (int64_t left = n; left > 0; left -= BLOCK, x += BLOCK) {
+    const block b = block_load(PONS_FLOAT32, left < BLOCK ? block_padded(PONS_FLOAT32, x, left, -INFINITY, &room) : (const char *)x);
     for (int k = 0; k < REGISTERS; k++) most.at[k] = MAX_FLOAT(most.at[k], b.at[k]);
   }
   for (int half = REGISTERS / 2; half; half /= 2)
@@ -60,25 +76,44 @@ ALWAYS float greatest(pons_dtype d, const void *row, int64_t n) {
   return result;
 }
 
-ALWAYS void finish(pons_dtype d, const float *x, int64_t n, float factor, void *to, bool past_cache) {
-  char *y = to;
-  for (; n > 0; n -= BLOCK, x += BLOCK, y += block_bytes(d)) {
-    const bool rest = n < BLOCK;
-    block_room room;
-    if (rest) memcpy(&room, x, d == PONS_FLOAT32 ? (size_t)n * sizeof *x : sizeof room); /* a whole one of bfloat16 */
-    block b = block_load(PONS_FLOAT32, rest ? room.at : (const char *)x);
-    for (int k = 0; k < REGISTERS; k++) b.at[k] *= SPLAT_FLOAT(factor);
-    block_store(d, b, rest ? room.at : y, past_cache && !rest);
-    if (rest) memcpy(y, &room, (size_t)(n * block_bytes(d) / BLOCK));
+/* Of bfloat16, as integers: the greatest of all, if it is not below 0; else of those below 0 the one whose bits are least. NaN
+   may be greater than infinity, or left out. */
+static float greatest_bfloat16(const void *row, int64_t n) {
+  enum { HALVES = 2 * LANES };
+  vector_ushort most = {0}, least = ~most;
+  block_room room;
+  most = most + 0x8000u;
+  for (int64_t i = 0; i < n; i += BLOCK) {
+    const char *x = (const char *)row + 2 * i;
+    if (n - i < BLOCK) x = block_padded(PONS_BFLOAT16, x, n - i, -INFINITY, &room);
+    for (int k = 0; k < BLOCK / HALVES; k++) {
+      vector_ushort halves;
+      memcpy(&halves, x + k * REGISTER_BYTES, sizeof halves);
+      most = (vector_ushort)max_short((vector_short)most, (vector_short)halves);
+      least = min_ushort(least, halves);
+    }
   }
+  int16_t greatest = INT16_MIN;
+  uint16_t nearest = UINT16_MAX;
+  for (int i = 0; i < HALVES; i++) {
+    if ((int16_t)most[i] > greatest) greatest = (int16_t)most[i];
+    if (least[i] < nearest) nearest = least[i];
+  }
+  const uint16_t bits = greatest >= 0 ? (uint16_t)greatest : nearest;
+  return element_as_float(PONS_BFLOAT16, &bits, 0);
 }
 
+/* Exponentials of a block to `to`, added to `sum`. */
 ALWAYS void exps_block(pons_dtype d, const void *x, float shift, void *to, block *sum) {
   block b = block_load(d, x);
-  for (int k = 0; k < REGISTERS; k++) b.at[k] -= SPLAT_FLOAT(shift);
-  for (int k = 0; k < REGISTERS; k += GROUP) exp_of_negatives(&b.at[k]);
+  if (d == PONS_FLOAT32) {
+    for (int k = 0; k < REGISTERS; k++) b.at[k] -= SPLAT_FLOAT(shift);
+    for (int k = 0; k < REGISTERS; k += GROUP) exp_of_negatives(&b.at[k]);
+  } else {
+    for (int k = 0; k < REGISTERS; k += GROUP) powers_of_tame(&b.at[k], shift);
+  }
   for (int k = 0; k < REGISTERS; k++) sum->at[k] += b.at[k];
-  block_store(PONS_FLOAT32, b, to, false);
+  block_store_float32(b, to, false);
 }
 
 /* Whole blocks, at most TILE elements. */
@@ -104,13 +139,31 @@ ALWAYS float exps(pons_dtype d, const void *row, int64_t n, float shift, int64_t
   if (n % BLOCK) {
     block_room room;
     exps_block(d, block_padded(d, x, n % BLOCK, -INFINITY, &room), shift, room.at, &sum);
-    memcpy(to, &room, d == PONS_FLOAT32 ? (size_t)(n % BLOCK) * sizeof *to : sizeof room);
+    memcpy(to, &room, d == PONS_FLOAT32 ? (size_t)(n % BLOCK) * sizeof *to : sizeof room); /* a whole one of bfloat16 */
   }
   return (float)block_sum(d, &sum);
 }
 
+/* Of bfloat16 half of the last place is added to the word: a tie, which no exponential is, goes up. */
+ALWAYS void finish(pons_dtype d, const float *x, int64_t n, float factor, void *to, bool past_cache) {
+  char *y = to;
+  for (; n > 0; n -= BLOCK, x += BLOCK, y += block_bytes(d)) {
+    const bool rest = n < BLOCK;
+    block_room room;
+    if (rest) memcpy(&room, x, d == PONS_FLOAT32 ? (size_t)n * sizeof *x : sizeof room);
+    block b = block_load(PONS_FLOAT32, rest ? room.at : (const char *)x);
+    for (int k = 0; k < REGISTERS; k++) b.at[k] *= SPLAT_FLOAT(factor);
+    if (d == PONS_FLOAT32) {
+      block_store_float32(b, rest ? room.at : y, past_cache && !rest);
+    } else {
+      for (int k = 0; k < REGISTERS; k++) b.at[k] = (vector_float)((vector_word)b.at[k] + 0x8000u);
+      block_store_upper(b, rest ? room.at : y, past_cache && !rest);
+    }
+    if (rest) memcpy(y, &room, (size_t)(n * block_bytes(d) / BLOCK));
+  }
+}
+
 #define FORM(name, d)                                                                             \
-  static float greatest_##name(const void *x, int64_t n) { return greatest(d, x, n); }            \
   static float exps_##name(const void *x, int64_t n, float shift, int64_t ahead, float *to) {     \
     return exps(d, x, n, shift, ahead, to);                                                       \
   }                                                                                               \
@@ -136,7 +189,7 @@ static void back_float(const float *weights, int64_t n, float *x) {
     const block w = float_block(weights + i, n - i, &room);
     block g = float_block(x + i, n - i, &room);
     for (int k = 0; k < REGISTERS; k++) g.at[k] = w.at[k] * (g.at[k] - mean);
-    block_store(PONS_FLOAT32, g, n - i < BLOCK ? room.at : (char *)(x + i), false);
+    block_store_float32(g, n - i < BLOCK ? room.at : (char *)(x + i), false);
     if (n - i < BLOCK) memcpy(x + i, &room, (size_t)(n - i) * sizeof *x);
   }
 }

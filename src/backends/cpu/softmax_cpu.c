@@ -1,7 +1,8 @@
 /* softmax_cpu.c: "Softmax" and "LogSumExp" along the last axis, less the greatest so that nothing overflows.
 
    A row is read from memory once and stays in the cache for three passes: greatest, exponentials with their sum, each
-   over the sum. Halves are computed in float, `precise` or not. Uses cpu/lanes.h, cpu/cursor.h, kernel/scalar.h. */
+   over the sum. Halves are computed in float, `precise` or not, and rounded once; rows of bfloat16 have loops of their own. Uses
+   cpu/lanes.h, cpu/cursor.h, kernel/scalar.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
@@ -17,13 +18,15 @@ typedef struct softmax_job {
   const operand *out;
   bool log_sum; /* LogSumExp: one element per row */
   bool past_cache;
+  bool tame;        /* rows of bfloat16, elements next to each other */
   bool whole_lines; /* each row of the result begins and ends with a cache line */
 } softmax_job;
 
-static void put_row(const softmax_job *j, const float *exps, int64_t n, float factor, char *to) {
+/* Of exponentials by the loops of `form`. */
+static void put_row(const softmax_job *j, pons_dtype form, const float *exps, int64_t n, float factor, char *to) {
   const pons_dtype d = j->out->dtype;
-  void (*finish)(const float *, int64_t, float, void *, bool) = cpu_softmax_loops()->finish[row_form(d)];
-  if (d == row_form(d) && (!j->past_cache || j->whole_lines)) {
+  void (*finish)(const float *, int64_t, float, void *, bool) = cpu_softmax_loops()->finish[form];
+  if (d == form && (!j->past_cache || j->whole_lines)) {
     finish(exps, n, factor, to, j->past_cache);
     return;
   }
@@ -31,7 +34,7 @@ static void put_row(const softmax_job *j, const float *exps, int64_t n, float fa
   for (int64_t at = 0; at < n; at += TILE) {
     const int64_t count = smaller(n - at, TILE);
     finish(exps + at, count, factor, tile, false);
-    if (d == row_form(d))
+    if (d == form)
       cpu_copy_past_cache(element(to, d, at), tile, (size_t)count * pons_dtype_size(d));
     else
       lanes_put(d, tile, count, element(to, d, at), j->past_cache);
@@ -60,7 +63,7 @@ static void row_float(const softmax_job *j, const void *x, int64_t ahead, void *
   for (int64_t at = 0; at < j->n; at += KEPT) {
     const int64_t n = smaller(j->n - at, KEPT);
     const void *part = row_part(d, x, j->stride, at, n, kept, anew);
-    sum += loops->exps[form](part, n, greatest, ahead, exps);
+    sum += loops->exps[form](part, n, greatest, form == d ? ahead : 0, exps);
   }
   if (j->log_sum) {
     const float result =
@@ -71,8 +74,30 @@ static void row_float(const softmax_job *j, const void *x, int64_t ahead, void *
   for (int64_t at = 0; at < j->n; at += KEPT) {
     const int64_t n = smaller(j->n - at, KEPT);
     if (anew) loops->exps[form](row_part(d, x, j->stride, at, n, kept, true), n, greatest, 0, exps);
-    put_row(j, exps, n, 1 / sum, element(out, d, at));
+    put_row(j, form, exps, n, 1 / sum, element(out, d, at));
   }
+}
+
+/* Neighbours of bfloat16. False, and nothing is done: there is one of 2^10 or more, or nothing but minus infinity. */
+static bool row_bfloat16(const softmax_job *j, const uint16_t *x, int64_t ahead, uint16_t *out) {
+  const softmax_loops *loops = cpu_softmax_loops();
+  const pons_dtype d = PONS_BFLOAT16;
+  _Alignas(64) float exps[KEPT];
+  float greatest = -INFINITY, sum = 0;
+  for (int64_t at = 0; at < j->n; at += KEPT) {
+    const float part = loops->greatest[d](x + at, smaller(j->n - at, KEPT));
+    if (!(part <= greatest)) greatest = part;
+  }
+  if (!(fabsf(greatest) < 1024)) return false;
+  const float shift = rintf(greatest * 1.44269504f);
+  for (int64_t at = 0; at < j->n; at += KEPT)
+    sum += loops->exps[d](x + at, smaller(j->n - at, KEPT), shift, ahead, exps);
+  for (int64_t at = 0; at < j->n; at += KEPT) {
+    const int64_t n = smaller(j->n - at, KEPT);
+    if (j->n > KEPT) loops->exps[d](x + at, n, shift, 0, exps);
+    put_row(j, d, exps, n, 1 / sum, (char *)(out + at));
+  }
+  return true;
 }
 
 static void row_double(const softmax_job *j, const void *x, double *out) {
@@ -138,8 +163,10 @@ static void softmax_piece(void *context, int64_t piece) {
   for (int64_t r = row; r < end; r++, cursor_next(&rows)) {
     const void *x = element(j->x->data, j->x->dtype, rows.offset[0]);
     void *out = element(j->out->data, j->out->dtype, j->log_sum ? r : r * j->n);
+    const int64_t ahead = r + 1 < end ? j->ahead : 0;
+    if (j->tame && row_bfloat16(j, x, ahead, out)) continue;
     if (kind == LANE_FLOAT)
-      row_float(j, x, r + 1 < end ? j->ahead : 0, out);
+      row_float(j, x, ahead, out);
     else if (kind == LANE_DOUBLE)
       row_double(j, x, out);
     else if (kind == LANE_COMPLEX)
@@ -161,6 +188,7 @@ static error *run(const launch *l, bool log_sum) {
   j.count = cursor_size(&j.rows);
   if (!j.count || (!j.n && !log_sum)) return NULL;
   j.ahead = rows_ahead(x);
+  j.tame = !log_sum && x->dtype == PONS_BFLOAT16 && (j.stride == 1 || j.n == 1);
   j.past_cache = !log_sum && cpu_outgrows_cache((size_t)operand_size(l->out) * size);
   j.whole_lines = ((uintptr_t)l->out->data | (size_t)j.n * size) % 64 == 0;
   j.rows_per_piece = turns_per_piece(j.count, j.n);

@@ -45,6 +45,49 @@ static void agrees_with_loops(void **state) {
   check_case(PONS_FLOAT64, 2, (int64_t[]){2, 2049}, true, 1);
 }
 
+/* ---- halves are rounded once ---- */
+
+static const struct {
+  const char *name;
+  double low, high; /* of the elements */
+  double odd;       /* what some of them are, if it is not 0 */
+  bool all;         /* of them are */
+} sorts[] = {{"around 0", -4, 4, 0, false},       {"below 0", -90, -2, 0, false},
+             {"far apart", -60, 60, 0, false},    {"above 0", 100, 300, 0, false},
+             {"large", -3000, 3000, 0, false},    {"masked", -3, 3, -HUGE_VAL, false},
+             {"all masked", 0, 0, -HUGE_VAL, true}, {"infinity", -3, 3, HUGE_VAL, false},
+             {"NaN", -3, 3, NAN, false},          {"NaN below 0", -3, 3, -NAN, false},
+             {"the largest", -0x1p127, 0x1p127, 0, false}};
+
+static void check_rounded_once(pons_dtype d, int64_t n, size_t sort) {
+  made x, y;
+  make(&x, d, 1, &n, false), make_out(&y, d, 1, &n);
+  const double range = sorts[sort].high - sorts[sort].low;
+  for (int64_t i = 0; i < n; i++)
+    dtype_write(d, made_element(&x, i), sorts[sort].low + range * (double)random_int(0, 1 << 20) / (1 << 20));
+  for (int64_t i = 0; i < n && sorts[sort].odd != 0; i++)
+    if (sorts[sort].all || i == n / 3 || random_int(0, 9) == 0) dtype_write(d, made_element(&x, i), sorts[sort].odd);
+  run_well(cpu_softmax, &(launch){&(softmax_params){false}, 1, 1, &x.op, &y.op});
+  double greatest = -HUGE_VAL, sum = 0;
+  for (int64_t i = 0; i < n; i++) greatest = fmax(greatest, made_value(&x, i));
+  for (int64_t i = 0; i < n; i++) sum += exp(made_value(&x, i) - greatest);
+  for (int64_t i = 0; i < n; i++) {
+    const double got = made_value(&y, i), wanted = exp(made_value(&x, i) - greatest) / sum;
+    const bool none = wanted < 0x1p-125 && fabs(got - wanted) <= 0x1p-125 && (wanted > 0 || got == 0); /* too small for a float */
+    if (isnan(wanted) ? !isnan(got) : !none && !(units_apart(d, got, wanted) <= 0.53))
+      fail_msg("%s, %s: element %d of %d is %.9g, should be %.9g", pons_dtype_name(d), sorts[sort].name, (int)i, (int)n, got, wanted);
+  }
+  unmake(&x), unmake(&y);
+}
+static void halves_are_rounded_once(void **state) {
+  (void)state;
+  for (size_t sort = 0; sort < sizeof sorts / sizeof *sorts; sort++)
+    for (int64_t n = 1; n <= 71; n++) {
+      check_rounded_once(PONS_BFLOAT16, n < 71 ? n : 4100, sort);
+      if (sorts[sort].high < 65504) check_rounded_once(PONS_FLOAT16, n < 71 ? n : 4100, sort);
+    }
+}
+
 /* Rows that begin with a cache line, and others. */
 static void results_that_outgrow_the_cache(void **state) {
   (void)state;
@@ -103,6 +146,7 @@ static void takes_complex(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_loops), cmocka_unit_test(infinities),
+                                     cmocka_unit_test(halves_are_rounded_once),
                                      cmocka_unit_test(results_that_outgrow_the_cache),
                                      cmocka_unit_test(takes_complex)};
   return cmocka_run_group_tests(tests, choose_seed, NULL);
