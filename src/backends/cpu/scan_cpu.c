@@ -6,6 +6,9 @@
 
        fold ─ wait for those before ─ carry ─ tell the next ─ scan
 
+   Who finds what those before have made folds and scans tile by tile instead, so that memory is waited for once, and tells the next
+   the same bits, later. Of two threads one does mostly that.
+
    Uses cpu/lanes.h, cpu/cursor.h, kernel/scalar.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
@@ -189,21 +192,18 @@ static void scan_piece(void *context, int64_t piece) {
 
 /* ---- lines in segments ---- */
 
-static lane_value fold_part(const scan_job *j, const cursor *lines, int64_t at, int64_t end) {
-  lane_value tile[TILE], part, whole = identity_of(j);
+/* Elements `at` to `end`, a tile or less, on to *whole. */
+static void fold_tile(const scan_job *j, const cursor *lines, int64_t at, int64_t end, lane_value *whole) {
+  lane_value tile[TILE], part;
   const pons_dtype d = j->x->dtype;
-  for (; at < end; at += TILE) {
-    const int64_t n = smaller(end - at, TILE);
-    const void *from = element(j->x->data, d, lines->offset[0] + (j->first + at) * j->stride);
-    from = lanes_at(d, from, j->stride, n, tile);
-    if (j->params->kind == SCAN_LOGADDEXP) {
-      j->loop(from, tile, n, false, &whole);
-      continue;
-    }
-    cpu_reduce_loops()->fold[starts_like[j->params->kind]][lane_of(d)](from, n, &part);
-    j->loop(&part, &part, 1, false, &whole);
+  const void *from = element(j->x->data, d, lines->offset[0] + (j->first + at) * j->stride);
+  from = lanes_at(d, from, j->stride, end - at, tile);
+  if (j->params->kind == SCAN_LOGADDEXP) {
+    j->loop(from, tile, end - at, false, whole);
+    return;
   }
-  return whole;
+  cpu_reduce_loops()->fold[starts_like[j->params->kind]][lane_of(d)](from, end - at, &part);
+  j->loop(&part, &part, 1, false, whole);
 }
 
 /* Pieces are drawn in order, so that whoever has an earlier one is at work on it, unless the system has stopped it. */
@@ -214,17 +214,33 @@ static void await_turn(const scan_job *j, int64_t piece) {
     else sched_yield();
 }
 
+/* The tile behind the next, which the processor does not fetch by itself while it computes. */
+static void fetch_ahead(const scan_job *j, const cursor *lines, int64_t at) {
+  enum { AHEAD = 2 * TILE };
+  const int64_t size = (int64_t)pons_dtype_size(j->x->dtype);
+  if (j->stride != 1 || at + AHEAD + TILE > j->n) return;
+  const char *from = element(j->x->data, j->x->dtype, lines->offset[0] + j->first + at + AHEAD);
+  for (int64_t line = 0; line < TILE * size; line += 64) __builtin_prefetch(from + line, 0, 2);
+}
+
 static void scan_segment(void *context, int64_t piece) {
   scan_job *j = context;
   cursor lines = j->lines;
   cursor_to(&lines, piece / j->segments);
-  const int64_t at = piece % j->segments * SEGMENT, end = smaller(at + SEGMENT, j->n);
-  lane_value whole = fold_part(j, &lines, at, end), carry;
-  await_turn(j, piece);
-  if (at == 0) j->carry = identity_of(j);
+  const int64_t begin = piece % j->segments * SEGMENT, end = smaller(begin + SEGMENT, j->n);
+  const bool known = atomic_load_explicit(&j->turn, memory_order_acquire) == piece;
+  lane_value whole = identity_of(j), carry = begin && known ? j->carry : identity_of(j), so_far = carry;
+  for (int64_t at = begin; at < end; at += TILE) {
+    const int64_t next = smaller(at + TILE, end);
+    if (known) fetch_ahead(j, &lines, at);
+    fold_tile(j, &lines, at, next, &whole);
+    if (known) scan_part(j, &lines, at, next, &so_far);
+  }
+  if (!known) await_turn(j, piece);
+  if (begin == 0) j->carry = identity_of(j);
   j->loop(&whole, &carry, 1, true, &j->carry);
   atomic_store_explicit(&j->turn, piece + 1, memory_order_release);
-  scan_part(j, &lines, at, end, &carry);
+  if (!known) scan_part(j, &lines, begin, end, &carry);
   if (j->past_cache) cpu_end_past_cache();
 }
 
