@@ -135,6 +135,9 @@ const char *shape_text(int n, const int64_t *dims);
 /* Joins neighbouring axes that can be walked as one in each of the `count` stride lists, drops axes of size
    1. Returns the new number of axes; dims and strides are changed in place. strides[k] is a list of n. */
 int shape_collapse(int n, int64_t *dims, int count, int64_t **strides);
+/* Strides for the sizes `to` (m) over the elements, in order, of `from` (n sizes with strides `steps`); false: there are none. Neither is
+   empty. */
+bool shape_regroup(int n, const int64_t *from, const int64_t *steps, int m, const int64_t *to, int64_t *out);
 
 /* ---- text (text.c): a string that grows; sticky failure ---- */
 

@@ -109,3 +109,33 @@ int shape_collapse(int n, int64_t *dims, int count, int64_t **strides) {
   }
   return kept;
 }
+
+/* Axes are taken in groups of equal product, each of which must be walkable as one axis. */
+bool shape_regroup(int n, const int64_t *from, const int64_t *steps, int m, const int64_t *to, int64_t *out) {
+  int i = 0, k = 0;
+  while (i < n || k < m) {
+    const int first = i, first_out = k;
+    int64_t a = i < n ? from[i++] : 1, b = k < m ? to[k++] : 1;
+    while (a != b) {
+      if (a < b)
+        a *= from[i++];
+      else
+        b *= to[k++];
+    }
+    int inner = -1;
+    int64_t step = 0;
+    for (int g = i - 1; g >= first; g--) {
+      if (from[g] == 1) continue;
+      if (inner < 0)
+        step = steps[g];
+      else if (steps[g] != steps[inner] * from[inner])
+        return false;
+      inner = g;
+    }
+    for (int g = k - 1; g >= first_out; g--) {
+      out[g] = step;
+      step *= to[g];
+    }
+  }
+  return true;
+}

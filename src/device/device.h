@@ -89,7 +89,7 @@ typedef struct launch {
 } launch;
 /* What becomes of a call's first result before that is rounded: this is added, and that is computed of the sum. */
 typedef struct epilogue {
-  const operand *added; /* of the result's shape and dtype, row-major; NULL: nothing */
+  const operand *added; /* of the result's shape and dtype; NULL: nothing */
   activation activation;
 } epilogue;
 typedef error *epilogue_run(const launch *l, const epilogue *e);

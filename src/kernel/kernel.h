@@ -68,6 +68,8 @@ typedef struct operand {
   const int64_t *strides;
 } operand;
 
+static inline bool operand_is_row_major(const operand *o) { return shape_is_row_major(o->ndim, o->shape, o->strides); }
+
 /* ---- activations (activation.c) ---- */
 
 /* What often follows a product of matrices, so that implementations of these may do it themselves. */

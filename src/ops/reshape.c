@@ -1,44 +1,10 @@
 /* reshape.c: the same elements in the same order under other sizes: Reshape, Flatten, Unflatten, Squeeze,
    ExpandDims.
 
-   All are views where the strides allow it: runs of axes that can be walked as one are cut anew. Uses base/,
-   graph/. */
+   All are views where the strides allow it. Uses base/, graph/. */
 #include "ops/ops.h"
 
 /* ---- what the five share ---- */
-
-/* Strides for `to` (m sizes) over the elements of `from` (n sizes with strides `steps`); false if a copy is
-   needed. Axes are taken in groups of equal product; each group of `from` must be walkable as one axis.
-   Neither shape is empty. */
-static bool regroup(int n, const int64_t *from, const int64_t *steps, int m, const int64_t *to,
-                    int64_t *out) {
-  int i = 0, k = 0;
-  while (i < n || k < m) {
-    const int first = i, first_out = k;
-    int64_t a = i < n ? from[i++] : 1, b = k < m ? to[k++] : 1;
-    while (a != b) {
-      if (a < b)
-        a *= from[i++];
-      else
-        b *= to[k++];
-    }
-    int inner = -1;
-    int64_t step = 0;
-    for (int g = i - 1; g >= first; g--) {
-      if (from[g] == 1) continue;
-      if (inner < 0)
-        step = steps[g];
-      else if (steps[g] != steps[inner] * from[inner])
-        return false;
-      inner = g;
-    }
-    for (int g = k - 1; g >= first_out; g--) {
-      out[g] = step;
-      step *= to[g];
-    }
-  }
-  return true;
-}
 
 static bool reshape_view(const void *params, const node *in, const view *in_view, const shape *s, view *out) {
   (void)params;
@@ -47,7 +13,7 @@ static bool reshape_view(const void *params, const node *in, const view *in_view
     shape_row_major(s->n, s->dims, out->strides);
     return true;
   }
-  return regroup(in->ndim, in->shape, in_view->strides, s->n, s->dims, out->strides);
+  return shape_regroup(in->ndim, in->shape, in_view->strides, s->n, s->dims, out->strides);
 }
 
 static void reshape_vjp(const vjp_call *c) {

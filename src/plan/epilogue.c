@@ -1,8 +1,8 @@
 /* epilogue.c: what follows a call as part of it, where its implementation can do that and nobody else reads what it makes: a sum with
    what is made before it, then an activation.
 
-       x ─────────────┐                                          x ─────┐
-       a, w ─ Matmul ─┴ add ─ maximum 0 ─        is made         a, w ─ Matmul + relu ─
+       x, or a row ───┐                                          x, or a row ─┐
+       a, w ─ Matmul ─┴ add ─ maximum 0          is made         a, w ──────── Matmul + relu
 
    So what a layer adds to its operand, and a norm's gradient to the gradient that went past it, is not written and read once more. The
    result is rounded once. The gradient of ReLU asks where its operand is positive: there the result is too, so that the operand is
@@ -76,16 +76,19 @@ static void make_by(draft *d, const draft_op *op, const draft_op *call, int furt
 
 /* ---- sums ---- */
 
-/* The value, which is plain, as an operand with the shape and strides of another. */
+/* The value under the shape of another. -1 without d->why: no strides lead to it so. */
 static int32_t shaped_like(draft *d, int32_t value, int32_t other) {
-  draft_value *v = draft_value_room(d);
-  if (!v) return -1;
+  draft_value v = d->values[value];
   const draft_value *like = &d->values[other];
-  *v = d->values[value];
-  v->root = root_of(d, value);
-  v->ndim = like->ndim;
-  v->shape = like->shape;
-  v->strides = like->strides;
+  int64_t strides[PONS_MAX_NDIM];
+  if (v.size == 0 || !shape_regroup(v.ndim, v.shape, v.strides, like->ndim, like->shape, strides)) return -1;
+  v.root = root_of(d, value);
+  v.ndim = like->ndim;
+  v.shape = like->shape;
+  v.strides = pool_copy(&d->plan->pool, strides, (size_t)v.ndim * sizeof *strides);
+  draft_value *place = v.strides ? draft_value_room(d) : NULL;
+  if (!place) return draft_no_memory(d), -1;
+  *place = v;
   return draft_value_add(d);
 }
 
@@ -93,13 +96,14 @@ static bool join_sum(draft *d, const draft_op *sum, int of) {
   draft_op *op = call_of(d, sum->in[of]);
   const int32_t other = sum->in[!of];
   const draft_value *v = &d->values[other];
-  if (!op || op->call->adds || reads_of(d, op->out) != 1 || !v->plain || v->size != d->values[op->out].size ||
+  if (!op || op->call->adds || op->call->on_host || reads_of(d, op->out) != 1 || v->size != d->values[op->out].size ||
       v->dtype != d->values[op->out].dtype || d->values[root_of(d, other)].op >= d->values[op->out].op)
     return true;
-  operand added = operand_of(d, op->out);
-  if (!set_epilogue(d, op, &added, ACTIVATION_NONE)) return true;
   const int32_t shaped = shaped_like(d, other, op->out);
-  int32_t *in = shaped >= 0 ? pool_new(&d->plan->pool, (size_t)(op->n_in + 1) * sizeof *in) : NULL;
+  if (shaped < 0) return !d->why;
+  const operand added = operand_of(d, shaped);
+  if (!set_epilogue(d, op, &added, ACTIVATION_NONE)) return true;
+  int32_t *in = pool_new(&d->plan->pool, (size_t)(op->n_in + 1) * sizeof *in);
   if (!in) return draft_no_memory(d);
   memcpy(in, op->in, (size_t)op->n_in * sizeof *in);
   in[op->n_in++] = shaped;

@@ -320,6 +320,8 @@ static void activations_are_part_of_a_product(void **state) {
   assert_true(gpu_steps_are(relu(product), NULL, 1, "Matmul in0 in1 then relu: nothing"));
   assert_true(gpu_steps_are(pons_maximum(pons_int(0), pons_add(product, x)), NULL, 1,
                             "Matmul in1 in2 + in3 then relu: nothing"));
+  assert_true(gpu_steps_are(relu(pons_add(product, pons_reshape(c, PONS_SHAPE(4)))), NULL, 1,
+                            "Matmul in0 in1 + in2{0 1} then relu: nothing"));
   assert_true(gpu_steps_are(relu(pons_addmm(c, a, b, 1, 1)), NULL, 1, "AddMM in0 in1 in2{0 1} then relu {"));
   assert_true(gpu_steps_are(gelu(product, 0.044715), NULL, 1, " then gelu: nothing"));
   /* through views, to whose side rows may be turned */

@@ -297,6 +297,10 @@ CHECK(layer_relu_of_sum) {
              more = normal(PONS_SHAPE(3, PICK(37, 128), PICK(41, 256)), dtype, 245);
   return pons_relu(pons_add(pons_matmul(x, w), more));
 }
+CHECK(layer_relu_of_sum_with_row) {
+  pons_array x = normal(PONS_SHAPE(PICK(37, 200), PICK(29, 320)), dtype, 251), w = normal(PONS_SHAPE(PICK(29, 320), PICK(41, 256)), dtype, 252);
+  return pons_relu(pons_add(pons_matmul(x, w), normal(PONS_SHAPE(PICK(41, 256)), dtype, 253)));
+}
 CHECK(layer_gelu_of_row) {
   pons_array x = normal(PONS_SHAPE(1, PICK(77, 1024)), dtype, 246), w = normal(PONS_SHAPE(PICK(33, 512), PICK(77, 1024)), dtype, 247);
   return pons_gelu_approx(pons_matmul(x, pons_transpose(w)));
@@ -704,6 +708,7 @@ const check checks[] = {
     WITHIN(layer_relu, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
     WITHIN(layer_gelu, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
     ABOUT(layer_relu_of_sum, PONS_FLOAT16, FLOATS),
+    WITHIN(layer_relu_of_sum_with_row, PONS_BFLOAT16, FLOATS, 2e-2, 0.2),
     WITHIN(layer_gelu_of_row, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
     WITHIN(layer_gradients, PONS_FLOAT32, FLOATS, 1e-4, 1e-3),
     WITHIN(solved_lower, PONS_FLOAT32, IN(PONS_FLOAT64) | IN(PONS_COMPLEX64), 1e-4, 1e-4),

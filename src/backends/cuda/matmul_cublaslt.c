@@ -471,18 +471,17 @@ static error *matmul_with(const launch *l, const epilogue *e) {
   return run(l, 1, e->added ? 1 : 0, (behind){.added = e->added, .activation = e->activation});
 }
 
-epilogue_run *cublaslt_matmul_epilogue(const launch *l, const epilogue *e) {
-  if (e->activation && !gpu_activates(l->out->dtype)) return NULL;
-  return has_epilogue(l, e->added, false, e->activation) ? matmul_with : NULL;
-}
-
-/* Is c one aligned row for all rows? */
+/* Is c one row for all rows? */
 static bool is_row(const operand *c) {
   const int last = c->ndim - 1;
   if (!gpu_activates(c->dtype) || c->strides[last] != 1) return false;
   for (int i = 0; i < last; i++)
     if (c->strides[i] != 0 && c->shape[i] != 1) return false;
-  return (block_of(c)->at + offset_of(c)) % BIAS_ALIGNMENT == 0;
+  return true;
+}
+
+static bool is_aligned_row(const operand *c) {
+  return is_row(c) && (block_of(c)->at + offset_of(c)) % BIAS_ALIGNMENT == 0;
 }
 
 /* c, or its sum with what is added, as the result: whatever c's strides. */
@@ -498,16 +497,30 @@ static error *copy_addend(const launch *l, const operand *added) {
 static error *addmm_with(const launch *l, const epilogue *e) {
   const addmm_params *p = l->params;
   if (p->beta == 0) return run(l, p->alpha, e->added ? 1 : 0, (behind){.added = e->added, .activation = e->activation});
-  if (p->beta == 1 && is_row(&l->in[2]) && has_epilogue(l, e->added, true, e->activation))
+  if (p->beta == 1 && is_aligned_row(&l->in[2]) && has_epilogue(l, e->added, true, e->activation))
     return run(l, p->alpha, e->added ? 1 : 0, (behind){&l->in[2], e->added, e->activation});
   error *why = copy_addend(l, e->added);
   return why ? why : run(l, p->alpha, p->beta, (behind){.activation = e->activation});
 }
 
-/* It is not known yet whether c is aligned. */
+static error *matmul_with_row(const launch *l, const epilogue *e) {
+  const operand in[] = {l->in[0], l->in[1], *e->added};
+  const launch sum = {&(addmm_params){1, 1}, 3, 1, in, l->out};
+  return addmm_with(&sum, &(epilogue){NULL, e->activation});
+}
+
+/* It is not known yet whether rows are aligned. */
+epilogue_run *cublaslt_matmul_epilogue(const launch *l, const epilogue *e) {
+  if (e->activation && !gpu_activates(l->out->dtype)) return NULL;
+  const bool row = e->added && !operand_is_row_major(e->added);
+  if ((row && !is_row(e->added)) || !has_epilogue(l, e->added, false, e->activation)) return NULL;
+  return row ? matmul_with_row : matmul_with;
+}
+
 epilogue_run *cublaslt_addmm_epilogue(const launch *l, const epilogue *e) {
   const float beta = ((const addmm_params *)l->params)->beta;
   if ((e->activation && !gpu_activates(l->out->dtype)) || (e->added && beta != 0 && beta != 1)) return NULL;
+  if (e->added && !operand_is_row_major(e->added)) return NULL;
   return has_epilogue(l, e->added || beta != 0, false, e->activation) ? addmm_with : NULL;
 }
 

@@ -28,7 +28,7 @@ static inline error *addmm_with(const launch *l, const epilogue *e) { return gpu
 static inline epilogue_run *gpu_epilogue(const implementation *i, const launch *l, const epilogue *e) {
   if (i->run == launch_matmul) return gpu_has_matmul_epilogue(l, e) ? matmul_with : NULL;
   if (i->run == launch_addmm) return gpu_has_matmul_epilogue(l, e) ? addmm_with : NULL;
-  if (i->run == launch_rms_norm_vjp || i->run == launch_layer_norm_vjp) return e->activation ? NULL : norm_vjp_with;
+  if (i->run == launch_rms_norm_vjp || i->run == launch_layer_norm_vjp) return e->activation || !operand_is_row_major(e->added) ? NULL : norm_vjp_with;
   return NULL;
 }
 

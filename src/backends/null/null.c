@@ -65,8 +65,9 @@ static error *nothing_more(const launch *l, const epilogue *e) {
 
 static epilogue_run *how_with(const implementation *i, const launch *l, const epilogue *e) {
   (void)l;
+  const bool in_order = !e->added || operand_is_row_major(e->added);
   const bool multiplies = strcmp(i->prim, "Matmul") == 0 || strcmp(i->prim, "AddMM") == 0;
-  return is_gpu(0) && (multiplies || (strcmp(i->prim, "LayerNormVJP") == 0 && !e->activation)) ? nothing_more : NULL;
+  return is_gpu(0) && (multiplies || (strcmp(i->prim, "LayerNormVJP") == 0 && in_order && !e->activation)) ? nothing_more : NULL;
 }
 
 static void report(text *json) {
