@@ -97,6 +97,7 @@ struct prim {
   bool linear;      /* in all its inputs together: the jvp is the op on the tangents */
   bool no_gradient; /* integers, bits, comparisons: gradients are zero */
   bool opaque;      /* never merged with an equal one */
+  bool waits;       /* a view that has its further inputs computed, too; those of others lend their shapes alone */
   bool updates;     /* the result is in[0] but for some elements: a backend may be given one memory for both */
   size_t params_size;
   field fields[PRIM_MAX_FIELDS]; /* ended by name NULL */

@@ -73,6 +73,7 @@ static void depends_decompose(const void *params, int n_in, const pons_array *in
 
 const prim prim_depends = {.name = "Depends",
                            .opaque = true,
+                           .waits = true,
                            .params_size = sizeof(depends_params),
                            .fields = {FIELD_UNSTORED(INT, depends_params, count)},
                            .outputs = depends_outputs,

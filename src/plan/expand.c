@@ -274,10 +274,19 @@ static int32_t value_of_parts(draft *d, const frame *f) {
   return make_tuple(d, values, count);
 }
 
+/* What n waits for is made before what comes now, as if that read it. */
+static void need_what_it_waits_for(draft *d, const node *n) {
+  for (int i = 1; i < n->n_in; i++) {
+    const int32_t op = d->values[draft_value_of(d, n->in[i])].op;
+    if (op >= 0 && d->ops[op].early > (int32_t)d->n_ops) d->ops[op].early = (int32_t)d->n_ops;
+  }
+}
+
 static int32_t make_value(draft *d, const frame *f) {
   const node *n = f->node;
   if (f->parts) return value_of_parts(d, f);
   if (n->prim->row) return make_row(d, n);
+  if (n->prim->waits && n->n_out == 1) need_what_it_waits_for(d, n);
   if (n->prim->view && n->n_out == 1) return draft_view(d, n);
   const int32_t product = draft_product_of_codes(d, n);
   if (product >= 0 || d->why) return product;

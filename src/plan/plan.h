@@ -84,8 +84,10 @@ typedef struct plan {
   pool pool; /* holds all of the above */
 } plan;
 
-/* How many of a pending node's inputs are read: further ones of a view only lend their shapes. */
-static inline int plan_operands_of(const node *n) { return n->prim->view && n->n_in > 1 ? 1 : n->n_in; }
+/* How many of a pending node's inputs are to be there: further ones of most views only lend their shapes. */
+static inline int plan_operands_of(const node *n) {
+  return n->prim->view && !n->prim->waits && n->n_in > 1 ? 1 : n->n_in;
+}
 
 /* Where an input comes from: a node, or one result of a node with several. */
 typedef struct plan_leaf {

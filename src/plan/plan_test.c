@@ -436,6 +436,19 @@ static void what_the_device_lacks_is_taken_apart(void **state) {
   pons_clear_error();
 }
 
+/* Two kernels, of which no one reads the first's result. */
+static void what_is_waited_for_is_computed(void **state) {
+  (void)state;
+  pons_array x = array(PONS_FLOAT32, 2, 3), waited = pons_exp(array(PONS_FLOAT32, 4, 1)), y;
+  pons_depends(&x, 1, &waited, 1, &y);
+  check(pons_negative(y), "float32 (2, 3) in0\n"
+                          "float32 (4, 1) in1\n"
+                          "float32 (4, 1) t0 at 0 = kernel in1: in 0: float32; v1 = exp v0 float32; out: v1\n"
+                          "float32 (2, 3) out0 over in0 = kernel in0: in 0: float32; v1 = negative v0 float32; out: v1\n"
+                          "return out0\n"
+                          "arena 64 bytes on null\n");
+}
+
 static void pieces_of_a_split_are_views(void **state) {
   (void)state;
   pons_array a = array(PONS_FLOAT32, 4, 3), pieces[2];
@@ -518,6 +531,7 @@ int main(void) {
       TEST(a_small_part_does_not_keep_the_whole),
       TEST(a_placeholder_has_no_value),
       TEST(what_the_device_lacks_is_taken_apart),
+      TEST(what_is_waited_for_is_computed),
       TEST(pieces_of_a_split_are_views),
       TEST(empty_results_need_no_step),
       TEST(every_allocation_may_fail),
