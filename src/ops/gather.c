@@ -197,13 +197,13 @@ static error *gather_axis_infer(const void *params, int n_in, const pons_array *
   return NULL;
 }
 
-/* The cotangent at the one index there is along the axis, and zeros: elementwise, so that nothing of x's size is written for it. */
+/* The cotangent at the one index there is along the axis, and zeros: elementwise, so that nothing of x's size is written for
+   it. Indices are taken from the places, which tells those that are none, and counts none from the end. */
 static pons_array at_one_index(pons_array x, pons_array indices, int axis, pons_array cotangent) {
   int64_t along[PONS_MAX_NDIM];
   for (int i = 0; i < x->ndim; i++) along[i] = i == axis ? x->shape[axis] : 1;
   pons_array places = pons_reshape(pons_arange(0, (double)x->shape[axis], 1, PONS_INT64), (pons_shape){x->ndim, along});
-  pons_array index = as_dtype(indices, PONS_INT64);
-  index = pons_where(pons_less(index, pons_int(0)), pons_add(index, pons_int(x->shape[axis])), index);
+  pons_array index = pons_take_along_axis(pons_broadcast_to(places, pons_shape_of(x)), indices, axis);
   return pons_where(pons_equal(places, index), cotangent, constant_like(0, x));
 }
 

@@ -32,6 +32,9 @@ static pons_array put_maximum(pons_array x, pons_array i) {
 static pons_array take_along_axis(pons_array x, pons_array i) {
   return pons_take_along_axis(x, column(i), 0);
 }
+static pons_array take_one_along_axis(pons_array x, pons_array i) {
+  return pons_take_along_axis(x, column(pons_slice(i, PONS_SHAPE(1), PONS_SHAPE(2), PONS_SCALAR)), 0);
+}
 static pons_array put_along_axis(pons_array x, pons_array i) {
   return pons_put_along_axis(x, column(i), rows(x, 2), 0);
 }
@@ -64,6 +67,7 @@ static const struct {
            {"put_add", put_add},
            {"put_maximum", put_maximum},
            {"take_along_axis", take_along_axis},
+           {"take_along_axis: one index", take_one_along_axis},
            {"put_along_axis", put_along_axis},
            {"scatter_add_axis", scatter_add_axis},
            {"gather", gather_two},
