@@ -46,6 +46,12 @@ bool mem_should_fail(void);
 static inline void mem_poison(void *p, size_t bytes) { ASAN_POISON_MEMORY_REGION(p, bytes); }
 static inline void mem_unpoison(void *p, size_t bytes) { ASAN_UNPOISON_MEMORY_REGION(p, bytes); }
 
+/* ---- numbers ---- */
+
+/* a / b rounded up, and the first multiple of b that is no less than a; a is not negative, b is positive. */
+static inline int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t round_up(int64_t a, int64_t b) { return ceiling(a, b) * b; }
+
 /* ---- errors (error.c) ---- */
 
 /* A first cause, shared by every array that carries it. Immutable. */

@@ -20,8 +20,6 @@ typedef struct arena {
   int64_t end;
 } arena;
 
-static int64_t rounded(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
-
 static int64_t arena_take(arena *a, int64_t bytes) {
   size_t best = a->n_free;
   for (size_t i = 0; i < a->n_free; i++)
@@ -133,14 +131,14 @@ static bool place_step(placing *g, int32_t i) {
   for (int k = 0; k < s->n_out; k++) {
     plan_memory *m = &memories[s->memories[s->n_in + k]];
     if (m->kind == MEMORY_ARENA)
-      m->offset = donor >= 0 ? memories[donor].offset : arena_take(&g->arena, rounded(m->bytes));
+      m->offset = donor >= 0 ? memories[donor].offset : arena_take(&g->arena, round_up(m->bytes, ALIGNMENT));
   }
   for (int k = 0; k < s->n_in + s->n_out; k++) {
     const int32_t m = s->memories[k];
     if (memories[m].kind != MEMORY_ARENA || g->last[m] != i) continue;
     g->last[m] = -1; /* once */
     if (k < 32) s->frees |= (uint32_t)1 << k;
-    if (m != donor && !arena_give(&g->arena, memories[m].offset, rounded(memories[m].bytes))) return false;
+    if (m != donor && !arena_give(&g->arena, memories[m].offset, round_up(memories[m].bytes, ALIGNMENT))) return false;
   }
   return true;
 }

@@ -38,8 +38,6 @@ typedef struct rows_state {
   float *greatest, *sums, *values; /* values: (rows, pitch) */
 } rows_state;
 
-static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
-
 /* ---- one row meets some keys ---- */
 
 static void start_row(const attention_job *j, row_place p, const rows_state *s, int64_t r) {

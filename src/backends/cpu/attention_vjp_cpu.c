@@ -30,8 +30,6 @@ typedef struct back_job {
 
 static const char op_name[] = "scaled_dot_product_attention_vjp";
 
-static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
-
 /* ---- panels ---- */
 
 static float *values_of(const back_job *j, float *panel) { return panel + round_up(j->a.keys, j->a.strip) * j->a.dim; }

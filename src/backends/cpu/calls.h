@@ -35,7 +35,7 @@ static inline int64_t turns_per_piece(int64_t count, int64_t cost) {
   int64_t turns = (1 << 15) / (cost > 0 ? cost : 1);
   return turns < 1 ? 1 : smaller(turns, count);
 }
-static inline int64_t pieces_of(int64_t count, int64_t turns) { return (count + turns - 1) / turns; }
+static inline int64_t pieces_of(int64_t count, int64_t turns) { return ceiling(count, turns); }
 
 /* ---- implementations, by primitive ---- */
 

@@ -328,6 +328,6 @@ error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
   if (w.size < 2 * PIECE)
     run_runs(&w, 0, w.size, NULL);
   else
-    parallel_for((w.size + PIECE - 1) / PIECE, run_piece_of_runs, &w);
+    parallel_for(ceiling(w.size, PIECE), run_piece_of_runs, &w);
   return NULL;
 }

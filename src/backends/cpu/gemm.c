@@ -51,8 +51,6 @@ typedef struct gemm_job {
   error *_Atomic why;
 } gemm_job;
 
-static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
-
 /* ---- packing ---- */
 
 void gemm_read(const gemm_matrix *x, lane lane, int64_t row, int64_t col, int64_t rows, int64_t cols, void *to,

@@ -130,7 +130,7 @@ int64_t rows_ahead(const operand *x) {
   enum { LEAST = 4096 };
   const int64_t bytes = x->shape[x->ndim - 1] * (int64_t)pons_dtype_size(x->dtype);
   if (!bytes || !shape_is_row_major(x->ndim, x->shape, x->strides)) return 0;
-  return (LEAST + bytes - 1) / bytes * bytes;
+  return round_up(LEAST, bytes);
 }
 
 /* ---- whole operands ---- */

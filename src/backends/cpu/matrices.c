@@ -164,7 +164,7 @@ error *matrices_run(matrices *j) {
   int64_t most = p.bytes ? most_workspace / p.bytes : MOST_PIECES;
   most = most < 1 ? 1 : smaller(most, MOST_PIECES);
   p.count = turns_per_piece(j->batch, (int64_t)j->m * j->n * j->k);
-  if (p.count * most < j->batch) p.count = (j->batch + most - 1) / most;
+  if (p.count * most < j->batch) p.count = ceiling(j->batch, most);
   const int64_t n = pieces_of(j->batch, p.count);
   error *why = NULL;
   buffer *memory = buffer_new((size_t)(n * p.bytes) + (size_t)j->batch * sizeof(int), j->op, &why);

@@ -18,7 +18,6 @@ typedef struct cut {
   int64_t row_groups, parts, part_keys;
 } cut;
 
-static int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static bool is_float(const launch *l) { return l->in[0].dtype == PONS_FLOAT32; }
 /* Bytes of a row in shared memory: a multiple of so many features, and room of 16 bytes. */
 static int row_bytes(const operand *x, int multiple) {

@@ -19,7 +19,6 @@ typedef struct cut {
   bool in_registers, early;               /* own rows; and do sums end before the next are begun, so that registers are left for them? */
 } cut;
 
-static int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static bool is_float(const launch *l) { return l->in[0].dtype == PONS_FLOAT32; }
 
 /* Of both operands' rows of features, each padded to a multiple of so many and then by 16 bytes, or not. */

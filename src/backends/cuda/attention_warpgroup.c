@@ -15,7 +15,6 @@ typedef struct cut {
 static const cut cuts[] = {{64, 3, 128, 525}, {64, 1, 128, 442}, {128, 2, 128, 656}, {128, 1, 64, 545}, {256, 2, 80, 712}};
 enum { CUTS = sizeof cuts / sizeof *cuts, GROUP_ROWS = 64, GROUP_THREADS = 128, STAGES = 2, PANEL = 64, ALIGNED = 1024, BARRIERS = 4 };
 
-static int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t rows_of(const launch *l) { return l->in[0].shape[2] * (l->in[0].shape[1] / l->in[1].shape[1]); }
 static int64_t heads_of(const launch *l) { return l->in[0].shape[0] * l->in[1].shape[1]; }
 static int64_t jobs_of(const launch *l, const cut *c) { return heads_of(l) * ceiling(rows_of(l), c->groups * GROUP_ROWS); }

@@ -59,8 +59,8 @@ error *cuda_multiply_grouped(const gpu_product *p) {
   gpu_number_walk(&c, 5, &rows);
   gpu_number_walk(&c, 6, &matrices);
   c.group[0] = THREADS;
-  c.groups[0] = (p->n + COLUMNS - 1) / COLUMNS;
-  c.groups[1] = (p->count + ROWS - 1) / ROWS;
+  c.groups[0] = ceiling(p->n, COLUMNS);
+  c.groups[1] = ceiling(p->count, ROWS);
   c.shared_bytes = SHARED_BYTES;
   return why ? why : gpu_run(&c, kernel_grouped_tensor, "grouped_tensor");
 }

@@ -185,7 +185,7 @@ static error *launch_function(const gpu_backend *b, const launch *l, const opera
   for (int i = 0; i < l->n_in; i++) add_pointer(&g, memories, numbers, &in[i], false);
   for (int i = 0; i < n_scalars; i++) numbers[g.n_memories + i] = p->scalar_arguments.at[2 * i + 1];
   for (int d = 0; d < 3; d++) {
-    g.groups[d] = (p->grid.at[d] + group[d] - 1) / group[d];
+    g.groups[d] = ceiling(p->grid.at[d], group[d]);
     g.group[d] = (int)group[d];
   }
   return b->launch(index, &g);

@@ -18,8 +18,6 @@ typedef struct cut {
   int shared_bytes;
 } cut;
 
-static int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /* Bytes from a row to the next, so that of eight rows, of each of which four lanes read so many bytes in all, what is read at once lies
    in different banks. */
 static int spread(int row, int of_four_lanes) {

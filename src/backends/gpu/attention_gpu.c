@@ -108,9 +108,9 @@ static few few_of(const launch *l) {
   const int64_t rows = q->shape[2] * (q->shape[1] / k->shape[1]), heads = q->shape[0] * k->shape[1];
   few f = {.rows = 1, .keys = LEAST_KEYS};
   while (f.rows < rows && f.rows < FEW_ROWS) f.rows *= 2;
-  f.row_groups = (rows + f.rows - 1) / f.rows;
+  f.row_groups = ceiling(rows, f.rows);
   while (f.keys < MOST_KEYS && k->shape[2] / f.keys * heads * f.row_groups > MANY_GROUPS) f.keys *= 2;
-  f.parts = (k->shape[2] + f.keys - 1) / f.keys;
+  f.parts = ceiling(k->shape[2], f.keys);
   return f;
 }
 

@@ -129,7 +129,7 @@ bool gpu_hold_rows(gpu_call *c, const operand *x, const operand *y) {
   const int64_t n = x->shape[x->ndim - 1], per = GPU_WIDE / (int64_t)pons_dtype_size(x->dtype), words = n / per;
   int group = gpu_group_for(c, LINE_GROUP, LINE_GROUP);
   while (group > FEW_THREADS && group / 2 * LEAST_HELD >= words) group /= 2;
-  const int64_t held = (words + group - 1) / group;
+  const int64_t held = ceiling(words, group);
   const bool holds = n % per == 0 && held * per <= MOST_HELD && gpu_rows_are_wide(x) && (!y || gpu_is_aligned(y, GPU_WIDE));
   if (holds) {
     gpu_define(c, "HELD", held);
@@ -147,7 +147,7 @@ enum { SMALL_GROUP = 64, LARGE_GROUP = 256, MANY = 1 << 17 };
 void gpu_one_each(gpu_call *c, int64_t count) {
   const int most = c->backend->features(c->index)->max_group, wanted = count < MANY ? SMALL_GROUP : LARGE_GROUP;
   c->group[0] = most < wanted ? most : wanted;
-  c->groups[0] = (count + c->group[0] - 1) / c->group[0];
+  c->groups[0] = ceiling(count, c->group[0]);
   c->wide |= count > INT32_MAX - LARGE_GROUP;
 }
 

@@ -34,7 +34,7 @@ static int best_rows(int64_t places, int most) {
   int best = 1;
   int64_t least = INT64_MAX;
   for (int rows = 1; rows <= most; rows *= 2) {
-    const int64_t cost = (places + rows - 1) / rows * (rows + WEIGHTS);
+    const int64_t cost = ceiling(places, rows) * (rows + WEIGHTS);
     if (cost <= least) best = rows, least = cost;
   }
   return best;
@@ -59,8 +59,8 @@ static void cut(direct *s) {
   if (parts > most) parts = most;
   if (parts > MOST_PARTS) parts = MOST_PARTS;
   if (parts < 1) parts = 1;
-  s->of_part = (s->taps + parts - 1) / parts;
-  s->parts = (s->taps + s->of_part - 1) / s->of_part;
+  s->of_part = ceiling(s->taps, parts);
+  s->parts = ceiling(s->taps, s->of_part);
 }
 
 /* Groups of one channel, as many as may be read at once, count as one. */
@@ -100,7 +100,7 @@ static direct direct_of(const launch *l) {
   s.rows = best_rows(s.places, most < MOST_ROWS ? most : MOST_ROWS);
   s.split = 1;
   while (!s.depthwise && s.split < MOST_SPLIT && 2 * s.split * s.width <= s.channels) s.split *= 2;
-  s.units = (s.places + s.rows - 1) / s.rows * s.groups * ((s.of_group + s.columns - 1) / s.columns);
+  s.units = ceiling(s.places, s.rows) * s.groups * ceiling(s.of_group, s.columns);
   cut(&s);
   s.y_lies = s.depthwise && s.parts == 1 && gpu_is_aligned(l->out, GPU_WIDE);
   return s;
@@ -176,7 +176,7 @@ static error *run(const gpu_backend *b, const direct *s, const launch *l, const 
   const int64_t numbers[] = {s->units,
                              s->places,
                              s->groups,
-                             (s->of_group + s->columns - 1) / s->columns,
+                             ceiling(s->of_group, s->columns),
                              s->of_group,
                              s->channels / s->width,
                              s->taps,

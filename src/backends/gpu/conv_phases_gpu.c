@@ -47,7 +47,7 @@ static along phase_along(const launch *l, int d, int64_t phase) {
   while (a.first_tap < a.tap_step && (from + a.first_tap * p->kernel_dilation.at[d]) % spread != 0)
     a.first_tap++;
   if (a.first_tap < a.tap_step && a.first_tap < size)
-    a.taps = (size - a.first_tap + a.tap_step - 1) / a.tap_step;
+    a.taps = ceiling(size - a.first_tap, a.tap_step);
   a.stride = p->stride.at[d] * a.step / spread;
   a.dilation = p->kernel_dilation.at[d] / shared;
   a.padding = -(from + a.first_tap * p->kernel_dilation.at[d]) / spread;

@@ -107,7 +107,7 @@ static void set_chunk(windows *s, size_t element) {
   s->chunk = s->lines;
   if (s->is_x || chunks <= 1) return;
   s->chunk = at_least_one(s->lines / chunks);
-  s->chunk = (s->chunk + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+  s->chunk = round_up(s->chunk, TILE_ROWS);
   if (s->chunk > s->lines) s->chunk = s->lines;
 }
 
@@ -133,7 +133,7 @@ static windows windows_of(const launch *l) {
 /* Parts that the sums of so many lines are cut into. */
 static int64_t parts_of(const windows *s, int64_t lines) {
   const int64_t rows = s->turned ? s->rows : lines, k = s->turned ? lines : s->k;
-  const int64_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS * ((s->columns + TILE_COLUMNS - 1) / TILE_COLUMNS) * s->groups;
+  const int64_t tiles = ceiling(rows, TILE_ROWS) * ceiling(s->columns, TILE_COLUMNS) * s->groups;
   int64_t parts = ENOUGH_TILES / tiles;
   if (parts > k / LEAST_SUM) parts = k / LEAST_SUM;
   while (parts > 1 && k % parts != 0) parts--;
@@ -226,7 +226,7 @@ static int width_of(const windows *s, const operand *x) {
 
 static error *write_windows(const gpu_backend *b, const windows *s, const operand *x, const operand *to, int64_t first, int64_t lines) {
   const int width = width_of(s, x);
-  const int64_t across = s->length / width, threads = s->groups * ((lines + LINES_EACH - 1) / LINES_EACH) * across;
+  const int64_t across = s->length / width, threads = s->groups * ceiling(lines, LINES_EACH) * across;
   gpu_call c = gpu_call_for(b, to);
   gpu_define_dtype(&c, "X", gpu_moved_as(x->dtype));
   gpu_define(&c, "AXES", s->axes);

@@ -114,7 +114,7 @@ static bool part_of_grid(const int64_t *grid, const int64_t *group, bool whole_g
                          grid_part *out) {
   for (int d = 0; d < 3; d++) {
     const int64_t rest = whole_groups ? 0 : grid[d] % group[d],
-                  whole = (grid[d] - rest + group[d] - 1) / group[d];
+                  whole = ceiling(grid[d] - rest, group[d]);
     const bool last = which >> d & 1;
     out->first[d] = last ? whole : 0;
     out->groups[d] = last ? rest > 0 : whole;
@@ -135,7 +135,7 @@ static error *launch_part(const gpu_backend *b, const launch *l, const operand *
   for (int i = 0; i < l->n_in; i++) gpu_read(&c, &in[i]);
   gpu_begin_numbers(&c);
   gpu_number_list(&c, 3, part->first);
-  for (int d = 0; d < 3; d++) gpu_number(&c, (p->grid.at[d] + group[d] - 1) / group[d]);
+  for (int d = 0; d < 3; d++) gpu_number(&c, ceiling(p->grid.at[d], group[d]));
   gpu_number_list(&c, 3, group);
   gpu_number_list(&c, 3, p->grid.at);
   add_shapes(&c, p, in, l->n_in, t->narrow_shapes);

@@ -132,7 +132,7 @@ static void set_vector(gpu_call *c, const gpu_product *p, bool along) {
     gpu_define(c, "WIDE", wide);
     gpu_define(c, "SLICES", most / wide);
     c->group[0] = most;
-    c->groups[0] = (p->n + wide - 1) / wide;
+    c->groups[0] = ceiling(p->n, wide);
   }
 }
 

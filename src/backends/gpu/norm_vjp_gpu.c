@@ -33,17 +33,17 @@ static cutting cut(const gpu_call *c, const launch *l, const operand *added) {
     while (f.group > TEAM && f.group / 2 * LEAST_HELD >= words) f.group /= 2;
     f.team = f.group;
   }
-  f.held = (int)((words + f.team - 1) / f.team);
+  f.held = (int)ceiling(words, f.team);
   if (n % per != 0 || f.held * per > MOST_HELD || x->dtype == PONS_FLOAT64 || !gpu_rows_are_wide(x) || !gpu_rows_are_wide(g) ||
       !gpu_is_aligned(l->out, GPU_WIDE) || (added && !gpu_is_aligned(added, GPU_WIDE))) {
     f.held = 0;
     f.group = f.team = gpu_group_for(c, n, ROW_THREADS);
   }
-  const int64_t teams = f.group / f.team, turns = (f.rows + teams - 1) / teams;
-  f.parts = (turns + LEAST_ROWS - 1) / LEAST_ROWS;
+  const int64_t teams = f.group / f.team, turns = ceiling(f.rows, teams);
+  f.parts = ceiling(turns, LEAST_ROWS);
   if (f.parts > MOST_PARTS) f.parts = MOST_PARTS;
-  f.part_rows = (turns + f.parts - 1) / f.parts * teams;
-  f.parts = (f.rows + f.part_rows - 1) / f.part_rows;
+  f.part_rows = ceiling(turns, f.parts) * teams;
+  f.parts = ceiling(f.rows, f.part_rows);
   return f;
 }
 
@@ -118,7 +118,7 @@ static error *join_parts(const gpu_backend *b, const launch *l, const cutting *f
   gpu_begin_numbers(&c);
   gpu_number(&c, n);
   gpu_number(&c, f->parts);
-  c.groups[0] = (n + across - 1) / across;
+  c.groups[0] = ceiling(n, across);
   c.groups[1] = n_sums;
   return gpu_run(&c, kernel_norm_vjp, "norm_vjp_join");
 }

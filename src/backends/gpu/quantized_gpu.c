@@ -129,7 +129,7 @@ gpu_walk gpu_quantized_rows(const quantized_product *p) {
 static void set_teams(gpu_call *c, const quantized_product *p) {
   const int group = gpu_group_for(c, LANES * TEAMS, LANES * TEAMS), lanes = group < LANES ? group : LANES;
   const int64_t rows = p->m == 1 ? 1 : p->m == 2 ? 2 : p->m <= 4 ? 4 : 8, columns = 4;
-  const int64_t teams = (p->n + columns - 1) / columns * p->count, steps = p->k / (lanes * 16);
+  const int64_t teams = ceiling(p->n, columns) * p->count, steps = p->k / (lanes * 16);
   int split = 1;
   while (2 * split <= group / lanes && teams * split < LEAST_TEAMS && 2 * split <= steps) split *= 2;
   const int64_t at_once = group / lanes / split * columns;
@@ -139,8 +139,8 @@ static void set_teams(gpu_call *c, const quantized_product *p) {
   gpu_define(c, "SPLIT", split);
   gpu_define(c, "GROUP", group);
   c->group[0] = group;
-  c->groups[0] = (p->n + at_once - 1) / at_once;
-  c->groups[1] = (p->m + rows - 1) / rows;
+  c->groups[0] = ceiling(p->n, at_once);
+  c->groups[1] = ceiling(p->m, rows);
   c->groups[2] = p->count < MOST_PRODUCTS ? p->count : MOST_PRODUCTS;
 }
 

@@ -52,14 +52,14 @@ enum { MOST_SEGMENTS = 1024, ENOUGH_THREADS = 1 << 18, LEAST_PER_THREAD = 16, SH
 
 static void set_segments(cutting *c, const reduction *r) {
   const int64_t per = c->each ? c->each : 1, across = c->by_columns ? c->team * per : c->group / c->team;
-  const int64_t groups = (r->count + across - 1) / across, threads_each = c->by_columns ? c->group / c->team : c->team;
+  const int64_t groups = ceiling(r->count, across), threads_each = c->by_columns ? c->group / c->team : c->team;
   int64_t wanted = ENOUGH_THREADS / (groups * c->group);
   const int64_t most = r->size / (LEAST_PER_THREAD * threads_each);
   if (wanted > most) wanted = most;
   wanted = wanted > MOST_SEGMENTS ? MOST_SEGMENTS : wanted < 1 ? 1 : wanted;
-  c->segment = (r->size + wanted - 1) / wanted;
-  if (!c->by_columns) c->segment = (c->segment + per - 1) / per * per; /* so that each begins aligned */
-  c->segments = (r->size + c->segment - 1) / c->segment;
+  c->segment = ceiling(r->size, wanted);
+  if (!c->by_columns) c->segment = round_up(c->segment, per); /* so that each begins aligned */
+  c->segments = ceiling(r->size, c->segment);
 }
 
 static cutting cut(const gpu_backend *b, const reduction *r, const operand *x) {
@@ -102,7 +102,7 @@ static error *run(gpu_call *c, const reduction *r, const cutting *f, pons_dtype 
     gpu_define_text(c, "LOAD", loads[f->each * (int)pons_dtype_size(from) / 4]);
   }
   c->group[0] = f->group;
-  c->groups[0] = (r->count + across - 1) / across;
+  c->groups[0] = ceiling(r->count, across);
   c->groups[1] = f->segments;
   return gpu_run(c, kernel_reduce, f->by_columns ? "reduce_columns" : "reduce_rows");
 }

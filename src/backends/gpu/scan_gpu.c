@@ -47,8 +47,8 @@ static cutting cut(const gpu_call *c, const launch *l, int axis, int64_t lines) 
   if (parts > MOST_PARTS) parts = MOST_PARTS;
   if (parts < 1) parts = 1;
   const int64_t step = (int64_t)f.group * f.items;
-  f.part = ((n + parts - 1) / parts + step - 1) / step * step;
-  f.parts = (n + f.part - 1) / f.part;
+  f.part = round_up(ceiling(n, parts), step);
+  f.parts = ceiling(n, f.part);
   return f;
 }
 

@@ -50,7 +50,7 @@ static void set_groups(gpu_call *c, const solving *s) {
   gpu_define(c, "COLUMNS", columns);
   gpu_define(c, "GROUP", group);
   c->group[0] = group;
-  c->groups[0] = (s->columns + columns - 1) / columns;
+  c->groups[0] = ceiling(s->columns, columns);
   c->groups[2] = s->count < MOST_MATRICES ? s->count : MOST_MATRICES;
 }
 

@@ -7,8 +7,6 @@ extern const char kernel_sort[];
 /* Lines of few elements (experts, classes) are blocks of SHORT_BLOCK, others are cut into blocks of BLOCK. */
 enum { SHORT_BLOCK = 128, BLOCK = 1024, THREADS = 256, DIGITS = 256, MOST_PARTS = 1024, FEW_PARTS = 8 };
 
-static int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 static bool is_empty(const operand *x) { return shape_size(x->ndim, x->shape) == 0; }
 
 /* ---- keys ---- */
