@@ -146,6 +146,9 @@ typedef struct driver {
   int n_implementations;
   /* How the implementation runs with that epilogue, or NULL: it doesn't. Data pointers are NULL. Left out: none has any. */
   epilogue_run *(*epilogue)(const implementation *i, const launch *l, const epilogue *e);
+  /* Bit k: of n_in operands the implementation does not look at operand k. A plan gives it another in its place, so that what that was
+     need not be kept, or made. Left out: it looks at all. */
+  uint32_t (*unread)(const implementation *i, int n_in);
   /* Why it can't run the kernel, or NULL; left out: it runs all. Of dtypes it can hold. */
   const char *(*refuses_kernel)(int index, const kernel *k);
   error *(*run_kernel)(const kernel *k, const operand *in, const operand *out);

@@ -215,6 +215,14 @@ static bool no_implementation(draft *d, const node *n, const void *params, const
   return false;
 }
 
+/* Operands that the implementation does not look at are none: the first stands in their places. */
+static void leave_unread_out(const draft *d, const draft_call *call, int32_t *in, int n_in) {
+  const device *on = call->on_host ? device_host() : d->request->device;
+  const uint32_t unread = on->driver->unread ? on->driver->unread(call->implementation, n_in) : 0;
+  for (int i = 1; unread && i < n_in; i++)
+    if (unread >> i & 1) in[i] = in[0];
+}
+
 /* The operation's place; -1 with d->why, or without it: no implementation takes it, but it can be taken
    apart. */
 static int32_t make_call(draft *d, const node *n) {
@@ -239,6 +247,7 @@ static int32_t make_call(draft *d, const node *n) {
     if (!d->why && !may_be_taken_apart(n)) no_implementation(d, n, params, operands);
     return -1;
   }
+  leave_unread_out(d, &call, in, n->n_in);
   draft_call *kept = pool_copy(p, &call, sizeof call);
   draft_op *op = draft_op_room(d);
   if (!kept || !op) return draft_no_memory(d), -1;

@@ -1,7 +1,9 @@
 /* Tests of planning: what is merged, expanded, fused and placed, as text. Nothing is run. */
 #include "plan/plan.h"
+#include <pons/fast.h>
 #include <pons/ops.h>
 #include <pons/quantized.h>
+#include <pons/transforms.h>
 #include <setjmp.h>
 #include <stdlib.h>
 
@@ -501,6 +503,31 @@ static int close_scope(void **state) {
   return pons_ok() ? 0 : 1;
 }
 
+static void attend(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_fast_scaled_dot_product_attention(in[0], .k = in[1], .v = in[2], .scale = 1);
+}
+
+/* The result of attention is an operand of its way back, and the first operand stands in its place where it is not looked at. */
+static void what_is_not_looked_at_is_not_kept(void **state) {
+  (void)state;
+  const pons_array q = pons_reshape(array(PONS_FLOAT32, 2, 3), PONS_SHAPE(1, 1, 2, 3));
+  const pons_array v = pons_reshape(array(PONS_FLOAT32, 2, 5), PONS_SHAPE(1, 1, 2, 5)), in[] = {q, q, v};
+  pons_array made, grads[3];
+  pons_function f = pons_function_new(attend, 1, NULL, NULL);
+  assert_true(pons_vjp(f, in, 3, &v, 1, &made, grads));
+  pons_function_release(f);
+  check_many(grads, 3,
+             "float32 (2, 3) in0\n"
+             "float32 (2, 5) in1\n"
+             "float32 (1, 1, 2, 5) t0 at 0, float32 (1, 1, 2, 1) t1 at 64 = ScaledDotProductAttention in0 in0 in1 {scale=1, "
+             "causal=false, has_sinks=false, output_logsumexp=true, force_fused=false}: nothing\n"
+             "float32 (1, 1, 2, 3) out0, float32 (1, 1, 2, 3) out1, float32 (1, 1, 2, 5) out2 = ScaledDotProductAttentionVJP in0 "
+             "in0 in1 in0 t1 in1 {scale=1, causal=false}: nothing\n"
+             "return out0 out1 out2\n"
+             "arena 128 bytes on null\n");
+}
+
 int main(void) {
   setenv("PONS_NULL_DEVICE", "1", 1);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_scope, close_scope)
@@ -525,6 +552,7 @@ int main(void) {
       TEST(activations_are_part_of_a_product),
       TEST(other_numbers_and_readers_keep_activations_apart),
       TEST(gradients_of_relu_read_what_it_gave),
+      TEST(what_is_not_looked_at_is_not_kept),
       TEST(temporaries_share_memory_by_lifetime),
       TEST(long_chains_are_cut_at_the_limit),
       TEST(no_kernel_has_too_many_inputs),

@@ -52,6 +52,12 @@ void attention_mask(const attention *a, row_place p, int64_t key, int64_t n, flo
   }
 }
 
+int64_t attention_fill(float *row, int64_t n, float with) {
+  enum { BLOCK = 32 };
+  for (; n % BLOCK; n++) row[n] = with;
+  return n;
+}
+
 float attention_greatest(const float *scores, int64_t n) {
   float greatest = cpu_softmax_loops()->greatest[PONS_FLOAT32](scores, n);
   if (greatest == -INFINITY) cpu_reduce_loops()->fold[REDUCE_MAX][LANE_FLOAT](scores, n, &greatest);

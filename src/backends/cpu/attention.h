@@ -30,6 +30,8 @@ static inline int64_t keys_of(const attention *a, row_place p) {
 void attention_query(const attention *a, row_place p, float *to);
 /* Adds the mask to the scores that a row has with keys from `key` on, or makes them the least number. */
 void attention_mask(const attention *a, row_place p, int64_t key, int64_t n, float *scores);
+/* Fills what is left of a block of softmax's loops, for which there is room, and says how many there are then: rests are slow. */
+int64_t attention_fill(float *row, int64_t n, float with);
 /* The greatest of them; NaN if all are. */
 float attention_greatest(const float *scores, int64_t n);
 /* A kv head's matrix of k or v, in which keys are rows; or columns. */

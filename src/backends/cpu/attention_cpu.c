@@ -50,13 +50,14 @@ static void start_row(const attention_job *j, row_place p, const rows_state *s, 
   s->sums[r] = 1;
 }
 
-/* Turns n scores into weights, behind which there are zeros up to `room`, and scales what row r has down. */
+/* Turns n scores into weights, behind which there are zeros up to `room`, and scales what row r has down. Rows of scores and of
+   weights have room for BLOCK_KEYS. */
 static void weigh(const attention_job *j, row_place p, int64_t key, int64_t n, float *scores, float *weights,
                   int64_t room, const rows_state *s, int64_t r) {
-  if (n < 0) n = 0;
-  memset(weights + n, 0, (size_t)(room - n) * sizeof *weights);
+  if (n > 0 && j->a.mask) attention_mask(&j->a, p, key, n, scores);
+  n = n > 0 ? attention_fill(scores, n, -INFINITY) : 0;
+  if (room > n) memset(weights + n, 0, (size_t)(room - n) * sizeof *weights);
   if (!n) return;
-  if (j->a.mask) attention_mask(&j->a, p, key, n, scores);
   float greatest = attention_greatest(scores, n);
   const float old = s->greatest[r];
   if (old > greatest || old != old) greatest = old;
@@ -68,7 +69,7 @@ static void weigh(const attention_job *j, row_place p, int64_t key, int64_t n, f
   const float factor = old == -INFINITY ? 0 : k_exp_f32(old - greatest);
   s->greatest[r] = greatest;
   s->sums[r] = s->sums[r] * factor + sum;
-  if (factor != 1) cpu_softmax_loops()->scale_float(s->values + r * j->pitch, j->pitch, factor);
+  if (factor != 1 && old != -INFINITY) cpu_softmax_loops()->scale_float(s->values + r * j->pitch, j->pitch, factor);
 }
 
 static void store_row(const attention_job *j, row_place p, const rows_state *s, int64_t r) {

@@ -3,11 +3,13 @@
 
        dv = PT g      dS = P (dP - sum of P dP along a row)      dq = scale dS k      dk = scale dST q
 
-   A block of rows of q meets all keys that it sees at once, so that nothing needs to be known of the way forward. The
-   rows of a head of k are cut into parts, each of which adds up a dk and a dv of its own, block after block; parts
-   are joined in order. All in float32; results depend on shapes alone, not on the number of threads. Uses
-   cpu/attention.h. */
+   A block of rows of q meets all keys that it sees at once. Of the way forward the logarithms of the sums of exp(S) are
+   known, of which P is made at once; its result is not looked at. The rows of a head of k are cut into parts, each of which
+   adds up a dk and a dv of its own, block after block; parts are joined in order. All in float32; results depend on shapes
+   alone, not on the number of threads. Uses cpu/attention.h. */
 #include "backends/cpu/attention.h"
+#include <float.h>
+#include <math.h>
 
 enum {
   FEW_KEYS = 1024, MOST_ROWS = STRIPS_ROWS, LEAST_ROWS = 48, /* rows of a block up to so many keys, and beyond */
@@ -18,7 +20,8 @@ enum {
 
 typedef struct back_job {
   attention a;
-  const operand *g, *out;        /* out: dq, dk, dv */
+  const operand *log_sums, *g;
+  const operand *out;            /* dq, dk, dv */
   int64_t dim_pitch, v_pitch;    /* rounded up to a strip */
   int64_t key_pitch, key_rows;   /* of rows of scores; keys rounded up to whole tiles */
   int64_t rows, blocks, parts;   /* of a block; of a kv head */
@@ -55,6 +58,7 @@ static void pack_keys(void *context, int64_t piece) {
 
 typedef struct back_block {
   int64_t count, most; /* rows; keys that the last one sees */
+  int64_t end;         /* of what products read of a row of weights or slopes */
   row_place places[MOST_ROWS];
   int64_t seen[MOST_ROWS];
   float *q, *g, *q_strips, *g_strips, *dq; /* q is scaled */
@@ -86,6 +90,7 @@ static void load_block(const back_job *j, back_block *b) {
     cpu_lanes()->load[j->g->dtype](at_place(j->g, b->places[r]), j->g->strides[3], a->v_dim, b->g + r * a->v_dim);
   }
   b->most = b->seen[b->count - 1];
+  b->end = round_up(b->most, cpu_gemm_loops()->tile_rows);
   const gemm_matrix q = {.data = b->q, .dtype = PONS_FLOAT32, .row = a->dim, .col = 1};
   const gemm_matrix g = {.data = b->g, .dtype = PONS_FLOAT32, .row = a->v_dim, .col = 1};
   strips_pack(&q, 0, b->count, a->dim, b->q_strips, b->count * a->strip);
@@ -110,25 +115,34 @@ static void meet_keys(const back_job *j, const back_block *b, const float *x, in
                                     .c_row = j->key_pitch});
 }
 
-/* Scores in `slopes` become weights. */
+static void clear(const back_block *b, float *row, int64_t from) {
+  if (b->end > from) memset(row + from, 0, (size_t)(b->end - from) * sizeof *row);
+}
+
+/* Scores in `slopes` become weights. Of a row that a mask leaves nothing of, the logarithm does not tell how many there are. */
 static void weigh(const back_job *j, const back_block *b, int64_t r) {
-  const int64_t n = b->seen[r];
-  float *scores = b->slopes + r * j->key_pitch, *weights = b->weights + r * j->key_pitch;
-  if (j->a.mask) attention_mask(&j->a, b->places[r], 0, n, scores);
-  const float sum = cpu_softmax_loops()->exp_float(scores, n, attention_greatest(scores, n), weights);
-  cpu_softmax_loops()->scale_float(weights, n, 1 / sum);
-  memset(weights + n, 0, (size_t)(j->key_pitch - n) * sizeof *weights);
+  float *scores = b->slopes + r * j->key_pitch, *weights = b->weights + r * j->key_pitch, log_sum;
+  if (j->a.mask) attention_mask(&j->a, b->places[r], 0, b->seen[r], scores);
+  const int64_t n = attention_fill(scores, b->seen[r], -INFINITY);
+  cpu_lanes()->load[j->log_sums->dtype](at_place(j->log_sums, b->places[r]), 1, 1, &log_sum);
+  if (fabsf(log_sum) < FLT_MAX / 2) {
+    cpu_softmax_loops()->weights_float(scores, n, log_sum, weights);
+  } else {
+    const float sum = cpu_softmax_loops()->exp_float(scores, n, attention_greatest(scores, n), weights);
+    cpu_softmax_loops()->scale_float(weights, n, 1 / sum);
+  }
+  clear(b, weights, n);
 }
 
 /* dP becomes dS. What a mask of bool left out has no slope, even where it left out all. */
 static void slope(const back_job *j, const back_block *b, int64_t r) {
-  const int64_t n = b->seen[r];
   float *slopes = b->slopes + r * j->key_pitch, kept[TILE];
+  const int64_t seen = b->seen[r], n = attention_fill(slopes, seen, 0);
   cpu_softmax_loops()->back_float(b->weights + r * j->key_pitch, n, slopes);
-  memset(slopes + n, 0, (size_t)(j->key_pitch - n) * sizeof *slopes);
+  clear(b, slopes, n);
   if (!j->a.mask || j->a.mask->dtype != PONS_BOOL) return;
-  for (int64_t i = 0; i < n; i += TILE) {
-    const int64_t count = smaller(n - i, TILE);
+  for (int64_t i = 0; i < seen; i += TILE) {
+    const int64_t count = smaller(seen - i, TILE);
     memset(kept, 0, sizeof kept);
     attention_mask(&j->a, b->places[r], i, count, kept);
     for (int64_t e = 0; e < count; e++) slopes[i + e] = kept[e] < 0 ? 0 : slopes[i + e];
@@ -270,7 +284,7 @@ static void choose_sizes(back_job *j) {
   const attention *a = &j->a;
   const int64_t heads = a->q->shape[0] * a->kv_heads;
   j->dim_pitch = round_up(a->dim, a->strip), j->v_pitch = round_up(a->v_dim, a->strip);
-  j->key_pitch = round_up(a->keys, 16) + 16; /* rows do not fall into the same lines of a cache */
+  j->key_pitch = round_up(a->keys, 32) + 16; /* whole blocks of softmax's loops; rows do not fall into the same lines of a cache */
   j->key_rows = round_up(a->keys, cpu_gemm_loops()->tile_rows);
   j->rows = smaller(a->keys > FEW_KEYS ? LEAST_ROWS : MOST_ROWS, a->length);
   j->blocks = a->per * pieces_of(a->length, j->rows);
@@ -281,7 +295,7 @@ static void choose_sizes(back_job *j) {
 }
 
 error *cpu_attention_vjp(const launch *l) {
-  back_job j = {.g = &l->in[l->n_in - 1], .out = l->out};
+  back_job j = {.log_sums = &l->in[l->n_in - 2], .g = &l->in[l->n_in - 1], .out = l->out};
   const bool has_mask = l->n_in == 7 && !((const attention_params *)l->params)->causal;
   error *why = NULL;
   j.a = attention_of(l->params, l->in, has_mask ? &l->in[3] : NULL);

@@ -16,7 +16,7 @@ static double at4(const made *m, int64_t a, int64_t b, int64_t c, int64_t d) {
   return dtype_read(m->op.dtype, made_at(m, at));
 }
 
-enum { Q, K, V, MASK, G };
+enum { Q, K, V, MASK, LOG_SUMS, G };
 
 /* The mask is (1, heads, 1 or length, keys). What is left out has no slope. */
 static double score_of(const back_case *c, const made *in, double scale, const int64_t *at, int64_t s, bool *left_out) {
@@ -31,6 +31,22 @@ static double score_of(const back_case *c, const made *in, double scale, const i
     *left_out = mask == 0;
   }
   return *left_out ? -(double)FLT_MAX : sum;
+}
+
+/* What the way forward knows of each row. */
+static void fill_log_sums(const back_case *c, made *in, double scale) {
+  for (int64_t b = 0; b < c->batch; b++)
+    for (int64_t h = 0; h < c->heads; h++)
+      for (int64_t i = 0; i < c->length; i++) {
+        const int64_t at[] = {b, h, i, 0};
+        double sum = 0, greatest = -HUGE_VAL;
+        bool left_out;
+        for (int64_t k = 0; k < c->keys; k++) greatest = fmax(greatest, score_of(c, in, scale, at, k, &left_out));
+        int64_t s = 0;
+        do sum += exp(score_of(c, in, scale, at, s, &left_out) - greatest);
+        while (++s < c->keys);
+        dtype_write(PONS_FLOAT32, made_at(&in[LOG_SUMS], at), greatest + log(sum));
+      }
 }
 
 /* Adds what one row of q gives to dq, dk and dv, all row-major. */
@@ -81,23 +97,26 @@ static void check_case(const back_case *c) {
   const int64_t q[] = {c->batch, c->heads, c->length, c->dim}, k[] = {c->batch, c->kv_heads, c->keys, c->dim};
   const int64_t v[] = {c->batch, c->kv_heads, c->keys, c->v_dim}, g[] = {c->batch, c->heads, c->length, c->v_dim};
   const int64_t mask[] = {1, c->heads, random_int(0, 1) ? 1 : c->length, c->keys};
-  made in[5], out[3];
+  const int64_t rows[] = {c->batch, c->heads, c->length, 1};
+  made in[6], out[3];
   make(&in[Q], c->dtype, 4, q, c->any_layout), make(&in[K], c->dtype, 4, k, c->any_layout);
   make(&in[V], c->dtype, 4, v, c->any_layout), make(&in[G], c->dtype, 4, g, c->any_layout);
+  make(&in[LOG_SUMS], PONS_FLOAT32, 4, rows, false); /* else it may repeat */
   make(&in[MASK], c->mask == BOOL_MASK ? PONS_BOOL : c->dtype, 4, mask, c->any_layout);
   make_out(&out[0], c->dtype, 4, q), make_out(&out[1], c->dtype, 4, k), make_out(&out[2], c->dtype, 4, v);
   const attention_params params = {.scale = (float)random_int(1, 4) / 8, .causal = c->mask == CAUSAL};
   operand operands[7] = {in[Q].op, in[K].op, in[V].op}, results[] = {out[0].op, out[1].op, out[2].op};
   int n = 3;
   if (c->mask == BOOL_MASK || c->mask == ADDED_MASK) operands[n++] = in[MASK].op;
-  operands[n++] = in[G].op; /* what the way forward made is not looked at */
-  operands[n++] = in[G].op;
+  fill_log_sums(c, in, (double)params.scale);
+  operands[n++] = in[Q].op; /* what the way forward made is not looked at */
+  operands[n++] = in[LOG_SUMS].op;
   operands[n++] = in[G].op;
   const launch l = {&params, n, 3, operands, results};
   assert_null(cpu_refuses_attention_vjp(&l));
   run_well(cpu_attention_vjp, &l);
   check_results(c, in, out, (double)params.scale);
-  for (int i = 0; i < 5; i++) unmake(&in[i]);
+  for (int i = 0; i < 6; i++) unmake(&in[i]);
   for (int i = 0; i < 3; i++) unmake(&out[i]);
 }
 

@@ -53,6 +53,7 @@ typedef struct softmax_loops { /* of a row's part, n <= KEPT; by dtype: elements
   /* y = exps * factor; past the caches: y is a multiple of 64, and cpu_end_past_cache comes after the last */
   void (*finish[PONS_DTYPE_COUNT])(const float *exps, int64_t n, float factor, void *y, bool past_cache);
   float (*exp_float)(const float *x, int64_t n, float shift, float *exps); /* in the order of x */
+  void (*weights_float)(const float *x, int64_t n, float shift, float *exps); /* without the sum; x is hardly above shift */
   double (*exp_double)(const double *x, int64_t n, double shift, double *exps);
   /* The way back: x = weights (x - sum of weights x) */
   void (*back_float)(const float *weights, int64_t n, float *x);

@@ -127,7 +127,7 @@ ALWAYS block exps_of_blocks(pons_dtype d, const char *x, int64_t blocks, float s
 }
 
 /* Sums of TILE elements are added up, so that rounding errors stay small. */
-ALWAYS float exps(pons_dtype d, const void *row, int64_t n, float shift, int64_t ahead, float *to) {
+ALWAYS block exps_of_row(pons_dtype d, const void *row, int64_t n, float shift, int64_t ahead, float *to) {
   const char *x = row;
   block sum = {0};
   for (int64_t left = n / BLOCK; left > 0;) {
@@ -141,6 +141,10 @@ ALWAYS float exps(pons_dtype d, const void *row, int64_t n, float shift, int64_t
     exps_block(d, block_padded(d, x, n % BLOCK, -INFINITY, &room), shift, room.at, &sum);
     memcpy(to, &room, d == PONS_FLOAT32 ? (size_t)(n % BLOCK) * sizeof *to : sizeof room); /* a whole one of bfloat16 */
   }
+  return sum;
+}
+ALWAYS float exps(pons_dtype d, const void *row, int64_t n, float shift, int64_t ahead, float *to) {
+  const block sum = exps_of_row(d, row, n, shift, ahead, to);
   return (float)block_sum(d, &sum);
 }
 
@@ -197,6 +201,9 @@ static void back_float(const float *weights, int64_t n, float *x) {
 static float exp_float(const float *x, int64_t n, float shift, float *to) {
   return exps_float32(x, n, shift, 0, to);
 }
+static void weights_float(const float *x, int64_t n, float shift, float *to) {
+  exps_of_row(PONS_FLOAT32, x, n, shift, 0, to);
+}
 static void scale_float(float *x, int64_t n, float factor) { finish_float32(x, n, factor, x, false); }
 
 /* ---- float64 ---- */
@@ -217,6 +224,7 @@ const softmax_loops ISA_NAME(softmax_loops) = {
     .exps = {[PONS_FLOAT32] = exps_float32, [PONS_BFLOAT16] = exps_bfloat16},
     .finish = {[PONS_FLOAT32] = finish_float32, [PONS_BFLOAT16] = finish_bfloat16},
     .exp_float = exp_float,
+    .weights_float = weights_float,
     .exp_double = exp_double,
     .back_float = back_float,
     .scale_float = scale_float,

@@ -70,6 +70,11 @@ static epilogue_run *how_with(const implementation *i, const launch *l, const ep
   return is_gpu(0) && (multiplies || (strcmp(i->prim, "LayerNormVJP") == 0 && in_order && !e->activation)) ? nothing_more : NULL;
 }
 
+/* As the CPU does. */
+static uint32_t unread(const implementation *i, int n_in) {
+  return !is_gpu(0) && strcmp(i->prim, "ScaledDotProductAttentionVJP") == 0 ? 1u << (n_in - 3) : 0;
+}
+
 static void report(text *json) {
   text_add(json, count()
                      ? "{\"what\": \"takes everything, computes nothing\"}"
@@ -84,6 +89,7 @@ const driver driver_null = {
     .implementations = implementations,
     .n_implementations = sizeof implementations / sizeof *implementations,
     .epilogue = how_with,
+    .unread = unread,
     .run_kernel = no_kernel,
     .for_tests = true,
 };
