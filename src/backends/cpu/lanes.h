@@ -80,7 +80,7 @@ typedef struct norm_back {
 typedef struct norm_loops { /* of a row's part; by dtype: float32, float64 */
   double (*sum[PONS_DTYPE_COUNT])(const void *x, int64_t n);
   double (*squares[PONS_DTYPE_COUNT])(const void *x, int64_t n, double mean); /* sum of (x - mean)^2 */
-  /* And bfloat16, whose mean is 0 if there is no b; y is below 2^112 and no infinity. */
+  /* And bfloat16, whose mean is 0 if there is no b. */
   void (*finish[PONS_DTYPE_COUNT])(const norm_part *p);
   void (*moments)(const uint16_t *x, int64_t n, double sums[2]); /* of bfloat16: of x, of x^2 */
   void (*back_sums)(const norm_back *b, double sums[2]); /* of g w; of g w (x - mean) factor */
@@ -100,8 +100,9 @@ typedef struct hadamard_loops { /* x = scale * H x in place, n = m 2^k, in rows 
 
 /* Of lanes; goes on from *carry; with `exclusive` each result is what was before its element. `to` may be `from`. */
 typedef void scan_loop(const void *from, void *to, int64_t n, bool exclusive, void *carry);
-typedef struct scan_loops {
-  scan_loop *sum_float, *sum_double;
+typedef struct scan_loops { /* of floats and doubles */
+  scan_loop *sum[LANE_KINDS];
+  scan_loop *sum_past_cache[LANE_KINDS]; /* `to` is a multiple of 32, and cpu_end_past_cache comes after the last */
 } scan_loops;
 
 /* to[i][k] = from[k][i] for i and k below the elements of a cache line (64 bytes); rows in elements. Past the caches:

@@ -140,6 +140,34 @@ static void scans_long_lines(void **state) {
   }
 }
 
+/* Past the caches, where a result may not begin with a line of them. Sums of eighths, which are exact. */
+static void scans_what_outgrows_the_cache(void **state) {
+  (void)state;
+  static const struct {
+    pons_dtype dtype;
+    int off;
+    bool reverse, inclusive;
+  } cases[] = {{PONS_FLOAT32, 0, false, true}, {PONS_FLOAT32, 3, false, false}, {PONS_FLOAT64, 0, false, false}, {PONS_FLOAT32, 0, true, true}};
+  for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    const pons_dtype d = cases[c].dtype;
+    const int64_t size = (int64_t)pons_dtype_size(d), n = ((int64_t)25 << 20) / size + random_int(0, 99), room = n + 24;
+    made x, y;
+    make(&x, d, 1, &n, false), make_out(&y, d, 1, &room);
+    char *const to = y.memory + (64 - (uintptr_t)y.memory % 64) % 64 + cases[c].off * size;
+    operand out = y.op;
+    out.shape = x.shape, out.data = to;
+    run_well(cpu_scan, &(launch){&(scan_params){SCAN_SUM, 0, cases[c].reverse, cases[c].inclusive}, 1, 1, &x.op, &out});
+    double so_far = 0;
+    for (int64_t k = 0; k < n; k++) {
+      const int64_t i = cases[c].reverse ? n - 1 - k : k;
+      const double sum = so_far + made_value(&x, i), got = dtype_read(d, to + i * size);
+      if (got != (cases[c].inclusive ? sum : so_far)) fail_msg("case %d: running sum %d is %.9g", (int)c, (int)k, got);
+      so_far = sum;
+    }
+    unmake(&x), unmake(&y);
+  }
+}
+
 /* What MLX gives for exclusive scans of [1, 2, 3]. */
 static void exclusive_scans_start_at_the_identity(void **state) {
   (void)state;
@@ -310,6 +338,7 @@ int main(void) {
       cmocka_unit_test(sorts),
       cmocka_unit_test(sorts_long_lines),
       cmocka_unit_test(scans_long_lines),
+      cmocka_unit_test(scans_what_outgrows_the_cache),
       cmocka_unit_test(sorts_the_largest_integers), cmocka_unit_test(complex_lines),
       cmocka_unit_test(wide_complex_lines),
   };

@@ -71,7 +71,6 @@ ALWAYS block finish_block(pons_dtype d, row_scales r, const char *x, const char 
   }
   EACH b.at[k] = bias ? FMA_FLOAT(b.at[k], r.factor, r.shift) : b.at[k] * r.factor;
   EACH b.at[k] = bias ? FMA_FLOAT(b.at[k], by.at[k], more.at[k]) : b.at[k] * by.at[k];
-  EACH b.at[k] = rounded_tame(b.at[k]);
   return b;
 }
 ALWAYS void finish_blocks(pons_dtype d, const norm_part *p, bool biased, bool past_cache) {
@@ -85,7 +84,7 @@ ALWAYS void finish_blocks(pons_dtype d, const norm_part *p, bool biased, bool pa
     if (d == PONS_FLOAT32)
       block_store_float32(b, to + at, past_cache);
     else
-      block_store_upper(b, to + at, past_cache);
+      block_store_bfloat16(b, to + at, past_cache);
   }
 }
 /* What fills no block is padded to one. */

@@ -124,9 +124,8 @@ static scan_loop *const loops[SCAN_KINDS][LANE_KINDS] = {
                         scan_logaddexp_complex128},
 };
 static scan_loop *loop_for(int kind, lane k) {
-  if (kind == SCAN_SUM && k == LANE_FLOAT) return cpu_scan_loops()->sum_float;
-  if (kind == SCAN_SUM && k == LANE_DOUBLE) return cpu_scan_loops()->sum_double;
-  return loops[kind][k];
+  scan_loop *own = kind == SCAN_SUM ? cpu_scan_loops()->sum[k] : NULL;
+  return own ? own : loops[kind][k];
 }
 
 /* Nothing adds to minus infinity what it adds to zero. */
@@ -141,7 +140,7 @@ enum { SEGMENT = 32 * TILE };
 typedef struct scan_job {
   const scan_params *params;
   const operand *x, *out;
-  scan_loop *loop;
+  scan_loop *loop, *far_loop; /* far: past the caches; NULL: there is none */
   cursor lines; /* offsets of x and out */
   int64_t n, stride, out_stride; /* of a line; negative if scanned from the end */
   int64_t first;                 /* place in a line where the scan begins */
@@ -161,16 +160,26 @@ static lane_value identity_of(const scan_job *j) {
   return identity;
 }
 
-/* Elements `at` to `end` of the line that the cursor is at, on from *carry. */
+/* Elements `at` to `end` of the line that the cursor is at, on from *carry. Lanes that are elements are written where they belong. */
 static void scan_part(const scan_job *j, const cursor *lines, int64_t at, int64_t end, lane_value *carry) {
   lane_value tile[TILE];
   pons_dtype from = j->x->dtype, to = j->out->dtype;
+  const bool direct = j->out_stride == 1 && lane_is_direct(to), exclusive = !j->params->inclusive;
   const int64_t step = j->past_cache ? FAR_TILE : TILE;
   for (; at < end; at += step) {
     int64_t n = smaller(end - at, step);
     const void *x = element(j->x->data, from, lines->offset[0] + (j->first + at) * j->stride);
-    j->loop(lanes_at(from, x, j->stride, n, tile), tile, n, !j->params->inclusive, carry);
+    x = lanes_at(from, x, j->stride, n, tile);
     void *result = element(j->out->data, to, lines->offset[1] + (j->first + at) * j->out_stride);
+    if (direct && !j->past_cache) {
+      j->loop(x, result, n, exclusive, carry);
+      continue;
+    }
+    if (direct && j->far_loop && (uintptr_t)result % 32 == 0) {
+      j->far_loop(x, result, n, exclusive, carry);
+      continue;
+    }
+    j->loop(x, tile, n, exclusive, carry);
     if (j->out_stride == 1) lanes_put(to, tile, n, result, j->past_cache);
     else cpu_lanes()->store[to](tile, n, result, j->out_stride);
   }
@@ -251,6 +260,7 @@ error *cpu_scan(const launch *l) {
   if (!operand_size(out)) return NULL;
   scan_job j = {.params = p, .x = x, .out = out, .loop = loop_for(p->kind, lane_of(x->dtype))};
   if (!j.loop) return fail("logcumsumexp", "takes floats, not %s", pons_dtype_name(x->dtype));
+  j.far_loop = p->kind == SCAN_SUM ? cpu_scan_loops()->sum_past_cache[lane_of(x->dtype)] : NULL;
   memcpy(dims, x->shape, (size_t)x->ndim * sizeof *dims);
   dims[p->axis] = 1;
   shape_row_major(out->ndim, out->shape, strides);

@@ -148,7 +148,6 @@ ALWAYS float exps(pons_dtype d, const void *row, int64_t n, float shift, int64_t
   return (float)block_sum(d, &sum);
 }
 
-/* Of bfloat16 half of the last place is added to the word: a tie, which no exponential is, goes up. */
 ALWAYS void finish(pons_dtype d, const float *x, int64_t n, float factor, void *to, bool past_cache) {
   char *y = to;
   for (; n > 0; n -= BLOCK, x += BLOCK, y += block_bytes(d)) {
@@ -157,12 +156,10 @@ ALWAYS void finish(pons_dtype d, const float *x, int64_t n, float factor, void *
     if (rest) memcpy(&room, x, d == PONS_FLOAT32 ? (size_t)n * sizeof *x : sizeof room);
     block b = block_load(PONS_FLOAT32, rest ? room.at : (const char *)x);
     for (int k = 0; k < REGISTERS; k++) b.at[k] *= SPLAT_FLOAT(factor);
-    if (d == PONS_FLOAT32) {
+    if (d == PONS_FLOAT32)
       block_store_float32(b, rest ? room.at : y, past_cache && !rest);
-    } else {
-      for (int k = 0; k < REGISTERS; k++) b.at[k] = (vector_float)((vector_word)b.at[k] + 0x8000u);
-      block_store_upper(b, rest ? room.at : y, past_cache && !rest);
-    }
+    else
+      block_store_bfloat16(b, rest ? room.at : y, past_cache && !rest);
     if (rest) memcpy(y, &room, (size_t)(n * block_bytes(d) / BLOCK));
   }
 }
