@@ -2,6 +2,7 @@
    differences, and those of the gradient too, with real operands and with complex ones. PONS_SEED sets the seed,
    which is printed. */
 #include "derivatives_test.h"
+#include "tests/seed.h"
 #include "conformance_cases.h"
 
 static uint64_t seed;
@@ -147,9 +148,7 @@ static void rounding_counts_as_identity(void **state) {
 }
 
 int main(void) {
-  const char *given = getenv("PONS_SEED");
-  seed = given ? strtoull(given, NULL, 10) : 20260131;
-  print_message("PONS_SEED=%llu\n", (unsigned long long)seed);
+  seed = seed_of_run(20260131);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(derivatives_agree_with_differences),
       cmocka_unit_test(derivatives_of_gradients_agree_with_differences),

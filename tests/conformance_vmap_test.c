@@ -2,6 +2,7 @@
    input mapped, another, and all of them; and vmap of the gradient. PONS_SEED sets the seed, which is
    printed. */
 #include "derivatives_test.h"
+#include "tests/seed.h"
 #include "conformance_cases.h"
 
 static uint64_t seed;
@@ -68,9 +69,7 @@ static void batches_of_gradients_agree_with_a_loop(void **state) {
 }
 
 int main(void) {
-  const char *given = getenv("PONS_SEED");
-  seed = given ? strtoull(given, NULL, 10) : 20260131;
-  print_message("PONS_SEED=%llu\n", (unsigned long long)seed);
+  seed = seed_of_run(20260131);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(batches_agree_with_a_loop),
       cmocka_unit_test(batches_of_gradients_agree_with_a_loop),

@@ -2,6 +2,7 @@
    differences, vmap against a loop, in one to three axes with groups, strides, dilation of kernel and input, padding
    that may be negative, kernels reversed or not. PONS_SEED sets the seed, which is printed. */
 #include "derivatives_test.h"
+#include "seed.h"
 
 enum { DRAWN = 150 };
 
@@ -81,10 +82,8 @@ static void derivatives_of_any_convolution(void **state) {
 }
 
 int main(void) {
-  const char *given = getenv("PONS_SEED");
   static uint64_t seed;
-  seed = given ? strtoull(given, NULL, 10) : 20260203;
-  print_message("PONS_SEED=%llu\n", (unsigned long long)seed);
+  seed = seed_of_run(20260203);
   const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(derivatives_of_any_convolution, &seed)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

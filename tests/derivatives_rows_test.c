@@ -1,6 +1,7 @@
 /* derivatives_rows_test.c: every elementwise row that takes float64: its slope by differences, its second
    derivative, and vmap against a loop, for random shapes. PONS_SEED sets the seed; it is printed. */
 #include "derivatives_test.h"
+#include "tests/seed.h"
 #include "graph/graph.h"
 
 static uint64_t seed;
@@ -81,9 +82,7 @@ static void batches_agree_with_a_loop(void **state) {
 }
 
 int main(void) {
-  const char *given = getenv("PONS_SEED");
-  seed = given ? strtoull(given, NULL, 10) : 20260131;
-  print_message("PONS_SEED=%llu\n", (unsigned long long)seed);
+  seed = seed_of_run(20260131);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(slopes_agree_with_differences),
       cmocka_unit_test(slopes_of_slopes_agree_with_differences),

@@ -1,6 +1,7 @@
 /* ping_pong_test.c: random steps, each on the CPU or on the default device (PONS_DEVICE), each from arrays that either made: what comes
    out is what the CPU alone gives. On one thread, and on several that share the device. PONS_SEED sets the seed, which is printed. */
 #include <pons/pons.h>
+#include "seed.h"
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -109,10 +110,8 @@ static void so_do_threads_that_share_it(void **state) {
 }
 
 int main(void) {
-  const char *given = getenv("PONS_SEED");
   static char name[64];
-  first = given ? strtoull(given, NULL, 10) : 20261126;
-  print_message("PONS_SEED=%llu\n", (unsigned long long)first);
+  first = seed_of_run(20261126);
   snprintf(name, sizeof name, "%s", pons_default_device());
   other = name;
   const struct CMUnitTest tests[] = {cmocka_unit_test(two_devices_give_what_the_cpu_gives),

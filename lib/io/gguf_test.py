@@ -113,7 +113,7 @@ def unpacked(triple, bits_each):
 
 def ggml_writes(folder):
     path = os.path.join(folder, "ggml.gguf")
-    seed = int(os.environ.get("PONS_TEST_SEED", "11"))
+    seed = int(os.environ.get("PONS_SEED", "11"))
     print("seed", seed)
     rng = np.random.default_rng(seed)
     names = ["Q4_0", "Q4_1", "Q8_0", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_K", "IQ4_NL", "IQ4_XS", "TQ1_0",

@@ -1,6 +1,7 @@
 /* Files that MLX wrote are read to their last byte; files that are cut short or altered give an error or a
    sound structure. */
 #include "export/export.h"
+#include "tests/seed.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -132,8 +133,7 @@ static void alter_and_read(const char *name, uint8_t *bytes, size_t count) {
 
 static void an_altered_file_never_harms(void **state) {
   (void)state;
-  random_state = 20260822;
-  print_message("seed %llu\n", (unsigned long long)random_state);
+  random_state = seed_of_run(20260822);
   each_fixture(alter_and_read);
 }
 

@@ -1,9 +1,10 @@
 /* fft_test.c: transforms of small signals, their derivatives, what is refused. Values are those of NumPy 2.3; derivatives are
    held against the adjoint: <c, F x> = <vjp(c), x> for random x and c. */
 #include "ops/ops_for_tests.h"
+#include "tests/seed.h"
 #include <math.h>
 
-static uint64_t seed = 7;
+static uint64_t seed;
 static float draw(void) {
   seed = seed * 6364136223846793005u + 1442695040888963407u;
   return (float)((double)(seed >> 11) / 4503599627370496.0 - 1);
@@ -210,6 +211,7 @@ static void errors(void **state) {
 }
 
 int main(void) {
+  seed = seed_of_run(7);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(small_signals),
       cmocka_unit_test(imaginary_parts_that_no_real_signal_has_are_dropped),

@@ -5,6 +5,7 @@
    accepted has a shape, its view stays inside its operand, and evaluating it ends in a value or an error. Run
    it under the sanitizers. */
 #include "ops/ops.h"
+#include "tests/seed.h"
 #include <pons/pons.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -151,9 +152,7 @@ static bool try_one(const prim *p) {
 
 static void drawn_parameters(void **unused) {
   (void)unused;
-  const char *seed = getenv("PONS_TEST_SEED");
-  state = seed ? strtoull(seed, NULL, 10) : 20240907;
-  print_message("seed %llu\n", (unsigned long long)state);
+  state = seed_of_run(20240907);
   const int64_t before = pons_live_arrays();
   int accepted = 0, kinds = 0;
   for (const prim *const *p = pons_prims; *p; p++) {

@@ -2,6 +2,7 @@
    is no address, its kernels are the interpreter's, it knows one primitive, and it counts what is copied. What it
    can't compute runs on the CPU; results are those of the CPU alone. PONS_SEED sets the seed, which is printed. */
 #include "run/run.h"
+#include "tests/seed.h"
 #include <pons/ops.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -447,9 +448,7 @@ static int end(void **state) {
 }
 
 int main(void) {
-  const char *given = getenv("PONS_SEED");
-  seed = given ? strtoull(given, NULL, 10) : 20261125;
-  print_message("PONS_SEED=%llu\n", (unsigned long long)seed);
+  seed = seed_of_run(20261125);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
   const struct CMUnitTest tests[] = {
       TEST(evaluation_waits_for_the_device),

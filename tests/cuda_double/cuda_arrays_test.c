@@ -1,6 +1,7 @@
 /* cuda_arrays_test.c: arrays on the doubles of CUDA's libraries: products by cuBLASLt against those of the CPU, several devices, and
    calls that fail while a plan runs. It judges what is asked of the libraries, not the hardware. */
 #include "device/device.h"
+#include "tests/seed.h"
 #include <pons/ops.h>
 #include <pons/pons.h>
 #include "tests/cuda_double/process.h"
@@ -327,12 +328,11 @@ static void three_devices_give_what_one_gives(void) {
 static void devices_take_turns(void **state) {
   (void)state;
   char settings[160];
-  const char *given = getenv("PONS_SEED");
-  print_message("PONS_SEED=%s\n", given ? given : "20261125");
+  const unsigned long long first = seed_of_run(20261125);
   for (int i = 0; i < 8; i++) {
     snprintf(settings, sizeof settings,
-             "CUDA_DOUBLE_DEVICES=2;CUDA_DOUBLE_EARLY=%d;CUDA_DOUBLE_POOLS=%d;CUDA_DOUBLE_PEERS=%d;PONS_SEED=%s", i & 1, i >> 1 & 1,
-             i >> 2, given ? given : "20261125");
+             "CUDA_DOUBLE_DEVICES=2;CUDA_DOUBLE_EARLY=%d;CUDA_DOUBLE_POOLS=%d;CUDA_DOUBLE_PEERS=%d;PONS_SEED=%llu", i & 1, i >> 1 & 1,
+             i >> 2, first);
     passes(three_devices_give_what_one_gives, settings);
   }
 }

@@ -2,6 +2,7 @@
    queues of copies as early (CUDA_DOUBLE_EARLY): who does not wait for what it needs is found out. PONS_SEED sets the seed of the
    random case, which is printed. */
 #include "backends/cuda/program.h"
+#include "tests/seed.h"
 #include "tests/cuda_double/process.h"
 #include <time.h>
 
@@ -189,9 +190,7 @@ static void random_work(void) {
 
 static void any_order_gives_what_one_queue_gives(void **state) {
   (void)state;
-  const char *given = getenv("PONS_SEED");
-  seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-  print_message("PONS_SEED=%llu\n", (unsigned long long)seed);
+  seed = seed_of_run(0);
   for (int early = 0; early < 2; early++) {
     for (int pools = 0; pools < 2; pools++) {
       char settings[100];

@@ -1,12 +1,13 @@
 /* mlxfn_mutations_test.c: what the fuzzer does, for a few seconds and the same each time: every file of
    tests/fixtures cut short and altered, imported, shown and called. */
 #include "mlxfn_fuzz.c"
+#include "tests/seed.h"
 #include <dirent.h>
 #include <stdlib.h>
 
 enum { TURNS = 200 };
 
-static uint64_t state = 1; /* the seed */
+static uint64_t state;
 static uint32_t next_random(void) {
   state = state * 6364136223846793005u + 1442695040888963407u;
   return (uint32_t)(state >> 33);
@@ -50,7 +51,7 @@ int main(void) {
   DIR *folder = opendir(PONS_SOURCE_DIR "/tests/fixtures");
   int files = 0, failed = 0;
   const int64_t before = pons_live_arrays();
-  printf("seed %llu\n", (unsigned long long)state);
+  state = seed_of_run(1);
   for (struct dirent *e; folder && (e = readdir(folder));) {
     const size_t length = strlen(e->d_name);
     if (length < 6 || strcmp(e->d_name + length - 6, ".mlxfn") != 0) continue;

@@ -2,6 +2,7 @@
    copied, and who writes waits for what reads. The double does its work when it is waited for, so that what was written
    too early shows in the results. PONS_SEED sets the seed, which is printed. */
 #include "backends/metal/metal.h"
+#include "tests/seed.h"
 #include "tests/metal_double/process.h"
 #include <pons/pons.h>
 #include <time.h>
@@ -164,9 +165,7 @@ static void back_and_forth(void) {
 
 static void random_order(void **state) {
   (void)state;
-  const char *given = getenv("PONS_SEED");
-  seed = given ? (unsigned)atoi(given) : (unsigned)time(NULL);
-  print_message("PONS_SEED=%u\n", seed);
+  seed = (unsigned)seed_of_run(0);
   passes(back_and_forth, "A=1");
   passes(back_and_forth, "DOUBLE_FAULTS=wrapper:2+=1");
 }

@@ -1,6 +1,7 @@
 /* fft_cpu_test.c: "FFT" against its definition in double: every length up to some hundred and awkward ones beyond, few
    and many lines, any axes of inputs that lie in memory in any way. PONS_SEED sets the seed, which is printed. */
 #include "base/base.h"
+#include "tests/seed.h"
 #include <complex.h>
 #include <math.h>
 #include <pons/pons.h>
@@ -302,9 +303,7 @@ static void same_bits_for_any_number_of_threads(void **state) {
 }
 
 int main(void) {
-  const char *given = getenv("PONS_SEED");
-  seed = given ? strtoull(given, NULL, 10) : 20260202;
-  print_message("PONS_SEED=%llu\n", (unsigned long long)seed);
+  seed = seed_of_run(20260202);
   const struct CMUnitTest tests[] = {
 #define IN_BOTH(test) cmocka_unit_test_prestate(test, NULL), cmocka_unit_test_prestate(test, "in double")
       IN_BOTH(every_length), IN_BOTH(longer_lengths), IN_BOTH(very_long_lengths), IN_BOTH(several_axes),

@@ -3,6 +3,7 @@
    instructions; outputs in the memory of inputs; loops long enough for several threads. PONS_SEED repeats a
    run. */
 #include "backends/cpu/cpu.h"
+#include "tests/seed.h"
 #include "kernel/kernel.h"
 #include <math.h>
 #include <setjmp.h>
@@ -454,9 +455,7 @@ static void huge_angles_are_right_beside_small_ones(void **unused) {
 }
 
 int main(void) {
-  const char *seed = getenv("PONS_SEED");
-  state = seed ? strtoull(seed, NULL, 10) : (uint64_t)time_ns() | 1;
-  print_message("PONS_SEED=%llu\n", (unsigned long long)state);
+  state = seed_of_run(0);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rows_agree_with_the_interpreter),
       cmocka_unit_test(casts_agree_with_the_interpreter),

@@ -1,24 +1,16 @@
 /* operands_for_tests.h: operands of random layout, and runs of an implementation with several numbers of
-   threads. For the tests of this folder. Uses cpu/calls.h, cmocka. */
+   threads. For the tests of this folder. Uses cpu/calls.h, tests/seed.h. */
 #ifndef CPU_OPERANDS_FOR_TESTS_H
 #define CPU_OPERANDS_FOR_TESTS_H
 #include "backends/cpu/calls.h"
+#include "tests/seed.h"
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <time.h>
-#include <cmocka.h>
 
 static uint64_t test_seed;
 
-/* PONS_TEST_SEED repeats a run. */
 __attribute__((unused)) static int choose_seed(void **state) {
   (void)state;
-  const char *given = getenv("PONS_TEST_SEED");
-  test_seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-  print_message("seed %llu\n", (unsigned long long)test_seed);
+  test_seed = seed_of_run(0);
   return 0;
 }
 __attribute__((unused)) static uint64_t random_bits(void) {

@@ -2,6 +2,7 @@
    not evenly spaced, with an addend; and which ones it takes. Run with the default device opencl; skipped elsewhere, and where
    there is no CLBlast. PONS_SEED sets the seed, which is printed. */
 #include "backends/opencl/clblast.h"
+#include "tests/seed.h"
 #include <pons/pons.h>
 #include <math.h>
 #include <setjmp.h>
@@ -95,9 +96,7 @@ static void takes_what_is_worth_it(void **state) {
 }
 
 int main(void) {
-  const char *given = getenv("PONS_SEED");
-  seed = given ? strtoull(given, NULL, 10) : 20261126;
-  print_message("PONS_SEED=%llu\n", (unsigned long long)seed);
+  seed = seed_of_run(20261126);
   text report = {0};
   clblast_report(&report);
   const bool missing = strstr(report.at, "missing") != NULL;
