@@ -7,7 +7,8 @@
 extern "C" {
 #endif
 
-/* Over the last axis; weight and bias (its length) may be NULL. */
+/* Over the last axis; weight and bias (its length) may be NULL. 16 bits are computed in float32 and rounded
+   once. */
 PONS_API pons_array pons_fast_rms_norm(pons_array x, pons_array weight, float eps);
 PONS_API pons_array pons_fast_layer_norm(pons_array x, pons_array weight, pons_array bias, float eps);
 /* Rotary positions (arXiv:2104.09864) on the first `dims` of x (..., length, dim). */
