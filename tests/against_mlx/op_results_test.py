@@ -219,6 +219,8 @@ def cases():
             lambda *in_: fused_gradients(lambda q, k, v: f.scaled_dot_product_attention(q, k, v, scale=0.5, mask="causal"), *in_),
         "fast-layer-norm-gradients": lambda *in_: fused_gradients(lambda x, w, b: f.layer_norm(x, w, b, 1e-5), *in_),
         "fast-rope-backwards": lambda x, o: mx.vjp(lambda y: f.rope(y, 4, traditional=False, base=100.0, scale=1.0, offset=o), [x], [x])[1],
+        "gradient-of-grouped-conv2d-by-its-weight": lambda x, ct: mx.vjp(
+            lambda w: mx.conv_general(x, w, (2, 1), ([1, 0], [1, 0]), (1, 2), groups=4), [mx.zeros((8, 3, 2, 1), x.dtype)], [ct])[1],
         "atleast-1d-atleast-2d-atleast-3d": lambda x: [mx.atleast_1d(x), mx.atleast_2d(x), mx.atleast_3d(x)],
         "broadcast-arrays": mx.broadcast_arrays, "meshgrid": mx.meshgrid, "meshgrid-ij": lambda *in_: mx.meshgrid(*in_, indexing="ij"),
         "meshgrid-sparse": lambda *in_: mx.meshgrid(*in_, sparse=True) + mx.meshgrid(*in_, sparse=True, indexing="ij"),
@@ -283,7 +285,7 @@ def beyond_mlx(plain, dtype):
     narrow = dtype == "bool" or dtype.startswith("uint")
     if quantized_cases.beyond_mlx(plain, dtype):
         return True
-    lacks = ("conv", "nan-to-num", "hadamard-", "fast-cross-entropy", "random-uniform-random")
+    lacks = ("conv", "gradient-of-grouped-conv", "nan-to-num", "hadamard-", "fast-cross-entropy", "random-uniform-random")
     return (plain.startswith(lacks) and dtype == "float64") or (plain.startswith("logsumexp-") and narrow)
 
 
