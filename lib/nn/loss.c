@@ -1,4 +1,5 @@
 /* loss.c: losses, as mlx.nn.losses has them. */
+#include <pons/fast.h>
 #include <pons/nn.h>
 #include <pons/transforms.h>
 
@@ -18,8 +19,20 @@ static pons_array picked(pons_array x, pons_array targets, int axis, bool as_ind
   return pons_squeeze(at, PONS_AXES(axis));
 }
 
+/* The loss of known classes is one primitive, where it is computed in the dtype of the logits. */
+static bool is_of_known_classes(pons_array logits, pons_array targets, int axis) {
+  const int last = pons_ndim(logits) - 1;
+  const pons_dtype dtype = pons_dtype_of(logits), counted = pons_dtype_of(targets);
+  bool fits = (axis == -1 || axis == last) && (dtype == PONS_FLOAT32 || dtype == PONS_FLOAT64) && pons_size(logits) > 0 &&
+              counted >= PONS_UINT8 && counted <= PONS_INT64;
+  for (int i = 0; fits && i < last; i++) fits = pons_dim(logits, i) == pons_dim(targets, i);
+  return fits;
+}
+
 static pons_array class_loss(pons_array logits, pons_array targets, int axis, bool as_indices,
                              float smoothing) {
+  if (as_indices && smoothing == 0 && is_of_known_classes(logits, targets, axis))
+    return pons_fast_cross_entropy(logits, targets);
   /* the greatest becomes 0: what all logits have in common costs no digits */
   logits = pons_subtract(logits, pons_stop_gradient(pons_max(logits, .axes = PONS_AXES(axis), .keepdims = true)));
   pons_array normaliser = pons_logsumexp(logits, .axes = PONS_AXES(axis));
