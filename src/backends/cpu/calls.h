@@ -49,6 +49,8 @@ const char *cpu_refuses_norm_vjp(const launch *l);
 error *cpu_rms_norm_vjp(const launch *l);
 error *cpu_layer_norm_vjp(const launch *l);
 error *cpu_log_sum_exp(const launch *l);
+const char *cpu_refuses_cross_entropy(const launch *l);
+error *cpu_cross_entropy(const launch *l);
 error *cpu_scan(const launch *l);
 error *cpu_sort(const launch *l);
 error *cpu_arg_sort(const launch *l);

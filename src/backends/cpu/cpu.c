@@ -30,6 +30,7 @@ static const implementation implementations[] = {
     {"RMSNormVJP", "rows", cpu_refuses_norm_vjp, cpu_rms_norm_vjp},
     {"LayerNormVJP", "rows", cpu_refuses_norm_vjp, cpu_layer_norm_vjp},
     {"LogSumExp", "loops", NULL, cpu_log_sum_exp},
+    {"CrossEntropy", "rows", cpu_refuses_cross_entropy, cpu_cross_entropy},
     {"Matmul", "tiles", NULL, cpu_matmul},
     {"AddMM", "tiles", NULL, cpu_addmm},
     {DEVICE_INT8_MATMUL, "floats", NULL, cpu_int8_matmul},
