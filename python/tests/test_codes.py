@@ -63,6 +63,20 @@ def test_scaled_int8():
         np.testing.assert_array_equal(found, exact(a, b.T).astype(np.float32) * rows * columns)
 
 
+def test_layers_with_a_bias():
+    a, b, bias = int8(6, 64), int8(16, 64), RNG.integers(-1000, 1000, 16)
+    x, w, c = (mx.array(v).astype(mx.float32) for v in (a, b, bias))
+    expected = exact(a, b.T)
+    np.testing.assert_array_equal(np.array(mx.maximum(mx.addmm(c, x, w.T), 0)), np.maximum(expected + bias, 0))
+    np.testing.assert_allclose(np.array(mx.addmm(c, x, w.T, alpha=0.5, beta=2)), expected * 0.5 + bias * 2, rtol=1e-6)
+    values = fp8_values()
+    f, g = (mx.to_fp8(mx.array(RNG.standard_normal(shape), mx.float32)) for shape in ((5, 96), (16, 96)))
+    c = c.astype(mx.bfloat16)
+    found = mx.maximum(mx.addmm(c, mx.from_fp8(f, mx.bfloat16), mx.from_fp8(g, mx.bfloat16).T), 0)
+    sums = values[np.array(f)] @ values[np.array(g)].T + np.array(c.astype(mx.float32))
+    np.testing.assert_allclose(np.array(found.astype(mx.float32)), np.maximum(sums, 0), rtol=2.0**-7, atol=2.0**-7)
+
+
 def test_sums_that_leave_int32():
     a = np.full((4, 131072), -128, np.int8)
     x = mx.array(a).astype(mx.float32)

@@ -75,10 +75,11 @@ typedef struct implementation {
   error *(*run)(const struct launch *l); /* NULL: fine */
 } implementation;
 /* "Matmul" of the codes that programs cast to floats before they multiply: int8, of which the result is int32, and the sums can't
-   outgrow that; uint8 that are fp8 numbers (e4m3: 0x7f is NaN, there are no infinities), of which it is a float. A device that lists
-   none is given floats. */
+   outgrow that; uint8 that are fp8 numbers (e4m3: 0x7f is NaN, there are no infinities), of which it is a float, as what "AddMM" adds
+   is. A device that lists none is given floats. */
 #define DEVICE_INT8_MATMUL "int8 Matmul"
 #define DEVICE_FP8_MATMUL "fp8 Matmul"
+#define DEVICE_FP8_ADDMM "fp8 AddMM"
 
 typedef struct launch {
   const void *params; /* the primitive's parameter struct, from ops/<family>.h; NULL if it has none */

@@ -53,12 +53,12 @@ typedef struct plan_output {
 } plan_output;
 
 typedef struct plan_step {
-  const char *name;                     /* of the primitive; "kernel" */
+  const char *name;                     /* what its implementation is one of: the primitive, mostly; "kernel" */
   device *device;                       /* the plan's, or the host for what that can't compute */
   const kernel *kernel;                 /* or NULL: */
   const implementation *implementation; /* and its */
   const void *params;
-  const prim *prim; /* of the parameters, for printing */
+  const prim *prim; /* of a call, whose parameters these are */
   int n_in, n_out;
   epilogue_run *epilogue; /* or NULL: the implementation's own run, and neither of these: */
   bool adds;              /* the last operand is no operand of the primitive, but added to its first result */

@@ -260,7 +260,7 @@ static void codes_are_multiplied_in_place_of_their_casts(void **state) {
         "int8 (2, 8) in0\n"
         "int8 (4, 8) in1\n"
         "float32 () in2\n"
-        "int32 (2, 4) t0 at 0 = Matmul in0 in1{1 8}: nothing\n"
+        "int32 (2, 4) t0 at 0 = int8 Matmul in0 in1{1 8}: nothing\n"
         "float16 (2, 4) out0 = kernel t0 in2{0 0}: in 0: int32; in 1: float32; v2 = cast v0 float16; v3 = cast v1 float16; "
         "v4 = multiply v2 v3 float16; out: v4\n"
         "return out0\n"
@@ -268,7 +268,22 @@ static void codes_are_multiplied_in_place_of_their_casts(void **state) {
   pons_array values = pons_from_fp8(c, PONS_BFLOAT16);
   check(pons_matmul(values, pons_transpose(values)),
         "uint8 (4, 8) in0\n"
-        "bfloat16 (4, 4) out0 = Matmul in0 in0{1 8}: nothing\n"
+        "bfloat16 (4, 4) out0 = fp8 Matmul in0 in0{1 8}: nothing\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+  pons_array row = array(PONS_FLOAT32, 1, 4), x = pons_astype(a, PONS_FLOAT32), y = pons_transpose(pons_astype(b, PONS_FLOAT32));
+  check(pons_addmm(row, x, y, 1, 1),
+        "int8 (2, 8) in0\n"
+        "int8 (4, 8) in1\n"
+        "float32 (1, 4) in2\n"
+        "int32 (2, 4) t0 at 0 = int8 Matmul in0 in1{1 8}: nothing\n"
+        "float32 (2, 4) out0 = kernel t0 in2{0 1}: in 0: int32; in 1: float32; v2 = cast v0 float32; v3 = add v2 v1 float32; out: v3\n"
+        "return out0\n"
+        "arena 64 bytes on null\n");
+  check(pons_addmm(array(PONS_BFLOAT16, 1, 4), values, pons_transpose(values), 2, 3),
+        "uint8 (4, 8) in0\n"
+        "bfloat16 (1, 4) in1\n"
+        "bfloat16 (4, 4) out0 = fp8 AddMM in0 in0{1 8} in1{0 1} {alpha=2, beta=3}: nothing\n"
         "return out0\n"
         "arena 0 bytes on null\n");
   char *mixed = planned(&(pons_array){pons_matmul(pons_astype(a, PONS_BFLOAT16), pons_transpose(values))}, 1);

@@ -82,7 +82,7 @@ static bool write_call(writer *w, const draft_op *op, plan_step *s) {
     if (memory_for(w, op->out + i) < 0) return false;
     write_operand(d, s, op->n_in + i, op->out + i);
   }
-  s->name = op->call->prim->name;
+  s->name = op->call->implementation->prim;
   s->device = op->call->on_host ? device_host() : d->request->device;
   s->implementation = op->call->implementation;
   s->params = op->call->params;

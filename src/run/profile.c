@@ -127,10 +127,10 @@ static double product_flops(const plan_step *s) {
   if (s->kernel || s->n_in < 2) return 0;
   const operand *a = &s->operands[0], *b = &s->operands[1], *y = &s->operands[s->n_in];
   const double size = (double)shape_size(y->ndim, y->shape);
-  if (strcmp(s->name, "Matmul") == 0 || strcmp(s->name, "AddMM") == 0)
+  if (strcmp(s->prim->name, "Matmul") == 0 || strcmp(s->prim->name, "AddMM") == 0) /* of codes, too */
     return 2 * size * (double)a->shape[a->ndim - 1];
-  const bool gradient = strcmp(s->name, "ConvolutionWeightVJP") == 0;
-  if (!gradient && strcmp(s->name, "Convolution") != 0) return 0;
+  const bool gradient = strcmp(s->prim->name, "ConvolutionWeightVJP") == 0;
+  if (!gradient && strcmp(s->prim->name, "Convolution") != 0) return 0;
   const operand *w = gradient ? y : b, *places = gradient ? b : y;
   const double of_place = (double)(shape_size(w->ndim, w->shape) / (w->shape[0] ? w->shape[0] : 1));
   return 2 * (double)shape_size(places->ndim, places->shape) * of_place;

@@ -198,6 +198,37 @@ static void launches_beside_a_product(void) {
   pons_scope_close(s);
 }
 
+/* A row and an activation come to a product of fp8 in the library, to one of int8 in the kernel that casts. */
+static void a_layer(bool fp8, bool by_addmm, pons_dtype dtype, long kernels) {
+  pons_set_default_device("cuda");
+  fill_bytes(fp8);
+  const pons_scope s = pons_scope_open();
+  float row[N];
+  for (int i = 0; i < N; i++) row[i] = (float)(i - 10);
+  pons_array x = array_of(0, dense, M, fp8 ? PONS_UINT8 : PONS_INT8), w = array_of(1, dense_b, N, fp8 ? PONS_UINT8 : PONS_INT8);
+  pons_array bias = pons_astype(pons_array_from(row, PONS_SHAPE(N), PONS_FLOAT32), dtype);
+  CHECK(pons_eval_many((pons_array[]){x, w, bias}, 3));
+  const long before = count("cuLaunchKernel");
+  x = fp8 ? pons_from_fp8(x, dtype) : pons_astype(x, dtype);
+  w = fp8 ? pons_from_fp8(w, dtype) : pons_astype(w, dtype);
+  w = pons_transpose(w);
+  pons_array y = pons_maximum(by_addmm ? pons_addmm(bias, x, w, 1, 1) : pons_add(pons_matmul(x, w), bias), pons_float(0));
+  CHECK(pons_eval(y) && count("cuLaunchKernel") == before + kernels);
+  const float *found = pons_data(pons_astype(y, PONS_FLOAT32));
+  CHECK(found);
+  for (int i = 0; i < M * N; i++) {
+    const double sum = sum_of(fp8, dense, dense_b, 0, i / N, i % N) + (double)row[i % N], expected = sum > 0 ? sum : 0;
+    CHECK(fabs(found[i] - expected) <= expected * (fp8 ? 0x1p-8 : 0));
+  }
+  CHECK(products_of(fp8 ? "fp8 product" : "int8 product") == 1);
+  pons_scope_close(s);
+}
+static void a_layer_of_int8(void) { a_layer(false, true, PONS_FLOAT32, 1); }
+static void a_sum_of_int8(void) { a_layer(false, false, PONS_FLOAT32, 1); }
+static void a_layer_of_fp8(void) { a_layer(true, true, PONS_BFLOAT16, 0); }
+static void a_sum_of_fp8(void) { a_layer(true, false, PONS_BFLOAT16, 0); }
+static void a_layer_of_fp8_in_steps(void) { a_layer(true, true, PONS_BFLOAT16, 2); } /* the row is copied first, then comes the activation */
+
 /* NaN is 0x7f and 0xff, and what follows is no infinity. */
 static void not_a_number(void) {
   pons_set_default_device("cuda");
@@ -216,6 +247,11 @@ static void not_a_number(void) {
 static void what_is_beside_a_product(void **unused) {
   (void)unused;
   passes(launches_beside_a_product, "A=1");
+  passes(a_layer_of_int8, "A=1");
+  passes(a_sum_of_int8, "A=1");
+  passes(a_layer_of_fp8, "CUDA_DOUBLE_ARCH=90");
+  passes(a_sum_of_fp8, "CUDA_DOUBLE_ARCH=90");
+  passes(a_layer_of_fp8_in_steps, "CUDA_DOUBLE_ARCH=90;DOUBLE_FAULTS=epilogue:1+=15");
   passes(not_a_number, "CUDA_DOUBLE_ARCH=90");
 }
 

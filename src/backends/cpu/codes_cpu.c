@@ -1,4 +1,4 @@
-/* codes_cpu.c: "int8 Matmul" and "fp8 Matmul" (device.h) in a device's place, where that has no memory for them: of floats that hold
+/* codes_cpu.c: "int8 Matmul", "fp8 Matmul" and "fp8 AddMM" (device.h) in a device's place, where that has no memory for them: of floats that hold
    the codes, and of int8 the sums too. The CPU's own plans multiply floats anyway (plan/codes.c). Uses cpu/cpu.h, cpu/calls.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cpu.h"
@@ -30,7 +30,7 @@ static error *floats_like(floats *f, const operand *x, pons_dtype dtype) {
   return why;
 }
 
-/* The product of the codes as floats of `dtype`, to `out`, which is of that dtype. */
+/* The product of the codes as floats of `dtype`, and what is added to it, to `out`, which is of that dtype. */
 static error *multiply(const launch *l, pons_dtype dtype, error *(*read)(const operand *, const operand *), const operand *out) {
   floats values[2] = {0};
   error *why = NULL;
@@ -38,9 +38,9 @@ static error *multiply(const launch *l, pons_dtype dtype, error *(*read)(const o
     why = floats_like(&values[i], &l->in[i], dtype);
     if (!why) why = read(&l->in[i], &values[i].operand);
   }
-  const operand in[] = {values[0].operand, values[1].operand};
-  const launch product = {NULL, 2, 1, in, out};
-  if (!why) why = cpu_matmul(&product);
+  const operand in[] = {values[0].operand, values[1].operand, l->in[l->n_in - 1]};
+  const launch product = {l->params, l->n_in, 1, in, out};
+  if (!why) why = l->n_in == 3 ? cpu_addmm(&product) : cpu_matmul(&product);
   for (int i = 0; i < 2; i++) buffer_release(values[i].held);
   return why;
 }

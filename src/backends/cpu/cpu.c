@@ -35,6 +35,7 @@ static const implementation implementations[] = {
     {"AddMM", "tiles", NULL, cpu_addmm},
     {DEVICE_INT8_MATMUL, "floats", NULL, cpu_int8_matmul},
     {DEVICE_FP8_MATMUL, "floats", NULL, cpu_fp8_matmul},
+    {DEVICE_FP8_ADDMM, "floats", NULL, cpu_fp8_matmul},
     {"ScaledDotProductAttention", "flash", cpu_refuses_attention, cpu_attention},
     {"ScaledDotProductAttentionVJP", "flash", cpu_refuses_attention_vjp, cpu_attention_vjp},
     {"Convolution", "across", cpu_refuses_across, cpu_convolution_across},

@@ -1,4 +1,4 @@
-/* codes_cublaslt.c: "int8 Matmul" and "fp8 Matmul" (device.h) by cuBLASLt, on matrix units that take them: int8 from compute capability
+/* codes_cublaslt.c: "int8 Matmul", "fp8 Matmul" and "fp8 AddMM" (device.h) by cuBLASLt, on matrix units that take them: int8 from compute capability
    7.5 on, fp8 from 8.9 on and from a library of CUDA 11.8 on.
 
    NVIDIA's documents ask for the axis that is summed over to be the dense one of both operands ("TN", in the library's order: a, and b
@@ -32,40 +32,52 @@ static bool lies_well(const operand *x, int which, int align) {
   return true;
 }
 
-/* An operand as the library is given it. */
+/* Operands as the library is given them: a, b, what is added. */
 typedef struct laid {
-  operand operand;
-  int64_t strides[PONS_MAX_NDIM];
-  location at; /* memory NULL: it lies where it lay */
+  operand operands[3];
+  int64_t strides[2][PONS_MAX_NDIM]; /* of copies */
+  location copies[2];                /* memory NULL: it lies where it lay */
 } laid;
+
+static launch launch_of(const launch *l, const laid *y) { return (launch){l->params, l->n_in, 1, y->operands, l->out}; }
 
 /* How a copy of in[which] lies; the number of its elements. What is broadcast over a batch stays one. */
 static int64_t lay_copy(laid *y, const operand *x, int which) {
-  int64_t size = 1;
-  y->operand = *x;
-  y->operand.strides = y->strides;
+  int64_t size = 1, *strides = y->strides[which];
   for (int i = x->ndim; i-- > 0;) {
     const int axis = i == x->ndim - 1 ? inner_axis(x, which) : i == x->ndim - 2 ? outer_axis(x, which) : i;
     const bool repeats = i < x->ndim - 2 && x->strides[i] == 0;
-    y->strides[axis] = repeats ? 0 : size;
+    strides[axis] = repeats ? 0 : size;
     if (!repeats) size *= x->shape[axis];
   }
+  y->operands[which] = *x;
+  y->operands[which].strides = strides;
   return size;
+}
+
+/* Before it is known where they begin. */
+static void lay_all(laid *y, const launch *l) {
+  for (int i = 0; i < l->n_in; i++) y->operands[i] = l->in[i];
+  for (int i = 0; i < 2; i++)
+    if (!lies_well(&l->in[i], i, cublaslt_alignment(l->in[0].dtype))) lay_copy(y, &l->in[i], i);
 }
 
 static error *copy_laid(laid *y, const operand *x, int which) {
   error *why = NULL;
   int64_t shape[PONS_MAX_NDIM];
+  location *at = &y->copies[which];
   const int64_t size = lay_copy(y, x, which);
-  y->at = (location){NULL, 0, ((const location *)x->data)->device};
-  y->at.memory = gpu_cuda.memory->take(y->at.device, (size_t)size * pons_dtype_size(x->dtype), &why);
-  if (!y->at.memory) return why;
-  y->operand.data = &y->at;
-  operand from = *x, to = y->operand;
-  for (int i = 0; i < x->ndim; i++) shape[i] = i < x->ndim - 2 && y->strides[i] == 0 ? 1 : x->shape[i];
+  *at = (location){NULL, 0, ((const location *)x->data)->device};
+  at->memory = gpu_cuda.memory->take(at->device, (size_t)size, &why);
+  if (!at->memory) return why;
+  y->operands[which].data = at;
+  operand from = *x, to = y->operands[which];
+  for (int i = 0; i < x->ndim; i++) shape[i] = i < x->ndim - 2 && to.strides[i] == 0 ? 1 : x->shape[i];
   from.shape = to.shape = shape;
   return gpu_copy_to(&gpu_cuda, &from, &to);
 }
+
+/* ---- implementations ---- */
 
 const char *cublaslt_refuses_codes(const launch *l) {
   const int align = cublaslt_alignment(l->in[0].dtype);
@@ -77,30 +89,33 @@ const char *cublaslt_refuses_codes(const launch *l) {
   if (shape_size(l->out->ndim, l->out->shape) == 0 || l->in[0].shape[l->out->ndim - 1] == 0) return "it is empty";
   if (l->in[0].shape[l->out->ndim - 1] % align || l->out->shape[l->out->ndim - 1] % align)
     return "columns, or what is summed over, are no multiples of 4 (int8) or 16 (fp8)";
-  laid sides[2];
-  operand operands[2];
-  for (int i = 0; i < 2; i++) {
-    lay_copy(&sides[i], &l->in[i], i);
-    operands[i] = lies_well(&l->in[i], i, align) ? l->in[i] : sides[i].operand;
-  }
-  const launch as_laid = {NULL, 2, 1, operands, l->out};
+  laid operands;
+  lay_all(&operands, l);
+  const launch as_laid = launch_of(l, &operands);
   return cublaslt_has_algorithm(&as_laid) ? NULL : "cuBLASLt has no algorithm for it";
 }
 
-error *cublaslt_multiply_codes(const launch *l) {
+static error *run(const launch *l, const epilogue *e) {
   const int align = cublaslt_alignment(l->in[0].dtype);
-  laid sides[2] = {0};
-  operand operands[2];
+  laid y = {.operands = {l->in[0], l->in[1], l->in[l->n_in - 1]}};
   error *why = NULL;
-  for (int i = 0; i < 2; i++) {
-    const operand *x = &l->in[i];
-    const bool well = lies_well(x, i, align) && gpu_is_aligned(x, align);
-    if (!why && !well) why = copy_laid(&sides[i], x, i);
-    operands[i] = well ? *x : sides[i].operand;
-  }
-  const launch as_laid = {NULL, 2, 1, operands, l->out};
-  if (!why) why = cublaslt_matmul(&as_laid);
+  for (int i = 0; i < 2 && !why; i++)
+    if (!lies_well(&l->in[i], i, align) || !gpu_is_aligned(&l->in[i], align)) why = copy_laid(&y, &l->in[i], i);
+  const launch as_laid = launch_of(l, &y);
+  epilogue_run *multiply = l->n_in == 3 ? cublaslt_addmm_with : e->added ? cublaslt_matmul_with_row : cublaslt_matmul_with;
+  if (!why) why = multiply(&as_laid, e);
   for (int i = 0; i < 2; i++)
-    if (sides[i].at.memory) gpu_cuda.memory->give(sides[i].at.device, sides[i].at.memory);
+    if (y.copies[i].memory) gpu_cuda.memory->give(y.copies[i].device, y.copies[i].memory);
   return why;
+}
+
+error *cublaslt_multiply_codes(const launch *l) { return run(l, &(epilogue){0}); }
+
+/* A row may be added; a matrix would have to be aligned as codes are. What follows sums of int8 is done by the kernel that casts them. */
+epilogue_run *cublaslt_codes_epilogue(const launch *l, const epilogue *e) {
+  if (is_int8(l) || (e->added && operand_is_row_major(e->added))) return NULL;
+  laid operands;
+  lay_all(&operands, l);
+  const launch as_laid = launch_of(l, &operands);
+  return (l->n_in == 3 ? cublaslt_addmm_epilogue(&as_laid, e) : cublaslt_matmul_epilogue(&as_laid, e)) ? run : NULL;
 }

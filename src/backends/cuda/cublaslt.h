@@ -92,14 +92,18 @@ void cublaslt_report(text *json); /* a member of an object */
 const char *cublaslt_refuses(const launch *l);
 error *cublaslt_matmul(const launch *l);
 error *cublaslt_addmm(const launch *l);
-/* The same of int8 or fp8 codes, whose operands lie so and are aligned as the library wants them; and whether the first device has an
+/* driver.epilogue of these; what it gives. */
+epilogue_run *cublaslt_matmul_epilogue(const launch *l, const epilogue *e);
+epilogue_run *cublaslt_addmm_epilogue(const launch *l, const epilogue *e);
+error *cublaslt_matmul_with(const launch *l, const epilogue *e);
+error *cublaslt_matmul_with_row(const launch *l, const epilogue *e); /* which is added to each of the result's */
+error *cublaslt_addmm_with(const launch *l, const epilogue *e);
+/* Of int8 or fp8 codes, whose operands lie so and are aligned as the library wants them; and whether the first device has an
    algorithm for it. */
 int cublaslt_alignment(pons_dtype codes); /* in bytes */
 bool cublaslt_has_algorithm(const launch *l);
-/* codes_cublaslt.c: implementations of DEVICE_INT8_MATMUL and DEVICE_FP8_MATMUL. */
+/* codes_cublaslt.c: implementations of DEVICE_INT8_MATMUL, DEVICE_FP8_MATMUL and DEVICE_FP8_ADDMM. */
 const char *cublaslt_refuses_codes(const launch *l);
 error *cublaslt_multiply_codes(const launch *l);
-/* driver.epilogue of these. */
-epilogue_run *cublaslt_matmul_epilogue(const launch *l, const epilogue *e);
-epilogue_run *cublaslt_addmm_epilogue(const launch *l, const epilogue *e);
+epilogue_run *cublaslt_codes_epilogue(const launch *l, const epilogue *e);
 #endif

@@ -73,6 +73,7 @@ const gpu_backend gpu_cuda = {
       {"AddMM", "cublaslt", cublaslt_refuses, cublaslt_addmm},         \
       {DEVICE_INT8_MATMUL, "cublaslt", cublaslt_refuses_codes, cublaslt_multiply_codes}, \
       {DEVICE_FP8_MATMUL, "cublaslt", cublaslt_refuses_codes, cublaslt_multiply_codes}, \
+      {DEVICE_FP8_ADDMM, "cublaslt", cublaslt_refuses_codes, cublaslt_multiply_codes}, \
       {"Convolution", "cudnn", cudnn_refuses, cudnn_conv},             \
       {"Cholesky", "cusolver", cusolver_refuses, cusolver_cholesky},   \
       {"LUF", "cusolver", cusolver_refuses, cusolver_lu},              \
@@ -90,6 +91,7 @@ static error *faults(int index) {
 static epilogue_run *how_with(const implementation *i, const launch *l, const epilogue *e) {
   return i->run == cublaslt_matmul  ? cublaslt_matmul_epilogue(l, e)
          : i->run == cublaslt_addmm ? cublaslt_addmm_epilogue(l, e)
+         : i->run == cublaslt_multiply_codes ? cublaslt_codes_epilogue(l, e)
                                     : gpu_epilogue(i, l, e);
 }
 static bool is_gpu(int index) {

@@ -410,7 +410,9 @@ const char *cublaslt_refuses(const launch *l) {
 bool cublaslt_has_algorithm(const launch *l) {
   problem p;
   gpu_batch s;
-  return lay_out(&p, l, &s) && p.batch <= INT32_MAX && has_algorithm(&p, false);
+  if (!lay_out(&p, l, &s) || p.batch > INT32_MAX) return false;
+  p.adds = l->n_in == 3;
+  return has_algorithm(&p, false);
 }
 
 /* What the library does behind a product. */
@@ -467,7 +469,7 @@ static bool has_epilogue(const launch *l, bool adds, bool biased, activation a) 
 
 error *cublaslt_matmul(const launch *l) { return run(l, 1, 0, (behind){0}); }
 
-static error *matmul_with(const launch *l, const epilogue *e) {
+error *cublaslt_matmul_with(const launch *l, const epilogue *e) {
   return run(l, 1, e->added ? 1 : 0, (behind){.added = e->added, .activation = e->activation});
 }
 
@@ -494,7 +496,7 @@ static error *copy_addend(const launch *l, const operand *added) {
 }
 
 /* Where c is not a row for all, it is copied into the result first. */
-static error *addmm_with(const launch *l, const epilogue *e) {
+error *cublaslt_addmm_with(const launch *l, const epilogue *e) {
   const addmm_params *p = l->params;
   if (p->beta == 0) return run(l, p->alpha, e->added ? 1 : 0, (behind){.added = e->added, .activation = e->activation});
   if (p->beta == 1 && is_aligned_row(&l->in[2]) && has_epilogue(l, e->added, true, e->activation))
@@ -503,10 +505,10 @@ static error *addmm_with(const launch *l, const epilogue *e) {
   return why ? why : run(l, p->alpha, p->beta, (behind){.activation = e->activation});
 }
 
-static error *matmul_with_row(const launch *l, const epilogue *e) {
+error *cublaslt_matmul_with_row(const launch *l, const epilogue *e) {
   const operand in[] = {l->in[0], l->in[1], *e->added};
   const launch sum = {&(addmm_params){1, 1}, 3, 1, in, l->out};
-  return addmm_with(&sum, &(epilogue){NULL, e->activation});
+  return cublaslt_addmm_with(&sum, &(epilogue){NULL, e->activation});
 }
 
 /* It is not known yet whether rows are aligned. */
@@ -514,14 +516,14 @@ epilogue_run *cublaslt_matmul_epilogue(const launch *l, const epilogue *e) {
   if (e->activation && !gpu_activates(l->out->dtype)) return NULL;
   const bool row = e->added && !operand_is_row_major(e->added);
   if ((row && !is_row(e->added)) || !has_epilogue(l, e->added, false, e->activation)) return NULL;
-  return row ? matmul_with_row : matmul_with;
+  return row ? cublaslt_matmul_with_row : cublaslt_matmul_with;
 }
 
 epilogue_run *cublaslt_addmm_epilogue(const launch *l, const epilogue *e) {
   const float beta = ((const addmm_params *)l->params)->beta;
   if ((e->activation && !gpu_activates(l->out->dtype)) || (e->added && beta != 0 && beta != 1)) return NULL;
   if (e->added && !operand_is_row_major(e->added)) return NULL;
-  return has_epilogue(l, e->added || beta != 0, false, e->activation) ? addmm_with : NULL;
+  return has_epilogue(l, e->added || beta != 0, false, e->activation) ? cublaslt_addmm_with : NULL;
 }
 
-error *cublaslt_addmm(const launch *l) { return addmm_with(l, &(epilogue){0}); }
+error *cublaslt_addmm(const launch *l) { return cublaslt_addmm_with(l, &(epilogue){0}); }

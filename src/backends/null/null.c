@@ -45,6 +45,7 @@ static const implementation implementations[] = {
     TAKES("ScaledDotProductAttentionVJP"),
     TAKES("FFT"),           TAKES("Hadamard"),
     TAKES(DEVICE_INT8_MATMUL), TAKES(DEVICE_FP8_MATMUL),
+    TAKES(DEVICE_FP8_ADDMM),
 };
 
 static int count(void) {
