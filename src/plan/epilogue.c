@@ -20,7 +20,9 @@ static int32_t root_of(const draft *d, int32_t value) {
 
 static int reads_of(const draft *d, int32_t root) { return d->values[root].group + 1; }
 
+/* Or waited for. */
 static bool is_read(const draft *d, const draft_op *op) {
+  if (op->early != INT32_MAX) return true;
   for (int i = 0; i < op->n_out; i++)
     if (reads_of(d, op->out + i)) return true;
   return false;
@@ -69,7 +71,9 @@ static bool set_epilogue(const draft *d, const draft_op *op, const operand *adde
 }
 
 /* What the operation makes is what the call makes from here on. */
-static void make_by(draft *d, const draft_op *op, const draft_op *call, int further_reads) {
+static void make_by(draft *d, draft_op *op, draft_op *call, int further_reads) {
+  if (op->early < call->early) call->early = op->early;
+  op->early = INT32_MAX;
   d->values[op->out].root = call->out;
   d->values[call->out].group = d->values[op->out].group + further_reads;
 }
@@ -92,7 +96,7 @@ static int32_t shaped_like(draft *d, int32_t value, int32_t other) {
   return draft_value_add(d);
 }
 
-static bool join_sum(draft *d, const draft_op *sum, int of) {
+static bool join_sum(draft *d, draft_op *sum, int of) {
   draft_op *op = call_of(d, sum->in[of]);
   const int32_t other = sum->in[!of];
   const draft_value *v = &d->values[other];
@@ -185,16 +189,16 @@ static int reads_of_sign(const draft *d, int32_t x) {
   int n = 0;
   for (size_t i = (size_t)d->values[root].op; i < d->n_ops; i++) {
     const draft_op *op = &d->ops[i];
-    if (op->kind == OP_ROW && op->row == ROW_greater && reads_of(d, op->out) && root_of(d, op->in[0]) == root)
+    if (op->kind == OP_ROW && op->row == ROW_greater && is_read(d, op) && root_of(d, op->in[0]) == root)
       n += is_number(d, op->in[1], 0);
   }
   return n;
 }
 
-static bool join_activation(draft *d, const draft_op *op, const activation_spelling *s) {
+static bool join_activation(draft *d, draft_op *op, const activation_spelling *s) {
   match m = {d, s->terms, -1, 0};
   if (!is_term(&m, op->out, 0)) return false;
-  const draft_op *call = call_of(d, m.x);
+  draft_op *call = call_of(d, m.x);
   if (!call || call->n_out != 1) return false;
   const int further = reads_of(d, call->out) - m.reads;
   if (further && (s->is != ACTIVATION_RELU || reads_of_sign(d, m.x) != further)) return false;
@@ -218,8 +222,8 @@ bool draft_join(draft *d) {
   if (!d->request->device->driver->epilogue) return true;
   count_reads(d);
   for (size_t i = 0; i < d->n_ops && !d->why; i++) {
-    const draft_op *op = &d->ops[i];
-    if (op->kind != OP_ROW || !reads_of(d, op->out)) continue;
+    draft_op *op = &d->ops[i];
+    if (op->kind != OP_ROW || !is_read(d, op)) continue;
     for (int of = 0; of < 2 && op->row == ROW_add && d->values[op->out].root == op->out; of++) join_sum(d, op, of);
     for (int s = 0; s < ACTIVATION_SPELLINGS; s++)
       if (op->row == activation_spellings[s].terms[0].row && join_activation(d, op, &activation_spellings[s])) break;

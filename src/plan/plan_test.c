@@ -363,6 +363,17 @@ static void other_numbers_and_readers_keep_activations_apart(void **state) {
   assert_true(gpu_steps_are(pons_add(product, x), product, 2, alone));
 }
 
+/* Who waits for a result reads it, as far as others are concerned, and what it waits for may be part of a product. */
+static void what_is_waited_for_reads_too(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), b = array(PONS_FLOAT32, 3, 4), x = array(PONS_FLOAT32, 2, 4), product = pons_matmul(a, b),
+             read = pons_exp(product), gelu_of_it = gelu(product, 0.044715), y;
+  pons_depends(&x, 1, &read, 1, &y);
+  assert_true(gpu_steps_are(pons_negative(y), relu(product), 4, "Matmul in1 in2: nothing"));
+  pons_depends(&x, 1, &gelu_of_it, 1, &y);
+  assert_true(gpu_steps_are(pons_negative(y), NULL, 2, "then gelu: nothing"));
+}
+
 /* Where the product is positive its ReLU is: the way back reads that. */
 static void gradients_of_relu_read_what_it_gave(void **state) {
   (void)state;
@@ -569,6 +580,7 @@ int main(void) {
       TEST(sums_of_int8_that_int32_can_not_hold),
       TEST(activations_are_part_of_a_product),
       TEST(other_numbers_and_readers_keep_activations_apart),
+      TEST(what_is_waited_for_reads_too),
       TEST(gradients_of_relu_read_what_it_gave),
       TEST(what_is_not_looked_at_is_not_kept),
       TEST(temporaries_share_memory_by_lifetime),
