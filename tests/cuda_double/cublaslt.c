@@ -3,17 +3,17 @@
    cuda/cublaslt.h for its types,
    doubles/faults.h, doubles/half.h. */
 #include "backends/cuda/cublaslt.h"
+#include "tests/cuda_double/queue.h"
 #include "tests/doubles/faults.h"
 #include "tests/doubles/half.h"
 #include <complex.h>
-#include <dlfcn.h>
 #include <math.h>
 #include <stdlib.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
 struct cublasLtContext {
-  CUresult (*queue)(CUstream, void (*)(void *), const void *context, size_t bytes);
+  driver_queue *queue;
 };
 struct cublasLtDesc {
   int compute, scale, turned[2], epilogue;
@@ -104,10 +104,9 @@ EXPORT size_t cublasLtGetVersion(void) { return 120400; }
 EXPORT cublasStatus_t cublasLtCreate(cublasLtHandle_t *out) {
   const int status = fault_of("cublasLtCreate");
   if (status) return status;
-  void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
   *out = calloc(1, sizeof **out);
-  if (!driver || !*out) return CUBLAS_STATUS_ALLOC_FAILED;
-  *(void **)&(*out)->queue = dlsym(driver, "cuda_double_queue");
+  if (!*out) return CUBLAS_STATUS_ALLOC_FAILED;
+  (*out)->queue = find_queue();
   return (*out)->queue ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
 

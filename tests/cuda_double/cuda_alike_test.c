@@ -3,10 +3,8 @@
 #include "device/device.h"
 #include <pons/ops.h>
 #include <pons/pons.h>
-#include "tests/cuda_double/process.h"
+#include "tests/cuda_double/graph_calls.h"
 #include <pthread.h>
-
-static bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
 
 /* ---- a token of a small model: lines are sorted and negated in turn, and their first elements put into an array that grows ---- */
 
@@ -57,14 +55,6 @@ static void expect_token(model *m, int i, const float *x, pons_array result) {
 
 static void fill(float *x, int i) {
   for (int k = 0; k < N; k++) x[k] = (float)((k * 5 + i * 3) % 11 - 4);
-}
-
-static struct { long launches, graphs, made, told; } seen;
-static void look(void) {
-  seen.launches = count("cuLaunchKernel");
-  seen.graphs = count("cuGraphLaunch");
-  seen.made = count("cuGraphInstantiateWithFlags");
-  seen.told = count("cuGraphExecKernelNodeSetParams");
 }
 
 static void run_token(model *m, int i) {

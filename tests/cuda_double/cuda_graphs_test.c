@@ -4,9 +4,7 @@
 #include <pons/linalg.h>
 #include <pons/ops.h>
 #include <pons/pons.h>
-#include "tests/cuda_double/process.h"
-
-static bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
+#include "tests/cuda_double/graph_calls.h"
 
 /* ---- a function of four launches: a chain, a sum in two, a chain ---- */
 
@@ -42,13 +40,6 @@ static void expect_centred(pons_function f, int n, double from, int skip) {
   pons_scope_close(s);
 }
 
-static struct { long launches, graphs, made, told; } seen;
-static void look(void) {
-  seen.launches = count("cuLaunchKernel");
-  seen.graphs = count("cuGraphLaunch");
-  seen.made = count("cuGraphInstantiateWithFlags");
-  seen.told = count("cuGraphExecKernelNodeSetParams");
-}
 /* How many launches, launches of graphs and new graphs there were since then; whether nodes were told of changes. */
 static void expect_calls(long launches, long graphs, long made) {
   CHECK(count("cuLaunchKernel") - seen.launches == launches);

@@ -4,9 +4,9 @@
    type, or don't fit together fail as they do there; so do tensors that don't have channels innermost, and w that lies otherwise.
    The workspace is written over. Uses cuda/cudnn.h for its types, doubles/. */
 #include "backends/cuda/cudnn.h"
+#include "tests/cuda_double/queue.h"
 #include "tests/doubles/faults.h"
 #include "tests/doubles/half.h"
-#include <dlfcn.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -36,15 +36,14 @@ typedef struct descriptor {
   struct descriptor *of; /* of what is told by the library: its problem */
 } descriptor;
 
-static CUresult (*queue)(CUstream, void (*)(void *), const void *context, size_t bytes);
+static driver_queue *queue;
 EXPORT size_t cudnnGetVersion(void) { return 91900; }
 EXPORT size_t cudnnGetCudartVersion(void) { return 12000; }
 
 EXPORT cudnnStatus_t cudnnCreate(cudnnHandle_t *out) {
   const int status = fault_of("cudnnCreate");
-  void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
-  if (status || !driver) return status ? status : BAD;
-  *(void **)&queue = dlsym(driver, "cuda_double_queue");
+  queue = find_queue();
+  if (status || !queue) return status ? status : BAD;
   *out = calloc(1, sizeof **out);
   return *out ? CUDNN_STATUS_SUCCESS : BAD;
 }

@@ -1,9 +1,9 @@
 /* cufft.c: a double of cuFFT (libcufft.so.11): transforms by their definition, queued on the driver's double. Plans that do not fit
    together fail as they do there, the workspace is written over, and C2R destroys its input. Uses cuda/cufft.h for its types, faults.h. */
 #include "backends/cuda/cufft.h"
+#include "tests/cuda_double/queue.h"
 #include "tests/doubles/faults.h"
 #include <complex.h>
-#include <dlfcn.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -16,15 +16,14 @@ static struct plan {
   CUstream stream;
   char *work;
 } plans[MOST];
-static CUresult (*queue)(CUstream, void (*)(void *), const void *context, size_t bytes);
+static driver_queue *queue;
 
 static struct plan *plan_of(cufftHandle h) { return h >= 0 && h < MOST && plans[h].there ? &plans[h] : NULL; }
 
 EXPORT cufftResult cufftCreate(cufftHandle *out) {
   const int status = fault_of("cufftCreate");
-  void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
-  if (status || !driver) return status ? status : CUFFT_SETUP_FAILED;
-  *(void **)&queue = dlsym(driver, "cuda_double_queue");
+  queue = find_queue();
+  if (status || !queue) return status ? status : CUFFT_SETUP_FAILED;
   for (*out = 0; *out < MOST && plans[*out].there; (*out)++) {
   }
   if (*out == MOST) return CUFFT_ALLOC_FAILED;

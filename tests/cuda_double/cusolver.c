@@ -2,6 +2,7 @@
    does there; workspaces must be as large as was said, and are written over. Uses cuda/cusolver.h for its types, faults.h. */
 #include "backends/cuda/cublaslt.h" /* CUDA_R_32F and the like */
 #include "backends/cuda/cusolver.h"
+#include "tests/cuda_double/queue.h"
 #include "tests/doubles/faults.h"
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 #define EXPORT __attribute__((visibility("default")))
 
 struct cusolverDnContext {
-  CUresult (*queue)(CUstream, void (*)(void *), const void *context, size_t bytes);
+  driver_queue *queue;
   CUstream stream;
 };
 struct cusolverDnParams {
@@ -45,11 +46,10 @@ static bool open_lapack(void) {
 EXPORT cusolverStatus_t cusolverDnCreate(cusolverDnHandle_t *out) {
   const int status = fault_of("cusolverDnCreate");
   if (status) return status;
-  void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
   *out = calloc(1, sizeof **out);
-  if (!driver || !*out || !open_lapack()) return CUSOLVER_STATUS_NOT_INITIALIZED;
-  *(void **)&(*out)->queue = dlsym(driver, "cuda_double_queue");
-  return CUSOLVER_STATUS_SUCCESS;
+  if (!*out || !open_lapack()) return CUSOLVER_STATUS_NOT_INITIALIZED;
+  (*out)->queue = find_queue();
+  return (*out)->queue ? CUSOLVER_STATUS_SUCCESS : CUSOLVER_STATUS_NOT_INITIALIZED;
 }
 
 EXPORT cusolverStatus_t cusolverDnSetStream(cusolverDnHandle_t h, CUstream stream) {
