@@ -16,8 +16,7 @@ typedef struct maker {
                KERNEL_MAX_CODE]; /* of the same in float32, if it is a half; -1: not made yet */
   uint8_t dtype[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];
   int16_t made_by[MAX_REGISTERS]; /* op; -1: an input */
-  bool pairs;                     /* are rows joined? */
-  uint8_t pair_row[MAX_OPS];      /* then: what an op is as one of a pair; PAIR_none: nothing */
+  uint8_t pair_row[MAX_OPS];      /* while rows are joined: what an op is as one of a pair; PAIR_none: nothing */
 } maker;
 
 static const loops *loops_of(const maker *m, int dtype) {
@@ -41,7 +40,6 @@ static int16_t new_register(maker *m, int dtype) {
 static int16_t add_op(maker *m, loop *run, int16_t a, int16_t b, int16_t c, int dtype) {
   int16_t out = new_register(m, dtype);
   m->made_by[out] = (int16_t)m->p->n_ops;
-  if (m->pairs) m->pair_row[m->p->n_ops] = PAIR_none;
   m->p->ops[m->p->n_ops++] = (op){run, NULL, out, {a, b, c}};
   return out;
 }
@@ -68,16 +66,6 @@ static void add_cast(maker *m, const instruction *i, int value) {
   m->home[value] = x; /* a cast to what it is: another name for the register */
 }
 
-static pair_row pair_row_of(uint16_t r) {
-  switch (r) {
-    case ROW_add: return PAIR_add;
-    case ROW_subtract: return PAIR_subtract;
-    case ROW_multiply:
-    case ROW_square: return PAIR_multiply;
-    default: return PAIR_none;
-  }
-}
-
 static void add_instruction(maker *m, const instruction *i, int value) {
   int arity = row_table[i->row].arity;
   int16_t arg[3] = {-1, -1, -1};
@@ -92,12 +80,30 @@ static void add_instruction(maker *m, const instruction *i, int value) {
   int result = is_half(i->result) ? PONS_FLOAT32 : i->result;
   int16_t x = add_op(m, loops_of(m, operand)->row[i->row][operand], arg[0], arg[1], arg[2], result);
   if (operand == PONS_FLOAT32 && i->result == PONS_FLOAT32) m->p->ops[m->made_by[x]].far = m->loops->far[i->row];
-  if (m->pairs && operand == PONS_FLOAT32) m->pair_row[m->made_by[x]] = (uint8_t)pair_row_of(i->row);
   m->home[value] =
       is_half(i->result) ? add_op(m, cast_loop(m, PONS_FLOAT32, i->result), x, -1, -1, i->result) : x;
 }
 
 /* ---- pairs ---- */
+
+static pair_row pair_row_of(uint16_t r) {
+  switch (r) {
+    case ROW_add: return PAIR_add;
+    case ROW_subtract: return PAIR_subtract;
+    case ROW_multiply:
+    case ROW_square: return PAIR_multiply;
+    default: return PAIR_none;
+  }
+}
+
+static void find_pair_rows(maker *m, const kernel *k) {
+  memset(m->pair_row, PAIR_none, (size_t)m->p->n_ops);
+  for (int i = 0; i < k->n_code; i++) {
+    const instruction *c = &k->code[i];
+    const pair_row row = pair_row_of(c->row);
+    if (row != PAIR_none && c->operand == PONS_FLOAT32) m->pair_row[m->made_by[m->home[k->n_in + i]]] = (uint8_t)row;
+  }
+}
 
 /* The row with its operands the other way round. */
 static pair_row turned(pair_row r) { return r == PAIR_subtract ? PAIR_take : r == PAIR_take ? PAIR_subtract : r; }
@@ -152,13 +158,15 @@ static void close_gaps(maker *m, const bool *gone) {
   p->n_ops = n;
 }
 
-/* A pair, or a row of which one operand is a number, is a loop of its own; not what is written past the caches. */
-static void join_pairs(maker *m, const kernel *k, const reach *reach, bool far) {
+/* A pair, or a row of which one operand is a number, is a loop of its own; not what is written past the caches. Not a part of
+   program_make, which kernels of few elements wait for. */
+__attribute__((noinline)) static void join_pairs(maker *m, const kernel *k, const reach *reach, bool far) {
   program *p = m->p;
   bool gone[MAX_OPS];
   uint8_t reads[MAX_REGISTERS];
   loop *runs[MAX_OPS];
   int16_t args[MAX_OPS][3];
+  find_pair_rows(m, k);
   memset(gone, 0, (size_t)p->n_ops);
   count_reads(p, k->n_out, reads);
   for (int i = 0; i < p->n_ops; i++) {
@@ -258,7 +266,6 @@ void program_make(program *p, const kernel *k, const reach *reach, const operand
   int16_t last[MAX_REGISTERS];
   m.p = p;
   m.loops = loops_now();
-  m.pairs = pairs;
   p->n_ops = p->n_registers = 0;
   p->item_size = 1;
   for (int i = 0; i < k->n_in; i++) {
