@@ -398,21 +398,26 @@ static void *share(void *context) {
   return fine ? context : NULL;
 }
 
-static void threads_share_a_lazy_array_and_streams(void **state) {
-  (void)state;
+/* Each of the threads, which knows its number, gives its context back: all is well. */
+static void run_threads(void *(*body)(void *number)) {
   pthread_t threads[THREADS];
   int numbers[THREADS];
-  pons_array x = ramp(100);
-  shared = pons_keep(pons_add(x, x));
   for (int i = 0; i < THREADS; i++) {
     numbers[i] = i;
-    assert_int_equal(pthread_create(&threads[i], NULL, share, &numbers[i]), 0);
+    assert_int_equal(pthread_create(&threads[i], NULL, body, &numbers[i]), 0);
   }
   for (int i = 0; i < THREADS; i++) {
     void *result;
     pthread_join(threads[i], &result);
     assert_ptr_equal(result, &numbers[i]);
   }
+}
+
+static void threads_share_a_lazy_array_and_streams(void **state) {
+  (void)state;
+  pons_array x = ramp(100);
+  shared = pons_keep(pons_add(x, x));
+  run_threads(share);
   assert_int_equal((int)at(shared, 7), 14);
   pons_release(shared);
 }
@@ -441,23 +446,13 @@ static void *share_streams(void *context) {
 
 static void threads_share_lazy_arrays_of_several_streams(void **state) {
   (void)state;
-  pthread_t threads[THREADS];
-  int numbers[THREADS];
   pons_array x = ramp(100);
   for (int i = 0; i < THREADS; i++) {
     pons_stream before = pons_set_stream(pons_new_stream("cpu"));
     links[i] = pons_keep(pons_add(i ? pons_subtract(links[i - 1], x) : x, x));
     pons_set_stream(before);
   }
-  for (int i = 0; i < THREADS; i++) {
-    numbers[i] = i;
-    assert_int_equal(pthread_create(&threads[i], NULL, share_streams, &numbers[i]), 0);
-  }
-  for (int i = 0; i < THREADS; i++) {
-    void *result;
-    pthread_join(threads[i], &result);
-    assert_ptr_equal(result, &numbers[i]);
-  }
+  run_threads(share_streams);
   for (int i = 0; i < THREADS; i++) pons_release(links[i]);
 }
 
