@@ -221,11 +221,13 @@ static void write_outputs_in_place(maker *m, const kernel *k, const operand *in,
         if (p->ops[i].arg[a] == from) p->ops[i].arg[a] = to;
     for (int other = 0; other < k->n_out; other++)
       if (p->result[other] == from) p->result[other] = to;
+    last[to] = last[from];
+    last[from] = -1;
   }
 }
 
 /* Not what is read again: it would come from memory. */
-static void write_outputs_far(maker *m, const kernel *k, const operand *out) {
+static void write_outputs_far(maker *m, const kernel *k, const operand *out, int16_t *last) {
   program *p = m->p;
   for (int o = 0; o < k->n_out; o++) {
     const int16_t from = p->result[o];
@@ -237,6 +239,8 @@ static void write_outputs_far(maker *m, const kernel *k, const operand *out) {
     if (again) continue;
     maker->run = maker->far;
     p->result[o] = maker->out = (int16_t)(p->first_output + o);
+    last[p->result[o]] = last[from];
+    last[from] = -1;
   }
 }
 
@@ -283,8 +287,7 @@ void program_make(program *p, const kernel *k, const reach *reach, const operand
   if (pairs) join_pairs(&m, k, reach, writing == WRITE_FAR);
   find_last_uses(p, k->n_out, last);
   if (writing == WRITE_IN_PLACE) write_outputs_in_place(&m, k, in, out, last);
-  if (writing == WRITE_FAR) write_outputs_far(&m, k, out);
-  find_last_uses(p, k->n_out, last);
+  if (writing == WRITE_FAR) write_outputs_far(&m, k, out, last);
   p->stores = false;
   for (int o = 0; o < k->n_out; o++) p->stores |= p->result[o] != p->first_output + o;
   give_slots(p, k, reach, last);

@@ -78,7 +78,7 @@ static error *run_chain(gpu_call *c, const kernel *k, const kernel_form *f) {
   key_of(&key, k, f, c->wide);
   c->entry = gpu_known_program(c->backend, c->index, key.bytes, key.size);
   if (c->entry) return gpu_run(c, "", "fused");
-  if (has_complex_rows(k)) text_add_string(&c->text, complex_functions);
+  if (has_complex_rows(k)) gpu_add_text(&c->text, complex_functions);
   kernel_text_write(&c->text, k, f);
   error *why = gpu_run(c, "", "fused");
   if (!why) gpu_remember_program(c->backend, c->index, key.bytes, key.size, c->entry);

@@ -110,6 +110,11 @@ void gpu_ahead_key(text *key, const char *identity, const char *options, const c
    The caller frees it. */
 char *gpu_cache_folder(void);
 
+/* ---- embedded.c ---- */
+
+/* Adds a text that cmake/embed.cmake put into the library, or one that is a plain string. */
+void gpu_add_text(text *t, const char *held);
+
 /* ---- archive.c: kernels built ahead, in one file beside the library, or $PONS_KERNELS ---- */
 
 #define GPU_ARCHIVE "pons-kernels"

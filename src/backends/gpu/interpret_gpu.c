@@ -282,7 +282,7 @@ error *gpu_interpret(const gpu_backend *b, const kernel *k, const operand *in, c
   const int count = write_numbers(k, in, out, numbers);
   bool has_complex = false;
   for (int i = 0; i < k->n_code; i++) has_complex |= k->code[i].operand == PONS_COMPLEX64 || k->code[i].result == PONS_COMPLEX64;
-  if (has_complex) text_add_string(&c.text, complex_functions);
+  if (has_complex) gpu_add_text(&c.text, complex_functions);
   const bool is_large = !fits(k, &forms[0][has_complex], count);
   error *why = launch_form(&c, &forms[is_large][has_complex], k, in, out, numbers, count);
   mem_free(numbers);

@@ -152,7 +152,9 @@ static void *module_of(const gpu_backend *b, int index, const char *name, const 
   b->identify(index, &key);
   text_add(&key, " %s\n", s->options);
   const size_t line = key.length;
-  text_add(&key, "%s%s%s", s->prologue, s->definitions, s->body);
+  gpu_add_text(&key, s->prologue);
+  text_add_string(&key, s->definitions);
+  gpu_add_text(&key, s->body);
   if (key.failed) {
     text_free(&key);
     return *why = fail_no_memory(b->name), NULL;
