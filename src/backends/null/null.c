@@ -45,7 +45,7 @@ static const implementation implementations[] = {
     TAKES("ScaledDotProductAttentionVJP"),
     TAKES("FFT"),           TAKES("Hadamard"),
     TAKES(DEVICE_INT8_MATMUL), TAKES(DEVICE_FP8_MATMUL),
-    TAKES(DEVICE_FP8_ADDMM),
+    TAKES(DEVICE_FP8_ADDMM),   TAKES("CrossEntropy"),
 };
 
 static int count(void) {
