@@ -67,9 +67,10 @@ static void add_row(const vjp_case *c, const operands *in, int64_t b, int64_t h,
   free(weights), free(left_out);
 }
 
-/* A result is as far off as rounding lets it be: of operands, of P and dS where these are halves, of the result. */
+/* A result is as far off as rounding lets it be: of operands, of P and dS where these are halves, of the result; and of what is
+   taken away from each other in float32 (for one key all of it: the result is 0), which is some units large. */
 static void expect_near(const vjp_case *c, const char *what, const sample *like, pons_array result, const double *wanted) {
-  const double rounding = c->dtype == PONS_BFLOAT16 ? 2e-2 : c->dtype == PONS_FLOAT16 ? 3e-3 : 2e-5;
+  const double lost = 4e-6, rounding = c->dtype == PONS_BFLOAT16 ? 2e-2 : c->dtype == PONS_FLOAT16 ? 3e-3 : 2e-5;
   const int64_t n = like->shape[0] * like->shape[1] * like->shape[2] * like->shape[3];
   const float *got = pons_data(pons_astype(result, PONS_FLOAT32));
   double size = 0;
@@ -77,7 +78,7 @@ static void expect_near(const vjp_case *c, const char *what, const sample *like,
   assert_non_null(got);
   for (int64_t e = 0; e < n; e++) size = fmax(size, fabs(wanted[e]));
   for (int64_t e = 0; e < n; e++) {
-    if (fabs((double)got[e] - wanted[e]) <= rounding * (size + fabs(wanted[e]))) continue;
+    if (fabs((double)got[e] - wanted[e]) <= rounding * (size + fabs(wanted[e])) + lost) continue;
     print_error("%s, element %d: %.9g, not %.9g (the greatest is %g): %s, batch %d, heads %d of %d, %d queries, %d keys, %d and %d "
                 "features, mask %d, layout %d\n",
                 what, (int)e, (double)got[e], wanted[e], size, pons_dtype_name(c->dtype), (int)c->batch, (int)c->heads,
