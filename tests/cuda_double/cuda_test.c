@@ -146,7 +146,8 @@ static const char sum_text[] = /* of each group's threads, by way of local memor
 /* Compiles `body` behind the prologue. */
 static void *compiled(int index, const char *name, const char *body, gpu_binary *binary, error **why) {
   text whole = {0};
-  text_add(&whole, "%s%s", gpu_cuda.prologue, body);
+  gpu_add_text(&whole, gpu_cuda.prologue);
+  text_add_string(&whole, body);
   void *module = cuda_compile(index, name, whole.at, gpu_cuda.options, binary, why);
   text_free(&whole);
   return module;

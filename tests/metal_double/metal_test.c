@@ -131,7 +131,8 @@ static const char sum_text[] = /* of each group's threads, by way of local memor
 static void *module_of(const char *body, error **why) {
   gpu_binary binary;
   text t = {0};
-  text_add(&t, "%s%s", gpu_metal.prologue, body);
+  gpu_add_text(&t, gpu_metal.prologue);
+  text_add_string(&t, body);
   void *module = gpu_metal.compile(0, "sum", t.at, NULL, &binary, why);
   CHECK(binary.size == 0);
   text_free(&t);

@@ -19,7 +19,7 @@ const char *cpu_refuses_conv_weights(const launch *l) {
 static const char *load_line(const channels_job *j, const channels_work *w, const char *from) {
   const int64_t channels = j->conv.out_channels, *strides = j->y->strides + j->conv.n;
   const pons_dtype d = j->y->dtype;
-  if (strides[1] == 1 && strides[0] == j->width) cpu_lanes()->load[d](from, 1, w->places * channels, w->y);
+  if (strides[1] == 1 && strides[0] == channels && channels == j->width) cpu_lanes()->load[d](from, 1, w->places * channels, w->y);
   else
     for (int64_t p = 0; p < w->places; p++)
       cpu_lanes()->load[d](element(from, d, p * strides[0]), strides[1], channels, w->y + p * j->width * j->conv.size);
