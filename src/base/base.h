@@ -51,6 +51,8 @@ static inline void mem_unpoison(void *p, size_t bytes) { ASAN_UNPOISON_MEMORY_RE
 /* a / b rounded up, and the first multiple of b that is no less than a; a is not negative, b is positive. */
 static inline int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static inline int64_t round_up(int64_t a, int64_t b) { return ceiling(a, b) * b; }
+/* The greatest common divisor; of 0 and b it is b. */
+static inline int64_t divisor(int64_t a, int64_t b) { return b ? divisor(b, a % b) : a; }
 
 /* ---- errors (error.c) ---- */
 

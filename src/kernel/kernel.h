@@ -92,7 +92,7 @@ typedef struct activation_spelling {
   int n_terms;
   const activation_term *terms;
 } activation_spelling;
-enum { ACTIVATION_SPELLINGS = 3, ACTIVATION_MAX_TERMS = 20 };
+enum { ACTIVATION_SPELLINGS = 3 };
 extern const activation_spelling activation_spellings[ACTIVATION_SPELLINGS];
 /* Behind the term at `at` and its operands. */
 int activation_term_end(const activation_term *terms, int at);

@@ -349,7 +349,7 @@ static error *conv_weight_infer(const void *params, int n_in, const pons_array *
 
 static void conv_weight_decompose(const void *params, int n_in, const pons_array *in, pons_array *out) {
   const conv_weight_params *p = params;
-  const conv_params of = {p->stride, p->pad_lo, p->pad_lo, p->kernel_dilation, p->input_dilation, p->groups, p->flip};
+  const conv_params of = conv_params_of_weight(p);
   spec w;
   error *e = conv_weight_infer(params, n_in, in, &w);
   out[0] = e ? node_error(e) : in[0]->size && in[1]->size ? weight_gradient(&of, p->kernel.at, in[0], in[1]) : NULL;

@@ -72,6 +72,9 @@ typedef struct conv_weight_params {
   int groups;
   bool flip;
 } conv_weight_params;
+static inline conv_params conv_params_of_weight(const conv_weight_params *p) {
+  return (conv_params){p->stride, p->pad_lo, p->pad_lo, p->kernel_dilation, p->input_dilation, p->groups, p->flip};
+}
 
 /* "GatherMM"; in: a, b, lhs indices, rhs indices: of matrices, counted through the leading axes */
 typedef struct gather_mm_params { bool left_sorted, right_sorted; } gather_mm_params;

@@ -46,11 +46,6 @@ static codes codes_behind(draft *d, const node *n, int views) {
   return made;
 }
 
-static operand operand_of(const draft *d, int32_t value) {
-  const draft_value *v = &d->values[value];
-  return (operand){NULL, (pons_dtype)v->dtype, v->ndim, v->shape, v->strides};
-}
-
 static int32_t add_op(draft *d, draft_op made, const int32_t *in, const draft_result *result) {
   made.in = pool_copy(&d->plan->pool, in, (size_t)made.n_in * sizeof *in);
   made.n_out = 1;
@@ -63,21 +58,18 @@ static int32_t add_op(draft *d, draft_op made, const int32_t *in, const draft_re
 
 /* The call of an implementation that takes the operands. -1 without d->why: there is none. */
 static int32_t call_of(draft *d, const node *n, const char *name, int n_in, const int32_t *in, const draft_result *result) {
-  pool *p = &d->plan->pool;
   int64_t strides[PONS_MAX_NDIM];
   operand operands[4];
   shape_row_major(result->ndim, result->shape, strides);
-  for (int i = 0; i < n_in; i++) operands[i] = operand_of(d, in[i]);
+  for (int i = 0; i < n_in; i++) operands[i] = draft_operand(d, in[i]);
   operands[n_in] = (operand){NULL, result->dtype, result->ndim, result->shape, strides};
   const void *of_node = n_in == n->n_in ? n->params : NULL; /* else a part of it */
   const launch l = {of_node, n_in, 1, operands, operands + n_in};
   draft_call call = {.prim = n->prim, .implementation = device_pick(d->request->device, name, &l, NULL)};
   if (!call.implementation) return -1;
-  void *params = of_node ? pool_new(p, params_bytes(n->prim, of_node)) : NULL;
-  if (params) params_copy(n->prim, of_node, params);
-  call.params = params;
-  draft_call *kept = pool_copy(p, &call, sizeof call);
-  if (!kept || (of_node && !params)) return draft_no_memory(d), -1;
+  if (of_node) call.params = draft_params(d, n->prim, of_node);
+  draft_call *kept = pool_copy(&d->plan->pool, &call, sizeof call);
+  if (!kept || (of_node && !call.params)) return draft_no_memory(d), -1;
   return add_op(d, (draft_op){.kind = OP_CALL, .n_in = n_in, .call = kept}, in, result);
 }
 

@@ -121,6 +121,8 @@ bool draft_fail(draft *d, error *e); /* sets it, and takes the reference; false 
 draft_value *draft_value_room(draft *d);
 int32_t draft_value_add(draft *d);
 draft_op *draft_op_room(draft *d);
+/* expand.c: a copy in the pool; NULL: no memory. */
+const void *draft_params(draft *d, const prim *prim, const void *params);
 /* codes.c: the value of a Matmul by the codes of which its operands are made; -1 without d->why: it is one of floats. */
 int32_t draft_product_of_codes(draft *d, const node *n);
 /* With results that are new roots; or -1. */
@@ -156,6 +158,11 @@ same_entry *draft_same_scalar(draft *d, const node *leaf);
 /* What a node became, in this draft; -1: not met yet. */
 static inline int32_t draft_value_of(const draft *d, const node *n) {
   return n->mark >> 32 == d->epoch ? (int32_t)(n->mark & UINT32_MAX) : -1;
+}
+/* As an implementation is asked about it: without its memory. */
+static inline operand draft_operand(const draft *d, int32_t value) {
+  const draft_value *v = &d->values[value];
+  return (operand){NULL, (pons_dtype)v->dtype, v->ndim, v->shape, v->strides};
 }
 /* Whoever reads the value is not the only one. */
 static inline void draft_share(draft *d, int32_t value) {

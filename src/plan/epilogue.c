@@ -46,11 +46,6 @@ static draft_op *call_of(const draft *d, int32_t value) {
   return op && op->kind == OP_CALL && root == op->out && d->values[value].plain ? op : NULL;
 }
 
-static operand operand_of(const draft *d, int32_t value) {
-  const draft_value *v = &d->values[value];
-  return (operand){NULL, (pons_dtype)v->dtype, v->ndim, v->shape, v->strides};
-}
-
 /* Tells the call to run with an epilogue; `added`: like its result, NULL: what it adds so far. False: it can't. */
 static bool set_epilogue(const draft *d, const draft_op *op, const operand *added, activation a) {
   enum { MOST = 8 };
@@ -59,8 +54,8 @@ static bool set_epilogue(const draft *d, const draft_op *op, const operand *adde
   const int n_in = op->n_in - call->adds;
   operand operands[MOST];
   if (call->on_host || call->activation || op->n_in + op->n_out > MOST) return false;
-  for (int i = 0; i < op->n_in; i++) operands[i] = operand_of(d, op->in[i]);
-  for (int i = 0; i < op->n_out; i++) operands[op->n_in + i] = operand_of(d, op->out + i);
+  for (int i = 0; i < op->n_in; i++) operands[i] = draft_operand(d, op->in[i]);
+  for (int i = 0; i < op->n_out; i++) operands[op->n_in + i] = draft_operand(d, op->out + i);
   const launch l = {call->params, n_in, op->n_out, operands, operands + op->n_in};
   const epilogue e = {added ? added : call->adds ? &operands[n_in] : NULL, a};
   epilogue_run *run = on->epilogue(call->implementation, &l, &e);
@@ -96,25 +91,28 @@ static int32_t shaped_like(draft *d, int32_t value, int32_t other) {
   return draft_value_add(d);
 }
 
-static bool join_sum(draft *d, draft_op *sum, int of) {
+/* d->why if there was no memory. */
+static void join_sum(draft *d, draft_op *sum, int of) {
   draft_op *op = call_of(d, sum->in[of]);
   const int32_t other = sum->in[!of];
   const draft_value *v = &d->values[other];
   if (!op || op->call->adds || op->call->on_host || reads_of(d, op->out) != 1 || v->size != d->values[op->out].size ||
       v->dtype != d->values[op->out].dtype || d->values[root_of(d, other)].op >= d->values[op->out].op)
-    return true;
+    return;
   const int32_t shaped = shaped_like(d, other, op->out);
-  if (shaped < 0) return !d->why;
-  const operand added = operand_of(d, shaped);
-  if (!set_epilogue(d, op, &added, ACTIVATION_NONE)) return true;
+  if (shaped < 0) return;
+  const operand added = draft_operand(d, shaped);
+  if (!set_epilogue(d, op, &added, ACTIVATION_NONE)) return;
   int32_t *in = pool_new(&d->plan->pool, (size_t)(op->n_in + 1) * sizeof *in);
-  if (!in) return draft_no_memory(d);
+  if (!in) {
+    draft_no_memory(d);
+    return;
+  }
   memcpy(in, op->in, (size_t)op->n_in * sizeof *in);
   in[op->n_in++] = shaped;
   op->in = in;
   op->call->adds = true;
   make_by(d, sum, op, 0);
-  return true;
 }
 
 /* ---- activations ---- */

@@ -149,13 +149,8 @@ static int32_t make_row(draft *d, const node *n) {
   return made < 0 ? -1 : d->ops[made].out;
 }
 
-static void fill_operand(const draft *d, int32_t value, operand *o) {
-  const draft_value *v = &d->values[value];
-  *o = (operand){NULL, (pons_dtype)v->dtype, v->ndim, v->shape, v->strides};
-}
-
-static const void *copy_params(pool *p, const prim *prim, const void *params) {
-  char *copy = pool_new(p, params_bytes(prim, params));
+const void *draft_params(draft *d, const prim *prim, const void *params) {
+  char *copy = pool_new(&d->plan->pool, params_bytes(prim, params));
   if (copy) params_copy(prim, params, copy);
   return copy;
 }
@@ -193,7 +188,7 @@ static const implementation *pick_for(draft *d, const node *n, const void *param
     const int32_t copy = draft_copy(d, in[i]);
     if (copy < 0) return NULL;
     in[i] = copy;
-    fill_operand(d, copy, &operands[i]);
+    operands[i] = draft_operand(d, copy);
     copied = true;
   }
   if (!copied) return NULL;
@@ -231,10 +226,10 @@ static int32_t make_call(draft *d, const node *n) {
   int32_t *in = inputs_for(d, n);
   operand *operands = pool_new(p, (size_t)(n->n_in + n_out) * sizeof *operands);
   draft_result *results = pool_new(p, (size_t)n_out * sizeof *results);
-  const void *params = n->params ? copy_params(p, n->prim, n->params) : NULL;
+  const void *params = n->params ? draft_params(d, n->prim, n->params) : NULL;
   if (!in || !operands || !results || (n->params && !params)) return draft_no_memory(d), -1;
   if (!fill_results(d, n, n->n_in ? in[0] : -1, results)) return -1;
-  for (int i = 0; i < n->n_in; i++) fill_operand(d, in[i], &operands[i]);
+  for (int i = 0; i < n->n_in; i++) operands[i] = draft_operand(d, in[i]);
   for (int i = 0; i < n_out; i++) {
     int64_t *strides = pool_new(p, (size_t)results[i].ndim * sizeof *strides);
     if (!strides) return draft_no_memory(d), -1;

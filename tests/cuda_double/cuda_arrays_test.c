@@ -4,9 +4,7 @@
 #include "tests/seed.h"
 #include <pons/ops.h>
 #include <pons/pons.h>
-#include "tests/cuda_double/process.h"
-
-static bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
+#include "tests/cuda_double/cublaslt_faults.h"
 
 /* ---- products ---- */
 
@@ -233,17 +231,7 @@ static void a_product_or_an_error(void) {
 
 static void each_call_to_cublaslt_may_fail(void **state) {
   (void)state;
-  static const char *const calls[] = {"cublasLtCreate",
-                                      "cublasLtMatmulDescCreate",
-                                      "cublasLtMatrixLayoutCreate",
-                                      "cublasLtMatmulPreferenceCreate",
-                                      "cublasLtMatmulAlgoGetHeuristic",
-                                      "cublasLtMatmul"};
-  char settings[128];
-  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-    snprintf(settings, sizeof settings, "DOUBLE_FAULTS=%s:1=13", calls[i]);
-    passes(a_product_or_an_error, settings);
-  }
+  passes_whichever_call_fails(a_product_or_an_error);
 }
 
 /* ---- devices ---- */

@@ -6,8 +6,6 @@
 #include <pons/pons.h>
 #include "tests/cuda_double/process.h"
 
-static bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
-
 /* Values without a pattern. */
 static pons_array some(bool complex) {
   pons_array i = pons_arange(0, 2 * 3 * 6 * 5, 1, PONS_FLOAT32),

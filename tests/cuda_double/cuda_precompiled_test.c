@@ -4,8 +4,6 @@
 #include <pons/pons.h>
 #include "tests/cuda_double/process.h"
 
-static bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
-
 static const char scale_text[] = "extern \"C\" __global__ void scale(const float *x, const float *y, float *out, int *blocks,\n"
                            "                                 float by, int n, bool negate) {\n"
                            "  const int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);\n"

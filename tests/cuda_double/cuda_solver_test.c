@@ -7,8 +7,6 @@
 #include <pons/pons.h>
 #include "tests/cuda_double/process.h"
 
-static bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
-
 /* Values around 0 without a pattern. */
 static pons_array some(pons_shape shape, pons_dtype d) {
   int64_t size = 1;

@@ -3,8 +3,6 @@
 #include "backends/cuda/program.h"
 #include "tests/cuda_double/process.h"
 
-static bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
-
 /* ---- memory and copies ---- */
 
 static void round_trip(size_t bytes) {

@@ -11,7 +11,4 @@ static inline void look(void) {
   seen.made = count("cuGraphInstantiateWithFlags");
   seen.told = count("cuGraphExecKernelNodeSetParams");
 }
-
-/* Does the error say so? */
-static inline bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
 #endif

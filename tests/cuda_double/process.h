@@ -19,6 +19,9 @@ static void open_doubles(const char *settings) {
   if (!strstr(settings, "NO_CUDNN")) open_cuda_double(DOUBLES "libcudnn.so.9");
 }
 
+/* Does the error say so? */
+static inline bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
+
 /* Are there doubles? They need clang++. */
 static inline bool doubles_are_there(void) {
   if (access(DOUBLES "libcuda.so.1", R_OK) == 0) return true;

@@ -22,14 +22,7 @@ static const conv_axis *last_axis(const channels_job *j) { return &j->conv.axes[
 /* ---- runs of places ---- */
 
 /* Places under which the same elements of x are missing between neighbours are so many places apart. */
-static int64_t places_apart(const conv_axis *a) {
-  int64_t x = a->stride, y = a->input_dilation;
-  while (y) {
-    const int64_t rest = x % y;
-    x = y, y = rest;
-  }
-  return a->input_dilation / x;
-}
+static int64_t places_apart(const conv_axis *a) { return a->input_dilation / divisor(a->stride, a->input_dilation); }
 
 /* The first and the last position that meets x; of places `places_apart`, this tells all. -1: none. */
 static void reach(const channels_job *j, int64_t place, int64_t *first, int64_t *last) {

@@ -16,14 +16,13 @@ const char *cpu_refuses_conv_weights(const launch *l) {
   return channels_refuse(groups, w->shape[w->ndim - 1], w->shape[0] / groups, w->dtype, MOST_OF_GROUP);
 }
 
-static const char *load_line(const channels_job *j, const channels_work *w, const char *from) {
+static void load_line(const channels_job *j, const channels_work *w, const char *from) {
   const int64_t channels = j->conv.out_channels, *strides = j->y->strides + j->conv.n;
   const pons_dtype d = j->y->dtype;
   if (strides[1] == 1 && strides[0] == channels && channels == j->width) cpu_lanes()->load[d](from, 1, w->places * channels, w->y);
   else
     for (int64_t p = 0; p < w->places; p++)
       cpu_lanes()->load[d](element(from, d, p * strides[0]), strides[1], channels, w->y + p * j->width * j->conv.size);
-  return w->y;
 }
 
 static int64_t sums_bytes(const channels_job *j) { return j->conv.row * j->width * j->conv.size; }
@@ -56,15 +55,10 @@ static void finish(const weights_job *j, const operand *out) {
                                    c->row);
 }
 
-/* The convolution that it is the gradient of. */
-static conv_params params_of(const conv_weight_params *p) {
-  return (conv_params){p->stride, p->pad_lo, p->pad_lo, p->kernel_dilation, p->input_dilation, p->groups, p->flip};
-}
-
 error *cpu_convolution_weights(const launch *l) {
   const operand *out = l->out, in[2] = {l->in[0], *out};
   operand y = l->in[1];
-  const conv_params params = params_of(l->params);
+  const conv_params params = conv_params_of_weight(l->params);
   weights_job j = {0};
   channels_job *c = &j.channels;
   error *why = NULL;

@@ -212,6 +212,9 @@ TILES(uint, uint64_t, UINT, false) /* signed ones have the same bits */
 ORDERED(float_by_steps, ADD_BY_STEPS, TILE_ROWS)
 ORDERED(float_by_fours, ADD_BY_FOURS, 1)
 
+/* Which of a column's loops takes the tile: by its rows, or, behind those, by their order. */
+INLINE int64_t loop_of(const gemm_tile *t) { return t->order ? TILE_ROWS - 1 + t->order : t->rows - 1; }
+
 #define COLUMN(name, type, ...)                                                                                \
   static void (*const name##_by_rows[])(const gemm_column *, const gemm_tile *, int64_t, const char *) = {     \
       name##_ROWS_1, name##_ROWS_2, name##_ROWS_3, name##_ROWS_4,                                              \
@@ -227,7 +230,7 @@ ORDERED(float_by_fours, ADD_BY_FOURS, 1)
     const type *old = t->add ? (const type *)t->add + tile->add : c;                                           \
     const int64_t old_row = t->add ? t->add_row : t->c_row;                                                    \
     for (int64_t r = 0; r < one.rows && t->beta != 0; r++) memcpy(sums + r * COLUMNS, old + r * old_row, bytes); \
-    name##_by_rows[one.order ? TILE_ROWS - 1 + one.order : one.rows - 1](&beside, &one, 1, fetch);                             \
+    name##_by_rows[loop_of(&one)](&beside, &one, 1, fetch);                                                    \
     for (int64_t r = 0; r < one.rows; r++) memcpy(c + r * t->c_row, sums + r * COLUMNS, bytes);                \
   }                                                                                                            \
   static void column_##name(const gemm_column *t) {                                                            \
@@ -239,8 +242,8 @@ ORDERED(float_by_fours, ADD_BY_FOURS, 1)
         name##_beside(t, tile, fetch);                                                                         \
         continue;                                                                                              \
       }                                                                                                        \
-      while (i + some < t->count && tile[some].rows == tile->rows && tile[some].order == tile->order) some++;                                     \
-      name##_by_rows[tile->order ? TILE_ROWS - 1 + tile->order : tile->rows - 1](t, tile, some, fetch);                          \
+      while (i + some < t->count && loop_of(tile + some) == loop_of(tile)) some++;                                  \
+      name##_by_rows[loop_of(tile)](t, tile, some, fetch);                                                       \
     }                                                                                                          \
   }
 COLUMN(float, float, float_by_steps, float_by_fours)

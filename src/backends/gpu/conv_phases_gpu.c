@@ -21,8 +21,6 @@ static const struct {
             {gpu_refuses_conv, gpu_conv}};
 enum { WAYS = sizeof ways / sizeof *ways };
 
-static int64_t divisor(int64_t a, int64_t b) { return b ? divisor(b, a % b) : a; }
-
 /* Places first, first + step, ... of the result, and positions of the kernel likewise; none: they meet zeros alone. */
 typedef struct along {
   int64_t first, step, count;

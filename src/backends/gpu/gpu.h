@@ -313,6 +313,7 @@ error *gpu_interpret(const gpu_backend *b, const kernel *k, const operand *in, c
 
 /* norm_vjp_gpu.c: either gradient, with something added to that of x. */
 error *gpu_norm_vjp_adding(const gpu_backend *b, const launch *l, const operand *added);
+/* matmul_gpu.c: does the kernel do that behind a product (in[0], in[1]) or AddMM? Then: */
 bool gpu_has_matmul_epilogue(const launch *l, const epilogue *e);
 error *gpu_matmul_with(const gpu_backend *b, const launch *l, const epilogue *e);
 error *gpu_addmm_with(const gpu_backend *b, const launch *l, const epilogue *e);
