@@ -242,8 +242,9 @@ INLINE int64_t loop_of(const gemm_tile *t) { return t->order ? TILE_ROWS - 1 + t
         name##_beside(t, tile, fetch);                                                                         \
         continue;                                                                                              \
       }                                                                                                        \
-      while (i + some < t->count && loop_of(tile + some) == loop_of(tile)) some++;                                  \
-      name##_by_rows[loop_of(tile)](t, tile, some, fetch);                                                       \
+      const int64_t loop = loop_of(tile);                                                                      \
+      while (i + some < t->count && loop_of(tile + some) == loop) some++;                                      \
+      name##_by_rows[loop](t, tile, some, fetch);                                                              \
     }                                                                                                          \
   }
 COLUMN(float, float, float_by_steps, float_by_fours)
