@@ -339,19 +339,21 @@ static int below(int n) {
   return (int)(seed >> 33) % n;
 }
 
+/* Arrays hold whole numbers from -9 to 9, whose sums and products float32 holds too: both devices give the same bits. With others
+   the last digits, in which devices differ, would decide what is greater. */
 static pons_array step_of(int op, pons_array a, pons_array b) {
   switch (op) {
     case 0:
       return pons_add(a, b);
     case 1:
-      return pons_multiply(pons_sin(a), b);
+      return pons_multiply(pons_square(a), b);
     case 2:
       return pons_sort(pons_subtract(a, b), 0);
     case 3:
       return pons_slice(pons_concatenate((pons_array[]){a, b}, 2, 0), PONS_SHAPE(2), PONS_SHAPE(2 + LENGTH),
                         PONS_SCALAR);
     case 4:
-      return pons_matmul(pons_reshape(pons_outer(a, b), PONS_SHAPE(LENGTH, LENGTH)), pons_cos(b));
+      return pons_matmul(pons_reshape(pons_outer(a, b), PONS_SHAPE(LENGTH, LENGTH)), b);
     default:
       return pons_where(pons_greater(a, b), a, pons_cumsum(b));
   }
@@ -365,13 +367,13 @@ static bool play(uint64_t from, bool on_two, float *result) {
   seed = from;
   for (int i = 0; i < ARRAYS; i++) {
     float values[LENGTH];
-    for (int k = 0; k < LENGTH; k++) values[k] = (float)below(100) / 50 - 1;
+    for (int k = 0; k < LENGTH; k++) values[k] = (float)below(19) - 9;
     at[i] = floats(LENGTH, values);
   }
   for (int i = 0; i < 60; i++) {
     const int device = below(2), op = below(6), a = below(ARRAYS), b = below(ARRAYS), to = below(ARRAYS);
     pons_set_default_device(on_two ? devices[device] : "cpu");
-    at[to] = pons_tanh(step_of(op, at[a], at[b]));
+    at[to] = pons_subtract(pons_remainder(step_of(op, at[a], at[b]), pons_float(19)), pons_float(9));
     if (below(7) == 0) pons_async_eval(at[to]);
     if (below(20) == 0) pons_data(at[below(ARRAYS)]);
   }
@@ -389,7 +391,7 @@ static bool plays_the_same(uint64_t from) {
   float one_device[ARRAYS * LENGTH], two[ARRAYS * LENGTH];
   if (!play(from, false, one_device) || !play(from, true, two)) return false;
   for (int k = 0; k < ARRAYS * LENGTH; k++) {
-    if (one_device[k] - two[k] < 1e-4F && two[k] - one_device[k] < 1e-4F) continue;
+    if (one_device[k] == two[k]) continue;
     print_error("seed %llu: element %d is %g on two devices, %g on one", (unsigned long long)from, k,
                 (double)two[k], (double)one_device[k]);
     return false;
