@@ -17,7 +17,7 @@ if(PONS_EVERY_ISA AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(isa_avx2 -mavx2 -mfma -mf16c)
   set(isa_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
   check_c_compiler_flag("-mavx2 -mfma -mf16c" PONS_COMPILES_AVX2)
-  check_c_compiler_flag("-mavx512f -mavx512bw -mavx512dq -mavx512vl" PONS_COMPILES_AVX512)
+  check_c_compiler_flag("-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni" PONS_COMPILES_AVX512) # some functions use VNNI
   if(PONS_COMPILES_AVX2)
     list(APPEND isa_names avx2)
     list(APPEND isa_defines PONS_HAVE_AVX2=1)

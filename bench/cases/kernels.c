@@ -107,7 +107,7 @@ static const machine_loops avx512_bf16 = {"avx512", fma_avx512, dot_avx512, read
 
 const machine_loops *machine_loops_for(const char *isa) {
 #if defined(__x86_64__)
-  if (!strcmp(isa, "avx512")) return __builtin_cpu_supports("avx512bf16") ? &avx512_bf16 : &avx512;
+  if (!strncmp(isa, "avx512", 6)) return __builtin_cpu_supports("avx512bf16") ? &avx512_bf16 : &avx512;
   if (!strcmp(isa, "avx2")) return &avx2;
 #endif
   return &any;

@@ -57,8 +57,8 @@ PONS_API void pons_clear_streams(void);
    started has failed, and nothing has told so yet, as reading its results would. */
 PONS_API bool pons_synchronize(pons_stream stream);
 
-/* Threads that share a CPU kernel: PONS_NUM_THREADS or the machine's cores. (PONS_CPU=baseline, avx2 or
-   avx512 chooses among the instruction sets that the machine has; left out, the best.) */
+/* Threads that share a CPU kernel: PONS_NUM_THREADS or the machine's cores. (PONS_CPU=baseline, avx2, avx512 or
+   avx512vnni chooses among the instruction sets that the machine has; left out, the best.) */
 PONS_API int pons_threads(void);
 PONS_API void pons_set_threads(int count);
 

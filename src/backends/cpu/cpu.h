@@ -11,7 +11,7 @@ error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out);
 
 /* ---- instruction sets (isa.c) ---- */
 
-/* "baseline", "avx2", "avx512": the best that the machine has, or what the environment variable PONS_CPU
+/* "baseline", "avx2", "avx512", "avx512vnni": the best that the machine has, or what the environment variable PONS_CPU
    names if the machine has it. Chosen once. */
 const char *cpu_isa(void);
 /* The sets that this build and this machine have, ended by NULL, the least first. */
@@ -23,4 +23,5 @@ bool cpu_set_isa(const char *name);
 
 bool cpu_has_avx2(void);   /* and FMA and F16C, as the loops for it use */
 bool cpu_has_avx512(void); /* F, BW, DQ and VL */
+bool cpu_has_avx512vnni(void); /* and VNNI: products of bytes, four of which are added up */
 #endif

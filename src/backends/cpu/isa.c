@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { MAX_SETS = 3 };
+enum { MAX_SETS = 4 };
 static const char *names[MAX_SETS + 1];
 static const loops *tables[MAX_SETS];
 static int count;
@@ -24,6 +24,7 @@ static void look(void) {
 #endif
 #ifdef PONS_HAVE_AVX512
   add("avx512", &loops_avx512, cpu_has_avx512());
+  add("avx512vnni", &loops_avx512, cpu_has_avx512vnni()); /* which has loops of its own for quantized codes alone */
 #endif
   int best = count - 1;
   const char *asked = getenv("PONS_CPU");

@@ -42,9 +42,15 @@ CHOOSE(copy_loops, cpu_copy_loops)
 CHOOSE(pair_loops, cpu_pair_loops)
 CHOOSE(gemm_loops, cpu_gemm_loops)
 CHOOSE(thin_loops, cpu_thin_loops)
-CHOOSE(quantized_loops, cpu_quantized_loops)
 CHOOSE(fft_loops, cpu_fft_loops)
 CHOOSE(conv_loops, cpu_conv_loops)
+static CHOOSE(quantized_loops, quantized_loops_of_set)
+const quantized_loops *cpu_quantized_loops(void) {
+#ifdef PONS_HAVE_AVX512
+  if (!strcmp(cpu_isa(), "avx512vnni")) return &quantized_loops_avx512vnni;
+#endif
+  return quantized_loops_of_set();
+}
 
 lane lane_of(pons_dtype d) {
   switch (dtype_kind_of(d)) {

@@ -7,7 +7,7 @@
 #include <cpuid.h>
 
 typedef struct features {
-  uint32_t basic, more; /* leaf 1, ecx; leaf 7, ebx */
+  uint32_t basic, more, still; /* leaf 1, ecx; leaf 7, ebx and ecx */
   uint32_t saved;       /* registers that the system saves: XCR0 */
 } features;
 
@@ -18,7 +18,7 @@ static features look(void) {
   f.basic = c;
   const uint32_t osxsave = 1u << 27;
   if (c & osxsave) __asm__("xgetbv" : "=a"(f.saved), "=d"(d) : "c"(0));
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) f.more = b;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) f.more = b, f.still = c;
   return f;
 }
 
@@ -36,7 +36,10 @@ bool cpu_has_avx512(void) {
   return all(f.more, avx512f | dq | bw | vl) && all(f.saved, zmm);
 }
 
+bool cpu_has_avx512vnni(void) { return cpu_has_avx512() && all(look().still, 1u << 11); }
+
 #else
 bool cpu_has_avx2(void) { return false; }
 bool cpu_has_avx512(void) { return false; }
+bool cpu_has_avx512vnni(void) { return false; }
 #endif

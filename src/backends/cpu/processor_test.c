@@ -12,8 +12,9 @@ static void as_the_compiler_says(void **state) {
   assert_int_equal(cpu_has_avx2(), __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
   assert_int_equal(cpu_has_avx512(), __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
+  assert_int_equal(cpu_has_avx512vnni(), cpu_has_avx512() && __builtin_cpu_supports("avx512vnni"));
 #else
-  assert_false(cpu_has_avx2() || cpu_has_avx512());
+  assert_false(cpu_has_avx2() || cpu_has_avx512() || cpu_has_avx512vnni());
 #endif
 }
 

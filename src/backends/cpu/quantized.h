@@ -46,15 +46,24 @@ typedef struct quantized_words {
   int64_t sums_row;
   float *out;                   /* out[r * out_row] = */
   int64_t out_row;
-  const int8_t *bytes;          /* x as arrange_bytes has made it, of one row by 4 bits in groups of BYTE_CODES and more, in place of x; NULL: that
-                                   is there */
-  const float *units;
 } quantized_words;
 
-/* x as whole numbers of a unit that is a power of two, per BYTE_CODES elements: their greatest has 22 bits and more, so that what
-   is lost is as much as a product with it loses. Each is three signed bytes, the highest first; of each there are those of the
-   even elements, then those of the odd ones. Products of bytes with codes, and sums of BYTE_CODES of them, are exact. */
-enum { BYTE_CODES = 64 };
+/* A row of codes of 4 bits times one of x, which is made of whole numbers of a unit that is a power of two, per BYTE_CODES elements:
+   their greatest has 22 bits and more, so that what is lost is as much as a product with it loses. Each is three signed bytes, the
+   highest first, of a register of codes those of the even ones, then those of the odd ones. Products of bytes with codes, and sums
+   of BYTE_CODES of them, are exact. */
+enum { BYTE_CODES = 64, BYTES_AHEAD = 4096 };
+typedef struct quantized_bytes {
+  const uint32_t *words;
+  int64_t count;                /* of codes, a multiple of BYTE_CODES and of groups */
+  int group_size;               /* 32 and more */
+  const float *scales, *biases; /* per group */
+  const int8_t *x;              /* as arrange_bytes has made it, with the units */
+  const float *units;
+  const float *sums;            /* of x, per group */
+  int64_t ahead;                /* so many bytes behind what is read codes are fetched: BYTES_AHEAD, or 0 where there are none */
+} quantized_bytes;
+static inline int64_t bytes_of_row(int64_t count) { return 3 * round_up(count, 128); }
 
 typedef struct quantized_loops {
   void (*values[CODE_KINDS])(const uint32_t *words, int64_t n, float *values); /* n: whole groups */
@@ -63,8 +72,10 @@ typedef struct quantized_loops {
   int word_lanes;
   void (*dot_words)(const quantized_words *d, int bits);
   void (*arrange)(const float *x, int64_t n, int bits, float *to); /* n a multiple of lanes and codes */
-  /* The same with bytes; false: x has infinities or NaN. NULL: there are no such loops. */
+  /* A row of n elements, a multiple of BYTE_CODES, into bytes_of_row of n of them; false: it has infinities or NaN. NULL: there are no such loops. */
   bool (*arrange_bytes)(const float *x, int64_t n, int8_t *bytes, float *units);
+  float (*dot_bytes)(const quantized_bytes *d);
+  int64_t rows_by_words; /* of x, from 2 on, for which words are faster than bytes */
   /* values[i] = values[i] * scale + bias of its group; biases NULL: none */
   void (*scale)(float *values, int64_t groups, int group_size, const float *scales, const float *biases);
   void (*from_e4m3)(const uint8_t *codes, int64_t n, float *values);
@@ -76,7 +87,8 @@ typedef struct quantized_loops {
   void (*to_numbers)(const float *w, int64_t n, float scale, float bias, float top, uint8_t *codes);
   void (*range)(const float *w, int64_t n, float *least, float *greatest); /* n a multiple of 16 */
 } quantized_loops;
-extern const quantized_loops quantized_loops_baseline, quantized_loops_avx2, quantized_loops_avx512;
+extern const quantized_loops quantized_loops_baseline, quantized_loops_avx2, quantized_loops_avx512,
+    quantized_loops_avx512vnni;
 const quantized_loops *cpu_quantized_loops(void);
 
 /* n scales from element `first` of memory as floats: they are of dtype d, or bytes that the mode tells. */

@@ -2,6 +2,7 @@
 
    Eight codes are two windows of 32 bits, shifted to each its place: codes of b bits come in units of 32, which are b
    words, and no window reaches out of its unit. Uses cpu/quantized.h, kernel/scalar.h. */
+#include "backends/cpu/code_bytes.h"
 #include "backends/cpu/quantized.h"
 #include "backends/cpu/registers.h"
 #include "kernel/scalar.h"
@@ -248,83 +249,7 @@ WORDS_OF(2)
 WORDS_OF(4)
 WORDS_OF(8)
 
-#if defined(__AVX2__)
-static bool arrange_bytes(const float *x, int64_t n, int8_t *bytes, float *units) {
-  enum { HALF = BYTE_CODES / 2, LEAST = -120 };
-  for (; n > 0; n -= BYTE_CODES, x += BYTE_CODES, bytes += 3 * BYTE_CODES, units++) {
-    float most = 0;
-    bool finite = true;
-    for (int i = 0; i < BYTE_CODES; i++) {
-      most = k_abs_f32(x[i]) > most ? k_abs_f32(x[i]) : most;
-      finite &= k_abs_f32(x[i]) < INFINITY;
-    }
-    if (!finite) return false;
-    int exponent;
-    const float fraction = frexpf(most, &exponent);
-    exponent -= fraction < 0.99f ? 23 : 22; /* numbers are below 127.5 * 2^16 */
-    if (exponent < LEAST) exponent = LEAST;
-    const float each = ldexpf(1, -exponent);
-    *units = ldexpf(1, exponent);
-    int32_t whole[BYTE_CODES];
-    for (int i = 0; i < BYTE_CODES; i++) whole[i] = (int32_t)__builtin_rintf(x[i] * each);
-    for (int part = 2; part >= 0; part--)
-      for (int i = 0; i < BYTE_CODES; i++) {
-        const int8_t low = (int8_t)whole[i];
-        bytes[part * BYTE_CODES + i % 2 * HALF + i / 2] = low;
-        whole[i] = (whole[i] - low) >> 8;
-      }
-  }
-  return true;
-}
-
-/* Of 32 bytes of codes, the sums of their products with one byte each of x: neighbours' sums, of 16 bits. */
-INLINE __m256i byte_products(__m256i even, __m256i odd, const int8_t *x) {
-  const __m256i of_even = _mm256_loadu_si256((const __m256i *)(const void *)x);
-  const __m256i of_odd = _mm256_loadu_si256((const __m256i *)(const void *)(x + BYTE_CODES / 2));
-  return _mm256_add_epi16(_mm256_maddubs_epi16(even, of_even), _mm256_maddubs_epi16(odd, of_odd));
-}
-
-/* Of the 64 codes of 32 bytes the sums of their products with x, eight of them, in its unit. */
-INLINE __m256 sums_of_bytes(const uint32_t *words, const int8_t *x) {
-  const __m256i low = _mm256_set1_epi8(15), one = _mm256_set1_epi16(1), high = _mm256_set1_epi16(256);
-  const __m256i codes = _mm256_loadu_si256((const __m256i *)(const void *)words);
-  const __m256i even = _mm256_and_si256(codes, low), odd = _mm256_and_si256(_mm256_srli_epi16(codes, 4), low);
-  const __m256i a = _mm256_madd_epi16(byte_products(even, odd, x), high);
-  const __m256i b = _mm256_madd_epi16(byte_products(even, odd, x + BYTE_CODES), one);
-  const __m256i c = _mm256_madd_epi16(byte_products(even, odd, x + 2 * BYTE_CODES), one);
-  return _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_slli_epi32(_mm256_add_epi32(a, b), 8), c));
-}
-
-/* With 64 codes to a scale, eight scales are multiplied by the units of x at once. */
-static void bytes_4(const quantized_words *d) {
-  enum { SOME = 8, WORDS = BYTE_CODES / 8 };
-  const int shift = __builtin_ctzll((unsigned long long)d->group_words);
-  const uint32_t *words = d->words;
-  const int8_t *x = d->bytes;
-  const int64_t count = d->count / WORDS;
-  __m256 total = _mm256_setzero_ps();
-  int64_t at = 0;
-  for (; at + SOME <= count && d->group_words == WORDS; at += SOME) {
-    float factors[SOME];
-    _mm256_storeu_ps(factors, _mm256_mul_ps(_mm256_loadu_ps(d->scales + at), _mm256_loadu_ps(d->units + at)));
-    _Pragma("GCC unroll 8") for (int i = 0; i < SOME; i++, words += WORDS, x += 3 * BYTE_CODES)
-        total = _mm256_fmadd_ps(sums_of_bytes(words, x), _mm256_broadcast_ss(factors + i), total);
-  }
-  for (; at < count; at++, words += WORDS, x += 3 * BYTE_CODES) {
-    const __m256 scale = _mm256_broadcast_ss(d->scales + (at * WORDS >> shift));
-    total = _mm256_fmadd_ps(sums_of_bytes(words, x), _mm256_mul_ps(scale, _mm256_broadcast_ss(d->units + at)), total);
-  }
-  *d->out = sum_of_eight((const eight *)&total) + sum_of_biases(d, 0);
-}
-#endif
-
 static void dot_words(const quantized_words *d, int bits) {
-#if defined(__AVX2__)
-  if (d->bytes) {
-    bytes_4(d);
-    return;
-  }
-#endif
   static void (*const loops[3][WORD_ROWS])(const quantized_words *) = {
       {words_2_1, words_2_2, words_2_3}, {words_4_1, words_4_2, words_4_3}, {words_8_1, words_8_2, words_8_3}};
   loops[bits == 2 ? 0 : bits == 4 ? 1 : 2][d->rows - 1](d);
@@ -391,21 +316,32 @@ static void range(const float *w, int64_t n, float *least, float *greatest) {
   *least = low[0], *greatest = high[0];
 }
 
-const quantized_loops ISA_NAME(quantized_loops) = {
-    .values = ALL(values),
-    .dot_one = ALL(one),
-    .dot_many = ALL(many),
-    .word_lanes = WORD_LANES,
-    .dot_words = dot_words,
-    .arrange = arrange,
+#define TABLE(name, bytes, by_words)                                                                                     \
+  const quantized_loops name = {                                                                               \
+      .values = ALL(values),                                                                                   \
+      .dot_one = ALL(one),                                                                                     \
+      .dot_many = ALL(many),                                                                                   \
+      .word_lanes = WORD_LANES,                                                                                \
+      .dot_words = dot_words,                                                                                  \
+      .arrange = arrange,                                                                                      \
+      .arrange_bytes = ARRANGE_BYTES,                                                                          \
+      .dot_bytes = bytes,                                                                                      \
+      .rows_by_words = by_words,                                                                               \
+      .scale = scale,                                                                                          \
+      .from_e4m3 = from_e4m3,                                                                                  \
+      .from_e8m0 = from_e8m0,                                                                                  \
+      .to_e4m3 = to_e4m3,                                                                                      \
+      .to_e2m1 = to_e2m1,                                                                                      \
+      .to_numbers = to_numbers,                                                                                \
+      .range = range,                                                                                          \
+  };
 #if defined(__AVX2__)
-    .arrange_bytes = arrange_bytes,
+#define ARRANGE_BYTES arrange_bytes
+TABLE(ISA_NAME(quantized_loops), dot_bytes, WORD_ROWS)
+#else
+#define ARRANGE_BYTES NULL
+TABLE(ISA_NAME(quantized_loops), NULL, WORD_ROWS)
 #endif
-    .scale = scale,
-    .from_e4m3 = from_e4m3,
-    .from_e8m0 = from_e8m0,
-    .to_e4m3 = to_e4m3,
-    .to_e2m1 = to_e2m1,
-    .to_numbers = to_numbers,
-    .range = range,
-};
+#if defined(__AVX512F__)
+TABLE(quantized_loops_avx512vnni, dot_bytes_vnni, 1)
+#endif

@@ -1,7 +1,7 @@
 /* quantized_matmul_cpu.c: "QuantizedMatmul" and "GatherQMM".
 
    Few rows of x by transposed codes: each row of codes is turned into numbers in registers and multiplied there, so
-   that memory gives codes and scales and nothing else, by words where that is faster; threads share blocks of the result's columns. Else codes are
+   that memory gives codes and scales and nothing else, by words or bytes where that is faster; threads share blocks of the result's columns. Else codes are
    dequantized where a product of matrices packs its operands. Uses cpu/quantized.h, cpu/gemm.h,
    cpu/indices.h. */
 #include "backends/cpu/gemm.h"
@@ -11,7 +11,8 @@
 enum {
   FEW_ROWS = 16,          /* of x, for which codes are not worth a panel */
   CHUNK = 256,            /* groups of a row taken at a time */
-  WORD_GROUPS = 1024,     /* the same where codes are taken by words: of several rows */
+  WORD_GROUPS = 1024,     /* the same where codes are taken by words or bytes: of several rows */
+  BYTES_CHUNK = 4096,     /* elements of x that are bytes in L1 */
   COLUMNS_MOST = 128,     /* of the result in a block */
   PIECE_CODES = 1 << 18   /* codes in a piece, about */
 };
@@ -22,7 +23,7 @@ typedef struct qmm_job {
   const float *x;         /* matrices (m, k), one behind the other */
   const float *sums;      /* of x per group of k; NULL: not wanted */
   const float *arranged;  /* x as quantized_words wants it; NULL: codes are taken as they come */
-  const int8_t *bytes;     /* the same as bytes, with units; NULL: as floats */
+  const int8_t *bytes;    /* x as quantized_bytes wants it, with its units, row by row; NULL: as floats */
   const float *units;
   const uint32_t *words;
   const void *scales, *biases;
@@ -94,6 +95,13 @@ static bool words_will_do(const qmm_job *j) {
   return j->k % (codes * lanes) == 0 && (group % lanes == 0 || 2 * group == lanes) && row_groups(j) <= WORD_GROUPS;
 }
 
+static bool bytes_will_do(const qmm_job *j) {
+  const quantized_loops *loops = cpu_quantized_loops();
+  if (!loops->dot_bytes || j->q.mode != QUANTIZED_AFFINE || j->q.bits != 4) return false;
+  if (j->m > 1 && j->m <= loops->rows_by_words && words_will_do(j)) return false;
+  return j->k % BYTE_CODES == 0 && row_groups(j) <= WORD_GROUPS;
+}
+
 /* Scales and biases of `rows` rows from `row` on: as they lie, or turned into floats. */
 static const float *floats_at(const qmm_job *j, const void *from, int64_t row, int64_t rows, float *to) {
   const int64_t groups = row_groups(j);
@@ -102,32 +110,65 @@ static const float *floats_at(const qmm_job *j, const void *from, int64_t row, i
   return to;
 }
 
-/* Rows of codes first .. first + width - 1 by words. */
-static void multiply_words(const qmm_job *j, const qmm_matrix *w, int64_t entry, int64_t first, int64_t width,
-                           float *results) {
+/* Some rows of codes, with their scales and biases as floats. */
+typedef struct rows_of_codes {
+  const uint32_t *words;
+  int64_t rows, words_per_row;
+  int64_t behind; /* bytes of codes behind the last row */
+  const float *scales, *biases;
+} rows_of_codes;
+
+static void multiply_words(const qmm_job *j, const rows_of_codes *w, int64_t x_row, float *results, int64_t width) {
+  const int64_t groups = row_groups(j);
+  for (int64_t i = 0; i < w->rows; i++)
+    cpu_quantized_loops()->dot_words(&(quantized_words){.words = w->words + i * w->words_per_row,
+                                                        .count = w->words_per_row,
+                                                        .group_words = j->q.group_size * j->q.bits / 32,
+                                                        .scales = w->scales + i * groups,
+                                                        .biases = w->biases + i * groups,
+                                                        .rows = j->m,
+                                                        .x = j->arranged + x_row * j->k,
+                                                        .x_row = j->k,
+                                                        .sums = j->sums + x_row * groups,
+                                                        .sums_row = groups,
+                                                        .out = results + i,
+                                                        .out_row = width},
+                                     j->q.bits);
+}
+
+/* Elements of x stay in L1 while rows of codes pass. */
+static void multiply_bytes(const qmm_job *j, const rows_of_codes *w, int64_t x_row, float *results, int64_t width) {
+  const int64_t groups = row_groups(j), size = j->q.group_size;
+  float (*dot)(const quantized_bytes *) = cpu_quantized_loops()->dot_bytes;
+  for (int64_t at = 0; at < j->k; at += BYTES_CHUNK)
+    for (int64_t r = 0; r < j->m; r++)
+      for (int64_t i = 0; i < w->rows; i++) {
+        const int64_t behind = (w->rows - 1 - i) * w->words_per_row * 4 + w->behind;
+        results[r * width + i] += dot(&(quantized_bytes){.words = w->words + i * w->words_per_row + at / 8,
+                                                         .count = smaller(j->k - at, BYTES_CHUNK),
+                                                         .group_size = (int)size,
+                                                         .scales = w->scales + i * groups + at / size,
+                                                         .biases = w->biases + i * groups + at / size,
+                                                         .x = j->bytes + (x_row + r) * bytes_of_row(j->k) + 3 * at,
+                                                         .units = j->units + ((x_row + r) * j->k + at) / BYTE_CODES,
+                                                         .sums = j->sums + (x_row + r) * groups + at / size,
+                                                         .ahead = behind < BYTES_AHEAD ? 0 : BYTES_AHEAD});
+      }
+}
+
+/* Rows of codes first .. first + width - 1 by words or by bytes, some at a time. */
+static void multiply_rows(const qmm_job *j, const qmm_matrix *w, int64_t entry, int64_t first, int64_t width, float *results) {
   const int64_t groups = row_groups(j), words = j->k * j->q.bits / 32, at_once = WORD_GROUPS / groups;
-  const int64_t x_row = x_matrix(j, entry) * j->m;
   float scales[WORD_GROUPS], biases[WORD_GROUPS];
   for (int64_t c = 0; c < width; c += at_once) {
-    const int64_t some = smaller(width - c, at_once);
-    const float *s = floats_at(j, w->scales, first + c, some, scales);
-    const float *b = floats_at(j, w->biases, first + c, some, biases);
-    for (int64_t i = 0; i < some; i++)
-      cpu_quantized_loops()->dot_words(&(quantized_words){.words = w->words + (first + c + i) * words,
-                                                          .count = words,
-                                                          .group_words = j->q.group_size * j->q.bits / 32,
-                                                          .scales = s + i * groups,
-                                                          .biases = b + i * groups,
-                                                          .rows = j->m,
-                                                          .x = j->arranged + x_row * j->k,
-                                                          .x_row = j->k,
-                                                          .bytes = j->bytes ? j->bytes + x_row * j->k * 3 : NULL,
-                                                          .units = j->bytes ? j->units + x_row * j->k / BYTE_CODES : NULL,
-                                                          .sums = j->sums + x_row * groups,
-                                                          .sums_row = groups,
-                                                          .out = results + c + i,
-                                                          .out_row = width},
-                                       j->q.bits);
+    const int64_t row = first + c, some = smaller(width - c, at_once);
+    const rows_of_codes rows = {.words = w->words + row * words,
+                                .rows = some,
+                                .words_per_row = words,
+                                .behind = (j->n - row - some) * words * 4,
+                                .scales = floats_at(j, w->scales, row, some, scales),
+                                .biases = floats_at(j, w->biases, row, some, biases)};
+    (j->bytes ? multiply_bytes : multiply_words)(j, &rows, x_matrix(j, entry) * j->m, results + c, width);
   }
 }
 
@@ -138,7 +179,7 @@ static void few_rows_piece(void *context, int64_t piece) {
   float results[FEW_ROWS * COLUMNS_MOST];
   memset(results, 0, (size_t)(j->m * width) * sizeof *results);
   const qmm_matrix w = matrix_of(j, entry);
-  if (j->arranged) multiply_words(j, &w, entry, first, width, results);
+  if (j->arranged || j->bytes) multiply_rows(j, &w, entry, first, width, results);
   else
     for (int64_t c = 0; c < width; c++) multiply_row(j, &w, entry, first + c, results + c, width);
   for (int64_t r = 0; r < j->m; r++)
@@ -222,7 +263,7 @@ const char *cpu_refuses_quantized_matmul(const launch *l) {
 
 /* What is held until the product is done. */
 typedef struct qmm_memory {
-  buffer *x, *sums, *arranged, *parts[3], *lhs, *rhs;
+  buffer *x, *sums, *arranged, *bytes, *parts[3], *lhs, *rhs;
 } qmm_memory;
 
 static buffer *floats_of(const char *op, int64_t count, error **why) {
@@ -262,19 +303,30 @@ static error *sum_groups(qmm_job *j, int64_t count, const char *op, qmm_memory *
   return NULL;
 }
 
+/* Rows of x, `count` elements of them, as bytes; where that can't be, nothing has changed. */
+static error *arrange_bytes(qmm_job *j, int64_t count, const char *op, qmm_memory *held) {
+  const quantized_loops *loops = cpu_quantized_loops();
+  const int64_t rows = count / j->k, size = bytes_of_row(j->k), units = count / BYTE_CODES;
+  error *why = NULL;
+  held->bytes = buffer_new((size_t)(units * (int64_t)sizeof(float) + rows * size), op, &why);
+  if (why) return why;
+  int8_t *bytes = buffer_data(held->bytes);
+  float *of_rows = (float *)(void *)(bytes + rows * size);
+  bool finite = true;
+  for (int64_t r = 0; r < rows && finite; r++)
+    finite = loops->arrange_bytes(j->x + r * j->k, j->k, bytes + r * size, of_rows + r * j->k / BYTE_CODES);
+  if (finite) j->bytes = bytes, j->units = of_rows;
+  return NULL;
+}
+
 static error *arrange(qmm_job *j, int64_t count, const char *op, qmm_memory *held) {
   error *why = NULL;
+  if (bytes_will_do(j)) why = arrange_bytes(j, count, op, held);
+  if (why || j->bytes || !words_will_do(j)) return why;
   held->arranged = floats_of(op, count, &why);
   if (why) return why;
-  const quantized_loops *loops = cpu_quantized_loops();
-  j->arranged = buffer_data(held->arranged); /* bytes and units take less */
-  int8_t *bytes = buffer_data(held->arranged);
-  float *units = (float *)(void *)(bytes + 3 * count);
-  if (j->m == 1 && j->q.bits == 4 && j->q.group_size >= BYTE_CODES && loops->arrange_bytes &&
-      loops->arrange_bytes(j->x, count, bytes, units))
-    j->bytes = bytes, j->units = units;
-  else
-    loops->arrange(j->x, count, j->q.bits, buffer_data(held->arranged));
+  cpu_quantized_loops()->arrange(j->x, count, j->q.bits, buffer_data(held->arranged));
+  j->arranged = buffer_data(held->arranged);
   return NULL;
 }
 
@@ -282,7 +334,7 @@ static error *multiply(qmm_job *j, const launch *l, const char *op, qmm_memory *
   error *why = NULL;
   if (j->transpose && j->m <= FEW_ROWS) {
     if (j->biases) why = sum_groups(j, operand_size(&l->in[0]), op, held);
-    if (!why && words_will_do(j)) why = arrange(j, operand_size(&l->in[0]), op, held);
+    if (!why) why = arrange(j, operand_size(&l->in[0]), op, held);
     if (why) return why;
     j->width = PIECE_CODES / j->k;
     j->width = j->width < 1 ? 1 : j->width > COLUMNS_MOST ? COLUMNS_MOST : j->width;
@@ -313,6 +365,7 @@ static void release(qmm_memory *held) {
   buffer_release(held->x);
   buffer_release(held->sums);
   buffer_release(held->arranged);
+  buffer_release(held->bytes);
   for (int i = 0; i < 3; i++) buffer_release(held->parts[i]);
   buffer_release(held->lhs);
   buffer_release(held->rhs);
