@@ -153,6 +153,10 @@ typedef struct driver {
   /* Why it can't run the kernel, or NULL; left out: it runs all. Of dtypes it can hold. */
   const char *(*refuses_kernel)(int index, const kernel *k);
   error *(*run_kernel)(const kernel *k, const operand *in, const operand *out);
+  /* The same for a kernel that a plan runs again: what was found out about it stays in *kept, which is NULL at first, for the next
+     time; one thread at a time. `forget` ends it. Left out, both: nothing is kept. */
+  error *(*run_kernel_again)(const kernel *k, const operand *in, const operand *out, void **kept);
+  void (*forget)(void *kept);
   const memory_driver *memory; /* NULL: it works in host memory */
   const recording_driver *recording; /* NULL: launches are made one by one */
   /* Asked at the end of each plan: what steps found wrong with the values they met. It may wait. Left out: that is

@@ -59,6 +59,7 @@ typedef struct plan_step {
   const implementation *implementation; /* and its */
   const void *params;
   const prim *prim; /* of a call, whose parameters these are */
+  int32_t kernel_number; /* of a kernel among the plan's: of equal ones it is the same */
   int n_in, n_out;
   epilogue_run *epilogue; /* or NULL: the implementation's own run, and neither of these: */
   bool adds;              /* the last operand is no operand of the primitive, but added to its first result */
@@ -75,6 +76,8 @@ typedef struct plan_step {
 typedef struct plan {
   device *device;
   int n_memories, n_inputs, n_outputs, n_steps;
+  int n_kernels; /* different ones; two may be equal in spite of that */
+  bool repeats;  /* some kernel is run by several steps */
   int max_operands; /* of a step */
   int64_t arena_bytes;
   plan_memory *memories; /* inputs first */

@@ -39,7 +39,10 @@ typedef struct writer {
   size_t memories_room;
   int32_t n_outputs, n_temporaries;   /* memories so far */
   kernel *spare;                      /* the next is written here */
-  const kernel *known[KNOWN_KERNELS]; /* by hash; layers of a network run the same ones again and again */
+  struct {
+    const kernel *kernel;
+    int32_t number;
+  } known[KNOWN_KERNELS]; /* by hash; layers of a network run the same ones again and again */
 } writer;
 
 /* Memory for a result that an operation stores. */
@@ -145,13 +148,18 @@ static uint64_t kernel_hash(const kernel *k) {
   return hash_bytes(k->code + k->n_code - count, (size_t)count * sizeof *k->code, (uint64_t)(k->n_in + 64 * k->n_code));
 }
 
-/* The spare kernel, or an equal one written before; then the spare stays spare. */
-static const kernel *settle_kernel(writer *w) {
-  const kernel *k = w->spare;
-  const kernel **place = &w->known[kernel_hash(k) % KNOWN_KERNELS];
-  if (*place && kernel_equal(*place, k)) return *place;
-  w->spare = NULL;
-  return *place = k;
+/* The step's is the spare kernel, or an equal one written before; then the spare stays spare. */
+static void settle_kernel(writer *w, plan_step *s) {
+  const uint64_t place = kernel_hash(w->spare) % KNOWN_KERNELS;
+  const bool known = w->known[place].kernel && kernel_equal(w->known[place].kernel, w->spare);
+  if (!known) {
+    w->known[place].kernel = w->spare;
+    w->known[place].number = w->draft->plan->n_kernels++;
+    w->spare = NULL;
+  }
+  w->draft->plan->repeats |= known;
+  s->kernel = w->known[place].kernel;
+  s->kernel_number = w->known[place].number;
 }
 
 static device *device_for(device *d, const kernel *k) {
@@ -183,7 +191,7 @@ static bool write_kernel(writer *w, int32_t group, plan_step *s) {
   s->name = "kernel";
   s->n_in = k->n_in;
   s->n_out = k->n_out;
-  s->kernel = settle_kernel(w);
+  settle_kernel(w, s);
   s->device = device_for(d->request->device, s->kernel);
   return true;
 }

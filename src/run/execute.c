@@ -3,10 +3,10 @@
 #include "run/workspace.h"
 
 workspace *workspace_new(const plan *p, bool runs_once) {
-  const size_t n = (size_t)p->n_memories;
+  const size_t n = (size_t)p->n_memories, n_kept = !runs_once || p->repeats ? (size_t)p->n_kernels : 0;
   workspace *w = mem_zalloc(sizeof *w +
                             n * (sizeof *w->base + sizeof *w->held + sizeof *w->failed + sizeof *w->offsets) +
-                            (size_t)p->max_operands * (sizeof *w->operands + sizeof *w->places));
+                            (size_t)p->max_operands * (sizeof *w->operands + sizeof *w->places) + n_kept * sizeof *w->kept);
   if (!w) return NULL;
   w->plan = p;
   w->runs_once = runs_once;
@@ -16,12 +16,23 @@ workspace *workspace_new(const plan *p, bool runs_once) {
   w->held = (buffer **)(w->base + n);
   w->failed = (error **)(w->held + n);
   w->offsets = (int64_t *)(w->failed + n);
+  w->kept = n_kept ? (void **)(w->offsets + n) : NULL;
   return w;
+}
+
+static void forget_kernels(workspace *w) {
+  for (int i = 0; w->kept && i < w->plan->n_steps; i++) {
+    const plan_step *s = &w->plan->steps[i];
+    if (!s->kernel || !w->kept[s->kernel_number]) continue;
+    s->device->driver->forget(w->kept[s->kernel_number]);
+    w->kept[s->kernel_number] = NULL;
+  }
 }
 
 void workspace_free(workspace *w) {
   if (!w) return;
   recorded_forget(w);
+  forget_kernels(w);
   buffer_release(w->arena);
   mem_free(w);
 }
@@ -82,8 +93,11 @@ static void release_ended(const plan_step *s, run_input *in) {
 }
 
 /* Runs the step on operands that are bound. */
-static error *launch_step(const plan_step *s, const operand *o) {
+static error *launch_step(workspace *w, const plan_step *s) {
   const driver *v = s->device->driver;
+  const operand *o = w->operands;
+  if (s->kernel && w->kept && v->run_kernel_again)
+    return v->run_kernel_again(s->kernel, o, o + s->n_in, &w->kept[s->kernel_number]);
   if (s->kernel) return v->run_kernel(s->kernel, o, o + s->n_in);
   const launch l = {s->params, s->n_in - s->adds, s->n_out, o, o + s->n_in};
   const epilogue e = {s->adds ? &o[l.n_in] : NULL, s->activation};
@@ -102,7 +116,7 @@ static error *run_step(const plan *p, workspace *w, run_input *in, const plan_st
     char *base = w->base[s->memories[i]]; /* NULL: nothing but empty arrays */
     o[i].data = base ? base + s->offsets[i] : NULL;
   }
-  return launch_step(s, o);
+  return launch_step(w, s);
 }
 
 /* ---- the same where memories are buffers: each operand is brought to where the step runs ---- */
@@ -154,7 +168,7 @@ static error *bind_and_launch(const plan *p, workspace *w, run_input *in, const 
   error *why = NULL;
   for (int k = 0; !why && k < s->n_in + s->n_out; k++)
     why = k < s->n_in ? bind_input_apart(p, w, in, s, k) : bind_output_apart(p, w, in, s, k);
-  return why ? why : launch_step(s, w->operands);
+  return why ? why : launch_step(w, s);
 }
 
 /* Bytes of the elements of all operands. */

@@ -11,6 +11,7 @@ struct workspace {
   error **failed;    /* of each memory: why it holds nothing */
   operand *operands; /* of the step under way */
   location *places;  /* where they are on a device with memory of its own */
+  void **kept;       /* of each kernel: what its driver keeps of it; NULL: each is run once */
   bool any_failed;
   /* ---- recorded.c ---- */
   void *recording;  /* of the plan's launches; NULL: none */

@@ -120,5 +120,7 @@ const driver driver_cpu = {
     .implementations = implementations,
     .n_implementations = sizeof implementations / sizeof *implementations,
     .run_kernel = cpu_run_kernel,
+    .run_kernel_again = cpu_run_kernel_again,
+    .forget = mem_free,
     .unread = unread,
 };

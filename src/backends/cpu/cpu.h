@@ -8,6 +8,8 @@
 /* Runs `k` once per element of out[0], whose shape every operand has. An output may be the very memory of
    an input of the same item size that is row-major too. Results do not depend on the number of threads. */
 error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out);
+/* The same; what a small kernel was made into stays in *kept (NULL at first) for the next time, on other operands too. */
+error *cpu_run_kernel_again(const kernel *k, const operand *in, const operand *out, void **kept);
 
 /* ---- instruction sets (isa.c) ---- */
 

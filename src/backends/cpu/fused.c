@@ -43,13 +43,13 @@ typedef struct work {
   bool turned[KERNEL_MAX_INPUTS]; /* the inputs of which strips are turned */
   int64_t rows, columns, row_strips, column_strips;
   error *_Atomic why;
-  program program;
+  const program *program;
 } work;
 
 /* ---- runs ---- */
 
 static void place_slots(const work *w, char *arena, char **at, int64_t count) {
-  const program *p = &w->program;
+  const program *p = w->program;
   for (int r = 0; r < p->n_registers; r++)
     if (p->slot[r] >= 0) at[r] = arena + (size_t)p->slot[r] * (size_t)w->tile * p->item_size;
   for (int i = 0; i < w->kernel->n_in; i++)
@@ -67,7 +67,7 @@ static void run_ops(const program *p, char **at, int64_t count) {
 /* `count` elements of input i from element `from` of the output on: where they lie, or copied to `slot`. */
 static char *reach_run(const work *w, int i, int64_t from, int64_t count, char *slot) {
   const int64_t *strides = w->strides[i];
-  size_t size = w->program.size[i];
+  size_t size = w->program->size[i];
   int last = w->n - 1;
   int64_t index[PONS_MAX_NDIM], offset = 0, rest = from;
   for (int d = last; d >= 0; d--) {
@@ -97,7 +97,7 @@ static char *reach_run(const work *w, int i, int64_t from, int64_t count, char *
 }
 
 static void store_run(const work *w, char **at, int64_t count, bool from_inputs) {
-  const program *p = &w->program;
+  const program *p = w->program;
   const kernel *k = w->kernel;
   for (int o = 0; o < k->n_out; o++) {
     int r = p->result[o], to = p->first_output + o;
@@ -111,7 +111,7 @@ static void store_run(const work *w, char **at, int64_t count, bool from_inputs)
 static void fetch_ahead(const work *w, int64_t from) {
   for (int i = 0; i < w->kernel->n_in; i++) {
     if (w->reach[i] != REACH_PACKED) continue;
-    const int64_t size = w->program.size[i];
+    const int64_t size = w->program->size[i];
     const char *x = (const char *)w->in[i].data + from * size + AHEAD;
     for (int64_t at = 0; at < w->tile * size; at += 64) __builtin_prefetch(x + at);
   }
@@ -121,7 +121,7 @@ static void fetch_ahead(const work *w, int64_t from) {
 static void run_runs(const work *w, int64_t from, int64_t end, char *const *turned) {
   _Alignas(64) char arena[ARENA];
   char *at[MAX_REGISTERS];
-  const program *p = &w->program;
+  const program *p = w->program;
   const kernel *k = w->kernel;
   char *slots[KERNEL_MAX_INPUTS];
   place_slots(w, arena, at, end - from < w->tile ? end - from : w->tile);
@@ -171,7 +171,7 @@ static void find_strip(const work *w, int64_t piece, int64_t *index, int64_t *ro
 
 /* Of input i's strip, so that the next begins at a multiple of 64. */
 static int64_t strip_bytes(const work *w, int i, int64_t rows, int64_t columns) {
-  return w->turned[i] ? (rows * columns * w->program.size[i] + 63) / 64 * 64 : 0;
+  return w->turned[i] ? (rows * columns * w->program->size[i] + 63) / 64 * 64 : 0;
 }
 
 /* The turned inputs' strips, one after the other in `memory`; where each begins in `turned`. */
@@ -179,7 +179,7 @@ static void turn_strip(const work *w, const int64_t *index, int64_t rows, int64_
   const int64_t shape[] = {rows, columns}, to[] = {columns, 1};
   for (int i = 0; i < w->kernel->n_in; i++) {
     if (!w->turned[i]) continue;
-    const int64_t strides[] = {w->strides[i][w->row], w->strides[i][w->n - 1]}, size = w->program.size[i];
+    const int64_t strides[] = {w->strides[i][w->row], w->strides[i][w->n - 1]}, size = w->program->size[i];
     int64_t offset = 0;
     for (int d = 0; d < w->n; d++) offset += index[d] * w->strides[i][d];
     turned[i] = memory;
@@ -210,7 +210,7 @@ static void run_strip(void *context, int64_t piece) {
   for (int64_t r = 0; r < rows; r += together ? rows : 1) {
     run_runs(w, from + r * row_step, from + r * row_step + (together ? rows * columns : columns), turned);
     for (int i = 0; i < w->kernel->n_in; i++)
-      if (w->turned[i]) turned[i] += columns * w->program.size[i];
+      if (w->turned[i]) turned[i] += columns * w->program->size[i];
   }
   buffer_release(memory);
 }
@@ -250,7 +250,7 @@ static error *run_strips(work *w) {
 
 static void fit_tile(work *w) {
   int64_t room =
-      w->program.n_slots ? ARENA / (int64_t)(w->program.item_size * (size_t)w->program.n_slots) : TILE;
+      w->program->n_slots ? ARENA / (int64_t)(w->program->item_size * (size_t)w->program->n_slots) : TILE;
   const int64_t most = w->outgrows_cache ? FAR_TILE : TILE;
   w->tile = room < most ? room & ~(int64_t)15 : most;
 }
@@ -286,7 +286,54 @@ static bool copies(const kernel *k, const operand *x) {
   return k->n_code == 0 && k->n_in == 1 && k->n_out == 1 && !repeats;
 }
 
-error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
+/* ---- programs that are kept ---- */
+
+/* All that a program of few elements depends on besides its kernel. */
+typedef struct usage { /* without gaps: bytes are compared */
+  uint32_t pairs;
+  uint32_t over[KERNEL_MAX_OUTPUTS]; /* bit i: the output is written over input i */
+  uint8_t reach[KERNEL_MAX_INPUTS];
+} usage;
+
+typedef struct kept_program {
+  usage usage;
+  program program; /* as long as it has ops */
+} kept_program;
+
+static usage usage_of(const work *w) {
+  usage u = {.pairs = w->size >= WORTH_PAIRS};
+  for (int i = 0; i < w->kernel->n_in; i++) {
+    u.reach[i] = (uint8_t)w->reach[i];
+    for (int o = 0; o < w->kernel->n_out; o++) u.over[o] |= (uint32_t)(w->in[i].data == w->out[o].data) << i;
+  }
+  return u;
+}
+
+static void make_program(const work *w, program *p) {
+  const writing writing = !w->past_cache ? WRITE_IN_PLACE : w->row >= 0 ? WRITE_AFTERWARDS : WRITE_FAR;
+  program_make(p, w->kernel, w->reach, w->in, w->out, writing, w->size >= WORTH_PAIRS);
+}
+
+/* The kept one if it was made for such operands, else a new one, which is kept if there is memory for it. */
+static const program *find_program(const work *w, program *here, void **kept) {
+  if (!kept || w->outgrows_cache) { /* beside so many elements, making it is nothing */
+    make_program(w, here);
+    return here;
+  }
+  const usage u = usage_of(w);
+  kept_program *before = *kept;
+  if (before && memcmp(&before->usage, &u, sizeof u) == 0) return &before->program;
+  make_program(w, here);
+  mem_free(before);
+  const size_t bytes = offsetof(program, ops) + (size_t)here->n_ops * sizeof *here->ops;
+  kept_program *now = *kept = mem_alloc(offsetof(kept_program, program) + bytes);
+  if (!now) return here;
+  now->usage = u;
+  memcpy(&now->program, here, bytes);
+  return here;
+}
+
+error *cpu_run_kernel_again(const kernel *k, const operand *in, const operand *out, void **kept) {
   if (copies(k, in)) {
     cpu_copy_packed(out->data, in);
     return NULL;
@@ -318,11 +365,8 @@ error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
   }
   w.outgrows_cache = cpu_outgrows_cache((size_t)w.size * pons_dtype_size(out[0].dtype));
   w.past_cache = worth_past_cache(&w);
-  program_make(&w.program, k, w.reach, in, out,
-               !w.past_cache ? WRITE_IN_PLACE
-               : w.row >= 0  ? WRITE_AFTERWARDS
-                             : WRITE_FAR,
-               w.size >= WORTH_PAIRS);
+  program here;
+  w.program = find_program(&w, &here, kept);
   fit_tile(&w);
   if (w.row >= 0) return run_strips(&w);
   if (w.size < 2 * PIECE)
@@ -330,4 +374,8 @@ error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
   else
     parallel_for(ceiling(w.size, PIECE), run_piece_of_runs, &w);
   return NULL;
+}
+
+error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
+  return cpu_run_kernel_again(k, in, out, NULL);
 }

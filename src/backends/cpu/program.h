@@ -27,7 +27,7 @@ typedef struct program {
   int16_t result[KERNEL_MAX_OUTPUTS];
   int first_output;
   bool stores; /* some output is not */
-  op ops[MAX_OPS];
+  op ops[MAX_OPS]; /* last: a program that is kept ends with its ops */
 } program;
 
 /* How an input reaches a tile. */
