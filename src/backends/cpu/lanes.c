@@ -12,8 +12,8 @@
 #include <math.h>
 
 static int isa_index(void) {
-  const char *name = cpu_isa(); /* asked for every row: told apart by one letter */
-  return name[0] != 'a' ? 0 : name[3] == '5' ? 2 : 1;
+  const char *name = cpu_isa(); /* asked for every row: told apart by letters */
+  return name[0] != 'a' ? 0 : name[3] != '5' ? 1 : name[6] ? 3 : 2;
 }
 
 #ifdef PONS_HAVE_AVX2
@@ -26,11 +26,17 @@ static int isa_index(void) {
 #else
 #define AVX512(x) NULL
 #endif
-#define CHOOSE(type, function)                                                        \
-  const type *function(void) {                                                        \
-    static const type *const loops[] = {&type##_baseline, AVX2(type), AVX512(type)};  \
-    return loops[isa_index()];                                                        \
+#define CHOOSE_OF(type, function, last)                                                     \
+  const type *function(void) {                                                              \
+    static const type *const loops[] = {&type##_baseline, AVX2(type), AVX512(type), last};  \
+    return loops[isa_index()];                                                              \
   }
+#define CHOOSE(type, function) CHOOSE_OF(type, function, AVX512(type))
+#ifdef PONS_HAVE_AVX512
+CHOOSE_OF(quantized_loops, cpu_quantized_loops, &quantized_loops_avx512vnni)
+#else
+CHOOSE(quantized_loops, cpu_quantized_loops)
+#endif
 CHOOSE(lane_loops, cpu_lanes)
 CHOOSE(reduce_loops, cpu_reduce_loops)
 CHOOSE(softmax_loops, cpu_softmax_loops)
@@ -44,13 +50,6 @@ CHOOSE(gemm_loops, cpu_gemm_loops)
 CHOOSE(thin_loops, cpu_thin_loops)
 CHOOSE(fft_loops, cpu_fft_loops)
 CHOOSE(conv_loops, cpu_conv_loops)
-static CHOOSE(quantized_loops, quantized_loops_of_set)
-const quantized_loops *cpu_quantized_loops(void) {
-#ifdef PONS_HAVE_AVX512
-  if (!strcmp(cpu_isa(), "avx512vnni")) return &quantized_loops_avx512vnni;
-#endif
-  return quantized_loops_of_set();
-}
 
 lane lane_of(pons_dtype d) {
   switch (dtype_kind_of(d)) {

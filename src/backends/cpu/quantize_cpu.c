@@ -162,11 +162,11 @@ static void dequantize_piece(void *context, int64_t piece) {
   const int n = j->q.group_size;
   const int64_t first = piece * j->groups_per_piece, count = smaller(j->groups - first, j->groups_per_piece);
   float values[TILE], scales[TILE / GROUP_LEAST], biases[TILE / GROUP_LEAST];
-  cpu_quantized_loops()->values[codes_of(j->q)](j->words + first * n * j->q.bits / 32, count * n, values);
   cpu_scales(j->q, j->scale_dtype, j->scales, first, count, scales);
   for (int64_t i = 0; i < count && j->global != 1; i++) scales[i] *= j->global;
   if (j->biases) cpu_scales(j->q, j->scale_dtype, j->biases, first, count, biases);
-  cpu_quantized_loops()->scale(values, count, n, scales, j->biases ? biases : NULL);
+  const quantized_groups groups = {j->words + first * n * j->q.bits / 32, count, n, scales, j->biases ? biases : NULL};
+  cpu_quantized_loops()->values[codes_of(j->q)](&groups, values);
   cpu_lanes()->store[j->out->dtype](values, count * n, element(j->out->data, j->out->dtype, first * n), 1);
 }
 

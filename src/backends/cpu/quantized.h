@@ -1,6 +1,6 @@
 /* quantized.h: codes of few bits in words of uint32, as numbers and back. pons/quantized.h says what lies where.
 
-   Codes are taken eight at a time. Loops are built once per instruction set. Uses cpu/lanes.h. */
+   Loops are built once per instruction set. Uses cpu/lanes.h. */
 #ifndef CPU_QUANTIZED_H
 #define CPU_QUANTIZED_H
 #include "backends/cpu/lanes.h"
@@ -65,8 +65,16 @@ typedef struct quantized_bytes {
 } quantized_bytes;
 static inline int64_t bytes_of_row(int64_t count) { return 3 * round_up(count, 128); }
 
+/* Neighbouring groups of codes. */
+typedef struct quantized_groups {
+  const uint32_t *words;
+  int64_t groups;
+  int group_size;
+  const float *scales, *biases; /* per group; biases NULL: none */
+} quantized_groups;
+
 typedef struct quantized_loops {
-  void (*values[CODE_KINDS])(const uint32_t *words, int64_t n, float *values); /* n: whole groups */
+  void (*values[CODE_KINDS])(const quantized_groups *q, float *values);
   void (*dot_one[CODE_KINDS])(const quantized_dot *d);
   void (*dot_many[CODE_KINDS])(const quantized_dot *d); /* DOT_ROWS */
   int word_lanes;
@@ -76,8 +84,6 @@ typedef struct quantized_loops {
   bool (*arrange_bytes)(const float *x, int64_t n, int8_t *bytes, float *units);
   float (*dot_bytes)(const quantized_bytes *d);
   int64_t rows_by_words; /* of x, from 2 on, for which words are faster than bytes */
-  /* values[i] = values[i] * scale + bias of its group; biases NULL: none */
-  void (*scale)(float *values, int64_t groups, int group_size, const float *scales, const float *biases);
   void (*from_e4m3)(const uint8_t *codes, int64_t n, float *values);
   void (*from_e8m0)(const uint8_t *codes, int64_t n, float *values);
   void (*to_e4m3)(const float *values, int64_t n, uint8_t *codes);

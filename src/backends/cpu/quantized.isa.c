@@ -1,127 +1,59 @@
-/* quantized.isa.c: the loops of quantized.h. Built once per instruction set.
-
-   Eight codes are two windows of 32 bits, shifted to each its place: codes of b bits come in units of 32, which are b
-   words, and no window reaches out of its unit. Uses cpu/quantized.h, kernel/scalar.h. */
+/* quantized.isa.c: the loops of quantized.h. Built once per instruction set. Uses cpu/quantized.h, cpu/code_values.h,
+   cpu/code_bytes.h, kernel/scalar.h. */
 #include "backends/cpu/code_bytes.h"
+#include "backends/cpu/code_values.h"
 #include "backends/cpu/quantized.h"
 #include "backends/cpu/registers.h"
 #include "kernel/scalar.h"
 #include <math.h>
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
-typedef uint32_t eight_words __attribute__((vector_size(32)));
-typedef int32_t eight_ints __attribute__((vector_size(32)));
-typedef float eight __attribute__((vector_size(32)));
-#define INLINE static inline __attribute__((always_inline))
-
-/* ---- eight codes; vectors go through pointers, since a machine without registers of that width passes them
-   otherwise ---- */
-
-/* Four codes of `bits` from bit `bit` of a unit on: the word that holds them, and how far from its lowest bit. */
-INLINE uint32_t window(const uint32_t *unit, int bits, int bit, uint32_t *shift) {
-  const int last = 4 * bits - 4, at = bit / 8 < last ? bit / 8 : last;
-  uint32_t word;
-  memcpy(&word, (const char *)unit + at, sizeof word);
-  *shift = (uint32_t)(bit - 8 * at);
-  return word;
-}
-
-/* Codes 8 h .. 8 h + 7 of a unit. */
-INLINE void eight_codes(const uint32_t *unit, int bits, int h, eight_words *codes) {
-  if (bits == 4) {
-    const uint32_t w = unit[h];
-    const eight_words all = {w, w, w, w, w, w, w, w}, places = {0, 4, 8, 12, 16, 20, 24, 28};
-    *codes = all >> places & 15;
-    return;
-  }
-  uint32_t l, u;
-  const uint32_t low = window(unit, bits, 8 * h * bits, &l), high = window(unit, bits, (8 * h + 4) * bits, &u);
-  const uint32_t b = (uint32_t)bits;
-  const eight_words all = {low, low, low, low, high, high, high, high};
-  const eight_words places = {l, l + b, l + 2 * b, l + 3 * b, u, u + b, u + 2 * b, u + 3 * b};
-  *codes = all >> places & ((1u << b) - 1);
-}
-
-/* A float of few bits has the fields of a wide one, but no hidden bit where the exponent is 0: there the next exponent
-   is taken, and its power of two away again. */
-#define SMALL_FLOAT(magnitude, fraction, bias, bits, less)                                                     \
-  do {                                                                                                         \
-    const eight_words hidden = (eight_words)((magnitude) < (1u << (fraction)));                                \
-    bits = ((magnitude) << (23 - (fraction))) + ((127u - (bias)) << 23) + (hidden & (1u << 23));               \
-    less = hidden & ((127u + 1 - (bias)) << 23);                                                               \
-  } while (0)
-
-INLINE void eight_e2m1(const eight_words *from, eight *values) {
-  const eight_words codes = *from;
-  const eight_words sign = codes >> 3 << 31;
-#if defined(__AVX2__)
-  const eight sizes = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
-  const eight size = (eight)_mm256_permutevar8x32_ps((__m256)sizes, (__m256i)codes); /* by their lower 3 bits */
-#else
-  eight_words bits, less;
-  SMALL_FLOAT((codes & 7), 1, 1, bits, less);
-  const eight size = (eight)bits - (eight)less;
-#endif
-  *values = (eight)((eight_words)size | sign);
-}
-
-INLINE void eight_e4m3(const eight_words *from, eight *values) {
-  const eight_words codes = *from;
-  const eight_words magnitude = codes & 127;
-  eight_words bits, less;
-  SMALL_FLOAT(magnitude, 3, 7, bits, less);
-  const eight size = (eight)bits - (eight)less;
-  const eight_words none = (eight_words)(magnitude == 127) & 0x7fc00000u;
-  *values = (eight)((eight_words)size | none | codes >> 7 << 31);
-}
-
-INLINE void eight_values(const uint32_t *unit, int kind, int h, eight *values) {
-  eight_words codes;
-  eight_codes(unit, kind == CODES_E2M1 ? 4 : kind == CODES_E4M3 ? 8 : kind, h, &codes);
-  if (kind == CODES_E2M1) eight_e2m1(&codes, values);
-  else if (kind == CODES_E4M3) eight_e4m3(&codes, values);
-  else *values = __builtin_convertvector((eight_ints)codes, eight);
-}
 
 /* ---- rows of codes ---- */
 
-/* Words of a unit, and how many times eight codes it has: groups of E2M1 may be of 16. */
-#define UNIT_WORDS(kind) ((kind) == CODES_E2M1 ? 2 : (kind) == CODES_E4M3 ? 8 : (kind))
-#define UNIT_EIGHTS(kind) ((kind) == CODES_E2M1 ? 2 : 4)
-
-INLINE float sum_of_eight(const eight *x) {
-  return (((*x)[0] + (*x)[4]) + ((*x)[2] + (*x)[6])) + (((*x)[1] + (*x)[5]) + ((*x)[3] + (*x)[7]));
+#define SUM_OF_HALVES(x, n) for (int half = (n) / 2; half; half /= 2) for (int i = 0; i < half; i++) x[i] += x[i + half]
+INLINE float sum_of_values(const some_values *x) {
+  float some[SOME_CODES];
+  memcpy(some, x, sizeof some);
+  SUM_OF_HALVES(some, SOME_CODES);
+  return some[0];
 }
 
 /* The sums have names of their own: gcc keeps an array of them in memory. */
+#if SOME_CODES == 16
+#define ADD_PRODUCT(sum, a, b) sum = (some_values)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(sum))
+#elif defined(__FMA__)
+#define ADD_PRODUCT(sum, a, b) sum = (some_values)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(sum))
+#else
+#define ADD_PRODUCT(sum, a, b) sum += (a) * (b)
+#endif
 #define ONE(f) f(0)
 #define MANY(f) f(0) f(1) f(2) f(3)
-#define BEGIN_TOTAL(r) eight total##r = {0}; float shift##r = 0;
-#define BEGIN_SUM(r) eight sum##r = {0};
+#define BEGIN_TOTAL(r) some_values total##r = {0}; float shift##r = 0;
+#define BEGIN_SUM(r) some_values sum##r = {0};
 #define TAKE(r)                                                                                                \
-  memcpy(&row, x + r * d->x_row + 8 * h, sizeof row);                                                          \
-  sum##r += row * code;
+  memcpy(&row, x + r * d->x_row + SOME_CODES * h, sizeof row);                                                 \
+  ADD_PRODUCT(sum##r, row, code);
 #define END_SUM(r) total##r += sum##r * d->scales[g];
 #define ADD_BIAS(r) shift##r += d->biases[g] * d->sums[r * d->sums_row + g];
-#define PUT(r) d->out[r] += sum_of_eight(&total##r) + shift##r;
+#define PUT(r) d->out[r] += sum_of_values(&total##r) + shift##r;
 
 #define DOT(name, kind, EACH)                                                                                  \
   static void name(const quantized_dot *d) {                                                                   \
+    const float one = 1;                                                                                       \
     const uint32_t *unit = d->words;                                                                           \
     const float *x = d->x;                                                                                     \
+    code_table table;                                                                                          \
+    begin_codes(kind, &one, NULL, &table);                                                                     \
     EACH(BEGIN_TOTAL)                                                                                          \
     for (int64_t g = 0; g < d->groups; g++) {                                                                  \
       EACH(BEGIN_SUM)                                                                                          \
-      for (int at = 0; at < d->group_size; at += 8 * UNIT_EIGHTS(kind)) {                                      \
-        _Pragma("GCC unroll 4") for (int h = 0; h < UNIT_EIGHTS(kind); h++) {                                  \
-          eight code, row;                                                                                     \
-          eight_values(unit, kind, h, &code);                                                                  \
+      for (int at = 0; at < d->group_size; at += UNIT_CODES(kind)) {                                           \
+        _Pragma("GCC unroll 4") for (int h = 0; h < UNIT_CODES(kind) / SOME_CODES; h++) {                      \
+          some_values code, row;                                                                               \
+          plain_values(unit, kind, h, &table, &code);                                                          \
           EACH(TAKE)                                                                                           \
         }                                                                                                      \
         unit += UNIT_WORDS(kind);                                                                              \
-        x += 8 * UNIT_EIGHTS(kind);                                                                            \
+        x += UNIT_CODES(kind);                                                                                 \
       }                                                                                                        \
       EACH(END_SUM)                                                                                            \
       if (d->biases) {                                                                                         \
@@ -132,28 +64,23 @@ INLINE float sum_of_eight(const eight *x) {
   }
 
 #define VALUES(name, kind)                                                                                     \
-  static void name(const uint32_t *words, int64_t n, float *values) {                                          \
-    for (int64_t at = 0; at < n; at += 8 * UNIT_EIGHTS(kind), words += UNIT_WORDS(kind))                       \
-      _Pragma("GCC unroll 4") for (int h = 0; h < UNIT_EIGHTS(kind); h++) {                                    \
-        eight code;                                                                                            \
-        eight_values(words, kind, h, &code);                                                                   \
-        memcpy(values + at + 8 * h, &code, sizeof code);                                                       \
-      }                                                                                                        \
+  static void name(const quantized_groups *q, float *values) {                                                 \
+    const uint32_t *unit = q->words;                                                                           \
+    for (int64_t g = 0; g < q->groups; g++) {                                                                  \
+      code_table table;                                                                                        \
+      begin_codes(kind, q->scales + g, q->biases ? q->biases + g : NULL, &table);                              \
+      for (int at = 0; at < q->group_size; at += UNIT_CODES(kind), unit += UNIT_WORDS(kind))                   \
+        _Pragma("GCC unroll 4") for (int h = 0; h < UNIT_CODES(kind) / SOME_CODES; h++, values += SOME_CODES) { \
+          some_values some;                                                                                    \
+          scaled_values(unit, kind, h, &table, &some);                                                         \
+          memcpy(values, &some, sizeof some);                                                                  \
+        }                                                                                                      \
+    }                                                                                                          \
   }
 
 #define KIND(kind) VALUES(values_##kind, kind) DOT(one_##kind, kind, ONE) DOT(many_##kind, kind, MANY)
 KIND(0) KIND(1) KIND(2) KIND(3) KIND(4) KIND(5) KIND(6) KIND(7) KIND(8)
 #define ALL(name) {name##_0, name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, name##_8}
-
-static void scale(float *values, int64_t groups, int group_size, const float *scales, const float *biases) {
-  for (int64_t g = 0; g < groups; g++, values += group_size) {
-    const float by = scales[g], bias = biases ? biases[g] : 0;
-    if (biases)
-      for (int i = 0; i < group_size; i++) values[i] = values[i] * by + bias;
-    else
-      for (int i = 0; i < group_size; i++) values[i] *= by;
-  }
-}
 
 /* ---- words ---- */
 
@@ -327,7 +254,6 @@ static void range(const float *w, int64_t n, float *least, float *greatest) {
       .arrange_bytes = ARRANGE_BYTES,                                                                          \
       .dot_bytes = bytes,                                                                                      \
       .rows_by_words = by_words,                                                                               \
-      .scale = scale,                                                                                          \
       .from_e4m3 = from_e4m3,                                                                                  \
       .from_e8m0 = from_e8m0,                                                                                  \
       .to_e4m3 = to_e4m3,                                                                                      \

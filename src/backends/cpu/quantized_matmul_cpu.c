@@ -12,6 +12,7 @@ enum {
   FEW_ROWS = 16,          /* of x, for which codes are not worth a panel */
   CHUNK = 256,            /* groups of a row taken at a time */
   WORD_GROUPS = 1024,     /* the same where codes are taken by words or bytes: of several rows */
+  VALUE_GROUPS = 64,      /* whose scales become floats at a time, of many rows */
   BYTES_CHUNK = 4096,     /* elements of x that are bytes in L1 */
   COLUMNS_MOST = 128,     /* of the result in a block */
   PIECE_CODES = 1 << 18   /* codes in a piece, about */
@@ -102,11 +103,10 @@ static bool bytes_will_do(const qmm_job *j) {
   return j->k % BYTE_CODES == 0 && row_groups(j) <= WORD_GROUPS;
 }
 
-/* Scales and biases of `rows` rows from `row` on: as they lie, or turned into floats. */
-static const float *floats_at(const qmm_job *j, const void *from, int64_t row, int64_t rows, float *to) {
-  const int64_t groups = row_groups(j);
-  if (j->scale_dtype == PONS_FLOAT32) return (const float *)from + row * groups;
-  cpu_scales(j->q, j->scale_dtype, from, row * groups, rows * groups, to);
+/* Scales or biases of neighbouring groups: as they lie, or turned into floats. */
+static const float *floats_of_groups(const qmm_job *j, const void *from, int64_t first, int64_t groups, float *to) {
+  if (j->scale_dtype == PONS_FLOAT32) return (const float *)from + first;
+  cpu_scales(j->q, j->scale_dtype, from, first, groups, to);
   return to;
 }
 
@@ -166,8 +166,8 @@ static void multiply_rows(const qmm_job *j, const qmm_matrix *w, int64_t entry, 
                                 .rows = some,
                                 .words_per_row = words,
                                 .behind = (j->n - row - some) * words * 4,
-                                .scales = floats_at(j, w->scales, row, some, scales),
-                                .biases = floats_at(j, w->biases, row, some, biases)};
+                                .scales = floats_of_groups(j, w->scales, row * groups, some * groups, scales),
+                                .biases = floats_of_groups(j, w->biases, row * groups, some * groups, biases)};
     (j->bytes ? multiply_bytes : multiply_words)(j, &rows, x_matrix(j, entry) * j->m, results + c, width);
   }
 }
@@ -214,25 +214,33 @@ typedef struct qmm_values {
   int64_t row_size;
 } qmm_values;
 
-/* Whole groups of a row at a time, on the stack; of those the columns wanted. */
+/* Codes first .. first + n - 1 of the matrix: whole groups go where they are wanted, those of which a part is wanted are on the stack
+   first. */
+static void values_of_codes(const qmm_values *v, int64_t first, int64_t n, float *to) {
+  const qmm_job *j = v->j;
+  const int shift = __builtin_ctz((unsigned)j->q.group_size); /* a power of two; divisions would take half as long as the values do */
+  const int64_t size = j->q.group_size, group = first >> shift, groups = ((first + n - 1) >> shift) - group + 1;
+  void (*const values)(const quantized_groups *, float *) = cpu_quantized_loops()->values[codes_of(j->q)];
+  float scales[VALUE_GROUPS], biases[VALUE_GROUPS], part[GROUP_MOST];
+  const float *s = floats_of_groups(j, v->w.scales, group, groups, scales);
+  const float *b = j->biases ? floats_of_groups(j, v->w.biases, group, groups, biases) : NULL;
+  for (int64_t g = 0, done = 0; g < groups;) {
+    const int64_t left = (first + done) & (size - 1), whole = left ? 0 : (n - done) >> shift, some = whole ? whole : 1;
+    const quantized_groups q = {v->w.words + ((group + g) * size * j->q.bits >> 5), some, (int)size, s + g, b ? b + g : NULL};
+    const int64_t wanted = whole ? whole * size : smaller(size - left, n - done);
+    values(&q, whole ? to + done : part);
+    if (!whole) memcpy(to + done, part + left, (size_t)wanted * sizeof *part);
+    g += some, done += wanted;
+  }
+}
+
 static void read_values(const void *source, int64_t row, int64_t col, int64_t rows, int64_t cols, void *to,
                         int64_t to_row) {
-  enum { SOME = 1024 }; /* whole groups */
   const qmm_values *v = source;
-  const qmm_job *j = v->j;
-  const int size = j->q.group_size;
-  float values[SOME], scales[SOME / GROUP_LEAST], biases[SOME / GROUP_LEAST];
+  const int64_t most = (VALUE_GROUPS - 1) * v->j->q.group_size;
   for (int64_t r = 0; r < rows; r++)
-    for (int64_t at = col / size * size; at < col + cols; at += SOME) {
-      const int64_t whole = (col + cols - at + size - 1) / size * size, n = smaller(whole, SOME);
-      const int64_t group = ((row + r) * v->row_size + at) / size, groups = n / size;
-      cpu_quantized_loops()->values[codes_of(j->q)](v->w.words + group * size * j->q.bits / 32, n, values);
-      cpu_scales(j->q, j->scale_dtype, v->w.scales, group, groups, scales);
-      if (v->w.biases) cpu_scales(j->q, j->scale_dtype, v->w.biases, group, groups, biases);
-      cpu_quantized_loops()->scale(values, groups, size, scales, v->w.biases ? biases : NULL);
-      const int64_t first = at < col ? col : at, end = smaller(at + n, col + cols);
-      memcpy((float *)to + r * to_row + (first - col), values + (first - at), (size_t)(end - first) * sizeof(float));
-    }
+    for (int64_t at = 0; at < cols; at += most)
+      values_of_codes(v, (row + r) * v->row_size + col + at, smaller(cols - at, most), (float *)to + r * to_row + at);
 }
 
 /* With transposed codes the product is of codes by transposed x, so that rows of values are used as they come. */

@@ -1,6 +1,7 @@
 /* quantized_matmul_cpu_test.c: "QuantizedMatmul" with codes that are numbers, against its definition in double. */
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/operands_for_tests.h"
+#include "backends/cpu/quantized.h"
 
 /* Code i of a row: `bits` bits of the stream that its words are. */
 static double code_at(const uint32_t *row, int bits, int64_t i) {
@@ -86,6 +87,78 @@ static void large_ones(void **state) {
   assert_true(cpu_set_isa(before));
 }
 
+/* Codes and scales of every kind are the same floats on all instruction sets, NaN too. */
+static void values_are_those_of_the_least_set(void **state) {
+  enum { GROUPS = 3, MOST = GROUPS * GROUP_MOST };
+  (void)state;
+  const char *before = cpu_isa();
+  for (int kind = 0; kind < CODE_KINDS; kind++)
+    for (int size = GROUP_LEAST; size <= GROUP_MOST; size *= 2) {
+      uint32_t words[MOST / 4];
+      float scales[GROUPS], biases[GROUPS], first[MOST], values[MOST + 1];
+      if (size < 32 && kind != CODES_E2M1) continue;
+      for (int i = 0; i < MOST / 4; i++) words[i] = (uint32_t)random_bits();
+      for (int i = 0; i < GROUPS; i++) scales[i] = (float)random_int(-99, 99) / 7, biases[i] = (float)random_int(-99, 99) / 11;
+      const quantized_groups q = {words, GROUPS, size, scales, random_int(0, 1) ? biases : NULL};
+      for (const char *const *isa = cpu_isas(); *isa; isa++) {
+        assert_true(cpu_set_isa(*isa));
+        values[GROUPS * size] = 77;
+        cpu_quantized_loops()->values[kind](&q, values);
+        assert_true(values[GROUPS * size] == 77);
+        if (isa == cpu_isas()) memcpy(first, values, sizeof first);
+        for (int i = 0; i < GROUPS * size; i++)
+          if (memcmp(&first[i], &values[i], sizeof *values) && !(isnan(first[i]) && isnan(values[i])))
+            fail_msg("kind %d on %s: value %d is %.9g, not %.9g", kind, *isa, i, (double)values[i], (double)first[i]);
+      }
+    }
+  assert_true(cpu_set_isa(before));
+}
+
+/* Rows by codes that are small floats, with scales of a byte each, on all sets: beside the values that the least one makes. */
+static void check_floats(quantization q, int64_t m, int64_t n, int64_t k) {
+  const int64_t groups = k / q.group_size, words_of_row = k * q.bits / 32;
+  made x, y, words, scales;
+  make(&x, PONS_FLOAT32, 2, (const int64_t[]){m, k}, false);
+  make(&words, PONS_UINT32, 2, (const int64_t[]){n, words_of_row}, false);
+  make(&scales, PONS_UINT8, 2, (const int64_t[]){n, groups}, false);
+  make_out(&y, PONS_FLOAT32, 2, (const int64_t[]){m, n});
+  uint32_t *codes = (uint32_t *)(void *)words.memory;
+  uint8_t *bytes = (uint8_t *)(void *)scales.memory;
+  for (int64_t i = 0; i < n * words_of_row; i++) codes[i] = (uint32_t)random_bits() & (q.bits == 8 ? 0xbfbfbfbfu : UINT32_MAX); /* no NaN */
+  for (int64_t i = 0; i < n * groups; i++) bytes[i] = (uint8_t)(q.mode == QUANTIZED_NVFP4 ? random_int(1, 126) : random_int(120, 134));
+  const operand in[] = {x.op, words.op, scales.op};
+  const quantized_matmul_params p = {.group_size = q.group_size, .bits = q.bits, .mode = q.mode, .transpose = true};
+  run_well(cpu_quantized_matmul, &(launch){&p, 3, 1, in, &y.op});
+  for (int64_t j = 0; j < n; j++) {
+    float values[1024], by[1024 / GROUP_LEAST];
+    cpu_scales(q, PONS_UINT8, bytes, j * groups, groups, by);
+    cpu_quantized_loops()->values[codes_of(q)](&(quantized_groups){codes + j * words_of_row, groups, q.group_size, by, NULL}, values);
+    for (int64_t i = 0; i < m; i++) {
+      double sum = 0, size = 0;
+      for (int64_t c = 0; c < k; c++) {
+        const double product = made_value(&x, i * k + c) * (double)values[c];
+        sum += product, size += fabs(product);
+      }
+      check_near(made_value(&y, i * n + j), sum, precision_of(PONS_FLOAT32) * size, "small floats");
+    }
+  }
+  made *all[] = {&x, &words, &scales, &y};
+  for (int i = 0; i < 4; i++) unmake(all[i]);
+}
+static void small_floats_agree(void **state) {
+  (void)state;
+  const char *before = cpu_isa();
+  const quantization q[] = {{.group_size = 32, .bits = 4, .mode = QUANTIZED_MXFP4},
+                            {.group_size = 32, .bits = 8, .mode = QUANTIZED_MXFP8},
+                            {.group_size = 16, .bits = 4, .mode = QUANTIZED_NVFP4}};
+  for (const char *const *isa = cpu_isas(); *isa; isa++) {
+    assert_true(cpu_set_isa(*isa));
+    for (int turn = 0; turn < 30; turn++)
+      check_floats(q[turn % 3], random_int(1, turn % 5 ? 6 : 20), random_int(1, 30), 32 * random_int(1, 32));
+  }
+  assert_true(cpu_set_isa(before));
+}
+
 /* Of the sum of a group's products: an element may be rounded to a 2^22nd of the greatest. */
 static double variance_of_group(const uint32_t *codes, const float *x, int from, int count) {
   double greatest = 0, sum = 0;
@@ -142,6 +215,7 @@ static void one_row_is_as_exact_as_floats_are(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_the_definition), cmocka_unit_test(large_ones),
+                                     cmocka_unit_test(values_are_those_of_the_least_set), cmocka_unit_test(small_floats_agree),
                                      cmocka_unit_test(one_row_is_as_exact_as_floats_are)};
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }
