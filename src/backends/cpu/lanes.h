@@ -44,6 +44,13 @@ typedef struct reduce_loops { /* kinds from REDUCE_SUM on; AND and OR are MIN an
                                             void *into);
 } reduce_loops;
 
+enum { ROW_BLOCK = 32 };
+/* What is left to do of a row: y = exps * factor, past the caches. */
+typedef struct softmax_row {
+  const float *exps;
+  float factor;
+  char *y;
+} softmax_row;
 typedef struct softmax_loops { /* of a row's part, n <= KEPT; by dtype: elements of float32, bfloat16 */
   float (*greatest[PONS_DTYPE_COUNT])(const void *x, int64_t n); /* NaN left out; of bfloat16 it may be the greatest */
   /* exps = exp(x - shift), and their sum; x <= shift. Of bfloat16 as exactly as that is: 2^(x log2(e) - shift), where `shift` is the
@@ -52,6 +59,8 @@ typedef struct softmax_loops { /* of a row's part, n <= KEPT; by dtype: elements
   float (*exps[PONS_DTYPE_COUNT])(const void *x, int64_t n, float shift, int64_t ahead, float *exps);
   /* y = exps * factor; past the caches: y is a multiple of 64, and cpu_end_past_cache comes after the last */
   void (*finish[PONS_DTYPE_COUNT])(const float *exps, int64_t n, float factor, void *y, bool past_cache);
+  /* Both, of a row and of the one before it; n a multiple of ROW_BLOCK */
+  float (*exps_and_finish[PONS_DTYPE_COUNT])(const void *x, int64_t n, float shift, int64_t ahead, float *exps, const softmax_row *before);
   float (*exp_float)(const float *x, int64_t n, float shift, float *exps); /* in the order of x */
   void (*weights_float)(const float *x, int64_t n, float shift, float *exps); /* without the sum; x is hardly above shift */
   double (*exp_double)(const double *x, int64_t n, double shift, double *exps);

@@ -52,6 +52,8 @@ static inline __attribute__((always_inline)) vector_float max_by_mask(vector_flo
 /* The lower half of each word of a, the upper of each of b. */
 #if defined(__AVX2__) && !defined(__AVX512F__)
 #define UPPER_HALVES(a, b) ((vector_word)_mm256_blend_epi16((__m256i)(a), (__m256i)(b), 0xaa))
+#elif defined(__AVX512BW__)
+#define UPPER_HALVES(a, b) ((vector_word)_mm512_mask_blend_epi16(0xaaaaaaaa, (__m512i)(a), (__m512i)(b)))
 #else
 #define UPPER_HALVES(a, b) (((a) & 0xffffu) | ((b) & 0xffff0000u))
 #endif

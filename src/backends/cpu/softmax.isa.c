@@ -148,25 +148,52 @@ ALWAYS float exps(pons_dtype d, const void *row, int64_t n, float shift, int64_t
   return (float)block_sum(d, &sum);
 }
 
+ALWAYS void finish_block(pons_dtype d, const void *x, float factor, void *y, bool past_cache) {
+  block b = block_load(PONS_FLOAT32, x);
+  for (int k = 0; k < REGISTERS; k++) b.at[k] *= SPLAT_FLOAT(factor);
+  if (d == PONS_FLOAT32) block_store_float32(b, y, past_cache);
+  else block_store_bfloat16(b, y, past_cache);
+}
 ALWAYS void finish(pons_dtype d, const float *x, int64_t n, float factor, void *to, bool past_cache) {
   char *y = to;
   for (; n > 0; n -= BLOCK, x += BLOCK, y += block_bytes(d)) {
     const bool rest = n < BLOCK;
     block_room room;
     if (rest) memcpy(&room, x, d == PONS_FLOAT32 ? (size_t)n * sizeof *x : sizeof room);
-    block b = block_load(PONS_FLOAT32, rest ? room.at : (const char *)x);
-    for (int k = 0; k < REGISTERS; k++) b.at[k] *= SPLAT_FLOAT(factor);
-    if (d == PONS_FLOAT32)
-      block_store_float32(b, rest ? room.at : y, past_cache && !rest);
-    else
-      block_store_bfloat16(b, rest ? room.at : y, past_cache && !rest);
+    finish_block(d, rest ? room.at : (const char *)x, factor, rest ? room.at : y, past_cache && !rest);
     if (rest) memcpy(y, &room, (size_t)(n * block_bytes(d) / BLOCK));
   }
+}
+
+_Static_assert((int)ROW_BLOCK == (int)BLOCK, "rows of whole blocks");
+/* What a store past the caches waits for is waited for by the stores behind it, but not by what is computed: so a row is finished
+   block by block while exponentials of the next one are made. */
+ALWAYS float exps_and_finish(pons_dtype d, const void *row, int64_t n, float shift, int64_t ahead, float *to, const softmax_row *before) {
+  const char *x = row;
+  const float *exps = before->exps;
+  char *y = before->y;
+  block sum = {0};
+  for (int64_t left = n / BLOCK; left > 0;) {
+    const int64_t blocks = left < TILE / BLOCK ? left : TILE / BLOCK;
+    block part = {0};
+    for (int64_t i = 0; i < blocks; i++, x += block_bytes(d), y += block_bytes(d), to += BLOCK, exps += BLOCK) {
+      for (int line = 0; line < block_bytes(d); line += 64) __builtin_prefetch(x + ahead + line, 0, 2);
+      exps_block(d, x, shift, to, &part);
+      finish_block(d, exps, before->factor, y, true);
+    }
+    for (int k = 0; k < REGISTERS; k++) sum.at[k] += part.at[k];
+    left -= blocks;
+  }
+  return (float)block_sum(d, &sum);
 }
 
 #define FORM(name, d)                                                                             \
   static float exps_##name(const void *x, int64_t n, float shift, int64_t ahead, float *to) {     \
     return exps(d, x, n, shift, ahead, to);                                                       \
+  }                                                                                               \
+  static float exps_and_finish_##name(const void *x, int64_t n, float shift, int64_t ahead,       \
+                                      float *to, const softmax_row *before) {                     \
+    return exps_and_finish(d, x, n, shift, ahead, to, before);                                    \
   }                                                                                               \
   static void finish_##name(const float *x, int64_t n, float factor, void *to, bool past_cache) { \
     finish(d, x, n, factor, to, past_cache);                                                      \
@@ -219,6 +246,7 @@ static void scale_double(double *x, int64_t n, double factor) {
 const softmax_loops ISA_NAME(softmax_loops) = {
     .greatest = {[PONS_FLOAT32] = greatest_float32, [PONS_BFLOAT16] = greatest_bfloat16},
     .exps = {[PONS_FLOAT32] = exps_float32, [PONS_BFLOAT16] = exps_bfloat16},
+    .exps_and_finish = {[PONS_FLOAT32] = exps_and_finish_float32, [PONS_BFLOAT16] = exps_and_finish_bfloat16},
     .finish = {[PONS_FLOAT32] = finish_float32, [PONS_BFLOAT16] = finish_bfloat16},
     .exp_float = exp_float,
     .weights_float = weights_float,

@@ -19,6 +19,7 @@ typedef struct softmax_job {
   bool log_sum; /* LogSumExp: one element per row */
   bool past_cache;
   bool tame;        /* rows of bfloat16, elements next to each other */
+  bool by_two;      /* see rows_past_cache */
   bool whole_lines; /* each row of the result begins and ends with a cache line */
 } softmax_job;
 
@@ -78,18 +79,23 @@ static void row_float(const softmax_job *j, const void *x, int64_t ahead, void *
   }
 }
 
-/* Neighbours of bfloat16. False, and nothing is done: there is one of 2^10 or more, or nothing but minus infinity. */
+/* Rows of bfloat16 have loops of their own where the greatest is below 2^10 and not all are minus infinity: what those take away. */
+static bool shift_of_tame(float greatest, float *shift) {
+  *shift = rintf(greatest * 1.44269504f);
+  return fabsf(greatest) < 1024;
+}
+
+/* Neighbours of bfloat16. False: nothing is done, there are others than those. */
 static bool row_bfloat16(const softmax_job *j, const uint16_t *x, int64_t ahead, uint16_t *out) {
   const softmax_loops *loops = cpu_softmax_loops();
   const pons_dtype d = PONS_BFLOAT16;
   _Alignas(64) float exps[KEPT];
-  float greatest = -INFINITY, sum = 0;
+  float greatest = -INFINITY, sum = 0, shift;
   for (int64_t at = 0; at < j->n; at += KEPT) {
     const float part = loops->greatest[d](x + at, smaller(j->n - at, KEPT));
     if (!(part <= greatest)) greatest = part;
   }
-  if (!(fabsf(greatest) < 1024)) return false;
-  const float shift = rintf(greatest * 1.44269504f);
+  if (!shift_of_tame(greatest, &shift)) return false;
   for (int64_t at = 0; at < j->n; at += KEPT)
     sum += loops->exps[d](x + at, smaller(j->n - at, KEPT), shift, ahead, exps);
   for (int64_t at = 0; at < j->n; at += KEPT) {
@@ -98,6 +104,31 @@ static bool row_bfloat16(const softmax_job *j, const uint16_t *x, int64_t ahead,
     put_row(j, d, exps, n, 1 / sum, (char *)(out + at));
   }
   return true;
+}
+
+/* Rows that are whole blocks of neighbours and go past the caches: each is finished with the exponentials of the next one. One of
+   bfloat16 that is not tame is done by itself. */
+static void rows_past_cache(const softmax_job *j, int64_t row, int64_t end) {
+  const softmax_loops *loops = cpu_softmax_loops();
+  const pons_dtype d = j->x->dtype;
+  _Alignas(64) float exps[2 * KEPT]; /* of two rows, in turn */
+  softmax_row before = {0};
+  for (int64_t r = row; r < end; r++) {
+    const void *x = element(j->x->data, d, r * j->n);
+    char *out = element(j->out->data, d, r * j->n);
+    const int64_t ahead = r + 1 < end ? j->ahead : 0;
+    float shift = loops->greatest[d](x, j->n), *to = exps + r % 2 * j->n, sum;
+    if (d == PONS_BFLOAT16 && !shift_of_tame(shift, &shift)) {
+      if (before.y) loops->finish[d](before.exps, j->n, before.factor, before.y, true);
+      row_float(j, x, ahead, out);
+      before.y = NULL;
+      continue;
+    }
+    if (before.y) sum = loops->exps_and_finish[d](x, j->n, shift, ahead, to, &before);
+    else sum = loops->exps[d](x, j->n, shift, ahead, to);
+    before = (softmax_row){to, 1 / sum, out};
+  }
+  if (before.y) loops->finish[d](before.exps, j->n, before.factor, before.y, true);
 }
 
 static void row_double(const softmax_job *j, const void *x, double *out) {
@@ -159,8 +190,9 @@ static void softmax_piece(void *context, int64_t piece) {
   cursor rows = j->rows;
   const int64_t row = piece * j->rows_per_piece, end = smaller(row + j->rows_per_piece, j->count);
   const lane kind = lane_of(j->x->dtype);
-  cursor_to(&rows, row);
-  for (int64_t r = row; r < end; r++, cursor_next(&rows)) {
+  if (j->by_two) rows_past_cache(j, row, end);
+  else cursor_to(&rows, row);
+  for (int64_t r = row; r < end && !j->by_two; r++, cursor_next(&rows)) {
     const void *x = element(j->x->data, j->x->dtype, rows.offset[0]);
     void *out = element(j->out->data, j->out->dtype, j->log_sum ? r : r * j->n);
     const int64_t ahead = r + 1 < end ? j->ahead : 0;
@@ -191,7 +223,8 @@ static error *run(const launch *l, bool log_sum) {
   j.tame = !log_sum && x->dtype == PONS_BFLOAT16 && (j.stride == 1 || j.n == 1);
   j.past_cache = !log_sum && cpu_outgrows_cache((size_t)operand_size(l->out) * size);
   j.whole_lines = ((uintptr_t)l->out->data | (size_t)j.n * size) % 64 == 0;
-  j.rows_per_piece = turns_per_piece(j.count, j.n);
+  j.by_two = (x->dtype == PONS_FLOAT32 || j.tame) && j.past_cache && j.whole_lines && j.ahead && j.n <= KEPT && j.n % ROW_BLOCK == 0;
+  j.rows_per_piece = smaller(turns_per_piece(j.count, j.n) * (j.by_two ? 8 : 1), j.count); /* a piece's first row is fetched by none */
   parallel_for(pieces_of(j.count, j.rows_per_piece), softmax_piece, &j);
   return NULL;
 }

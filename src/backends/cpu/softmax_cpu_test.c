@@ -1,4 +1,5 @@
 /* softmax_cpu_test.c: "Softmax" and "LogSumExp" against loops in double. */
+#include "backends/cpu/cpu.h"
 #include "backends/cpu/operands_for_tests.h"
 
 static void check_case(pons_dtype d, int n, const int64_t *shape, bool any_layout, double scale) {
@@ -113,6 +114,39 @@ static void results_that_outgrow_the_cache(void **state) {
   }
 }
 
+/* Rows of many sorts behind each other, each finished with the exponentials of the next one, are what each is by itself, on every set. */
+static void check_rows_in_turn(pons_dtype d, int64_t n) {
+  const int64_t rows = ((int64_t)26 << 20) / (n * (int64_t)pons_dtype_size(d));
+  made x, y, one;
+  make(&x, d, 2, (const int64_t[]){rows, n}, false), make_out(&y, d, 2, (const int64_t[]){rows, n}), make_out(&one, d, 1, &n);
+  for (int64_t r = 0; r < rows; r++) {
+    const size_t sort = random_int(0, 3) ? 0 : (size_t)random_int(0, sizeof sorts / sizeof *sorts - 1);
+    for (int64_t i = random_int(0, 3); i < n; i += random_int(1, 40)) {
+      const double by = (double)random_int(0, 1 << 20) / (1 << 20);
+      dtype_write(d, made_element(&x, r * n + i), sorts[sort].all || (sorts[sort].odd != 0 && i % 7 == 0) ? sorts[sort].odd : sorts[sort].low + (sorts[sort].high - sorts[sort].low) * by);
+    }
+  }
+  run_well(cpu_softmax, &(launch){&(softmax_params){false}, 1, 1, &x.op, &y.op});
+  for (int64_t r = 0; r < rows; r++) {
+    operand alone = one.op;
+    alone.data = made_element(&x, r * n);
+    run_well(cpu_softmax, &(launch){&(softmax_params){false}, 1, 1, &alone, &one.op});
+    if (memcmp(one.op.data, made_element(&y, r * n), (size_t)n * pons_dtype_size(d)))
+      fail_msg("%s on %s: row %d of %d", pons_dtype_name(d), cpu_isa(), (int)r, (int)rows);
+  }
+  unmake(&x), unmake(&y), unmake(&one);
+}
+static void rows_in_turn(void **state) {
+  (void)state;
+  const char *before = cpu_isa();
+  for (const char *const *isa = cpu_isas(); *isa; isa++) {
+    assert_true(cpu_set_isa(*isa));
+    check_rows_in_turn(PONS_FLOAT32, 32 * random_int(1, 256));
+    check_rows_in_turn(PONS_BFLOAT16, 32 * random_int(1, 256));
+  }
+  assert_true(cpu_set_isa(before));
+}
+
 static void infinities(void **state) {
   (void)state;
   float x[] = {-INFINITY, -INFINITY, 1, INFINITY, 1, -INFINITY}, y[3], z[6];
@@ -147,7 +181,7 @@ static void takes_complex(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_loops), cmocka_unit_test(infinities),
                                      cmocka_unit_test(halves_are_rounded_once),
-                                     cmocka_unit_test(results_that_outgrow_the_cache),
+                                     cmocka_unit_test(results_that_outgrow_the_cache), cmocka_unit_test(rows_in_turn),
                                      cmocka_unit_test(takes_complex)};
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }
