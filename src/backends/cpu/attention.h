@@ -58,6 +58,8 @@ typedef struct strips_product {
   int64_t c_row;
 } strips_product;
 void strips_multiply(const strips_product *p);
+/* `woven` for rows of x, `row` floats apart and `length` long, in `to`; or NULL where that is worth nothing. */
+const float *strips_weave(const float *x, int64_t row, int64_t rows, int64_t length, float *to);
 /* Rows of x from `first` on, each `width` long, as strips that are `apart` floats from each other; the last one with
    zeros. */
 void strips_pack(const gemm_matrix *x, int64_t first, int64_t rows, int64_t width, float *to, int64_t apart);

@@ -16,7 +16,7 @@
 
 enum {
   BLOCK_ROWS = 48, /* a multiple of the rows of every tile */
-  BLOCK_KEYS = 256,
+  BLOCK_KEYS = 384,
   PART_KEYS = 256,
   PANEL_FLOATS = 1 << 24 /* of packed keys and values, unless one head needs more */
 };
@@ -109,14 +109,13 @@ typedef struct rows_block {
   int64_t count;
   row_place places[BLOCK_ROWS];
   float *q, *scores, *weights; /* (rows, dim), (rows, BLOCK_KEYS), (rows, BLOCK_KEYS + 16) */
-  float *woven;                /* whole tiles of q, as cpu/gemm.h weaves them */
+  const float *woven;          /* of q */
   rows_state state;
 } rows_block;
 
 enum { WEIGHTS_ROW = BLOCK_KEYS + 16 };
 
 static void meet_keys(const attention_job *j, const rows_block *b, int64_t head, int64_t key) {
-  const gemm_loops *loops = cpu_gemm_loops();
   const int64_t n = smaller(j->a.keys - key, BLOCK_KEYS);
   const float *keys = j->panels + head * j->panel, *values = keys + j->k_panel;
   int64_t seen[BLOCK_ROWS], most = 0;
@@ -139,14 +138,13 @@ static void meet_keys(const attention_job *j, const rows_block *b, int64_t head,
                                     .c_row = BLOCK_KEYS});
   for (int64_t r = 0; r < b->count; r++)
     weigh(j, b->places[r], key, seen[r], b->scores + r * BLOCK_KEYS, b->weights + r * WEIGHTS_ROW, most, &b->state, r);
-  float *woven = b->scores; /* they are weights by now */
-  loops->weave[PONS_FLOAT32](b->weights, WEIGHTS_ROW, 1, b->count / loops->tile_rows, most, woven);
+  float *room = b->scores; /* they are weights by now */
   strips_multiply(&(strips_product){.rows = b->count,
                                     .columns = j->a.v_dim,
                                     .length = most,
                                     .a = b->weights,
                                     .a_row = WEIGHTS_ROW,
-                                    .woven = woven,
+                                    .woven = strips_weave(b->weights, WEIGHTS_ROW, b->count, most, room),
                                     .strips = values + key * j->a.strip,
                                     .apart = j->a.keys * j->a.strip,
                                     .to = seen,
@@ -173,16 +171,15 @@ static void block_piece(void *context, int64_t piece) {
   b.weights = b.scores + b.count * BLOCK_KEYS;
   b.state.values = b.weights + b.count * WEIGHTS_ROW;
   b.q = b.state.values + b.count * j->pitch;
-  b.woven = b.q + b.count * j->a.dim;
-  b.state.greatest = b.woven + b.count * j->a.dim;
+  float *woven = b.q + b.count * j->a.dim;
+  b.state.greatest = woven + b.count * j->a.dim;
   b.state.sums = b.state.greatest + b.count;
   for (int64_t r = 0; r < b.count; r++) {
     b.places[r] = attention_place(&j->a, kv_head, in_head / j->blocks * j->a.length + first + r);
     attention_query(&j->a, b.places[r], b.q + r * j->a.dim);
     start_row(j, b.places[r], &b.state, r);
   }
-  const int64_t whole = b.count / cpu_gemm_loops()->tile_rows; /* or one more than are used */
-  cpu_gemm_loops()->weave[PONS_FLOAT32](b.q, j->a.dim, 1, whole, j->a.dim, b.woven);
+  b.woven = strips_weave(b.q, j->a.dim, b.count, j->a.dim, woven);
   for (int64_t key = 0; key < j->a.keys; key += BLOCK_KEYS) meet_keys(j, &b, head, key);
   for (int64_t r = 0; r < b.count; r++) store_row(j, b.places[r], &b.state, r);
   buffer_release(held);

@@ -99,14 +99,12 @@ static void load_block(const back_job *j, back_block *b) {
 
 /* Rows of `x` meet what keys have, a column each: x times strips. */
 static void meet_keys(const back_job *j, const back_block *b, const float *x, int64_t length, const float *strips, float *to) {
-  const gemm_loops *loops = cpu_gemm_loops();
-  loops->weave[PONS_FLOAT32](x, length, 1, b->count / loops->tile_rows, length, b->woven);
   strips_multiply(&(strips_product){.rows = b->count,
                                     .columns = b->most,
                                     .length = length,
                                     .a = x,
                                     .a_row = length,
-                                    .woven = b->woven,
+                                    .woven = strips_weave(x, length, b->count, length, b->woven),
                                     .strips = strips,
                                     .apart = length * j->a.strip,
                                     .needed = b->seen,
@@ -151,14 +149,12 @@ static void slope(const back_job *j, const back_block *b, int64_t r) {
 
 static void store_dq(const back_job *j, const back_block *b, const float *keys) {
   const attention *a = &j->a;
-  const gemm_loops *loops = cpu_gemm_loops();
-  loops->weave[PONS_FLOAT32](b->slopes, j->key_pitch, 1, b->count / loops->tile_rows, b->most, b->woven);
   strips_multiply(&(strips_product){.rows = b->count,
                                     .columns = a->dim,
                                     .length = b->most,
                                     .a = b->slopes,
                                     .a_row = j->key_pitch,
-                                    .woven = b->woven,
+                                    .woven = strips_weave(b->slopes, j->key_pitch, b->count, b->most, b->woven),
                                     .strips = keys,
                                     .apart = a->keys * a->strip,
                                     .to = b->seen,

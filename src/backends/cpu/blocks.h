@@ -93,15 +93,15 @@ ALWAYS void block_store_bfloat16(block b, void *to, bool past_cache) {
     put_register((char *)to + k / 2 * REGISTER_BYTES, UPPER_HALVES(even >> 16, odd), past_cache);
   }
 }
+/* Of known length, so that compilers take registers for it. */
+#define JOIN_HALVES(half) \
+  for (int i = 0; i < half; i++) sum[i] += sum[i + half];
 __attribute__((noinline)) static double block_sum(pons_dtype d, const block *b) {
+  float lanes[BLOCK];
   double sum[BLOCK];
-  for (int i = 0; i < BLOCK; i++) {
-    float lane;
-    memcpy(&lane, (const char *)b + block_place(d, i) * (int)sizeof lane, sizeof lane);
-    sum[i] = (double)lane;
-  }
-  for (int half = BLOCK / 2; half; half /= 2)
-    for (int i = 0; i < half; i++) sum[i] += sum[i + half];
+  memcpy(lanes, b, sizeof lanes);
+  for (int i = 0; i < BLOCK; i++) sum[i] = (double)lanes[block_place(d, i)];
+  JOIN_HALVES(16) JOIN_HALVES(8) JOIN_HALVES(4) JOIN_HALVES(2) JOIN_HALVES(1)
   return sum[0];
 }
 #endif

@@ -167,10 +167,10 @@ static void across_piece(void *context, int64_t segment) {
     if (!atomic_compare_exchange_strong(&j->why, &none, why)) error_release(why);
     return;
   }
-  across_work w = {.under = buffer_data(held)};
-  w.rows = (const void **)(w.under + at_once * j->outer);
-  w.turned = (char *)w.rows + rows;
-  w.packed = w.turned + turned;
+  across_work w = {.packed = buffer_data(held)}; /* first: whole registers of it are to lie in one line of a cache */
+  w.rows = (const void **)(void *)(w.packed + packed);
+  w.under = (int64_t *)(void *)((char *)w.rows + rows);
+  w.turned = (char *)(w.under + at_once * j->outer);
   for (int64_t line = first; line < end; line += at_once) {
     w.count = w.n_packed = 0;
     for (int64_t i = line; i < smaller(line + at_once, end); i++) take_line(j, &w, i);

@@ -6,8 +6,9 @@
 
        runs of a place:   [channels at (0, 0)] [channels at (0, 1)] ...     b: the weight's rows in the same order
 
-   so that no patch is ever written. Runs that are neighbours in x, as those of positions along the last axis mostly are,
-   become one. A kernel that is flipped is packed from its end. Threads share blocks of places. Uses cpu/conv.h. */
+   so that no patch is ever written. Runs that are neighbours in x become one. Those of positions along the last axis
+   mostly are: of a place that is not at an edge of it only the first ones are looked for (`span`). A kernel that is
+   flipped is packed from its end. Threads share blocks of places. Uses cpu/conv.h. */
 #include "backends/cpu/conv.h"
 
 enum {
@@ -26,7 +27,15 @@ typedef struct windows_job {
   int64_t per_run;                /* channels in a run */
   int64_t chunks;                 /* runs of a position */
   int64_t group_in, group_out;
+  int64_t span;                   /* channels under all positions along the last axis, if they are one run; or 0 */
 } windows_job;
+
+/* A place of the result: where x begins under each position of the kernel (NULL: outside), or, if it is whole, under the
+   first ones along the last axis. */
+typedef struct place_windows {
+  const char **at;
+  bool whole;
+} place_windows;
 
 const char *cpu_refuses_windows(const launch *l) {
   const operand *w = &l->in[1];
@@ -50,12 +59,20 @@ static void find_lines(const conv_job *j, int axis, const int64_t *place, const 
 }
 
 /* Where a place of that line begins under each position. */
-static void find_windows(const windows_job *j, int64_t place, const char *const *lines, const char **to) {
+static void find_windows(const windows_job *j, int64_t place, const char *const *lines, place_windows *w) {
   const conv_axis *a = &j->conv.axes[j->conv.n - 1];
-  for (int64_t k = 0; k < a->kernel; k++) {
+  w->whole = j->span && conv_under(a, false, place, 0) >= 0 && conv_under(a, false, place, a->kernel - 1) >= 0;
+  for (int64_t k = 0; k < (w->whole ? 1 : a->kernel); k++) {
     const int64_t at = conv_under(a, false, place, k), offset = at * a->x_stride * j->conv.size;
-    for (int64_t i = 0; i < j->outer; i++) to[i * a->kernel + k] = at < 0 || !lines[i] ? NULL : lines[i] + offset;
+    for (int64_t i = 0; i < j->outer; i++) w->at[i * a->kernel + k] = at < 0 || !lines[i] ? NULL : lines[i] + offset;
   }
+}
+
+static const char *window_at(const windows_job *j, const place_windows *w, int64_t position) {
+  if (!w->whole) return w->at[position];
+  const int64_t along = position % j->conv.axes[j->conv.n - 1].kernel;
+  const char *first = w->at[position - along];
+  return first ? first + along * j->group_in * j->conv.size : NULL;
 }
 
 /* The runs of a tile's rows that are not all zeros. */
@@ -75,16 +92,41 @@ static bool goes_on(const windows_job *j, const tile_runs *t, int64_t rows, int6
   return start == t->starts[last] + length * j->strip;
 }
 
-static void find_runs(const windows_job *j, const char *const *windows, int64_t rows, int64_t channel, int64_t first,
+/* Of rows that are whole there is one for all positions along the last axis. */
+static void find_spans(const windows_job *j, const place_windows *windows, int64_t rows, int64_t channel, int64_t first,
+                       int64_t end, tile_runs *t) {
+  const int64_t along = j->conv.axes[j->conv.n - 1].kernel;
+  t->count = 0;
+  for (int64_t position = first; position < end; position += along) {
+    const void **to = t->rows + t->count * GEMM_ROWS_MOST;
+    bool any = false;
+    for (int64_t r = 0; r < rows; r++) {
+      const char *x = windows[r].at[position];
+      any = any || x;
+      to[r] = x ? x + channel * j->conv.size : j->zeros;
+    }
+    if (!any) continue;
+    t->starts[t->count] = position * j->group_in * j->strip;
+    t->lengths[t->count++] = j->span;
+  }
+}
+
+static void find_runs(const windows_job *j, const place_windows *windows, int64_t rows, int64_t channel, int64_t first,
                       int64_t end, tile_runs *t) {
   const conv_job *c = &j->conv;
+  bool whole = true;
+  for (int64_t r = 0; r < rows; r++) whole = whole && windows[r].whole;
+  if (whole) {
+    find_spans(j, windows, rows, channel, first, end, t);
+    return;
+  }
   t->count = 0;
   for (int64_t run = first; run < end; run++) {
     const int64_t position = run / j->chunks, at = run % j->chunks * j->per_run;
     const void **to = t->rows + t->count * GEMM_ROWS_MOST;
     bool any = false;
     for (int64_t r = 0; r < rows; r++) {
-      const char *x = windows[r * j->positions + position];
+      const char *x = window_at(j, windows + r, position);
       any = any || x;
       to[r] = x ? x + (channel + at) * c->size : j->zeros;
     }
@@ -100,7 +142,7 @@ static void find_runs(const windows_job *j, const char *const *windows, int64_t 
 }
 
 /* Runs first .. end - 1 of a block of places, times all columns of a group. */
-static void add_runs(const windows_job *j, const char *const *windows, int64_t place, int64_t count, int64_t group,
+static void add_runs(const windows_job *j, const place_windows *windows, int64_t place, int64_t count, int64_t group,
                      int64_t first, int64_t end) {
   const conv_job *c = &j->conv;
   const gemm_loops *loops = cpu_gemm_loops();
@@ -109,7 +151,7 @@ static void add_runs(const windows_job *j, const char *const *windows, int64_t p
   int64_t n = 0;
   for (int64_t i = 0, rows; i < count; i += rows, n++) {
     rows = gemm_rows_of_tile(count - i, loops->tile_rows);
-    find_runs(j, windows + i * j->positions, rows, group * j->group_in, first, end, runs + n);
+    find_runs(j, windows + i, rows, group * j->group_in, first, end, runs + n);
     tiles[n] = (gemm_tile){.rows = rows,
                            .runs = runs[n].count,
                            .a = runs[n].rows,
@@ -141,22 +183,27 @@ static void places_piece(void *context, int64_t piece) {
     if (!atomic_compare_exchange_strong(&c->why, &none, why)) error_release(why);
     return;
   }
-  const char **windows = buffer_data(held), **lines = windows + count * j->positions;
-  for (int64_t i = 0, along = c->axes[c->n - 1].out; i < count; i++) {
-    int64_t place[PONS_MAX_NDIM], rest = first + i;
-    if (i == 0 || rest % along == 0) {
+  const char **at = buffer_data(held), **lines = at + count * j->positions;
+  place_windows windows[BLOCK_PLACES];
+  for (int64_t i = 0, along = c->axes[c->n - 1].out, place = first % along; i < count; i++, place++) {
+    if (i == 0 || place == along) {
+      int64_t places[PONS_MAX_NDIM], rest = first + i;
       for (int d = c->n - 1; d >= 0; d--) {
-        place[d] = rest % c->axes[d].out;
+        places[d] = rest % c->axes[d].out;
         rest /= c->axes[d].out;
       }
-      find_lines(c, 0, place, c->x + rest * c->batch_stride * c->size, lines);
+      find_lines(c, 0, places, c->x + rest * c->batch_stride * c->size, lines);
+      place = places[c->n - 1];
     }
-    find_windows(j, (first + i) % along, lines, windows + i * j->positions);
+    windows[i].at = at + i * j->positions;
+    find_windows(j, place, lines, windows + i);
   }
-  const int64_t runs = j->positions * j->chunks, some = DEPTH / j->per_run, cuts = pieces_of(runs, some);
+  /* A piece of the sum ends where a span does. */
+  const int64_t each = j->span ? c->axes[c->n - 1].kernel : 1, runs = j->positions * j->chunks / each;
+  const int64_t some = DEPTH / (j->span ? j->span : j->per_run), cuts = pieces_of(runs, some);
   for (int64_t g = 0; g < c->groups; g++)
     for (int64_t cut = 0; cut < cuts; cut++)
-      add_runs(j, windows, first, count, g, runs * cut / cuts, runs * (cut + 1) / cuts);
+      add_runs(j, windows, first, count, g, runs * cut / cuts * each, runs * (cut + 1) / cuts * each);
   buffer_release(held);
 }
 
@@ -186,6 +233,9 @@ static error *convolve(const conv_job *conv) {
   j.group_in = c->channels / c->groups, j.group_out = c->out_channels / c->groups;
   j.chunks = pieces_of(j.group_in, DEPTH);
   j.per_run = pieces_of(j.group_in, j.chunks);
+  const conv_axis *last = &c->axes[c->n - 1];
+  const int64_t span = last->kernel * j.group_in;
+  if (last->kernel_dilation == 1 && last->input_dilation == 1 && last->x_stride == j.group_in && span <= DEPTH) j.span = span;
   const int64_t strips = pieces_of(j.group_out, j.strip), zeros = DEPTH * c->size;
   j.panel_bytes = strips * j.strip * c->row * c->size;
   buffer *held = buffer_new((size_t)(c->groups * j.panel_bytes + zeros), "conv", &why);

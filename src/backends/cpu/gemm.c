@@ -22,7 +22,7 @@ enum {
   WIDTH = 512,
   STRETCH = 2048,
   PANEL = 1 << 20,       /* lanes of b: 4 MB, for L3 */
-  LEAST_TILES = 4,       /* along each side of a block */
+  LEAST_ROWS = 24, LEAST_COLUMNS = 64, /* of a block, but for the last ones */
   LEAST_WORK = 1 << 19,  /* multiply-adds that are worth a thread's while */
   PACKED_STRIPS = 16, PACKED_DEPTH = 64, /* packed in a piece */
   WEAVE_WIDTH = 128,     /* columns of a block that pay for weaving what could be read in place */
@@ -185,18 +185,21 @@ static void set_tiles(const gemm_job *j, const gemm_block *block, int64_t p, con
   }
 }
 
+/* What column `t` of so many steps is to fetch of `bytes` from `from` on. */
+static void fetch_meanwhile(gemm_column *t, const void *from, int64_t bytes, int64_t steps) {
+  t->fetch = from;
+  t->fetch_bytes = pieces_of(bytes, t->count * (steps / 4 + 1) * 2);
+}
+
 /* Memory without gaps that holds a matrix of the next product: as much of it as column `index` of `count` fetches. */
-static void fetch_next(const gemm_job *j, int64_t index, int64_t count, gemm_column *t) {
+static void fetch_next(const gemm_job *j, int64_t index, int64_t count, int64_t steps, gemm_column *t) {
   const gemm *next = j->g->next;
-  const int64_t half = (count + 1) / 2, part = index % half;
+  const int64_t half = (count + 1) / 2;
   const gemm_matrix *x = index < half ? &next->a : &next->b;
   const int64_t rows = index < half ? next->m : next->k, cols = index < half ? next->k : next->n;
   if (x->read || !((x->col == 1 && x->row == cols) || (x->row == 1 && x->col == rows))) return;
-  const int64_t lines = pieces_of(rows * cols * (int64_t)pons_dtype_size(x->dtype), 64), tiles = half * t->count;
-  const int64_t each = pieces_of(lines, tiles), first = part * t->count * each;
-  if (first + t->count * each > lines) return;
-  t->fetch = (const char *)x->data + first * 64;
-  t->fetch_bytes = each * 64;
+  const int64_t bytes = rows * cols * (int64_t)pons_dtype_size(x->dtype), each = pieces_of(bytes, half);
+  fetch_meanwhile(t, (const char *)x->data + index % half * each, each, steps);
 }
 
 /* Adds what the piece of k from p on gives. */
@@ -216,12 +219,8 @@ static void add_piece(const gemm_job *j, const gemm_block *block, int64_t d, flo
     t.width = smaller(block->columns - s * j->strip, j->strip) * j->unit;
     t.c = block->c + s * j->strip * j->size;
     t.add = block->add && d == 0 ? block->add + s * j->strip * j->size : NULL;
-    if (near && j->g->next) {
-      fetch_next(j, (block->index * j->depths + d) * columns + s, blocks * j->depths * columns, &t);
-    } else if (!near) {
-      t.fetch = (const char *)t.b + strip_bytes;
-      t.fetch_bytes = round_up(length * t.b_step * (j->size / j->unit) / t.count, 64);
-    }
+    if (!near) fetch_meanwhile(&t, (const char *)t.b + strip_bytes, length * t.b_step * (j->size / j->unit), length);
+    else if (j->g->next) fetch_next(j, (block->index * j->depths + d) * columns + s, blocks * j->depths * columns, length, &t);
     j->loops->column[j->g->lane](&t);
   }
 }
@@ -339,7 +338,7 @@ static void columns_piece(void *context, int64_t part) {
    take away from there when it packs the next product. Rows of a are woven once for each. */
 static bool choose_columns(gemm_job *j) {
   const int64_t threads = j->g->alone ? 1 : parallel_threads(), strips = pieces_of(j->columns, j->strip);
-  if (threads == 1 || !j->out_lies || strips % threads || strips / threads < LEAST_TILES) return false;
+  if (threads == 1 || !j->out_lies || strips % threads || strips / threads * j->strip < LEAST_COLUMNS) return false;
   if (j->columns * j->depth / j->depths * j->size / threads > COLUMNS_BYTES || j->g->m > COLUMNS_HEIGHT * j->columns) return false;
   j->down = pieces_of(j->g->m, HEIGHT);
   j->width = strips / threads * j->strip;
@@ -353,7 +352,8 @@ static void choose_blocks(gemm_job *j) {
   const int64_t m = j->g->m, each = j->loops->tile_rows, threads = j->g->alone ? 1 : parallel_threads();
   const bool small = (double)m * (double)j->columns * (double)j->depth < 4.0 * LEAST_WORK;
   const int64_t wanted = small || threads == 1 ? 1 : 2 * threads;
-  const int64_t most_down = pieces_of(m, LEAST_TILES * each), most_across = pieces_of(j->columns, LEAST_TILES * j->strip);
+  const int64_t narrowest = j->strip < LEAST_COLUMNS ? round_up(LEAST_COLUMNS, j->strip) : j->strip;
+  const int64_t most_down = pieces_of(m, round_up(LEAST_ROWS, each)), most_across = pieces_of(j->columns, narrowest);
   int64_t down = pieces_of(m, HEIGHT), across = pieces_of(j->columns, WIDTH);
   if (down * across < wanted) down = smaller(pieces_of(wanted, across), most_down);
   if (down * across < wanted) across = smaller(pieces_of(wanted, down), most_across);
@@ -369,7 +369,8 @@ static a_way choose_way(const gemm_job *j) {
   const gemm_matrix *a = &j->g->a;
   const bool woven = j->g->lane == LANE_FLOAT && !a->read && j->loops->weave[a->dtype] && (a->col == 1 || a->row == 1);
   const bool aliased = a->row * j->size % ALIASED_BYTES == 0;
-  if (lies(j->g, a, j->g->k) && (!woven || j->width < (aliased ? ALIASED_WIDTH : WEAVE_WIDTH))) return A_IN_PLACE;
+  const bool pays = woven && j->loops->weaves && j->width >= (aliased ? ALIASED_WIDTH : WEAVE_WIDTH);
+  if (lies(j->g, a, j->g->k) && !pays) return A_IN_PLACE;
   return woven ? A_WOVEN : A_ROWS;
 }
 

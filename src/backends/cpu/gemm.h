@@ -49,7 +49,7 @@ error *gemm_thin(const gemm *g, const char *op);
 
 /* ---- tiles of a result, in registers ---- */
 
-enum { GEMM_ROWS_MOST = 8, GEMM_COLUMNS_MOST = 32 };
+enum { GEMM_ROWS_MOST = 8 };
 /* Whole tiles of floats may have their rows of a in another order, from a[0] on: by steps, the first lanes of all rows, then
    the second ones, and so on; or by fours, of each row the first four, then the second four. */
 enum { GEMM_BY_ROWS, GEMM_BY_STEPS, GEMM_BY_FOURS };
@@ -77,7 +77,7 @@ typedef struct gemm_column {
   const void *add;
   int64_t add_row;
   const void *fetch;   /* what will be read soon is brought closer meanwhile, */
-  int64_t fetch_bytes; /* so much of it during each tile */
+  int64_t fetch_bytes; /* so much of it with each two steps of a tile */
 } gemm_column;
 
 /* Rows of the tile that begins where `left` rows are left: the last two share what is no whole tile. */
@@ -86,6 +86,7 @@ static inline int64_t gemm_rows_of_tile(int64_t left, int64_t each) {
 }
 
 typedef struct gemm_loops {
+  bool weaves;         /* whether rows of a that tiles can read where they lie are worth weaving for wide blocks */
   int tile_rows, tile_columns[LANE_KINDS]; /* complex numbers are two lanes here */
   void (*column[LANE_KINDS])(const gemm_column *t);
   /* to[i * to_row + j] = from[i + j * column] for i < rows, j < columns, as float lanes. NULL: no such loop. */

@@ -1,13 +1,13 @@
 /* gemm.isa.c: the inner loops of products of matrices: tiles of the result that stay in registers, and copies of
    operands in the order in which tiles read them. Built once per instruction set. Uses cpu/gemm.h, cpu/registers.h.
 
-   A tile is some rows by two registers of columns. Per step along k it reads one element of each row of a, which goes
-   to all of a register, and two registers of b:
+   A tile is some rows by two or four registers of columns. Per step along k it reads one element of each row of a, which
+   goes to all of a register, and the registers of b:
 
-       columns: 16 floats (AVX2), 32 (AVX-512), 8 (SSE, NEON)
-       rows:     6 with 16 registers (12 sums, 2 of b, 2 of a); 8 with 32, as many as there are pointers for
-
-   so that 12 multiply-adds stand beside 8 loads: those are what the processor has to do (BLIS's shapes for Haswell). */
+       SSE, AVX2  6 x 2 registers   12 sums, 2 of b, 2 of a: 12 multiply-adds beside 8 loads (BLIS's shape for Haswell)
+       NEON       8 x 2             16 sums
+       AVX-512    6 x 4             24 sums, 4 of b, 1 of a: 24 beside 10, so that b may come from L2, of which a piece is
+                                    twice what L1 holds. Floats have tiles of half the width too, for the last columns. */
 #include "backends/cpu/gemm.h"
 #include "backends/cpu/registers.h"
 
@@ -22,38 +22,40 @@
 #define ROWS_6(f, n, N) ROWS_5(f, n, N) f(5, n, N)
 #define ROWS_7(f, n, N) ROWS_6(f, n, N) f(6, n, N)
 #define ROWS_8(f, n, N) ROWS_7(f, n, N) f(7, n, N)
-#define BEGIN(r, name, NAME) vector_##name low##r = {0}, high##r = {0};
+#define ACROSS_2(f, r, n, N) f(0, r, n, N) f(1, r, n, N)
+#define ACROSS_4(f, r, n, N) ACROSS_2(f, r, n, N) f(2, r, n, N) f(3, r, n, N)
+#define BEGIN_ONE(i, r, name, NAME) vector_##name sum##r##_##i = {0};
+#define BEGIN(r, name, NAME) ACROSS_##name(BEGIN_ONE, r, name, NAME)
 #define POINT(r, name, NAME) const name##_element *restrict a##r = rows[r];
-#define FETCH(r, name, NAME) __builtin_prefetch(row + 2 * name##_LANES - 1, 1); NEXT(row, c_row)
+#define FETCH_ONE(i, r, name, NAME) __builtin_prefetch(row + (i + 1) * name##_LANES - 1, 1);
+#define FETCH(r, name, NAME) ACROSS_##name(FETCH_ONE, r, name, NAME) NEXT(row, c_row)
+#define ADD_TO_ONE(i, r, name, NAME) ADD_PRODUCT_##NAME(sum##r##_##i, x, b_##i)
 #define ADD_IN_PLACE(r, name, NAME)                                                                            \
   {                                                                                                            \
     const vector_##name x = SPLAT_##NAME(a##r[p + at]);                                                        \
-    ADD_PRODUCT_##NAME(low##r, x, b_low) ADD_PRODUCT_##NAME(high##r, x, b_high)                                \
+    ACROSS_##name(ADD_TO_ONE, r, name, NAME)                                                                   \
   }
 #define ADD_BY_STEPS(r, name, NAME)                                                                            \
   {                                                                                                            \
     const vector_##name x = SPLAT_##NAME(a[at * TILE_ROWS + r]);                                               \
-    ADD_PRODUCT_##NAME(low##r, x, b_low) ADD_PRODUCT_##NAME(high##r, x, b_high)                                \
+    ACROSS_##name(ADD_TO_ONE, r, name, NAME)                                                                   \
   }
 #define ADD_BY_FOURS(r, name, NAME)                                                                            \
   {                                                                                                            \
     const vector_##name x = SPLAT_##NAME(a[r * 4 + at]);                                                       \
-    ADD_PRODUCT_##NAME(low##r, x, b_low) ADD_PRODUCT_##NAME(high##r, x, b_high)                                \
+    ACROSS_##name(ADD_TO_ONE, r, name, NAME)                                                                   \
   }
-#define SCALE(r, name, NAME) low##r *= SPLAT_##NAME(alpha), high##r *= SPLAT_##NAME(alpha);
-#define ADD(r, name, NAME)                                                                                     \
+#define SCALE_ONE(i, r, name, NAME) sum##r##_##i *= SPLAT_##NAME(alpha);
+#define SCALE(r, name, NAME) ACROSS_##name(SCALE_ONE, r, name, NAME)
+#define ADD_ONE(i, r, name, NAME)                                                                              \
   {                                                                                                            \
-    vector_##name old_low, old_high;                                                                           \
-    memcpy(&old_low, old, sizeof old_low);                                                                     \
-    memcpy(&old_high, old + name##_LANES, sizeof old_high);                                                    \
-    low##r = FMA_##NAME(SPLAT_##NAME(beta), old_low, low##r);                                                  \
-    high##r = FMA_##NAME(SPLAT_##NAME(beta), old_high, high##r);                                               \
-    NEXT(old, old_row)                                                                                         \
+    vector_##name was;                                                                                         \
+    memcpy(&was, old + i * name##_LANES, sizeof was);                                                          \
+    sum##r##_##i = FMA_##NAME(SPLAT_##NAME(beta), was, sum##r##_##i);                                          \
   }
-#define PUT(r, name, NAME)                                                                                     \
-  memcpy(c, &low##r, sizeof low##r);                                                                           \
-  memcpy(c + name##_LANES, &high##r, sizeof high##r);                                                          \
-  NEXT(c, c_row)
+#define ADD(r, name, NAME) ACROSS_##name(ADD_ONE, r, name, NAME) NEXT(old, old_row)
+#define PUT_ONE(i, r, name, NAME) memcpy(c + i * name##_LANES, &sum##r##_##i, sizeof sum##r##_##i);
+#define PUT(r, name, NAME) ACROSS_##name(PUT_ONE, r, name, NAME) NEXT(c, c_row)
 
 /* A pointer moved so that gcc does not see it: it would keep a dozen multiples of a step in memory. */
 #define NEXT(pointer, step) pointer += step; __asm__("" : "+r"(pointer));
@@ -75,7 +77,6 @@
 #define OPEN(name, NAME, ROWS)                                                                                 \
   name##_element *c = (name##_element *)t->c + tile->c, *row = c;                                              \
   ROWS(FETCH, name, NAME)                                                                                      \
-  for (int64_t i = 0; i < t->fetch_bytes; i += 64, fetch += 64) __builtin_prefetch(fetch, 0, 2);               \
   const name##_element *old = t->add ? (const name##_element *)t->add + tile->add : c;                         \
   const int64_t old_row = t->add ? t->add_row : c_row;                                                         \
   const name##_element alpha = (name##_element)t->alpha, beta = (name##_element)t->beta;                       \
@@ -88,13 +89,14 @@
     ROWS(ADD, name, NAME)                                                                                      \
   }                                                                                                            \
   ROWS(PUT, name, NAME)
+#define LOAD_ONE(i, b, name, NAME)                                                                             \
+  vector_##name b_##i;                                                                                         \
+  memcpy(&b_##i, b + i * name##_LANES, sizeof b_##i);
 /* Step `which` from where a is, of some rows. */
 #define STEP(name, NAME, ROWS, ADD_ROW, which, b)                                                              \
   {                                                                                                            \
     enum { at = which };                                                                                       \
-    vector_##name b_low, b_high;                                                                               \
-    memcpy(&b_low, b, sizeof b_low);                                                                           \
-    memcpy(&b_high, b + name##_LANES, sizeof b_high);                                                          \
+    ACROSS_##name(LOAD_ONE, b, name, NAME)                                                                     \
     ROWS(ADD_ROW, name, NAME)                                                                                  \
   }
 #define STEP_ON(name, NAME, ROWS, which, b) STEP(name, NAME, ROWS, ADD_IN_PLACE, which, b) NEXT(b, b_step)
@@ -104,13 +106,19 @@
     STEP_ON(name, NAME, ROWS, 2, b) STEP_ON(name, NAME, ROWS, 3, b)                                            \
   }
 
+/* What is read soon comes from L3 without being waited for if it is asked for a little at a time. */
+#define FETCH_TWICE                                                                                            \
+  __builtin_prefetch(fetch, 0, 2), __builtin_prefetch(fetch + fetch_bytes, 0, 2);                              \
+  fetch += 2 * fetch_bytes;
+
 /* Tiles below each other, of so many rows each: UPPER and LOWER ones. The last four steps are those of the upper rows,
    which are then done, and then those of the lower ones: of registers that are stored all at once no more than eight
    wait aside for their sums, and what comes behind waits with the others. So it is with whole tiles, whose steps are
    taken by FOURS; the rest is to be small. */
 #define TILE(name, NAME, ROWS, UPPER, LOWER, FOURS)                                                            \
-  static void name##_##ROWS(const gemm_column *t, const gemm_tile *tile, int64_t count, const char *fetch) {   \
-    const int64_t b_step = t->b_step, c_row = t->c_row;                                                        \
+  static const char *name##_##ROWS(const gemm_column *t, const gemm_tile *tile, int64_t count,                 \
+                                   const char *fetch) {                                                        \
+    const int64_t b_step = t->b_step, c_row = t->c_row, fetch_bytes = t->fetch_bytes;                          \
     ASK_ONCE(t)                                                                                                \
     for (; count > 0; count--, tile++) {                                                                       \
       const int64_t *begin = tile->b, *length = tile->lengths;                                                 \
@@ -122,7 +130,10 @@
         const int64_t end = last ? *length - 4 : *length;                                                      \
         int64_t p = 0;                                                                                         \
         ROWS(POINT, name, NAME)                                                                                \
-        for (; FOURS && p + 4 <= end; p += 4) FOUR_STEPS(name, NAME, ROWS, b)                                  \
+        for (; FOURS && p + 4 <= end; p += 4) {                                                                \
+          FETCH_TWICE                                                                                          \
+          FOUR_STEPS(name, NAME, ROWS, b)                                                                      \
+        }                                                                                                      \
         _Pragma("GCC unroll 1") for (; p < end; p++) {                                                         \
           STEP_ON(name, NAME, ROWS, 0, b)                                                                      \
         }                                                                                                      \
@@ -138,28 +149,40 @@
       }                                                                                                        \
       CLOSE(name, NAME, LOWER)                                                                                 \
     }                                                                                                          \
+    return fetch;                                                                                              \
   }
 #define NO_ROWS(f, n, N)
-#if REGISTER_BYTES == 64 || defined(__aarch64__)
-enum { TILE_ROWS = 8 };
+#if defined(__aarch64__)
+enum { TILE_ROWS = 8, TILE_REGISTERS = 2 };
 #define TILE_ROWS_OF ROWS_8
 #define UPPER_ROWS ROWS_4
 #define LOWER_ROWS(f, n, N) f(4, n, N) f(5, n, N) f(6, n, N) f(7, n, N)
-#define TILES_6_AND_MORE(name, NAME, FOURS)                                                                           \
+#define TILES_6_AND_MORE(name, NAME, FOURS)                                                                    \
   TILE(name, NAME, ROWS_6, ROWS_6, NO_ROWS, false)                                                             \
   TILE(name, NAME, ROWS_7, ROWS_7, NO_ROWS, false)                                                             \
   TILE(name, NAME, ROWS_8, UPPER_ROWS, LOWER_ROWS, FOURS)
 #define AND_7_AND_8(name) , name##_ROWS_7, name##_ROWS_8
 #else
-enum { TILE_ROWS = 6 };
+enum { TILE_ROWS = 6, TILE_REGISTERS = REGISTER_BYTES == 64 ? 4 : 2 };
 #define TILE_ROWS_OF ROWS_6
 #define UPPER_ROWS ROWS_3
 #define LOWER_ROWS(f, n, N) f(3, n, N) f(4, n, N) f(5, n, N)
 #define TILES_6_AND_MORE(name, NAME, FOURS) TILE(name, NAME, ROWS_6, UPPER_ROWS, LOWER_ROWS, FOURS)
 #define AND_7_AND_8(name)
 #endif
-#define TILES(name, type, NAME, FOURS)                                                                         \
+#if REGISTER_BYTES == 64
+#define ACROSS ACROSS_4
+#else
+#define ACROSS ACROSS_2
+#endif
+#define ACROSS_float ACROSS
+#define ACROSS_narrow ACROSS_2
+#define ACROSS_double ACROSS
+#define ACROSS_uint ACROSS
+/* `name`: of loops, for registers of `vector`, whose elements are of `type` and operations of NAME. */
+#define TILES(name, type, vector, NAME, FOURS)                                                                 \
   typedef type name##_element;                                                                                 \
+  typedef vector vector_##name;                                                                                \
   enum { name##_LANES = REGISTER_BYTES / sizeof(type) };                                                       \
   TILE(name, NAME, ROWS_1, ROWS_1, NO_ROWS, false)                                                             \
   TILE(name, NAME, ROWS_2, ROWS_2, NO_ROWS, false)                                                             \
@@ -168,60 +191,82 @@ enum { TILE_ROWS = 6 };
   TILE(name, NAME, ROWS_5, ROWS_5, NO_ROWS, false)                                                             \
   TILES_6_AND_MORE(name, NAME, FOURS)
 #if defined(__FMA__) || defined(__aarch64__)
-TILES(float, float, FLOAT, true)
-TILES(double, double, DOUBLE, true)
+TILES(float, float, vector_float, FLOAT, true)
+TILES(double, double, vector_double, DOUBLE, true)
 #else
-TILES(float, float, FLOAT, false)
-TILES(double, double, DOUBLE, false)
+TILES(float, float, vector_float, FLOAT, false)
+TILES(double, double, vector_double, DOUBLE, false)
 #endif
-TILES(uint, uint64_t, UINT, false) /* signed ones have the same bits */
+TILES(uint, uint64_t, vector_uint, UINT, false) /* signed ones have the same bits */
 
 /* Whole tiles of floats, of one run, from rows in another order: four steps at a time, TO_STEP floats from one to the next
    of those that are left over. */
-#define FOUR_STEPS_OF(ROWS, ADD_ROW)                                                                           \
+enum { B_STEP = TILE_REGISTERS * float_LANES };
+#define FOUR_STEPS_OF(name, ROWS, ADD_ROW)                                                                     \
   {                                                                                                            \
-    STEP(float, FLOAT, ROWS, ADD_ROW, 0, b) STEP(float, FLOAT, ROWS, ADD_ROW, 1, b + B_STEP)                   \
-    STEP(float, FLOAT, ROWS, ADD_ROW, 2, b + 2 * B_STEP) STEP(float, FLOAT, ROWS, ADD_ROW, 3, b + 3 * B_STEP)  \
+    STEP(name, FLOAT, ROWS, ADD_ROW, 0, b) STEP(name, FLOAT, ROWS, ADD_ROW, 1, (b + B_STEP))                   \
+    STEP(name, FLOAT, ROWS, ADD_ROW, 2, (b + 2 * B_STEP)) STEP(name, FLOAT, ROWS, ADD_ROW, 3, (b + 3 * B_STEP)) \
   }
-#define LAST_STEPS_OF(ROWS, ADD_ROW, TO_STEP)                                                                  \
+#define LAST_STEPS_OF(name, ROWS, ADD_ROW, TO_STEP)                                                            \
   if (fours) {                                                                                                 \
-    FOUR_STEPS_OF(ROWS, ADD_ROW)                                                                               \
+    FOUR_STEPS_OF(name, ROWS, ADD_ROW)                                                                         \
     a += 4 * TILE_ROWS, b += 4 * B_STEP;                                                                       \
   }                                                                                                            \
   _Pragma("GCC unroll 1") for (uint64_t left = length % 4; left > 0; left--, a += TO_STEP, b += B_STEP)        \
-      STEP(float, FLOAT, ROWS, ADD_ROW, 0, b)
-#define ORDERED(name, ADD_ROW, TO_STEP)                                                                        \
-  static void name(const gemm_column *t, const gemm_tile *tile, int64_t count, const char *fetch) {            \
-    enum { B_STEP = 2 * float_LANES };                                                                         \
-    const int64_t c_row = t->c_row;                                                                            \
+      STEP(name, FLOAT, ROWS, ADD_ROW, 0, b)
+#define ORDERED(name, order, ADD_ROW, TO_STEP)                                                                 \
+  static const char *name##_##order(const gemm_column *t, const gemm_tile *tile, int64_t count,                \
+                                    const char *fetch) {                                                       \
+    const int64_t c_row = t->c_row, fetch_bytes = t->fetch_bytes;                                              \
     ASK_ONCE(t)                                                                                                \
     for (; count > 0; count--, tile++) {                                                                       \
       const float *a = tile->a[0], *b = (const float *)t->b + tile->b[0];                                      \
       const uint64_t length = (uint64_t)tile->lengths[0];                                                      \
       uint64_t fours = length / 4;                                                                             \
-      OPEN(float, FLOAT, TILE_ROWS_OF)                                                                         \
-      for (; fours > 1; fours--, a += 4 * TILE_ROWS, b += 4 * B_STEP) FOUR_STEPS_OF(TILE_ROWS_OF, ADD_ROW)     \
+      OPEN(name, FLOAT, TILE_ROWS_OF)                                                                          \
+      for (; fours > 1; fours--, a += 4 * TILE_ROWS, b += 4 * B_STEP) {                                        \
+        FETCH_TWICE                                                                                            \
+        FOUR_STEPS_OF(name, TILE_ROWS_OF, ADD_ROW)                                                             \
+      }                                                                                                        \
       const float *a_last = a, *b_last = b;                                                                    \
-      LAST_STEPS_OF(UPPER_ROWS, ADD_ROW, TO_STEP)                                                              \
-      CLOSE(float, FLOAT, UPPER_ROWS)                                                                          \
+      LAST_STEPS_OF(name, UPPER_ROWS, ADD_ROW, TO_STEP)                                                        \
+      CLOSE(name, FLOAT, UPPER_ROWS)                                                                           \
       a = a_last, b = b_last;                                                                                  \
-      LAST_STEPS_OF(LOWER_ROWS, ADD_ROW, TO_STEP)                                                              \
-      CLOSE(float, FLOAT, LOWER_ROWS)                                                                          \
+      LAST_STEPS_OF(name, LOWER_ROWS, ADD_ROW, TO_STEP)                                                        \
+      CLOSE(name, FLOAT, LOWER_ROWS)                                                                           \
     }                                                                                                          \
+    return fetch;                                                                                              \
   }
-ORDERED(float_by_steps, ADD_BY_STEPS, TILE_ROWS)
-ORDERED(float_by_fours, ADD_BY_FOURS, 1)
+#define ORDERS(name)                                                                                           \
+  ORDERED(name, by_steps, ADD_BY_STEPS, TILE_ROWS)                                                             \
+  ORDERED(name, by_fours, ADD_BY_FOURS, 1)
+ORDERS(float)
 
 /* Which of a column's loops takes the tile: by its rows, or, behind those, by their order. */
 INLINE int64_t loop_of(const gemm_tile *t) { return t->order ? TILE_ROWS - 1 + t->order : t->rows - 1; }
+typedef const char *tile_loop(const gemm_column *t, const gemm_tile *tile, int64_t count, const char *fetch);
 
-#define COLUMN(name, type, ...)                                                                                \
-  static void (*const name##_by_rows[])(const gemm_column *, const gemm_tile *, int64_t, const char *) = {     \
-      name##_ROWS_1, name##_ROWS_2, name##_ROWS_3, name##_ROWS_4,                                              \
-      name##_ROWS_5, name##_ROWS_6 AND_7_AND_8(name), __VA_ARGS__};                                            \
+#define LOOPS(name, ...)                                                                                       \
+  static tile_loop *const name##_by_rows[] = {name##_ROWS_1, name##_ROWS_2, name##_ROWS_3, name##_ROWS_4,      \
+                                              name##_ROWS_5, name##_ROWS_6 AND_7_AND_8(name), __VA_ARGS__};
+LOOPS(float, float_by_steps, float_by_fours)
+LOOPS(double, NULL)
+LOOPS(uint, NULL)
+#if REGISTER_BYTES == 64
+TILES(narrow, float, vector_float, FLOAT, true)
+ORDERS(narrow)
+LOOPS(narrow, narrow_by_steps, narrow_by_fours)
+#define HAS_NARROW(type) (sizeof(type) == sizeof(float))
+#else
+#define narrow_by_rows NULL
+#define HAS_NARROW(type) false
+#endif
+
+#define COLUMN(name, type)                                                                                     \
   /* A column that reaches over the edge is computed beside the result. */                                     \
-  static void name##_beside(const gemm_column *t, const gemm_tile *tile, const char *fetch) {                  \
-    enum { COLUMNS = 2 * name##_LANES };                                                                       \
+  static const char *name##_beside(const gemm_column *t, const gemm_tile *tile, tile_loop *loop,               \
+                                   const char *fetch) {                                                        \
+    enum { COLUMNS = TILE_REGISTERS * name##_LANES };                                                          \
     type sums[GEMM_ROWS_MOST * COLUMNS], *c = (type *)t->c + tile->c;                                          \
     const size_t bytes = (size_t)t->width * sizeof *sums;                                                      \
     gemm_tile one = *tile;                                                                                     \
@@ -230,26 +275,30 @@ INLINE int64_t loop_of(const gemm_tile *t) { return t->order ? TILE_ROWS - 1 + t
     const type *old = t->add ? (const type *)t->add + tile->add : c;                                           \
     const int64_t old_row = t->add ? t->add_row : t->c_row;                                                    \
     for (int64_t r = 0; r < one.rows && t->beta != 0; r++) memcpy(sums + r * COLUMNS, old + r * old_row, bytes); \
-    name##_by_rows[loop_of(&one)](&beside, &one, 1, fetch);                                                    \
+    fetch = loop(&beside, &one, 1, fetch);                                                                     \
     for (int64_t r = 0; r < one.rows; r++) memcpy(c + r * t->c_row, sums + r * COLUMNS, bytes);                \
+    return fetch;                                                                                              \
   }                                                                                                            \
   static void column_##name(const gemm_column *t) {                                                            \
+    const bool narrow = HAS_NARROW(type) && t->width <= 2 * name##_LANES;                          \
+    tile_loop *const *loops = narrow ? narrow_by_rows : name##_by_rows;                                        \
+    const int64_t columns = (narrow ? 2 : TILE_REGISTERS) * name##_LANES;                                      \
+    const char *fetch = t->fetch;                                                                              \
     for (int64_t i = 0, some; i < t->count; i += some) {                                                       \
       const gemm_tile *tile = t->tiles + i;                                                                    \
-      const char *fetch = (const char *)t->fetch + i * t->fetch_bytes;                                         \
+      const int64_t loop = loop_of(tile);                                                                      \
       some = 1;                                                                                                \
-      if (t->width < 2 * name##_LANES) {                                                                       \
-        name##_beside(t, tile, fetch);                                                                         \
+      if (t->width < columns) {                                                                                \
+        fetch = name##_beside(t, tile, loops[loop], fetch);                                                    \
         continue;                                                                                              \
       }                                                                                                        \
-      const int64_t loop = loop_of(tile);                                                                      \
       while (i + some < t->count && loop_of(tile + some) == loop) some++;                                      \
-      name##_by_rows[loop](t, tile, some, fetch);                                                              \
+      fetch = loops[loop](t, tile, some, fetch);                                                               \
     }                                                                                                          \
   }
-COLUMN(float, float, float_by_steps, float_by_fours)
-COLUMN(double, double, NULL)
-COLUMN(uint, uint64_t, NULL)
+COLUMN(float, float)
+COLUMN(double, double)
+COLUMN(uint, uint64_t)
 
 /* ---- copies ---- */
 
@@ -420,15 +469,14 @@ INLINE void turn_eight(const eight *x, eight *y) {
 #define STRIPS(name, type, full)                                                                               \
   static void strips_##name(const void *from_, int64_t row, int64_t rows, int64_t strips, void *to_,           \
                             int64_t to_strip) {                                                                \
-    enum { EACH = sizeof(vector_float) / sizeof(float) };                                                      \
     const type *from = from_;                                                                                  \
     float *to = to_;                                                                                           \
-    for (int64_t i = 0; i < rows; i++, from += row, to += 2 * EACH)                                            \
-      for (int64_t s = 0; s < strips; s++) {                                                                   \
-        const vector_float low = wide_##full(from + 2 * s * EACH), high = wide_##full(from + (2 * s + 1) * EACH); \
-        memcpy(to + s * to_strip, &low, sizeof low);                                                           \
-        memcpy(to + s * to_strip + EACH, &high, sizeof high);                                                  \
-      }                                                                                                        \
+    for (int64_t i = 0; i < rows; i++, from += row, to += B_STEP)                                              \
+      for (int64_t s = 0; s < strips; s++)                                                                     \
+        for (int k = 0; k < TILE_REGISTERS; k++) {                                                             \
+          const vector_float x = wide_##full(from + s * B_STEP + k * (int)float_LANES);                        \
+          memcpy(to + s * to_strip + k * (int)float_LANES, &x, sizeof x);                                      \
+        }                                                                                                      \
   }
 #define COPIES(name, type, full)                                                                               \
   TURN(name, type) ROWS(name, type, full) WEAVE(name, type) BY_FOURS(name, type) STRIPS(name, type, full)
@@ -436,11 +484,12 @@ COPIES(float, float, float32)
 COPIES(bfloat16, uint16_t, bfloat16)
 COPIES(float16, uint16_t, float16)
 
-#define PER_REGISTER(type) (REGISTER_BYTES / (int)sizeof(type))
+#define COLUMNS_OF(type) (TILE_REGISTERS * REGISTER_BYTES / (int)sizeof(type))
 const gemm_loops ISA_NAME(gemm_loops) = {
+    .weaves = TILE_REGISTERS == 2, /* rows of wide tiles are read seldom enough */
     .tile_rows = TILE_ROWS,
-    .tile_columns = {2 * PER_REGISTER(float), 2 * PER_REGISTER(double), 2 * PER_REGISTER(double),
-                2 * PER_REGISTER(double), 2 * PER_REGISTER(float), 2 * PER_REGISTER(double)},
+    .tile_columns = {COLUMNS_OF(float), COLUMNS_OF(double), COLUMNS_OF(double),
+                     COLUMNS_OF(double), COLUMNS_OF(float), COLUMNS_OF(double)},
     .column = {column_float, column_double, column_uint, column_uint, column_float, column_double},
     .turn = {[PONS_FLOAT32] = turn_float, [PONS_BFLOAT16] = turn_bfloat16, [PONS_FLOAT16] = turn_float16},
     .rows = {[PONS_FLOAT32] = rows_float, [PONS_BFLOAT16] = rows_bfloat16, [PONS_FLOAT16] = rows_float16},

@@ -72,7 +72,8 @@ static float greatest_float32(const void *row, int64_t n) {
   for (int half = REGISTERS / 2; half; half /= 2)
     for (int k = 0; k < half; k++) most.at[k] = MAX_FLOAT(most.at[k], most.at[k + half]);
   memcpy(part, most.at, sizeof part);
-  for (int i = 0; i < LANES; i++) result = part[i] > result ? part[i] : result;
+  for (int i = 0; i < LANES / 2; i++) part[i] = part[i] > part[i + LANES / 2] ? part[i] : part[i + LANES / 2];
+  for (int i = 0; i < LANES / 2; i++) result = part[i] > result ? part[i] : result;
   return result;
 }
 
