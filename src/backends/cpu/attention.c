@@ -84,7 +84,7 @@ void strips_pack(const gemm_matrix *x, int64_t first, int64_t rows, int64_t widt
 const float *strips_weave(const float *x, int64_t row, int64_t rows, int64_t length, float *to) {
   const gemm_loops *loops = cpu_gemm_loops();
   if (!loops->weaves) return NULL;
-  loops->weave[PONS_FLOAT32](x, row, 1, rows / loops->tile_rows, length, to);
+  loops->weave[PONS_FLOAT32](x, row, rows / loops->tile_rows, length, to);
   return to;
 }
 
@@ -103,14 +103,16 @@ void strips_multiply(const strips_product *p) {
   int64_t n = 0, skipped = 0, ends[STRIPS_ROWS / 4], starts[STRIPS_ROWS / 4], lengths[STRIPS_ROWS / 4];
   for (int64_t i = 0, some; i < p->rows; i += some, n++) {
     some = gemm_rows_of_tile(p->rows - i, each);
-    const bool woven = p->woven && some == each;
+    const bool woven = p->woven && some == each, by_steps = woven || p->a_step;
     const int64_t first = p->from ? p->from[i] : 0, last = p->to ? p->to[i + some - 1] : p->length;
     for (int64_t r = 0; r < some; r++) rows[n * GEMM_ROWS_MOST + r] = p->a + (i + r) * p->a_row + first;
     if (woven) rows[n * GEMM_ROWS_MOST] = p->woven + i * p->length + first * each;
+    if (p->a_step) rows[n * GEMM_ROWS_MOST] = p->a + i + first * p->a_step;
     ends[n] = i + some, starts[n] = first * strip, lengths[n] = last > first ? last - first : 0;
     tiles[n] = (gemm_tile){.rows = some,
                            .runs = 1,
-                           .order = woven ? GEMM_BY_STEPS : GEMM_BY_ROWS,
+                           .order = by_steps ? GEMM_BY_STEPS : GEMM_BY_ROWS,
+                           .a_step = p->a_step ? p->a_step : each,
                            .a = rows + n * GEMM_ROWS_MOST,
                            .b = starts + n,
                            .lengths = lengths + n,

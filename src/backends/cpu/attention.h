@@ -47,7 +47,7 @@ enum { STRIPS_ROWS = 96 };
 typedef struct strips_product {
   int64_t rows, columns, length;
   const float *a;
-  int64_t a_row;
+  int64_t a_row, a_step; /* a_step: rows of a are neighbours, its columns so far apart, and all tiles are whole; or 0 */
   const float *woven; /* whole tiles of a as cpu/gemm.h weaves them, `length` steps each; NULL: none */
   const float *strips;
   int64_t apart;

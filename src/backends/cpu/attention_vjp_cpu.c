@@ -173,13 +173,11 @@ static void store_dq(const back_job *j, const back_block *b, const float *keys) 
    nothing of key + i. */
 static void add_up(const back_job *j, const back_block *b, int64_t key, int64_t n, const int64_t *from, const float *x,
                    const float *strips, int64_t columns, float *sums, int64_t pitch) {
-  const gemm_loops *loops = cpu_gemm_loops();
-  loops->weave[PONS_FLOAT32](x + key, 1, j->key_pitch, n / loops->tile_rows, b->count, b->woven);
   strips_multiply(&(strips_product){.rows = n,
                                     .columns = columns,
                                     .length = b->count,
-                                    .a = x, /* all tiles are whole */
-                                    .woven = b->woven,
+                                    .a = x + key,
+                                    .a_step = j->key_pitch,
                                     .strips = strips,
                                     .apart = b->count * j->a.strip,
                                     .from = from,
@@ -280,7 +278,8 @@ static void choose_sizes(back_job *j) {
   const attention *a = &j->a;
   const int64_t heads = a->q->shape[0] * a->kv_heads;
   j->dim_pitch = round_up(a->dim, a->strip), j->v_pitch = round_up(a->v_dim, a->strip);
-  j->key_pitch = round_up(a->keys, 32) + 16; /* whole blocks of softmax's loops; rows do not fall into the same lines of a cache */
+  /* Whole tiles, and blocks of softmax's loops; rows do not fall into the same lines of a cache. */
+  j->key_pitch = round_up(a->keys, a->strip < 32 ? 32 : a->strip) + 16;
   j->key_rows = round_up(a->keys, cpu_gemm_loops()->tile_rows);
   j->rows = smaller(a->keys > FEW_KEYS ? LEAST_ROWS : MOST_ROWS, a->length);
   j->blocks = a->per * pieces_of(a->length, j->rows);

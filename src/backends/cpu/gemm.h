@@ -50,8 +50,8 @@ error *gemm_thin(const gemm *g, const char *op);
 /* ---- tiles of a result, in registers ---- */
 
 enum { GEMM_ROWS_MOST = 8 };
-/* Whole tiles of floats may have their rows of a in another order, from a[0] on: by steps, the first lanes of all rows, then
-   the second ones, and so on; or by fours, of each row the first four, then the second four. */
+/* Whole tiles of floats may have their rows of a in another order, from a[0] on: by steps, the first lanes of all rows, a_step
+   floats further the second ones, and so on; or by fours, of each row the first four, then the second four. */
 enum { GEMM_BY_ROWS, GEMM_BY_STEPS, GEMM_BY_FOURS };
 /* Some rows of a result, as wide as a column of tiles. The sum goes over runs: in each, row i of a is lengths[s]
    neighbours from a[s * GEMM_ROWS_MOST + i] on, and rows of b begin b[s] lanes behind the column's. Of another order
@@ -59,6 +59,7 @@ enum { GEMM_BY_ROWS, GEMM_BY_STEPS, GEMM_BY_FOURS };
 typedef struct gemm_tile {
   int64_t rows, runs;
   int order;
+  int64_t a_step; /* by steps only */
   const void *const *a;
   const int64_t *b, *lengths;
   int64_t c;   /* where it begins: lanes behind the column's c, */
@@ -95,9 +96,10 @@ typedef struct gemm_loops {
   /* The same of from[i * row + j]. */
   void (*rows[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t rows, int64_t columns, void *to,
                                  int64_t to_row);
-  /* Rows for whole tiles, by steps: those of tile t begin at to + t * tile_rows * depth. Row or col is 1. */
-  void (*weave[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t col, int64_t tiles, int64_t depth, void *to);
-  /* The same by fours of rows whose elements are neighbours; depth is rounded up to four. */
+  /* Rows whose elements are neighbours for whole tiles, by steps of tile_rows: those of tile t begin at
+     to + t * tile_rows * depth. */
+  void (*weave[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t tiles, int64_t depth, void *to);
+  /* The same by fours; depth is rounded up to four. */
   void (*fours[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t tiles, int64_t depth, void *to);
   /* Of so many rows, strips as wide as a tile, to_strip lanes apart. */
   void (*strips[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t rows, int64_t strips, void *to,

@@ -37,7 +37,7 @@
   }
 #define ADD_BY_STEPS(r, name, NAME)                                                                            \
   {                                                                                                            \
-    const vector_##name x = SPLAT_##NAME(a[at * TILE_ROWS + r]);                                               \
+    const vector_##name x = SPLAT_##NAME(a[at * a_step + r]);                                                  \
     ACROSS_##name(ADD_TO_ONE, r, name, NAME)                                                                   \
   }
 #define ADD_BY_FOURS(r, name, NAME)                                                                            \
@@ -199,22 +199,22 @@ TILES(double, double, vector_double, DOUBLE, false)
 #endif
 TILES(uint, uint64_t, vector_uint, UINT, false) /* signed ones have the same bits */
 
-/* Whole tiles of floats, of one run, from rows in another order: four steps at a time, TO_STEP floats from one to the next
-   of those that are left over. */
+/* Whole tiles of floats, of one run, from rows in another order: four steps at a time, TO_FOUR floats from them to the
+   next, TO_STEP from one to the next of those that are left over. */
 enum { B_STEP = TILE_REGISTERS * float_LANES };
 #define FOUR_STEPS_OF(name, ROWS, ADD_ROW)                                                                     \
   {                                                                                                            \
     STEP(name, FLOAT, ROWS, ADD_ROW, 0, b) STEP(name, FLOAT, ROWS, ADD_ROW, 1, (b + B_STEP))                   \
     STEP(name, FLOAT, ROWS, ADD_ROW, 2, (b + 2 * B_STEP)) STEP(name, FLOAT, ROWS, ADD_ROW, 3, (b + 3 * B_STEP)) \
   }
-#define LAST_STEPS_OF(name, ROWS, ADD_ROW, TO_STEP)                                                            \
+#define LAST_STEPS_OF(name, ROWS, ADD_ROW, TO_FOUR, TO_STEP)                                                   \
   if (fours) {                                                                                                 \
     FOUR_STEPS_OF(name, ROWS, ADD_ROW)                                                                         \
-    a += 4 * TILE_ROWS, b += 4 * B_STEP;                                                                       \
+    a += TO_FOUR, b += 4 * B_STEP;                                                                             \
   }                                                                                                            \
   _Pragma("GCC unroll 1") for (uint64_t left = length % 4; left > 0; left--, a += TO_STEP, b += B_STEP)        \
       STEP(name, FLOAT, ROWS, ADD_ROW, 0, b)
-#define ORDERED(name, order, ADD_ROW, TO_STEP)                                                                 \
+#define ORDERED(name, order, ADD_ROW, TO_FOUR, TO_STEP)                                                        \
   static const char *name##_##order(const gemm_column *t, const gemm_tile *tile, int64_t count,                \
                                     const char *fetch) {                                                       \
     const int64_t c_row = t->c_row, fetch_bytes = t->fetch_bytes;                                              \
@@ -222,24 +222,26 @@ enum { B_STEP = TILE_REGISTERS * float_LANES };
     for (; count > 0; count--, tile++) {                                                                       \
       const float *a = tile->a[0], *b = (const float *)t->b + tile->b[0];                                      \
       const uint64_t length = (uint64_t)tile->lengths[0];                                                      \
+      const int64_t a_step = tile->a_step;                                                                     \
+      (void)a_step; /* by fours */                                                                             \
       uint64_t fours = length / 4;                                                                             \
       OPEN(name, FLOAT, TILE_ROWS_OF)                                                                          \
-      for (; fours > 1; fours--, a += 4 * TILE_ROWS, b += 4 * B_STEP) {                                        \
+      for (; fours > 1; fours--, a += TO_FOUR, b += 4 * B_STEP) {                                              \
         FETCH_TWICE                                                                                            \
         FOUR_STEPS_OF(name, TILE_ROWS_OF, ADD_ROW)                                                             \
       }                                                                                                        \
       const float *a_last = a, *b_last = b;                                                                    \
-      LAST_STEPS_OF(name, UPPER_ROWS, ADD_ROW, TO_STEP)                                                        \
+      LAST_STEPS_OF(name, UPPER_ROWS, ADD_ROW, TO_FOUR, TO_STEP)                                               \
       CLOSE(name, FLOAT, UPPER_ROWS)                                                                           \
       a = a_last, b = b_last;                                                                                  \
-      LAST_STEPS_OF(name, LOWER_ROWS, ADD_ROW, TO_STEP)                                                        \
+      LAST_STEPS_OF(name, LOWER_ROWS, ADD_ROW, TO_FOUR, TO_STEP)                                               \
       CLOSE(name, FLOAT, LOWER_ROWS)                                                                           \
     }                                                                                                          \
     return fetch;                                                                                              \
   }
 #define ORDERS(name)                                                                                           \
-  ORDERED(name, by_steps, ADD_BY_STEPS, TILE_ROWS)                                                             \
-  ORDERED(name, by_fours, ADD_BY_FOURS, 1)
+  ORDERED(name, by_steps, ADD_BY_STEPS, 4 * a_step, a_step)                                                    \
+  ORDERED(name, by_fours, ADD_BY_FOURS, 4 * TILE_ROWS, 1)
 ORDERS(float)
 
 /* Which of a column's loops takes the tile: by its rows, or, behind those, by their order. */
@@ -390,7 +392,9 @@ INLINE void turn_eight(const eight *x, eight *y) {
           memcpy(to + (i + q) * to_row + j, y + q, (size_t)across * sizeof(float));                            \
       }                                                                                                        \
   }
-/* Rows of a strip are short: a call for each would cost more than the copy. */
+/* Rows of a strip are short: a call for each would cost more than the copy. Where they are far apart the processor
+   fetches none of them by itself. */
+enum { AHEAD = 8 };
 #define ROWS(name, type, full)                                                                                 \
   static void rows_##name(const void *from_, int64_t row, int64_t rows, int64_t columns, void *to_,            \
                           int64_t to_row) {                                                                    \
@@ -399,6 +403,8 @@ INLINE void turn_eight(const eight *x, eight *y) {
     float *to = to_;                                                                                           \
     for (int64_t i = 0; i < rows; i++, from += row, to += to_row) {                                            \
       int64_t j = 0;                                                                                           \
+      for (int64_t line = 0; line < columns; line += 64 / (int64_t)sizeof(type))                               \
+        __builtin_prefetch(from + AHEAD * row + line);                                                         \
       for (; j + EACH <= columns; j += EACH) {                                                                 \
         const vector_float x = wide_##full(from + j);                                                          \
         memcpy(to + j, &x, sizeof x);                                                                          \
@@ -410,37 +416,24 @@ INLINE void turn_eight(const eight *x, eight *y) {
       memcpy(to + j, &x, (size_t)(columns - j) * sizeof *to);                                                  \
     }                                                                                                          \
   }
-/* Rows for whole tiles. Eight lanes are written for each step, of which the next overwrites what is too much; the last
-   ones of a tile are written as they are. What lies in columns is read line by line, for all tiles. */
+/* Rows for whole tiles by steps. Eight lanes are written for each step, of which the next overwrites what is too much; the
+   last ones of a tile are written as they are. */
 #define WEAVE(name, type)                                                                                      \
-  static void weave_tile_##name(const type *from, int64_t row, int64_t col, int64_t p, int64_t end, int64_t depth, \
-                                float *to) {                                                                   \
+  static void weave_##name(const void *from_, int64_t row, int64_t tiles, int64_t depth, void *to_) {          \
     enum { EXTRA = 8 - TILE_ROWS };                                                                            \
-    if (col == 1)                                                                                              \
-      for (; p + 8 <= end && (depth - p - 8) * TILE_ROWS >= EXTRA; p += 8)                                     \
+    const type *from = from_;                                                                                  \
+    float *to = to_;                                                                                           \
+    for (int64_t i = 0; i < tiles; i++, from += TILE_ROWS * row, to += TILE_ROWS * depth) {                    \
+      int64_t p = 0;                                                                                           \
+      for (; p + 8 <= depth && (depth - p - 8) * TILE_ROWS >= EXTRA; p += 8)                                   \
         turn_block_##name(from + p, row, TILE_ROWS, to + p * TILE_ROWS, TILE_ROWS);                            \
-    else if (col >= EXTRA) /* what lies behind a row is the next one's */                                      \
-      for (; p < end && p + 1 < depth; p++) {                                                                  \
+      for (; p < depth; p++) {                                                                                 \
+        type some[8] = {0};                                                                                    \
         eight x;                                                                                               \
-        eight_##name(from + p * col, &x);                                                                      \
-        *(loose_eight *)(to + p * TILE_ROWS) = x;                                                              \
+        for (int r = 0; r < TILE_ROWS; r++) some[r] = from[r * row + p];                                       \
+        eight_##name(some, &x);                                                                                \
+        memcpy(to + p * TILE_ROWS, &x, TILE_ROWS * sizeof *to);                                                \
       }                                                                                                        \
-    for (; p < end; p++) {                                                                                     \
-      type some[8] = {0};                                                                                      \
-      eight x;                                                                                                 \
-      for (int r = 0; r < TILE_ROWS; r++) some[r] = from[r * row + p * col];                                   \
-      eight_##name(some, &x);                                                                                  \
-      memcpy(to + p * TILE_ROWS, &x, TILE_ROWS * sizeof *to);                                                  \
-    }                                                                                                          \
-  }                                                                                                            \
-  static void weave_##name(const void *from_, int64_t row, int64_t col, int64_t tiles, int64_t depth, void *to_) { \
-    const int64_t at_once = col == 1 ? depth : 8;                                                              \
-    for (int64_t p = 0, end; p < depth; p = end) {                                                             \
-      const type *from = from_;                                                                                \
-      float *to = to_;                                                                                         \
-      end = depth - p < at_once ? depth : p + at_once;                                                         \
-      for (int64_t i = 0; i < tiles; i++, from += TILE_ROWS * row, to += TILE_ROWS * depth)                    \
-        weave_tile_##name(from, row, col, p, end, depth, to);                                                  \
     }                                                                                                          \
   }
 /* The same by fours: of each row four neighbours, then those of the next. Behind the last ones is what came before. */
