@@ -84,7 +84,7 @@ void strips_pack(const gemm_matrix *x, int64_t first, int64_t rows, int64_t widt
 const float *strips_weave(const float *x, int64_t row, int64_t rows, int64_t length, float *to) {
   const gemm_loops *loops = cpu_gemm_loops();
   if (!loops->weaves) return NULL;
-  loops->weave[PONS_FLOAT32](x, row, rows / loops->tile_rows, length, to);
+  loops->weave[PONS_FLOAT32](x, row, 1, rows / loops->tile_rows, length, to);
   return to;
 }
 

@@ -20,12 +20,11 @@
 enum {
   DEPTH = 384,
   HEIGHT = 96, /* a multiple of the rows of every tile */
-  WIDTH = 512,
+  WIDTH = 2048, STORED_WIDTH = 512, /* stored: from lanes, which wait in L2 meanwhile */
   STRETCH = 2048,
-  PANEL = 1 << 20,       /* lanes of b: 4 MB, for L3 */
+  PANEL = 1 << 21,       /* lanes of b: 8 MB, for L3 */
   LEAST_ROWS = 24, LEAST_COLUMNS = 64, /* of a block, but for the last ones */
   LEAST_WORK = 1 << 19,  /* multiply-adds that are worth a thread's while */
-  STEPS_ROWS = 48,       /* of a that is woven by steps, beside each other: a multiple of the rows of every tile */
   PACKED_STRIPS = 16, PACKED_DEPTH = 64, /* packed in a piece */
   WEAVE_WIDTH = 128,     /* columns of a block that pay for weaving what could be read in place */
   ALIASED_WIDTH = 64, ALIASED_BYTES = 1024, /* the same for rows that fall into the same lines of a cache */
@@ -156,10 +155,7 @@ static const char *take_rows(const gemm_job *j, const gemm_block *block, int64_t
   const void *from = element(a->data, a->dtype, block->row * a->row + (j->from + p) * a->col);
   const int64_t pitch = woven_pitch(j, depth);
   if (a->col == 1) j->loops->fours[a->dtype](from, a->row, whole, depth, block->a);
-  else
-    for (int64_t i = 0, end = whole * each; i < end; i += STEPS_ROWS)
-      j->loops->rows[a->dtype](element(from, a->dtype, i), a->col, depth, smaller(end - i, STEPS_ROWS),
-                               block->a + i * depth * j->size, smaller(end - i, STEPS_ROWS));
+  else j->loops->weave[a->dtype](from, a->row, a->col, whole, depth, block->a);
   gemm_read(a, j->g->lane, row, j->from + p, block->rows - whole * each, depth, block->a + whole * each * pitch * j->size,
             pitch);
   return block->a;
@@ -180,12 +176,12 @@ static void set_tiles(const gemm_job *j, const gemm_block *block, int64_t p, con
     const int order = j->a_way != A_WOVEN || t->count >= whole ? GEMM_BY_ROWS
                       : j->g->a.col == 1                      ? GEMM_BY_FOURS
                                                               : GEMM_BY_STEPS;
-    const int64_t beside = i % STEPS_ROWS; /* rows before these */
+    const int64_t beside = i % j->loops->strip_rows; /* rows before these */
     if (order == GEMM_BY_STEPS) at[0] = from + ((i - beside) * depth + beside) * j->size;
     t->tiles[t->count] = (gemm_tile){.rows = rows,
                                      .runs = 1,
                                      .order = order,
-                                     .a_step = smaller(whole * each - (i - beside), STEPS_ROWS),
+                                     .a_step = smaller(whole * each - (i - beside), j->loops->strip_rows),
                                      .a = at,
                                      .b = &start,
                                      .lengths = length,
@@ -363,7 +359,7 @@ static void choose_blocks(gemm_job *j) {
   const int64_t wanted = small || threads == 1 ? 1 : 2 * threads;
   const int64_t narrowest = j->strip < LEAST_COLUMNS ? round_up(LEAST_COLUMNS, j->strip) : j->strip;
   const int64_t most_down = pieces_of(m, round_up(LEAST_ROWS, each)), most_across = pieces_of(j->columns, narrowest);
-  int64_t down = pieces_of(m, HEIGHT), across = pieces_of(j->columns, WIDTH);
+  int64_t down = pieces_of(m, HEIGHT), across = pieces_of(j->columns, j->out_lies ? WIDTH : STORED_WIDTH);
   if (down * across < wanted) down = smaller(pieces_of(wanted, across), most_down);
   if (down * across < wanted) across = smaller(pieces_of(wanted, down), most_across);
   while (wanted > 1 && down * across % threads && down < most_down) down++;
@@ -376,7 +372,7 @@ static void choose_blocks(gemm_job *j) {
 
 static a_way choose_way(const gemm_job *j) {
   const gemm_matrix *a = &j->g->a;
-  const bool woven = j->g->lane == LANE_FLOAT && !a->read && j->loops->rows[a->dtype] && (a->col == 1 || a->row == 1);
+  const bool woven = j->g->lane == LANE_FLOAT && !a->read && j->loops->weave[a->dtype] && (a->col == 1 || a->row == 1);
   const bool aliased = a->row * j->size % ALIASED_BYTES == 0;
   const bool pays = woven && j->loops->weaves && j->width >= (aliased ? ALIASED_WIDTH : WEAVE_WIDTH);
   if (lies(j->g, a, j->g->k) && !pays) return A_IN_PLACE;

@@ -88,7 +88,7 @@ static inline int64_t gemm_rows_of_tile(int64_t left, int64_t each) {
 
 typedef struct gemm_loops {
   bool weaves;         /* whether rows of a that tiles can read where they lie are worth weaving for wide blocks */
-  int tile_rows, tile_columns[LANE_KINDS]; /* complex numbers are two lanes here */
+  int tile_rows, strip_rows, tile_columns[LANE_KINDS]; /* complex numbers are two lanes here */
   void (*column[LANE_KINDS])(const gemm_column *t);
   /* to[i * to_row + j] = from[i + j * column] for i < rows, j < columns, as float lanes. NULL: no such loop. */
   void (*turn[PONS_DTYPE_COUNT])(const void *from, int64_t column, int64_t rows, int64_t columns, void *to,
@@ -96,10 +96,10 @@ typedef struct gemm_loops {
   /* The same of from[i * row + j]. */
   void (*rows[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t rows, int64_t columns, void *to,
                                  int64_t to_row);
-  /* Rows whose elements are neighbours for whole tiles, by steps of tile_rows: those of tile t begin at
-     to + t * tile_rows * depth. */
-  void (*weave[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t tiles, int64_t depth, void *to);
-  /* The same by fours; depth is rounded up to four. */
+  /* Rows for whole tiles, by steps. Row or col is 1. If col is, those of tile t begin at to + t * tile_rows * depth; if
+     row is, there are strip_rows in a step, of several tiles beside each other, and fewer in the last strip. */
+  void (*weave[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t col, int64_t tiles, int64_t depth, void *to);
+  /* By fours of rows whose elements are neighbours; depth is rounded up to four. */
   void (*fours[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t tiles, int64_t depth, void *to);
   /* Of so many rows, strips as wide as a tile, to_strip lanes apart. */
   void (*strips[PONS_DTYPE_COUNT])(const void *from, int64_t row, int64_t rows, int64_t strips, void *to,

@@ -153,7 +153,7 @@
   }
 #define NO_ROWS(f, n, N)
 #if defined(__aarch64__)
-enum { TILE_ROWS = 8, TILE_REGISTERS = 2 };
+enum { TILE_ROWS = 8, TILE_REGISTERS = 2, STRIP_ROWS = TILE_ROWS };
 #define TILE_ROWS_OF ROWS_8
 #define UPPER_ROWS ROWS_4
 #define LOWER_ROWS(f, n, N) f(4, n, N) f(5, n, N) f(6, n, N) f(7, n, N)
@@ -163,7 +163,7 @@ enum { TILE_ROWS = 8, TILE_REGISTERS = 2 };
   TILE(name, NAME, ROWS_8, UPPER_ROWS, LOWER_ROWS, FOURS)
 #define AND_7_AND_8(name) , name##_ROWS_7, name##_ROWS_8
 #else
-enum { TILE_ROWS = 6, TILE_REGISTERS = REGISTER_BYTES == 64 ? 4 : 2 };
+enum { TILE_ROWS = 6, TILE_REGISTERS = REGISTER_BYTES == 64 ? 4 : 2, STRIP_ROWS = REGISTER_BYTES == 64 ? 48 : TILE_ROWS };
 #define TILE_ROWS_OF ROWS_6
 #define UPPER_ROWS ROWS_3
 #define LOWER_ROWS(f, n, N) f(3, n, N) f(4, n, N) f(5, n, N)
@@ -417,23 +417,42 @@ enum { AHEAD = 8 };
     }                                                                                                          \
   }
 /* Rows for whole tiles by steps. Eight lanes are written for each step, of which the next overwrites what is too much; the
-   last ones of a tile are written as they are. */
+   last ones of a tile are written as they are. What lies in columns is read line by line, for all tiles; or copied as
+   strips of some tiles, where b is read from L2 and need not stay in L1 beside them. */
 #define WEAVE(name, type)                                                                                      \
-  static void weave_##name(const void *from_, int64_t row, int64_t tiles, int64_t depth, void *to_) {          \
+  static void weave_tile_##name(const type *from, int64_t row, int64_t col, int64_t p, int64_t end, int64_t depth, \
+                                float *to) {                                                                   \
     enum { EXTRA = 8 - TILE_ROWS };                                                                            \
+    if (col == 1)                                                                                              \
+      for (; p + 8 <= end && (depth - p - 8) * TILE_ROWS >= EXTRA; p += 8)                                     \
+        turn_block_##name(from + p, row, TILE_ROWS, to + p * TILE_ROWS, TILE_ROWS);                            \
+    else if (col >= EXTRA) /* what lies behind a row is the next one's */                                      \
+      for (; p < end && p + 1 < depth; p++) {                                                                  \
+        eight x;                                                                                               \
+        eight_##name(from + p * col, &x);                                                                      \
+        *(loose_eight *)(to + p * TILE_ROWS) = x;                                                              \
+      }                                                                                                        \
+    for (; p < end; p++) {                                                                                     \
+      type some[8] = {0};                                                                                      \
+      eight x;                                                                                                 \
+      for (int r = 0; r < TILE_ROWS; r++) some[r] = from[r * row + p * col];                                   \
+      eight_##name(some, &x);                                                                                  \
+      memcpy(to + p * TILE_ROWS, &x, TILE_ROWS * sizeof *to);                                                  \
+    }                                                                                                          \
+  }                                                                                                            \
+  static void weave_##name(const void *from_, int64_t row, int64_t col, int64_t tiles, int64_t depth, void *to_) { \
+    const int64_t at_once = col == 1 ? depth : 8, count = tiles * TILE_ROWS, strip = STRIP_ROWS;               \
+    const bool by_strips = strip > TILE_ROWS && col != 1;                                                      \
     const type *from = from_;                                                                                  \
     float *to = to_;                                                                                           \
-    for (int64_t i = 0; i < tiles; i++, from += TILE_ROWS * row, to += TILE_ROWS * depth) {                    \
-      int64_t p = 0;                                                                                           \
-      for (; p + 8 <= depth && (depth - p - 8) * TILE_ROWS >= EXTRA; p += 8)                                   \
-        turn_block_##name(from + p, row, TILE_ROWS, to + p * TILE_ROWS, TILE_ROWS);                            \
-      for (; p < depth; p++) {                                                                                 \
-        type some[8] = {0};                                                                                    \
-        eight x;                                                                                               \
-        for (int r = 0; r < TILE_ROWS; r++) some[r] = from[r * row + p];                                       \
-        eight_##name(some, &x);                                                                                \
-        memcpy(to + p * TILE_ROWS, &x, TILE_ROWS * sizeof *to);                                                \
-      }                                                                                                        \
+    for (int64_t i = 0, some; i < count && by_strips; i += some) {                                             \
+      some = count - i < strip ? count - i : strip;                                                            \
+      rows_##name(from + i, col, depth, some, to + i * depth, some);                                           \
+    }                                                                                                          \
+    for (int64_t p = 0, end; p < depth && !by_strips; p = end) {                                               \
+      end = depth - p < at_once ? depth : p + at_once;                                                         \
+      for (int64_t i = 0; i < count; i += TILE_ROWS)                                                           \
+        weave_tile_##name(from + i * row, row, col, p, end, depth, to + i * depth);                            \
     }                                                                                                          \
   }
 /* The same by fours: of each row four neighbours, then those of the next. Behind the last ones is what came before. */
@@ -481,6 +500,7 @@ COPIES(float16, uint16_t, float16)
 const gemm_loops ISA_NAME(gemm_loops) = {
     .weaves = TILE_REGISTERS == 2, /* rows of wide tiles are read seldom enough */
     .tile_rows = TILE_ROWS,
+    .strip_rows = STRIP_ROWS,
     .tile_columns = {COLUMNS_OF(float), COLUMNS_OF(double), COLUMNS_OF(double),
                      COLUMNS_OF(double), COLUMNS_OF(float), COLUMNS_OF(double)},
     .column = {column_float, column_double, column_uint, column_uint, column_float, column_double},
