@@ -94,6 +94,8 @@ typedef struct epilogue {
   activation activation;
 } epilogue;
 typedef error *epilogue_run(const launch *l, const epilogue *e);
+/* A call with one operand, which the kernel makes: the launch has the kernel's operands in its place, all of the operand's shape. */
+typedef error *prologue_run(const launch *l, const kernel *k);
 
 /* What a device does whose memory is not the host's. Work is queued, in an order as if it were done at once: memory may be
    given back, and read, behind what uses it. */
@@ -147,6 +149,9 @@ typedef struct driver {
   int n_implementations;
   /* How the implementation runs with that epilogue, or NULL: it doesn't. Data pointers are NULL. Left out: none has any. */
   epilogue_run *(*epilogue)(const implementation *i, const launch *l, const epilogue *e);
+  /* How the implementation runs where the kernel makes its operand from those of the launch, so that it is never in memory, or NULL: it
+     doesn't. Data pointers are NULL; there are elements. Left out: none does. */
+  prologue_run *(*prologue)(const implementation *i, const launch *l, const kernel *k);
   /* Bit k: of n_in operands the implementation does not look at operand k. A plan gives it another in its place, so that what that was
      need not be kept, or made. Left out: it looks at all. */
   uint32_t (*unread)(const implementation *i, int n_in);

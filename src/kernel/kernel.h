@@ -51,6 +51,11 @@ typedef struct kernel {
   int16_t out[KERNEL_MAX_OUTPUTS]; /* values that are stored */
 } kernel;
 
+static inline pons_dtype kernel_result(const kernel *k, int output) {
+  const int value = k->out[output];
+  return (pons_dtype)(value < k->n_in ? k->in[value] : k->code[value - k->n_in].result);
+}
+
 /* Where the first element of an operand stands on a device with memory of its own. */
 typedef struct location {
   void *memory;   /* the driver's name for it */

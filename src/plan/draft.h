@@ -6,7 +6,7 @@
        walk (expand.c, views.c,     nodes        -> values, operations
              simplify.c, codes.c)
        join (epilogue.c)            operations behind a call become part of it
-       fuse (fuse.c)                operations   -> groups, each one kernel
+       fuse (fuse.c, prologue.c)    operations   -> groups, each one kernel, or a call and what makes its operand
        write (write.c)              groups       -> steps
        place (place.c)              steps        -> offsets in the arena, donations */
 #ifndef PLAN_DRAFT_H
@@ -69,7 +69,8 @@ typedef struct draft_member {
 typedef struct draft_group { /* operations that run as one step */
   draft_member *members;     /* in order */
   int32_t last;              /* position of the last of them: where the step runs */
-  bool is_call;              /* one operation, no kernel */
+  bool is_call;              /* one operation, no kernel; or: */
+  bool takes_rows;           /* a call that runs with rows in front, which make its operand: the call is the last member then */
   int n_in, n_code, n_out;   /* n_in: not less than its different inputs */
   int n_copied;              /* light rows that other kernels have too */
 } draft_group;
@@ -171,6 +172,11 @@ static inline void draft_share(draft *d, int32_t value) {
 static inline void draft_mark(const draft *d, node *n, int32_t value) {
   n->mark = (uint64_t)d->epoch << 32 | (uint32_t)value;
 }
+
+/* prologue.c: how the call runs where the kernel makes its operand of these, which the call's results follow; NULL: it doesn't. */
+prologue_run *draft_prologue(const draft *d, const draft_op *op, const operand *operands, const kernel *k);
+/* Does it where the kernel does nothing to the operand? Else no other is to be thought of. */
+bool draft_takes_rows(const draft *d, const draft_op *op);
 
 bool draft_join(draft *d); /* epilogue.c */
 bool draft_fuse(draft *d);

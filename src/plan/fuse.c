@@ -9,8 +9,11 @@
 
    A cast is copied into every kernel that reads it, and so is what is as easily made again as read, like 2x: training
    keeps much of this sort for the way back. Reading through a view needs memory, except that broadcasting a cast was
-   turned round before. Uses draft.h. */
+   turned round before. A reduction, or what else the device computes of what a kernel makes (prologue.c), is a reader too,
+   but stores nothing else. Uses draft.h. */
 #include "plan/draft.h"
+
+static bool takes_rows(const draft_group *g) { return !g->is_call || g->takes_rows; }
 
 static bool is_elementwise(const draft_op *op) { return op->kind != OP_CALL; }
 
@@ -32,7 +35,7 @@ static int count_inputs(draft *d, const draft_member *members) {
 
 static bool fits(draft *d, int32_t group, int32_t op, bool stored) {
   const draft_group *g = &d->groups[group];
-  if (g->is_call) return false;
+  if (!takes_rows(g) || (g->is_call && stored)) return false;
   if (g->n_code + (d->ops[op].kind == OP_ROW) > KERNEL_MAX_CODE || g->n_out + stored > KERNEL_MAX_OUTPUTS)
     return false;
   if (g->n_in + d->ops[op].n_in - 1 <= KERNEL_MAX_INPUTS) return true;
@@ -60,14 +63,16 @@ static bool join(draft *d, int32_t group, int32_t op) {
   g->n_code += d->ops[op].kind == OP_ROW;
   *m = (draft_member){op, g->members};
   g->members = m;
-  if (!g->is_call && g->n_in > KERNEL_MAX_INPUTS) g->n_in = count_inputs(d, m);
+  if (takes_rows(g) && g->n_in > KERNEL_MAX_INPUTS) g->n_in = count_inputs(d, m);
   return true;
 }
 
 static int32_t group_new(draft *d, int32_t last) {
   if (!mem_room(&d->groups, &d->groups_room, d->n_groups + 1, sizeof *d->groups))
     return draft_no_memory(d), -1;
-  d->groups[d->n_groups] = (draft_group){.last = last, .is_call = d->ops[last].kind == OP_CALL};
+  const bool is_call = d->ops[last].kind == OP_CALL;
+  d->groups[d->n_groups] =
+      (draft_group){.last = last, .is_call = is_call, .takes_rows = is_call && draft_takes_rows(d, &d->ops[last])};
   return (int32_t)d->n_groups++;
 }
 
@@ -90,7 +95,7 @@ static void note_reads(draft *d, const draft_op *op, int32_t group) {
     const draft_value *v = &d->values[op->in[i]];
     if (v->op < 0) continue;
     draft_op *maker = &d->ops[v->op];
-    if (!g->is_call && v->root == op->in[i])
+    if (takes_rows(g) && v->root == op->in[i])
       add_reader(d, maker, group);
     else if (g->last < maker->early)
       maker->early = g->last;

@@ -56,6 +56,10 @@ static void print_step(text *t, const plan *p, const plan_step *s) {
   } else {
     text_add(t, ": %s", s->implementation->name);
   }
+  if (s->prologue) {
+    text_add(t, " of ");
+    kernel_print(t, s->prologue);
+  }
   text_add(t, "\n");
 }
 
@@ -80,7 +84,9 @@ void plan_print(text *t, const plan *p) {
 void plan_step_title(text *t, const plan_step *s) {
   text_add(t, "%s", s->name);
   if (s->activation) text_add(t, " %s", activation_names[s->activation]);
-  if (!s->kernel) return;
-  if (s->kernel->n_code == 0) text_add(t, " copy");
-  for (int i = 0; i < s->kernel->n_code; i++) text_add(t, " %s", row_table[s->kernel->code[i].row].name);
+  const kernel *k = s->kernel ? s->kernel : s->prologue;
+  if (!k) return;
+  if (s->prologue) text_add(t, " of");
+  if (k->n_code == 0) text_add(t, " copy");
+  for (int i = 0; i < k->n_code; i++) text_add(t, " %s", row_table[k->code[i].row].name);
 }

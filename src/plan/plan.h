@@ -64,6 +64,8 @@ typedef struct plan_step {
   epilogue_run *epilogue; /* or NULL: the implementation's own run, and neither of these: */
   bool adds;              /* the last operand is no operand of the primitive, but added to its first result */
   activation activation;
+  const kernel *prologue; /* or NULL: makes the call's one operand of those of the step, and how that is run: */
+  prologue_run *run_made;
   /* Bit k stands for operand k. */
   uint32_t ends;   /* an input that no later step reads: its memory may go if its holder agrees */
   uint32_t donors; /* the result may be written over it; it ends here; an input's holder has to agree */
@@ -117,6 +119,6 @@ plan *plan_make(const plan_request *request, plan_leaf **leaves, error **why);
 bool plan_is_under_way(void);
 void plan_free(plan *p); /* NULL is fine */
 void plan_print(text *t, const plan *p);
-/* "kernel add tanh", "Matmul": what a step does. */
+/* "kernel add tanh", "Matmul", "Reduce of multiply": what a step does. */
 void plan_step_title(text *t, const plan_step *s);
 #endif

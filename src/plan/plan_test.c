@@ -202,13 +202,13 @@ static void what_is_light_is_made_again(void **state) {
   pons_array a = array(PONS_FLOAT32, 2, 3), y = pons_exp(a), twice = pons_add(y, y);
   check(pons_multiply(twice, pons_sum(pons_tanh(twice))),
         "float32 (2, 3) in0\n"
-        "float32 (2, 3) t0 at 0, float32 (2, 3) t1 at 64 = kernel in0: in 0: float32; v1 = exp v0 float32; "
-        "v2 = add v1 v1 float32; v3 = tanh v2 float32; out: v1 v3\n"
-        "float32 (1, 1) t2 at 128 = Reduce t1 {kind=2, axes=[0, 1]}: nothing\n"
-        "float32 (2, 3) out0 = kernel t0 t2{0 0}: in 0: float32; in 1: float32; v2 = add v0 v0 float32; "
+        "float32 (2, 3) t0 at 0 = kernel in0: in 0: float32; v1 = exp v0 float32; out: v1\n"
+        "float32 (1, 1) t1 at 64 = Reduce t0 {kind=2, axes=[0, 1]}: nothing of in 0: float32; v1 = add v0 v0 float32; "
+        "v2 = tanh v1 float32; out: v2\n"
+        "float32 (2, 3) out0 = kernel t0 t1{0 0}: in 0: float32; in 1: float32; v2 = add v0 v0 float32; "
         "v3 = multiply v2 v1 float32; out: v3\n"
         "return out0\n"
-        "arena 192 bytes on null\n");
+        "arena 128 bytes on null\n");
 }
 
 /* A GPU makes the exponential anew, too. */
@@ -220,13 +220,66 @@ static void on_a_gpu_more_is_light(void **state) {
   setenv("PONS_NULL_DEVICE", "1", 1);
   assert_string_equal(is,
                       "float32 (2, 3) in0\n"
-                      "float32 (2, 3) t0 at 0 = kernel in0: in 0: float32; v1 = exp v0 float32; v2 = tanh v1 float32; out: v2\n"
-                      "float32 (1, 1) t1 at 64 = Reduce t0 {kind=2, axes=[0, 1]}: nothing\n"
-                      "float32 (2, 3) out0 over in0 = kernel in0 t1{0 0}: in 0: float32; in 1: float32; v2 = exp v0 float32; "
+                      "float32 (1, 1) t0 at 0 = Reduce in0 {kind=2, axes=[0, 1]}: nothing of in 0: float32; v1 = exp v0 float32; "
+                      "v2 = tanh v1 float32; out: v2\n"
+                      "float32 (2, 3) out0 over in0 = kernel in0 t0{0 0}: in 0: float32; in 1: float32; v2 = exp v0 float32; "
                       "v3 = multiply v2 v1 float32; out: v3\n"
                       "return out0\n"
-                      "arena 128 bytes on null\n");
+                      "arena 64 bytes on null\n");
   mem_free(is);
+}
+
+/* Also through views that keep the order; what is reduced has the shape of all its operands. */
+static void what_a_reduction_alone_reads_is_part_of_it(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), row = array(PONS_FLOAT16, 1, 3);
+  check(pons_sum(pons_reshape(pons_multiply(a, a), PONS_SHAPE(6))),
+        "float32 (2, 3) in0\n"
+        "float32 (1) out0 = Reduce in0 {kind=2, axes=[0]}: nothing of in 0: float32; v1 = multiply v0 v0 float32; out: v1\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+  check(pons_max(pons_abs(pons_subtract(a, row)), .axes = PONS_AXES(0), .keepdims = true),
+        "float32 (2, 3) in0\n"
+        "float16 (1, 3) in1\n"
+        "float32 (1, 3) out0 = Reduce in1{0 1} in0 {kind=5, axes=[0]}: nothing of in 0: float16; in 1: float32; v2 = cast v0 float32; "
+        "v3 = subtract v1 v2 float32; v4 = abs v3 float32; out: v4\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+}
+
+static void what_others_read_too_is_stored_before_it_is_reduced(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), y = pons_exp(pons_multiply(a, a));
+  pons_array both[] = {pons_sum(y), y}, sums[] = {pons_sum(y), pons_max(y)};
+  check_many(both, 2,
+             "float32 (2, 3) in0\n"
+             "float32 (2, 3) out0 over in0 = kernel in0: in 0: float32; v1 = multiply v0 v0 float32; v2 = exp v1 float32; out: v2\n"
+             "float32 (1, 1) out1 = Reduce out0 {kind=2, axes=[0, 1]}: nothing\n"
+             "return out1 out0\n"
+             "arena 0 bytes on null\n");
+  check_many(sums, 2,
+             "float32 (2, 3) in0\n"
+             "float32 (2, 3) t0 at 0 = kernel in0: in 0: float32; v1 = multiply v0 v0 float32; v2 = exp v1 float32; out: v2\n"
+             "float32 (1, 1) out0 = Reduce t0 {kind=2, axes=[0, 1]}: nothing\n"
+             "float32 (1, 1) out1 = Reduce t0 {kind=5, axes=[0, 1]}: nothing\n"
+             "return out0 out1\n"
+             "arena 64 bytes on null\n");
+}
+
+/* Of nine operands, which the device's reductions do not take; and empty ones, of which there is nothing to make. */
+static void what_a_reduction_does_not_take_is_a_step_before_it(void **state) {
+  (void)state;
+  pons_array x = array(PONS_FLOAT32, 2, 3);
+  for (int i = 0; i < 8; i++) x = pons_add(x, array(PONS_FLOAT32, 2, 3));
+  char *is = planned(&(pons_array){pons_sum(x)}, 1);
+  assert_non_null(strstr(is, "float32 (2, 3) t0 at 0 = kernel in0 in1 in2 in3 in4 in5 in6 in7 in8: "));
+  assert_non_null(strstr(is, "float32 (1, 1) out0 = Reduce t0 {kind=2, axes=[0, 1]}: nothing\n"));
+  mem_free(is);
+  check(pons_sum(pons_exp(array(PONS_FLOAT32, 2, 0)), .axes = PONS_AXES(1), .keepdims = true),
+        "float32 (2, 0) in0\n"
+        "float32 (2, 1) out0 = Reduce t0 {kind=2, axes=[1]}: nothing\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
 }
 
 /* A product that only the sum reads adds the other operand itself; one that others read does not, nor does one that is met again. */
@@ -575,6 +628,9 @@ int main(void) {
       TEST(a_reader_in_between_keeps_kernels_apart),
       TEST(what_is_light_is_made_again),
       TEST(on_a_gpu_more_is_light),
+      TEST(what_a_reduction_alone_reads_is_part_of_it),
+      TEST(what_others_read_too_is_stored_before_it_is_reduced),
+      TEST(what_a_reduction_does_not_take_is_a_step_before_it),
       TEST(sums_are_part_of_a_product),
       TEST(codes_are_multiplied_in_place_of_their_casts),
       TEST(sums_of_int8_that_int32_can_not_hold),

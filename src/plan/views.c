@@ -72,6 +72,10 @@ static int32_t view_of_row(draft *d, const node *n, int32_t value, int *left) {
   if (!in) return draft_no_memory(d), -1;
   for (int i = 0; i < op.n_in; i++) {
     const draft_op *maker = row_that_makes(d, in[i]);
+    if (i && op.in[i] == op.in[i - 1]) { /* of a square, say: one view, read twice */
+      in[i] = in[i - 1];
+      continue;
+    }
     const bool turns = maker && !maker->shared && --*left > 0;
     in[i] = turns ? view_of_row(d, n, in[i], left) : draft_view_of(d, n, in[i], (pons_dtype)d->values[in[i]].dtype);
     if (in[i] < 0) return -1;

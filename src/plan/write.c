@@ -77,25 +77,30 @@ static bool write_operand(draft *d, plan_step *s, int k, int32_t value) {
   return true;
 }
 
-static bool write_call(writer *w, const draft_op *op, plan_step *s) {
+/* All but the operands that it reads, of which there are n_in. */
+static bool write_call_of(writer *w, const draft_op *op, plan_step *s, int n_in) {
   draft *d = w->draft;
-  if (!step_room(d, s, op->n_in + op->n_out)) return false;
-  for (int i = 0; i < op->n_in; i++) write_operand(d, s, i, op->in[i]);
   for (int i = 0; i < op->n_out; i++) {
     if (memory_for(w, op->out + i) < 0) return false;
-    write_operand(d, s, op->n_in + i, op->out + i);
+    write_operand(d, s, n_in + i, op->out + i);
   }
   s->name = op->call->implementation->prim;
   s->device = op->call->on_host ? device_host() : d->request->device;
   s->implementation = op->call->implementation;
   s->params = op->call->params;
   s->prim = op->call->prim;
-  s->n_in = op->n_in;
+  s->n_in = n_in;
   s->n_out = op->n_out;
   s->epilogue = op->call->epilogue;
   s->adds = op->call->adds;
   s->activation = op->call->activation;
   return true;
+}
+
+static bool write_call(writer *w, const draft_op *op, plan_step *s) {
+  if (!step_room(w->draft, s, op->n_in + op->n_out)) return false;
+  for (int i = 0; i < op->n_in; i++) write_operand(w->draft, s, i, op->in[i]);
+  return write_call_of(w, op, s, op->n_in);
 }
 
 /* Numbers the values of a group: inputs from 0 on, results of instructions as -1 - k until all inputs are
@@ -104,6 +109,7 @@ static int number_values(draft *d, int32_t group, int32_t *inputs) {
   int n_in = 0, n_code = 0;
   for (const draft_member *m = d->groups[group].members; m; m = m->next) {
     const draft_op *op = &d->ops[m->op];
+    if (op->kind == OP_CALL) break; /* what reads the kernel's result */
     for (int i = 0; i < op->n_in; i++) {
       draft_value *v = &d->values[op->in[i]];
       if (v->group == group) continue;
@@ -127,7 +133,7 @@ static void write_code(const draft *d, const draft_group *g, kernel *k) {
   k->n_code = 0;
   for (const draft_member *m = g->members; m; m = m->next) {
     const draft_op *op = &d->ops[m->op];
-    if (op->kind == OP_COPY) continue;
+    if (op->kind != OP_ROW) continue;
     instruction *c = &k->code[k->n_code++];
     *c = (instruction){
         .row = op->row, .operand = d->values[op->in[op->n_in - 1]].dtype, .result = d->values[op->out].dtype};
@@ -148,8 +154,8 @@ static uint64_t kernel_hash(const kernel *k) {
   return hash_bytes(k->code + k->n_code - count, (size_t)count * sizeof *k->code, (uint64_t)(k->n_in + 64 * k->n_code));
 }
 
-/* The step's is the spare kernel, or an equal one written before; then the spare stays spare. */
-static void settle_kernel(writer *w, plan_step *s) {
+/* The spare kernel, or an equal one written before; then the spare stays spare. */
+static const kernel *settle_kernel(writer *w, int32_t *number) {
   const uint64_t place = kernel_hash(w->spare) % KNOWN_KERNELS;
   const bool known = w->known[place].kernel && kernel_equal(w->known[place].kernel, w->spare);
   if (!known) {
@@ -158,28 +164,45 @@ static void settle_kernel(writer *w, plan_step *s) {
     w->spare = NULL;
   }
   w->draft->plan->repeats |= known;
-  s->kernel = w->known[place].kernel;
-  s->kernel_number = w->known[place].number;
+  *number = w->known[place].number;
+  return w->known[place].kernel;
 }
 
 static device *device_for(device *d, const kernel *k) {
   return device_refuses_kernel(d->driver, d->index, k) ? device_host() : d;
 }
 
-static bool write_kernel(writer *w, int32_t group, plan_step *s) {
+/* The group's rows as the spare kernel, without results, and its operands in a step with room for n_out more. NULL: no memory. */
+static kernel *begin_kernel(writer *w, int32_t group, plan_step *s, int n_out) {
   draft *d = w->draft;
-  const draft_group *g = &d->groups[group];
   if (!w->spare) w->spare = pool_new(&d->plan->pool, sizeof *w->spare);
   kernel *k = w->spare;
-  if (!k) return draft_no_memory(d);
   int32_t inputs[KERNEL_MAX_INPUTS];
+  if (!k) return draft_no_memory(d), NULL;
   k->n_in = number_values(d, group, inputs);
   k->n_out = 0;
-  if (!step_room(d, s, k->n_in + g->n_out)) return false;
+  if (!step_room(d, s, k->n_in + n_out)) return NULL;
   for (int i = 0; i < k->n_in; i++) {
     write_operand(d, s, i, inputs[i]);
     k->in[i] = d->values[inputs[i]].dtype;
   }
+  write_code(d, &d->groups[group], k);
+  return k;
+}
+
+static void end_kernel(writer *w, plan_step *s) {
+  s->name = "kernel";
+  s->kernel = settle_kernel(w, &s->kernel_number);
+  s->n_in = s->kernel->n_in;
+  s->n_out = s->kernel->n_out;
+  s->device = device_for(w->draft->request->device, s->kernel);
+}
+
+static bool write_kernel(writer *w, int32_t group, plan_step *s) {
+  draft *d = w->draft;
+  const draft_group *g = &d->groups[group];
+  kernel *k = begin_kernel(w, group, s, g->n_out);
+  if (!k) return false;
   for (const draft_member *m = g->members; m; m = m->next) {
     const draft_op *op = &d->ops[m->op];
     if (!op->stored) continue;
@@ -187,12 +210,7 @@ static bool write_kernel(writer *w, int32_t group, plan_step *s) {
     write_operand(d, s, k->n_in + k->n_out, op->out);
     k->out[k->n_out++] = number_of(d, op->out, k->n_in);
   }
-  write_code(d, g, k);
-  s->name = "kernel";
-  s->n_in = k->n_in;
-  s->n_out = k->n_out;
-  settle_kernel(w, s);
-  s->device = device_for(d->request->device, s->kernel);
+  end_kernel(w, s);
   return true;
 }
 
@@ -203,18 +221,53 @@ static bool makes_nothing(const plan_step *s) {
   return true;
 }
 
+static plan_step *next_step(const writer *w) { return &w->draft->plan->steps[w->draft->plan->n_steps]; }
+
+static bool add_step(writer *w) {
+  plan *p = w->draft->plan;
+  const plan_step *s = next_step(w);
+  if (s->n_in + s->n_out > p->max_operands) p->max_operands = s->n_in + s->n_out;
+  p->n_steps += !makes_nothing(s);
+  return true;
+}
+
+/* A call and the rows that make its operand: one step, or, where the implementation does not take that kernel, two. */
+static bool add_call_of_rows(writer *w, int32_t group) {
+  draft *d = w->draft;
+  plan_step *s = next_step(w);
+  const draft_op *op = &d->ops[d->groups[group].last];
+  const int32_t made = op->in[0];
+  kernel *k = begin_kernel(w, group, s, op->n_out);
+  if (!k) return false;
+  k->out[k->n_out++] = number_of(d, made, k->n_in);
+  for (int i = 0; i < op->n_out; i++) write_operand(d, s, k->n_in + i, op->out + i);
+  s->run_made = draft_prologue(d, op, s->operands, k);
+  if (s->run_made) {
+    s->prologue = settle_kernel(w, &s->kernel_number);
+    return write_call_of(w, op, s, s->prologue->n_in) && add_step(w);
+  }
+  if (memory_for(w, made) < 0) return false;
+  write_operand(d, s, k->n_in, made);
+  end_kernel(w, s);
+  return add_step(w) && write_call(w, op, next_step(w)) && add_step(w);
+}
+
+static bool add_group(writer *w, int32_t group) {
+  const draft_group *g = &w->draft->groups[group];
+  if (!g->is_call) return write_kernel(w, group, next_step(w)) && add_step(w);
+  if (g->members->next) return add_call_of_rows(w, group);
+  return write_call(w, &w->draft->ops[g->last], next_step(w)) && add_step(w);
+}
+
 static bool write_steps(writer *w) {
   draft *d = w->draft;
   plan *p = d->plan;
-  p->steps = pool_new(&p->pool, d->n_groups * sizeof *p->steps);
+  size_t most = 0;
+  for (size_t i = 0; i < d->n_groups; i++) most += d->groups[i].takes_rows ? 2 : 1;
+  p->steps = pool_new(&p->pool, most * sizeof *p->steps);
   if (!p->steps) return draft_no_memory(d);
-  for (size_t i = d->n_groups; i-- > 0;) { /* groups were made from the last to the first */
-    const draft_group *g = &d->groups[i];
-    plan_step *s = &p->steps[p->n_steps];
-    if (g->is_call ? !write_call(w, &d->ops[g->last], s) : !write_kernel(w, (int32_t)i, s)) return false;
-    if (s->n_in + s->n_out > p->max_operands) p->max_operands = s->n_in + s->n_out;
-    p->n_steps += !makes_nothing(s);
-  }
+  for (size_t i = d->n_groups; i-- > 0;) /* groups were made from the last to the first */
+    if (!add_group(w, (int32_t)i)) return false;
   return true;
 }
 

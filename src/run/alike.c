@@ -22,13 +22,18 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static kept all[MOST_KEPT];
 static uint64_t turn;
 
+static int code_of(const plan_step *s) {
+  const kernel *k = s->kernel ? s->kernel : s->prologue;
+  return k ? k->n_code : 0;
+}
+
 /* What its launches depend on, but for lengths of operands, which may grow from one token to the next. */
 static uint64_t hash_steps(const plan *p) {
   uint64_t hash = (uint64_t)p->n_steps;
   for (int i = 0; i < p->n_steps; i++) {
     const plan_step *s = &p->steps[i];
     const operand *y = &s->operands[s->n_in];
-    const uint64_t words[] = {(uintptr_t)s->implementation, s->kernel ? (uint64_t)s->kernel->n_code : 0,
+    const uint64_t words[] = {(uintptr_t)s->implementation, (uint64_t)code_of(s),
                               (uint64_t)((s->n_in * 64 + s->n_out) * ACTIVATION_COUNT + (int)s->activation), (uint64_t)(s->n_out ? (int)y->dtype : 0)};
     hash = hash_bytes(words, sizeof words, hash);
     if (s->n_out) hash = hash_bytes(y->shape, (size_t)y->ndim * sizeof *y->shape, hash);

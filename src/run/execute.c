@@ -100,6 +100,7 @@ static error *launch_step(workspace *w, const plan_step *s) {
     return v->run_kernel_again(s->kernel, o, o + s->n_in, &w->kept[s->kernel_number]);
   if (s->kernel) return v->run_kernel(s->kernel, o, o + s->n_in);
   const launch l = {s->params, s->n_in - s->adds, s->n_out, o, o + s->n_in};
+  if (s->prologue) return s->run_made(&l, s->prologue);
   const epilogue e = {s->adds ? &o[l.n_in] : NULL, s->activation};
   return s->epilogue ? s->epilogue(&l, &e) : s->implementation->run(&l);
 }
@@ -196,10 +197,29 @@ static error *launch_in_memory(const plan *p, workspace *w, run_input *in, const
   return why;
 }
 
+/* The call's own operands, as they are for who does not know of a prologue: in[0] is then what that makes, which is not there yet. */
+typedef struct whole_call {
+  launch l;
+  operand made;
+  int64_t strides[PONS_MAX_NDIM]; /* its */
+} whole_call;
+static void whole_call_of(whole_call *w, const plan_step *s, const operand *o) {
+  w->l = (launch){s->params, s->n_in - s->adds, s->n_out, o, o + s->n_in};
+  if (!s->prologue) return;
+  w->made = o[0];
+  w->made.data = NULL;
+  w->made.dtype = kernel_result(s->prologue, 0);
+  w->made.strides = w->strides;
+  shape_row_major(o->ndim, o->shape, w->strides);
+  w->l.n_in = 1;
+  w->l.in = &w->made;
+}
+
 /* How the host computes a call; NULL: it can't. */
 static const implementation *way_on_host(const plan_step *s, const operand *o) {
-  const launch l = {s->params, s->n_in - s->adds, s->n_out, o, o + s->n_in};
-  return device_pick(device_host(), s->implementation->prim, &l, NULL);
+  whole_call w;
+  whole_call_of(&w, s, o);
+  return device_pick(device_host(), s->implementation->prim, &w.l, NULL);
 }
 
 static error *add_on_host(const operand *y, const operand *added) {
@@ -223,10 +243,19 @@ static error *activate_on_host(const operand *y, activation a) {
 }
 
 static error *run_call_on_host(const implementation *way, const plan_step *s, const operand *o) {
-  const launch l = {s->params, s->n_in - s->adds, s->n_out, o, o + s->n_in};
-  error *why = way->run(&l);
-  if (!why && s->adds) why = add_on_host(l.out, &o[l.n_in]);
-  return why || !s->activation ? why : activate_on_host(l.out, s->activation);
+  whole_call w;
+  whole_call_of(&w, s, o);
+  error *why = NULL;
+  buffer *held = NULL;
+  if (s->prologue) {
+    held = buffer_new((size_t)shape_size(o->ndim, o->shape) * pons_dtype_size(w.made.dtype), s->name, &why);
+    if (held) w.made.data = buffer_data(held);
+    if (!why) why = device_host()->driver->run_kernel(s->prologue, o, &w.made);
+  }
+  if (!why) why = way->run(&w.l);
+  buffer_release(held);
+  if (!why && s->adds) why = add_on_host(w.l.out, &o[w.l.n_in]);
+  return why || !s->activation ? why : activate_on_host(w.l.out, s->activation);
 }
 
 /* What the device turned out to have no way for, or no memory. Results of an attempt are dropped. */

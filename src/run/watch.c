@@ -35,8 +35,9 @@ void show_plan(const plan *p) {
   text t = {0};
   if (show_is_on(SHOW_PLAN)) plan_print(&t, p);
   for (int i = 0; i < p->n_steps && show_is_on(SHOW_KERNEL); i++) {
-    if (!p->steps[i].kernel) continue;
-    kernel_print(&t, p->steps[i].kernel);
+    const kernel *k = p->steps[i].kernel ? p->steps[i].kernel : p->steps[i].prologue;
+    if (!k) continue;
+    kernel_print(&t, k);
     text_add(&t, "\n");
   }
   print(&t);

@@ -36,9 +36,14 @@ typedef struct lane_loops {
   void (*truth[LANE_KINDS])(const void *lanes, int64_t n, uint64_t *truth); /* 0 or 1; other memory */
 } lane_loops;
 
+enum { REDUCE_WIDE = 32 };
 typedef struct reduce_loops { /* kinds from REDUCE_SUM on; AND and OR are MIN and MAX of truths */
   /* *result = op over lanes[0 .. n), starting from the identity */
   void (*fold[REDUCE_KINDS][LANE_KINDS])(const void *lanes, int64_t n, void *result);
+  /* The same in several calls: goes on from parts[0 .. REDUCE_WIDE), identities at first; n is a multiple of REDUCE_WIDE but in the last
+     one; then the end. */
+  void (*fold_on[REDUCE_KINDS][LANE_KINDS])(const void *lanes, int64_t n, void *parts);
+  void (*fold_end[REDUCE_KINDS][LANE_KINDS])(void *parts, void *result);
   /* into[j] = op(into[j], lanes[r * row_stride + j]) for each row r in order */
   void (*columns[REDUCE_KINDS][LANE_KINDS])(const void *lanes, int64_t row_stride, int64_t rows, int64_t n,
                                             void *into);

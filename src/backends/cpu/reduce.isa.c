@@ -4,6 +4,7 @@
 #include <math.h>
 
 #define OWN_HEAD(function, name) static void function##_##name
+#define FOLDED(function, name) function##_##name
 #define ADD(a, b) ((a) + (b))
 #define MULTIPLY(a, b) ((a) * (b))
 /* NaN wins: it is not less or greater than anything, and stays once it is the partial result. */
@@ -34,4 +35,5 @@ FOLDS(OWN_HEAD, max_uint, uint64_t, GREATEST, 0)
 #define KINDS(f)                                                                                     \
   {[REDUCE_SUM] = BY_LANE(f, sum, uint), [REDUCE_PROD] = BY_LANE(f, prod, uint),                     \
    [REDUCE_MIN] = BY_LANE(f, min, int), [REDUCE_MAX] = BY_LANE(f, max, int)}
-const reduce_loops ISA_NAME(reduce_loops) = {.fold = KINDS(fold), .columns = KINDS(columns)};
+const reduce_loops ISA_NAME(reduce_loops) = {.fold = KINDS(fold), .fold_on = KINDS(fold_on), .fold_end = KINDS(fold_end),
+                                         .columns = KINDS(columns)};

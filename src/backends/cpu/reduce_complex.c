@@ -3,6 +3,8 @@
 #include "backends/cpu/reduce_folds.h"
 #include <math.h>
 
+#define FOLDED(function, name) cpu_##function##_##name
+
 /* The least is that by real part, then by imaginary part; a NaN in either wins. */
 #define COMPLEX_OPS(type, part)                                                              \
   static inline type add_##type(type a, type b) { return (type){a.re + b.re, a.im + b.im}; } \

@@ -9,9 +9,13 @@
        by columns    results side by side, added up row by row:           tile = ROWS rows of up to WIDTH
    results
 
-   Segments are what threads share; their partial results are joined in pairs too. Uses cpu/lanes.h,
-   cpu/cursor.h. */
+   Segments are what threads share; their partial results are joined in pairs too.
+
+   Where a kernel makes the elements (cpu_reduce_made), a thread has it make a window of them at a time, which stays in its cache: as
+   many as are taken in one after the other. The same elements are joined in the same order: results have the bits that they would have
+   if the elements had been written to memory first. Uses cpu/lanes.h, cpu/cursor.h, cpu/chain.h. */
 #include "backends/cpu/calls.h"
+#include "backends/cpu/chain.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
 
@@ -21,7 +25,10 @@ enum {
   COLUMN_TILES = 8, /* the same by columns */
   DEPTH = 7,        /* 2^DEPTH > TILES */
   WIDTH = 1024,
-  ROWS = 128
+  ROWS = 128,
+  WINDOW = TILE,   /* elements of a window */
+  LEAST_RUN = 256, /* elements that a kernel makes at a time, where it is worth it */
+  ROWS_AT_ONCE = 4 /* of which the columns are joined */
 };
 
 typedef struct reduction {
@@ -29,10 +36,13 @@ typedef struct reduction {
   int kind;  /* as the primitive has it */
   int loops; /* kind of the loops: AND and OR are MIN and MAX of truths */
   lane lane; /* of what is combined */
-  const char *data;
+  lane_value identities[REDUCE_WIDE]; /* lanes, packed */
+  const char *data; /* or, row-major elements that are made: */
+  const chain *made;
+  int64_t unit; /* of these, so many are taken in together, and the next such come next; 0: they don't */
   cursor kept, reduced;           /* over the input; kept: without the axis of the columns */
   int64_t columns, column_stride; /* 0 columns: by rows */
-  int64_t strips;                 /* of WIDTH columns; 1 by rows */
+  int64_t strips, strip;          /* of so many columns; 1 by rows */
   int64_t count;                  /* elements per result */
   int64_t tile;                   /* elements folded at a time, by rows */
   int64_t segment, segments;      /* elements of a segment, segments per result */
@@ -79,14 +89,54 @@ static void fill_identity(const reduction *r, void *lanes, int64_t n) {
   for (int64_t i = 0; i < n; i++) memcpy((char *)lanes + (size_t)i * size, &identity, size);
 }
 
-/* n elements at `offset` as lanes of what is combined. */
-static const void *lanes_of(const reduction *r, int64_t offset, int64_t stride, int64_t n, void *tile) {
-  const void *lanes = lanes_at(r->in, element(r->data, r->in, offset), stride, n, tile);
+/* ---- elements that are made ---- */
+
+/* Of one thread; only where elements are made. */
+typedef struct window {
+  int64_t from, count; /* the elements in it */
+  int64_t end;         /* behind the last of those that are taken in one after the other */
+  chain_room room;
+  _Alignas(64) char elements[WINDOW * sizeof(lane_value)];
+} window;
+
+/* `count` elements from `from` on, to memory. */
+static void make_elements(const reduction *r, window *w, int64_t from, int64_t count, char *to) {
+  static const bool none[KERNEL_MAX_INPUTS] = {false};
+  const chain *c = r->made;
+  const program *p = c->program;
+  const int64_t size = (int64_t)pons_dtype_size(r->in);
+  for (int64_t n; count > 0; count -= n, from += n, to += n * size) {
+    n = smaller(count, c->tile);
+    chain_reach(c, &w->room, from, n, none);
+    w->room.at[p->first_output] = to;
+    chain_compute(c, &w->room, from, n);
+    if (p->stores) memcpy(to, w->room.at[p->result[0]], (size_t)(n * size));
+  }
+}
+
+/* The element, where `span` from it on can be read. */
+static const void *elements_at(const reduction *r, window *w, int64_t from, int64_t span) {
+  if (!r->made) return element(r->data, r->in, from);
+  if (from < w->from || from + span > w->from + w->count) {
+    w->from = from;
+    w->count = r->unit ? smaller(WINDOW / r->unit * r->unit, w->end - from) : span;
+    make_elements(r, w, from, w->count, w->elements);
+  }
+  return w->elements + (from - w->from) * (int64_t)pons_dtype_size(r->in);
+}
+
+/* n elements as lanes of what is combined. */
+static const void *combined_lanes(const reduction *r, const void *elements, int64_t stride, int64_t n, void *tile) {
+  const void *lanes = lanes_at(r->in, elements, stride, n, tile);
   if (r->kind != REDUCE_AND && r->kind != REDUCE_OR) return lanes;
   uint64_t truths[TILE];
   cpu_lanes()->truth[lane_of(r->in)](lanes, n, truths);
   memcpy(tile, truths, (size_t)n * sizeof *truths);
   return tile;
+}
+
+static const void *lanes_of(const reduction *r, window *w, int64_t offset, int64_t stride, int64_t n, void *tile) {
+  return combined_lanes(r, elements_at(r, w, offset, (n - 1) * stride + 1), stride, n, tile);
 }
 
 /* ---- by rows ---- */
@@ -117,11 +167,11 @@ static bool lie_side_by_side(const reduction *r) {
 }
 
 /* The next n <= r->tile elements, folded. */
-static void fold_tile(const reduction *r, cursor *c, int64_t base, int64_t n, lane_value *result) {
+static void fold_tile(const reduction *r, window *w, cursor *c, int64_t base, int64_t n, lane_value *result) {
   lane_value tile[TILE]; /* long tiles are folded where they lie */
   size_t size = lane_size(r->lane);
   int64_t offset, stride, filled = next_run(c, n, &offset, &stride);
-  const void *lanes = lanes_of(r, base + offset, stride, filled, tile);
+  const void *lanes = lanes_of(r, w, base + offset, stride, filled, tile);
   if (filled < n && lanes != tile) {
     memcpy(tile, lanes, (size_t)filled * size);
     lanes = tile;
@@ -129,21 +179,41 @@ static void fold_tile(const reduction *r, cursor *c, int64_t base, int64_t n, la
   while (filled < n) {
     lane_value more[TILE];
     int64_t run = next_run(c, n - filled, &offset, &stride);
-    memcpy((char *)tile + (size_t)filled * size, lanes_of(r, base + offset, stride, run, more),
+    memcpy((char *)tile + (size_t)filled * size, lanes_of(r, w, base + offset, stride, run, more),
            (size_t)run * size);
     filled += run;
   }
   cpu_reduce_loops()->fold[r->loops][r->lane](lanes, n, result);
 }
 
-static const void *reduce_row(const reduction *r, cursor *reduced, int64_t base, int64_t count, pairs *p) {
+/* The same of neighbours that are made, folded as they come. */
+static void fold_made(const reduction *r, window *w, cursor *c, int64_t base, int64_t n, lane_value *result) {
+  lane_value tile[TILE], parts[REDUCE_WIDE];
+  const reduce_loops *loops = cpu_reduce_loops();
+  int64_t offset, stride;
+  next_run(c, n, &offset, &stride);
+  memcpy(parts, r->identities, sizeof parts);
+  for (int64_t at = 0, count; at < n; at += count) {
+    count = smaller(n - at, r->made->tile);
+    make_elements(r, w, base + offset + at, count, w->elements);
+    loops->fold_on[r->loops][r->lane](combined_lanes(r, w->elements, 1, count, tile), count, parts);
+  }
+  loops->fold_end[r->loops][r->lane](parts, result);
+}
+
+static void fold_next(const reduction *r, window *w, cursor *c, int64_t base, int64_t n, lane_value *result) {
+  if (r->made && !r->unit && c->n == 1) fold_made(r, w, c, base, n, result);
+  else fold_tile(r, w, c, base, n, result);
+}
+
+static const void *reduce_row(const reduction *r, window *w, cursor *reduced, int64_t base, int64_t count, pairs *p) {
   lane_value result;
   if (count <= r->tile) {
-    fold_tile(r, reduced, base, count, &p->level[0][0]);
+    fold_next(r, w, reduced, base, count, &p->level[0][0]);
     return p->level[0];
   }
   for (int64_t done = 0; done < count; done += r->tile) {
-    fold_tile(r, reduced, base, smaller(count - done, r->tile), &result);
+    fold_next(r, w, reduced, base, smaller(count - done, r->tile), &result);
     pairs_add(r, p, &result);
   }
   return pairs_result(r, p);
@@ -151,8 +221,21 @@ static const void *reduce_row(const reduction *r, cursor *reduced, int64_t base,
 
 /* ---- by columns ---- */
 
+/* Rows of elements that are made, a few at a time, part by part, so that they and the results stay in the L1 cache. */
+static void add_made_rows(const reduction *r, window *w, int64_t from, int64_t stride, int64_t rows, int64_t width, void *into) {
+  lane_value tile[TILE];
+  enum { PART = TILE / ROWS_AT_ONCE };
+  const int64_t part_bytes = PART * (int64_t)pons_dtype_size(r->in);
+  for (int64_t at = 0; at < width; at += PART) {
+    const int64_t count = smaller(width - at, PART);
+    for (int64_t i = 0; i < rows; i++) make_elements(r, w, from + i * stride + at, count, w->elements + i * part_bytes);
+    const void *lanes = combined_lanes(r, w->elements, 1, (rows - 1) * PART + count, tile);
+    cpu_reduce_loops()->columns[r->loops][r->lane](lanes, PART, rows, count, (char *)into + (size_t)at * lane_size(r->lane));
+  }
+}
+
 /* Takes `rows` reduced elements into into[0 .. p->width). */
-static void add_rows(const reduction *r, cursor *c, int64_t base, int64_t rows, int64_t width, void *into) {
+static void add_rows(const reduction *r, window *w, cursor *c, int64_t base, int64_t rows, int64_t width, void *into) {
   lane_value tile[WIDTH];
   void (*columns)(const void *, int64_t, int64_t, int64_t, void *) =
       cpu_reduce_loops()->columns[r->loops][r->lane];
@@ -161,21 +244,22 @@ static void add_rows(const reduction *r, cursor *c, int64_t base, int64_t rows, 
   while (rows > 0) {
     int64_t offset, stride, run = next_run(c, rows, &offset, &stride);
     rows -= run;
-    if (in_place) {
-      columns(element(r->data, r->in, base + offset), stride, run, width, into);
-      continue;
+    const int64_t together = !r->made ? run : r->unit ? WINDOW / r->unit : ROWS_AT_ONCE;
+    for (int64_t i = 0, n; i < run; i += n) {
+      const int64_t at = base + offset + i * stride;
+      n = smaller(run - i, in_place || !r->unit ? together : 1);
+      if (r->made && !r->unit) add_made_rows(r, w, at, stride, n, width, into);
+      else if (in_place) columns(elements_at(r, w, at, (n - 1) * stride + width), stride, n, width, into);
+      else columns(lanes_of(r, w, at, r->column_stride, width, tile), 0, n = 1, width, into);
     }
-    for (int64_t i = 0; i < run; i++)
-      columns(lanes_of(r, base + offset + i * stride, r->column_stride, width, tile), 0, 1, width, into);
   }
 }
 
-static const void *reduce_columns(const reduction *r, cursor *reduced, int64_t base, int64_t count,
-                                  pairs *p) {
+static const void *reduce_columns(const reduction *r, window *w, cursor *reduced, int64_t base, int64_t count, pairs *p) {
   lane_value into[WIDTH];
   for (int64_t done = 0; done < count; done += ROWS) {
     fill_identity(r, into, p->width);
-    add_rows(r, reduced, base, smaller(count - done, ROWS), p->width, into);
+    add_rows(r, w, reduced, base, smaller(count - done, ROWS), p->width, into);
     pairs_add(r, p, into);
   }
   return pairs_result(r, p);
@@ -183,7 +267,7 @@ static const void *reduce_columns(const reduction *r, cursor *reduced, int64_t b
 
 /* ---- tasks ---- */
 
-static void reduce_task(const reduction *r, int64_t task, cursor *kept, cursor *reduced, pairs *p) {
+static void reduce_task(const reduction *r, int64_t task, window *w, cursor *kept, cursor *reduced, pairs *p) {
   int64_t segment = task % r->segments, strip = task / r->segments % r->strips,
           result = task / r->segments / r->strips;
   int64_t first = segment * r->segment, count = smaller(r->count - first, r->segment);
@@ -194,12 +278,12 @@ static void reduce_task(const reduction *r, int64_t task, cursor *kept, cursor *
   int64_t base = kept->offset[0];
   const void *lanes;
   if (r->columns) {
-    result = result * r->columns + strip * WIDTH;
-    base += strip * WIDTH * r->column_stride;
-    p->width = smaller(r->columns - strip * WIDTH, WIDTH);
-    lanes = reduce_columns(r, reduced, base, count, p);
+    result = result * r->columns + strip * r->strip;
+    base += strip * r->strip * r->column_stride;
+    p->width = smaller(r->columns - strip * r->strip, r->strip);
+    lanes = reduce_columns(r, w, reduced, base, count, p);
   } else {
-    lanes = reduce_row(r, reduced, base, count, p);
+    lanes = reduce_row(r, w, reduced, base, count, p);
   }
   if (r->segments == 1) {
     cpu_lanes()->store[r->out](lanes, p->width, element(r->to, r->out, result), 1);
@@ -209,12 +293,34 @@ static void reduce_task(const reduction *r, int64_t task, cursor *kept, cursor *
   }
 }
 
+static void reduce_tasks(const reduction *r, int64_t task, int64_t end, window *w) {
+  cursor kept, reduced;
+  pairs p;
+  cursor_copy(&kept, &r->kept);
+  cursor_copy(&reduced, &r->reduced);
+  for (; task < end; task++) reduce_task(r, task, w, &kept, &reduced, &p);
+}
+
+/* Behind the elements of the tasks before `task`, where tasks take in what follows each other. */
+static int64_t elements_before(const reduction *r, int64_t task) {
+  const int64_t segment = task % r->segments, turn = task / r->segments;
+  return r->columns && r->column_stride != 1 ? smaller(turn * r->strip, r->columns) * r->count
+                                             : (turn * r->count + segment * r->segment) * (r->columns ? r->columns : 1);
+}
+
+static void reduce_made_tasks(const reduction *r, int64_t task, int64_t end) {
+  window w; /* mostly room */
+  w.from = w.count = 0;
+  w.end = r->unit ? elements_before(r, end) : 0;
+  chain_enter(r->made, &w.room, r->made->tile);
+  reduce_tasks(r, task, end, &w);
+}
+
 static void reduce_piece(void *context, int64_t piece) {
   const reduction *r = context;
-  cursor kept = r->kept, reduced = r->reduced;
-  pairs p;
-  int64_t task = piece * r->tasks_per_piece, end = smaller(task + r->tasks_per_piece, r->tasks);
-  for (; task < end; task++) reduce_task(r, task, &kept, &reduced, &p);
+  const int64_t task = piece * r->tasks_per_piece, end = smaller(task + r->tasks_per_piece, r->tasks);
+  if (r->made) reduce_made_tasks(r, task, end);
+  else reduce_tasks(r, task, end, NULL);
 }
 
 static void run_tasks(reduction *r) {
@@ -254,8 +360,8 @@ static void split_axes(reduction *r, const operand *x, ints axes) {
     dims[to][at] = x->shape[d];
     strides[to][at] = x->strides[d];
   }
-  r->kept = cursor_new(n[0], dims[0], 1, strides[0]);
-  r->reduced = cursor_new(n[1], dims[1], 1, strides[1]);
+  cursor_set(&r->kept, n[0], dims[0], 1, strides[0]);
+  cursor_set(&r->reduced, n[1], dims[1], 1, strides[1]);
 }
 
 /* By columns if neighbouring results lie nearer to each other than the elements of one, or if those are few.
@@ -263,39 +369,110 @@ static void split_axes(reduction *r, const operand *x, ints axes) {
 static void choose_columns(reduction *r) {
   int last = r->kept.n - 1, inner = r->reduced.n - 1;
   r->columns = 0;
-  r->strips = 1;
+  r->strip = 1;
   if (last < 0 || inner < 0 || r->kept.dims[last] < 8) return;
   bool nearer = magnitude(r->kept.strides[0][last]) < magnitude(r->reduced.strides[0][inner]);
   if (!nearer && r->count >= 16) return;
   r->columns = cursor_take_last(&r->kept, &r->column_stride);
-  r->strips = pieces_of(r->columns, WIDTH);
+  r->strip = WIDTH;
+}
+
+/* Field by field: a reduction is mostly room. */
+static void reduction_begin(reduction *r, const reduce_params *params, const operand *x, const operand *out) {
+  const bool logical = params->kind == REDUCE_AND || params->kind == REDUCE_OR;
+  r->in = x->dtype;
+  r->out = out->dtype;
+  r->kind = params->kind;
+  r->loops = r->kind == REDUCE_AND ? REDUCE_MIN : r->kind == REDUCE_OR ? REDUCE_MAX : r->kind;
+  r->lane = logical ? LANE_UINT : lane_of(r->in);
+  r->data = x->data;
+  r->made = NULL;
+  r->unit = 0;
+  r->to = out->data;
+  r->results = operand_size(out);
+  split_axes(r, x, params->axes);
+  r->count = cursor_size(&r->reduced);
+  choose_columns(r);
+}
+
+static error *run(reduction *r, void *out) {
+  r->tile = lie_side_by_side(r) ? LONG_TILE : TILE;
+  r->segment = r->columns ? COLUMN_TILES * ROWS : TILES * TILE;
+  r->segments = pieces_of(r->count, r->segment);
+  r->strips = r->columns ? pieces_of(r->columns, r->strip) : 1;
+  r->tasks = r->results / (r->columns ? r->columns : 1) * r->strips * r->segments;
+  int64_t width = r->columns ? smaller(r->columns, r->strip) : 1;
+  r->tasks_per_piece = turns_per_piece(r->tasks, width * smaller(r->count, r->segment));
+  if (r->segments > 1) return run_in_segments(r, out);
+  run_tasks(r);
+  return NULL;
 }
 
 error *cpu_reduce(const launch *l) {
-  const reduce_params *params = l->params;
   const operand *x = l->in, *out = l->out;
-  reduction r = {.in = x->dtype, .out = out->dtype, .kind = params->kind, .data = x->data, .to = out->data};
-  bool logical = r.kind == REDUCE_AND || r.kind == REDUCE_OR;
-  r.loops = r.kind == REDUCE_AND ? REDUCE_MIN : r.kind == REDUCE_OR ? REDUCE_MAX : r.kind;
-  r.lane = logical ? LANE_UINT : lane_of(r.in);
-  r.results = operand_size(out);
-  if (!r.results) return NULL;
-  split_axes(&r, x, params->axes);
-  r.count = cursor_size(&r.reduced);
-  if (!r.count) {
-    lane_value identity = lane_identity(r.kind, r.in);
-    for (int64_t i = 0; i < r.results; i++)
-      cpu_lanes()->store[r.out](&identity, 1, element(out->data, r.out, i), 1);
-    return NULL;
-  }
-  choose_columns(&r);
-  r.tile = lie_side_by_side(&r) ? LONG_TILE : TILE;
-  r.segment = r.columns ? COLUMN_TILES * ROWS : TILES * TILE;
-  r.segments = pieces_of(r.count, r.segment);
-  r.tasks = r.results / (r.columns ? r.columns : 1) * r.strips * r.segments;
-  int64_t width = r.columns ? smaller(r.columns, WIDTH) : 1;
-  r.tasks_per_piece = turns_per_piece(r.tasks, width * smaller(r.count, r.segment));
-  if (r.segments > 1) return run_in_segments(&r, out->data);
-  run_tasks(&r);
+  if (!operand_size(out)) return NULL;
+  reduction r;
+  reduction_begin(&r, l->params, x, out);
+  if (r.count) return run(&r, out->data);
+  lane_value identity = lane_identity(r.kind, r.in);
+  for (int64_t i = 0; i < r.results; i++) cpu_lanes()->store[r.out](&identity, 1, element(out->data, r.out, i), 1);
   return NULL;
+}
+
+/* ---- of what a kernel makes ---- */
+
+/* What it would write: row-major, of the shape of each of its operands. */
+static operand operand_made(const kernel *k, const operand *in, int64_t *strides) {
+  shape_row_major(in->ndim, in->shape, strides);
+  return (operand){NULL, kernel_result(k, 0), in->ndim, in->shape, strides};
+}
+
+/* In which units elements are taken in: a row, what lies side by side of several rows, or neighbouring results. False: they would have to
+   be made in runs too short, or more than once. */
+static bool take_in_units(reduction *r) {
+  const int last = r->kept.n - 1, inner = r->reduced.n - 1;
+  const int64_t run = inner < 0 ? 1 : r->reduced.dims[inner], step = inner < 0 ? 1 : r->reduced.strides[0][inner];
+  if (r->columns && r->column_stride != 1) { /* neighbours, each of which takes in a few */
+    if (inner != 0 || step != 1 || r->column_stride != run || last >= 0) return false;
+    r->strip = smaller(WIDTH, WINDOW / run);
+    r->unit = r->strip * run;
+    return true;
+  }
+  if (r->columns) {
+    const bool in_order = inner == 0 && step == r->columns && last <= 0;
+    r->unit = in_order && r->columns <= WIDTH ? r->columns : 0;
+    return r->unit || r->columns >= LEAST_RUN;
+  }
+  if (step != 1) return false;
+  const bool in_order = inner <= 0 && last <= 0;
+  r->unit = in_order && r->count <= TILE ? r->count : 0;
+  return in_order || run >= LEAST_RUN;
+}
+
+static error *reduce_made(const launch *l, const kernel *k) {
+  int64_t strides[PONS_MAX_NDIM];
+  const operand x = operand_made(k, l->in, strides);
+  reduction r;
+  reduction_begin(&r, l->params, &x, l->out);
+  chain c;
+  take_in_units(&r);
+  chain_begin(&c, k, l->in, x.ndim, x.shape);
+  program loops;
+  chain_make_program(&c, &loops, &x, WRITE_IN_PLACE);
+  chain_take_program(&c, &loops);
+  fill_identity(&r, r.identities, REDUCE_WIDE);
+  r.made = &c;
+  return run(&r, l->out->data);
+}
+
+/* Not where operands lie across each other, so that strips of them are to be turned first. */
+prologue_run *cpu_reduce_prologue(const launch *l, const kernel *k) {
+  int64_t strides[PONS_MAX_NDIM];
+  const operand x = operand_made(k, l->in, strides);
+  reduction r;
+  reduction_begin(&r, l->params, &x, l->out);
+  if (!r.results || !take_in_units(&r)) return NULL;
+  chain c;
+  chain_begin(&c, k, l->in, x.ndim, x.shape);
+  return chain_row_axis(&c) >= 0 ? NULL : reduce_made;
 }

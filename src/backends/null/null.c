@@ -71,6 +71,17 @@ static epilogue_run *how_with(const implementation *i, const launch *l, const ep
   return is_gpu(0) && (multiplies || (strcmp(i->prim, "LayerNormVJP") == 0 && in_order && !e->activation)) ? nothing_more : NULL;
 }
 
+static error *nothing_of(const launch *l, const kernel *k) {
+  (void)l, (void)k;
+  return NULL;
+}
+
+/* Reductions of up to 8 operands. */
+static prologue_run *how_of(const implementation *i, const launch *l, const kernel *k) {
+  (void)l;
+  return strcmp(i->prim, "Reduce") == 0 && k->n_in <= 8 ? nothing_of : NULL;
+}
+
 /* As the CPU does. */
 static uint32_t unread(const implementation *i, int n_in) {
   return !is_gpu(0) && strcmp(i->prim, "ScaledDotProductAttentionVJP") == 0 ? 1u << (n_in - 3) : 0;
@@ -90,6 +101,7 @@ const driver driver_null = {
     .implementations = implementations,
     .n_implementations = sizeof implementations / sizeof *implementations,
     .epilogue = how_with,
+    .prologue = how_of,
     .unread = unread,
     .run_kernel = no_kernel,
     .for_tests = true,

@@ -1,0 +1,138 @@
+/* chain.c: a kernel run tile by tile. Uses kernel/, cpu/chain.h. */
+#include "backends/cpu/chain.h"
+#include "backends/cpu/calls.h"
+
+enum {
+  WORTH_PAIRS = 1024,  /* elements from which joining rows pays */
+  WORTH_STRIPS = 2048, /* elements from which turning strips pays */
+  FAR_COLUMNS = 64,    /* of a strip at least whose rows do not follow each other in the outputs */
+  AHEAD = 4096         /* bytes from what is computed to what is fetched */
+};
+
+/* ---- made ready ---- */
+
+/* Strides of what has to be copied, along as few axes as will do. */
+static void join_axes(chain *c, int ndim, const int64_t *shape) {
+  int64_t *lists[KERNEL_MAX_INPUTS];
+  int count = 0;
+  memcpy(c->dims, shape, (size_t)ndim * sizeof *c->dims);
+  for (int i = 0; i < c->kernel->n_in; i++) {
+    if (c->reach[i] != REACH_GATHER) continue;
+    memcpy(c->strides[i], c->in[i].strides, (size_t)ndim * sizeof **c->strides);
+    lists[count++] = c->strides[i];
+  }
+  c->n = shape_collapse(ndim, c->dims, count, lists);
+}
+
+void chain_begin(chain *c, const kernel *k, const operand *in, int ndim, const int64_t *shape) {
+  c->kernel = k;
+  c->in = in;
+  c->size = shape_size(ndim, shape);
+  c->outgrows_cache = c->gathers = false;
+  for (int i = 0; i < k->n_in; i++) {
+    bool repeats = true;
+    for (int d = 0; d < ndim && repeats; d++) repeats = shape[d] == 1 || in[i].strides[d] == 0;
+    c->reach[i] = shape_is_row_major(ndim, shape, in[i].strides) ? REACH_PACKED : repeats ? REACH_REPEAT : REACH_GATHER;
+    c->gathers |= c->reach[i] == REACH_GATHER;
+  }
+  if (c->gathers) join_axes(c, ndim, shape);
+}
+
+int chain_row_axis(const chain *c) {
+  int last = c->n - 1, best = -1;
+  if (!c->gathers || c->size < WORTH_STRIPS) return -1;
+  for (int i = 0; i < c->kernel->n_in && best < 0; i++) {
+    if (c->reach[i] != REACH_GATHER) continue;
+    int64_t least = magnitude(c->strides[i][last]);
+    for (int d = 0; d < last && least > 1; d++) {
+      const int64_t stride = magnitude(c->strides[i][d]);
+      if (stride == 0 || stride >= least || c->dims[d] < 4 || c->dims[last] < (d == last - 1 ? 4 : FAR_COLUMNS)) continue;
+      least = stride;
+      best = d;
+    }
+  }
+  return best;
+}
+
+bool chain_joins_pairs(const chain *c) { return c->size >= WORTH_PAIRS; }
+
+void chain_make_program(const chain *c, program *p, const operand *out, writing writing) {
+  program_make(p, c->kernel, c->reach, c->in, out, writing, chain_joins_pairs(c));
+}
+
+void chain_take_program(chain *c, const program *p) {
+  const int64_t most = c->outgrows_cache ? FAR_TILE : CHAIN_TILE;
+  const int64_t room = p->n_slots ? CHAIN_ARENA / ((int64_t)p->item_size * p->n_slots) : CHAIN_TILE;
+  c->program = p;
+  c->tile = room < most ? room & ~(int64_t)31 : most;
+}
+
+/* ---- run ---- */
+
+void chain_enter(const chain *c, chain_room *room, int64_t most) {
+  const program *p = c->program;
+  for (int r = 0; r < p->n_registers; r++)
+    if (p->slot[r] >= 0) room->at[r] = room->arena + (size_t)p->slot[r] * (size_t)c->tile * p->item_size;
+  for (int i = 0; i < c->kernel->n_in; i++) {
+    room->slots[i] = room->at[i];
+    if (c->reach[i] == REACH_REPEAT) tile_copy(room->at[i], c->in[i].data, 0, smaller(most, c->tile), p->size[i]);
+  }
+}
+
+/* `count` elements of input i from element `from` of the output on: where they lie, or copied to `slot`. */
+static char *reach_run(const chain *c, int i, int64_t from, int64_t count, char *slot) {
+  const int64_t *strides = c->strides[i];
+  size_t size = c->program->size[i];
+  int last = c->n - 1;
+  int64_t index[PONS_MAX_NDIM], offset = 0, rest = from;
+  for (int d = last; d >= 0; d--) {
+    index[d] = rest % c->dims[d];
+    rest /= c->dims[d];
+    offset += index[d] * strides[d];
+  }
+  const char *data = c->in[i].data;
+  if (strides[last] == 1 && c->dims[last] - index[last] >= count)
+    return (char *)data + offset * (int64_t)size;
+  for (char *to = slot; count > 0;) {
+    int64_t run = c->dims[last] - index[last];
+    if (run > count) run = count;
+    tile_copy(to, data + offset * (int64_t)size, strides[last], run, size);
+    to += run * (int64_t)size;
+    count -= run;
+    offset -= index[last] * strides[last]; /* to the start of the next row */
+    index[last] = 0;
+    for (int d = last - 1; d >= 0; d--) {
+      offset += strides[d];
+      if (++index[d] < c->dims[d]) break;
+      offset -= index[d] * strides[d];
+      index[d] = 0;
+    }
+  }
+  return slot;
+}
+
+void chain_reach(const chain *c, chain_room *room, int64_t from, int64_t count, const bool *left_out) {
+  for (int i = 0; i < c->kernel->n_in; i++) {
+    if (c->reach[i] == REACH_PACKED) room->at[i] = (char *)c->in[i].data + from * c->program->size[i];
+    if (c->reach[i] == REACH_GATHER && !left_out[i]) room->at[i] = reach_run(c, i, from, count, room->slots[i]);
+  }
+}
+
+/* What tiles to come read: while the processor computes, it fetches none of it by itself. */
+static void fetch_ahead(const chain *c, int64_t from) {
+  for (int i = 0; i < c->kernel->n_in; i++) {
+    if (c->reach[i] != REACH_PACKED) continue;
+    const int64_t size = c->program->size[i];
+    const char *x = (const char *)c->in[i].data + from * size + AHEAD;
+    for (int64_t at = 0; at < c->tile * size; at += 64) __builtin_prefetch(x + at);
+  }
+}
+
+void chain_compute(const chain *c, chain_room *room, int64_t from, int64_t count) {
+  char **at = room->at;
+  if (c->outgrows_cache) fetch_ahead(c, from);
+  for (int i = 0; i < c->program->n_ops; i++) {
+    const op *o = &c->program->ops[i];
+    o->run(at[o->out], at[o->arg[0]], o->arg[1] < 0 ? NULL : at[o->arg[1]], o->arg[2] < 0 ? NULL : at[o->arg[2]], count);
+  }
+}

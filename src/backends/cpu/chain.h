@@ -1,0 +1,52 @@
+/* chain.h: a kernel run tile by tile: what fused.c does to all elements, and reduce_cpu.c to those that it takes in next. Part of
+   backends/cpu/.
+
+   A tile is a run of consecutive elements of the results, so small that whatever lives between two instructions stays in the L1
+   cache. Packed operands are used where they lie; the rest is copied to the tile:
+
+       in 0 (packed) ────────────┐
+       in 1 (repeats) ─ filled ──┼─ add ─ slot ─ tanh ─ out 0 (written in place)
+       in 2 (strided) ─ copied ──┘
+
+   chain_begin, chain_make_program, chain_take_program; then each thread: chain_enter, and for tile after tile chain_reach and chain_compute. */
+#ifndef CPU_CHAIN_H
+#define CPU_CHAIN_H
+#include "backends/cpu/program.h"
+
+enum { CHAIN_TILE = 1024, CHAIN_ARENA = 48 * 1024 }; /* elements at most; bytes of all slots */
+
+typedef struct chain {
+  const kernel *kernel;
+  const operand *in;
+  reach reach[KERNEL_MAX_INPUTS];
+  int64_t size, tile; /* elements of a result; that a slot holds */
+  bool outgrows_cache; /* written results do: tiles are smaller, and what tiles to come read is fetched */
+  /* Axes, joined where every operand allows it, and strides of the inputs along them; set only if an input is neither packed nor
+     repeated. */
+  bool gathers;
+  int n;
+  int64_t dims[PONS_MAX_NDIM];
+  int64_t strides[KERNEL_MAX_INPUTS][PONS_MAX_NDIM];
+  const program *program;
+} chain;
+
+/* Of one thread: where registers are. */
+typedef struct chain_room {
+  _Alignas(64) char arena[CHAIN_ARENA];
+  char *at[MAX_REGISTERS], *slots[KERNEL_MAX_INPUTS];
+} chain_room;
+
+/* All but what the outputs tell. The shape is that of the results, and lasts as long as the chain. */
+void chain_begin(chain *c, const kernel *k, const operand *in, int ndim, const int64_t *shape);
+/* The axis along which an input that is strided along the last axis lies together, so that turning strips of it pays; -1: there is none. */
+int chain_row_axis(const chain *c);
+bool chain_joins_pairs(const chain *c); /* rows two by two */
+void chain_make_program(const chain *c, program *p, const operand *out, writing writing);
+void chain_take_program(chain *c, const program *p); /* made for such a chain; it lasts as long */
+/* `most`: elements of the longest tile to come. */
+void chain_enter(const chain *c, chain_room *room, int64_t most);
+/* Sets where inputs are for so many elements <= c->tile; not of those to be left out. */
+void chain_reach(const chain *c, chain_room *room, int64_t from, int64_t count, const bool *left_out);
+/* Where outputs are is set by then. */
+void chain_compute(const chain *c, chain_room *room, int64_t from, int64_t count);
+#endif

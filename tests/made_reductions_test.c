@@ -1,0 +1,230 @@
+/* made_reductions_test.c: reductions of what elementwise work makes, which is then part of their step, beside the same in two steps, where
+   the work's result was computed and kept. On the CPU both have the same bits. PONS_SEED sets the seed, which is printed; PONS_DEVICE
+   the device. */
+#include <pons/pons.h>
+#include "random_numbers.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- what is reduced ---- */
+
+static const pons_dtype dtypes[] = {PONS_BOOL,  PONS_UINT8, PONS_INT8,    PONS_UINT16,  PONS_INT16,    PONS_UINT32,   PONS_INT32,
+                                    PONS_INT64, PONS_UINT64, PONS_FLOAT16, PONS_FLOAT32, PONS_BFLOAT16, PONS_COMPLEX64, PONS_FLOAT64};
+enum { DTYPES = sizeof dtypes / sizeof *dtypes, MOST_ELEMENTS = 200000 };
+
+static bool is_float(pons_dtype d) { return d == PONS_FLOAT16 || d == PONS_BFLOAT16 || d == PONS_FLOAT32 || d == PONS_FLOAT64; }
+
+/* Eighths from -2 to 2, or small integers. */
+static pons_array numbers(int n, const int64_t *dims, pons_dtype dtype) {
+  static int8_t values[MOST_ELEMENTS];
+  int64_t size = 1;
+  for (int i = 0; i < n; i++) size *= dims[i];
+  assert_true(size <= MOST_ELEMENTS);
+  for (int64_t i = 0; i < size; i++) values[i] = (int8_t)(below(33) - 16);
+  const pons_array x = pons_array_from(values, (pons_shape){n, dims}, PONS_INT8);
+  if (dtype == PONS_BOOL) return pons_greater(x, pons_int(0));
+  if (is_float(dtype) || dtype == PONS_COMPLEX64) return pons_multiply(pons_astype(x, dtype), pons_float(0.125));
+  return pons_astype(pons_remainder(x, pons_int(5)), dtype);
+}
+
+/* The same, its axes in another order in memory. */
+static pons_array turned_numbers(int n, const int64_t *dims, pons_dtype dtype) {
+  int64_t turned[8];
+  for (int i = 0; i < n; i++) turned[i] = dims[n - 1 - i];
+  const pons_array x = numbers(n, turned, dtype);
+  pons_eval(x);
+  return n > 1 ? pons_transpose(x) : x;
+}
+
+/* x as it is; or as what was made of more columns; or with columns that are repeated. */
+static pons_array operand_like(int n, const int64_t *dims, pons_dtype dtype, int64_t way) {
+  int64_t other[8], zeros[8] = {0}, ones[8];
+  for (int i = 0; i < n; i++) other[i] = dims[i], ones[i] = 1;
+  if (way == 1 && n) other[n - 1] = 1;
+  if (way == 2 && n) other[0] = 1;
+  if (way == 3 && n) other[n - 1]++;
+  if (way == 4) return turned_numbers(n, dims, dtype);
+  pons_array x = numbers(n, other, dtype);
+  pons_eval(x);
+  return way == 3 && n ? pons_slice(x, (pons_shape){n, zeros}, (pons_shape){n, dims}, (pons_shape){n, ones}) : x;
+}
+
+enum { WORK = 8 };
+static pons_array work(int64_t which, pons_array x, pons_array y, pons_array z) {
+  const pons_dtype d = pons_dtype_of(x);
+  switch (which) {
+    case 0: return pons_multiply(x, y);
+    case 1: return pons_square(pons_subtract(x, y));
+    case 2: return pons_abs(x);
+    case 3: return pons_astype(x, d == PONS_FLOAT32 ? PONS_FLOAT16 : d == PONS_COMPLEX64 ? d : PONS_FLOAT32);
+    case 4: return is_float(d) ? pons_exp(pons_subtract(pons_minimum(x, y), pons_maximum(y, z))) : pons_maximum(x, y);
+    case 5: return pons_add(pons_multiply(x, y), pons_multiply(z, pons_astype(pons_int(3), d)));
+    case 6: return pons_not_equal(x, y);
+    default: return pons_where(pons_greater(pons_add(x, y), z), pons_multiply(x, y), pons_multiply(z, z));
+  }
+}
+
+static pons_array reduced(int64_t kind, pons_array x, pons_axes axes, bool keepdims) {
+  switch (kind) {
+    case 0: return pons_sum(x, .axes = axes, .keepdims = keepdims);
+    case 1: return pons_max(x, .axes = axes, .keepdims = keepdims);
+    case 2: return pons_min(x, .axes = axes, .keepdims = keepdims);
+    case 3: return pons_prod(x, .axes = axes, .keepdims = keepdims);
+    case 4: return pons_any(x, .axes = axes, .keepdims = keepdims);
+    default: return pons_all(x, .axes = axes, .keepdims = keepdims);
+  }
+}
+
+/* ---- compared ---- */
+
+static bool is_on_cpu(void) {
+  const char *device = getenv("PONS_DEVICE");
+  return !device || strcmp(device, "cpu") == 0;
+}
+
+static bool agree(pons_array got, pons_array wanted) {
+  const pons_dtype d = pons_dtype_of(wanted);
+  if (!pons_data(got) || !pons_data(wanted)) return false;
+  if (pons_dtype_of(got) != d || pons_nbytes(got) != pons_nbytes(wanted)) return false;
+  if (is_on_cpu() || !(is_float(d) || d == PONS_COMPLEX64)) {
+    const pons_array a = pons_contiguous(got), b = pons_contiguous(wanted);
+    return memcmp(pons_data(a), pons_data(b), pons_nbytes(a)) == 0;
+  }
+  const double close = d == PONS_FLOAT16 ? 2e-3 : d == PONS_BFLOAT16 ? 1.6e-2 : d == PONS_FLOAT64 ? 1e-9 : 2e-5;
+  const pons_array scale = d == PONS_COMPLEX64 ? pons_float(1) : pons_add(pons_max(pons_abs(wanted)), pons_float(1));
+  return pons_item(pons_all(pons_less_equal(pons_abs(pons_subtract(got, wanted)), pons_multiply(scale, pons_float(close))))) == 1;
+}
+
+typedef struct form {
+  int n, n_axes, axes[8];
+  int64_t dims[8];
+} form;
+typedef struct sample {
+  form form;
+  pons_dtype dtype;
+  int64_t work, kind, ways[2];
+  bool keepdims;
+} sample;
+
+static void check(const sample *s) {
+  const pons_scope scope = pons_scope_open();
+  const pons_array x = numbers(s->form.n, s->form.dims, s->dtype), y = operand_like(s->form.n, s->form.dims, s->dtype, s->ways[0]),
+                   z = operand_like(s->form.n, s->form.dims, s->dtype, s->ways[1]);
+  pons_eval(x, y, z);
+  const pons_axes axes = {s->form.n_axes, s->form.axes};
+  const pons_array at_once = reduced(s->kind, work(s->work, x, y, z), axes, s->keepdims), made = work(s->work, x, y, z);
+  pons_eval(made);
+  const pons_array in_two = reduced(s->kind, made, axes, s->keepdims);
+  pons_eval(at_once, in_two);
+  if (!agree(at_once, in_two)) {
+    for (int i = 0; i < s->form.n; i++) print_message("%s%d", i ? ", " : "(", (int)s->form.dims[i]);
+    print_message(") axes");
+    for (int i = 0; i < s->form.n_axes; i++) print_message(" %d", s->form.axes[i]);
+    print_message(" %s, work %d, kind %d, ways %d %d: %s\n", pons_dtype_name(s->dtype), (int)s->work, (int)s->kind, (int)s->ways[0],
+                  (int)s->ways[1], pons_error() ? pons_error() : "values differ");
+    fail();
+  }
+  pons_scope_close(scope);
+}
+
+/* Prime numbers of elements, and those that tiles, windows and groups are made for; axes behind, before and between those that stay. */
+static const form forms[] = {
+    {1, 1, {0}, {1}},
+    {1, 1, {0}, {4099}},
+    {1, 1, {0}, {199999}},
+    {2, 2, {0, 1}, {313, 331}},
+    {2, 1, {1}, {7, 1009}},
+    {2, 1, {1}, {33, 4096}},
+    {2, 1, {1}, {300, 64}},
+    {2, 1, {1}, {1001, 3}},
+    {2, 1, {1}, {5000, 16}},
+    {2, 1, {1}, {2, 70001}},
+    {2, 1, {0}, {301, 257}},
+    {2, 1, {0}, {64, 1000}},
+    {2, 1, {0}, {41, 2003}},
+    {2, 1, {0}, {3000, 40}},
+    {2, 1, {0}, {9001, 5}},
+    {2, 1, {0}, {3, 1000}},
+    {3, 2, {0, 2}, {5, 17, 301}},
+    {3, 2, {0, 2}, {9, 11, 8}},
+    {3, 1, {1}, {4, 37, 96}},
+    {3, 1, {1}, {4, 8, 1031}},
+    {3, 2, {1, 2}, {13, 6, 50}},
+    {4, 2, {1, 3}, {2, 3, 4, 5}},
+    {4, 3, {0, 1, 3}, {3, 4, 7, 128}},
+};
+enum { FORMS = sizeof forms / sizeof *forms };
+
+static void every_form_and_dtype(void **unused) {
+  (void)unused;
+  const int turns = is_on_cpu() ? 6 : 1; /* where kernels must be compiled each takes a while */
+  for (int f = 0; f < FORMS; f++)
+    for (int i = 0; i < (is_on_cpu() ? DTYPES : 2); i++)
+      for (int turn = 0; turn < turns; turn++) {
+        sample s = {.form = forms[f]};
+        s.dtype = is_on_cpu() ? dtypes[i] : i ? dtypes[below(DTYPES)] : PONS_FLOAT32;
+        s.work = below(WORK);
+        s.kind = below(3) ? 0 : below(6);
+        s.ways[0] = below(4);
+        s.ways[1] = below(3);
+        check(&s);
+      }
+}
+
+static void any_shape(void **unused) {
+  (void)unused;
+  for (int turn = 0; turn < (is_on_cpu() ? 2000 : 24); turn++) {
+    sample s = {.form.n = (int)below(5)};
+    int64_t size = 1;
+    for (int i = 0; i < s.form.n; i++) {
+      int64_t most = 90000 / size < 300 ? 90000 / size : 300;
+      s.form.dims[i] = 1 + below(below(2) ? most : most < 12 ? most : 12);
+      size *= s.form.dims[i];
+      if (below(2)) s.form.axes[s.form.n_axes++] = i;
+    }
+    s.dtype = dtypes[below(DTYPES)];
+    s.work = below(WORK);
+    s.kind = below(6);
+    s.keepdims = below(2);
+    for (int i = 0; i < 2; i++) s.ways[i] = below(5);
+    check(&s);
+  }
+}
+
+/* Both ways of a loss, and what is compiled and run again, which reads the reduction's operands anew. */
+static void distance(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_mean(pons_square(pons_subtract(in[0], pons_multiply(in[1], in[2]))));
+}
+static void a_loss_and_its_gradient(void **unused) {
+  (void)unused;
+  const pons_scope scope = pons_scope_open();
+  const int64_t dims[] = {60, 211}, row[] = {1, 211};
+  pons_function f = pons_function_new(distance, 1, NULL, NULL), g = pons_grad(f, PONS_AXES(1, 2)), compiled = pons_compile(g);
+  for (int i = 0; i < 3; i++) {
+    const pons_array x = numbers(2, dims, PONS_FLOAT32), y = numbers(2, dims, PONS_FLOAT32), w = numbers(2, row, PONS_FLOAT32);
+    pons_array in[] = {x, y, w}, grads[2];
+    assert_true(pons_call(compiled, in, 3, grads, 2));
+    const pons_array far = pons_subtract(x, pons_multiply(y, w));
+    pons_eval(far);
+    const pons_array back = pons_multiply(far, pons_float(-2.0 / (60 * 211))), of_w = pons_multiply(back, y);
+    pons_eval(of_w);
+    assert_true(pons_item(pons_allclose(grads[0], pons_multiply(back, w), 1e-5, 1e-7)) == 1);
+    assert_true(pons_item(pons_allclose(grads[1], pons_sum(of_w, .axes = PONS_AXES(0), .keepdims = true), 1e-4, 1e-6)) == 1);
+  }
+  pons_function_release(f);
+  pons_function_release(g);
+  pons_function_release(compiled);
+  pons_scope_close(scope);
+}
+
+int main(void) {
+  begin_random_numbers();
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_form_and_dtype),
+      cmocka_unit_test(any_shape),
+      cmocka_unit_test(a_loss_and_its_gradient),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
