@@ -37,7 +37,7 @@
   }
 #define ADD_BY_STEPS(r, name, NAME)                                                                            \
   {                                                                                                            \
-    const vector_##name x = SPLAT_##NAME(a[at * a_step + r]);                                                  \
+    const vector_##name x = SPLAT_##NAME(a[r]);                                                                \
     ACROSS_##name(ADD_TO_ONE, r, name, NAME)                                                                   \
   }
 #define ADD_BY_FOURS(r, name, NAME)                                                                            \
@@ -199,22 +199,21 @@ TILES(double, double, vector_double, DOUBLE, false)
 #endif
 TILES(uint, uint64_t, vector_uint, UINT, false) /* signed ones have the same bits */
 
-/* Whole tiles of floats, of one run, from rows in another order: four steps at a time, TO_FOUR floats from them to the
-   next, TO_STEP from one to the next of those that are left over. */
+/* Whole tiles of floats, of one run, from rows in another order: four steps at a time, with TO_STEP behind each and TO_FOUR
+   floats behind the four; TO_LAST from one to the next of those that are left over. */
 enum { B_STEP = TILE_REGISTERS * float_LANES };
-#define FOUR_STEPS_OF(name, ROWS, ADD_ROW)                                                                     \
+#define FOUR_STEPS_OF(name, ROWS, ADD_ROW, TO_FOUR, TO_STEP)                                                   \
   {                                                                                                            \
-    STEP(name, FLOAT, ROWS, ADD_ROW, 0, b) STEP(name, FLOAT, ROWS, ADD_ROW, 1, (b + B_STEP))                   \
-    STEP(name, FLOAT, ROWS, ADD_ROW, 2, (b + 2 * B_STEP)) STEP(name, FLOAT, ROWS, ADD_ROW, 3, (b + 3 * B_STEP)) \
-  }
-#define LAST_STEPS_OF(name, ROWS, ADD_ROW, TO_FOUR, TO_STEP)                                                   \
-  if (fours) {                                                                                                 \
-    FOUR_STEPS_OF(name, ROWS, ADD_ROW)                                                                         \
+    STEP(name, FLOAT, ROWS, ADD_ROW, 0, b) TO_STEP STEP(name, FLOAT, ROWS, ADD_ROW, 1, (b + B_STEP)) TO_STEP   \
+    STEP(name, FLOAT, ROWS, ADD_ROW, 2, (b + 2 * B_STEP)) TO_STEP                                              \
+    STEP(name, FLOAT, ROWS, ADD_ROW, 3, (b + 3 * B_STEP)) TO_STEP                                              \
     a += TO_FOUR, b += 4 * B_STEP;                                                                             \
-  }                                                                                                            \
-  _Pragma("GCC unroll 1") for (uint64_t left = length % 4; left > 0; left--, a += TO_STEP, b += B_STEP)        \
+  }
+#define LAST_STEPS_OF(name, ROWS, ADD_ROW, TO_FOUR, TO_STEP, TO_LAST)                                          \
+  if (fours) FOUR_STEPS_OF(name, ROWS, ADD_ROW, TO_FOUR, TO_STEP)                                              \
+  _Pragma("GCC unroll 1") for (uint64_t left = length % 4; left > 0; left--, a += TO_LAST, b += B_STEP)        \
       STEP(name, FLOAT, ROWS, ADD_ROW, 0, b)
-#define ORDERED(name, order, ADD_ROW, TO_FOUR, TO_STEP)                                                        \
+#define ORDERED(name, order, ADD_ROW, TO_FOUR, TO_STEP, TO_LAST)                                               \
   static const char *name##_##order(const gemm_column *t, const gemm_tile *tile, int64_t count,                \
                                     const char *fetch) {                                                       \
     const int64_t c_row = t->c_row, fetch_bytes = t->fetch_bytes;                                              \
@@ -226,22 +225,22 @@ enum { B_STEP = TILE_REGISTERS * float_LANES };
       (void)a_step; /* by fours */                                                                             \
       uint64_t fours = length / 4;                                                                             \
       OPEN(name, FLOAT, TILE_ROWS_OF)                                                                          \
-      for (; fours > 1; fours--, a += TO_FOUR, b += 4 * B_STEP) {                                              \
+      for (; fours > 1; fours--) {                                                                             \
         FETCH_TWICE                                                                                            \
-        FOUR_STEPS_OF(name, TILE_ROWS_OF, ADD_ROW)                                                             \
+        FOUR_STEPS_OF(name, TILE_ROWS_OF, ADD_ROW, TO_FOUR, TO_STEP)                                           \
       }                                                                                                        \
       const float *a_last = a, *b_last = b;                                                                    \
-      LAST_STEPS_OF(name, UPPER_ROWS, ADD_ROW, TO_FOUR, TO_STEP)                                               \
+      LAST_STEPS_OF(name, UPPER_ROWS, ADD_ROW, TO_FOUR, TO_STEP, TO_LAST)                                      \
       CLOSE(name, FLOAT, UPPER_ROWS)                                                                           \
       a = a_last, b = b_last;                                                                                  \
-      LAST_STEPS_OF(name, LOWER_ROWS, ADD_ROW, TO_FOUR, TO_STEP)                                               \
+      LAST_STEPS_OF(name, LOWER_ROWS, ADD_ROW, TO_FOUR, TO_STEP, TO_LAST)                                      \
       CLOSE(name, FLOAT, LOWER_ROWS)                                                                           \
     }                                                                                                          \
     return fetch;                                                                                              \
   }
 #define ORDERS(name)                                                                                           \
-  ORDERED(name, by_steps, ADD_BY_STEPS, 4 * a_step, a_step)                                                    \
-  ORDERED(name, by_fours, ADD_BY_FOURS, 4 * TILE_ROWS, 1)
+  ORDERED(name, by_steps, ADD_BY_STEPS, 0, NEXT(a, a_step), a_step)                                            \
+  ORDERED(name, by_fours, ADD_BY_FOURS, 4 * TILE_ROWS, , 1)
 ORDERS(float)
 
 /* Which of a column's loops takes the tile: by its rows, or, behind those, by their order. */
@@ -445,13 +444,13 @@ enum { AHEAD = 8 };
     const bool by_strips = strip > TILE_ROWS && col != 1;                                                      \
     const type *from = from_;                                                                                  \
     float *to = to_;                                                                                           \
-    for (int64_t i = 0, some; i < count && by_strips; i += some) {                                             \
-      some = count - i < strip ? count - i : strip;                                                            \
-      rows_##name(from + i, col, depth, some, to + i * depth, some);                                           \
-    }                                                                                                          \
-    for (int64_t p = 0, end; p < depth && !by_strips; p = end) {                                               \
+    for (int64_t p = 0, end; p < depth; p = end) {                                                             \
       end = depth - p < at_once ? depth : p + at_once;                                                         \
-      for (int64_t i = 0; i < count; i += TILE_ROWS)                                                           \
+      for (int64_t i = 0, some; i < count && by_strips; i += some) {                                           \
+        some = count - i < strip ? count - i : strip;                                                          \
+        rows_##name(from + i + p * col, col, end - p, some, to + i * depth + p * some, some);                  \
+      }                                                                                                        \
+      for (int64_t i = 0; i < count && !by_strips; i += TILE_ROWS)                                             \
         weave_tile_##name(from + i * row, row, col, p, end, depth, to + i * depth);                            \
     }                                                                                                          \
   }
