@@ -7,7 +7,8 @@
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
 
-enum { SIDE = 32, TRANSPOSED_BAND = 512, LINE_BYTES = 64, STRIP = 4 }; /* of a block of a transpose, in elements; STRIP in cache lines */
+enum { SIDE = 32, TRANSPOSED_BAND = 512, LINE_BYTES = 64 }; /* of a block of a transpose, in elements */
+enum { STRIP = 4, STRIP_PAST_CACHE = 1 }; /* in cache lines */
 
 /* One line of n elements. */
 static void copy_line(char *to, int64_t to_stride, const char *from, int64_t from_stride, int64_t n,
@@ -62,16 +63,18 @@ static void copy_blocks(const copy_job *j, char *to, const char *from, int64_t f
 }
 
 /* The same where both sides are contiguous: a strip of a few cache lines at a time, so that reads and writes both go on
-   along their rows. What is left at the edges goes as above. */
+   along their rows; of one line what goes past the caches, whole lines of it, so that fewer rows are read at once. What is left at the
+   edges goes as above. */
 static void turn_rows(const copy_job *j, turn_block *turn, char *to, const char *from, int64_t first, int64_t last) {
   const int64_t size = (int64_t)j->size, side = LINE_BYTES / size;
   const int64_t end = first + (last - first) / side * side, right = j->line / side * side;
-  const bool aligned = ((uintptr_t)to | (uintptr_t)(j->row[0] * size)) % 32 == 0;
-  for (int64_t strip = 0; strip < right; strip += STRIP * side)
+  const int64_t width = (j->past_cache ? STRIP_PAST_CACHE : STRIP) * side;
+  const bool whole_lines = ((uintptr_t)to | (uintptr_t)(j->row[0] * size)) % LINE_BYTES == 0;
+  for (int64_t strip = 0; strip < right; strip += width)
     for (int64_t r = first; r < end; r += side)
-      for (int64_t c = strip; c < right && c < strip + STRIP * side; c += side)
+      for (int64_t c = strip; c < right && c < strip + width; c += side)
         turn(to + (r * j->row[0] + c) * size, j->row[0], from + (r + c * j->step[1]) * size, j->step[1],
-             j->past_cache && aligned);
+             j->past_cache && whole_lines);
   copy_blocks(j, to, from, first, end, right, j->line);
   copy_blocks(j, to, from, end, last, 0, j->line);
 }
