@@ -28,6 +28,13 @@ if(PONS_EVERY_ISA AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   endif()
 endif()
 
+# Loops that the compiler makes vectors of, over elements that come from memory: registers of 64 bytes would slow the processor's clock for
+# all that is done beside them, and win nothing.
+if(isa_names MATCHES "avx512")
+  set_source_files_properties(src/backends/cpu/elementwise.isa.c src/backends/cpu/lanes.isa.c src/backends/cpu/reduce.isa.c
+                              PROPERTIES COMPILE_OPTIONS -mprefer-vector-width=256)
+endif()
+
 function(pons_objects name)
   add_library(${name} OBJECT ${ARGN})
   target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
