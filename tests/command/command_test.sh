@@ -187,6 +187,10 @@ has err "no such device: 'gpu:7'"
 expect 2 diff "$fixtures/mlp.mlxfn" --devices cpu,cpu --rtol flat16=1
 has err "--rtol wants a number, or one for a dtype as in float16=0.01, not 'flat16=1'"
 
+# ---- selftest
+expect 1 selftest --device cpu no_such_kernel
+has err "no check's name begins with 'no_such_kernel'"
+
 # ---- a default device that isn't there
 export PONS_DEVICE=abacus
 expect 2 info

@@ -362,6 +362,8 @@ static void old_card(void) {
   CHECK(cuda_count() == 0 && report_says("makes nothing for compute capability 3.7"));
 }
 static void named_compiler(void) { CHECK(cuda_count() == 1 && report_says("named.so")); }
+static void floats_are_multiplied_as_floats(void) { CHECK(report_says("\"float32 products\": \"float32\"")); }
+static void floats_may_be_rounded(void) { CHECK(report_says("\"float32 products\": \"TF32, as PONS_CUDA_TF32 asks\"")); }
 static void no_cublaslt(void) { CHECK(cuda_count() == 1 && report_says("no libcublasLt")); }
 static void no_compiler(void) {
   if (nvrtc()) return; /* this machine has one */
@@ -372,6 +374,8 @@ static void reports_tell_what_is_missing(void **state) {
   (void)state;
   passes(old_driver, "CUDA_DOUBLE_DRIVER=11040");
   passes(no_gpu, "CUDA_DOUBLE_DEVICES=0");
+  passes(floats_are_multiplied_as_floats, "PONS_CUDA_TF32=0");
+  passes(floats_may_be_rounded, "PONS_CUDA_TF32=1");
   passes(new_compiler, "CUDA_DOUBLE_NVRTC=13000");
   passes(old_compiler, "CUDA_DOUBLE_NVRTC=11070");
   passes(old_card, "CUDA_DOUBLE_ARCH=37");

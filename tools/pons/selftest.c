@@ -88,6 +88,16 @@ static bool is_wanted(const invocation *v, const char *name) {
   return v->n_words == 0;
 }
 
+/* The first word with which no check's name begins; NULL: there is none such. */
+static const char *unknown_word(const invocation *v) {
+  for (int i = 0; i < v->n_words; i++) {
+    bool known = false;
+    for (int c = 0; c < n_checks && !known; c++) known = !strncmp(checks[c].name, v->words[i], strlen(v->words[i]));
+    if (!known) return v->words[i];
+  }
+  return NULL;
+}
+
 typedef struct tally {
   int agree, elsewhere, count;
 } tally;
@@ -127,7 +137,8 @@ static int run_checks(const invocation *v, const char *device) {
 }
 
 static int selftest(const invocation *v) {
-  const char *device = option_value(v, "--device", NULL);
+  const char *device = option_value(v, "--device", NULL), *unknown = unknown_word(v);
+  if (unknown) return complain(v, "no check's name begins with '%s'", unknown);
   for (int i = 0; !device && i < pons_device_count(); i++)
     if (strcmp(pons_device_name(i), "cpu") != 0) device = pons_device_name(i);
   if (!device) {

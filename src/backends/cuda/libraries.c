@@ -412,6 +412,7 @@ void cuda_report(text *json) {
   add_version(json, "driver", found.driver_version);
   text_add(json, ", \"plans run again\": \"%s\"",
            found.graphs ? "as one graph" : "launch by launch: the driver's library lacks entry points for graphs");
+  text_add(json, ", \"float32 products\": \"%s\"", cuda_wants_tf32() ? "TF32, as PONS_CUDA_TF32 asks" : "float32");
   text_add(json, ", ");
   if (found.compiler) {
     add_version(json, "NVRTC", found.compiler_version);

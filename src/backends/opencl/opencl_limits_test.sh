@@ -31,7 +31,7 @@ expect 0 'float64: no' "$without" "$PONS_COMMAND" info
 for file in float64 constants-of-all-dtypes complex64 mlp; do
   diff "$without" "$PONS_COMMAND" diff "$fixtures/$file.mlxfn"
 done
-expect 0 'results agree' "$without" "$PONS_COMMAND" selftest --device opencl reduce_sum matmul softmax scatter
+expect 0 'results agree' "$without" "$PONS_COMMAND" selftest --device opencl sum_of product_float32 softmax scattered
 
 # So much holds the operands of the largest product, but not all that the network has.
 diff PONS_OPENCL_MEMORY=1800 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn"
