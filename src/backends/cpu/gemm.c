@@ -6,7 +6,7 @@
          for each panel of columns (PANEL lanes)    packed as strips, columns of a tile wide, for all threads
            blocks of the result, shared by threads  (HEIGHT x at most WIDTH)
              for each piece of k (DEPTH)              the block of a, 150 KB, stays in L2
-               for each strip of b                      its piece, 24 KB (AVX2), stays in L1
+               for each strip of b                      its piece, 24 KB (AVX2), stays in L1; 87 KB (AVX-512), in L2
                  for each tile down the block             registers
 
    Where b is not too large for it, each thread has columns of its own, which it packs itself, a piece of k at a time:
