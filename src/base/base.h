@@ -23,7 +23,10 @@ void mem_free(void *p);
 char *mem_text(const char *text); /* a copy */
 /* Makes room for `need` items: *items may move, *room grows. False if there is no memory (nothing is lost
    then). */
-bool mem_room(void *items, size_t *room, size_t need, size_t item_size); /* items: address of the pointer */
+bool mem_grow(void *items, size_t *room, size_t need, size_t item_size);
+static inline bool mem_room(void *items /* address of the pointer */, size_t *room, size_t need, size_t item_size) {
+  return need <= *room || mem_grow(items, room, need, item_size);
+}
 /* Test hook: the n-th allocation from now on (1 = the next) fails once; 0 ends it. Returns how many were made
    since. */
 int64_t mem_fail_at(int64_t n);
@@ -129,9 +132,18 @@ typedef struct shape {
    still counts). */
 bool shape_from(pons_shape in, shape *out);
 pons_shape shape_public(const shape *s);
-int64_t shape_size(int n, const int64_t *dims); /* product; callers hold shapes that were checked */
+/* The product; callers hold shapes that were checked. Beside a 0 that of the others may overflow, and then doesn't matter. */
+static inline int64_t shape_size(int n, const int64_t *dims) {
+  uint64_t product = 1;
+  for (int i = 0; i < n; i++) product *= (uint64_t)dims[i];
+  return (int64_t)product;
+}
 bool shape_size_checked(int n, const int64_t *dims, int64_t *size);
-bool shape_equal(int n, const int64_t *a, int m, const int64_t *b);
+static inline bool shape_equal(int n, const int64_t *a, int m, const int64_t *b) {
+  bool equal = n == m;
+  for (int i = 0; equal && i < n; i++) equal = a[i] == b[i];
+  return equal;
+}
 /* NumPy broadcasting; false if they don't fit. */
 bool shape_broadcast(int n, const int64_t *a, int m, const int64_t *b, shape *out);
 void shape_row_major(int n, const int64_t *dims, int64_t *strides); /* in elements */

@@ -49,8 +49,7 @@ char *mem_text(const char *text) {
   return copy;
 }
 
-bool mem_room(void *items, size_t *room, size_t need, size_t item_size) {
-  if (need <= *room) return true;
+bool mem_grow(void *items, size_t *room, size_t need, size_t item_size) {
   size_t grown = *room < 4 ? 8 : *room > SIZE_MAX / 2 ? need : *room * 2;
   if (grown < need) grown = need;
   if (grown > SIZE_MAX / item_size) return false;

@@ -20,14 +20,6 @@ bool shape_size_checked(int n, const int64_t *dims, int64_t *size) {
   return empty || fits;
 }
 
-/* Asked for every node: no division. Beside a 0 the product of the others may overflow, and then doesn't
-   matter. */
-int64_t shape_size(int n, const int64_t *dims) {
-  uint64_t product = 1;
-  for (int i = 0; i < n; i++) product *= (uint64_t)dims[i];
-  return (int64_t)product;
-}
-
 bool shape_from(pons_shape in, shape *out) {
   if (in.count < 0 || in.count > PONS_MAX_NDIM || (in.count > 0 && in.at == NULL)) return false;
   out->n = in.count;
@@ -37,13 +29,6 @@ bool shape_from(pons_shape in, shape *out) {
 }
 
 pons_shape shape_public(const shape *s) { return (pons_shape){s->n, s->dims}; }
-
-bool shape_equal(int n, const int64_t *a, int m, const int64_t *b) {
-  if (n != m) return false;
-  for (int i = 0; i < n; i++)
-    if (a[i] != b[i]) return false;
-  return true;
-}
 
 bool shape_broadcast(int n, const int64_t *a, int m, const int64_t *b, shape *out) {
   out->n = n > m ? n : m;

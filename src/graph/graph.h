@@ -160,18 +160,21 @@ struct pons_node { /* first what walks look at, so that it is one line of the ca
   node **in;       /* NULL once let go */
   stream *stream;
   const void *params;
-  const int64_t *shape; /* ndim */
+  const int64_t *shape; /* ndim; behind it the strides */
   int64_t size;         /* number of elements */
-  const spec *specs;    /* n_out > 1: of each result */
-  /* ready: */
-  buffer *buffer;
-  int64_t offset;   /* in elements */
-  const int64_t *strides; /* ndim, in elements */
-  buffer **results; /* n_out > 1: row-major, one per result */
-  /* scheduled: set when `state` will have changed */
-  event *done;
-  error *error; /* failed */
+  union {               /* by n_out */
+    int64_t offset;     /* 1, ready: in elements */
+    const spec *specs;  /* more: of each result */
+  };
+  union {             /* by state; else NULL */
+    event *done;      /* scheduled: set when `state` will have changed */
+    error *error;     /* failed */
+    buffer *buffer;   /* ready */
+    buffer **results; /* ready, n_out > 1: row-major, one per result */
+  };
 };
+/* Of a ready node: ndim, in elements. */
+static inline int64_t *node_strides(const node *a) { return (int64_t *)a->shape + a->ndim; }
 static inline node_state node_state_of(const node *a) {
   return (node_state)atomic_load_explicit(&((node *)a)->state, memory_order_acquire);
 }

@@ -10,7 +10,9 @@
 
 /* ---- references ---- */
 
-static node out_of_memory = {.refs = 1, .state = NODE_FAILED, .dtype = PONS_FLOAT32, .n_out = 1, .size = 1};
+static const int64_t no_dims[1];
+static node out_of_memory = {
+    .refs = 1, .state = NODE_FAILED, .dtype = PONS_FLOAT32, .n_out = 1, .shape = no_dims, .size = 1};
 
 pons_array node_no_memory(void) {
   error *e = fail_no_memory("array"); /* each time: every thread that meets it is told */
@@ -39,12 +41,15 @@ static void drop(node *a, uint64_t held, node **dead) {
 static void end_node(node *a, node **dead) {
   if (a->in)
     for (int i = 0; i < a->n_in; i++) drop(a->in[i], 1, dead);
-  if (a->results)
-    for (int i = 0; i < a->n_out; i++) buffer_release(a->results[i]);
-  mem_free(a->results);
-  buffer_release(a->buffer);
-  event_release(a->done);
-  error_release(a->error);
+  switch (node_state_of(a)) {
+    case NODE_PENDING: break;
+    case NODE_SCHEDULED: event_release(a->done); break;
+    case NODE_FAILED: error_release(a->error); break;
+    case NODE_READY:
+      if (a->n_out == 1) buffer_release(a->buffer);
+      for (int i = 0; a->n_out > 1 && i < a->n_out; i++) buffer_release(a->results[i]);
+      if (a->n_out > 1) mem_free(a->results);
+  }
   if (a->prim && a->params) end_functions(a->prim, a->params);
   node_memory_give(a);
 }
@@ -89,10 +94,10 @@ static void keep_functions(const prim *p, const void *params) {
 
 /* The innermost scope owns it from the start. */
 static node *new_node(const prim *p, const void *params, int n_in, const pons_array *in, int ndim,
-                      const int64_t *dims, int n_specs) {
+                      const int64_t *dims, int n_out) {
   const size_t for_params = p && params ? params_bytes(p, params) : 0;
   size_t bytes = sizeof(node) + (size_t)n_in * sizeof(node *) + 2 * (size_t)ndim * sizeof(int64_t) + for_params +
-                 (size_t)n_specs * sizeof(spec);
+                 (n_out > 1 ? (size_t)n_out * sizeof(spec) : 0);
   thread_nodes *t = thread_nodes_here();
   if (!t || !mem_room(&t->owned, &t->room, t->count + 1, sizeof *t->owned)) return NULL;
   node *a = node_memory_take(t, bytes);
@@ -103,22 +108,20 @@ static node *new_node(const prim *p, const void *params, int n_in, const pons_ar
   a->ndim = (uint8_t)ndim;
   a->prim = p;
   a->n_in = n_in;
-  a->n_out = 1;
+  a->n_out = n_out;
   a->in = n_in ? (node **)at : NULL;
   at += (size_t)n_in * sizeof(node *);
   a->shape = (int64_t *)at;
   if (ndim) memcpy(at, dims, (size_t)ndim * sizeof(int64_t));
   a->size = shape_size(ndim, dims);
-  at += (size_t)ndim * sizeof(int64_t);
-  a->strides = (int64_t *)at;
-  at += (size_t)ndim * sizeof(int64_t);
+  at += 2 * (size_t)ndim * sizeof(int64_t);
   if (p && params) {
     params_copy(p, params, at);
     keep_functions(p, at);
     a->params = at;
     at += for_params;
   }
-  a->specs = n_specs ? (spec *)at : NULL;
+  if (n_out > 1) a->specs = (spec *)at;
   for (int i = 0; i < n_in; i++) {
     a->in[i] = pons_keep(in[i]);
     a->traced |= in[i]->traced;
@@ -141,7 +144,7 @@ static pons_array bad_input(const prim *p, int n_in, const pons_array *in) {
 
 static pons_array make(const prim *p, const void *params, int n_in, const pons_array *in, pons_dtype dtype,
                        int ndim, const int64_t *dims) {
-  node *a = new_node(p, params, n_in, in, ndim, dims, 0);
+  node *a = new_node(p, params, n_in, in, ndim, dims, 1);
   if (!a) return node_no_memory();
   a->dtype = (uint8_t)dtype;
   return a;
@@ -189,11 +192,9 @@ pons_array node_make_tuple(const prim *p, const void *params, int n_in, const po
   spec *specs = mem_alloc((size_t)(n_out > 0 ? n_out : 1) * sizeof *specs);
   if (!specs) return node_no_memory();
   error *e = n_out > 0 ? p->infer(params, n_in, in, specs) : fail(p->name, "%d results asked of it", n_out);
-  node *a = e ? NULL : new_node(p, params, n_in, in, specs[0].shape.n, specs[0].shape.dims,
-                               n_out > 1 ? n_out : 0);
+  node *a = e ? NULL : new_node(p, params, n_in, in, specs[0].shape.n, specs[0].shape.dims, n_out);
   if (a) {
     a->dtype = (uint8_t)specs[0].dtype;
-    a->n_out = n_out;
     if (n_out > 1) memcpy((spec *)a->specs, specs, (size_t)n_out * sizeof *specs);
   }
   mem_free(specs);
@@ -210,12 +211,12 @@ void node_make_many(const prim *p, const void *params, int n_in, const pons_arra
                     int n_out) {
   pons_array tuple = node_make_tuple(p, params, n_in, in);
   for (int i = 0; i < n_out; i++)
-    out[i] = node_failed(tuple) ? tuple : tuple->specs ? node_output(tuple, i) : tuple;
+    out[i] = node_failed(tuple) ? tuple : tuple->n_out > 1 ? node_output(tuple, i) : tuple;
 }
 
 pons_array node_constant(buffer *b, pons_dtype dtype, int ndim, const int64_t *dims, const int64_t *strides,
                          int64_t offset) {
-  node *a = new_node(NULL, NULL, 0, NULL, ndim, dims, 0);
+  node *a = new_node(NULL, NULL, 0, NULL, ndim, dims, 1);
   if (!a) {
     buffer_release(b);
     return node_no_memory();
@@ -224,9 +225,9 @@ pons_array node_constant(buffer *b, pons_dtype dtype, int ndim, const int64_t *d
   a->buffer = b;
   a->offset = offset;
   if (strides)
-    memcpy((int64_t *)a->strides, strides, (size_t)ndim * sizeof *strides);
+    memcpy(node_strides(a), strides, (size_t)ndim * sizeof *strides);
   else
-    shape_row_major(ndim, dims, (int64_t *)a->strides);
+    shape_row_major(ndim, dims, node_strides(a));
   atomic_init(&a->state, NODE_READY);
   return a;
 }
@@ -238,7 +239,7 @@ pons_array node_placeholder(pons_dtype dtype, int ndim, const int64_t *dims) {
 }
 
 pons_array node_error(error *e) {
-  node *a = new_node(NULL, NULL, 0, NULL, 0, NULL, 0);
+  node *a = new_node(NULL, NULL, 0, NULL, 0, NULL, 1);
   if (!a) {
     error_release(e);
     return node_no_memory();
@@ -261,44 +262,54 @@ const char *node_text(const node *a) {
 
 /* ---- states; graph_lock is held ---- */
 
+/* What comes of the node takes the place of the event, which is to be released. */
+static event *take_event(node *a) {
+  event *done = node_state_of(a) == NODE_SCHEDULED ? a->done : NULL;
+  a->done = NULL;
+  return done;
+}
+
 /* What the node no longer needs once it is computed or failed. */
 static void let_go(node *a, bool keep_history, node_state state) {
   node *dead = NULL;
-  event *done = a->done;
-  a->done = NULL;
   if (!keep_history && a->in) {
     node **in = a->in;
     a->in = NULL;
     for (int i = 0; i < a->n_in; i++) drop(in[i], 1, &dead);
   }
   atomic_store_explicit(&a->state, (uint8_t)state, memory_order_release);
-  event_release(done);
   end_all(dead);
 }
 
 void node_schedule(node *a, event *done, bool keep_history) {
-  let_go(a, keep_history, NODE_SCHEDULED);
   a->done = event_keep(done);
+  let_go(a, keep_history, NODE_SCHEDULED);
 }
 
 void node_publish(node *a, buffer *b, int64_t offset, const int64_t *strides, bool keep_history) {
+  event *done = take_event(a);
   a->buffer = b;
   a->offset = offset;
   if (strides)
-    memcpy((int64_t *)a->strides, strides, a->ndim * sizeof *strides);
+    memcpy(node_strides(a), strides, a->ndim * sizeof *strides);
   else
-    shape_row_major(a->ndim, a->shape, (int64_t *)a->strides);
+    shape_row_major(a->ndim, a->shape, node_strides(a));
   let_go(a, keep_history, NODE_READY);
+  event_release(done);
 }
 
 void node_publish_many(node *a, buffer **results, bool keep_history) {
+  event *done = take_event(a);
   a->results = results;
   let_go(a, keep_history, NODE_READY);
+  event_release(done);
 }
 
 void node_publish_error(node *a, error *e) {
+  event *done = take_event(a);
   a->error = error_keep(e);
   let_go(a, false, NODE_FAILED);
+  event_release(done);
 }
 
 void node_forget(node *a) {

@@ -4,7 +4,7 @@
 #include "graph/scope.h"
 #include <pthread.h>
 
-enum { UNIT = 32, KEPT_BYTES = 4 << 20 /* of a thread */ };
+enum { UNIT = 16, KEPT_BYTES = 4 << 20 /* of a thread */ };
 
 typedef struct spare {
   struct spare *next;

@@ -4,7 +4,7 @@
 #include "graph/graph.h"
 
 /* What a thread has of its own: the arrays that its scopes own, and memory that nodes left behind on it. */
-enum { NODE_SIZES = 24 };
+enum { NODE_SIZES = 48 };
 typedef struct thread_nodes thread_nodes;
 struct thread_nodes {
   node **owned;

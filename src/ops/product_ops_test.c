@@ -69,7 +69,7 @@ static void gradients(void **unused) {
   const pons_array matrices[] = {counted(PONS_SHAPE(5, 3)), counted(PONS_SHAPE(4, 3))}, of_layer = counted(PONS_SHAPE(5, 4));
   const pons_array weight = gradient_of(layer, matrices, 2, &of_layer, 1);
   check(weight, "[[360, 400, 440], [390, 435, 480], [420, 470, 520], [450, 505, 560]] float32");
-  assert_true(weight->strides[0] == 3 && weight->strides[1] == 1);
+  assert_true(node_strides(weight)[0] == 3 && node_strides(weight)[1] == 1);
   /* Heads are put together as they lie. */
   const pons_array wide = counted(PONS_SHAPE(1, 3, 4)), of_heads[] = {counted(PONS_SHAPE(1, 2, 3, 1)), counted(PONS_SHAPE(1, 2, 3, 1))};
   const pons_array heads = gradient_of(two_heads, &wide, 1, of_heads, 2);

@@ -63,7 +63,7 @@ static bool add_leaf(draft *d, node *n) {
     }
   }
   const int32_t value =
-      add_input(d, n, -1, (pons_dtype)n->dtype, n->ndim, n->shape, ready ? n->strides : NULL);
+      add_input(d, n, -1, (pons_dtype)n->dtype, n->ndim, n->shape, ready ? node_strides(n) : NULL);
   if (value < 0) return false;
   if (same) same->value = value;
   draft_mark(d, n, value);

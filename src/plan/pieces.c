@@ -47,22 +47,17 @@ static pool_block *new_block(size_t bytes) {
   return block;
 }
 
-void *pool_new(pool *p, size_t bytes) {
-  bytes = bytes ? (bytes + 15) & ~(size_t)15 : 16;
-  if (p->room - p->used < bytes) {
-    size_t room = p->newest ? 2 * p->newest->bytes : POOL_FIRST;
-    if (room > POOL_GREATEST) room = POOL_GREATEST;
-    if (room < bytes) room = bytes;
-    pool_block *block = new_block(room);
-    if (!block) return NULL;
-    block->before = p->newest;
-    p->newest = block;
-    p->used = 0;
-    p->room = block->bytes;
-  }
-  void *at = (char *)(p->newest + 1) + p->used;
-  p->used += bytes;
-  return at;
+bool pool_grow(pool *p, size_t bytes) {
+  size_t room = p->newest ? 2 * p->newest->bytes : POOL_FIRST;
+  if (room > POOL_GREATEST) room = POOL_GREATEST;
+  if (room < bytes) room = bytes;
+  pool_block *block = new_block(room);
+  if (!block) return false;
+  block->before = p->newest;
+  p->newest = block;
+  p->at = (char *)(block + 1);
+  p->left = block->bytes;
+  return true;
 }
 
 void *pool_copy(pool *p, const void *bytes, size_t count) {

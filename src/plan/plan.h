@@ -17,10 +17,19 @@
 typedef struct pool_block pool_block;
 typedef struct pool {
   pool_block *newest;
-  size_t used, room; /* of the newest, in bytes */
+  char *at;    /* free bytes of the newest, */
+  size_t left; /* so many */
 } pool;
+bool pool_grow(pool *p, size_t bytes);
 /* 16-byte aligned, uninitialised; NULL: no memory. graph_lock is held */
-void *pool_new(pool *p, size_t bytes);
+static inline void *pool_new(pool *p, size_t bytes) {
+  bytes = bytes ? (bytes + 15) & ~(size_t)15 : 16;
+  if (p->left < bytes && !pool_grow(p, bytes)) return NULL;
+  void *at = p->at;
+  p->at += bytes;
+  p->left -= bytes;
+  return at;
+}
 void *pool_copy(pool *p, const void *bytes, size_t count);
 void pool_free(pool *p);
 

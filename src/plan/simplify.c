@@ -9,13 +9,6 @@ static uint64_t mix(uint64_t h, uint64_t x) {
 
 static bool has_fields(const node *n) { return n->params && n->prim->fields[0].name; }
 
-static uint64_t node_hash(const draft *d, const node *n, int n_in) {
-  uint64_t h = mix(0, (uintptr_t)n->prim);
-  for (int i = 0; i < n_in; i++) h = mix(h, (uint32_t)draft_value_of(d, n->in[i]));
-  if (has_fields(n)) h = mix(h, params_hash(n->prim, n->params));
-  return h;
-}
-
 static bool node_equal(const draft *d, const node *a, const node *b, int n_in) {
   if (a->prim != b->prim || a->n_in != b->n_in || a->dtype != b->dtype) return false;
   for (int i = 0; i < n_in; i++)
@@ -94,11 +87,14 @@ static same_entry *add(draft *d, const search *s, const node *n) {
 same_entry *draft_same(draft *d, const node *n, int n_in) {
   if (!make_room(d)) return NULL;
   int32_t latest = 0;
+  uint64_t hash = mix(0, (uintptr_t)n->prim);
   for (int i = 0; i < n_in; i++) {
     const int32_t value = draft_value_of(d, n->in[i]);
     if (value > latest) latest = value;
+    hash = mix(hash, (uint32_t)value);
   }
-  search s = search_from(node_hash(d, n, n_in), 2 * (uint32_t)latest, d->slots_room);
+  if (has_fields(n)) hash = mix(hash, params_hash(n->prim, n->params));
+  search s = search_from(hash, 2 * (uint32_t)latest, d->slots_room);
   for (same_entry *e; (e = next_like(d, &s)); search_on(&s, d->slots_room))
     if (e->node->prim && node_equal(d, e->node, n, n_in)) return e;
   return add(d, &s, n);

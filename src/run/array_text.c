@@ -58,7 +58,7 @@ static void add_part(text *t, const node *a, int axis, const char *at) {
     return;
   }
   const int64_t n = a->shape[axis];
-  const int64_t step = a->strides[axis] * (int64_t)pons_dtype_size(dtype);
+  const int64_t step = node_strides(a)[axis] * (int64_t)pons_dtype_size(dtype);
   text_add(t, "[");
   for (int64_t i = 0; i < n; i++) {
     if (i > 0) text_add(t, axis == a->ndim - 1 ? ", " : ",\n%*s", (int)strlen("array(") + axis + 1, "");

@@ -47,7 +47,7 @@ struct DLManagedTensor *pons_to_dlpack(pons_array a) {
   graph_lock();
   if (n) {
     memcpy(l->lists, a->shape, n * sizeof *l->lists);
-    memcpy(l->lists + n, a->strides, n * sizeof *l->lists);
+    memcpy(l->lists + n, node_strides(a), n * sizeof *l->lists);
   }
   l->buffer =
       buffer_keep(a->buffer); /* the buffer, not the node: a node may move to other memory when it is read */

@@ -23,7 +23,7 @@ typedef struct visit {
 
 typedef struct way {
   node *node;
-  int next;
+  int next, n_in; /* the operand to be looked at next, of so many */
 } way;
 
 typedef struct group {
@@ -81,18 +81,17 @@ static visit *visit_of(const walk *w, const node *n) {
 
 static bool push(walk *w, node *n) {
   if (!mem_room(&kept.stack, &kept.stack_room, w->depth + 1, sizeof *kept.stack)) return false;
-  kept.stack[w->depth++] = (way){n, 0};
+  kept.stack[w->depth++] = (way){n, 0, plan_operands_of(n)};
   return true;
 }
 
 /* All operands have been visited: the node's level and error follow from theirs. */
-static bool visit_node(walk *w, node *n) {
+static bool visit_node(walk *w, node *n, int n_in) {
   if (w->n_visits >= INT32_MAX ||
       !mem_room(&kept.visits, &kept.visits_room, w->n_visits + 1, sizeof *kept.visits))
     return false;
   visit *v = &kept.visits[w->n_visits];
   *v = (visit){.node = n};
-  const int n_in = plan_operands_of(n);
   for (int i = 0; i < n_in; i++) {
     const node *x = n->in[i];
     visit *from = visit_of(w, x);
@@ -121,13 +120,14 @@ static bool walk_from(walk *w, node *root) {
   if (!push(w, root)) return false;
   while (w->depth) {
     way *top = &kept.stack[w->depth - 1];
-    if (top->next < plan_operands_of(top->node)) {
-      node *child = top->node->in[top->next++];
-      if (node_state_of(child) == NODE_PENDING && !visit_of(w, child) && !push(w, child)) return false;
+    node *n = top->node, *child = NULL;
+    for (; !child && top->next < top->n_in; top->next++)
+      if (node_state_of(n->in[top->next]) == NODE_PENDING && !visit_of(w, n->in[top->next])) child = n->in[top->next];
+    if (child) {
+      if (!push(w, child)) return false;
     } else {
-      node *n = top->node;
+      if (!visit_node(w, n, top->n_in)) return false;
       w->depth--;
-      if (!visit_node(w, n)) return false;
     }
   }
   return true;
@@ -285,7 +285,8 @@ static bool is_computed(const pons_array *arrays, int count) {
 static error *finish(const pons_array *arrays, int count) {
   error *why = NULL;
   for (int i = 0; i < count && !why; i++)
-    if (node_state_of(arrays[i]) == NODE_READY && arrays[i]->buffer) why = buffer_finish(arrays[i]->buffer);
+    if (node_state_of(arrays[i]) == NODE_READY && arrays[i]->n_out == 1 && arrays[i]->buffer)
+      why = buffer_finish(arrays[i]->buffer);
   return why;
 }
 

@@ -41,8 +41,8 @@ void job_free(job *j) {
 /* Is the value there, and its elements where the plan expects them? */
 static bool is_as_expected(const plan_input *expected, const node *n) {
   if (node_state_of(n) != NODE_READY) return false;
-  if (memcmp(n->strides, expected->strides, n->ndim * sizeof *n->strides) == 0) return true;
-  return shape_is_row_major(n->ndim, n->shape, n->strides) &&
+  if (memcmp(node_strides(n), expected->strides, n->ndim * sizeof *node_strides(n)) == 0) return true;
+  return shape_is_row_major(n->ndim, n->shape, node_strides(n)) &&
          shape_is_row_major(n->ndim, n->shape, expected->strides);
 }
 
@@ -95,7 +95,7 @@ static error *bind_late(job *j, int i) {
   error *why = NULL;
   char *data = buffer_host(n->buffer, &why);
   if (why) return why;
-  const operand x = {data + node_offset(n), (pons_dtype)n->dtype, n->ndim, n->shape, n->strides};
+  const operand x = {data + node_offset(n), (pons_dtype)n->dtype, n->ndim, n->shape, node_strides(n)};
   buffer *b = run_row_major(&x, &why);
   if (b) j->in[i] = (run_input){b, 0, false};
   return why;

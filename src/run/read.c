@@ -9,14 +9,14 @@ static bool computed(pons_array a) { return pons_eval_many(&a, 1); }
 static error *put_in_order(node *a) {
   error *why = NULL;
   graph_lock();
-  if (!shape_is_row_major(a->ndim, a->shape, a->strides)) {
-    const operand x = {node_data(a), (pons_dtype)a->dtype, a->ndim, a->shape, a->strides};
+  if (!shape_is_row_major(a->ndim, a->shape, node_strides(a))) {
+    const operand x = {node_data(a), (pons_dtype)a->dtype, a->ndim, a->shape, node_strides(a)};
     buffer *b = x.data ? run_row_major(&x, &why) : NULL;
     if (b) {
       buffer_release(a->buffer);
       a->buffer = b;
       a->offset = 0;
-      shape_row_major(a->ndim, a->shape, (int64_t *)a->strides);
+      shape_row_major(a->ndim, a->shape, node_strides(a));
     }
   }
   graph_unlock();

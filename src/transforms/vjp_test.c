@@ -343,7 +343,7 @@ static void the_gradient_of_a_transposed_matrix_lies_as_the_matrix_does(void **s
   pons_array gradient;
   assert_true(pons_call(g, in, 2, &gradient, 1));
   check(gradient, 142, 188, 234, 10, 14, 18); /* 2 (x wT)T x: x wT is ((7, 1), (16, 1)) */
-  assert_int_equal(gradient->strides[0], 3);
+  assert_int_equal(node_strides(gradient)[0], 3);
   pons_function_release(g);
   pons_function_release(f);
 }
