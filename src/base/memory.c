@@ -30,9 +30,12 @@ void *mem_alloc(size_t bytes) {
   return malloc(bytes > 0 ? bytes : 1);
 }
 
+/* glibc's calloc takes nothing from what the thread itself gave back, malloc does. */
 void *mem_zalloc(size_t bytes) {
-  if (mem_should_fail()) return NULL;
-  return calloc(1, bytes > 0 ? bytes : 1);
+  enum { SMALL = 1024 };
+  if (bytes > SMALL) return mem_should_fail() ? NULL : calloc(1, bytes);
+  void *p = mem_alloc(bytes);
+  return p ? memset(p, 0, bytes) : NULL;
 }
 
 void *mem_resize(void *p, size_t bytes) {

@@ -38,7 +38,7 @@ static void drop(node *a, uint64_t held, node **dead) {
   *dead = a;
 }
 
-static void end_node(node *a, node **dead) {
+static void end_node(thread_nodes *t, node *a, node **dead) {
   if (a->in)
     for (int i = 0; i < a->n_in; i++) drop(a->in[i], 1, dead);
   switch (node_state_of(a)) {
@@ -51,15 +51,19 @@ static void end_node(node *a, node **dead) {
       if (a->n_out > 1) mem_free(a->results);
   }
   if (a->prim && a->params) end_functions(a->prim, a->params);
-  node_memory_give(a);
+  node_memory_give(t, a);
 }
 
-static void end_all(node *dead) {
+static void end_all(thread_nodes *t, node *dead) {
   while (dead) {
     node *a = dead;
     dead = (node *)(uintptr_t)a->mark;
-    end_node(a, &dead);
+    end_node(t, a, &dead);
   }
+}
+
+static void end_here(node *dead) {
+  if (dead) end_all(thread_nodes_here(), dead);
 }
 
 pons_array pons_keep(pons_array a) {
@@ -70,13 +74,13 @@ pons_array pons_keep(pons_array a) {
 void pons_release(pons_array a) {
   node *dead = NULL;
   drop(a, 1, &dead);
-  end_all(dead);
+  end_here(dead);
 }
 
-void node_release_from_scope(node *a) {
+void node_release_from_scope(thread_nodes *t, node *a) {
   node *dead = NULL;
   drop(a, SCOPE_REF, &dead);
-  end_all(dead);
+  end_all(t, dead);
 }
 
 void pons_set(pons_array *slot, pons_array value) {
@@ -112,7 +116,7 @@ static node *new_node(const prim *p, const void *params, int n_in, const pons_ar
   a->in = n_in ? (node **)at : NULL;
   at += (size_t)n_in * sizeof(node *);
   a->shape = (int64_t *)at;
-  if (ndim) memcpy(at, dims, (size_t)ndim * sizeof(int64_t));
+  for (int i = 0; i < ndim; i++) ((int64_t *)at)[i] = dims[i];
   a->size = shape_size(ndim, dims);
   at += 2 * (size_t)ndim * sizeof(int64_t);
   if (p && params) {
@@ -278,7 +282,7 @@ static void let_go(node *a, bool keep_history, node_state state) {
     for (int i = 0; i < a->n_in; i++) drop(in[i], 1, &dead);
   }
   atomic_store_explicit(&a->state, (uint8_t)state, memory_order_release);
-  end_all(dead);
+  end_here(dead);
 }
 
 void node_schedule(node *a, event *done, bool keep_history) {
@@ -317,5 +321,5 @@ void node_forget(node *a) {
   node *dead = NULL, **in = a->in;
   a->in = NULL;
   for (int i = 0; i < a->n_in; i++) drop(in[i], 1, &dead);
-  end_all(dead);
+  end_here(dead);
 }

@@ -90,8 +90,7 @@ node *node_memory_take(thread_nodes *t, size_t bytes) {
   return a;
 }
 
-void node_memory_give(node *a) {
-  thread_nodes *t = thread_nodes_here();
+void node_memory_give(thread_nodes *t, node *a) {
   const size_t units = a->units, bytes = units * UNIT;
   if (t) count(t, -1);
   else atomic_fetch_sub(&uncounted, 1);

@@ -4,7 +4,7 @@
 #include "graph/scope.h"
 
 static void release_above(thread_nodes *t, size_t mark) {
-  while (t->count > mark) node_release_from_scope(t->owned[--t->count]);
+  while (t->count > mark) node_release_from_scope(t, t->owned[--t->count]);
 }
 
 void scope_close_all(thread_nodes *t) {

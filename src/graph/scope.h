@@ -28,7 +28,7 @@ void scope_close_all(thread_nodes *t);
 
 /* ---- node.c ---- */
 
-void node_release_from_scope(node *a);
+void node_release_from_scope(thread_nodes *t, node *a); /* t: of this thread */
 /* The inert array for when there is no memory for another; never freed. */
 pons_array node_no_memory(void);
 
@@ -36,5 +36,5 @@ pons_array node_no_memory(void);
 
 /* Memory for a node of the thread, counted as live, with its size class set; NULL: there is none. */
 node *node_memory_take(thread_nodes *t, size_t bytes);
-void node_memory_give(node *a);
+void node_memory_give(thread_nodes *t, node *a); /* t: of the thread on which it ended; may be NULL */
 #endif

@@ -25,6 +25,8 @@ typedef struct draft_value {
   int64_t size;
   const int64_t *shape;
   const int64_t *strides;
+  const node *reader; /* simplify.c: the first node of whose operands this is the latest, or NULL; */
+  int32_t result;     /* and its value */
 } draft_value;
 
 typedef enum op_kind {
@@ -110,6 +112,8 @@ typedef struct draft {
   size_t same_room, same_count;
   struct same_slot *slots; /* of a table of them: open addressing */
   size_t slots_room;
+  struct frame *stack; /* expand.c: nodes on the way down */
+  size_t stack_room;
   int32_t stamp; /* the last of fuse.c's marks */
   error *why;
 } draft;
@@ -119,15 +123,30 @@ bool draft_no_memory(draft *d);      /* sets it; false */
 bool draft_fail(draft *d, error *e); /* sets it, and takes the reference; false */
 /* Values and operations are filled where they stay, since there are as many as there are nodes: room for the next one (NULL:
    no memory), and then it is one of the list. Its place. */
-draft_value *draft_value_room(draft *d);
-int32_t draft_value_add(draft *d);
-draft_op *draft_op_room(draft *d);
+static inline draft_value *draft_value_room(draft *d) {
+  if (d->n_values < INT32_MAX && mem_room(&d->values, &d->values_room, d->n_values + 1, sizeof *d->values))
+    return &d->values[d->n_values];
+  draft_no_memory(d);
+  return NULL;
+}
+static inline int32_t draft_value_add(draft *d) {
+  d->values[d->n_values].memory = -1;
+  d->values[d->n_values].group = -1;
+  return (int32_t)d->n_values++;
+}
+static inline draft_op *draft_op_room(draft *d) {
+  if (mem_room(&d->ops, &d->ops_room, d->n_ops + 1, sizeof *d->ops)) return &d->ops[d->n_ops];
+  draft_no_memory(d);
+  return NULL;
+}
 /* expand.c: a copy in the pool; NULL: no memory. */
 const void *draft_params(draft *d, const prim *prim, const void *params);
 /* codes.c: the value of a Matmul by the codes of which its operands are made; -1 without d->why: it is one of floats. */
 int32_t draft_product_of_codes(draft *d, const node *n);
 /* With results that are new roots; or -1. */
 int32_t draft_op_add(draft *d, const draft_result *results);
+/* With one result, which has the lists of value `like`, a plain one. */
+int32_t draft_op_add_like(draft *d, int32_t like, pons_dtype dtype);
 int32_t draft_copy(draft *d, int32_t value); /* the value in row-major order */
 
 /* expand.c: all that is wanted becomes values and operations. */
@@ -139,13 +158,14 @@ int32_t draft_view(draft *d, const node *n);
 int32_t draft_view_of(draft *d, const node *n, int32_t value, pons_dtype dtype);
 /* The node's shape in the pool; the list of value `like` (-1: none) if it is the same. NULL: no memory. */
 const int64_t *draft_shape_for(draft *d, const node *n, int32_t like);
-/* simplify.c: the entry of an equal node met before, or a new one, whose value (-1) the caller sets before
-   the next call. NULL: no memory. */
+/* simplify.c: the value of an equal node met before; -1: there is none. n_in: how many of its inputs count. */
+int32_t draft_same(const draft *d, const node *n, int n_in);
+/* For those to come: n has become `value`. */
+bool draft_remember(draft *d, const node *n, int n_in, int32_t value);
 typedef struct same_entry {
   uint64_t hash;
   const node *node;
   int32_t value;
-  uint32_t near; /* where it is looked for first: beside what was made last before it */
 } same_entry;
 /* A place of the table: small, so that the table of a large graph stays in the cache. */
 typedef struct same_slot {
@@ -153,8 +173,8 @@ typedef struct same_slot {
   int32_t entry; /* and 1; 0: free */
 } same_slot;
 void draft_forget_same(draft *d); /* empties the table */
-same_entry *draft_same(draft *d, const node *n, int n_in); /* n_in: how many of its inputs count */
-/* `leaf` is ready, without axes, and no result of a primitive. */
+/* The entry of an equal scalar, or a new one, whose value (-1) the caller sets before the next call; NULL: no memory. `leaf` is
+   ready, without axes, and no result of a primitive. */
 same_entry *draft_same_scalar(draft *d, const node *leaf);
 /* What a node became, in this draft; -1: not met yet. */
 static inline int32_t draft_value_of(const draft *d, const node *n) {

@@ -7,13 +7,12 @@
 typedef struct frame {
   node *node;
   pons_array *parts; /* its decomposition's results, or NULL */
-  int next;          /* child to be looked at next */
+  int next, n;       /* the child to be looked at next, of so many: inputs or parts */
 } frame;
 
 typedef struct walk {
   draft *draft;
-  frame *stack;
-  size_t depth, room;
+  size_t depth; /* of the stack */
 } walk;
 
 static int results_of(const node *n) { return n->n_out > 1 ? n->n_out : 1; }
@@ -98,6 +97,7 @@ static bool take_apart(draft *d, frame *f) {
     if (node_failed(f->parts[i])) return draft_fail(d, error_keep(f->parts[i]->error));
   }
   f->next = 0;
+  f->n = count;
   return true;
 }
 
@@ -119,9 +119,9 @@ static bool enter(walk *w, node *n) {
         fail("eval", "a placeholder has no value: %s\nhint: a function that is traced must not read values",
              node_text(n)));
   if (n->prim == &prim_output && node_state_of(n->in[0]) != NODE_PENDING) return add_result_leaf(d, n);
-  if (!mem_room(&w->stack, &w->room, w->depth + 1, sizeof *w->stack)) return draft_no_memory(d);
-  frame *f = &w->stack[w->depth++];
-  *f = (frame){n, NULL, 0};
+  if (!mem_room(&d->stack, &d->stack_room, w->depth + 1, sizeof *d->stack)) return draft_no_memory(d);
+  frame *f = &d->stack[w->depth++];
+  *f = (frame){n, NULL, 0, plan_operands_of(n)};
   if (needs_no_implementation(n) || !may_be_taken_apart(n) || device_knows(d->request->device, n->prim->name))
     return true;
   return take_apart(d, f);
@@ -141,11 +141,17 @@ static int32_t make_row(draft *d, const node *n) {
   if (!in) return -1;
   const row r = (row)(n->prim->row - 1);
   if (r == ROW_cast && d->values[in[0]].dtype == n->dtype) return in[0];
-  const draft_result result = {(pons_dtype)n->dtype, n->ndim, draft_shape_for(d, n, in[0])};
   draft_op *op = draft_op_room(d);
   if (!op) return -1;
   *op = (draft_op){.kind = OP_ROW, .row = (uint16_t)r, .n_in = n->n_in, .n_out = 1, .in = in};
-  const int32_t made = draft_op_add(d, &result);
+  int32_t made;
+  const draft_value *like = &d->values[in[0]];
+  if (like->plain && shape_equal(n->ndim, n->shape, like->ndim, like->shape)) {
+    made = draft_op_add_like(d, in[0], (pons_dtype)n->dtype);
+  } else {
+    const draft_result result = {(pons_dtype)n->dtype, n->ndim, draft_shape_for(d, n, in[0])};
+    made = draft_op_add(d, &result);
+  }
   return made < 0 ? -1 : d->ops[made].out;
 }
 
@@ -308,7 +314,7 @@ static bool is_read_by_several(const frame *f) {
    apart. */
 static bool leave(walk *w) {
   draft *d = w->draft;
-  frame *f = &w->stack[w->depth - 1];
+  frame *f = &d->stack[w->depth - 1];
   node *n = f->node;
   int32_t value;
   if (n->prim == &prim_output) {
@@ -317,12 +323,10 @@ static bool leave(walk *w) {
   } else if (n->prim->opaque || f->parts) {
     value = make_value(d, f);
   } else {
-    same_entry *same = draft_same(d, n, plan_operands_of(n));
-    if (!same) return false;
-    value = same->value;
+    value = draft_same(d, n, f->n);
     if (value < 0) {
       value = make_value(d, f);
-      same->value = value;
+      if (value >= 0 && !draft_remember(d, n, f->n, value)) return false;
     } else if (n->n_out == 1) {
       draft_share(d, value);
     }
@@ -338,14 +342,11 @@ static bool walk_from(walk *w, node *root) {
   if (draft_value_of(w->draft, root) >= 0) return true;
   if (!enter(w, root)) return false;
   while (w->depth) {
-    frame *f = &w->stack[w->depth - 1];
-    if (f->next < (f->parts ? results_of(f->node) : plan_operands_of(f->node))) {
-      node *child = f->parts ? f->parts[f->next] : f->node->in[f->next];
-      f->next++;
-      if (draft_value_of(w->draft, child) < 0 && !enter(w, child)) return false;
-    } else if (!leave(w)) {
-      return false;
-    }
+    frame *f = &w->draft->stack[w->depth - 1];
+    node *const *children = f->parts ? f->parts : f->node->in, *child = NULL;
+    for (; !child && f->next < f->n; f->next++)
+      if (draft_value_of(w->draft, children[f->next]) < 0) child = children[f->next];
+    if (child ? !enter(w, child) : !leave(w)) return false;
   }
   return true;
 }
@@ -382,6 +383,5 @@ bool draft_walk(draft *d) {
   for (int i = 0; fine && i < r->n_wanted; i++)
     fine = walk_from(&w, r->wanted[i]) && add_outputs(d, r->wanted[i]);
   pons_scope_close(scope);
-  mem_free(w.stack);
   return fine;
 }

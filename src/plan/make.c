@@ -12,19 +12,6 @@ bool draft_fail(draft *d, error *e) {
   return false;
 }
 
-draft_value *draft_value_room(draft *d) {
-  if (d->n_values < INT32_MAX && mem_room(&d->values, &d->values_room, d->n_values + 1, sizeof *d->values))
-    return &d->values[d->n_values];
-  draft_no_memory(d);
-  return NULL;
-}
-
-int32_t draft_value_add(draft *d) {
-  d->values[d->n_values].memory = -1;
-  d->values[d->n_values].group = -1;
-  return (int32_t)d->n_values++;
-}
-
 static int32_t new_root(draft *d, int32_t op, const draft_result *r, const int64_t *strides) {
   draft_value *v = draft_value_room(d);
   if (!v) return -1;
@@ -50,18 +37,34 @@ static const int64_t *strides_for(draft *d, const draft_op *op, const draft_resu
   return strides;
 }
 
-draft_op *draft_op_room(draft *d) {
-  if (mem_room(&d->ops, &d->ops_room, d->n_ops + 1, sizeof *d->ops)) return &d->ops[d->n_ops];
-  draft_no_memory(d);
-  return NULL;
+static draft_op *begin_op(draft *d) {
+  draft_op *op = &d->ops[d->n_ops];
+  op->out = (int32_t)d->n_values;
+  op->early = INT32_MAX;
+  op->group = -1;
+  return op;
+}
+
+int32_t draft_op_add_like(draft *d, int32_t like, pons_dtype dtype) {
+  draft_value *v = draft_value_room(d);
+  if (!v) return -1;
+  begin_op(d);
+  const draft_value *x = &d->values[like]; /* not copied: what was written in pieces just now would be waited for */
+  *v = (draft_value){.op = (int32_t)d->n_ops,
+                     .root = (int32_t)d->n_values,
+                     .plain = true,
+                     .dtype = (uint8_t)dtype,
+                     .ndim = x->ndim,
+                     .size = x->size,
+                     .shape = x->shape,
+                     .strides = x->strides};
+  draft_value_add(d);
+  return (int32_t)d->n_ops++;
 }
 
 int32_t draft_op_add(draft *d, const draft_result *results) {
   const int32_t place = (int32_t)d->n_ops;
-  draft_op *op = &d->ops[place];
-  op->out = (int32_t)d->n_values;
-  op->early = INT32_MAX;
-  op->group = -1;
+  const draft_op *op = begin_op(d);
   for (int i = 0; i < op->n_out; i++) {
     const int64_t *strides = results[i].shape ? strides_for(d, op, &results[i]) : NULL;
     if (!strides) return draft_no_memory(d), -1;
@@ -120,6 +123,7 @@ static void draft_end(draft *d) {
     mem_free(d->same);
     mem_free(d->slots);
     mem_free(d->leaves);
+    mem_free(d->stack);
     *d = (draft){0};
   }
   draft_forget_same(d);

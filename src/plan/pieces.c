@@ -1,6 +1,6 @@
 /* pieces.c: memory of one plan, taken piece by piece and freed together. Blocks of plans that are no more are kept for the
-   next ones: to the C library they are large, so that it would have the system take them away and clear fresh pages. Uses
-   graph/ (its lock). */
+   next ones, by size: to the C library they are large, so that it would join what else is free first, or have the system take them
+   away and clear fresh pages. Uses graph/ (its lock). */
 #include "plan/plan.h"
 
 struct pool_block {
@@ -8,49 +8,49 @@ struct pool_block {
   size_t bytes; /* keeps what follows 16-byte aligned */
 };
 
-enum { POOL_FIRST = 4096, POOL_GREATEST = 1 << 18, KEPT_LEAST = 1 << 15, KEPT_BYTES = 8 << 20 };
+enum { POOL_FIRST = 4096, POOL_SIZES = 7 /* each twice the one before */, KEPT_BYTES = 8 << 20 };
 
 static struct {
-  pool_block *newest;
+  pool_block *newest[POOL_SIZES];
   size_t bytes;
 } kept; /* graph_lock is held */
 
-/* A kept block of at least so many bytes; NULL: there is none. */
-static pool_block *take_kept(size_t bytes) {
-  pool_block **at = &kept.newest;
-  while (*at && (*at)->bytes < bytes) at = &(*at)->before;
-  pool_block *block = *at;
-  if (!block) return NULL;
-  *at = block->before;
-  kept.bytes -= block->bytes;
-  mem_unpoison(block + 1, block->bytes);
+/* Which of the sizes it is; -1: none. */
+static int size_of(size_t bytes) {
+  for (int i = 0; i < POOL_SIZES; i++)
+    if (bytes == (size_t)POOL_FIRST << i) return i;
+  return -1;
+}
+
+static pool_block *new_block(size_t bytes) {
+  const int size = size_of(bytes);
+  pool_block *block = size < 0 ? NULL : kept.newest[size];
+  if (!block) {
+    block = mem_alloc(sizeof *block + bytes);
+    if (block) block->bytes = bytes;
+    return block;
+  }
+  if (mem_should_fail()) return NULL;
+  mem_unpoison(block + 1, bytes);
+  kept.newest[size] = block->before;
+  kept.bytes -= bytes;
   return block;
 }
 
 static bool keep(pool_block *block) {
-  if (block->bytes < KEPT_LEAST || block->bytes > POOL_GREATEST || kept.bytes + block->bytes > KEPT_BYTES) return false;
+  const int size = size_of(block->bytes);
+  if (size < 0 || kept.bytes + block->bytes > KEPT_BYTES) return false;
   mem_poison(block + 1, block->bytes);
-  block->before = kept.newest;
-  kept.newest = block;
+  block->before = kept.newest[size];
+  kept.newest[size] = block;
   kept.bytes += block->bytes;
   return true;
 }
 
-static pool_block *new_block(size_t bytes) {
-  if (bytes >= KEPT_LEAST) {
-    if (mem_should_fail()) return NULL;
-    pool_block *block = take_kept(bytes);
-    if (block) return block;
-  }
-  pool_block *block = mem_alloc(sizeof *block + bytes);
-  if (block) block->bytes = bytes;
-  return block;
-}
-
 bool pool_grow(pool *p, size_t bytes) {
-  size_t room = p->newest ? 2 * p->newest->bytes : POOL_FIRST;
-  if (room > POOL_GREATEST) room = POOL_GREATEST;
-  if (room < bytes) room = bytes;
+  int size = 0;
+  while (size < POOL_SIZES - 1 && (POOL_FIRST << size < (int64_t)bytes || (p->newest && p->newest->bytes >> size >= POOL_FIRST))) size++;
+  const size_t room = (size_t)POOL_FIRST << size < bytes ? bytes : (size_t)POOL_FIRST << size;
   pool_block *block = new_block(room);
   if (!block) return false;
   block->before = p->newest;

@@ -30,6 +30,7 @@ int32_t draft_view_of(draft *d, const node *n, int32_t value, pons_dtype dtype) 
       memcmp(after.strides, from.strides, (size_t)s.n * sizeof *after.strides) == 0)
     return value;
   draft_value v = from;
+  v.reader = NULL;
   v.dtype = (uint8_t)dtype;
   v.ndim = n->ndim;
   v.offset = after.offset;
