@@ -6,6 +6,27 @@
 #define INLINE static inline __attribute__((always_inline))
 
 /* A register of the last elements of a row; zeros behind them. */
+#if defined(__AVX512F__)
+INLINE vector_float rest_float32(const float *from, int64_t n) {
+  return (vector_float)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), from);
+}
+INLINE vector_double rest_float64(const double *from, int64_t n) {
+  return (vector_double)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), from);
+}
+#elif defined(__AVX2__)
+INLINE __m256i lanes_below(int64_t bytes) {
+  static const int32_t ones_and_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  return _mm256_loadu_si256((const __m256i *)(const void *)((const char *)(ones_and_zeros + 8) - bytes));
+}
+INLINE vector_float rest_float32(const float *from, int64_t n) {
+  return (vector_float)_mm256_maskload_ps(from, lanes_below(4 * n));
+}
+INLINE vector_double rest_float64(const double *from, int64_t n) {
+  return (vector_double)_mm256_maskload_pd(from, lanes_below(8 * n));
+}
+#else
+#define REST_OF_FLOATS
+#endif
 #define REST(dtype, element, lane)                                                                             \
   INLINE vector_##lane rest_##dtype(const element *from, int64_t n) {                                          \
     element some[REGISTER_BYTES / sizeof(lane)] = {0};                                                         \
@@ -154,8 +175,15 @@ INLINE void four_sums_float(vector_float a, vector_float b, vector_float c, vect
     }                                                                                                          \
   }
 
+#ifdef REST_OF_FLOATS
+REST(float32, float, float)
+REST(float64, double, double)
+#endif
+REST(bfloat16, uint16_t, float)
+REST(float16, uint16_t, float)
+
 #define LOOPS(dtype, element, lane, LANE, direct)                                                              \
-  REST(dtype, element, lane) ALL_DOTS(dtype, element, lane, LANE, direct) SUMS(dtype, element, lane, LANE, direct)
+  ALL_DOTS(dtype, element, lane, LANE, direct) SUMS(dtype, element, lane, LANE, direct)
 LOOPS(float32, float, float, FLOAT, float32)
 LOOPS(bfloat16, uint16_t, float, FLOAT, float32)
 LOOPS(float16, uint16_t, float, FLOAT, float32)
