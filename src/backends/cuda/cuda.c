@@ -109,6 +109,7 @@ const driver driver_cuda = {
     .implementations = gpu_implementations,
     .n_implementations = sizeof gpu_implementations / sizeof *gpu_implementations,
     .epilogue = how_with,
+    .prologue = gpu_prologue,
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
     .cannot_hold = GPU_CANNOT_HOLD,

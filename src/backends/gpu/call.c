@@ -167,21 +167,40 @@ static int add_key(gpu_call *c, const char *body, const char *name) {
 }
 
 /* By its text; remembered by its key. */
-static error *compile(gpu_call *c, const char *body, const char *name, size_t key_size) {
+static error *compile(gpu_call *c, const char *body, const char *name, const void *key, size_t key_size) {
   text all = {0};
   error *why = write_text(c, name, &all);
   const gpu_source source = {c->prologue, c->options, all.at, body};
   if (!why) c->entry = gpu_program(c->backend, c->index, &source, name, &why);
-  if (c->entry && key_size) gpu_remember_program(c->backend, c->index, c->definitions, key_size, c->entry);
+  if (c->entry && key_size) gpu_remember_program(c->backend, c->index, key, key_size, c->entry);
   text_free(&all);
   return why;
 }
 
 static error *find_program(gpu_call *c, const char *body, const char *name) {
-  if (c->text.at || c->text.failed) return compile(c, body, name, 0);
+  if (c->text.at || c->text.failed) return compile(c, body, name, NULL, 0);
   const size_t key_size = (size_t)add_key(c, body, name) * sizeof *c->definitions;
   c->entry = gpu_known_program(c->backend, c->index, c->definitions, key_size);
-  return c->entry ? NULL : compile(c, body, name, key_size);
+  return c->entry ? NULL : compile(c, body, name, c->definitions, key_size);
+}
+
+error *gpu_run_written(gpu_call *c, const char *body, const char *name, const gpu_own_text *own) {
+  char key[sizeof c->definitions + GPU_OWN_KEY];
+  error *why = NULL;
+  if (c->n_definitions <= GPU_DEFINITIONS) {
+    const size_t first = (size_t)add_key(c, body, name) * sizeof *c->definitions, size = first + own->key_size;
+    assert(own->key_size <= GPU_OWN_KEY);
+    memcpy(key, c->definitions, first);
+    memcpy(key + first, own->key, own->key_size);
+    c->entry = gpu_known_program(c->backend, c->index, key, size);
+    if (!c->entry) {
+      own->write(&c->text, own->from);
+      why = compile(c, body, name, key, size);
+    }
+  }
+  if (!why) return gpu_run(c, body, name);
+  text_free(&c->text);
+  return why;
 }
 
 error *gpu_run(gpu_call *c, const char *body, const char *name) {

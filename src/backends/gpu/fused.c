@@ -1,5 +1,5 @@
 /* fused.c: launches elementwise kernels, whose text is made for them; where none can be compiled one text runs all of them
-   (interpret_gpu.c). Uses kernel_text.h, call.c. */
+   (interpret_gpu.c). And other kernels with one in front of them. Uses kernel_text.h, call.c. */
 #include "backends/gpu/gpu.h"
 #include "backends/gpu/kernel_text.h"
 
@@ -33,33 +33,6 @@ error *gpu_memory_of_numbers(gpu_call *c, int count, const int64_t *numbers, voi
   return m->write(c->index, *memory, numbers, bytes);
 }
 
-/* ---- programs that are known ---- */
-
-/* What stands for a chain's text: all that it is written from. */
-typedef struct chain_key {
-  size_t size;
-  char bytes[sizeof(kernel) + sizeof(kernel_form) + 8];
-} chain_key;
-
-static void add_part(chain_key *key, const void *part, size_t size) {
-  memcpy(key->bytes + key->size, part, size);
-  key->size += size;
-}
-
-static void key_of(chain_key *key, const kernel *k, const kernel_form *f, bool wide) {
-  const uint8_t counts[] = {(uint8_t)k->n_in, (uint8_t)k->n_code, (uint8_t)k->n_out, wide};
-  key->size = 0;
-  add_part(key, counts, sizeof counts);
-  add_part(key, f, offsetof(kernel_form, lies) + (size_t)k->n_in);
-  add_part(key, k->in, (size_t)k->n_in * sizeof *k->in);
-  add_part(key, k->out, (size_t)k->n_out * sizeof *k->out);
-  for (int i = 0; i < k->n_code; i++) {
-    const instruction *c = &k->code[i];
-    const int arity = row_table[c->row].arity;
-    add_part(key, c, offsetof(instruction, arg) + (size_t)arity * sizeof *c->arg);
-  }
-}
-
 /* ---- a launch ---- */
 
 static bool is_narrow(int dtype) { return pons_dtype_size((pons_dtype)dtype) <= 2; }
@@ -73,16 +46,34 @@ static bool computes_narrow(const kernel *k) {
 
 enum { LAST_GROUP = 1 << 12 }; /* more than a group's elements: those beyond the last one are counted, too */
 
+/* A kernel, and how its text is to be. */
+typedef struct formed {
+  const kernel *kernel;
+  const kernel_form *form;
+} formed;
+
+static void write_chain(text *t, const void *from) {
+  const formed *f = from;
+  if (has_complex_rows(f->kernel)) gpu_add_text(t, complex_functions);
+  kernel_text_write(t, f->kernel, f->form);
+}
+
+static void write_part(text *t, const void *from) {
+  const formed *f = from;
+  if (has_complex_rows(f->kernel)) gpu_add_text(t, complex_functions);
+  kernel_text_write_chain(t, f->kernel, f->form);
+}
+
 static error *run_chain(gpu_call *c, const kernel *k, const kernel_form *f) {
-  chain_key key;
-  key_of(&key, k, f, c->wide);
-  c->entry = gpu_known_program(c->backend, c->index, key.bytes, key.size);
-  if (c->entry) return gpu_run(c, "", "fused");
-  if (has_complex_rows(k)) gpu_add_text(&c->text, complex_functions);
-  kernel_text_write(&c->text, k, f);
-  error *why = gpu_run(c, "", "fused");
-  if (!why) gpu_remember_program(c->backend, c->index, key.bytes, key.size, c->entry);
-  return why;
+  char key[KERNEL_TEXT_KEY];
+  const gpu_own_text own = {write_chain, &(formed){k, f}, key, kernel_text_key(k, f, key)};
+  return gpu_run_written(c, "", "fused", &own);
+}
+
+error *gpu_run_behind_chain(gpu_call *c, const char *text, const char *entry, const kernel *k, const struct kernel_form *f) {
+  char key[KERNEL_TEXT_KEY];
+  const gpu_own_text own = {write_part, &(formed){k, f}, key, kernel_text_key(k, f, key)};
+  return gpu_run_written(c, text, entry, &own);
 }
 
 static error *launch_chain(gpu_call *c, const kernel *k, const kernel_form *f, kernel_numbers *numbers) {

@@ -16,17 +16,20 @@ gpu_walk gpu_walk_of(int n, const int64_t *sizes, int count, const int64_t *cons
 
 int64_t gpu_walk_size(const gpu_walk *w) { return shape_size(w->n, w->sizes); }
 
-gpu_walk gpu_walk_axes(const operand *x, ints axes, bool in_axes) {
+gpu_walk gpu_walk_axes(int n, const operand *x, ints axes, bool in_axes) {
   bool chosen[PONS_MAX_NDIM] = {false};
-  int64_t sizes[PONS_MAX_NDIM], strides[PONS_MAX_NDIM];
-  int n = 0;
+  int64_t sizes[PONS_MAX_NDIM], strides[GPU_WALK_OPERANDS][PONS_MAX_NDIM];
+  const int64_t *lists[GPU_WALK_OPERANDS];
+  int count = 0;
   for (int i = 0; i < axes.n; i++) chosen[axes.at[i] < 0 ? axes.at[i] + x->ndim : axes.at[i]] = true;
   for (int d = 0; d < x->ndim; d++) {
     if (chosen[d] != in_axes) continue;
-    sizes[n] = x->shape[d];
-    strides[n++] = x->strides[d];
+    sizes[count] = x->shape[d];
+    for (int k = 0; k < n; k++) strides[k][count] = x[k].strides[d];
+    count++;
   }
-  return gpu_walk_of(n, sizes, 1, (const int64_t *const[]){strides});
+  for (int k = 0; k < n; k++) lists[k] = strides[k];
+  return gpu_walk_of(count, sizes, n, lists);
 }
 
 void gpu_number_walk(gpu_call *c, int at, const gpu_walk *w) {

@@ -179,6 +179,20 @@ void gpu_one_each(gpu_call *c, int64_t count);
 /* Launches `entry` of `text`, and frees what the call holds. */
 error *gpu_run(gpu_call *c, const char *text, const char *entry);
 
+/* The same where c->text is to be written first, unless the program is known by so many bytes, which stand for that text as the definitions
+   stand for theirs. */
+typedef struct gpu_own_text {
+  void (*write)(text *t, const void *from);
+  const void *from;
+  const void *key;
+  size_t key_size; /* up to GPU_OWN_KEY */
+} gpu_own_text;
+enum { GPU_OWN_KEY = 2048 };
+error *gpu_run_written(gpu_call *c, const char *text, const char *entry, const gpu_own_text *own);
+/* fused.c: the same with a text of ours that reads what the kernel makes (kernel_text_write_chain). */
+struct kernel_form;
+error *gpu_run_behind_chain(gpu_call *c, const char *text, const char *entry, const kernel *k, const struct kernel_form *form);
+
 /* ---- definitions.c: names and texts are constants of this library ---- */
 
 /* typedefs and macros for elements of dtype `d`: with role X
@@ -207,8 +221,8 @@ typedef struct gpu_walk {
 /* Over n axes, whose sizes and strides (one list per operand) are given; joined where all operands lie so. */
 gpu_walk gpu_walk_of(int n, const int64_t *sizes, int count, const int64_t *const *strides);
 int64_t gpu_walk_size(const gpu_walk *w);
-/* Over the axes of x that are, or are not, in `axes`. */
-gpu_walk gpu_walk_axes(const operand *x, ints axes, bool in_axes);
+/* Over the axes of x that are, or are not, in `axes`; of n operands of one shape together. */
+gpu_walk gpu_walk_axes(int n, const operand *x, ints axes, bool in_axes);
 /* The walk as a list among the numbers, whose place becomes number `at`, counted from gpu_begin_numbers
    on if that was called. */
 void gpu_number_walk(gpu_call *c, int at, const gpu_walk *w);
@@ -317,6 +331,10 @@ error *gpu_norm_vjp_adding(const gpu_backend *b, const launch *l, const operand 
 bool gpu_has_matmul_epilogue(const launch *l, const epilogue *e);
 error *gpu_matmul_with(const gpu_backend *b, const launch *l, const epilogue *e);
 error *gpu_addmm_with(const gpu_backend *b, const launch *l, const epilogue *e);
+
+/* reduce_gpu.c: does "Reduce" run on what the kernel makes of the launch's operands? Then: */
+bool gpu_reduces_made(const gpu_backend *b, const launch *l, const kernel *k);
+error *gpu_reduce_made(const gpu_backend *b, const launch *l, const kernel *k);
 
 /* ---- kernels.def ---- */
 

@@ -32,6 +32,12 @@ static inline epilogue_run *gpu_epilogue(const implementation *i, const launch *
   return NULL;
 }
 
+/* driver.prologue, of the rows above. */
+static inline error *reduce_made(const launch *l, const kernel *k) { return gpu_reduce_made(&GPU_BACKEND, l, k); }
+static inline prologue_run *gpu_prologue(const implementation *i, const launch *l, const kernel *k) {
+  return i->run == launch_reduce && gpu_reduces_made(&GPU_BACKEND, l, k) ? reduce_made : NULL;
+}
+
 /* driver.lacks, of the rows above; those of the backend's own take no more. */
 static inline unsigned gpu_lacks(const char *primitive) {
 #define GPU_KERNEL(prim, name, lacks) \

@@ -45,13 +45,13 @@ static bool any_strided(const kernel *k, const kernel_form *f) {
 enum { WIDE = 16, MOST_EACH = 8, MOST_ROWS = 128 };
 
 /* So many elements of an operand are read at once, or in parts of 16 bytes. */
-static int bytes_at_once(int dtype, int each) {
+int kernel_text_bytes_at_once(int dtype, int each) {
   const int bytes = each * (int)pons_dtype_size((pons_dtype)dtype);
   return bytes < WIDE ? bytes : WIDE;
 }
 
 static bool is_aligned(const operand *o, int each) {
-  return ((const location *)o->data)->offset % bytes_at_once(o->dtype, each) == 0;
+  return ((const location *)o->data)->offset % kernel_text_bytes_at_once(o->dtype, each) == 0;
 }
 
 /* Lines of `each` elements of a strided input lie in order and aligned, or are one element repeated. */
@@ -60,21 +60,28 @@ static bool has_lines(const operand *o, int n, const int64_t *strides, int each)
   if (strides[n - 1] == 0) return true;
   if (strides[n - 1] != 1 || !is_aligned(o, each)) return false;
   for (int d = 0; d < n - 1; d++)
-    if (strides[d] * size % bytes_at_once(o->dtype, each) != 0) return false;
+    if (strides[d] * size % kernel_text_bytes_at_once(o->dtype, each) != 0) return false;
   return true;
 }
 
 static int lesser(int a, int b) { return a < b ? a : b; }
 
 /* As many as fill 16 bytes of the narrowest operand, up to 8; fewer where there is much to compute. */
-static int most_each(const kernel *k, const operand *in, const operand *out, const kernel_form *f) {
-  int least = 8, each = MOST_EACH;
-  for (int i = 0; i < k->n_out; i++) least = lesser(least, (int)pons_dtype_size(out[i].dtype));
+static int each_of(const kernel *k, const kernel_form *f, int least) {
+  int each = MOST_EACH;
   for (int i = 0; i < k->n_in; i++)
-    if (f->lies[i] != KERNEL_REPEATED) least = lesser(least, (int)pons_dtype_size(in[i].dtype));
+    if (f->lies[i] != KERNEL_REPEATED) least = lesser(least, (int)pons_dtype_size((pons_dtype)k->in[i]));
   each = lesser(each, WIDE / least);
   while (each > 1 && each * k->n_code > MOST_ROWS) each /= 2;
   return each * least < 4 ? 1 : each;
+}
+
+int kernel_text_each(const kernel *k, const kernel_form *f) { return each_of(k, f, 8); }
+
+static int most_each(const kernel *k, const operand *out, const kernel_form *f) {
+  int least = 8;
+  for (int i = 0; i < k->n_out; i++) least = lesser(least, (int)pons_dtype_size(out[i].dtype));
+  return each_of(k, f, least);
 }
 
 static bool can_take(const kernel *k, const operand *in, const operand *out, const kernel_form *f, int n, const int64_t *sizes,
@@ -107,12 +114,28 @@ kernel_form kernel_form_of(const kernel *k, const operand *in, const operand *ou
   }
   for (int i = 0; i < k->n_in; i++)
     if (is_strided(f.lies[i])) add_numbers(numbers, n, strides[i]);
-  const int each = most_each(k, in, out, &f);
+  const int each = most_each(k, out, &f);
   f.each = (uint8_t)(can_take(k, in, out, &f, n, sizes, lists, each) ? each : 1);
   for (int i = 0; i < k->n_in && f.each > 1; i++)
     if (is_strided(f.lies[i]) && strides[i][n - 1] == 1) f.lies[i] = KERNEL_STRIDED_LINES;
   f.in_memory = numbers->n > most_by_value;
   return f;
+}
+
+/* ---- what stands for a text ---- */
+
+size_t kernel_text_key(const kernel *k, const kernel_form *f, char *bytes) {
+  const uint8_t counts[] = {(uint8_t)k->n_in, (uint8_t)k->n_code, (uint8_t)k->n_out, 0};
+  char *to = bytes;
+#define ADD(part, size) memcpy(to, part, size), to += (size)
+  ADD(counts, sizeof counts);
+  ADD(f, offsetof(kernel_form, lies) + (size_t)k->n_in);
+  ADD(k->in, (size_t)k->n_in * sizeof *k->in);
+  ADD(k->out, (size_t)k->n_out * sizeof *k->out);
+  for (int i = 0; i < k->n_code; i++)
+    ADD(&k->code[i], offsetof(instruction, arg) + (size_t)row_table[k->code[i].row].arity * sizeof *k->code[i].arg);
+#undef ADD
+  return (size_t)(to - bytes);
 }
 
 /* ---- values ---- */
@@ -161,6 +184,12 @@ static int dtype_of_value(const kernel *k, int value) {
   return value < k->n_in ? k->in[value] : k->code[value - k->n_in].result;
 }
 
+/* The dtypes of all values; that of the result. */
+static int dtypes_of(const kernel *k, uint8_t *dtypes) {
+  for (int i = 0; i < k->n_in + k->n_code; i++) dtypes[i] = (uint8_t)dtype_of_value(k, i);
+  return dtypes[k->out[0]];
+}
+
 static void add_head(text *t, const kernel *k, const kernel_form *f) {
   text_add(t, f->in_memory ? "#define N(k) ((index_t)numbers_[k])\nKERNEL fused("
                            : "#define N(k) ((index_t)v.at[k])\nKERNEL fused(");
@@ -198,7 +227,7 @@ typedef struct cut {
   int parts, per_part, words; /* elements and words of one */
 } cut;
 static cut cut_of(int dtype, int each) {
-  const int bytes = bytes_at_once(dtype, each), size = (int)pons_dtype_size((pons_dtype)dtype);
+  const int bytes = kernel_text_bytes_at_once(dtype, each), size = (int)pons_dtype_size((pons_dtype)dtype);
   return (cut){each * size / bytes, bytes / size, bytes / 4};
 }
 
@@ -258,7 +287,7 @@ static void add_each(text *t, const kernel *k, const kernel_form *f, const uint8
 void kernel_text_write(text *t, const kernel *k, const kernel_form *f) {
   const int sizes = k->n_out + k->n_in + 1;
   uint8_t dtypes[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];
-  for (int i = 0; i < k->n_in + k->n_code; i++) dtypes[i] = (uint8_t)dtype_of_value(k, i);
+  dtypes_of(k, dtypes);
   add_head(t, k, f);
   if (f->axes > 0) add_positions(t, f->axes, sizes);
   add_loads(t, k, f, sizes + f->axes);
@@ -270,4 +299,53 @@ void kernel_text_write(text *t, const kernel *k, const kernel_form *f) {
       text_add(t, "  y%d[N(%d) + i] = %s(v%d);\n", i, i, gpu_typings[dtypes[k->out[i]]].store, k->out[i]);
   }
   text_add(t, "}\n");
+}
+
+/* ---- as a part of another kernel ---- */
+
+static void add_chain(text *t, const kernel *k) {
+  uint8_t dtypes[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];
+  text_add(t, "static inline %s chain(", gpu_typings[dtypes_of(k, dtypes)].value);
+  for (int i = 0; i < k->n_in; i++) text_add(t, "%s%s v%d", i ? ", " : "", gpu_typings[k->in[i]].value, i);
+  text_add(t, ") {\n");
+  add_rows(t, k, dtypes);
+  text_add(t, "  return v%d;\n}\n", k->out[0]);
+}
+
+/* What LOAD_EACH finds of each operand, and the value that ELEMENT_OF_EACH makes of the neighbour e. */
+static void add_neighbours(text *t, const kernel *k, const kernel_form *f) {
+  text_add(t, "#define LOAD_EACH(i)");
+  for (int i = 0; i < k->n_in; i++) {
+    const gpu_typing *as = &gpu_typings[k->in[i]];
+    const cut parts = cut_of(k->in[i], f->each);
+    if (is_read_at_once(f, i))
+      text_add(t, " words4 w%d[%d]; UNROLL for (int q = 0; q < %d; q++) w%d[q] = load_words%d(from%d + ELEMENT(%d, i) + %d * q);", i, parts.parts,
+               parts.parts, i, parts.words, i, i, parts.per_part);
+    else
+      text_add(t, " const %s r%d = %s(from%d[ELEMENT(%d, i)]);", as->value, i, as->load, i, i);
+  }
+  text_add(t, "\n#define ELEMENT_OF_EACH(e) chain(");
+  for (int i = 0; i < k->n_in; i++) {
+    const gpu_typing *as = &gpu_typings[k->in[i]];
+    const int per_part = cut_of(k->in[i], f->each).per_part;
+    text_add(t, i ? ", " : "");
+    if (is_read_at_once(f, i))
+      text_add(t, "%s((%s)%s(PART_%d(w%d[(e) / %d], (e) %% %d)))", as->load, as->element, as->from_bits,
+               (int)pons_dtype_size((pons_dtype)k->in[i]), i, per_part, per_part);
+    else
+      text_add(t, "r%d", i);
+  }
+  text_add(t, ")\n");
+}
+
+void kernel_text_write_chain(text *t, const kernel *k, const kernel_form *f) {
+  add_chain(t, k);
+  text_add(t, "#define CHAIN\n#define OPERANDS");
+  for (int i = 0; i < k->n_in; i++) text_add(t, " GLOBAL const %s *x%d,", gpu_typings[k->in[i]].element, i);
+  text_add(t, "\n#define BEGIN(result)");
+  for (int i = 0; i < k->n_in; i++) text_add(t, " GLOBAL const %s *from%d = x%d + PLACE(%d, result);", gpu_typings[k->in[i]].element, i, i, i);
+  text_add(t, "\n#define ELEMENT_AT(i) chain(");
+  for (int i = 0; i < k->n_in; i++) text_add(t, "%s%s(from%d[ELEMENT(%d, i)])", i ? ", " : "", gpu_typings[k->in[i]].load, i, i);
+  text_add(t, ")\n");
+  if (f->each > 1) add_neighbours(t, k, f);
 }

@@ -28,8 +28,20 @@ typedef struct kernel_numbers {
   int64_t at[KERNEL_TEXT_NUMBERS];
 } kernel_numbers;
 
+/* What stands for either text: all that it is written from. How many bytes. */
+enum { KERNEL_TEXT_KEY = sizeof(kernel) + sizeof(kernel_form) + 8 };
+size_t kernel_text_key(const kernel *k, const kernel_form *form, char *bytes);
 kernel_form kernel_form_of(const kernel *k, const operand *in, const operand *out, int most_by_value, kernel_numbers *numbers);
 void kernel_text_write(text *t, const kernel *k, const kernel_form *form);
+/* The kernel, which has one result, as the part of another that reads (reduce.kc): the function `chain`, and the macros by which that
+   one's text names its operands. Of the form, `each` and `lies` count: KERNEL_REPEATED, of neighbours that are read at once they are one
+   element, KERNEL_IN_ORDER, they lie next to each other, KERNEL_STRIDED, where none are. */
+void kernel_text_write_chain(text *t, const kernel *k, const kernel_form *form);
+/* How many neighbours are read at once, where all operands are read so: as many as fill 16 bytes of the narrowest, up to 8, fewer where
+   there is much to compute. 1: they are not. */
+int kernel_text_each(const kernel *k, const kernel_form *form);
+/* Of so many elements of a dtype, the bytes that are read at once. */
+int kernel_text_bytes_at_once(int dtype, int each);
 /* The value x of dtype `from` as one of dtype `to`, before it is rounded to a narrow float. */
 void kernel_text_add_conversion(text *t, int from, int to);
 #endif

@@ -8,7 +8,7 @@ extern const char kernel_arg_reduce[], kernel_softmax[];
 /* A group per line of x along `axis`; numbers: elements of a line, their stride, the walk over lines. */
 static void set_lines(gpu_call *c, const operand *x, int axis) {
   const int64_t only[1] = {axis};
-  const gpu_walk lines = gpu_walk_axes(x, (ints){1, only}, false);
+  const gpu_walk lines = gpu_walk_axes(1, x, (ints){1, only}, false);
   gpu_begin_numbers(c);
   gpu_number(c, x->shape[axis]);
   gpu_number(c, x->strides[axis]);

@@ -1,6 +1,7 @@
-/* reduce_gpu.c: launches reduce.kc: "Reduce". Results whose elements are many are joined in segments by one launch, and
-   these by another. Uses gpu.h. */
+/* reduce_gpu.c: launches reduce.kc: "Reduce", also of what a kernel makes. Results whose elements are many are joined in segments by one
+   launch, and these by another. Uses gpu.h, kernel_text.h. */
 #include "backends/gpu/gpu.h"
+#include "backends/gpu/kernel_text.h"
 
 extern const char kernel_reduce[];
 
@@ -8,8 +9,12 @@ extern const char kernel_reduce[];
 
 typedef struct reduction {
   int kind;
-  pons_dtype joined;
-  gpu_walk results, elements;
+  pons_dtype from, joined; /* of an element, and as it is joined */
+  const kernel *made; /* what makes the elements of the operands; NULL: they are those of the only one */
+  int n_in;
+  const operand *in;
+  gpu_walk results, elements; /* of all operands */
+  int lead; /* the operand by whose layout work is cut */
   int64_t count, size; /* results, elements of each */
 } reduction;
 
@@ -18,6 +23,7 @@ typedef struct cutting {
   bool by_columns, one_axis;
   int group, team; /* threads of a group, and of a result, or across results */
   int each;        /* elements that are read at once; 0: one after the other */
+  kernel_form form; /* of the kernel that makes them */
   int64_t segment, segments;
 } cutting;
 
@@ -29,23 +35,38 @@ static bool is_by_columns(const reduction *r) {
   if (kept < 0 || reduced < 0) return kept >= 0;
   if (r->size < 16) return true;
   return r->results.sizes[kept] >= 32 &&
-         magnitude(r->results.strides[0][kept]) < magnitude(r->elements.strides[0][reduced]);
+         magnitude(r->results.strides[r->lead][kept]) < magnitude(r->elements.strides[r->lead][reduced]);
 }
 
-/* Are all strides but that of the last axis, or it too, multiples of so many elements? */
-static bool steps_by(const gpu_walk *w, bool but_last, int each) {
+/* Are all strides of operand k but that of the last axis, or it too, multiples of so many elements? */
+static bool steps_by(const gpu_walk *w, int k, bool but_last, int each) {
   for (int d = 0; d < w->n - but_last; d++)
-    if (w->strides[0][d] % each != 0) return false;
+    if (w->strides[k][d] % each != 0) return false;
   return true;
 }
 
-/* Elements, or neighbouring results, that can be read at once. */
-static int read_at_once(const reduction *r, const cutting *c, const operand *x) {
-  const int size = (int)pons_dtype_size(x->dtype), each = c->by_columns && size == 1 ? 8 : GPU_WIDE / size;
+/* Can neighbours of operand k be read so many at once? */
+static bool has_neighbours(const reduction *r, int k, const gpu_walk *along, const gpu_walk *other, int bytes) {
+  const int each = bytes / (int)pons_dtype_size(r->in[k].dtype);
+  return along->strides[k][along->n - 1] == 1 && gpu_is_aligned(&r->in[k], bytes) && steps_by(along, k, true, each) &&
+         steps_by(other, k, false, each);
+}
+
+/* Elements, or neighbouring results, that can be read at once; where a kernel makes them, its form. */
+static int read_at_once(const reduction *r, cutting *c) {
   const gpu_walk *along = c->by_columns ? &r->results : &r->elements, *other = c->by_columns ? &r->elements : &r->results;
-  if (!gpu_is_aligned(x, each * size) || along->n == 0 || along->strides[0][along->n - 1] != 1) return 0;
-  if (c->by_columns ? along->sizes[along->n - 1] % each != 0 : !c->one_axis || r->size < each) return 0;
-  return steps_by(along, true, each) && steps_by(other, false, each) ? each : 0;
+  if (along->n == 0 || (!c->by_columns && !c->one_axis)) return 0;
+  const int size = (int)pons_dtype_size(r->in->dtype);
+  int each = c->by_columns && size == 1 ? 8 : GPU_WIDE / size;
+  for (int k = 0; r->made && k < r->n_in; k++)
+    c->form.lies[k] = along->strides[k][along->n - 1] == 0 ? KERNEL_REPEATED : KERNEL_IN_ORDER;
+  if (r->made) each = kernel_text_each(r->made, &c->form);
+  if (each == 1 || (c->by_columns ? along->sizes[along->n - 1] % each != 0 : r->size < each)) return 0;
+  for (int k = 0; k < r->n_in; k++)
+    if (!(r->made && c->form.lies[k] == KERNEL_REPEATED) &&
+        !has_neighbours(r, k, along, other, kernel_text_bytes_at_once(r->in[k].dtype, each)))
+      return 0;
+  return each;
 }
 
 enum { MOST_SEGMENTS = 1024, ENOUGH_THREADS = 1 << 18, LEAST_PER_THREAD = 16, SHORT_ROW = 64, TEAM = 32 };
@@ -62,10 +83,12 @@ static void set_segments(cutting *c, const reduction *r) {
   c->segments = ceiling(r->size, c->segment);
 }
 
-static cutting cut(const gpu_backend *b, const reduction *r, const operand *x) {
-  const gpu_call probe = gpu_call_for(b, x);
+static cutting cut(const gpu_backend *b, const reduction *r) {
+  const gpu_call probe = gpu_call_for(b, r->in);
   cutting c = {.by_columns = is_by_columns(r), .one_axis = r->elements.n == 1};
-  c.each = read_at_once(r, &c, x);
+  c.each = read_at_once(r, &c);
+  c.form.each = (uint8_t)(c.each ? c.each : 1);
+  if (!c.each) memset(c.form.lies, KERNEL_STRIDED, sizeof c.form.lies);
   const int64_t per = c.each ? c.each : 1;
   if (c.by_columns) {
     c.group = r->size < TEAM ? gpu_group_for(&probe, 64, 64) : gpu_group_for(&probe, 256, 256);
@@ -80,41 +103,54 @@ static cutting cut(const gpu_backend *b, const reduction *r, const operand *x) {
   return c;
 }
 
+enum { LONG_WORK = 32 }; /* rows for what a thread reads at once */
+
+static void read_operands(gpu_call *c, const reduction *r) {
+  for (int k = 0; k < r->n_in; k++) gpu_read(c, &r->in[k]);
+  c->wide |= r->size > INT32_MAX / 2 || r->count > INT32_MAX / 2;
+}
+
 /* The numbers after those of the memories, and the launch. */
-static error *run(gpu_call *c, const reduction *r, const cutting *f, pons_dtype from) {
+static error *run(gpu_call *c, const reduction *r, const cutting *f) {
   static const char *const loads[] = {[1] = "load_words1", [2] = "load_words2", [4] = "load_words4"};
+  const char *const entry = f->by_columns ? "reduce_columns" : "reduce_rows";
   const int64_t across = f->by_columns ? f->team * (f->each ? f->each : 1) : f->group / f->team;
+  gpu_begin_numbers(c);
   gpu_number(c, r->count);
   gpu_number(c, r->size);
   gpu_number(c, f->segment);
   gpu_number(c, 0);
   gpu_number(c, 0);
-  gpu_number(c, f->one_axis ? r->elements.strides[0][0] : 0);
-  gpu_number_walk(c, 5, &r->results);
-  gpu_number_walk(c, 6, &r->elements);
+  for (int k = 0; k < r->n_in; k++) gpu_number(c, f->one_axis ? r->elements.strides[k][0] : 0);
+  gpu_number_walk(c, 3, &r->results);
+  gpu_number_walk(c, 4, &r->elements);
   if (f->one_axis) gpu_define_text(c, "ONE_AXIS", "");
   if (!f->by_columns) gpu_define_text(c, "ROWS", "");
   gpu_define(c, "GROUP", f->group);
   gpu_define(c, f->by_columns ? "ACROSS" : "TEAM", f->team);
-  if (f->each) {
-    gpu_define(c, "EACH", f->each);
-    gpu_define_wide(c, "X", from);
-    gpu_define_text(c, "LOAD", loads[f->each * (int)pons_dtype_size(from) / 4]);
-  }
+  if (f->each) gpu_define(c, "EACH", f->each);
   c->group[0] = f->group;
   c->groups[0] = ceiling(r->count, across);
   c->groups[1] = f->segments;
-  return gpu_run(c, kernel_reduce, f->by_columns ? "reduce_columns" : "reduce_rows");
+  if (r->made) {
+    if (r->made->n_code * f->form.each > LONG_WORK) gpu_define_text(c, "LONG", "");
+    return gpu_run_behind_chain(c, kernel_reduce, entry, r->made, &f->form);
+  }
+  if (f->each) {
+    gpu_define_wide(c, "X", r->from);
+    gpu_define_text(c, "LOAD", loads[f->each * (int)pons_dtype_size(r->from) / 4]);
+  }
+  return gpu_run(c, kernel_reduce, entry);
 }
 
 static gpu_call call_for(const gpu_backend *b, const launch *l, const reduction *r, bool first, bool last) {
   gpu_call c = gpu_call_for(b, l->out);
   const bool truths = r->kind == REDUCE_AND || r->kind == REDUCE_OR;
-  const pons_dtype from = first ? l->in->dtype : r->joined, to = last ? l->out->dtype : r->joined;
+  const pons_dtype to = last ? l->out->dtype : r->joined;
   gpu_define_join(&c, r->kind, r->joined);
-  gpu_define_dtype(&c, "X", from);
+  gpu_define_dtype(&c, "X", r->from);
   gpu_define_dtype(&c, "Y", to);
-  gpu_define_taken(&c, from, r->joined, first && truths);
+  gpu_define_taken(&c, r->from, r->joined, first && truths);
   gpu_define_given(&c, r->joined, to);
   return c;
 }
@@ -122,18 +158,17 @@ static gpu_call call_for(const gpu_backend *b, const launch *l, const reduction 
 /* The segments' results, [segments][results] in `memory`, are joined. */
 static error *join_segments(const gpu_backend *b, const launch *l, const reduction *r, void *memory,
                             int64_t segments) {
-  gpu_call c = call_for(b, l, r, false, true);
-  location at = {memory, 0, c.index};
+  location at = {memory, 0, ((const location *)l->out->data)->device};
   const operand parts = {&at, r->joined, 0, NULL, NULL};
-  reduction s = *r;
-  s.size = segments;
+  reduction s = {.kind = r->kind, .from = r->joined, .joined = r->joined, .n_in = 1, .in = &parts, .count = r->count, .size = segments};
   s.results = gpu_walk_of(1, &r->count, 1, (const int64_t *const[]){(const int64_t[]){1}});
   s.elements = gpu_walk_of(1, &segments, 1, (const int64_t *const[]){&r->count});
-  cutting f = cut(b, &s, &parts);
+  gpu_call c = call_for(b, l, &s, false, true);
+  cutting f = cut(b, &s);
   f.segment = segments, f.segments = 1;
   gpu_written(&c, l->out);
   gpu_memory(&c, memory, false);
-  return run(&c, &s, &f, r->joined);
+  return run(&c, &s, &f);
 }
 
 static error *reduce_in_segments(const gpu_backend *b, const launch *l, gpu_call *c, const reduction *r,
@@ -143,8 +178,8 @@ static error *reduce_in_segments(const gpu_backend *b, const launch *l, gpu_call
   void *memory = b->memory->take(c->index, bytes, &why);
   if (memory) {
     gpu_memory(c, memory, true);
-    gpu_read(c, l->in);
-    why = run(c, r, f, l->in->dtype);
+    read_operands(c, r);
+    why = run(c, r, f);
     if (!why) why = join_segments(b, l, r, memory, f->segments);
     b->memory->give(c->index, memory);
   }
@@ -156,18 +191,51 @@ const char *gpu_refuses_reduce(const gpu_backend *b, const launch *l) {
   return shape_size(l->in->ndim, l->in->shape) == 0 ? "there are no elements" : NULL;
 }
 
-error *gpu_reduce(const gpu_backend *b, const launch *l) {
+/* The operand with the most elements, not counting repeated ones. */
+static int lead_of(int n, const operand *in) {
+  int lead = 0;
+  int64_t most = 0;
+  for (int k = 0; k < n; k++) {
+    int64_t elements = 1;
+    for (int d = 0; d < in[k].ndim; d++) elements *= in[k].strides[d] ? in[k].shape[d] : 1;
+    if (elements > most) most = elements, lead = k;
+  }
+  return lead;
+}
+
+static reduction reduction_of(const launch *l, const kernel *made) {
   const reduce_params *p = l->params;
   reduction r = {.kind = p->kind,
+                 .from = made ? kernel_result(made, 0) : l->in->dtype,
                  .joined = gpu_joined_dtype(p->kind, l->out->dtype),
-                 .results = gpu_walk_axes(l->in, p->axes, false),
-                 .elements = gpu_walk_axes(l->in, p->axes, true)};
+                 .made = made,
+                 .n_in = l->n_in,
+                 .in = l->in,
+                 .lead = lead_of(l->n_in, l->in),
+                 .results = gpu_walk_axes(l->n_in, l->in, p->axes, false),
+                 .elements = gpu_walk_axes(l->n_in, l->in, p->axes, true)};
   r.count = gpu_walk_size(&r.results);
   r.size = gpu_walk_size(&r.elements);
-  const cutting f = cut(b, &r, l->in);
+  return r;
+}
+
+static error *reduce(const gpu_backend *b, const launch *l, const kernel *made) {
+  const reduction r = reduction_of(l, made);
+  const cutting f = cut(b, &r);
   gpu_call c = call_for(b, l, &r, true, f.segments == 1);
   if (f.segments > 1) return reduce_in_segments(b, l, &c, &r, &f);
   gpu_written(&c, l->out);
-  gpu_read(&c, l->in);
-  return run(&c, &r, &f, l->in->dtype);
+  read_operands(&c, &r);
+  return run(&c, &r, &f);
 }
+
+error *gpu_reduce(const gpu_backend *b, const launch *l) { return reduce(b, l, NULL); }
+
+bool gpu_reduces_made(const gpu_backend *b, const launch *l, const kernel *k) {
+  if (l->n_in > GPU_WALK_OPERANDS || (b->compiles && !b->compiles())) return false;
+  const reduction r = reduction_of(l, k);
+  const int lists = 1 + l->n_in, numbers = lists + 5 + l->n_in + 2 + lists * (r.results.n + r.elements.n);
+  return numbers <= GPU_NUMBERS;
+}
+
+error *gpu_reduce_made(const gpu_backend *b, const launch *l, const kernel *k) { return reduce(b, l, k); }

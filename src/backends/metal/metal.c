@@ -56,6 +56,7 @@ const driver driver_metal = {
     .implementations = gpu_implementations,
     .n_implementations = sizeof gpu_implementations / sizeof *gpu_implementations,
     .epilogue = gpu_epilogue,
+    .prologue = gpu_prologue,
     .refuses_kernel = refuses_kernel,
     .run_kernel = run_kernel,
     .cannot_hold = GPU_CANNOT_HOLD,
