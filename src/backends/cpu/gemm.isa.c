@@ -284,7 +284,7 @@ LOOPS(narrow, narrow_by_steps, narrow_by_fours)
     const bool narrow = HAS_NARROW(type) && t->width <= 2 * name##_LANES;                          \
     tile_loop *const *loops = narrow ? narrow_by_rows : name##_by_rows;                                        \
     const int64_t columns = (narrow ? 2 : TILE_REGISTERS) * name##_LANES;                                      \
-    const char *fetch = t->fetch;                                                                              \
+    const char *fetch = t->fetch ? t->fetch : t->b; /* to look for what is not there would take longer */      \
     for (int64_t i = 0, some; i < t->count; i += some) {                                                       \
       const gemm_tile *tile = t->tiles + i;                                                                    \
       const int64_t loop = loop_of(tile);                                                                      \
