@@ -171,14 +171,15 @@ enum { TILE_ROWS = 6, TILE_REGISTERS = REGISTER_BYTES == 64 ? 4 : 2, STRIP_ROWS 
 #define AND_7_AND_8(name)
 #endif
 #if REGISTER_BYTES == 64
-#define ACROSS ACROSS_4
+#define ACROSS_float(f, r, n, N) ACROSS_4(f, r, n, N)
+#define ACROSS_double(f, r, n, N) ACROSS_4(f, r, n, N)
+#define ACROSS_uint(f, r, n, N) ACROSS_4(f, r, n, N)
 #else
-#define ACROSS ACROSS_2
+#define ACROSS_float(f, r, n, N) ACROSS_2(f, r, n, N)
+#define ACROSS_double(f, r, n, N) ACROSS_2(f, r, n, N)
+#define ACROSS_uint(f, r, n, N) ACROSS_2(f, r, n, N)
 #endif
-#define ACROSS_float ACROSS
-#define ACROSS_narrow ACROSS_2
-#define ACROSS_double ACROSS
-#define ACROSS_uint ACROSS
+#define ACROSS_narrow(f, r, n, N) ACROSS_2(f, r, n, N)
 /* `name`: of loops, for registers of `vector`, whose elements are of `type` and operations of NAME. */
 #define TILES(name, type, vector, NAME, FOURS)                                                                 \
   typedef type name##_element;                                                                                 \
