@@ -114,10 +114,9 @@ if(isa_sources)
     pons_objects(pons_objects_${isa} ${isa_sources})
     # Nobody reads errno or floating-point traps; without them loops vectorise. Threaded jumps make ten instructions of
     # a clamp's four; nothing unwinds through them. Optimised even in debug builds: the loops are not bearable otherwise.
+    # The frames that AddressSanitizer takes for uses after return are not aligned for registers of 64 bytes by gcc.
     target_compile_options(pons_objects_${isa} PRIVATE $<IF:$<CONFIG:Debug>,-O2,-O3> -fno-math-errno -fno-trapping-math
-                                                       $<$<C_COMPILER_ID:GNU>:-fno-thread-jumps;--param=vect-epilogues-nomask=0>
-                                                       # Its frames for that are not aligned to 64 bytes (gcc's bug 110027).
-                                                       $<$<C_COMPILER_ID:GNU>:--param=asan-use-after-return=0>
+                                                       $<$<C_COMPILER_ID:GNU>:-fno-thread-jumps;--param=vect-epilogues-nomask=0;--param=asan-use-after-return=0>
                                                        -fno-asynchronous-unwind-tables
                                                        ${isa_${isa}} $<$<C_COMPILER_ID:Clang,AppleClang>:-Wno-pass-failed>)
     # What serves processors that have none of the others is to be small first: copies of a loop for what may overlap, and

@@ -117,23 +117,34 @@ ALWAYS void exps_block(pons_dtype d, const void *x, float shift, void *to, block
   block_store_float32(b, to, false);
 }
 
-/* Whole blocks, at most TILE elements. */
-ALWAYS block exps_of_blocks(pons_dtype d, const char *x, int64_t blocks, float shift, int64_t ahead, float *to) {
+ALWAYS void finish_block(pons_dtype d, const void *x, float factor, void *y, bool past_cache) {
+  block b = block_load(PONS_FLOAT32, x);
+  for (int k = 0; k < REGISTERS; k++) b.at[k] *= SPLAT_FLOAT(factor);
+  if (d == PONS_FLOAT32) block_store_float32(b, y, past_cache);
+  else block_store_bfloat16(b, y, past_cache);
+}
+
+/* Whole blocks, at most TILE elements. What a store past the caches waits for is waited for by the stores behind it, but not by what is
+   computed: so the row before, if there is one, is finished block by block meanwhile. */
+ALWAYS block exps_of_blocks(pons_dtype d, const char *x, int64_t blocks, float shift, int64_t ahead, float *to, softmax_row *before) {
   block part = {0};
   for (; blocks > 0; blocks--, x += block_bytes(d), to += BLOCK) {
     for (int line = 0; line < block_bytes(d); line += 64) __builtin_prefetch(x + ahead + line, 0, 2);
     exps_block(d, x, shift, to, &part);
+    if (!before) continue;
+    finish_block(d, before->exps, before->factor, before->y, true);
+    before->exps += BLOCK, before->y += block_bytes(d);
   }
   return part;
 }
 
 /* Sums of TILE elements are added up, so that rounding errors stay small. */
-ALWAYS block exps_of_row(pons_dtype d, const void *row, int64_t n, float shift, int64_t ahead, float *to) {
+ALWAYS block exps_of_row(pons_dtype d, const void *row, int64_t n, float shift, int64_t ahead, float *to, softmax_row *before) {
   const char *x = row;
   block sum = {0};
   for (int64_t left = n / BLOCK; left > 0;) {
     const int64_t blocks = left < TILE / BLOCK ? left : TILE / BLOCK;
-    const block part = exps_of_blocks(d, x, blocks, shift, ahead, to);
+    const block part = exps_of_blocks(d, x, blocks, shift, ahead, to, before);
     for (int k = 0; k < REGISTERS; k++) sum.at[k] += part.at[k];
     left -= blocks, x += blocks * block_bytes(d), to += blocks * BLOCK;
   }
@@ -145,16 +156,10 @@ ALWAYS block exps_of_row(pons_dtype d, const void *row, int64_t n, float shift, 
   return sum;
 }
 ALWAYS float exps(pons_dtype d, const void *row, int64_t n, float shift, int64_t ahead, float *to) {
-  const block sum = exps_of_row(d, row, n, shift, ahead, to);
+  const block sum = exps_of_row(d, row, n, shift, ahead, to, NULL);
   return (float)block_sum(d, &sum);
 }
 
-ALWAYS void finish_block(pons_dtype d, const void *x, float factor, void *y, bool past_cache) {
-  block b = block_load(PONS_FLOAT32, x);
-  for (int k = 0; k < REGISTERS; k++) b.at[k] *= SPLAT_FLOAT(factor);
-  if (d == PONS_FLOAT32) block_store_float32(b, y, past_cache);
-  else block_store_bfloat16(b, y, past_cache);
-}
 ALWAYS void finish(pons_dtype d, const float *x, int64_t n, float factor, void *to, bool past_cache) {
   char *y = to;
   for (; n > 0; n -= BLOCK, x += BLOCK, y += block_bytes(d)) {
@@ -167,24 +172,9 @@ ALWAYS void finish(pons_dtype d, const float *x, int64_t n, float factor, void *
 }
 
 _Static_assert((int)ROW_BLOCK == (int)BLOCK, "rows of whole blocks");
-/* What a store past the caches waits for is waited for by the stores behind it, but not by what is computed: so a row is finished
-   block by block while exponentials of the next one are made. */
 ALWAYS float exps_and_finish(pons_dtype d, const void *row, int64_t n, float shift, int64_t ahead, float *to, const softmax_row *before) {
-  const char *x = row;
-  const float *exps = before->exps;
-  char *y = before->y;
-  block sum = {0};
-  for (int64_t left = n / BLOCK; left > 0;) {
-    const int64_t blocks = left < TILE / BLOCK ? left : TILE / BLOCK;
-    block part = {0};
-    for (int64_t i = 0; i < blocks; i++, x += block_bytes(d), y += block_bytes(d), to += BLOCK, exps += BLOCK) {
-      for (int line = 0; line < block_bytes(d); line += 64) __builtin_prefetch(x + ahead + line, 0, 2);
-      exps_block(d, x, shift, to, &part);
-      finish_block(d, exps, before->factor, y, true);
-    }
-    for (int k = 0; k < REGISTERS; k++) sum.at[k] += part.at[k];
-    left -= blocks;
-  }
+  softmax_row left = *before;
+  const block sum = exps_of_row(d, row, n, shift, ahead, to, &left);
   return (float)block_sum(d, &sum);
 }
 
@@ -227,7 +217,7 @@ static float exp_float(const float *x, int64_t n, float shift, float *to) {
   return exps_float32(x, n, shift, 0, to);
 }
 static void weights_float(const float *x, int64_t n, float shift, float *to) {
-  exps_of_row(PONS_FLOAT32, x, n, shift, 0, to);
+  exps_of_row(PONS_FLOAT32, x, n, shift, 0, to, NULL);
 }
 static void scale_float(float *x, int64_t n, float factor) { finish_float32(x, n, factor, x, false); }
 
