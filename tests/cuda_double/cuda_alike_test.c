@@ -262,7 +262,7 @@ static void calls_may_fail(void **state) {
   static const char *const graph_calls[] = {"cuGraphCreate", "cuGraphAddKernelNode", "cuGraphInstantiateWithFlags",
                                             "cuGraphExecKernelNodeSetParams", "cuGraphLaunch"};
   static const struct { const char *call; int first, step; } others[] = { /* behind those that the start makes */
-      {"cuLaunchKernel", 7, 12}, {"cuMemAllocFromPoolAsync", 3, 1}, {"cuMemcpyHtoDAsync", 2, 1}, {"cuCtxPushCurrent", 40, 31}};
+      {"cuLaunchKernel", 7, 12}, {"cuMemAllocFromPoolAsync", 4, 1}, {"cuMemcpyHtoDAsync", 2, 1}, {"cuCtxPushCurrent", 40, 31}};
   char settings[100];
   for (size_t i = 0; i < sizeof graph_calls / sizeof *graph_calls; i++)
     for (int at = 1; at <= 3; at++) {

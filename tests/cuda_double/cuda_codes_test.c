@@ -277,7 +277,7 @@ static void each_call_may_fail(void **unused) {
   (void)unused;
   char settings[128];
   passes_whichever_call_fails(a_product_or_an_error);
-  for (int i = 1; i < 8; i++) {
+  for (int i = 1; i < 9; i++) {
     snprintf(settings, sizeof settings, "DOUBLE_FAULTS=cuMemAllocFromPoolAsync:%d=2", i);
     passes(a_product_or_an_error, settings);
   }
@@ -295,7 +295,7 @@ static void codes_on_the_host(void) {
 
 static void memory_is_short(void **unused) {
   (void)unused;
-  passes(codes_on_the_host, "CUDA_DOUBLE_ARCH=90;DOUBLE_FAULTS=cuMemAllocFromPoolAsync:1+=2");
+  passes(codes_on_the_host, "CUDA_DOUBLE_ARCH=90;DOUBLE_FAULTS=cuMemAllocFromPoolAsync:2+=2");
   passes(codes_on_the_host, "CUDA_DOUBLE_ARCH=90;CUDA_DOUBLE_MEMORY=6000");
 }
 

@@ -344,7 +344,7 @@ static void each_call_may_fail(void **state) {
       "cuMemAlloc",   "cuMemFree", "cuStreamSynchronize", "cuMemFreeAsync", "cuMemPoolTrimTo",
       "cuMemGetInfo", NULL};
   passes(kernels_compute, "A=1"); /* leaves its binary for the others */
-  each_fails(fails_or_works, driver_calls, 3, "");
+  each_fails(fails_or_works, driver_calls, 4, "");
   each_fails(fails_or_works, compiler_calls, 1, "");
   each_fails(fails_or_works_where_memory_is_short, trims, 2, "CUDA_DOUBLE_MEMORY=1000000;");
 }
@@ -386,6 +386,31 @@ static void reports_tell_what_is_missing(void **state) {
   passes(named_compiler, "NO_NVRTC=1;PONS_NVRTC=/nowhere:" DOUBLES "named.so");
 }
 
+/* ---- a pool that is made and gives nothing ---- */
+
+static void works_without_the_pool(void) {
+  CHECK(cuda_count() == 1);
+  CHECK(report_says("for want of a pool: ") && report_says(getenv("REFUSED")));
+  CHECK(count("pools") == 0 && count("device memory") == 0);
+  error *why = compute(0, NULL);
+  CHECK(!why && count("cuMemAlloc") > 0 && count("cuMemAllocFromPoolAsync") <= 1);
+  cuda_trim(0);
+  CHECK(count("device memory") == 0);
+}
+static void pool_serves(void) {
+  CHECK(report_says("\"allocation\": \"stream-ordered\"") && count("pools") == 1 && count("device memory") == 0);
+}
+
+static void a_pool_may_refuse(void **state) {
+  (void)state;
+  passes(pool_serves, "A=1");
+  passes(works_without_the_pool, "REFUSED=cuMemAllocFromPoolAsync: CUDA_ERROR_OUT_OF_MEMORY (2);DOUBLE_FAULTS=cuMemAllocFromPoolAsync:1=2");
+  passes(works_without_the_pool, "REFUSED=cuMemAllocFromPoolAsync: CUDA_ERROR_NOT_SUPPORTED (801);DOUBLE_FAULTS=cuMemAllocFromPoolAsync:1=801");
+  passes(works_without_the_pool, "REFUSED=cuMemFreeAsync: CUDA_ERROR_NOT_SUPPORTED (801);DOUBLE_FAULTS=cuMemFreeAsync:1=801");
+  passes(works_without_the_pool, "REFUSED=cuMemPoolCreate: CUDA_ERROR_NOT_SUPPORTED (801);DOUBLE_FAULTS=cuMemPoolCreate:1=801");
+  passes(works_without_the_pool, "REFUSED=the driver has no memory pools;CUDA_DOUBLE_POOLS=0");
+}
+
 int main(void) {
   if (!doubles_are_there()) return 77;
   const struct CMUnitTest tests[] = {
@@ -395,6 +420,7 @@ int main(void) {
       cmocka_unit_test(programs_run),
       cmocka_unit_test(each_call_may_fail),
       cmocka_unit_test(reports_tell_what_is_missing),
+      cmocka_unit_test(a_pool_may_refuse),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,7 +30,7 @@ _Thread_local int n_current;
 static memory *memories;
 static CUstream streams[64];
 static int n_streams;
-static long live_modules, live_events;
+static long live_modules, live_events, live_pools;
 static size_t used[MAX_DEVICES];
 
 static int device_count(void) { return (int)number_of("CUDA_DOUBLE_DEVICES", 1); }
@@ -79,8 +79,6 @@ static bool is_there(const char *at, size_t bytes) {
   return false;
 }
 
-static struct CUmemPoolHandle_st *pools[MAX_DEVICES];
-
 static char *take(size_t bytes, int kind, int device) {
   memory *m = calloc(1, sizeof *m);
   char *at = NULL;
@@ -90,7 +88,7 @@ static char *take(size_t bytes, int kind, int device) {
   }
   if (kind == DEVICE_MEMORY) memset(at, GRID_FILL, bytes);
   memset(at + bytes, BORDER_FILL, BORDER);
-  *m = (memory){memories, at, bytes, kind, device, false};
+  *m = (memory){memories, at, bytes, kind, device, NULL, false};
   memories = m;
   if (kind == DEVICE_MEMORY) used[device] += bytes;
   return at;
@@ -106,20 +104,12 @@ static void give(const char *at) {
       abort();
     }
     if (m->kind == DEVICE_MEMORY) used[m->device] -= m->bytes;
+    if (m->pool) m->pool->used -= m->bytes, m->pool->kept += m->bytes;
     *p = m->next;
     free(m->at);
     free(m);
     return;
   }
-}
-
-static void give_to_pool(const char *at) {
-  const memory *m = memories;
-  while (m->at != at) m = m->next;
-  struct CUmemPoolHandle_st *pool = pools[m->device];
-  pool->used -= m->bytes;
-  pool->kept += m->bytes;
-  give(at);
 }
 
 static CUresult allocate(CUdeviceptr *out, size_t bytes, int device) {
@@ -172,7 +162,7 @@ static void do_first(CUstream s) {
   if (w->kind == RECORD) w->record->done = true;
   if (w->kind == WAIT) do_until(w->record);
   if (w->kind == TAKE) memset(w->to, GRID_FILL, w->bytes);
-  if (w->kind == GIVE) give_to_pool(w->to);
+  if (w->kind == GIVE) give(w->to);
   if (w->kind == CALL) w->call(w->context);
   if (w->kind == LAUNCH && !lost) {
     const int fault = fault_of("kernel");
@@ -254,6 +244,7 @@ static const struct {
     {500, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
     {700, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
     {719, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
+    {801, "CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
 };
 
 EXPORT CUresult cuGetErrorName(CUresult status, const char **name) {
@@ -397,8 +388,19 @@ EXPORT CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props) 
             props->location.type == CU_MEM_LOCATION_TYPE_DEVICE && props->location.id < device_count(),
         CUDA_ERROR_INVALID_VALUE);
   *out = calloc(1, sizeof **out);
-  if (*out) (*out)->device = props->location.id, pools[props->location.id] = *out;
+  if (*out) (*out)->device = props->location.id;
+  live_pools += *out != NULL;
   return leave(*out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY);
+}
+
+/* The driver would put it off until the last of its memory is given back: here that is a mistake. */
+EXPORT CUresult cuMemPoolDestroy(CUmemoryPool pool) {
+  ENTER("cuMemPoolDestroy");
+  finish_all();
+  NEEDS(pool && pool->used == 0, CUDA_ERROR_INVALID_VALUE);
+  free(pool);
+  live_pools--;
+  return leave(CUDA_SUCCESS);
 }
 
 EXPORT CUresult cuMemPoolSetAttribute(CUmemoryPool pool, int attribute, void *value) {
@@ -431,6 +433,7 @@ EXPORT CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t bytes, CUmemory
     work *w = add_work(stream, TAKE); /* it is there for what comes behind */
     w->to = (char *)(uintptr_t)*out;
     w->bytes = bytes;
+    find_memory(w->to, bytes)->pool = pool;
     pool->used += bytes;
     pool->kept -= bytes < pool->kept ? bytes : pool->kept;
   }
@@ -511,7 +514,7 @@ EXPORT CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *acc
 
 /* Stricter than the driver, which would copy it by way of the host itself. */
 static bool sees(int user, const memory *m) {
-  return m && m->kind == DEVICE_MEMORY && (pools[m->device] ? pools[m->device]->opened_to[user] : context_sees[user][m->device]);
+  return m && m->kind == DEVICE_MEMORY && (m->pool ? m->pool->opened_to[user] : context_sees[user][m->device]);
 }
 
 EXPORT CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes,
@@ -778,7 +781,7 @@ EXPORT long cuda_double_queued(const char *what) {
   return n;
 }
 
-/* How many there are now: "device memory", "host memory", "modules", "events", "streams", "graphs"; else how often the call of that
+/* How many there are now: "device memory", "host memory", "modules", "events", "streams", "pools", "graphs"; else how often the call of that
    name was made. */
 EXPORT long cuda_double_count(const char *what) {
   long n = 0;
@@ -792,6 +795,8 @@ EXPORT long cuda_double_count(const char *what) {
     n = live_events;
   else if (!strcmp(what, "streams"))
     n = n_streams;
+  else if (!strcmp(what, "pools"))
+    n = live_pools;
   else if (!strcmp(what, "graphs"))
     n = live_graphs();
   else if (!strstr(what, "memory"))

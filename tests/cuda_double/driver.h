@@ -15,6 +15,7 @@ typedef struct memory {
   char *at;
   size_t bytes;
   int kind, device;
+  CUmemoryPool pool; /* NULL: of none */
   bool given; /* back, by work that is queued: not to be named any more */
 } memory;
 

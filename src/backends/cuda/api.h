@@ -135,6 +135,7 @@ typedef struct CUDA_KERNEL_NODE_PARAMS { /* what CUDA 12 calls ..._v1 */
 /* Stream-ordered memory: all of them are there, or cuMemAlloc with a cache of our own does. */
 #define CUDA_POOL_ENTRIES(ENTRY)                                                             \
   ENTRY(cuMemPoolCreate, "cuMemPoolCreate", (CUmemoryPool *, const CUmemPoolProps *))        \
+  ENTRY(cuMemPoolDestroy, "cuMemPoolDestroy", (CUmemoryPool))                                \
   ENTRY(cuMemPoolSetAttribute, "cuMemPoolSetAttribute", (CUmemoryPool, int attribute, void *)) \
   ENTRY(cuMemPoolGetAttribute, "cuMemPoolGetAttribute", (CUmemoryPool, int attribute, void *)) \
   ENTRY(cuMemPoolTrimTo, "cuMemPoolTrimTo", (CUmemoryPool, size_t))                          \

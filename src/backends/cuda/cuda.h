@@ -57,6 +57,7 @@ typedef struct cuda_device {
   cuda_queue queues[CUDA_QUEUES];
   atomic_count plan_end; /* of the latest plan, on the queue of kernels; 0: nothing was launched since its end was marked */
   CUmemoryPool pool; /* NULL: cuMemAlloc, and what is given back is kept in `cached` */
+  char no_pool[128]; /* why it is NULL */
   pthread_mutex_t cache_lock;
   cuda_block *cached[GPU_SIZE_CLASSES]; /* memory.c */
   size_t cached_bytes;
@@ -78,6 +79,7 @@ cuda_device *cuda_enter_opened(int index);
    the context is gone, every later use of the device gives an error that tells so. */
 error *cuda_check(cuda_device *d, CUresult status, const char *call, ...) PRINTF_LIKE(3, 4);
 void cuda_plan_ended(int index);
+void cuda_report_allocation(int index, text *json); /* a string; opens the device: only then is it known */
 bool cuda_is_lost(CUresult status); /* after it the context does nothing any more */
 
 /* ---- order.c ---- */

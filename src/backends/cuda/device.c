@@ -64,16 +64,53 @@ error *cuda_check(cuda_device *d, CUresult status, const char *format, ...) {
 
 /* ---- opening ---- */
 
-/* What the pool keeps, it keeps until memory.c has it trimmed. A device whose pool can't be made has none. */
-static void open_pool(cuda_device *d) {
+static void lacks_pool(cuda_device *d, const char *call, CUresult status) {
+  const char *name = NULL;
+  cuda()->cuGetErrorName(status, &name);
+  snprintf(d->no_pool, sizeof d->no_pool, "%s: %s (%d)", call, name ? name : "an unknown status", status);
+}
+
+/* Asked once, for a driver, or what stands before it, may make a pool and give nothing of it. */
+static CUresult try_pool(cuda_device *d) {
+  CUdeviceptr at;
+  CUresult status = cuda()->cuMemAllocFromPoolAsync(&at, 8, d->pool, cuda_work(d));
+  if (status != CUDA_SUCCESS) {
+    lacks_pool(d, "cuMemAllocFromPoolAsync", status);
+    return status;
+  }
+  status = cuda()->cuMemFreeAsync(at, cuda_work(d));
+  if (status == CUDA_SUCCESS) return status;
+  lacks_pool(d, "cuMemFreeAsync", status);
+  cuda()->cuMemFree(at);
+  return status;
+}
+
+static CUresult make_pool(cuda_device *d) {
   const CUmemPoolProps props = {.alloc_type = CU_MEM_ALLOCATION_TYPE_PINNED,
                                 .location = {CU_MEM_LOCATION_TYPE_DEVICE, cuda_card_at(d->index)->id}};
-  uint64_t keep = UINT64_MAX;
-  if (!cuda_card_at(d->index)->pools) return;
-  if (cuda()->cuMemPoolCreate(&d->pool, &props) != CUDA_SUCCESS)
+  CUresult status = cuda()->cuMemPoolCreate(&d->pool, &props);
+  if (status != CUDA_SUCCESS) {
     d->pool = NULL;
-  else
-    cuda()->cuMemPoolSetAttribute(d->pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep); /* else it keeps less */
+    lacks_pool(d, "cuMemPoolCreate", status);
+    return status;
+  }
+  status = try_pool(d);
+  if (status == CUDA_SUCCESS) return status;
+  cuda()->cuMemPoolDestroy(d->pool);
+  d->pool = NULL;
+  return status;
+}
+
+/* What the pool keeps, it keeps until memory.c has it trimmed. A device without one works all the same. */
+static error *open_pool(cuda_device *d) {
+  uint64_t keep = UINT64_MAX;
+  if (!cuda_card_at(d->index)->pools) {
+    snprintf(d->no_pool, sizeof d->no_pool, "the driver has no memory pools");
+    return NULL;
+  }
+  const CUresult status = make_pool(d);
+  if (status == CUDA_SUCCESS) cuda()->cuMemPoolSetAttribute(d->pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep); /* else it keeps less */
+  return cuda_is_lost(status) ? cuda_check(d, status, "opening a memory pool") : NULL;
 }
 
 static error *open_context(cuda_device *d) {
@@ -90,13 +127,14 @@ static error *open_device(cuda_device *d) {
   if (!why) why = push(d);
   if (why) return why;
   why = cuda_open_queues(d);
-  if (!why) open_pool(d);
+  if (!why) why = open_pool(d);
   cuda_leave(d);
   return why;
 }
 
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
-cuda_device *cuda_enter(int index, error **why) {
+/* *why: it can't be used. */
+static cuda_device *opened(int index, error **why) {
   pthread_once(&locks_made, make_locks);
   cuda_device *d = &devices[index];
   pthread_mutex_lock(&opening); /* a failure to open takes d->lock */
@@ -114,6 +152,11 @@ cuda_device *cuda_enter(int index, error **why) {
   pthread_mutex_lock(&d->lock);
   *why = error_keep(d->failed);
   pthread_mutex_unlock(&d->lock);
+  return d;
+}
+
+cuda_device *cuda_enter(int index, error **why) {
+  cuda_device *d = opened(index, why);
   error_meet(*why);
   if (!*why) *why = push(d);
   return *why ? NULL : d;
@@ -123,11 +166,22 @@ cuda_device *cuda_enter_opened(int index) {
   error *why = NULL;
   pthread_once(&locks_made, make_locks);
   pthread_mutex_lock(&opening);
-  const bool opened = devices[index].opened;
+  const bool is_open = devices[index].opened;
   pthread_mutex_unlock(&opening);
-  cuda_device *d = opened ? cuda_enter(index, &why) : NULL;
+  cuda_device *d = is_open ? cuda_enter(index, &why) : NULL;
   error_release(why);
   return d;
+}
+
+void cuda_report_allocation(int index, text *json) {
+  error *why = NULL;
+  const cuda_device *d = opened(index, &why);
+  char words[640];
+  if (why) snprintf(words, sizeof words, "none: %s", error_text(why));
+  else if (d->pool) snprintf(words, sizeof words, "stream-ordered");
+  else snprintf(words, sizeof words, "cached by Pons, for want of a pool: %s", d->no_pool);
+  text_add_json(json, words);
+  error_release(why);
 }
 
 void cuda_plan_ended(int index) {

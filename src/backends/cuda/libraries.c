@@ -211,7 +211,7 @@ static int attribute(cuda_card *c, int which) {
 static bool has_pools(const cuda_card *c) {
   int supported = 0;
   return found.api.cuMemPoolCreate && found.api.cuMemPoolSetAttribute && found.api.cuMemPoolGetAttribute &&
-         found.api.cuMemPoolTrimTo && found.api.cuMemAllocFromPoolAsync && found.api.cuMemFreeAsync &&
+         found.api.cuMemPoolTrimTo && found.api.cuMemPoolDestroy && found.api.cuMemAllocFromPoolAsync && found.api.cuMemFreeAsync &&
          found.api.cuDeviceGetAttribute(&supported, CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, c->id) ==
              CUDA_SUCCESS &&
          supported;
@@ -388,11 +388,9 @@ static void add_cards(text *json) {
     text_add(json, "\"MHz\": %d, \"memory MHz\": %d, \"memory bits\": %d, ",
              told(c, CU_DEVICE_ATTRIBUTE_CLOCK_RATE) / 1000, told(c, CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE) / 1000,
              told(c, CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH));
-    text_add(json, "\"allocation\": \"%s\"", c->pools ? "stream-ordered" : "cached by Pons");
-    if (c->missing[0]) {
-      text_add(json, ", \"not used\": ");
-      text_add_json(json, c->missing);
-    }
+    text_add(json, "\"%s\": ", c->missing[0] ? "not used" : "allocation");
+    if (c->missing[0]) text_add_json(json, c->missing);
+    else cuda_report_allocation(i, json); /* those that are used come first */
     text_add(json, "}");
   }
   text_add(json, "]");
