@@ -1,8 +1,9 @@
-/* fft_test.c: transforms of small signals, their derivatives, what is refused. Values are those of NumPy 2.3; derivatives are
-   held against the adjoint: <c, F x> = <vjp(c), x> for random x and c. */
+/* fft_test.c: transforms of small signals, of signals of any length, their derivatives, what is refused. Values are those of NumPy 2.3, or
+   those in float64; derivatives are held against the adjoint: <c, F x> = <vjp(c), x> for random x and c. */
 #include "ops/ops_for_tests.h"
 #include "tests/seed.h"
 #include <math.h>
+#include <stdlib.h>
 
 static uint64_t seed;
 static float draw(void) {
@@ -23,29 +24,41 @@ static pons_array reals(int n, const float *values) { return pons_array_from(val
 
 /* ---- values ---- */
 
+/* `count` numbers in a row, or pairs of them; no device makes a sum of numbers around 1 less exact. */
+static void near(pons_array got, pons_dtype dtype, int count, const double *want) {
+  const int64_t size = pons_dtype_size(dtype) == 2 * pons_dtype_size(dtype_of_parts(dtype)) ? count / 2 : count;
+  pons_array parts = pons_astype(pons_array_from(want, PONS_SHAPE(count), PONS_FLOAT64), dtype_of_parts(dtype));
+  pons_array all = pons_view(parts, dtype);
+  if (pons_dtype_of(got) != dtype || pons_dim(got, 0) != size || pons_item(pons_allclose(got, all, 1e-6, 1e-6)) != 1) {
+    char *text = pons_to_text(got);
+    fail_msg("%s", text ? text : pons_error());
+  }
+}
+#define NEAR(got, dtype, ...) near(got, dtype, (int)(sizeof((double[]){__VA_ARGS__}) / sizeof(double)), (const double[]){__VA_ARGS__})
+
 static void small_signals(void **state) {
   (void)state;
-  check(pons_fft_rfft(pons_astype(REALS(1, 2, 3, 4), PONS_FLOAT64)), "[10+0j, -2+2j, -2+0j] complex128");
-  check(pons_fft_fft(REALS(1, 2, 3, 4)), "[10+0j, -2+2j, -2+0j, -2-2j] complex64");
-  check(pons_fft_rfft(REALS(1, 2, 3, 4)), "[10+0j, -2+2j, -2+0j] complex64");
-  check(pons_fft_fft(REALS(1, 2, 3, 4), .n = 2), "[3+0j, -1+0j] complex64");
-  check(pons_fft_fft(REALS(1, 2), .n = 4), "[3+0j, 1-2j, -1+0j, 1+2j] complex64");
-  check(pons_fft_fft(REALS(1, 2, 3, 4), .norm = PONS_FFT_ORTHO), "[5+0j, -1+1j, -1+0j, -1-1j] complex64");
-  check(pons_fft_ifft(REALS(1, 2, 3, 4), .norm = PONS_FFT_FORWARD), "[10+0j, -2-2j, -2+0j, -2+2j] complex64");
-  check(pons_fft_irfft(REALS(6, 0, 0)), "[1.5, 1.5, 1.5, 1.5] float32");
-  check(pons_fft_irfft(REALS(6, 0, 0), .n = 3), "[2, 2, 2] float32");
-  check(pons_fft_irfft(REALS(3), .n = 1), "[3] float32");
-  check(pons_fft_fftfreq(5, 0.1), "[0, 2, 4, -4, -2] float32");
-  check(pons_fft_rfftfreq(4, 0.5), "[0, 0.5, 1] float32");
-  check(pons_fft_fftshift(REALS(0, 1, 2, 3, 4), PONS_AXES(0)), "[3, 4, 0, 1, 2] float32");
-  check(pons_fft_ifftshift(REALS(0, 1, 2, 3, 4), PONS_AXES(-1)), "[2, 3, 4, 0, 1] float32");
+  NEAR(pons_fft_rfft(pons_astype(REALS(1, 2, 3, 4), PONS_FLOAT64)), PONS_COMPLEX128, 10, 0, -2, 2, -2, 0);
+  NEAR(pons_fft_fft(REALS(1, 2, 3, 4)), PONS_COMPLEX64, 10, 0, -2, 2, -2, 0, -2, -2);
+  NEAR(pons_fft_rfft(REALS(1, 2, 3, 4)), PONS_COMPLEX64, 10, 0, -2, 2, -2, 0);
+  NEAR(pons_fft_fft(REALS(1, 2, 3, 4), .n = 2), PONS_COMPLEX64, 3, 0, -1, 0);
+  NEAR(pons_fft_fft(REALS(1, 2), .n = 4), PONS_COMPLEX64, 3, 0, 1, -2, -1, 0, 1, 2);
+  NEAR(pons_fft_fft(REALS(1, 2, 3, 4), .norm = PONS_FFT_ORTHO), PONS_COMPLEX64, 5, 0, -1, 1, -1, 0, -1, -1);
+  NEAR(pons_fft_ifft(REALS(1, 2, 3, 4), .norm = PONS_FFT_FORWARD), PONS_COMPLEX64, 10, 0, -2, -2, -2, 0, -2, 2);
+  NEAR(pons_fft_irfft(REALS(6, 0, 0)), PONS_FLOAT32, 1.5, 1.5, 1.5, 1.5);
+  NEAR(pons_fft_irfft(REALS(6, 0, 0), .n = 3), PONS_FLOAT32, 2, 2, 2);
+  NEAR(pons_fft_irfft(REALS(3), .n = 1), PONS_FLOAT32, 3);
+  NEAR(pons_fft_fftfreq(5, 0.1), PONS_FLOAT32, 0, 2, 4, -4, -2);
+  NEAR(pons_fft_rfftfreq(4, 0.5), PONS_FLOAT32, 0, 0.5, 1);
+  NEAR(pons_fft_fftshift(REALS(0, 1, 2, 3, 4), PONS_AXES(0)), PONS_FLOAT32, 3, 4, 0, 1, 2);
+  NEAR(pons_fft_ifftshift(REALS(0, 1, 2, 3, 4), PONS_AXES(-1)), PONS_FLOAT32, 2, 3, 4, 0, 1);
 }
 
 /* Neither the imaginary part of frequency 0 nor that of n / 2 belongs to a real signal. */
 static void imaginary_parts_that_no_real_signal_has_are_dropped(void **state) {
   (void)state;
   const float pairs[] = {1, 2, 3, 4, 5, 3};
-  check(pons_fft_irfft(pons_array_from(pairs, PONS_SHAPE(3), PONS_COMPLEX64)), "[3, -3, 0, 1] float32");
+  NEAR(pons_fft_irfft(pons_array_from(pairs, PONS_SHAPE(3), PONS_COMPLEX64)), PONS_FLOAT32, 3, -3, 0, 1);
 }
 
 static void windows(void **state) {
@@ -71,6 +84,61 @@ static void a_signal_comes_back_from_its_frames(void **state) {
     if (pons_item(near) != 1) fail_msg("n_fft %d, hop %d, length %d: %s", (int)n_fft, (int)hop, (int)length, pons_error());
     pons_scope_close(s);
   }
+}
+
+/* ---- any length ---- */
+
+/* How far `got` is from `want`, which is of float64, as a part of that. */
+static double distance(pons_array got, pons_array want) {
+  pons_array gap = pons_square(pons_abs(pons_subtract(pons_astype(got, pons_dtype_of(want)), want)));
+  const double off = pons_item(pons_sum(gap)), size = pons_item(pons_sum(pons_square(pons_abs(want))));
+  if (!pons_ok()) fail_msg("%s", pons_error());
+  return sqrt(off / size);
+}
+
+static pons_array in_doubles(pons_array x) {
+  return pons_astype(x, dtype_of_parts(pons_dtype_of(x)) == pons_dtype_of(x) ? PONS_FLOAT64 : PONS_COMPLEX128);
+}
+
+/* Complex (2, n, 3) whose lines lie along the second axis, in memory or across it. */
+static pons_array many(int64_t n, bool across) {
+  float *values = malloc((size_t)(12 * n) * sizeof *values);
+  assert_non_null(values);
+  for (int64_t i = 0; i < 12 * n; i++) values[i] = draw();
+  pons_array x = across ? pons_array_from(values, PONS_SHAPE(2, n, 3), PONS_COMPLEX64)
+                        : pons_swapaxes(pons_array_from(values, PONS_SHAPE(2, 3, n), PONS_COMPLEX64), 1, 2);
+  free(values);
+  return x;
+}
+
+static void length_is_near(int64_t n, bool across) {
+  const pons_scope s = pons_scope_open();
+  pons_array x = many(n, across), doubles = in_doubles(x), real = pons_real(x), half = pons_fft_rfft(in_doubles(real), .axis = PONS_AXES(1));
+  pons_array narrow = pons_astype(half, PONS_COMPLEX64);
+  const struct {
+    const char *name;
+    pons_array got, want;
+  } each[] = {
+      {"fft", pons_fft_fft(x, .axis = PONS_AXES(1)), pons_fft_fft(doubles, .axis = PONS_AXES(1))},
+      {"ifft", pons_fft_ifft(x, .axis = PONS_AXES(1)), pons_fft_ifft(doubles, .axis = PONS_AXES(1))},
+      {"rfft", pons_fft_rfft(real, .axis = PONS_AXES(1)), half},
+      {"irfft", pons_fft_irfft(narrow, .axis = PONS_AXES(1), .n = n), in_doubles(real)},
+      {"irfftn", pons_fft_irfftn(narrow, .axes = PONS_AXES(2, 1), .s = PONS_SHAPE(3, n)),
+       pons_fft_irfftn(in_doubles(narrow), .axes = PONS_AXES(2, 1), .s = PONS_SHAPE(3, n))},
+  };
+  for (int i = 0; i < (int)(sizeof each / sizeof *each); i++) {
+    const double off = distance(each[i].got, each[i].want);
+    if (!(off < 1e-6)) fail_msg("%s of %d, %s memory: %g off", each[i].name, (int)n, across ? "across" : "along", off);
+  }
+  pons_scope_close(s);
+}
+
+/* Small ones, powers, products of small primes, primes, what devices take apart and what they don't. */
+static void lengths_are_near_those_in_float64(void **state) {
+  (void)state;
+  static const int16_t lengths[] = {1, 2, 3, 5, 8, 30, 64, 121, 210, 331, 512, 1000, 1021, 1024, 1025, 1031, 1152, 2048, 2049, 2062, 2187, 5005, 6000, 8192, 8209};
+  for (int i = 0; i < (int)(sizeof lengths / sizeof *lengths); i++) length_is_near(lengths[i], i % 2);
+  for (int turns = 0; turns < 8; turns++) length_is_near(1 + (int64_t)(1499.0 * (draw() + 1)), turns % 2);
 }
 
 /* ---- derivatives ---- */
@@ -217,6 +285,7 @@ int main(void) {
       cmocka_unit_test(imaginary_parts_that_no_real_signal_has_are_dropped),
       cmocka_unit_test(windows),
       cmocka_unit_test(a_signal_comes_back_from_its_frames),
+      cmocka_unit_test(lengths_are_near_those_in_float64),
       cmocka_unit_test(gradients_are_adjoint),
       cmocka_unit_test(second_derivatives),
       cmocka_unit_test(hadamard),

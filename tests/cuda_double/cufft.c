@@ -1,5 +1,6 @@
-/* cufft.c: a double of cuFFT (libcufft.so.11): transforms by their definition, queued on the driver's double. Plans that do not fit
-   together fail as they do there, the workspace is written over, and C2R destroys its input. Uses cuda/cufft.h for its types, faults.h. */
+/* cufft.c: a double of cuFFT (libcufft.so.11): transforms by their definition, queued on the driver's double, of lines up to LINE
+   elements: there is no plan for longer ones. Plans that do not fit together fail as they do there, the workspace is written over, and C2R
+   destroys its input. Uses cuda/cufft.h for its types, faults.h. */
 #include "backends/cuda/cufft.h"
 #include "tests/cuda_double/queue.h"
 #include "tests/doubles/faults.h"
@@ -9,7 +10,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { MOST = 256, WORK_BYTES = 96 };
+enum { MOST = 256, WORK_BYTES = 96, LINE = 1024 };
 static struct plan {
   bool there, allocates, made;
   int rank, n[3], type, batch;
@@ -54,6 +55,7 @@ EXPORT cufftResult cufftMakePlanMany(cufftHandle h, int rank, int *n, int *in_em
   int in = 1, out = 1; /* elements of a signal: each axis as long as the memory says */
   for (int d = 0; fine && d < rank; d++) {
     const int half = n[d] / 2 + 1, last = d == rank - 1;
+    if (n[d] > LINE) return CUFFT_INVALID_SIZE;
     fine = n[d] >= 1 && in_embed[d] == (last && type == CUFFT_C2R ? half : n[d]) &&
            out_embed[d] == (last && type == CUFFT_R2C ? half : n[d]);
     in *= in_embed[d], out *= out_embed[d];
@@ -83,7 +85,6 @@ typedef struct job {
   void *in, *out;
 } job;
 
-enum { LINE = 4096 };
 static double complex turn(const job *j, int64_t f, int64_t k, int n) {
   return cexp(2 * 3.14159265358979323846 * I * j->direction * ((double)(f * k) / n));
 }
@@ -91,7 +92,6 @@ static double complex turn(const job *j, int64_t f, int64_t k, int n) {
 /* Along an axis of length n whose elements lie `step` apart, in place. */
 static void along(const job *j, double complex *x, int64_t count, int n, int64_t step) {
   double complex line[LINE];
-  if (n > LINE) abort();
   for (int64_t at = 0; at < count; at++) {
     if (at / step % n) continue; /* not where a line begins */
     for (int k = 0; k < n; k++) line[k] = x[at + k * step];

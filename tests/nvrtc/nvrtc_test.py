@@ -21,7 +21,8 @@ ARCHS = [70, 75, 80, 86, 89, 90, 100]
 MOST = 100  # texts per version: more would take minutes; then each version has every second, third, ... of them
 PROGRAMS = ["elementwise_test", "reduce_ops_test", "shape_ops_test", "index_ops_test", "index_list_test",
             "product_ops_test", "quantized_product_test", "convolution_ways_test", "attention_test", "attention_vjp_test",
-            "norm_vjp_test", "made_reductions_test", "wrong_indices_test", "custom_gpu_test", "metal_kernels_test", "cuda_kernel_test"]
+            "norm_vjp_test", "made_reductions_test", "wrong_indices_test", "custom_gpu_test", "metal_kernels_test", "cuda_kernel_test",
+            "fft_test"]
 DEVICES = [("cuda_double", PROGRAMS), ("cuda_90", ["attention_test", "attention_vjp_test"])]  # kernels that only a GPU of that compute capability has
 PLANTED = "typedef struct pair { int a; } pair;\nKERNEL planted(GLOBAL int *y, NUMBERS) { *y = ((pair){nowhere}).a; }\n"
 

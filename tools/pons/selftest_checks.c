@@ -224,6 +224,22 @@ CHECK(half_spectrum) {
 CHECK(signal) {
   return pons_fft_irfft(pons_fft_rfft(normal(PONS_SHAPE(PICK(3, 100), PICK(16, 1024)), dtype, 34)));
 }
+/* What does not fit local memory, along memory and across it; lengths with large prime factors. */
+CHECK(spectrum_of_long_lines) { return pons_fft_fft(normal(PONS_SHAPE(PICK(3, 2), PICK(1155, 1 << 17)), dtype, 36)); }
+CHECK(spectrum_of_long_columns) {
+  return pons_fft_ifft(normal(PONS_SHAPE(PICK(2310, 4096), PICK(3, 20)), dtype, 37), .axis = PONS_AXES(0));
+}
+CHECK(half_spectrum_of_long_lines) { return pons_fft_rfft(normal(PONS_SHAPE(PICK(3, 2), PICK(1155, 100000)), dtype, 38)); }
+CHECK(long_signal) {
+  pons_array x = normal(PONS_SHAPE(PICK(3, 2), PICK(578, 50001)), dtype, 39);
+  return pons_fft_irfft(x, .n = PICK(1155, 100000));
+}
+CHECK(spectrum_of_prime_lines) { return pons_fft_fft(normal(PONS_SHAPE(PICK(3, 20), PICK(1031, 8209)), dtype, 33)); }
+CHECK(half_spectrum_of_prime_lines) { return pons_fft_rfft(normal(PONS_SHAPE(PICK(3, 20), PICK(1031, 8209)), dtype, 34)); }
+CHECK(signal_of_prime_lines) {
+  pons_array x = normal(PONS_SHAPE(PICK(3, 20), PICK(516, 4105)), dtype, 35);
+  return pons_fft_irfft(x, .n = PICK(1031, 8209));
+}
 CHECK(hadamard) {
   return pons_hadamard_transform(normal(PONS_SHAPE(PICK(5, 50), PICK(24, 2048)), dtype, 35));
 }
@@ -692,6 +708,13 @@ const check checks[] = {
     WITHIN(spectrum, PONS_COMPLEX64, 0, 1e-4, 1e-3),
     WITHIN(half_spectrum, PONS_FLOAT32, 0, 1e-4, 1e-3),
     WITHIN(signal, PONS_FLOAT32, 0, 1e-4, 1e-4),
+    WITHIN(spectrum_of_long_lines, PONS_COMPLEX64, 0, 1e-4, 5e-3),
+    WITHIN(spectrum_of_long_columns, PONS_COMPLEX64, 0, 1e-4, 1e-4),
+    WITHIN(half_spectrum_of_long_lines, PONS_FLOAT32, 0, 1e-4, 5e-3),
+    WITHIN(long_signal, PONS_COMPLEX64, 0, 1e-4, 1e-4),
+    WITHIN(spectrum_of_prime_lines, PONS_COMPLEX64, 0, 1e-4, 1e-3),
+    WITHIN(half_spectrum_of_prime_lines, PONS_FLOAT32, 0, 1e-4, 1e-3),
+    WITHIN(signal_of_prime_lines, PONS_COMPLEX64, 0, 1e-4, 1e-4),
     CLOSE(hadamard, PONS_FLOAT32, FLOATS),
     WITHIN(product_float32, PONS_FLOAT32, IN(PONS_FLOAT64), 1e-4, 1e-4),
     ABOUT(product_float16, PONS_FLOAT16, 0),
