@@ -83,6 +83,27 @@ CHECK(slice_added) {
                                normal(PONS_SHAPE(n - 4, 3), dtype, 9), PONS_SHAPE(2, 1),
                                PONS_SHAPE(n - 2, 7), PONS_SHAPE(1, 2));
 }
+/* From where an array says: lines that begin so that several elements move at once, and others. */
+CHECK(slice_from_array) {
+  const int64_t n = PICK(19, 900);
+  return pons_slice_dynamic(normal(PONS_SHAPE(3, n, 40), dtype, 100), small_integers(PONS_SHAPE(1), PONS_INT32, 101), PONS_AXES(1),
+                            PONS_SHAPE(2, n - 17, 32));
+}
+CHECK(slice_from_arrays) {
+  pons_array at = pons_remainder(small_integers(PONS_SHAPE(2), PONS_UINT8, 102), pons_scalar(3, PONS_UINT8));
+  return pons_slice_dynamic(pons_swapaxes(normal(PONS_SHAPE(5, PICK(7, 700), 11), dtype, 103), 0, 1), at, PONS_AXES(2, 0),
+                            PONS_SHAPE(PICK(5, 698), 4, 9));
+}
+CHECK(slice_put_at_array) {
+  const int64_t n = PICK(18, 900);
+  return pons_slice_update_dynamic(normal(PONS_SHAPE(3, n, 40), dtype, 104), normal(PONS_SHAPE(3, 2, 40), dtype, 105),
+                                   small_integers(PONS_SHAPE(1), PONS_INT64, 106), PONS_AXES(1));
+}
+CHECK(slice_put_at_arrays) {
+  pons_array at = pons_remainder(small_integers(PONS_SHAPE(2), PONS_INT32, 107), pons_int(3));
+  return pons_slice_update_dynamic(normal(PONS_SHAPE(PICK(7, 300), 5, 64), dtype, 108), normal(PONS_SHAPE(PICK(5, 298), 3, 61), dtype, 109), at,
+                                   PONS_AXES(0, 2));
+}
 CHECK(counted) { return pons_arange(-7, PICK(30, 300000), 1, dtype); }
 CHECK(random_words) {
   return pons_random_bits(PONS_SHAPE(PICK(3, 301), 1001), (int)pons_dtype_size(dtype), pons_random_key(10));
@@ -666,6 +687,10 @@ const check checks[] = {
     EXACT(concatenated, PONS_FLOAT32, SIZES),
     EXACT(padded, PONS_BFLOAT16, SIZES),
     EXACT(slice_added, PONS_FLOAT32, NUMBERS),
+    EXACT(slice_from_array, PONS_FLOAT16, SIZES),
+    EXACT(slice_from_arrays, PONS_FLOAT32, SIZES),
+    EXACT(slice_put_at_array, PONS_BFLOAT16, SIZES),
+    EXACT(slice_put_at_arrays, PONS_FLOAT32, SIZES),
     EXACT(counted, PONS_INT32, REALS),
     EXACT(random_words, PONS_UINT32, IN(PONS_UINT8) | IN(PONS_UINT16)),
     WITHIN(sum_of_all, PONS_FLOAT32, NUMBERS, 1e-4, 1e-2),
