@@ -207,13 +207,22 @@ void channels_piece(channels_job *j, int64_t piece, char *rows, void (*each)(con
 
 /* ---- the whole ---- */
 
+static conv_form form_of(const channels_job *j, int64_t least) {
+  const conv_job *c = &j->conv;
+  const int64_t in = j->group_in, out = j->group_out;
+  if (in == 1 && out == 1) return CONV_EACH;
+  if (whole_registers(out, c->lane)) return CONV_BY_GROUP;
+  const bool fit = in == out && out > 0 && least % out == 0 && c->out_channels >= least;
+  return fit && cpu_conv_loops()->shuffles[c->lane] ? CONV_SHUFFLED : CONV_EACH;
+}
+
 /* How x is read, and whether it and y have to be lanes first. */
 static void choose_form(channels_job *j) {
   const conv_job *c = &j->conv;
   const int64_t least = cpu_conv_loops()->least[c->lane];
   const bool one = j->group_in == 1 && j->group_out == 1;
-  j->by_group = !one && whole_registers(j->group_out, c->lane);
-  j->spread = !one && !j->by_group;
+  j->form = form_of(j, least);
+  j->spread = !one && j->form == CONV_EACH;
   j->width = c->out_channels < least ? least : c->out_channels;
   const bool direct = lane_is_direct(j->x->dtype) && j->width == c->out_channels;
   j->direct_y = direct && j->y->strides[c->n + 1] == 1;

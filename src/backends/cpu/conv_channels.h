@@ -6,7 +6,7 @@
 
    With more than one channel in a group there is such a term for each channel of x. Where a group's results are whole
    registers, an element of x is met by all of them; else x's channel i of each group is repeated for all results of that
-   group, which is a row like any other.
+   group, in a register if it has as many channels as results, else in memory, where it is a row like any other.
 
    What lies over the edge has no term: a line of the result is cut into runs of places, those between which the same
    positions of the kernel meet x; with elements of x apart, places that far apart. Lines of x are read where they lie, if
@@ -24,20 +24,24 @@ typedef struct conv_term {
 } conv_term;
 typedef struct conv_sums {
   int64_t places, channels;    /* channels: a register's at least */
-  int64_t group_in, group_out; /* by group */
+  int64_t group_in, group_out; /* but for CONV_EACH */
   const conv_term *terms;
   int64_t count;
   int64_t x_step; /* lanes from a place to the next */
   void *y;
   int64_t y_step;
 } conv_sums;
+/* Which of x a channel of the result meets: the element of its own place, all of its group's, which have whole registers of
+   results; or all of its group's, of which there are as many as results, and one or more groups in a register. */
+typedef enum conv_form { CONV_EACH, CONV_BY_GROUP, CONV_SHUFFLED } conv_form;
 enum { CONV_SPREAD_BYTES = 16 };
 typedef struct conv_loops {
+  bool shuffles[LANE_KINDS]; /* whether CONV_SHUFFLED is there */
   int least[LANE_KINDS]; /* lanes of a register */
   /* y[p][c] = sum over terms t of x[t][p][c] * w[t][c]; by group: over t and i of x[t][p][group * group_in + i] * w[t][i][c] */
-  void (*result[LANE_KINDS])(const conv_sums *s, bool by_group);
+  void (*result[LANE_KINDS])(const conv_sums *s, conv_form form);
   /* w[t][c] += sum over p of x[t][p][c] * y[p][c]; by group: w[t][i][c], as above */
-  void (*gradient[LANE_KINDS])(const conv_sums *s, bool by_group);
+  void (*gradient[LANE_KINDS])(const conv_sums *s, conv_form form);
   /* Channels of a place repeated for the results of their groups: to[i * plane + g * out + o] = from[g * in + i], and less
      than CONV_SPREAD_BYTES of rubbish behind. */
   void (*spread[LANE_KINDS])(const void *from, int64_t groups, int64_t in, int64_t out, int64_t plane, void *to);
@@ -59,7 +63,7 @@ struct channels_job {
   int64_t per_segment, segments;  /* places; of a line */
   int64_t lines_per_piece;
   int64_t kept_bytes;             /* of lanes of x under a segment, at most */
-  bool by_group;                  /* an element of x is met by all results of its group */
+  conv_form form;
   bool spread;                    /* channels of x are repeated in what is kept */
   int64_t x_each, terms_each;     /* lanes of a place of x; terms of a position */
   bool direct_x, direct_y;        /* elements in memory are the lanes */

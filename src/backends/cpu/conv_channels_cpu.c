@@ -25,7 +25,7 @@ static void convolve_line(const channels_job *j, channels_work *w) {
   char *to = element(j->y->data, j->y->dtype, w->y_offset);
   for (int64_t i = 0; i < w->n_runs; i++) {
     const conv_sums sums = channels_sums(j, w, &w->runs[i], j->direct_y ? to : w->y);
-    cpu_conv_loops()->result[j->conv.lane](&sums, j->by_group);
+    cpu_conv_loops()->result[j->conv.lane](&sums, j->form);
   }
   if (!j->direct_y) store_line(j, w, to);
 }

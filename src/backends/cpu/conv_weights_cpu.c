@@ -32,7 +32,7 @@ static void add_line(const channels_job *j, channels_work *w) {
   if (!j->direct_y) load_line(j, w, from);
   for (int64_t i = 0; i < w->n_runs; i++) {
     const conv_sums sums = channels_sums(j, w, &w->runs[i], j->direct_y ? from : w->y);
-    cpu_conv_loops()->gradient[j->conv.lane](&sums, j->by_group);
+    cpu_conv_loops()->gradient[j->conv.lane](&sums, j->form);
   }
 }
 
