@@ -27,14 +27,14 @@ static void give(int index, void *memory) {
   free(((block *)memory)->data);
   free(memory);
 }
-static error *write_memory(int index, void *memory, const void *host, size_t bytes) {
+static error *write_memory(int index, void *memory, size_t at, const void *host, size_t bytes) {
   (void)index;
-  memcpy(((block *)memory)->data, host, bytes);
+  memcpy((char *)((block *)memory)->data + at, host, bytes);
   return NULL;
 }
-static error *read_memory(int index, void *memory, void *host, size_t bytes) {
+static error *read_memory(int index, void *memory, size_t at, void *host, size_t bytes) {
   (void)index;
-  memcpy(host, ((block *)memory)->data, bytes);
+  memcpy(host, (char *)((block *)memory)->data + at, bytes);
   return NULL;
 }
 

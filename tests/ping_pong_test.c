@@ -80,7 +80,54 @@ static bool plays_the_same(uint64_t seed) {
   return true;
 }
 
+/* ---- one array, of which parts are written in place, in turn here and there ---- */
+
+enum { LONG = 96, TURNS = 60 };
+
+/* Like x but for a part from `at` on; x, which nobody else holds, gives its memory. */
+static pons_array with_part(pons_array x, int at, int n, float value, bool on_other) {
+  const pons_scope s = pons_scope_open();
+  pons_set_default_device(on_other ? other : "cpu");
+  pons_array part = pons_full(PONS_SHAPE(n), pons_float(value));
+  pons_array y = pons_keep(pons_slice_update(x, part, PONS_SHAPE(at), PONS_SHAPE(at + n), PONS_SCALAR));
+  pons_release(x);
+  if (!pons_eval(y)) print_error("%s\n", pons_error());
+  pons_scope_close(s);
+  return y;
+}
+
+static bool reads_as(pons_array x, int at, int n, const float *expected, bool on_other, bool as_it_is) {
+  const pons_scope s = pons_scope_open();
+  pons_set_default_device(on_other ? other : "cpu");
+  pons_array part = pons_slice(x, PONS_SHAPE(at), PONS_SHAPE(at + n), PONS_SCALAR);
+  const float *data = pons_data(as_it_is ? part : pons_negative(part));
+  bool same = data != NULL;
+  for (int i = 0; same && i < n; i++) same = data[i] == (as_it_is ? expected[at + i] : -expected[at + i]);
+  pons_scope_close(s);
+  return same;
+}
+
 static uint64_t first;
+
+static void parts_are_read_as_they_were_written(void **state) {
+  (void)state;
+  game g = {first};
+  float expected[LONG];
+  for (int i = 0; i < LONG; i++) expected[i] = (float)i;
+  const pons_scope s = pons_scope_open();
+  pons_array x = pons_keep(pons_array_from(expected, PONS_SHAPE(LONG), PONS_FLOAT32));
+  for (int turn = 0; turn < TURNS; turn++) {
+    const int n = 1 + below(&g, 16), at = below(&g, LONG - n), what = below(&g, 4);
+    if (what < 2) x = with_part(x, at, n, (float)turn, what);
+    for (int i = at; what < 2 && i < at + n; i++) expected[i] = (float)turn;
+    const int m = 1 + below(&g, LONG / 2), from = below(&g, LONG - m);
+    assert_true(reads_as(x, from, m, expected, what & 1, below(&g, 2)));
+  }
+  assert_true(reads_as(x, 0, LONG, expected, false, true));
+  pons_release(x);
+  pons_set_default_device("cpu");
+  pons_scope_close(s);
+}
 
 static void two_devices_give_what_the_cpu_gives(void **state) {
   (void)state;
@@ -115,6 +162,7 @@ int main(void) {
   snprintf(name, sizeof name, "%s", pons_default_device());
   other = name;
   const struct CMUnitTest tests[] = {cmocka_unit_test(two_devices_give_what_the_cpu_gives),
-                                     cmocka_unit_test(so_do_threads_that_share_it)};
+                                     cmocka_unit_test(so_do_threads_that_share_it),
+                                     cmocka_unit_test(parts_are_read_as_they_were_written)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ buffer *buffer_wrap(void *data, size_t bytes, void (*destroy)(void *), void *own
     *why = fail_no_memory("from_data");
     return NULL;
   }
-  *b = (buffer){.bytes = bytes, .data = data, .size_class = WRAPPED};
+  *b = (buffer){.bytes = bytes, .data = data, .size_class = WRAPPED, .valid = {.all = ON_HOST}};
   atomic_init(&b->refs, 1);
   b->as.wrapped.destroy = destroy;
   b->as.wrapped.owner = owner;
@@ -63,14 +63,23 @@ void buffer_release(buffer *b) {
   }
 }
 
-void *buffer_host(const buffer *b, error **why) {
-  if (atomic_load_explicit(&((buffer *)b)->stale, memory_order_acquire)) *why = buffer_bring_home((buffer *)b);
+byte_range byte_range_of(int64_t offset, int ndim, const int64_t *shape, const int64_t *strides, size_t element_bytes) {
+  int64_t first = 0, last = 0;
+  for (int i = 0; i < ndim; i++) {
+    if (shape[i] == 0) return (byte_range){0, 0};
+    *(strides[i] < 0 ? &first : &last) += (shape[i] - 1) * strides[i];
+  }
+  return (byte_range){(size_t)(offset + first * (int64_t)element_bytes), (size_t)(offset + (last + 1) * (int64_t)element_bytes)};
+}
+
+void *buffer_host(const buffer *b, byte_range part, error **why) {
+  if (atomic_load_explicit(&((buffer *)b)->stale, memory_order_acquire)) *why = buffer_bring_home((buffer *)b, part);
   return *why == NULL ? b->data : NULL;
 }
 
 void *buffer_data(const buffer *b) {
   error *why = NULL;
-  void *data = buffer_host(b, &why);
+  void *data = buffer_host(b, ALL_BYTES, &why);
   error_meet(why);
   error_release(why);
   return data;

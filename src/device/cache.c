@@ -259,6 +259,7 @@ buffer *cache_take(size_t bytes) {
   mem_unpoison(b->data, class_bytes(b->size_class));
   b->bytes = bytes;
   b->copies = NULL;
+  b->valid = (validity){.all = ON_HOST};
   atomic_init(&b->stale, false);
   atomic_init(&b->refs, 1);
   return b;

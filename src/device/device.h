@@ -19,10 +19,18 @@ buffer *buffer_new(size_t bytes, const char *op, error **why);
 buffer *buffer_wrap(void *data, size_t bytes, void (*destroy)(void *), void *owner, error **why);
 buffer *buffer_keep(buffer *b);
 void buffer_release(buffer *b); /* NULL is fine */
-/* In host memory, with what was written last: where that was on a device it is waited for and copied. NULL and
-   *why if that fails. */
-void *buffer_host(const buffer *b, error **why);
-/* The same; NULL and an error of the thread's. */
+/* Bytes of a buffer, up to but without `to`; a `to` behind the buffer's end means that. */
+typedef struct byte_range {
+  size_t from, to;
+} byte_range;
+#define ALL_BYTES ((byte_range){0, SIZE_MAX})
+#define NO_BYTES ((byte_range){0, 0})
+/* From the first to the end of the last element, where the first of all indices is at byte `offset`. */
+byte_range byte_range_of(int64_t offset, int ndim, const int64_t *shape, const int64_t *strides, size_t element_bytes);
+/* In host memory, where `part` has what was written last: what of it was written on a device is waited for and copied. The buffer's first
+   byte. NULL and *why if that fails. */
+void *buffer_host(const buffer *b, byte_range part, error **why);
+/* The same with all bytes; NULL and an error of the thread's. */
 void *buffer_data(const buffer *b);
 /* The same if that is where it was written last, else NULL: nothing is copied or waited for. */
 const void *buffer_at_hand(const buffer *b);
@@ -35,18 +43,19 @@ bool buffer_is_sole(const buffer *b);
 typedef struct device device;
 /* Uninitialised memory there, and on the host once it is read there. */
 buffer *buffer_new_on(const device *d, size_t bytes, const char *op, error **why);
-/* What the driver calls b's memory on `d`, with what was written last; NULL and *why. */
-void *buffer_on(buffer *b, const device *d, error **why);
-/* The same for whoever writes all that will be read of it: nothing is copied, and once it is written other
-   copies are not valid any more. */
-void *buffer_written_on(buffer *b, const device *d, error **why);
-void buffer_written_on_host(buffer *b);
+/* What the driver calls b's memory on `d`, where `part` has what was written last; NULL and *why. */
+void *buffer_on(buffer *b, const device *d, byte_range part, error **why);
+/* The same for whoever writes in the part: then it is not valid any more elsewhere. With `over` all of the part is written, and none of it
+   read before: nothing is copied. */
+void *buffer_written_on(buffer *b, const device *d, byte_range part, bool over, error **why);
+void *buffer_written_on_host(buffer *b, byte_range part, bool over, error **why);
 /* Until what was written last, if that was on a device, is done there; what went wrong. */
 error *buffer_finish(buffer *b);
 error *device_finish(const device *d); /* the same of all that was launched on it */
 /* What this thread copied since it asked last, and how many arrays it made give way on a device. */
 typedef struct copies_made {
   int to_device, to_host, gave_way;
+  int parts; /* of all these copies, those of a part of an array's memory: the rest was there, or nobody asked for it */
   size_t bytes_to_device, bytes_to_host;
   int passed, declined; /* from device to device; these not, but by way of the host */
   size_t bytes_passed;
@@ -103,10 +112,11 @@ typedef struct memory_driver {
   void *(*take)(int index, size_t bytes, error **why); /* bytes > 0 */
   void *(*take_to_write)(int index, size_t bytes, error **why); /* the same where `write` comes next; left out: take */
   void (*give)(int index, void *memory);
-  error *(*write)(int index, void *memory, const void *host, size_t bytes); /* host may change after it */
-  error *(*read)(int index, void *memory, void *host, size_t bytes);        /* waits */
+  /* Of the memory, from byte `at` on. */
+  error *(*write)(int index, void *memory, size_t at, const void *host, size_t bytes); /* host may change after it */
+  error *(*read)(int index, void *memory, size_t at, void *host, size_t bytes);        /* waits */
   /* From one of the driver's devices to another; error_declined(): it must go by way of the host; left out: it always does. */
-  error *(*pass)(int from_index, void *from, int to_index, void *to, size_t bytes);
+  error *(*pass)(int from_index, void *from, int to_index, void *to, size_t at, size_t bytes);
   /* Until all that was launched there is done, and what went wrong with it; left out: nothing goes on behind a launch. */
   error *(*finish)(int index);
   /* Of a device that shares the host's memory; left out: it does not. */

@@ -2,6 +2,7 @@
 #ifndef PARTS_H
 #define PARTS_H
 #include "device/device.h"
+#include "device/validity.h"
 
 enum { WRAPPED = 0xffff }; /* size_class of somebody else's memory */
 
@@ -12,8 +13,8 @@ typedef struct copy {
   struct copy *next;
   const device *device;
   void *memory;
-  bool valid;
-  bool shared; /* it is the host's memory, seen from the device: always as valid as that */
+  place_set place; /* the device's bit */
+  bool shared;  /* it is the host's memory, seen from the device: always as valid as that */
   buffer *of;
   size_t bytes; /* taken of the device: 0 where the host's memory is wrapped */
   struct copy *newer, *older; /* among those of the device that may give way: spill.c */
@@ -21,8 +22,9 @@ typedef struct copy {
 
 struct buffer {
   atomic_int refs;
-  atomic_bool stale; /* what was written last is on a device, not in `data` */
+  atomic_bool stale; /* some of what was written last is on a device, not in `data` */
   _Atomic(copy *) copies;
+  validity valid; /* where which bytes are */
   uint16_t size_class; /* in the cache's table, WRAPPED or ELSEWHERE */
   uint16_t tick;       /* of the cache, when it came there */
   size_t bytes;        /* asked for */
@@ -52,7 +54,7 @@ error *buffer_no_memory(const char *op, size_t asked);
 /* ---- residency.c ---- */
 
 void copies_free(buffer *b); /* by its last holder */
-error *buffer_bring_home(buffer *b); /* makes `data` valid */
+error *buffer_bring_home(buffer *b, byte_range part); /* makes that of `data` valid */
 /* Gives up its memory on `d`; what is valid there alone is brought home first. */
 error *buffer_leave(buffer *b, const device *d);
 

@@ -13,6 +13,14 @@ static pons_array fresh(pons_dtype dtype, const shape *s, const char *op, void *
   return a;
 }
 
+void *node_fetch(const node *a) {
+  error *why = NULL;
+  char *data = buffer_host(a->buffer, node_bytes(a), &why);
+  error_meet(why);
+  error_release(why);
+  return data ? data + node_offset(a) : NULL;
+}
+
 static error *check(const char *op, const void *data, pons_shape in, pons_dtype dtype, shape *s) {
   if (!dtype_is_valid((int)dtype)) return fail(op, "%d is no dtype", (int)dtype);
   if (!shape_from(in, s)) return fail(op, "shape %s is none", shape_text(in.count, in.at));

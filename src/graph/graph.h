@@ -85,6 +85,12 @@ typedef struct vmap_call { /* in[i] has the batch along axes[i], or axes[i] = -1
   int *out_axes;
 } vmap_call;
 
+/* What an update may differ in from what it updates: elements of the row-major result, up to but without `to`. */
+typedef struct updated {
+  int64_t from, to;
+  bool over; /* each of them is written, and none read before */
+} updated;
+
 typedef struct view { /* offset and strides in elements, into some buffer; shape stands elsewhere */
   int64_t offset;
   int64_t strides[PONS_MAX_NDIM];
@@ -99,6 +105,7 @@ struct prim {
   bool opaque;      /* never merged with an equal one */
   bool waits;       /* a view that has its further inputs computed, too; those of others lend their shapes alone */
   bool updates;     /* the result is in[0] but for some elements: a backend may be given one memory for both */
+  updated (*updated)(const void *params, const operand *in, const operand *out); /* in which elements; left out: in any */
   size_t params_size;
   field fields[PRIM_MAX_FIELDS]; /* ended by name NULL */
   /* Number of results; NULL: 1. */
@@ -230,10 +237,15 @@ void node_forget(node *a);
 static inline int64_t node_offset(const node *a) {
   return a->offset * (int64_t)pons_dtype_size((pons_dtype)a->dtype);
 }
-/* Elements of a ready node, in host memory. NULL and an error if they can't be brought there. */
+/* Elements of a ready node, in host memory; of its buffer no others need to be there. NULL and an error if they can't be brought there. */
+void *node_fetch(const node *a);
 static inline void *node_data(const node *a) {
-  char *data = buffer_data(a->buffer);
-  return data ? data + node_offset(a) : NULL;
+  const char *data = buffer_at_hand(a->buffer);
+  return data ? (char *)data + node_offset(a) : node_fetch(a);
+}
+/* Which bytes of its buffer they are. */
+static inline byte_range node_bytes(const node *a) {
+  return byte_range_of(node_offset(a), a->ndim, a->shape, node_strides(a), pons_dtype_size((pons_dtype)a->dtype));
 }
 
 /* ---- the lock under which states change and graphs are read; recursive ---- */

@@ -191,9 +191,26 @@ static void slice_update_vmap(const vmap_call *c) {
   batch_apply(c, &shifted);
 }
 
+/* From the first to the last element of the slice; over all of it if none between them is left out. */
+static updated slice_updated(const void *params, const operand *in, const operand *out) {
+  const slice_update_params *p = params;
+  const int64_t *size = in[1].shape;
+  int64_t strides[PONS_MAX_NDIM], first = 0, last = 0;
+  shape_row_major(out->ndim, out->shape, strides);
+  for (int i = 0; i < out->ndim; i++) {
+    if (size[i] == 0) return (updated){0, 0, true};
+    const int64_t begin = p->start.at[i], end = begin + (size[i] - 1) * p->strides.at[i];
+    first += (begin < end ? begin : end) * strides[i];
+    last += (begin < end ? end : begin) * strides[i];
+  }
+  const bool is_dense = shape_size(in[1].ndim, size) == last + 1 - first;
+  return (updated){first, last + 1, p->kind == PONS_SCATTER_NONE && is_dense};
+}
+
 const prim prim_slice_update = {
     .name = "SliceUpdate",
     .updates = true,
+    .updated = slice_updated,
     .params_size = sizeof(slice_update_params),
     .fields = {FIELD_OF(slice_update_params, kind, PONS_SCATTER_NONE + 1),
                FIELD(INTS, slice_update_params, start), FIELD(INTS, slice_update_params, end),

@@ -37,26 +37,27 @@ void workspace_free(workspace *w) {
   mem_free(w);
 }
 
-/* All memories that have no buffer of their own yet; the arena is made when first needed. On a device with
-   memory of its own each temporary has a buffer, so that each is where it was written. */
-static error *bind(const plan *p, workspace *w, const run_input *in) {
-  error *why = NULL;
-  const bool apart = has_memory(p->device);
-  if (!apart && !w->arena && p->arena_bytes) w->arena = buffer_new((size_t)p->arena_bytes, "eval", &why);
-  char *arena = w->arena ? buffer_data(w->arena) : NULL;
-  w->any_failed = false;
-  for (int i = 0; i < p->n_memories; i++) {
-    const plan_memory *m = &p->memories[i];
-    w->held[i] = NULL;
-    w->failed[i] = NULL;
-    w->base[i] = m->kind == MEMORY_ARENA && arena ? arena + m->offset : NULL;
-    if (m->kind != MEMORY_INPUT || apart) continue;
-    if (why) continue;
-    char *data = buffer_host(in[i].buffer, &why);
-    if (data) w->base[i] = data + in[i].offset;
-  }
-  return why;
+/* ---- which bytes of its memory an operand is ---- */
+
+byte_range operand_bytes(const plan *p, const run_input *in, const plan_step *s, int k) {
+  const operand *x = &s->operands[k];
+  const int32_t m = s->memories[k];
+  const int64_t offset = s->offsets[k] + (p->memories[m].kind == MEMORY_INPUT ? in[m].offset : 0);
+  return byte_range_of(offset, x->ndim, x->shape, x->strides, pons_dtype_size(x->dtype));
 }
+
+/* Those that an update in place may write: at byte `offset` of the buffer the result begins. */
+byte_range updated_bytes(const plan_step *s, int64_t offset, bool *over) {
+  const operand *y = &s->operands[s->n_in];
+  *over = false;
+  if (!s->prim->updated) return byte_range_of(offset, y->ndim, y->shape, y->strides, pons_dtype_size(y->dtype));
+  const updated u = s->prim->updated(s->params, s->operands, y);
+  const int64_t size = (int64_t)pons_dtype_size(y->dtype);
+  *over = u.over;
+  return (byte_range){(size_t)(offset + u.from * size), (size_t)(offset + u.to * size)};
+}
+
+/* ---- where all memories are the host's ---- */
 
 /* The operand whose buffer the step's result takes over, or -1. */
 static int find_donor(const plan_step *s, const run_input *in) {
@@ -65,16 +66,62 @@ static int find_donor(const plan_step *s, const run_input *in) {
   return -1;
 }
 
+static bool is_update(const plan_step *s) { return s->prim && !s->kernel && s->prim->updates; }
+
+/* Inputs of which something is on a device: of each what steps read. */
+static error *bring_inputs(const plan *p, workspace *w, const run_input *in) {
+  error *why = NULL;
+  for (int i = 0; i < p->n_steps; i++) {
+    const plan_step *s = &p->steps[i];
+    for (int k = 0; k < s->n_in && !why; k++) {
+      const int32_t m = s->memories[k];
+      if (p->memories[m].kind != MEMORY_INPUT || (w->base[m] && buffer_at_hand(in[m].buffer))) continue;
+      const bool is_kept = k == 0 && is_update(s) && find_donor(s, in) == 0; /* none of it is read */
+      char *data = buffer_host(in[m].buffer, is_kept ? NO_BYTES : operand_bytes(p, in, s, k), &why);
+      if (data) w->base[m] = data + in[m].offset;
+    }
+  }
+  return why;
+}
+
+/* All memories that have no buffer of their own yet; the arena is made when first needed. On a device with
+   memory of its own each temporary has a buffer, so that each is where it was written. */
+static error *bind(const plan *p, workspace *w, const run_input *in) {
+  error *why = NULL;
+  const bool apart = has_memory(p->device);
+  if (!apart && !w->arena && p->arena_bytes) w->arena = buffer_new((size_t)p->arena_bytes, "eval", &why);
+  char *arena = w->arena ? buffer_data(w->arena) : NULL;
+  bool all_here = true;
+  w->any_failed = false;
+  for (int i = 0; i < p->n_memories; i++) {
+    const plan_memory *m = &p->memories[i];
+    w->held[i] = NULL;
+    w->failed[i] = NULL;
+    w->base[i] = m->kind == MEMORY_ARENA && arena ? arena + m->offset : NULL;
+    if (m->kind != MEMORY_INPUT || apart) continue;
+    const char *data = buffer_at_hand(in[i].buffer);
+    if (data) w->base[i] = (char *)data + in[i].offset;
+    else all_here = false;
+  }
+  return why || all_here ? why : bring_inputs(p, w, in);
+}
+
+/* Over the operand's memory, or a part of it. */
+static error *take_over(workspace *w, run_input *from, const plan_step *s, int32_t memory) {
+  error *why = NULL;
+  bool over = true;
+  const byte_range part = is_update(s) ? updated_bytes(s, from->offset, &over) : ALL_BYTES;
+  char *data = buffer_written_on_host(from->buffer, part, over, &why);
+  if (!data) return why;
+  w->held[memory] = from->buffer;
+  w->base[memory] = data + from->offset;
+  from->buffer = NULL;
+  return NULL;
+}
+
 static error *make_output(const plan *p, workspace *w, run_input *in, const plan_step *s, int32_t memory) {
   const int donor = p->memories[memory].kind == MEMORY_OUTPUT ? find_donor(s, in) : -1;
-  if (donor >= 0) {
-    run_input *from = &in[s->memories[donor]];
-    w->held[memory] = from->buffer;
-    w->base[memory] = (char *)buffer_data(from->buffer) + from->offset;
-    buffer_written_on_host(from->buffer);
-    from->buffer = NULL;
-    return NULL;
-  }
+  if (donor >= 0) return take_over(w, &in[s->memories[donor]], s, memory);
   error *why = NULL;
   w->held[memory] = buffer_new((size_t)p->memories[memory].bytes, s->name, &why);
   if (!w->held[memory]) return why;
@@ -128,14 +175,25 @@ static void set_operand(workspace *w, const plan_step *s, int k, void *at, int64
   w->operands[k].data = has_memory(s->device) ? (void *)&w->places[k] : at ? (char *)at + offset : NULL;
 }
 
+static buffer *operand_buffer(const plan *p, const workspace *w, const run_input *in, int32_t memory) {
+  return p->memories[memory].kind == MEMORY_INPUT ? in[memory].buffer : w->held[memory];
+}
+
+bool updates_in_place(const plan *p, const workspace *w, const run_input *in, const plan_step *s) {
+  if (!is_update(s) || s->n_out != 1) return false;
+  const buffer *before = operand_buffer(p, w, in, s->memories[0]);
+  return before && before == w->held[s->memories[s->n_in]];
+}
+
 static error *bind_input_apart(const plan *p, workspace *w, const run_input *in, const plan_step *s, int k) {
   error *why = NULL;
   const int32_t m = s->memories[k];
   const bool given = p->memories[m].kind == MEMORY_INPUT;
-  buffer *b = given ? in[m].buffer : w->held[m];
+  buffer *b = operand_buffer(p, w, in, m);
   const int64_t offset = s->offsets[k] + (given ? in[m].offset : 0);
+  const byte_range part = k == 0 && updates_in_place(p, w, in, s) ? NO_BYTES : operand_bytes(p, in, s, k);
   void *at = NULL; /* of what is empty: no step made it */
-  if (b) at = has_memory(s->device) ? buffer_on(b, s->device, &why) : buffer_host(b, &why);
+  if (b) at = has_memory(s->device) ? buffer_on(b, s->device, part, &why) : buffer_host(b, part, &why);
   set_operand(w, s, k, at, offset);
   return why;
 }
@@ -155,18 +213,21 @@ static error *bind_output_apart(const plan *p, workspace *w, const run_input *in
   error *why = NULL;
   const int32_t m = s->memories[k];
   const size_t bytes = (size_t)p->memories[m].bytes;
-  if (!w->held[m] && has_memory(s->device)) w->held[m] = taken_over(p, w, in, s, m);
-  if (!w->held[m]) /* else it was made before the steps (recorded.c), or at a try before */
+  if (!w->held[m]) /* else it was taken over, or made before the steps (recorded.c), or at a try before */
     w->held[m] = has_memory(s->device) ? buffer_new_on(s->device, bytes, s->name, &why)
                                        : buffer_new(bytes, s->name, &why);
   if (!w->held[m]) return why;
-  void *at = has_memory(s->device) ? buffer_written_on(w->held[m], s->device, &why) : buffer_host(w->held[m], &why);
+  bool over = true;
+  const byte_range part = updates_in_place(p, w, in, s) ? updated_bytes(s, 0, &over) : ALL_BYTES;
+  void *at = has_memory(s->device) ? buffer_written_on(w->held[m], s->device, part, over, &why) : buffer_host(w->held[m], ALL_BYTES, &why);
   set_operand(w, s, k, at, 0);
   return why;
 }
 
 static error *bind_and_launch(const plan *p, workspace *w, run_input *in, const plan_step *s) {
   error *why = NULL;
+  for (int k = s->n_in; has_memory(s->device) && k < s->n_in + s->n_out; k++)
+    if (!w->held[s->memories[k]]) w->held[s->memories[k]] = taken_over(p, w, in, s, s->memories[k]);
   for (int k = 0; !why && k < s->n_in + s->n_out; k++)
     why = k < s->n_in ? bind_input_apart(p, w, in, s, k) : bind_output_apart(p, w, in, s, k);
   return why ? why : launch_step(w, s);
@@ -272,7 +333,7 @@ static error *run_on_host(const plan *p, workspace *w, const run_input *in, cons
       w->held[m] = buffer_new((size_t)p->memories[m].bytes, s->name, &why);
     }
     buffer *b = given ? in[m].buffer : w->held[m];
-    char *at = b && !why ? buffer_host(b, &why) : NULL;
+    char *at = b && !why ? buffer_host(b, k < s->n_in ? operand_bytes(p, in, s, k) : ALL_BYTES, &why) : NULL;
     o[k] = s->operands[k];
     o[k].data = at ? at + offset : NULL;
   }
@@ -362,7 +423,7 @@ static void hand_out(const plan *p, workspace *w, const run_input *in, const pla
     if (!w->held[o->memory]) w->held[o->memory] = buffer_new(0, "eval", &out->failed); /* no step: it is empty */
     if (!w->held[o->memory]) return;
     out->buffer = buffer_keep(w->held[o->memory]);
-    if (w->base[o->memory]) before = (char *)w->base[o->memory] - (char *)buffer_data(out->buffer);
+    if (w->base[o->memory]) before = (char *)w->base[o->memory] - (char *)buffer_host(out->buffer, NO_BYTES, &out->failed);
   }
   out->offset = before / (int64_t)pons_dtype_size(o->dtype) + o->offset;
 }

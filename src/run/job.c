@@ -93,7 +93,7 @@ static error *bind_late(job *j, int i) {
   if (j->in[i].buffer) return NULL;
   const node *n = j->leaves[i].node;
   error *why = NULL;
-  char *data = buffer_host(n->buffer, &why);
+  char *data = buffer_host(n->buffer, node_bytes(n), &why);
   if (why) return why;
   const operand x = {data + node_offset(n), (pons_dtype)n->dtype, n->ndim, n->shape, node_strides(n)};
   buffer *b = run_row_major(&x, &why);

@@ -172,6 +172,8 @@ static void add_copies(text *t, const device *d) {
              ", \"by way of the host\": %d, \"why by way of the host\": \"it can't be copied from the other device to %s "
              "directly: the device's report says why\"",
              m.declined, d->name);
+  if (m.parts)
+    text_add(t, ", \"copies of a part\": %d, \"why of a part\": \"the rest of the array's memory was there, or is not needed\"", m.parts);
   if (m.gave_way) text_add(t, ", \"arrays that gave way\": %d", m.gave_way);
 }
 

@@ -29,11 +29,16 @@ static error *bind_memory(const plan *p, workspace *w, const run_input *in, cons
   error *why = NULL;
   const int32_t m = s->memories[k];
   const plan_memory *of = &p->memories[m];
-  if (memories[m] || of->kind == MEMORY_ARENA) return NULL;
-  if (of->kind == MEMORY_OUTPUT && w->runs_once) w->held[m] = taken_over(p, w, in, s, m);
-  if (of->kind == MEMORY_OUTPUT && !w->held[m]) w->held[m] = buffer_new_on(p->device, (size_t)of->bytes, "eval", &why);
-  if (!why && of->kind == MEMORY_OUTPUT) memories[m] = buffer_written_on(w->held[m], p->device, &why);
-  if (of->kind == MEMORY_INPUT) memories[m] = buffer_on(in[m].buffer, p->device, &why);
+  if (of->kind == MEMORY_ARENA || (of->kind == MEMORY_OUTPUT && memories[m])) return NULL;
+  const bool in_place = updates_in_place(p, w, in, s);
+  bool over = true;
+  if (of->kind == MEMORY_INPUT) {
+    memories[m] = buffer_on(in[m].buffer, p->device, in_place && k == 0 ? NO_BYTES : operand_bytes(p, in, s, k), &why);
+    return why;
+  }
+  if (!w->held[m]) w->held[m] = buffer_new_on(p->device, (size_t)of->bytes, "eval", &why);
+  const byte_range part = in_place ? updated_bytes(s, 0, &over) : ALL_BYTES;
+  if (!why) memories[m] = buffer_written_on(w->held[m], p->device, part, over, &why);
   return why;
 }
 
@@ -41,6 +46,10 @@ static error *bind_memories(const plan *p, workspace *w, const run_input *in, vo
   error *why = NULL;
   for (int i = 0; i < p->n_steps && !why; i++) {
     const plan_step *s = &p->steps[i];
+    for (int k = s->n_in; k < s->n_in + s->n_out && w->runs_once; k++) {
+      const int32_t m = s->memories[k];
+      if (p->memories[m].kind == MEMORY_OUTPUT && !memories[m]) w->held[m] = taken_over(p, w, in, s, m);
+    }
     for (int k = 0; k < s->n_in + s->n_out && !why; k++)
       why = bind_memory(p, w, in, s, k, memories);
   }

@@ -18,6 +18,7 @@ typedef struct block {
 } block;
 
 static atomic_int blocks, writes, reads, launches, finishes;
+static atomic_size_t bytes_written, bytes_read;
 static atomic_size_t used, room = SIZE_MAX; /* bytes there, and how many there may be */
 static atomic_int failing; /* what fails from now on */
 enum { TAKES = 1, WRITES = 2, READS = 4, KERNELS = 8, FINISHES = 16 };
@@ -48,19 +49,21 @@ static void give(int index, void *memory) {
   blocks--;
 }
 
-static error *write_memory(int index, void *memory, const void *host, size_t bytes) {
+static error *write_memory(int index, void *memory, size_t at, const void *host, size_t bytes) {
   (void)index;
   writes++;
-  assert_true(bytes <= ((block *)memory)->bytes);
-  memcpy(((block *)memory)->data, host, bytes);
+  bytes_written += bytes;
+  assert_true(at + bytes <= ((block *)memory)->bytes);
+  memcpy(((block *)memory)->data + at, host, bytes);
   return failure(WRITES, "write");
 }
 
-static error *read_memory(int index, void *memory, void *host, size_t bytes) {
+static error *read_memory(int index, void *memory, size_t at, void *host, size_t bytes) {
   (void)index;
   reads++;
-  assert_true(bytes <= ((block *)memory)->bytes);
-  memcpy(host, ((block *)memory)->data, bytes);
+  bytes_read += bytes;
+  assert_true(at + bytes <= ((block *)memory)->bytes);
+  memcpy(host, ((block *)memory)->data + at, bytes);
   return failure(READS, "read");
 }
 
@@ -104,19 +107,35 @@ static error *full(const launch *l) {
   return NULL;
 }
 
+/* As the CPU does it. */
+static error *slice_update(const launch *l) {
+  operand in[2], y;
+  launches++;
+  addressed(in, l->in, 2);
+  addressed(&y, l->out, 1);
+  const launch there = {l->params, 2, 1, in, &y};
+  return device_pick(device_host(), "SliceUpdate", &there, NULL)->run(&there);
+}
+
 static int one(void) { return 1; }
 static const memory_driver memory = {
     .take = take, .give = give, .write = write_memory, .read = read_memory, .finish = finish};
-static const implementation implementations[] = {{"Full", "away", NULL, full}};
+static const implementation implementations[] = {{"Full", "away", NULL, full}, {"SliceUpdate", "away", NULL, slice_update}};
 static const driver away = {.name = "away",
                             .count = one,
                             .implementations = implementations,
-                            .n_implementations = 1,
+                            .n_implementations = 2,
                             .refuses_kernel = refuses_kernel,
                             .run_kernel = run_kernel,
                             .memory = &memory};
 extern const driver driver_cpu;
 const driver *const pons_drivers[] = {&driver_cpu, &away, NULL};
+
+static _Thread_local uint64_t seed;
+static int below(int n) {
+  seed = seed * 6364136223846793005u + 1442695040888963407u;
+  return (int)(seed >> 33) % n;
+}
 
 static pons_array floats(int n, const float *values) {
   return pons_array_from(values, PONS_SHAPE(n), PONS_FLOAT32);
@@ -202,6 +221,122 @@ static void views_are_read_where_they_are(void **state) {
   CHECK(pons_transpose(m), 2, 8, 4, 10, 6, 12);
 }
 
+/* ---- parts ---- */
+
+static pons_array counted(int n) { return pons_arange(0, n, 1, PONS_FLOAT32); }
+
+static void a_view_has_its_bytes_copied_and_no_others(void **state) {
+  (void)state;
+  pons_array x = pons_add(counted(100), pons_float(1)); /* made there */
+  assert_true(pons_eval(x));
+  const size_t before = bytes_read;
+  CHECK(pons_slice(x, PONS_SHAPE(10), PONS_SHAPE(13), PONS_SCALAR), 11, 12, 13);
+  assert_int_equal(bytes_read - before, 3 * sizeof(float));
+  CHECK(pons_slice(x, PONS_SHAPE(12), PONS_SHAPE(2), PONS_SHAPE(-4)), 13, 9, 5); /* from 4 to 12 */
+  assert_int_equal(bytes_read - before, 9 * sizeof(float));
+  pons_set_default_device("cpu");
+  CHECK(pons_add(pons_slice(x, PONS_SHAPE(20), PONS_SHAPE(22), PONS_SCALAR), pons_float(1)), 22, 23);
+  pons_set_default_device("away");
+  assert_int_equal(bytes_read - before, 11 * sizeof(float));
+  assert_true(((const float *)pons_data(x))[99] == 100); /* the rest */
+  assert_int_equal(bytes_read - before, 100 * sizeof(float));
+  pons_array y = pons_array_from(pons_data(x), PONS_SHAPE(100), PONS_FLOAT32);
+  const size_t written = bytes_written;
+  CHECK(pons_negative(pons_slice(y, PONS_SHAPE(50), PONS_SHAPE(52), PONS_SCALAR)), -51, -52);
+  assert_int_equal(bytes_written - written, 2 * sizeof(float));
+  CHECK(pons_negative(pons_slice(y, PONS_SHAPE(51), PONS_SHAPE(54), PONS_SCALAR)), -52, -53, -54);
+  assert_int_equal(bytes_written - written, 4 * sizeof(float));
+}
+
+/* A new array like x with another part, in x's memory: nobody else holds x, which is released. */
+static pons_array updated_on(const char *device, pons_array x, int at, float value) {
+  const pons_scope s = pons_scope_open();
+  pons_set_default_device(device);
+  pons_array y = pons_keep(pons_slice_update(x, FLOATS(value, value), PONS_SHAPE(at), PONS_SHAPE(at + 2), PONS_SCALAR));
+  pons_release(x);
+  assert_true(pons_eval(y));
+  pons_set_default_device("away");
+  pons_scope_close(s);
+  return y;
+}
+
+static pons_array kept_on(const char *device, int n) {
+  const pons_scope s = pons_scope_open();
+  pons_set_default_device(device);
+  pons_array x = pons_keep(pons_add(counted(n), pons_float(1)));
+  assert_true(pons_eval(x));
+  pons_set_default_device("away");
+  pons_scope_close(s);
+  return x;
+}
+
+/* What is read is a view, which goes: it holds x's memory. */
+static void check_part(pons_array x, bool is_negative, int from, int n, const float *expected) {
+  const pons_scope s = pons_scope_open();
+  pons_array part = pons_slice(x, PONS_SHAPE(from), PONS_SHAPE(from + n), PONS_SCALAR);
+  check(is_negative ? pons_negative(part) : part, n, expected);
+  pons_scope_close(s);
+}
+#define NUMBERS(...) (int)(sizeof((float[]){__VA_ARGS__}) / sizeof(float)), (float[]){__VA_ARGS__}
+#define CHECK_PART(x, from, ...) check_part(x, false, from, NUMBERS(__VA_ARGS__))
+#define CHECK_NEGATIVE(x, from, ...) check_part(x, true, from, NUMBERS(__VA_ARGS__)) /* computed there */
+
+static void an_update_in_place_leaves_the_rest_where_it_is(void **state) {
+  (void)state;
+  const size_t two = 2 * sizeof(float);
+  pons_array x = kept_on("away", 100);
+  size_t read = bytes_read, written = bytes_written;
+  assert_non_null(pons_data(x)); /* is in both places */
+  assert_int_equal(bytes_read - read, 100 * sizeof(float));
+  x = updated_on("away", x, 30, 7); /* there: of the host's all but that is valid */
+  assert_int_equal(bytes_written - written, two); /* the new elements */
+  read = bytes_read;
+  CHECK_PART(x, 28, 29, 30, 7);
+  assert_int_equal(bytes_read - read, sizeof(float));
+  x = updated_on("cpu", x, 60, 8); /* here: nothing comes home for it */
+  assert_int_equal(bytes_read - read, sizeof(float));
+  written = bytes_written;
+  CHECK_NEGATIVE(x, 59, -60, -8, -8, -63);
+  assert_int_equal(bytes_written - written, two);
+  CHECK_PART(x, 30, 7, 7);
+  const float *all = pons_data(x);
+  for (int i = 0; i < 100; i++) assert_true(all[i] == (i / 2 == 15 ? 7 : i / 2 == 30 ? 8 : (float)i + 1));
+  pons_release(x);
+  x = updated_on("away", kept_on("cpu", 100), 4, 9); /* what was never there needs not come there */
+  written = bytes_written;
+  assert_int_equal(((const float *)pons_data(x))[5], 9);
+  assert_int_equal(((const float *)pons_data(x))[6], 7);
+  assert_int_equal(bytes_written, written);
+  pons_release(x);
+}
+
+/* Updates and reads of parts, here and there, against a plain array. */
+static void parts_are_read_as_they_were_written(void **state) {
+  (void)state;
+  enum { LENGTH_OF_ALL = 40, TURNS = 1500 };
+  float expected[LENGTH_OF_ALL];
+  pons_array x = kept_on("away", LENGTH_OF_ALL);
+  for (int i = 0; i < LENGTH_OF_ALL; i++) expected[i] = (float)i + 1;
+  for (int turn = 0; turn < TURNS; turn++) {
+    const int at = below(LENGTH_OF_ALL - 1), what = below(5);
+    if (what < 2) {
+      x = updated_on(what ? "away" : "cpu", x, at, (float)turn);
+      expected[at] = expected[at + 1] = (float)turn;
+      continue;
+    }
+    const pons_scope s = pons_scope_open();
+    const int n = 1 + below(LENGTH_OF_ALL - at);
+    pons_array view = pons_slice(x, PONS_SHAPE(at), PONS_SHAPE(at + n), PONS_SCALAR);
+    pons_set_default_device(what == 2 ? "cpu" : "away");
+    const float *values = pons_data(what == 4 ? view : pons_negative(view));
+    pons_set_default_device("away");
+    if (!values) FAIL("%s", pons_error());
+    for (int i = 0; i < n; i++) assert_true(values[i] == (what == 4 ? expected[at + i] : -expected[at + i]));
+    pons_scope_close(s);
+  }
+  pons_release(x);
+}
+
 static void the_cpu_computes_the_rest(void **state) {
   (void)state;
   pons_array x = pons_negative(FLOATS(2, 1, 3));
@@ -255,22 +390,34 @@ static void failures_are_told(void **state) {
 
 /* ---- the profile ---- */
 
-static void profile_tells_copies_and_why(void **state) {
-  (void)state;
-  static char path[] = "/tmp/pons-residency-XXXXXX", text[1 << 16];
+static char profile[1 << 16];
+static void profiled(void (*what)(void)) {
+  static char path[] = "/tmp/pons-residency-XXXXXX";
+  memcpy(path + sizeof path - 7, "XXXXXX", 6);
   const int file = mkstemp(path);
   assert_true(file >= 0 && close(file) == 0);
-  pons_array x = FLOATS(3, 1, 2);
   assert_true(pons_profile_start(path));
-  CHECK(pons_add(pons_sort(pons_negative(x), 0), pons_float(1)), -2, -1, 0);
+  what();
   assert_true(pons_profile_stop());
   FILE *f = fopen(path, "r");
   assert_non_null(f);
-  text[fread(text, 1, sizeof text - 1, f)] = 0;
+  profile[fread(profile, 1, sizeof profile - 1, f)] = 0;
   fclose(f);
   unlink(path);
-  assert_non_null(strstr(text, "\"copies to the device\": 1, \"bytes to the device\": 12, \"why to the device\": \"away had not"));
-  assert_non_null(strstr(text, "\"copies to the host\": 1, \"bytes to the host\": 12, \"why to the host\": \"what was written last"));
+}
+
+static void there_and_back(void) { CHECK(pons_add(pons_sort(pons_negative(FLOATS(3, 1, 2)), 0), pons_float(1)), -2, -1, 0); }
+static void of_a_part(void) { CHECK(pons_negative(pons_slice(FLOATS(3, 1, 2, 4), PONS_SHAPE(1), PONS_SHAPE(3), PONS_SCALAR)), -1, -2); }
+
+static void profile_tells_copies_and_why(void **state) {
+  (void)state;
+  profiled(there_and_back);
+  assert_non_null(strstr(profile, "\"copies to the device\": 1, \"bytes to the device\": 12, \"why to the device\": \"away had not"));
+  assert_non_null(strstr(profile, "\"copies to the host\": 1, \"bytes to the host\": 12, \"why to the host\": \"what was written last"));
+  assert_null(strstr(profile, "of a part"));
+  profiled(of_a_part);
+  assert_non_null(strstr(profile, "\"copies to the device\": 1, \"bytes to the device\": 8, "));
+  assert_non_null(strstr(profile, "\"copies of a part\": 1, \"why of a part\": \"the rest of the array's memory"));
 }
 
 /* ---- memory that is short ---- */
@@ -333,11 +480,6 @@ static void what_can_not_fit_runs_on_the_cpu(void **state) {
 /* ---- ping-pong: random dependencies between two devices ---- */
 
 enum { ARRAYS = 12, LENGTH = 5, ROUNDS = 200 };
-static _Thread_local uint64_t seed;
-static int below(int n) {
-  seed = seed * 6364136223846793005u + 1442695040888963407u;
-  return (int)(seed >> 33) % n;
-}
 
 /* Arrays hold whole numbers from -9 to 9, whose sums and products float32 holds too: both devices give the same bits. With others
    the last digits, in which devices differ, would decide what is greater. */
@@ -439,6 +581,7 @@ static int begin(void **state) {
   (void)state;
   pons_set_default_device("away");
   writes = reads = launches = 0;
+  bytes_written = bytes_read = 0;
   scope = pons_scope_open();
   return 0;
 }
@@ -455,6 +598,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(evaluation_waits_for_the_device),
       TEST(copies_are_made_once),      TEST(views_are_read_where_they_are), TEST(a_result_takes_over_an_operand_there_too),
+      TEST(a_view_has_its_bytes_copied_and_no_others), TEST(an_update_in_place_leaves_the_rest_where_it_is),
+      TEST(parts_are_read_as_they_were_written),
       TEST(the_cpu_computes_the_rest), TEST(what_is_empty_has_no_memory),
       TEST(compiled_functions_run_there),
       TEST(failures_are_told),         TEST(what_was_used_longest_ago_gives_way),

@@ -31,6 +31,13 @@ void run_steps(const plan *p, workspace *w, run_input *in, error *why);
    have to be tried again. On a device with memory of its own; of temporaries too. */
 buffer *taken_over(const plan *p, const workspace *w, const run_input *in, const plan_step *s, int32_t memory);
 
+/* Which bytes of its buffer operand k is. */
+byte_range operand_bytes(const plan *p, const run_input *in, const plan_step *s, int k);
+/* Is the result, which has a buffer, an update of the first operand in that operand's memory? Then only this is written, of a result that
+   begins at byte `offset`, and nothing else of the memory touched; over: see prim.updated. */
+bool updates_in_place(const plan *p, const workspace *w, const run_input *in, const plan_step *s);
+byte_range updated_bytes(const plan_step *s, int64_t offset, bool *over);
+
 /* ---- recorded.c ---- */
 
 /* Runs the steps as one, or makes the recording for it. False: nothing was done. */

@@ -23,7 +23,7 @@ typedef struct sample {
 static void upload(sample *s) {
   error *why = NULL;
   s->at = (location){cuda_take(0, sizeof s->bytes, &why), (char *)s->host.data - s->bytes, 0};
-  CHECK(s->at.memory && !cuda_write(0, s->at.memory, s->bytes, sizeof s->bytes));
+  CHECK(s->at.memory && !cuda_write(0, s->at.memory, 0, s->bytes, sizeof s->bytes));
   s->device = s->host;
   s->device.data = &s->at;
 }
@@ -119,7 +119,7 @@ static void try_kernel(const kernel *k, double low, double high, bool whole) {
   CHECK(!device_host()->driver->run_kernel(k, host_in, host_out));
   CHECK(!gpu_interpret(&gpu_cuda, k, device_in, device_out));
   for (int i = 0; i < k->n_out; i++) {
-    CHECK(!cuda_read(0, got[i].at.memory, got[i].bytes, sizeof got[i].bytes));
+    CHECK(!cuda_read(0, got[i].at.memory, 0, got[i].bytes, sizeof got[i].bytes));
     compare(k, &got[i], &want[i]);
     cuda_give(0, got[i].at.memory);
   }

@@ -71,7 +71,7 @@ static char text_of_both[64 << 10], text_of_sums[64 << 10];
 static void *on_device(const void *bytes, size_t size) {
   error *why = NULL;
   void *block = cuda_take(0, size, &why);
-  CHECK(block && (!bytes || !cuda_write(0, block, bytes, size)));
+  CHECK(block && (!bytes || !cuda_write(0, block, 0, bytes, size)));
   return block;
 }
 
@@ -90,7 +90,7 @@ static void one_product(pons_dtype dtype, int depth, bool in_columns) {
   c.group[0] = 32;
   c.shared_bytes = (ROWS * (depth + 8) + (in_columns ? COLUMNS * (depth + 8) : depth * 24)) * 2;
   CHECK(!gpu_run(&c, text_of_both, "tiles"));
-  for (int i = 0; i < 2; i++) CHECK(!cuda_read(0, blocks[i], y[i], sizeof y[i]));
+  for (int i = 0; i < 2; i++) CHECK(!cuda_read(0, blocks[i], 0, y[i], sizeof y[i]));
   for (int i = 0; i < 4; i++) cuda_give(0, blocks[i]);
 #define B(k, column) dtype_read(dtype, &b[in_columns ? (column) * depth + (k) : (k) * COLUMNS + (column)])
   for (int row = 0; row < ROWS; row++)
@@ -136,7 +136,7 @@ static void two_at_a_time(void) {
     for (int i = 0; i < 4; i++) gpu_memory(&c, blocks[i], i < 1);
     c.group[0] = COUNT / 2;
     CHECK(!gpu_run(&c, text_of_sums, "sums"));
-    CHECK(!cuda_read(0, blocks[0], y, sizeof y));
+    CHECK(!cuda_read(0, blocks[0], 0, y, sizeof y));
     for (int i = 0; i < 4; i++) cuda_give(0, blocks[i]);
     for (int e = 0; e < COUNT; e++)
       CHECK(dtype_read(dtype, &y[e]) == dtype_read(dtype, &in[0][e]) * dtype_read(dtype, &in[1][e]) + dtype_read(dtype, &in[2][e]));

@@ -60,14 +60,14 @@ static void without_access_the_host_helps(void **state) {
 
 static void is_all(int index, void *memory, float value) {
   static float host[N];
-  CHECK(!cuda_read(index, memory, host, sizeof host));
+  CHECK(!cuda_read(index, memory, 0, host, sizeof host));
   for (int i = 0; i < N; i++) CHECK(host[i] == value);
 }
 
 static void write_all(int index, void *memory, float value) {
   static float host[N];
   for (int i = 0; i < N; i++) host[i] = value;
-  CHECK(!cuda_write(index, memory, host, sizeof host));
+  CHECK(!cuda_write(index, memory, 0, host, sizeof host));
 }
 
 static void *room_on(int index) {
@@ -86,11 +86,11 @@ static void *room_filled_on_first(void) {
 static void what_was_copied_changes(void) {
   void *x = room_on(0), *y = room_on(1), *z = room_on(1);
   write_all(0, x, 1);
-  CHECK(!cuda_pass(0, x, 1, y, N * sizeof(float)));
+  CHECK(!cuda_pass(0, x, 1, y, 0, N * sizeof(float)));
   write_all(0, x, 2);
   is_all(0, x, 2);
   is_all(1, y, 1);
-  CHECK(!cuda_pass(0, x, 1, z, N * sizeof(float)));
+  CHECK(!cuda_pass(0, x, 1, z, 0, N * sizeof(float)));
   cuda_give(0, x);
   is_all(0, room_filled_on_first(), 3);
   is_all(1, z, 2);

@@ -40,7 +40,7 @@ static void *uploaded(float value) {
   error *why = NULL;
   for (int i = 0; i < N; i++) host[i] = value;
   void *memory = cuda_take_to_write(0, sizeof host, &why);
-  CHECK(memory && !cuda_write(0, memory, host, sizeof host));
+  CHECK(memory && !cuda_write(0, memory, 0, host, sizeof host));
   return memory;
 }
 
@@ -53,7 +53,7 @@ static void *room(void) {
 
 static void is_all(void *memory, float value) {
   static float host[N];
-  CHECK(!cuda_read(0, memory, host, sizeof host));
+  CHECK(!cuda_read(0, memory, 0, host, sizeof host));
   for (int i = 0; i < N; i++) CHECK(host[i] == value);
 }
 
@@ -84,7 +84,7 @@ static void what_kernels_read_is_not_written_over(void) {
   static float other[N];
   void *x = uploaded(1), *y = room();
   plus(y, x, N, 1);
-  CHECK(!cuda_write(0, x, other, sizeof other));
+  CHECK(!cuda_write(0, x, 0, other, sizeof other));
   is_all(y, 2);
   is_all(x, 0);
 }
@@ -154,12 +154,12 @@ static void renew(int k, bool to_write) {
 static void write_anew(int k) {
   static float host[MOST];
   for (int64_t i = 0; i < all[k].n; i++) host[i] = all[k].host[i] = (float)below(1000);
-  CHECK(!cuda_write(0, all[k].memory, host, (size_t)all[k].n * sizeof(float)));
+  CHECK(!cuda_write(0, all[k].memory, 0, host, (size_t)all[k].n * sizeof(float)));
 }
 
 static void read_back(int k) {
   static float host[MOST];
-  CHECK(!cuda_read(0, all[k].memory, host, (size_t)all[k].n * sizeof(float)));
+  CHECK(!cuda_read(0, all[k].memory, 0, host, (size_t)all[k].n * sizeof(float)));
   CHECK(!memcmp(host, all[k].host, (size_t)all[k].n * sizeof(float)));
 }
 

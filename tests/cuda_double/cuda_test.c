@@ -12,9 +12,9 @@ static void round_trip(size_t bytes) {
   for (size_t i = 0; i < bytes; i++) host[i] = (unsigned char)(i * 7 + i / 251);
   void *memory = cuda_take(0, bytes, &why);
   CHECK(memory);
-  CHECK(!cuda_write(0, memory, host, bytes));
+  CHECK(!cuda_write(0, memory, 0, host, bytes));
   for (size_t i = 0; i < bytes; i++) host[i] ^= 0xff; /* as cuda_write allows */
-  CHECK(!cuda_read(0, memory, back, bytes));
+  CHECK(!cuda_read(0, memory, 0, back, bytes));
   for (size_t i = 0; i < bytes; i++) host[i] ^= 0xff;
   CHECK(!memcmp(host, back, bytes));
   cuda_give(0, memory);
@@ -190,9 +190,9 @@ static error *compute(int index, bool anew) {
   void *entry = module ? cuda_entry(index, module, "sum", &why) : NULL;
   void *x = entry ? cuda_take(index, sizeof in, &why) : NULL;
   void *y = x ? cuda_take(index, sizeof out, &why) : NULL;
-  if (y) why = cuda_write(index, x, in, sizeof in);
+  if (y) why = cuda_write(index, x, 0, in, sizeof in);
   if (y && !why) why = launch_sum(index, entry, y, x);
-  if (y && !why) why = cuda_read(index, y, out, sizeof out);
+  if (y && !why) why = cuda_read(index, y, 0, out, sizeof out);
   if (x) cuda_give(index, x);
   if (y) cuda_give(index, y);
   for (int i = 0; i < 3 && !why; i++) CHECK(out[i] == (float)(64 * 3 * (i + 1)));

@@ -115,7 +115,7 @@ static void read_text(void) {
 static void *on_device(const void *bytes, size_t size) {
   error *why = NULL;
   void *block = cuda_take(0, size, &why);
-  CHECK(block && (!bytes || !cuda_write(0, block, bytes, size)));
+  CHECK(block && (!bytes || !cuda_write(0, block, 0, bytes, size)));
   return block;
 }
 
@@ -140,7 +140,7 @@ static void one_product(pons_dtype dtype, enum a_is a_is, bool b_by_columns, int
   c.shared_bytes = 1024 + 2 * (ROWS + (columns + 63) / 64 * 64) * 64 * 2 + 32;
   CHECK(!cuda_refuses_warpgroup(c.shared_bytes));
   CHECK(!gpu_run(&c, text_of_all, "products"));
-  CHECK(!cuda_read(0, blocks[0], y, y_size));
+  CHECK(!cuda_read(0, blocks[0], 0, y, y_size));
   for (int i = 0; i < 3; i++) cuda_give(0, blocks[i]);
   for (int row = 0; row < ROWS; row++)
     for (int column = 0; column < columns; column++) {

@@ -72,7 +72,7 @@ static void memory_is_written_and_read(void) {
     CHECK(host && back);
     for (size_t i = 0; i < sizes[k]; i++) host[i] = (unsigned char)(i * 7 + i / 251);
     void *memory = m->take(0, sizes[k], &why);
-    CHECK(memory && !m->write(0, memory, host, sizes[k]) && !m->read(0, memory, back, sizes[k]));
+    CHECK(memory && !m->write(0, memory, 0, host, sizes[k]) && !m->read(0, memory, 0, back, sizes[k]));
     CHECK(!memcmp(host, back, sizes[k]));
     m->give(0, memory);
     free(host);
@@ -159,10 +159,10 @@ static error *compute(int launches) {
   for (int i = 0; i < 192; i++) x[i] = (float)i;
   void *module = module_of(sum_text, &why), *entry = module ? gpu_metal.entry(0, module, "sum", &why) : NULL;
   void *in = entry ? m->take(0, sizeof x, &why) : NULL, *out = in ? m->take(0, sizeof y, &why) : NULL;
-  if (out) why = m->write(0, in, x, sizeof x);
+  if (out) why = m->write(0, in, 0, x, sizeof x);
   for (int i = 0; i < launches && !why; i++)
     if (out) why = launch_sum(entry, out, in);
-  if (!why && out) why = m->read(0, out, y, sizeof y);
+  if (!why && out) why = m->read(0, out, 0, y, sizeof y);
   if (!why) CHECK(y[0] == 3 * 2016 && y[1] == 3 * 6112 && y[2] == 3 * 10208);
   if (in) m->give(0, in);
   if (out) m->give(0, out);
@@ -356,15 +356,15 @@ static void bad_memory_stays_bad(void) {
   void *module = module_of(sum_text, &why), *entry = gpu_metal.entry(0, module, "sum", &why);
   void *a = m->take(0, 768, &why), *b = m->take(0, 768, &why), *c = m->take(0, 768, &why);
   static const float zeros[192];
-  CHECK(entry && c && !m->write(0, c, zeros, sizeof zeros) && !m->write(0, a, zeros, sizeof zeros));
+  CHECK(entry && c && !m->write(0, c, 0, zeros, sizeof zeros) && !m->write(0, a, 0, zeros, sizeof zeros));
   CHECK(!launch_sum(entry, a, c) && !metal_flush(0)); /* fails, which nobody knows yet */
   CHECK(!launch_sum(entry, b, a) && !metal_flush(0)); /* reads it */
-  CHECK(told(m->read(0, b, back, sizeof back), "did not carry out its work"));
-  CHECK(told(m->read(0, a, back, sizeof back), "did not carry out its work"));
+  CHECK(told(m->read(0, b, 0, back, sizeof back), "did not carry out its work"));
+  CHECK(told(m->read(0, a, 0, back, sizeof back), "did not carry out its work"));
   CHECK(told(launch_sum(entry, b, a), "did not carry out its work"));
-  CHECK(!m->read(0, c, back, sizeof back)); /* was only read there */
-  CHECK(!m->write(0, a, zeros, sizeof zeros) && !launch_sum(entry, b, a) &&
-        !m->read(0, b, back, sizeof back));
+  CHECK(!m->read(0, c, 0, back, sizeof back)); /* was only read there */
+  CHECK(!m->write(0, a, 0, zeros, sizeof zeros) && !launch_sum(entry, b, a) &&
+        !m->read(0, b, 0, back, sizeof back));
   m->give(0, a);
   m->give(0, b);
   m->give(0, c);

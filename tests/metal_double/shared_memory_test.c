@@ -19,7 +19,7 @@ static void what_the_device_makes_is_the_hosts(void) {
   error *why = NULL;
   const device *d = metal_device_of();
   buffer *b = buffer_new_on(d, SMALL, "test", &why);
-  const metal_memory *memory = buffer_on(b, d, &why);
+  const metal_memory *memory = buffer_on(b, d, ALL_BYTES, &why);
   CHECK(memory && memory->contents == buffer_data(b));
   buffer_release(b);
   metal_trim(0);
@@ -32,7 +32,7 @@ static void what_the_host_makes_is_the_devices(void) {
   buffer *b = buffer_new(LARGE, "test", &why), *small = buffer_new(SMALL, "test", &why);
   memset(buffer_data(b), 3, LARGE);
   memset(buffer_data(small), 3, SMALL);
-  const metal_memory *memory = buffer_on(b, d, &why), *copy = buffer_on(small, d, &why);
+  const metal_memory *memory = buffer_on(b, d, ALL_BYTES, &why), *copy = buffer_on(small, d, ALL_BYTES, &why);
   CHECK(memory && memory->wrapped && memory->contents == buffer_data(b));
   CHECK(copy && !copy->wrapped && !memcmp(copy->contents, buffer_data(small), SMALL));
   buffer_release(b);
@@ -47,7 +47,7 @@ static void without_wrappers(void) {
   const device *d = metal_device_of();
   buffer *b = buffer_new(LARGE, "test", &why);
   memset(buffer_data(b), 3, LARGE);
-  const metal_memory *memory = buffer_on(b, d, &why);
+  const metal_memory *memory = buffer_on(b, d, ALL_BYTES, &why);
   CHECK(memory && !memory->wrapped && !memcmp(memory->contents, buffer_data(b), LARGE));
   buffer_release(b);
 }

@@ -84,14 +84,14 @@ static void give(int index, void *memory) {
   (void)index;
   mem_free(memory);
 }
-static error *write_to(int index, void *memory, const void *host, size_t bytes) {
+static error *write_to(int index, void *memory, size_t at, const void *host, size_t bytes) {
   (void)index;
-  memcpy(memory, host, bytes);
+  memcpy((char *)memory + at, host, bytes);
   return NULL;
 }
-static error *read_from(int index, void *memory, void *host, size_t bytes) {
+static error *read_from(int index, void *memory, size_t at, void *host, size_t bytes) {
   (void)index;
-  memcpy(host, memory, bytes);
+  memcpy(host, (char *)memory + at, bytes);
   return NULL;
 }
 

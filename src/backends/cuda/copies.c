@@ -67,15 +67,15 @@ static error *write_staged(cuda_device *d, cuda_staging *s, CUdeviceptr to, cons
   return why;
 }
 
-static error *write_to(cuda_device *d, cuda_block *b, const void *host, size_t bytes) {
+static error *write_to(cuda_device *d, cuda_block *b, size_t at, const void *host, size_t bytes) {
   cuda_staging *s = bytes > CUDA_SMALL ? &d->in : &d->small;
   const int q = queue_of(d, s);
   pthread_mutex_lock(&s->lock);
   error *why = cuda_order(d, q, b, true);
   if (!why && open_chunks(d, s)) {
-    why = write_staged(d, s, b->at, host, bytes);
+    why = write_staged(d, s, b->at + at, host, bytes);
   } else if (!why) { /* the driver has taken the bytes when it returns, but for what it reads by itself */
-    why = cuda_check(d, cuda()->cuMemcpyHtoDAsync(b->at, host, bytes, stream_of(d, s)), "cuMemcpyHtoDAsync(%zu bytes)", bytes);
+    why = cuda_check(d, cuda()->cuMemcpyHtoDAsync(b->at + at, host, bytes, stream_of(d, s)), "cuMemcpyHtoDAsync(%zu bytes)", bytes);
     if (!why) why = cuda_wait_for(d, q);
   }
   cuda_count_use(d, q, b, true);
@@ -83,12 +83,12 @@ static error *write_to(cuda_device *d, cuda_block *b, const void *host, size_t b
   return why;
 }
 
-error *cuda_write(int index, void *memory, const void *host, size_t bytes) {
+error *cuda_write(int index, void *memory, size_t at, const void *host, size_t bytes) {
   error *why = NULL;
   cuda_device *d = cuda_enter(index, &why);
   if (!d) return why;
   why = cuda_end_noting(d);
-  if (!why) why = write_to(d, memory, host, bytes);
+  if (!why) why = write_to(d, memory, at, host, bytes);
   cuda_leave(d);
   return why;
 }
@@ -117,14 +117,14 @@ static error *read_staged(cuda_device *d, cuda_staging *s, char *to, CUdeviceptr
   return why;
 }
 
-static error *read_from(cuda_device *d, cuda_block *b, void *host, size_t bytes) {
+static error *read_from(cuda_device *d, cuda_block *b, size_t at, void *host, size_t bytes) {
   cuda_staging *s = &d->out;
   pthread_mutex_lock(&s->lock);
   error *why = cuda_order(d, CUDA_OUT, b, false);
   if (!why && open_chunks(d, s)) {
-    why = read_staged(d, s, host, b->at, bytes);
+    why = read_staged(d, s, host, b->at + at, bytes);
   } else if (!why) {
-    why = cuda_check(d, cuda()->cuMemcpyDtoHAsync(host, b->at, bytes, stream_of(d, s)), "cuMemcpyDtoHAsync(%zu bytes)", bytes);
+    why = cuda_check(d, cuda()->cuMemcpyDtoHAsync(host, b->at + at, bytes, stream_of(d, s)), "cuMemcpyDtoHAsync(%zu bytes)", bytes);
     if (!why) why = cuda_wait_for(d, CUDA_OUT);
   }
   if (why) cuda_count_use(d, CUDA_OUT, b, false); /* it may still be under way */
@@ -132,12 +132,12 @@ static error *read_from(cuda_device *d, cuda_block *b, void *host, size_t bytes)
   return why;
 }
 
-error *cuda_read(int index, void *memory, void *host, size_t bytes) {
+error *cuda_read(int index, void *memory, size_t at, void *host, size_t bytes) {
   error *why = NULL;
   cuda_device *d = cuda_enter(index, &why);
   if (!d) return why;
   why = cuda_end_noting(d);
-  if (!why) why = read_from(d, memory, host, bytes);
+  if (!why) why = read_from(d, memory, at, host, bytes);
   cuda_leave(d);
   return why;
 }

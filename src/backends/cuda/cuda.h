@@ -109,13 +109,13 @@ size_t cuda_cached(int index);
 void cuda_trim(int index);
 /* Without an error where there is none: of a device that was entered, for what is done without if need be. */
 cuda_block *cuda_take_spare(cuda_device *d, size_t bytes);
-error *cuda_write(int index, void *memory, const void *host, size_t bytes);
-error *cuda_read(int index, void *memory, void *host, size_t bytes);
+error *cuda_write(int index, void *memory, size_t at, const void *host, size_t bytes);
+error *cuda_read(int index, void *memory, size_t at, void *host, size_t bytes);
 error *cuda_finish(int index);
 
 /* ---- peers.c ---- */
 
-error *cuda_pass(int from_index, void *from, int to_index, void *to, size_t bytes);
+error *cuda_pass(int from_index, void *from, int to_index, void *to, size_t at, size_t bytes);
 void cuda_report_peers(text *json); /* a field, where there are several devices */
 
 /* ---- recording.c: launches noted by a thread, to be made together ---- */

@@ -176,7 +176,7 @@ static void name_matrix(const job *j, int64_t i, char which[64]) {
 static int *read_numbers(job *j, void *block) {
   int *numbers = j->why ? NULL : mem_alloc((size_t)j->batch * sizeof *numbers);
   if (!j->why && !numbers) j->why = fail_no_memory(j->op);
-  if (!j->why) j->why = cuda_read(j->index, block, numbers, (size_t)j->batch * sizeof *numbers);
+  if (!j->why) j->why = cuda_read(j->index, block, 0, numbers, (size_t)j->batch * sizeof *numbers);
   return numbers;
 }
 

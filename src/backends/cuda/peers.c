@@ -104,12 +104,12 @@ static void unlink_devices(const cuda_device *a, const cuda_device *b, CUresult 
 
 /* ---- passing on ---- */
 
-static error *pass(cuda_device *from, cuda_block *b, cuda_device *to, cuda_block *copy, size_t bytes) {
+static error *pass(cuda_device *from, cuda_block *b, cuda_device *to, cuda_block *copy, size_t at, size_t bytes) {
   error *why = cuda_order(to, CUDA_IN, copy, true);
   if (!why) why = cuda_order_across(to, CUDA_IN, from, b);
   if (why) return why;
   const CUresult status =
-      cuda()->cuMemcpyPeerAsync(copy->at, to->context, b->at, from->context, bytes, to->queues[CUDA_IN].at);
+      cuda()->cuMemcpyPeerAsync(copy->at + at, to->context, b->at + at, from->context, bytes, to->queues[CUDA_IN].at);
   if (status != CUDA_SUCCESS && !cuda_is_lost(status)) {
     unlink_devices(from, to, status);
     return error_declined();
@@ -121,12 +121,12 @@ static error *pass(cuda_device *from, cuda_block *b, cuda_device *to, cuda_block
   return why;
 }
 
-error *cuda_pass(int from_index, void *from, int to_index, void *to, size_t bytes) {
+error *cuda_pass(int from_index, void *from, int to_index, void *to, size_t at, size_t bytes) {
   error *why = NULL;
   cuda_device *a = cuda_enter(from_index, &why), *b = a ? cuda_enter(to_index, &why) : NULL;
   if (b) why = are_linked(a, b) ? cuda_end_noting(a) : error_declined();
   if (b && !why) why = cuda_end_noting(b);
-  if (b && !why) why = pass(a, from, b, to, bytes);
+  if (b && !why) why = pass(a, from, b, to, at, bytes);
   if (b) cuda_leave(b);
   if (a) cuda_leave(a);
   return why;

@@ -31,7 +31,7 @@ static struct faults *faults_new(const gpu_backend *b, int index, error **why) {
   }
   void *memory = b->memory->take(index, sizeof none, why);
   if (!memory) return NULL;
-  *why = b->memory->write(index, memory, none, sizeof none);
+  *why = b->memory->write(index, memory, 0, none, sizeof none);
   if (*why) {
     b->memory->give(index, memory);
     return NULL;
@@ -102,9 +102,9 @@ error *gpu_faults(const gpu_backend *b, int index) {
   struct faults *f = faults_of(b, index);
   if (f && f->used) {
     f->used = false;
-    why = b->memory->read(index, f->memory, noted, sizeof noted);
+    why = b->memory->read(index, f->memory, 0, noted, sizeof noted);
     if (!why && noted[0]) {
-      why = b->memory->write(index, f->memory, none, sizeof none);
+      why = b->memory->write(index, f->memory, 0, none, sizeof none);
       if (!why) why = told(noted);
     }
   }

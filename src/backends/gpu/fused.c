@@ -30,7 +30,7 @@ error *gpu_memory_of_numbers(gpu_call *c, int count, const int64_t *numbers, voi
   *memory = m->take(c->index, bytes, &why);
   if (!*memory) return why;
   gpu_memory(c, *memory, false);
-  return m->write(c->index, *memory, numbers, bytes);
+  return m->write(c->index, *memory, 0, numbers, bytes);
 }
 
 /* ---- a launch ---- */

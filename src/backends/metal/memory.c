@@ -109,6 +109,7 @@ static void *take(int index, size_t bytes, error **why) {
     m->written = 0;
   else
     m = new_memory(d, rounded, why);
+  if (m) m->asked = bytes;
   metal_leave(d);
   return m;
 }
@@ -132,26 +133,26 @@ static void give(int index, void *memory) {
   metal_leave(d);
 }
 
-static error *write_memory(int index, void *memory, const void *host, size_t bytes) {
+static error *write_memory(int index, void *memory, size_t at, const void *host, size_t bytes) {
   metal_memory *m = memory;
   error *why = NULL;
   metal_device *d = metal_enter(index, &why);
   if (!d) return why;
   metal_wait_for(d, m->used);
-  memcpy(m->contents, host, bytes);
-  m->written = 0;
+  memcpy(m->contents + at, host, bytes);
+  if (bytes == m->asked) m->written = 0; /* else what failed is told to who reads the rest */
   metal_leave(d);
   return NULL;
 }
 
-static error *read_memory(int index, void *memory, void *host, size_t bytes) {
+static error *read_memory(int index, void *memory, size_t at, void *host, size_t bytes) {
   metal_memory *m = memory;
   error *why = NULL;
   metal_device *d = metal_enter(index, &why);
   if (!d) return why;
   metal_wait_for(d, m->written);
   why = metal_blame(d, m->written);
-  if (!why) memcpy(host, m->contents, bytes);
+  if (!why) memcpy(host, m->contents + at, bytes);
   metal_leave(d);
   return why;
 }

@@ -12,7 +12,7 @@
 typedef struct metal_memory {
   struct metal_memory *next; /* while it lies in the cache */
   id buffer;
-  size_t bytes;
+  size_t bytes, asked;    /* of its size class; for by who has it */
   char *contents;         /* where the host sees it */
   uint64_t used, written; /* numbers of command buffers; 0: in none */
   bool wrapped;           /* it is the host's own memory */

@@ -143,20 +143,20 @@ static void trim(int index) {
 
 /* ---- copies ---- */
 
-static error *write_memory(int index, void *memory, const void *host, size_t bytes) {
+static error *write_memory(int index, void *memory, size_t at, const void *host, size_t bytes) {
   error *why = NULL;
   opencl_queue *q = opencl_enter(index, &why);
   if (!q) return why;
-  cl_int status = opencl()->clEnqueueWriteBuffer(q->queue, memory, CL_TRUE, 0, bytes, host, 0, NULL, NULL);
+  cl_int status = opencl()->clEnqueueWriteBuffer(q->queue, memory, CL_TRUE, at, bytes, host, 0, NULL, NULL);
   opencl_leave(q);
   return status == CL_SUCCESS ? NULL : opencl_fail("clEnqueueWriteBuffer", status);
 }
 
-static error *read_memory(int index, void *memory, void *host, size_t bytes) {
+static error *read_memory(int index, void *memory, size_t at, void *host, size_t bytes) {
   error *why = NULL;
   opencl_queue *q = opencl_enter(index, &why);
   if (!q) return why;
-  cl_int status = opencl()->clEnqueueReadBuffer(q->queue, memory, CL_TRUE, 0, bytes, host, 0, NULL, NULL);
+  cl_int status = opencl()->clEnqueueReadBuffer(q->queue, memory, CL_TRUE, at, bytes, host, 0, NULL, NULL);
   opencl_leave(q);
   return status == CL_SUCCESS ? NULL : opencl_fail("clEnqueueReadBuffer", status);
 }
