@@ -16,6 +16,7 @@ function(pons_test_settings name label)
       "PONS_PYTHON=${PONS_PYTHON}"
       "PONS_SANITIZE=${PONS_SANITIZE}"
       "PONS_CC=${CMAKE_C_COMPILER}"
+      "CUDA_DOUBLE_CACHE=${PROJECT_BINARY_DIR}/tests/cuda_double/kept" # many tests have the same kernels compiled
       # LLVM inside OpenCL drivers gives threads signal stacks of its own, which AddressSanitizer would unmap.
       "ASAN_OPTIONS=detect_stack_use_after_return=1:allocator_may_return_null=1:use_sigaltstack=0"
       "UBSAN_OPTIONS=print_stacktrace=1"
@@ -70,7 +71,7 @@ function(pons_cuda_double name file)
                                              ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${warnings} -fno-sanitize=all) # fibers would need to tell them
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE DOUBLE_CXX="${PONS_CXX}"
-                                             CUDA_DOUBLE_SHIM="${cuda_double}/shim.h")
+                                             CUDA_DOUBLE_FOLDER="${cuda_double}")
   target_link_libraries(${name} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
   set_target_properties(${name} PROPERTIES PREFIX "" OUTPUT_NAME ${file} SUFFIX "" NO_SONAME OFF
                                            LIBRARY_OUTPUT_DIRECTORY tests/cuda_double)
@@ -137,7 +138,8 @@ endfunction()
 # The tests of ops: OpenCL, CUDA where there is an NVIDIA GPU, and the doubles of CUDA's libraries and of Apple's.
 pons_on_devices("opencl;cuda;cuda_double;metal_double" elementwise_test reduce_ops_test shape_ops_test index_ops_test index_list_test
                 product_ops_test quantized_product_test attention_test attention_vjp_test norm_vjp_test cross_entropy_test wrong_indices_test
-                custom_gpu_test ping_pong_test convolution_ways_test made_reductions_test fft_test)
+                custom_gpu_test ping_pong_test convolution_ways_test made_reductions_test fft_test linalg_ops_test array_test nn_test
+                optim_test)
 
 pons_on_devices("opencl" clblast_test)
 pons_on_devices("cuda;cuda_double;metal_double" long_lines_test) # PoCL would compile for minutes; selftest has such lines
@@ -145,7 +147,7 @@ pons_on_devices("cuda_early" index_ops_test product_ops_test quantized_product_t
 pons_on_devices("cuda_90;cuda_90_early" attention_test attention_vjp_test) # kernels that only a GPU of that compute capability has
 
 # Cases of the conformance suite beside the CPU: some hundred kernels, which take minutes where none was compiled before.
-pons_on_devices("opencl;cuda" conformance_device_test)
+pons_on_devices("opencl;cuda;cuda_double" conformance_device_test)
 if(TEST conformance_device_test_opencl)
   set_tests_properties(conformance_device_test_opencl PROPERTIES TIMEOUT 2400)
 endif()

@@ -97,6 +97,8 @@ const bench_case bench_cases[] = {
     {"layer_norm bfloat16 4096", ROWS(run_layer_norm, PONS_BFLOAT16, 2)},
     {"rms_norm float32 4096", ROWS(run_rms_norm, PONS_FLOAT32, 4)},
     {"rms_norm bfloat16 4096", ROWS(run_rms_norm, PONS_BFLOAT16, 2)},
+    {"copy 4096", MS, .prepare = prepare_matrix, .body = run_copy, .size = {SIDE, SIDE + 64}, .work = 2 * MATRIX_BYTES,
+     .limit = LIMIT_COPY, AT_MOST(1.2)},
     {"transpose copy 4096", MS, .prepare = prepare_matrix, .body = run_transpose, .size = {SIDE, SIDE},
      .work = 2 * MATRIX_BYTES, .limit = LIMIT_COPY, AT_MOST(2)},
     {"cumsum 1e7", MS, VECTORS(run_cumsum, 2), AT_MOST(1.5)},

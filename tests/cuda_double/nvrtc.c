@@ -1,9 +1,9 @@
 /* nvrtc.c: a double of NVRTC (libnvrtc.so.12), which makes a shared library of a kernel's text.
 
    The text goes through the preprocessor by itself, which shows the names of its kernels; then shim.h in front of it gives
-   what CUDA C has built in, and a line per kernel behind it the function that driver.c calls. Which architectures it
-   knows, which version it is and what fails, the environment says (faults.h). Uses cuda/api.h for its types, image.h,
-   tests/doubles/. */
+   what CUDA C has built in, and a line per kernel behind it the function that driver.c calls. What was compiled is kept
+   under CUDA_DOUBLE_CACHE. Which architectures it knows, which version it is and what fails, the environment says
+   (faults.h). Uses cuda/api.h for its types, image.h, tests/doubles/. */
 #include "backends/cuda/api.h"
 #include "image.h"
 #include "tests/doubles/compiler.h"
@@ -86,20 +86,36 @@ static bool preprocess(nvrtcProgram p, const char *folder, bytes *out) {
   return fine;
 }
 
-static bool build(nvrtcProgram p, const char *folder, const bytes *text) {
-  char in[128], to[128], log[128];
+static bool build_library(nvrtcProgram p, const char *folder, const bytes *text, const char *to) {
+  char in[128], log[128];
   snprintf(in, sizeof in, "%s/kernel.cpp", folder);
-  snprintf(to, sizeof to, "%s/kernel.so", folder);
   snprintf(log, sizeof log, "%s/log", folder);
   char *entries = entries_of(text->at);
-  print_file(in, "#include \"" CUDA_DOUBLE_SHIM "\"\n", text, entries);
+  print_file(in, "#include \"" CUDA_DOUBLE_FOLDER "/shim.h\"\n", text, entries);
   free(entries);
   /* clang's extensions are not NVRTC's */
   char *const options[] = {p->standard, "-Wno-everything", "-Werror=c99-extensions", "-Werror=c99-designator", NULL};
   const bool fine = compile_library(options, in, to, log);
   p->log = read_file(log);
-  if (!fine) return false;
-  const bytes library = read_file(to);
+  return fine;
+}
+
+/* The library of the preprocessed text, which may have been compiled before. {NULL}: it does not compile. */
+static bytes library_of(nvrtcProgram p, const char *folder, const bytes *text) {
+  static const char *const own[] = {CUDA_DOUBLE_FOLDER "/shim.h", CUDA_DOUBLE_FOLDER "/warpgroup.h", CUDA_DOUBLE_FOLDER "/nvrtc.c", NULL};
+  char kept[256] = P_tmpdir "/cuda-double", fresh[280];
+  const bool keeps = kept_path("CUDA_DOUBLE_CACHE", own, p->standard, text->at, kept);
+  bytes library = keeps ? read_file(kept) : (bytes){0};
+  if (library.at) return library;
+  fresh_path(kept, fresh);
+  if (build_library(p, folder, text, fresh)) library = read_file(fresh);
+  if (!library.at || !keeps || rename(fresh, kept) != 0) unlink(fresh);
+  return library;
+}
+
+static bool build(nvrtcProgram p, const char *folder, const bytes *text) {
+  const bytes library = library_of(p, folder, text);
+  if (!library.at) return false;
   const image_head head = {IMAGE_MAGIC, library.length, p->arch, p->is_ptx};
   p->image.at = malloc(sizeof head + library.length);
   if (!p->image.at) abort();
@@ -111,7 +127,7 @@ static bool build(nvrtcProgram p, const char *folder, const bytes *text) {
 }
 
 static nvrtcResult compile(nvrtcProgram p) {
-  static const char *const files[] = {"kernel.cpp", "kernel.i", "kernel.so", "log"};
+  static const char *const files[] = {"kernel.cpp", "kernel.i", "log"};
   char folder[] = P_tmpdir "/cuda-double-XXXXXX";
   bytes text = {0};
   if (!mkdtemp(folder)) return NVRTC_ERROR_OUT_OF_MEMORY;

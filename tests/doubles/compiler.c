@@ -1,7 +1,10 @@
 /* compiler.c: runs clang++ on kernels' texts. Uses compiler.h. */
 #include "compiler.h"
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,6 +59,34 @@ bool compile_library(char *const *first, const char *in, const char *to, const c
   arguments[n++] = (char *)in;
   arguments[n++] = "-lm";
   return run_program(arguments, log);
+}
+
+static uint64_t hash_of(const char *text, uint64_t hash) {
+  for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+  return hash;
+}
+
+bool kept_path(const char *variable, const char *const *own, const char *options, const char *text, char path[256]) {
+  const char *folder = getenv(variable);
+  if (!folder) return false;
+  uint64_t kind = hash_of(options, 14695981039346656037u);
+  for (; *own; own++) {
+    bytes file = read_file(*own);
+    if (!file.at) abort();
+    kind = hash_of(file.at, kind);
+    free(file.at);
+  }
+  snprintf(path, 256, "%s/%016llx%016llx.so", folder, (unsigned long long)hash_of(text, kind),
+           (unsigned long long)hash_of(text, ~kind));
+  mkdir(folder, 0700);
+  return true;
+}
+
+void fresh_path(const char *kept, char path[280]) {
+  snprintf(path, 280, "%s.XXXXXX", kept);
+  const int file = mkstemp(path);
+  if (file < 0) abort();
+  close(file);
 }
 
 void remove_folder(const char *folder, const char *const *names, int n) {

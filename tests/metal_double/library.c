@@ -11,7 +11,6 @@
 #include <ctype.h>
 #include <dlfcn.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct library {
@@ -367,30 +366,6 @@ static bool compile(const char *text, bool fast_math, const char *library, char 
 
 /* ---- what was compiled ---- */
 
-static uint64_t hash_of(const char *text, uint64_t hash) {
-  for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 1099511628211u;
-  return hash;
-}
-
-/* Where the library of the text is kept: beside those of other texts and of another double. */
-static bool kept_path(const char *text, bool fast_math, char path[256]) {
-  const char *folder = getenv("METAL_DOUBLE_CACHE");
-  if (!folder) return false;
-  static const char *const own[] = {METAL_DOUBLE_FOLDER "/shim.h", METAL_DOUBLE_FOLDER "/shim_numbers.h",
-                                    METAL_DOUBLE_FOLDER "/library.c"};
-  uint64_t kind = hash_of(MATH_OPTION(fast_math), 14695981039346656037u);
-  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-    bytes file = read_file(own[i]);
-    if (!file.at) abort();
-    kind = hash_of(file.at, kind);
-    free(file.at);
-  }
-  snprintf(path, 256, "%s/%016llx%016llx.so", folder, (unsigned long long)hash_of(text, kind),
-           (unsigned long long)hash_of(text, ~kind));
-  mkdir(folder, 0700);
-  return true;
-}
-
 static library *library_open_at(const char *path) {
   library *l = calloc(1, sizeof *l);
   if (!l) abort();
@@ -400,13 +375,12 @@ static library *library_open_at(const char *path) {
 }
 
 library *library_compile(const char *text, bool fast_math, char **log) {
-  char kept[256], fresh[280] = P_tmpdir "/metal-double-XXXXXX";
-  const bool keeps = kept_path(text, fast_math, kept);
+  static const char *const own[] = {METAL_DOUBLE_FOLDER "/shim.h", METAL_DOUBLE_FOLDER "/shim_numbers.h",
+                                    METAL_DOUBLE_FOLDER "/library.c", NULL};
+  char kept[256] = P_tmpdir "/metal-double", fresh[280];
+  const bool keeps = kept_path("METAL_DOUBLE_CACHE", own, MATH_OPTION(fast_math), text, kept);
   if (keeps && access(kept, R_OK) == 0) return library_open_at(kept);
-  if (keeps) snprintf(fresh, sizeof fresh, "%s.XXXXXX", kept);
-  const int file = mkstemp(fresh);
-  if (file < 0) abort();
-  close(file);
+  fresh_path(kept, fresh);
   library *l = NULL;
   if (compile(text, fast_math, fresh, log)) {
     l = library_open_at(fresh);

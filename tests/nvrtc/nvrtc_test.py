@@ -1,9 +1,10 @@
 """nvrtc_test.py: the kernels of the CUDA backend compiled by NVIDIA's own compiler, old and new. No GPU is needed.
 
-The tests of ops run on the doubles (tests/cuda_double), with an empty folder for compiled kernels: what lies in it afterwards are the
-texts of all kernels they used, fixed and generated. Each is compiled by each NVRTC under build/nvrtc (./do deps fetches
-them from PyPI), for one of the architectures it knows in turn, so that each architecture has its share of the kernels. A
-text that does not compile, and a planted one that does, fail the test. What is compiled is not run.
+`pons selftest`, which has each fixed kernel, and tests with generated and custom kernels run on the doubles (tests/cuda_double), with an empty
+folder for compiled kernels: what lies in it afterwards are the texts of the kernels they used. A file of kernels has many texts, for dtypes
+and forms. Each NVRTC under build/nvrtc (./do deps fetches them from PyPI) compiles one text or more of each file, each version others, for
+one of the architectures it knows in turn, so that each architecture has its share of the kernels. A kernel of the sources that is in no
+text, a text that does not compile, and a planted one that does, fail the test. What is compiled is not run.
 """
 
 import collections
@@ -11,6 +12,7 @@ import ctypes
 import glob
 import multiprocessing
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -18,11 +20,10 @@ import tempfile
 
 SOURCE, BUILD = os.environ["PONS_SOURCE_DIR"], os.environ["PONS_BUILD_DIR"]
 ARCHS = [70, 75, 80, 86, 89, 90, 100]
-MOST = 100  # texts per version: more would take minutes; then each version has every second, third, ... of them
-PROGRAMS = ["elementwise_test", "reduce_ops_test", "shape_ops_test", "index_ops_test", "index_list_test",
-            "product_ops_test", "quantized_product_test", "convolution_ways_test", "attention_test", "attention_vjp_test",
-            "norm_vjp_test", "made_reductions_test", "wrong_indices_test", "custom_gpu_test", "metal_kernels_test", "cuda_kernel_test",
-            "fft_test"]
+MOST = 100  # texts per version, or one of each file, if these are more: all would take hours
+PROGRAMS = ["elementwise_test", "made_reductions_test", "convolution_ways_test", "custom_gpu_test", "metal_kernels_test", "cuda_kernel_test",
+            "cuda_solver_test", "fft_test"]
+SELFTEST = ["selftest", "--device", "cuda", "--strict"]
 DEVICES = [("cuda_double", PROGRAMS), ("cuda_90", ["attention_test", "attention_vjp_test"])]  # kernels that only a GPU of that compute capability has
 PLANTED = "typedef struct pair { int a; } pair;\nKERNEL planted(GLOBAL int *y, NUMBERS) { *y = ((pair){nowhere}).a; }\n"
 
@@ -33,13 +34,13 @@ def skip(why):
 
 
 def texts_used(folder):
-    """The options and the texts of the kernels that the tests of ops use."""
+    """The options and the texts of the kernels that they use."""
     environment = dict(os.environ, PONS_CACHE_DIR=folder)
-    for device, program in [(d, p) for d, programs in DEVICES for p in programs]:
-        path = os.path.join(BUILD, "tests", program)
-        if not os.path.exists(path):
-            skip(f"{path} is not built")
-        done = subprocess.run(["sh", f"{SOURCE}/tests/on_device.sh", device, path], env=environment,
+    runs = [(device, [os.path.join(BUILD, "tests", program)]) for device, programs in DEVICES for program in programs]
+    for device, command in [*runs, ("cuda_double", [os.environ["PONS_COMMAND"], *SELFTEST])]:
+        if not os.path.exists(command[0]):
+            skip(f"{command[0]} is not built")
+        done = subprocess.run(["sh", f"{SOURCE}/tests/on_device.sh", device, *command], env=environment,
                               capture_output=True, text=True, cwd=BUILD)
         if done.returncode == 77:
             skip(done.stdout.strip())
@@ -52,6 +53,27 @@ def texts_used(folder):
         device, text = whole[32 : 32 + key_size].split(b"\n", 1)
         found[text] = [o for o in device.split() if o.startswith(b"--")]
     return [(options, text) for text, options in found.items()]
+
+
+def kernels_of(text):
+    """The names of the kernels that a text or a file defines, as they stand in it."""
+    return tuple(re.findall(rb"^(?:extern \"C\" __global__ void|KERNEL) (?:\w+\([^\n]*?\) )?(\w+)\(", text, re.M))
+
+
+def kernels_of_sources():
+    """Of src/backends/gpu and cuda."""
+    files = [f for folder in ("gpu", "cuda") for f in glob.glob(f"{SOURCE}/src/backends/{folder}/*.kc")]
+    return {name for file in files for name in kernels_of(open(file, "rb").read())}
+
+
+def chosen(texts, place, versions):
+    """Of each file's texts those that are this version's in turn, one at least; no more than MOST, if there are not more files."""
+    files = collections.defaultdict(list)
+    for options, text in texts:
+        files[kernels_of(text)].append((options, text))
+    shares = [own[place % len(own) :: versions] for _, own in sorted(files.items())]
+    turns = [share[turn] for turn in range(max(map(len, shares))) for share in shares if turn < len(share)]
+    return turns[: max(MOST, len(shares))]
 
 
 class Compiler:
@@ -88,11 +110,10 @@ class Compiler:
 
 def check_version(job):
     """What one NVRTC makes of the texts: its version, how many per architecture, and what is wrong."""
-    place, path, texts = job
+    place, versions, path, texts = job
     compiler = Compiler(path)
-    step = -(-len(texts) // MOST)
     counts, wrong = collections.Counter(), []
-    for i, (options, text) in enumerate(texts[place % step :: step]):
+    for i, (options, text) in enumerate(chosen(texts, place, versions), place):
         archs = [a for a in compiler.archs if a >= 80 or b"mma.sync" not in text]  # matrix units
         if b"wgmma" in text:  # of warpgroups
             archs = ["90a"] if compiler.major >= 12 else []
@@ -118,12 +139,13 @@ def main():
         skip("no NVRTC under build/nvrtc; ./do deps fetches it")
     with tempfile.TemporaryDirectory() as folder:
         texts = texts_used(folder)
-    assert len(texts) > 20, f"only {len(texts)} texts"
-    share = -(-len(texts) // MOST)
-    print(f"{len(texts)} texts; each version compiles every {share}. of them, each for one architecture")
+    kernels = {name for _, text in texts for name in kernels_of(text)}
+    missing = sorted(kernels_of_sources() - kernels)
+    assert not missing, f"no text of {missing}"
+    print(f"{len(texts)} texts of {len(kernels)} kernels; each version compiles {len(chosen(texts, 0, len(libraries)))}, each for one architecture")
     failed = False
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        for version, counts, wrong in pool.imap(check_version, [(i, path, texts) for i, path in enumerate(libraries)]):
+        for version, counts, wrong in pool.imap(check_version, [(i, len(libraries), path, texts) for i, path in enumerate(libraries)]):
             print(f"NVRTC {version}:", ", ".join(f"sm_{a} {n}" for a, n in sorted(counts.items(), key=str)))
             for text in wrong[:3]:
                 print(text)
