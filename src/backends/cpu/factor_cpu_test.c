@@ -140,13 +140,13 @@ static void qr_gives_the_matrix_again(void **state) {
   }
 }
 
-/* Triangles in rows, in columns and with gaps; right-hand sides of any layout, in several pieces. */
+/* Triangles in rows, in columns and with gaps, large ones by halves; right-hand sides of any layout, in several pieces. */
 static void triangles_are_solved(void **state) {
   (void)state;
   if (is_missing()) return;
-  for (int turn = 0; turn < 12; turn++) {
+  for (int turn = 0; turn < 20; turn++) {
     const pons_dtype d = turn % 2 ? PONS_FLOAT64 : PONS_FLOAT32;
-    const int64_t n = random_int(1, 60), k = turn % 3 ? random_int(1, 5) : random_int(120, 300), batch = random_int(1, 3);
+    const int64_t n = turn < 12 ? random_int(1, 60) : random_int(193, 450), k = turn % 3 ? random_int(1, 5) : random_int(120, 300), batch = random_int(1, 3);
     const int64_t square[] = {batch, n, n}, sides[] = {batch, n, k};
     const solve_params params = {.upper = turn % 4 > 1};
     made t, b, x;
@@ -168,25 +168,31 @@ static void triangles_are_solved(void **state) {
   }
 }
 
-static void no_memory_is_an_error(void **state) {
-  (void)state;
-  if (is_missing()) return;
-  const int64_t n = 400;
-  const inverse_params whole = {false, false};
-  made a, out;
-  make_matrix(&a, PONS_FLOAT32, n, n, false), fill(&a, 12);
-  make_out(&out, PONS_FLOAT32, 2, (const int64_t[]){n, n});
-  const launch l = {&whole, 1, 1, &a.op, &out.op};
+static void check_failures(error *(*run)(const launch *l), const launch *l) {
   int failures = 0;
   for (int64_t n_th = 1;; n_th += 1 + n_th / 4) {
     mem_fail_at(n_th);
-    error *why = cpu_inverse(&l);
+    error *why = run(l);
     const int64_t made_since = mem_fail_at(0);
     failures += why != NULL;
     error_release(why);
     if (made_since < n_th) break; /* there were not so many */
   }
   assert_true(failures >= 2);
+}
+
+static void no_memory_is_an_error(void **state) {
+  (void)state;
+  if (is_missing()) return;
+  const int64_t n = 400;
+  const inverse_params whole = {false, false};
+  const solve_params lower = {.upper = false};
+  made a, out;
+  make_matrix(&a, PONS_FLOAT32, n, n, false), fill(&a, 12);
+  make_out(&out, PONS_FLOAT32, 2, (const int64_t[]){n, n});
+  const operand both[] = {a.op, a.op};
+  check_failures(cpu_inverse, &(launch){&whole, 1, 1, &a.op, &out.op});
+  check_failures(cpu_solve_triangular, &(launch){&lower, 2, 1, both, &out.op});
   unmake(&a), unmake(&out);
 }
 

@@ -34,6 +34,7 @@ enum {
   MOST_HELD = 4,         /* blocks whose rows of a stay in L2: 520 KB, */
   PASSING_STRIPS = 4,    /* beside strips of b, 350 KB, */
   PASSING_DEPTH = 1024,  /* if there are so many steps */
+  PASSING_BYTES = 1 << 20, /* and b is larger than L2 */
   NEAR_BYTES = 1 << 18,  /* of b's panel that need not be fetched: it is in L2 */
   COLUMNS_BYTES = 800 << 10, /* of a piece of b for a thread's columns */
   COLUMNS_HEIGHT = 4         /* so many times the columns are rows that pay for being woven by each thread */
@@ -456,6 +457,7 @@ static void passing_piece(void *context, int64_t part) {
 static bool choose_passing(gemm_job *j) {
   const int64_t m = j->g->m, threads = j->g->alone ? 1 : parallel_threads(), strips = pieces_of(j->columns, j->strip);
   if (j->loops->weaves || j->unit * j->size > (int64_t)sizeof(float) || !j->out_lies || j->depth < PASSING_DEPTH) return false;
+  if (j->columns * j->depth * j->size < PASSING_BYTES) return false;
   if (m > MOST_HELD * HEIGHT || strips % threads || strips / threads * j->strip * COLUMNS_HEIGHT < m) return false;
   j->down = pieces_of(m, HEIGHT);
   j->width = strips / threads * j->strip;

@@ -175,7 +175,7 @@ static void reorder_piece(void *context, int64_t piece) {
 }
 
 static void solve_piece(void *context, int64_t piece) {
-  const whole_inverse *v = context;
+  whole_inverse *v = context;
   const int first = (int)piece * ACROSS;
   placed_solve(&v->f.b, v->f.n, (int)smaller(v->f.n - first, ACROSS), true, false, v->f.a,
                placed_at(&v->f.b, v->out, 0, first));
@@ -201,7 +201,7 @@ static int inverse_by_blocks(const matrices *j, int64_t index, workspace *w) {
   v.order = order, v.out = placed_result(&v.f.b, 0, index, n, n);
   parallel_for(pieces_of(n, PANEL), reorder_piece, &v);
   parallel_for(pieces_of(n, ACROSS), solve_piece, &v);
-  return 0;
+  return atomic_load(&v.f.b.no_memory) ? MATRIX_NO_MEMORY : 0;
 }
 
 int whole_inverse_of(const matrices *j, int64_t index, workspace *w) {

@@ -56,8 +56,10 @@ void placed_multiply(blocked *b, int64_t m, int64_t n, int64_t k, float alpha, p
   error_release(why);
 }
 
+enum { MOST_SOLVED = 192 /* rows that the library solves at once */ };
+
 /* The library sees columns: a matrix whose rows are neighbours is a transposed one, and t y = x is yT tT = xT. */
-void placed_solve(const blocked *b, int n, int count, bool upper, bool unit, placed t, placed x) {
+static void solve_by_library(const blocked *b, int n, int count, bool upper, bool unit, placed t, placed x) {
   const bool turned = x.col == 1, t_turned = t.col == 1;
   const int t_lead = (int)(t_turned ? t.row : t.col), lead = (int)(turned ? x.row : x.col);
   const double wide_one[2] = {1, 0};
@@ -65,4 +67,18 @@ void placed_solve(const blocked *b, int n, int count, bool upper, bool unit, pla
   const void *alpha = dtype_of_parts(b->j->dtype) == PONS_FLOAT64 ? (const void *)wide_one : one;
   b->j->f->trsm(turned ? "R" : "L", upper != t_turned ? "U" : "L", turned != t_turned ? "T" : "N", unit ? "U" : "N",
                 turned ? &count : &n, turned ? &n : &count, alpha, t.data, &t_lead, x.data, &lead, 1, 1, 1, 1);
+}
+
+/* Large triangles by halves, so that nearly all of the work is products, which are faster here. */
+void placed_solve(blocked *b, int n, int count, bool upper, bool unit, placed t, placed x) {
+  if (n <= MOST_SOLVED || dtype_is_complex(b->j->dtype)) {
+    solve_by_library(b, n, count, upper, unit, t, x);
+    return;
+  }
+  const int half = (int)round_up(n / 2, 64), sizes[2] = {half, n - half}, first[2] = {0, half};
+  const int known = upper, other = !upper; /* which half is solved first */
+  const placed x_known = placed_at(b, x, first[known], 0), x_other = placed_at(b, x, first[other], 0);
+  placed_solve(b, sizes[known], count, upper, unit, placed_at(b, t, first[known], first[known]), x_known);
+  placed_multiply(b, sizes[other], count, sizes[known], -1, placed_at(b, t, first[other], first[known]), x_known, 1, x_other);
+  placed_solve(b, sizes[other], count, upper, unit, placed_at(b, t, first[other], first[other]), x_other);
 }

@@ -33,8 +33,8 @@ void placed_clear_above(const blocked *b, int64_t n, placed p);
 /* out (m, n) = alpha a (m, k) b (k, n) + beta out, shared by the threads; out's rows or columns are neighbours */
 void placed_multiply(blocked *b, int64_t m, int64_t n, int64_t k, float alpha, placed a, placed x, float beta, placed out);
 /* x (n, count), of which rows or columns are neighbours, becomes the solution y of t y = x, where t is a triangle; `unit`:
-   ones stand for its diagonal. */
-void placed_solve(const blocked *b, int n, int count, bool upper, bool unit, placed t, placed x);
+   ones stand for its diagonal. By the library, and large ones by halves and products. */
+void placed_solve(blocked *b, int n, int count, bool upper, bool unit, placed t, placed x);
 /* triangle.c. y, of which rows or columns are neighbours: the inverse of the lower triangle of x (n by n), zeros above; `unit`: ones stand for x's diagonal. `block`,
    `middle`: room as triangle_room says. Returns LAPACK's info. */
 int64_t triangle_room(int64_t n, int64_t *block);

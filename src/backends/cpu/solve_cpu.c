@@ -1,4 +1,4 @@
-/* solve_cpu.c: "SolveTriangular" by LAPACK's BLAS, in pieces of columns that threads share. Uses cpu/placed.h. */
+/* solve_cpu.c: "SolveTriangular", in pieces of columns that threads share. Uses cpu/placed.h. */
 #include "backends/cpu/placed.h"
 
 enum { ACROSS = 128 /* columns of a piece */ };
@@ -11,7 +11,7 @@ typedef struct solve_job {
 } solve_job;
 
 static void solve_piece(void *context, int64_t piece) {
-  const solve_job *s = context;
+  solve_job *s = context;
   const matrices *j = s->b.j;
   const int64_t index = piece / s->across, first = piece % s->across * ACROSS;
   const placed t = {(char *)s->triangles + index * j->n * j->n * (int64_t)j->size, s->row, s->col};
@@ -66,6 +66,7 @@ error *cpu_solve_triangular(const launch *l) {
   if (!why) {
     cpu_copy_packed(l->out->data, x);
     parallel_for(j.batch * s.across, solve_piece, &s);
+    if (atomic_load(&s.b.no_memory)) why = fail_no_memory(j.op);
   }
   buffer_release(held);
   return why;
