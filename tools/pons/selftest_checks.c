@@ -264,6 +264,10 @@ CHECK(signal_of_prime_lines) {
 CHECK(hadamard) {
   return pons_hadamard_transform(normal(PONS_SHAPE(PICK(5, 50), PICK(24, 2048)), dtype, 35));
 }
+CHECK(hadamard_of_long_lines) { return pons_hadamard_transform(normal(PONS_SHAPE(PICK(3, 1), PICK(20 * 512, 20 << 17)), dtype, 110)); }
+CHECK(hadamard_of_strided_lines) {
+  return pons_hadamard_transform(pons_swapaxes(normal(PONS_SHAPE(PICK(28 * 256, 12 << 13), PICK(3, 5)), dtype, 111), 0, 1));
+}
 
 /* ---- products ---- */
 
@@ -741,6 +745,8 @@ const check checks[] = {
     WITHIN(half_spectrum_of_prime_lines, PONS_FLOAT32, 0, 1e-4, 1e-3),
     WITHIN(signal_of_prime_lines, PONS_COMPLEX64, 0, 1e-4, 1e-4),
     CLOSE(hadamard, PONS_FLOAT32, FLOATS),
+    CLOSE(hadamard_of_long_lines, PONS_FLOAT32, FLOATS),
+    CLOSE(hadamard_of_strided_lines, PONS_FLOAT32, FLOATS),
     WITHIN(product_float32, PONS_FLOAT32, IN(PONS_FLOAT64), 1e-4, 1e-4),
     ABOUT(product_float16, PONS_FLOAT16, 0),
     WITHIN(product_bfloat16, PONS_BFLOAT16, 0, 2e-2, 0.2),
