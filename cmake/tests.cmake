@@ -172,7 +172,7 @@ endif()
 if(TARGET cuda_double_driver AND NOT PONS_SANITIZE AND TARGET tools_pons)
   add_test(NAME cuda_kernels_ahead
            COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/build_kernels.sh $<TARGET_FILE:tools_pons> tests/cuda_double/alone.kernels
-                   tests/cuda_double/libnvrtc.so.12
+                   tests/cuda_double/libnvrtc.so.12 ""
            WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
   pons_test_settings(cuda_kernels_ahead src/backends)
   set_tests_properties(cuda_kernels_ahead PROPERTIES FIXTURES_SETUP cuda_kernels_ahead)

@@ -123,6 +123,30 @@ static void programs_run_on_what_was_built(void **state) {
   passes(compiled_functions_work, ALONE);
 }
 
+/* Machine code is taken by devices of its architecture and later ones of the same family, by no others. */
+static void nothing_was_built_for_it(void) {
+  softened_somewhere();
+  CHECK(count("cuLaunchKernel") == 0);
+}
+static void machine_code_is_for_one_family(void **state) {
+  (void)state;
+  remove(KERNELS "3");
+  passes(build, "PONS_CACHE_DIR=;PONS_CUDA_AHEAD_ARCH=80;PONS_CUDA_AHEAD=" KERNELS "3");
+  passes(use, "NO_NVRTC=1;PONS_CACHE_DIR=;PONS_KERNELS=" KERNELS "3");
+  passes(use, "CUDA_DOUBLE_ARCH=80;NO_NVRTC=1;PONS_CACHE_DIR=;PONS_KERNELS=" KERNELS "3");
+  passes(nothing_was_built_for_it, "CUDA_DOUBLE_ARCH=75;NO_NVRTC=1;PONS_CACHE_DIR=;PONS_KERNELS=" KERNELS "3");
+  passes(nothing_was_built_for_it, "CUDA_DOUBLE_ARCH=90;NO_NVRTC=1;PONS_CACHE_DIR=;PONS_KERNELS=" KERNELS "3");
+}
+
+static void an_architecture_nobody_knows(void) {
+  CHECK(pons_set_default_device("cuda_ahead"));
+  CHECK(!pons_eval(softened(pons_reshape(ramp(12), PONS_SHAPE(3, 4)))) && told("does not know sm_33"));
+}
+static void unknown_architectures_are_told(void **state) {
+  (void)state;
+  passes(an_architecture_nobody_knows, "PONS_CACHE_DIR=;PONS_CUDA_AHEAD_ARCH=33;PONS_CUDA_AHEAD=" KERNELS "4");
+}
+
 /* What is there already is not compiled again. */
 static void archives_grow(void **state) {
   (void)state;
@@ -158,6 +182,8 @@ int main(void) {
   }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(programs_run_on_what_was_built),
+      cmocka_unit_test(machine_code_is_for_one_family),
+      cmocka_unit_test(unknown_architectures_are_told),
       cmocka_unit_test(archives_grow),
       cmocka_unit_test(damaged_archives_do_no_harm),
       cmocka_unit_test(older_devices_are_not_used),

@@ -1,12 +1,17 @@
-/* ahead.c: a device that computes nothing: it compiles the kernels that it is asked for to PTX and adds them to the archive that
-   PONS_CUDA_AHEAD names, for machines that have a driver but no compiler. Present only where that is set, lest somebody takes its
-   results for results; needs no GPU. What an archive at hand (PONS_KERNELS) has is not compiled again. Uses program.h, gpu/. */
+/* ahead.c: a device that computes nothing: it compiles the kernels that it is asked for to PTX, or to machine code for the architecture
+   PONS_CUDA_AHEAD_ARCH (80, 90), and adds them to the archive that PONS_CUDA_AHEAD names, for machines that have a driver but no compiler.
+   Present only where that is set, lest somebody takes its results for results; needs no GPU. What an archive at hand (PONS_KERNELS) has
+   is not compiled again. Uses program.h, gpu/. */
 #include "backends/cuda/program.h"
 #include <stdlib.h>
 
 static const char *wanted(void) {
   const char *path = getenv("PONS_CUDA_AHEAD");
   return path && *path ? path : NULL;
+}
+static int arch(void) {
+  const char *number = getenv("PONS_CUDA_AHEAD_ARCH");
+  return number ? atoi(number) : CUDA_PTX;
 }
 static int count(void) { return wanted() && nvrtc_alone(); }
 
@@ -27,7 +32,7 @@ static const gpu_features *features(int index) {
 
 static void identify(int index, text *t) {
   (void)index;
-  text_add(t, CUDA_AHEAD_IDENTITY);
+  cuda_identify_ahead(arch(), t);
 }
 
 /* One text may have several entries, of which each asks for it. */
@@ -49,10 +54,11 @@ static void *compile(int index, const char *name, const char *whole, const char 
   text key = {0};
   gpu_binary made = {0};
   *binary = made;
-  gpu_ahead_key(&key, CUDA_AHEAD_IDENTITY, options, whole);
+  cuda_identify_ahead(arch(), &key);
+  gpu_ahead_key(&key, options, whole);
   if (key.failed) *why = fail_no_memory("cuda_ahead");
   if (!*why && !is_added(&key)) {
-    if (!gpu_archive_find(&key, &made)) *why = cuda_compile_ahead(name, whole, options, &made);
+    if (!gpu_archive_find(&key, &made)) *why = cuda_compile_ahead(name, whole, options, arch(), &made);
     if (!*why) *why = gpu_archive_add(wanted(), &key, &made);
   }
   mem_free(made.bytes);

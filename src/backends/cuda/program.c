@@ -5,7 +5,7 @@
 #define SHARED_OPTIONS "--std=c++14 --device-as-default-execution-space --fmad=false --ftz=false --disable-warnings "
 const char cuda_options[] = SHARED_OPTIONS "--prec-div=true --prec-sqrt=true";
 const char cuda_narrow_options[] = SHARED_OPTIONS "--prec-div=false --prec-sqrt=false";
-enum { MAX_OPTIONS = 16, OPTION_BYTES = 512, CUDA_AHEAD = 0, OLDEST_ARCH = 70 };
+enum { MAX_OPTIONS = 16, OPTION_BYTES = 512, OLDEST_ARCH = 70 };
 /* What no later device has is compiled for sm_90a, which these devices alone run, by compilers from CUDA 12.0 on. */
 enum { ARCH_OF_WARPGROUPS = 90, FIRST_OF_WARPGROUPS = 12000 };
 
@@ -58,11 +58,11 @@ static bool has_warpgroups(int card_arch) {
 
 static error *compile_program(nvrtcProgram p, const char *name, const char *all_options, int card_arch,
                               gpu_binary *binary) {
-  const bool cubin = card_arch != CUDA_AHEAD && nvrtc_knows(card_arch);
+  const bool cubin = card_arch != CUDA_PTX && nvrtc_knows(card_arch);
   const char *options[MAX_OPTIONS + 1];
   char arch[48], copy[OPTION_BYTES];
   snprintf(arch, sizeof arch, "--gpu-architecture=%s_%d%s", cubin ? "sm" : "compute",
-           card_arch == CUDA_AHEAD ? nvrtc_oldest_from(OLDEST_ARCH) : nvrtc_newest_up_to(card_arch),
+           card_arch == CUDA_PTX ? nvrtc_oldest_from(OLDEST_ARCH) : nvrtc_newest_up_to(card_arch),
            has_warpgroups(card_arch) ? "a" : "");
   snprintf(copy, sizeof copy, "%s", all_options);
   const int n = split_options(copy, options);
@@ -72,7 +72,7 @@ static error *compile_program(nvrtcProgram p, const char *name, const char *all_
   return take_binary(p, cubin, binary);
 }
 
-/* `arch` may be CUDA_AHEAD. */
+/* `arch` may be CUDA_PTX: of the oldest architecture. */
 static error *compile_text(const char *name, const char *whole, const char *options, int arch,
                            gpu_binary *binary) {
   nvrtcProgram p = NULL;
@@ -92,12 +92,26 @@ static void lower_version(gpu_binary *ptx) {
   if (at && at[sizeof directive - 1] > OF_CUDA_11_6 && at[sizeof directive] == '\n') at[sizeof directive - 1] = OF_CUDA_11_6;
 }
 
-error *cuda_compile_ahead(const char *name, const char *whole, const char *options, gpu_binary *binary) {
-  error *why = compile_text(name, whole, options, CUDA_AHEAD, binary);
-  if (!why) lower_version(binary);
+error *cuda_compile_ahead(const char *name, const char *whole, const char *options, int arch, gpu_binary *binary) {
+  if (arch != CUDA_PTX && !nvrtc_knows(arch))
+    return fail("cuda", "NVRTC %d.%d does not know sm_%d", nvrtc_version() / 1000, nvrtc_version() % 1000 / 10, arch);
+  error *why = compile_text(name, whole, options, arch, binary);
+  if (!why && arch == CUDA_PTX) lower_version(binary);
   if (why) mem_free(binary->bytes);
   if (why) *binary = (gpu_binary){0};
   return why;
+}
+
+void cuda_identify_ahead(int arch, text *t) {
+  if (arch == CUDA_PTX) text_add(t, "PTX, built ahead");
+  else text_add(t, "sm_%d, built ahead", arch);
+}
+
+/* Machine code of the device's own architecture, that of those before it with the same first digit, which it runs, too, then PTX. */
+bool cuda_ahead(int index, int tried, text *identity) {
+  const int arch = cuda_card_at(index)->arch, own = arch % 10 + 1;
+  if (tried <= own) cuda_identify_ahead(tried < own ? arch - tried : CUDA_PTX, identity);
+  return tried <= own;
 }
 
 /* What is built ahead is for older devices. */

@@ -12,8 +12,11 @@ extern const char cuda_narrow_options[]; /* quotients and roots up to two units 
 void *cuda_compile(int index, const char *name, const char *whole, const char *options, gpu_binary *binary,
                    error **why);
 /* PTX for the oldest devices. */
-error *cuda_compile_ahead(const char *name, const char *whole, const char *options, gpu_binary *binary);
-#define CUDA_AHEAD_IDENTITY "PTX, built ahead" /* what it depends on beside text and options */
+/* What is built ahead is machine code for one architecture, 70 or more, or PTX for all that are newer than the oldest. */
+enum { CUDA_PTX = 0 };
+error *cuda_compile_ahead(const char *name, const char *whole, const char *options, int arch, gpu_binary *binary);
+void cuda_identify_ahead(int arch, text *t); /* what it depends on beside text and options */
+bool cuda_ahead(int index, int tried, text *identity);
 void *cuda_load(int index, const void *bytes, size_t size);
 void *cuda_entry(int index, void *module, const char *name, error **why);
 error *cuda_launch(int index, const gpu_launch *l);

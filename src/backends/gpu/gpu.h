@@ -79,9 +79,9 @@ typedef struct gpu_backend {
   void *(*load)(int index, const void *bytes, size_t size); /* NULL: it must be compiled */
   /* Left out: texts can be compiled. False: those of chains, made as they come, can't; what was built ahead is there. */
   bool (*compiles)(void);
-  /* What binaries that were built ahead depend on, beside the text; NULL: there are none. Where `compile` gives
-     error_declined, for want of a compiler, they are looked for. */
-  const char *ahead;
+  /* Adds what binaries that were built ahead depend on, beside the text: what is looked for where `tried` others were not there. False:
+     there is no other. They are looked for where `compile` gives error_declined, for want of a compiler. NULL: there are none. */
+  bool (*ahead)(int index, int tried, text *identity);
   void *(*entry)(int index, void *module, const char *name, error **why);
   error *(*launch)(int index, const gpu_launch *l); /* queued behind what was launched before */
   /* "Matmul" by a library; error_declined(): it does not take this one. Left out: there is none. */
@@ -104,8 +104,8 @@ void *gpu_program(const gpu_backend *b, int index, const gpu_source *s, const ch
    NULL: it was not remembered. */
 void *gpu_known_program(const gpu_backend *b, int index, const void *key, size_t size);
 void gpu_remember_program(const gpu_backend *b, int index, const void *key, size_t size, void *entry);
-/* What a kernel that was built ahead is kept under; `identity`: gpu_backend.ahead. */
-void gpu_ahead_key(text *key, const char *identity, const char *options, const char *whole);
+/* What a kernel that was built ahead is kept under, behind what gpu_backend.ahead gave. */
+void gpu_ahead_key(text *key, const char *options, const char *whole);
 /* Where compiled kernels are kept: $PONS_CACHE_DIR, or pons in the user's folder for caches; NULL: nowhere.
    The caller frees it. */
 char *gpu_cache_folder(void);

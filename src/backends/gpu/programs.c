@@ -46,9 +46,7 @@ typedef struct head {
 } head;
 static const char magic[] = "PONSGPU1"; /* without its end */
 
-void gpu_ahead_key(text *key, const char *identity, const char *options, const char *whole) {
-  text_add(key, "%s %s\n%s", identity, options, whole);
-}
+void gpu_ahead_key(text *key, const char *options, const char *whole) { text_add(key, " %s\n%s", options, whole); }
 
 /* Takes the folder, which may be NULL. */
 static char *file_in(char *folder, const text *key) {
@@ -133,15 +131,17 @@ enum { PLACES = 1024 };
 static program *programs[PLACES];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Of the text, if it was built ahead. */
+/* Of the text, if it was built ahead, and the device takes it. */
 static void *load_ahead(const gpu_backend *b, int index, const gpu_source *s, const char *whole) {
+  void *module = NULL;
   text key = {0};
-  gpu_binary binary = {0};
-  if (!b->ahead) return NULL;
-  gpu_ahead_key(&key, b->ahead, s->options, whole);
-  void *module = !key.failed && gpu_archive_find(&key, &binary) ? b->load(index, binary.bytes, binary.size) : NULL;
-  mem_free(binary.bytes);
-  text_free(&key);
+  for (int tried = 0; !module && b->ahead && b->ahead(index, tried, &key); tried++) {
+    gpu_binary binary = {0};
+    gpu_ahead_key(&key, s->options, whole);
+    if (!key.failed && gpu_archive_find(&key, &binary)) module = b->load(index, binary.bytes, binary.size);
+    mem_free(binary.bytes);
+    text_free(&key);
+  }
   return module;
 }
 
