@@ -270,6 +270,24 @@ static void sorts_long_lines(void **state) {
   }
 }
 
+/* Bits that all share are not sorted by: the first, middle or last ones of a word, some of these, all. */
+static void sorts_long_lines_of_few_bits(void **state) {
+  (void)state;
+  const uint32_t masks[] = {0x7ff, 0x3ff800, 0xffc00000, 0x3fffff, 0xffc007ff, 0xfffff800, 0xffffffff, 0};
+  for (int turn = 0; turn < 16; turn++) {
+    const int axis = turn > 7; /* results are neighbours or not */
+    const int64_t n = random_int(65536, 70000), shape[] = {axis ? 1 : n, axis ? n : 2};
+    made x;
+    make(&x, turn % 2 ? PONS_UINT32 : PONS_INT32, 2, shape, false);
+    for (int64_t i = 0; i < operand_size(&x.op); i++) {
+      const uint32_t bits = (uint32_t)random_bits() & masks[turn % 8];
+      memcpy(made_element(&x, i), &bits, sizeof bits);
+    }
+    check_sort(&x, axis);
+    unmake(&x);
+  }
+}
+
 static void sorts_the_largest_integers(void **state) {
   (void)state;
   int64_t x[] = {INT64_MAX, -1, INT64_MIN, 0, INT64_MAX - 1}, y[5];
@@ -337,6 +355,7 @@ int main(void) {
       cmocka_unit_test(exclusive_scans_start_at_the_identity),
       cmocka_unit_test(sorts),
       cmocka_unit_test(sorts_long_lines),
+      cmocka_unit_test(sorts_long_lines_of_few_bits),
       cmocka_unit_test(scans_long_lines),
       cmocka_unit_test(scans_what_outgrows_the_cache),
       cmocka_unit_test(sorts_the_largest_integers), cmocka_unit_test(complex_lines),

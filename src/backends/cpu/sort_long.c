@@ -6,6 +6,7 @@
 
        count (threads)  ─  sum (one)  ─  move (threads)            three times; bits that all share cost no move
 
+   The first move takes words from the elements, and the last one writes results, if it can: in between they are in memory.
    Words of one value keep their order, so that the result doesn't depend on how the line is cut. Elements are made of
    their keys again; those that are equal and yet differ, zeros and NaN, are then put in their order in the line. Uses
    cpu/lanes.h. */
@@ -17,7 +18,8 @@ enum { BITS = 11, VALUES = 1 << BITS, PASSES = 3, CHUNKS = 32, CHUNK = 1 << 15 /
 
 typedef struct long_sort {
   const sort_line *line;
-  void *words, *moved;
+  void *words, *moved; /* words: NULL until they were moved once */
+  uint32_t lower, upper; /* bits that are not those of an element's key: of a key below 2^31, and above */
   int64_t chunk, chunks;
   int shift;
   uint32_t (*places)[VALUES]; /* of each chunk */
@@ -30,19 +32,38 @@ static uint32_t bits_of(float f) {
   memcpy(&u, &f, sizeof u);
   return u;
 }
-static uint32_t key_of_bits(uint32_t u) {
-  if ((u & 0x7fffffffu) > 0x7f800000u) return u | 0x80000000u;
-  return u >> 31 ? ~u : u | 0x80000000u;
-}
+/* Of one or of a vector of them: all bits of what is negative are turned, else the highest; of a NaN it is set. */
+#define KEY_OF_BITS(u, sign, nan) ((((u) | 0x80000000u) & (nan)) | (((u) ^ ((sign) | 0x80000000u)) & ~(nan)))
+#define SIGN_OF(u) (-((u) >> 31))
+#define NAN_OF(u) (-((0x7f800000u - ((u) & 0x7fffffffu)) >> 31))
+static uint32_t key_of_bits(uint32_t u) { return KEY_OF_BITS(u, SIGN_OF(u), NAN_OF(u)); }
 static uint32_t bits_of_key(uint32_t key) { return key >> 31 ? key & 0x7fffffffu : ~key; }
-/* Where places count, 0 and -0 have one key, and all NaN. */
-static uint32_t key_among_equals(float f) { return f != f ? UINT32_MAX : key_of_bits(bits_of(f + 0.0f)); }
+/* equals: where places count, 0 and -0 have one key, and all NaN. */
+static inline __attribute__((always_inline)) uint32_t key_of_float(float f, bool equals) {
+  const uint32_t u = bits_of(equals ? f + 0.0f : f);
+  return key_of_bits(u) | (equals ? NAN_OF(u) : 0);
+}
+static inline __attribute__((always_inline)) void keys_of_floats(const float *from, int64_t n, bool equals, uint32_t *keys) {
+  typedef uint32_t bits __attribute__((vector_size(16)));
+  typedef float floats __attribute__((vector_size(16)));
+  enum { EACH = sizeof(bits) / sizeof(uint32_t) };
+  int64_t i = 0;
+  for (; i + EACH <= n; i += EACH) {
+    floats x;
+    memcpy(&x, from + i, sizeof x);
+    const bits u = (bits)(equals ? x + 0.0f : x), nan = NAN_OF(u);
+    bits key = KEY_OF_BITS(u, SIGN_OF(u), nan);
+    if (equals) key |= nan;
+    memcpy(keys + i, &key, sizeof key);
+  }
+  for (; i < n; i++) keys[i] = key_of_float(from[i], equals);
+}
 
 static void keys_of_tile(lane k, const void *lanes, int64_t n, bool indices, uint32_t *keys) {
   if (k == LANE_FLOAT && indices)
-    for (int64_t i = 0; i < n; i++) keys[i] = key_among_equals(((const float *)lanes)[i]);
+    keys_of_floats(lanes, n, true, keys);
   else if (k == LANE_FLOAT)
-    for (int64_t i = 0; i < n; i++) keys[i] = key_of_bits(bits_of(((const float *)lanes)[i]));
+    keys_of_floats(lanes, n, false, keys);
   else if (k == LANE_INT)
     for (int64_t i = 0; i < n; i++) keys[i] = (uint32_t)((const uint64_t *)lanes)[i] ^ 0x80000000u;
   else
@@ -67,41 +88,62 @@ static int64_t chunk_end(const long_sort *s, int64_t chunk) {
   return smaller((chunk + 1) * s->chunk, s->line->n);
 }
 
-static void make_words(void *context, int64_t chunk) {
-  const long_sort *s = context;
-  const sort_line *l = s->line;
-  lane_value tile[TILE];
-  uint32_t keys[TILE];
-  for (int64_t at = chunk * s->chunk, end = chunk_end(s, chunk); at < end; at += TILE) {
-    const int64_t n = smaller(end - at, TILE);
-    const void *lanes = lanes_at(l->dtype, element(l->from, l->dtype, at * l->stride), l->stride, n, tile);
-    keys_of_tile(lane_of(l->dtype), lanes, n, l->indices, l->indices ? keys : (uint32_t *)s->words + at);
-    for (int64_t i = 0; l->indices && i < n; i++)
-      ((uint64_t *)s->words)[at + i] = (uint64_t)keys[i] << 32 | (uint64_t)(at + i);
+/* Words at .. at + n: made of their elements into `tile`, before they were moved once. */
+#define WORDS_OF(word, MAKE)                                                                               \
+  static const word *words_of_##word(const long_sort *s, int64_t at, int64_t n, word *tile) {              \
+    const sort_line *l = s->line;                                                                          \
+    lane_value held[TILE];                                                                                 \
+    uint32_t keys[TILE];                                                                                   \
+    if (s->words) return (const word *)s->words + at;                                                      \
+    const void *lanes = lanes_at(l->dtype, element(l->from, l->dtype, at * l->stride), l->stride, n, held); \
+    keys_of_tile(lane_of(l->dtype), lanes, n, l->indices, keys);                                           \
+    for (int64_t i = 0; i < n; i++) tile[i] = MAKE(keys[i], at + i);                                       \
+    return tile;                                                                                           \
   }
-}
+#define KEY_ALONE(key, place) (key)
+#define KEY_AND_PLACE(key, place) ((uint64_t)(key) << 32 | (uint64_t)(place))
+WORDS_OF(uint32_t, KEY_ALONE)
+WORDS_OF(uint64_t, KEY_AND_PLACE)
+
+/* A word as it is moved on, and as what it stands for: bits of an element, or a place. */
+static uint64_t same_uint64_t(const long_sort *s, uint64_t word) { return (void)s, word; }
+static uint32_t same_uint32_t(const long_sort *s, uint32_t word) { return (void)s, word; }
+static uint32_t result_uint32_t(const long_sort *s, uint32_t key) { return key ^ (key >> 31 ? s->upper : s->lower); }
+static uint32_t result_uint64_t(const long_sort *s, uint64_t word) { return (void)s, (uint32_t)word; }
 
 /* Where a word goes, others will go: the line behind it is fetched. */
-#define CHUNK_OF(word)                                                          \
-  static void count_##word(void *context, int64_t chunk) {                      \
-    const long_sort *s = context;                                               \
-    const word *x = s->words;                                                   \
-    uint32_t *count = s->places[chunk];                                         \
-    memset(count, 0, sizeof s->places[chunk]);                                  \
-    for (int64_t i = chunk * s->chunk, end = chunk_end(s, chunk); i < end; i++) \
-      count[x[i] >> s->shift & (VALUES - 1)]++;                                 \
-  }                                                                             \
-  static void move_##word(void *context, int64_t chunk) {                       \
-    const long_sort *s = context;                                               \
-    const word *x = s->words;                                                   \
-    word *y = s->moved;                                                         \
-    uint32_t *place = s->places[chunk];                                         \
-    for (int64_t i = chunk * s->chunk, end = chunk_end(s, chunk); i < end; i++) {\
-      word *to = y + place[x[i] >> s->shift & (VALUES - 1)]++;                  \
-      __builtin_prefetch((char *)to + 64, 1);                                   \
-      *to = x[i];                                                               \
-    }                                                                           \
+#define MOVE(name, word, made, OF)                                                    \
+  static void name##_##word(void *context, int64_t chunk) {                           \
+    const long_sort *s = context;                                                     \
+    const int shift = s->shift;                                                       \
+    word tile[TILE];                                                                  \
+    made *y = s->moved;                                                               \
+    uint32_t *place = s->places[chunk];                                               \
+    for (int64_t at = chunk * s->chunk, end = chunk_end(s, chunk); at < end; at += TILE) { \
+      const int64_t n = smaller(end - at, TILE);                                      \
+      const word *x = words_of_##word(s, at, n, tile);                                \
+      for (int64_t i = 0; i < n; i++) {                                               \
+        made *to = y + place[x[i] >> shift & (VALUES - 1)]++;                         \
+        __builtin_prefetch((char *)to + 64, 1);                                       \
+        *to = OF(s, x[i]);                                                            \
+      }                                                                               \
+    }                                                                                 \
   }
+#define CHUNK_OF(word)                                                                \
+  static void count_##word(void *context, int64_t chunk) {                            \
+    const long_sort *s = context;                                                     \
+    const int shift = s->shift;                                                       \
+    word tile[TILE];                                                                  \
+    uint32_t *count = s->places[chunk];                                               \
+    memset(count, 0, sizeof s->places[chunk]);                                        \
+    for (int64_t at = chunk * s->chunk, end = chunk_end(s, chunk); at < end; at += TILE) { \
+      const int64_t n = smaller(end - at, TILE);                                      \
+      const word *x = words_of_##word(s, at, n, tile);                                \
+      for (int64_t i = 0; i < n; i++) count[x[i] >> shift & (VALUES - 1)]++;          \
+    }                                                                                 \
+  }                                                                                   \
+  MOVE(move, word, word, same_##word)                                                 \
+  MOVE(finish, word, uint32_t, result_##word)
 CHUNK_OF(uint32_t)
 CHUNK_OF(uint64_t)
 
@@ -123,15 +165,17 @@ static bool sum_counts(const long_sort *s) {
 static void give_results(void *context, int64_t chunk) {
   const long_sort *s = context;
   const sort_line *l = s->line;
-  lane_value tile[TILE];
-  int64_t at = chunk * s->chunk, end = chunk_end(s, chunk);
-  if (l->indices)
-    for (; at < end; at++)
-      ((uint32_t *)(void *)l->to)[at * l->out_stride] = (uint32_t)((const uint64_t *)s->words)[at];
-  for (; at < end; at += TILE) {
+  for (int64_t at = chunk * s->chunk, end = chunk_end(s, chunk); at < end; at += TILE) {
     const int64_t n = smaller(end - at, TILE);
-    tile_of_keys(lane_of(l->dtype), (const uint32_t *)s->words + at, n, tile);
-    cpu_lanes()->store[l->dtype](tile, n, element(l->to, l->dtype, at * l->out_stride), l->out_stride);
+    lane_value tile[TILE];
+    uint64_t words[TILE];
+    if (l->indices) {
+      const uint64_t *x = words_of_uint64_t(s, at, n, words);
+      for (int64_t i = 0; i < n; i++) ((uint32_t *)(void *)l->to)[(at + i) * l->out_stride] = (uint32_t)x[i];
+    } else {
+      tile_of_keys(lane_of(l->dtype), words_of_uint32_t(s, at, n, (uint32_t *)words), n, tile);
+      cpu_lanes()->store[l->dtype](tile, n, element(l->to, l->dtype, at * l->out_stride), l->out_stride);
+    }
   }
 }
 
@@ -140,13 +184,18 @@ static void give_results(void *context, int64_t chunk) {
 enum { KEY_OF_MINUS_ZERO = 0x7fffffff };
 static const uint32_t key_of_zero = 0x80000000u, key_of_infinity = 0xff800000u;
 
+static uint32_t key_of_result(const sort_line *l, int64_t at) {
+  float f;
+  cpu_lanes()->load[l->dtype](element(l->to, l->dtype, at * l->out_stride), 1, 1, &f);
+  return key_of_bits(bits_of(f));
+}
+
 /* How many keys are less. */
 static int64_t keys_below(const long_sort *s, uint32_t key) {
-  const uint32_t *keys = s->words;
   int64_t low = 0, high = s->line->n;
   while (low < high) {
     const int64_t middle = low + (high - low) / 2;
-    if (keys[middle] < key)
+    if (key_of_result(s->line, middle) < key)
       low = middle + 1;
     else
       high = middle;
@@ -187,23 +236,40 @@ size_t sort_long_bytes(int64_t n, bool indices) {
   return 2 * (size_t)n * word_size(indices) + 8 + CHUNKS * VALUES * sizeof(uint32_t);
 }
 
+/* Whether the last move can write results: places, or elements that are keys but for some bits. */
+static bool finishes(long_sort *s) {
+  const sort_line *l = s->line;
+  if (l->out_stride != 1) return false;
+  if (l->indices) return true;
+  s->lower = l->dtype == PONS_FLOAT32 ? UINT32_MAX : l->dtype == PONS_INT32 ? 0x80000000u : 0;
+  s->upper = l->dtype == PONS_UINT32 ? 0 : 0x80000000u;
+  return l->dtype == PONS_FLOAT32 || l->dtype == PONS_INT32 || l->dtype == PONS_UINT32;
+}
+
+typedef void sort_chunk(void *context, int64_t chunk);
+
 void sort_long(const sort_line *line, void *memory) {
   const size_t words = (size_t)line->n * word_size(line->indices);
+  sort_chunk *const count = line->indices ? count_uint64_t : count_uint32_t;
+  sort_chunk *const move = line->indices ? move_uint64_t : move_uint32_t;
+  sort_chunk *const finish = line->indices ? finish_uint64_t : finish_uint32_t;
   long_sort s = {.line = line, .places = memory};
-  s.words = (char *)memory + CHUNKS * VALUES * sizeof(uint32_t);
-  s.moved = (char *)s.words + (words + 7) / 8 * 8;
+  char *one = (char *)memory + CHUNKS * VALUES * sizeof(uint32_t), *other = one + (words + 7) / 8 * 8;
+  const bool can_finish = finishes(&s);
+  bool done = false;
+  if (can_finish && !line->indices) other = line->to; /* fresh pages are the less: a third of them */
   s.chunk = pieces_of(line->n, smaller(pieces_of(line->n, CHUNK), CHUNKS));
   s.chunks = pieces_of(line->n, s.chunk);
-  parallel_for(s.chunks, make_words, &s);
   for (int pass = 0; pass < PASSES; pass++) {
     s.shift = BITS * pass + (line->indices ? 32 : 0);
-    parallel_for(s.chunks, line->indices ? count_uint64_t : count_uint32_t, &s);
+    parallel_for(s.chunks, count, &s);
     if (!sum_counts(&s)) continue;
-    parallel_for(s.chunks, line->indices ? move_uint64_t : move_uint32_t, &s);
-    void *there = s.moved;
-    s.moved = s.words;
-    s.words = there;
+    done = pass == PASSES - 1 && can_finish && s.words != line->to;
+    void *const there = (PASSES - 1 - pass) % 2 ? one : other;
+    s.moved = done ? line->to : there != s.words ? there : there == one ? other : one;
+    parallel_for(s.chunks, done ? finish : move, &s);
+    s.words = s.moved;
   }
-  parallel_for(s.chunks, give_results, &s);
+  if (!done) parallel_for(s.chunks, give_results, &s);
   if (!line->indices && lane_of(line->dtype) == LANE_FLOAT) restore_order_of_equals(&s);
 }
