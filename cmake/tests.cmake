@@ -200,6 +200,13 @@ foreach(file ${python_files})
   pons_test_settings(${name}_py ${folder})
 endforeach()
 
+# What takes minutes begins first, so that nobody waits for it alone in the end.
+foreach(name nvrtc_test_py selftest_opencl conformance_device_test_opencl fixtures_test kernels_test)
+  if(TEST ${name})
+    set_tests_properties(${name} PROPERTIES COST 1000)
+  endif()
+endforeach()
+
 # Fuzz targets: with libFuzzer (PONS_FUZZ), and as tests that run each on its corpus in tests/fuzz/corpus.
 find_program(PONS_AWK awk REQUIRED)
 file(GLOB public_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/pons/*.h)
