@@ -1,5 +1,5 @@
-/* made_reductions_test.c: reductions of what elementwise work makes, which is then part of their step, beside the same in two steps, where
-   the work's result was computed and kept. On the CPU both have the same bits. PONS_SEED sets the seed, which is printed; PONS_DEVICE
+/* made_reductions_test.c: reductions of what elementwise work makes, and elementwise work on what they make, which is then part of their
+   step, beside the same in several steps, where what lies between was computed and kept. On the CPU both have the same bits. PONS_SEED sets the seed, which is printed; PONS_DEVICE
    the device. */
 #include <pons/pons.h>
 #include "random_numbers.h"
@@ -76,6 +76,22 @@ static pons_array reduced(int64_t kind, pons_array x, pons_axes axes, bool keepd
   }
 }
 
+/* What becomes of the sum r: two results; `other` has as many elements, and may be broadcast to r. */
+enum { WORK_BEHIND = 5 };
+static void work_behind(int64_t which, pons_array r, pons_array other, pons_array *out) {
+  const pons_dtype d = pons_dtype_of(r);
+  const bool inexact = is_float(d) || d == PONS_COMPLEX64;
+  out[1] = r;
+  switch (which) {
+    case 0: out[0] = pons_multiply(r, pons_astype(pons_float(is_float(d) ? 0.25 : 3), d)); return;
+    case 1: out[0] = inexact ? pons_rsqrt(pons_add(pons_abs(r), pons_float(1)))
+                            : pons_astype(pons_add(pons_astype(r, PONS_INT64), pons_int(5)), PONS_INT32); return;
+    case 2: out[0] = pons_astype(pons_subtract(pons_astype(r, pons_dtype_of(other)), pons_add(other, pons_int(1))), PONS_FLOAT32); return;
+    case 3: out[0] = pons_maximum(pons_astype(r, pons_dtype_of(other)), other), out[1] = pons_add(pons_abs(out[0]), other); return;
+    default: out[0] = pons_reshape(pons_square(pons_reshape(r, PONS_SHAPE(-1))), pons_shape_of(r)); return;
+  }
+}
+
 /* ---- compared ---- */
 
 static bool is_on_cpu(void) {
@@ -131,6 +147,37 @@ static void check(const sample *s) {
     for (int i = 0; i < s->form.n_axes; i++) print_message(" %d", s->form.axes[i]);
     print_message(" %s, work %d, kind %d, ways %d %d: %s\n", pons_dtype_name(s->dtype), (int)s->work, (int)s->kind, (int)s->ways[0],
                   (int)s->ways[1], pons_error() ? pons_error() : "values differ");
+    fail();
+  }
+  pons_scope_close(scope);
+}
+
+/* With rows in front or without, and others behind, of which what is between is a result too, or not. */
+static void check_behind(const sample *s, int64_t behind, bool front, bool both) {
+  if (depends_on_order(s)) return;
+  const pons_scope scope = pons_scope_open();
+  const pons_array x = numbers(s->form.n, s->form.dims, s->dtype), y = operand_like(s->form.n, s->form.dims, s->dtype, s->ways[0]);
+  pons_eval(x, y);
+  const pons_axes axes = {s->form.n_axes, s->form.axes};
+  const pons_array made = front ? work(s->work, x, y, y) : x, like = reduced(s->kind, x, axes, s->keepdims);
+  const pons_array other = operand_like(pons_ndim(like), pons_shape_of(like).at, pons_dtype_of(x), s->ways[1]);
+  pons_eval(other);
+  pons_array at_once[2], in_two[2];
+  work_behind(behind, reduced(s->kind, made, axes, s->keepdims), other, at_once);
+  if (both) pons_eval(at_once[0], at_once[1]);
+  else pons_eval(at_once[0]);
+  const pons_array between = reduced(s->kind, front ? work(s->work, x, y, y) : x, axes, s->keepdims);
+  pons_eval(between);
+  work_behind(behind, between, other, in_two);
+  pons_eval(in_two[0], in_two[1]);
+  for (int i = 0; i < 1 + both; i++) {
+    if (agree(at_once[i], in_two[i])) continue;
+    for (int k = 0; k < s->form.n; k++) print_message("%s%d", k ? ", " : "(", (int)s->form.dims[k]);
+    print_message(") axes");
+    for (int k = 0; k < s->form.n_axes; k++) print_message(" %d", s->form.axes[k]);
+    print_message(" %s, kind %d, work %d%s and %d behind, ways %d %d, result %d: %s\n", pons_dtype_name(s->dtype), (int)s->kind,
+                  (int)s->work, front ? "" : " left out", (int)behind, (int)s->ways[0], (int)s->ways[1], i,
+                  pons_error() ? pons_error() : "values differ");
     fail();
   }
   pons_scope_close(scope);
@@ -200,6 +247,20 @@ static void any_shape(void **unused) {
   }
 }
 
+static void work_behind_any_form(void **unused) {
+  (void)unused;
+  for (int turn = 0; turn < (is_on_cpu() ? 2000 : 24); turn++) {
+    sample s = {.form = forms[below(FORMS)]};
+    s.dtype = below(2) ? PONS_FLOAT32 : dtypes[below(DTYPES)];
+    s.work = below(WORK);
+    s.kind = below(3) ? 0 : below(6);
+    s.keepdims = below(2);
+    s.ways[0] = below(3);
+    s.ways[1] = below(5);
+    check_behind(&s, below(WORK_BEHIND), below(2), below(2));
+  }
+}
+
 /* Both ways of a loss, and what is compiled and run again, which reads the reduction's operands anew. */
 static void distance(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
   (void)payload, (void)n_in, (void)n_out;
@@ -232,6 +293,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_form_and_dtype),
       cmocka_unit_test(any_shape),
+      cmocka_unit_test(work_behind_any_form),
       cmocka_unit_test(a_loss_and_its_gradient),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

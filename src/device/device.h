@@ -103,8 +103,21 @@ typedef struct epilogue {
   activation activation;
 } epilogue;
 typedef error *epilogue_run(const launch *l, const epilogue *e);
-/* A call with one operand, which the kernel makes: the launch has the kernel's operands in its place, all of the operand's shape. */
-typedef error *prologue_run(const launch *l, const kernel *k);
+/* Elementwise work that is done as part of a call, so that what lies between is not written and read once more:
+
+       a ─┐                            ┌─ b
+       x ─┴ front ── y ── call ── z ───┴ behind ── results
+
+   The launch has the operands of `front`, all of y's shape, in the place of y; then the call's other operands; then those of `behind` but
+   for z, its first one, all of its results' shape, which has as many elements as z, in the same order. Its results are those of `behind`
+   in the place of z. */
+typedef struct chains {
+  const kernel *front;  /* makes the call's first operand; NULL: that is there */
+  const kernel *behind; /* what becomes of the call's only result; NULL: nothing */
+  const operand *y, *z; /* as they would be in memory, row-major, without data */
+} chains;
+/* `kept`: as run_kernel_again has it, for `behind`; NULL: nothing is kept. */
+typedef error *chained_run(const launch *l, const chains *c, void **kept);
 
 /* What a device does whose memory is not the host's. Work is queued, in an order as if it were done at once: memory may be
    given back, and read, behind what uses it. */
@@ -159,9 +172,8 @@ typedef struct driver {
   int n_implementations;
   /* How the implementation runs with that epilogue, or NULL: it doesn't. Data pointers are NULL. Left out: none has any. */
   epilogue_run *(*epilogue)(const implementation *i, const launch *l, const epilogue *e);
-  /* How the implementation runs where the kernel makes its operand from those of the launch, so that it is never in memory, or NULL: it
-     doesn't. Data pointers are NULL; there are elements. Left out: none does. */
-  prologue_run *(*prologue)(const implementation *i, const launch *l, const kernel *k);
+  /* How the implementation runs with these, or NULL: it doesn't. Data pointers are NULL; there are elements. Left out: none does. */
+  chained_run *(*chained)(const implementation *i, const launch *l, const chains *c);
   /* Bit k: of n_in operands the implementation does not look at operand k. A plan gives it another in its place, so that what that was
      need not be kept, or made. Left out: it looks at all. */
   uint32_t (*unread)(const implementation *i, int n_in);

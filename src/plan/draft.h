@@ -6,7 +6,7 @@
        walk (expand.c, views.c,     nodes        -> values, operations
              simplify.c, codes.c)
        join (epilogue.c)            operations behind a call become part of it
-       fuse (fuse.c, prologue.c)    operations   -> groups, each one kernel, or a call and what makes its operand
+       fuse (fuse.c, chains.c)      operations   -> groups, each one kernel, or a call and what makes its operand
        write (write.c)              groups       -> steps
        place (place.c)              steps        -> offsets in the arena, donations */
 #ifndef PLAN_DRAFT_H
@@ -19,7 +19,7 @@ typedef struct draft_value {
   bool plain;   /* all of the root, row-major from its first element on */
   uint8_t dtype, ndim;
   int16_t local;  /* write.c: its number in the kernel of */
-  int32_t group;  /* this group; below -1: fuse.c's marks; before that epilogue.c's count */
+  int32_t group;  /* this mark; fuse.c's marks; before that epilogue.c's count */
   int32_t memory; /* write.c: of a root */
   int64_t offset; /* from the root's first element, in elements */
   int64_t size;
@@ -73,6 +73,8 @@ typedef struct draft_group { /* operations that run as one step */
   int32_t last;              /* position of the last of them: where the step runs */
   bool is_call;              /* one operation, no kernel; or: */
   bool takes_rows;           /* a call that runs with rows in front, which make its operand: the call is the last member then */
+  bool is_behind;            /* rows that run behind a call, as part of its step */
+  int32_t behind;            /* the group of those, of a call; -1: there are none */
   int n_in, n_code, n_out;   /* n_in: not less than its different inputs */
   int n_copied;              /* light rows that other kernels have too */
 } draft_group;
@@ -193,10 +195,10 @@ static inline void draft_mark(const draft *d, node *n, int32_t value) {
   n->mark = (uint64_t)d->epoch << 32 | (uint32_t)value;
 }
 
-/* prologue.c: how the call runs where the kernel makes its operand of these, which the call's results follow; NULL: it doesn't. */
-prologue_run *draft_prologue(const draft *d, const draft_op *op, const operand *operands, const kernel *k);
-/* Does it where the kernel does nothing to the operand? Else no other is to be thought of. */
-bool draft_takes_rows(const draft *d, const draft_op *op);
+/* chains.c: how the call runs with chains, on n_in operands and the results that follow them; NULL: it doesn't. */
+chained_run *draft_chained(const draft *d, const draft_op *op, const operand *operands, int n_in, int n_out, const chains *c);
+/* Does it where rows in front, or else those behind, do nothing? Else no others are to be thought of. */
+bool draft_takes_rows(const draft *d, const draft_op *op, bool in_front);
 
 bool draft_join(draft *d); /* epilogue.c */
 bool draft_fuse(draft *d);

@@ -9,8 +9,8 @@
 
    A cast is copied into every kernel that reads it, and so is what is as easily made again as read, like 2x: training
    keeps much of this sort for the way back. Reading through a view needs memory, except that broadcasting a cast was
-   turned round before. A reduction, or what else the device computes of what a kernel makes (prologue.c), is a reader too,
-   but stores nothing else. Uses draft.h. */
+   turned round before. A reduction, or what else the device computes of what a kernel makes (chains.c), is a reader too,
+   but stores nothing else. A kernel that reads what such a call makes is run behind it, if nothing else is to be done between. Uses draft.h. */
 #include "plan/draft.h"
 
 static bool takes_rows(const draft_group *g) { return !g->is_call || g->takes_rows; }
@@ -35,7 +35,7 @@ static int count_inputs(draft *d, const draft_member *members) {
 
 static bool fits(draft *d, int32_t group, int32_t op, bool stored) {
   const draft_group *g = &d->groups[group];
-  if (!takes_rows(g) || (g->is_call && stored)) return false;
+  if (!takes_rows(g) || (stored && (g->is_call || g->is_behind))) return false;
   if (g->n_code + (d->ops[op].kind == OP_ROW) > KERNEL_MAX_CODE || g->n_out + stored > KERNEL_MAX_OUTPUTS)
     return false;
   if (g->n_in + d->ops[op].n_in - 1 <= KERNEL_MAX_INPUTS) return true;
@@ -71,8 +71,8 @@ static int32_t group_new(draft *d, int32_t last) {
   if (!mem_room(&d->groups, &d->groups_room, d->n_groups + 1, sizeof *d->groups))
     return draft_no_memory(d), -1;
   const bool is_call = d->ops[last].kind == OP_CALL;
-  d->groups[d->n_groups] =
-      (draft_group){.last = last, .is_call = is_call, .takes_rows = is_call && draft_takes_rows(d, &d->ops[last])};
+  d->groups[d->n_groups] = (draft_group){
+      .last = last, .is_call = is_call, .takes_rows = is_call && draft_takes_rows(d, &d->ops[last], true), .behind = -1};
   return (int32_t)d->n_groups++;
 }
 
@@ -88,6 +88,13 @@ static void add_reader(draft *d, draft_op *op, int32_t group) {
   if (at < OP_MAX_READERS) op->readers[at] = group;
 }
 
+/* Can the group take the value from who makes it? Of a call it can take all in order, under any shape. */
+static bool can_take(const draft *d, const draft_group *g, const draft_op *maker, int32_t value) {
+  const draft_value *v = &d->values[value];
+  if (!takes_rows(g)) return false;
+  return v->root == value || (maker->kind == OP_CALL && v->plain && v->dtype == d->values[v->root].dtype);
+}
+
 /* `op`, run by `group`, reads its operands there. */
 static void note_reads(draft *d, const draft_op *op, int32_t group) {
   const draft_group *g = &d->groups[group];
@@ -95,7 +102,7 @@ static void note_reads(draft *d, const draft_op *op, int32_t group) {
     const draft_value *v = &d->values[op->in[i]];
     if (v->op < 0) continue;
     draft_op *maker = &d->ops[v->op];
-    if (takes_rows(g) && v->root == op->in[i])
+    if ((op->kind != OP_CALL || i == 0) && can_take(d, g, maker, op->in[i]))
       add_reader(d, maker, group);
     else if (g->last < maker->early)
       maker->early = g->last;
@@ -194,6 +201,27 @@ static bool is_needed(const draft_op *op) {
   return op->wanted || op->n_readers > 0 || op->early != INT32_MAX;
 }
 
+/* Is nothing but the group's rows done from the call at `place` to the last of them? Else operands of the call would be needed longer. */
+static bool follows_at_once(const draft *d, int32_t place, int32_t group) {
+  for (int32_t i = place + 1; i <= d->groups[group].last; i++)
+    if (d->ops[i].group >= 0 && d->ops[i].group != group) return false;
+  return true;
+}
+
+/* The call's step ends with the kernel that reads what it makes first. */
+static void take_behind(draft *d, int32_t place) {
+  draft_op *op = &d->ops[place];
+  const int32_t rows = op->n_readers ? op->readers[0] : -1;
+  draft_group *call = &d->groups[op->group], *behind = rows < 0 ? NULL : &d->groups[rows];
+  if (!behind || behind->is_call || behind->is_behind || behind->last >= op->early || op->n_out > 1) return;
+  const bool read_later = op->wanted || op->early != INT32_MAX || op->n_readers > 1;
+  if (behind->n_out + read_later > KERNEL_MAX_OUTPUTS || !follows_at_once(d, place, rows) || !draft_takes_rows(d, op, false)) return;
+  op->stored = read_later;
+  behind->is_behind = true;
+  call->behind = rows;
+  call->last = behind->last;
+}
+
 bool draft_fuse(draft *d) {
   for (int32_t i = (int32_t)d->n_ops - 1; i >= 0; i--) {
     draft_op *op = &d->ops[i];
@@ -205,6 +233,7 @@ bool draft_fuse(draft *d) {
     op->group = group_new(d, i);
     op->stored = true;
     if (op->group < 0 || !join(d, op->group, i)) return false;
+    take_behind(d, i);
     note_reads(d, op, op->group);
   }
   return true;

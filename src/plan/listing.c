@@ -56,9 +56,13 @@ static void print_step(text *t, const plan *p, const plan_step *s) {
   } else {
     text_add(t, ": %s", s->implementation->name);
   }
-  if (s->prologue) {
+  if (s->chains.front) {
     text_add(t, " of ");
-    kernel_print(t, s->prologue);
+    kernel_print(t, s->chains.front);
+  }
+  if (s->chains.behind) {
+    text_add(t, " then ");
+    kernel_print(t, s->chains.behind);
   }
   text_add(t, "\n");
 }
@@ -81,12 +85,15 @@ void plan_print(text *t, const plan *p) {
   text_add(t, "\narena %lld bytes on %s\n", (long long)p->arena_bytes, p->device->name);
 }
 
+static void add_rows(text *t, const char *before, const kernel *k) {
+  text_add(t, k->n_code ? "%s" : "%s copy", before);
+  for (int i = 0; i < k->n_code; i++) text_add(t, " %s", row_table[k->code[i].row].name);
+}
+
 void plan_step_title(text *t, const plan_step *s) {
   text_add(t, "%s", s->name);
   if (s->activation) text_add(t, " %s", activation_names[s->activation]);
-  const kernel *k = s->kernel ? s->kernel : s->prologue;
-  if (!k) return;
-  if (s->prologue) text_add(t, " of");
-  if (k->n_code == 0) text_add(t, " copy");
-  for (int i = 0; i < k->n_code; i++) text_add(t, " %s", row_table[k->code[i].row].name);
+  if (s->kernel) add_rows(t, "", s->kernel);
+  if (s->chains.front) add_rows(t, " of", s->chains.front);
+  if (s->chains.behind) add_rows(t, " then", s->chains.behind);
 }

@@ -61,6 +61,7 @@ typedef struct plan_output {
   const int64_t *strides;
 } plan_output;
 
+enum { CHAINED_OPERANDS = 8 }; /* that a call with chains has at most of its own, and results */
 typedef struct plan_step {
   const char *name;                     /* what its implementation is one of: the primitive, mostly; "kernel" */
   device *device;                       /* the plan's, or the host for what that can't compute */
@@ -68,13 +69,13 @@ typedef struct plan_step {
   const implementation *implementation; /* and its */
   const void *params;
   const prim *prim; /* of a call, whose parameters these are */
-  int32_t kernel_number; /* of a kernel among the plan's: of equal ones it is the same */
+  int32_t kernel_number; /* of a kernel, or of chains.behind, among the plan's: of equal ones it is the same */
   int n_in, n_out;
   epilogue_run *epilogue; /* or NULL: the implementation's own run, and neither of these: */
   bool adds;              /* the last operand is no operand of the primitive, but added to its first result */
   activation activation;
-  const kernel *prologue; /* or NULL: makes the call's one operand of those of the step, and how that is run: */
-  prologue_run *run_made;
+  chained_run *chained; /* or NULL: the implementation's own run, and no chains: */
+  chains chains;
   /* Bit k stands for operand k. */
   uint32_t ends;   /* an input that no later step reads: its memory may go if its holder agrees */
   uint32_t donors; /* the result may be written over it; it ends here; an input's holder has to agree */

@@ -282,6 +282,41 @@ static void what_a_reduction_does_not_take_is_a_step_before_it(void **state) {
         "arena 0 bytes on null\n");
 }
 
+/* Rows that read what it makes first are part of its step, under any shape of as many elements; so is what is made of it for others. */
+static void what_reads_a_reduction_at_once_is_part_of_it(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), sum = pons_sum(a, .axes = PONS_AXES(1)), row = array(PONS_FLOAT32, 1, 2);
+  check(pons_mean(pons_square(a)),
+        "float32 (2, 3) in0\n"
+        "float32 () in1\n"
+        "float32 () out0 = Reduce in0 in1 {kind=2, axes=[0, 1]}: nothing of in 0: float32; v1 = square v0 float32; out: v1 "
+        "then in 0: float32; in 1: float32; v2 = multiply v0 v1 float32; out: v2\n"
+        "return out0\n"
+        "arena 0 bytes on null\n");
+  pons_array both[] = {sum, pons_add(pons_sqrt(sum), pons_reshape(row, PONS_SHAPE(2)))};
+  check_many(both, 2,
+             "float32 (2, 3) in0\n"
+             "float32 (1, 2) in1\n"
+             "float32 (2) out0, float32 (2) out1 = Reduce in0 in1 {kind=2, axes=[1]}: nothing then in 0: float32; in 1: float32; "
+             "v2 = sqrt v0 float32; v3 = add v2 v1 float32; out: v3 v0\n"
+             "return out1 out0\n"
+             "arena 0 bytes on null\n");
+}
+
+/* Each in its turn: what is done between needs the memory that the reduction is done with. And there is no view of a part in between. */
+static void what_reads_a_reduction_later_is_a_step_behind_it(void **state) {
+  (void)state;
+  pons_array a = array(PONS_FLOAT32, 2, 3), sum = pons_sum(a, .axes = PONS_AXES(1), .keepdims = true);
+  char *later = planned(&(pons_array){pons_add(sum, pons_matmul(a, array(PONS_FLOAT32, 3, 1)))}, 1);
+  char *part = planned(&(pons_array){pons_exp(pons_slice(pons_sum(a, .axes = PONS_AXES(0)), PONS_SHAPE(0), PONS_SHAPE(2), PONS_SHAPE(1)))}, 1);
+  char *spread = planned(&(pons_array){pons_subtract(a, pons_sqrt(sum))}, 1);
+  assert_non_null(strstr(later, "Reduce in0 {kind=2, axes=[1]}: nothing\n"));
+  assert_non_null(strstr(part, "Reduce in0 {kind=2, axes=[0]}: nothing\n"));
+  assert_non_null(strstr(spread, "Reduce in0 {kind=2, axes=[1]}: nothing then in 0: float32; v1 = sqrt v0 float32; out: v1\n"));
+  assert_non_null(strstr(spread, " = kernel in0 t0{1 0}: in 0: float32; in 1: float32; v2 = subtract v0 v1 float32; out: v2\n"));
+  mem_free(later), mem_free(part), mem_free(spread);
+}
+
 /* A product that only the sum reads adds the other operand itself; one that others read does not, nor does one that is met again. */
 static void sums_are_part_of_a_product(void **state) {
   (void)state;
@@ -631,6 +666,8 @@ int main(void) {
       TEST(what_a_reduction_alone_reads_is_part_of_it),
       TEST(what_others_read_too_is_stored_before_it_is_reduced),
       TEST(what_a_reduction_does_not_take_is_a_step_before_it),
+      TEST(what_reads_a_reduction_at_once_is_part_of_it),
+      TEST(what_reads_a_reduction_later_is_a_step_behind_it),
       TEST(sums_are_part_of_a_product),
       TEST(codes_are_multiplied_in_place_of_their_casts),
       TEST(sums_of_int8_that_int32_can_not_hold),

@@ -38,7 +38,7 @@ typedef struct writer {
   draft *draft;
   size_t memories_room;
   int32_t n_outputs, n_temporaries;   /* memories so far */
-  kernel *spare;                      /* the next is written here */
+  kernel *spare[2];                   /* the next are written here */
   struct {
     const kernel *kernel;
     int32_t number;
@@ -72,53 +72,60 @@ static bool step_room(draft *d, plan_step *s, int n_operands) {
   return true;
 }
 
-static bool write_operand(draft *d, plan_step *s, int k, int32_t value) {
+static void write_operand(draft *d, plan_step *s, int k, int32_t value) {
   set_operand(d, (operand *)&s->operands[k], (int32_t *)&s->memories[k], (int64_t *)&s->offsets[k], value);
-  return true;
 }
 
-/* All but the operands that it reads, of which there are n_in. */
-static bool write_call_of(writer *w, const draft_op *op, plan_step *s, int n_in) {
-  draft *d = w->draft;
-  for (int i = 0; i < op->n_out; i++) {
-    if (memory_for(w, op->out + i) < 0) return false;
-    write_operand(d, s, n_in + i, op->out + i);
-  }
+/* All but its operands. */
+static void write_call_of(const writer *w, const draft_op *op, plan_step *s, int n_in, int n_out) {
+  const draft *d = w->draft;
   s->name = op->call->implementation->prim;
   s->device = op->call->on_host ? device_host() : d->request->device;
   s->implementation = op->call->implementation;
   s->params = op->call->params;
   s->prim = op->call->prim;
   s->n_in = n_in;
-  s->n_out = op->n_out;
+  s->n_out = n_out;
   s->epilogue = op->call->epilogue;
   s->adds = op->call->adds;
   s->activation = op->call->activation;
-  return true;
 }
 
 static bool write_call(writer *w, const draft_op *op, plan_step *s) {
   if (!step_room(w->draft, s, op->n_in + op->n_out)) return false;
   for (int i = 0; i < op->n_in; i++) write_operand(w->draft, s, i, op->in[i]);
-  return write_call_of(w, op, s, op->n_in);
+  for (int i = 0; i < op->n_out; i++) {
+    if (memory_for(w, op->out + i) < 0) return false;
+    write_operand(w->draft, s, op->n_in + i, op->out + i);
+  }
+  write_call_of(w, op, s, op->n_in, op->n_out);
+  return true;
 }
 
 /* Numbers the values of a group: inputs from 0 on, results of instructions as -1 - k until all inputs are
-   known. */
-static int number_values(draft *d, int32_t group, int32_t *inputs) {
+   known. What a call in front makes (-1: there is none) is the first input, under any shape. */
+static int number_values(draft *d, int32_t group, int32_t made, int32_t *inputs) {
+  const int32_t mark = --d->stamp;
   int n_in = 0, n_code = 0;
+  if (made >= 0) {
+    d->values[made].group = mark;
+    d->values[made].local = (int16_t)n_in;
+    inputs[n_in++] = made;
+  }
   for (const draft_member *m = d->groups[group].members; m; m = m->next) {
     const draft_op *op = &d->ops[m->op];
     if (op->kind == OP_CALL) break; /* what reads the kernel's result */
     for (int i = 0; i < op->n_in; i++) {
       draft_value *v = &d->values[op->in[i]];
-      if (v->group == group) continue;
-      v->group = group;
+      if (v->group == mark) continue;
+      v->group = mark;
+      v->local = 0;
+      if (made >= 0 && v->root == made) continue;
       v->local = (int16_t)n_in;
       inputs[n_in++] = op->in[i];
     }
     draft_value *out = &d->values[op->out];
-    out->group = group;
+    out->group = mark;
     out->local = op->kind == OP_COPY ? d->values[op->in[0]].local : (int16_t)(-1 - n_code++);
   }
   return n_in;
@@ -154,14 +161,15 @@ static uint64_t kernel_hash(const kernel *k) {
   return hash_bytes(k->code + k->n_code - count, (size_t)count * sizeof *k->code, (uint64_t)(k->n_in + 64 * k->n_code));
 }
 
-/* The spare kernel, or an equal one written before; then the spare stays spare. */
-static const kernel *settle_kernel(writer *w, int32_t *number) {
-  const uint64_t place = kernel_hash(w->spare) % KNOWN_KERNELS;
-  const bool known = w->known[place].kernel && kernel_equal(w->known[place].kernel, w->spare);
+/* A spare kernel, or an equal one written before; then the spare stays spare. */
+static const kernel *settle_kernel(writer *w, int which, int32_t *number) {
+  kernel **spare = &w->spare[which];
+  const uint64_t place = kernel_hash(*spare) % KNOWN_KERNELS;
+  const bool known = w->known[place].kernel && kernel_equal(w->known[place].kernel, *spare);
   if (!known) {
-    w->known[place].kernel = w->spare;
+    w->known[place].kernel = *spare;
     w->known[place].number = w->draft->plan->n_kernels++;
-    w->spare = NULL;
+    *spare = NULL;
   }
   w->draft->plan->repeats |= known;
   *number = w->known[place].number;
@@ -172,45 +180,41 @@ static device *device_for(device *d, const kernel *k) {
   return device_refuses_kernel(d->driver, d->index, k) ? device_host() : d;
 }
 
-/* The group's rows as the spare kernel, without results, and its operands in a step with room for n_out more. NULL: no memory. */
-static kernel *begin_kernel(writer *w, int32_t group, plan_step *s, int n_out) {
+/* The group's rows as a spare kernel, without results; its operands in `inputs`, of which the first is what a call in front makes (-1:
+   there is none). NULL: no memory. */
+static kernel *begin_kernel(writer *w, int which, int32_t group, int32_t made, int32_t *inputs) {
   draft *d = w->draft;
-  if (!w->spare) w->spare = pool_new(&d->plan->pool, sizeof *w->spare);
-  kernel *k = w->spare;
-  int32_t inputs[KERNEL_MAX_INPUTS];
+  kernel **spare = &w->spare[which];
+  if (!*spare) *spare = pool_new(&d->plan->pool, sizeof **spare);
+  kernel *k = *spare;
   if (!k) return draft_no_memory(d), NULL;
-  k->n_in = number_values(d, group, inputs);
+  k->n_in = number_values(d, group, made, inputs);
   k->n_out = 0;
-  if (!step_room(d, s, k->n_in + n_out)) return NULL;
-  for (int i = 0; i < k->n_in; i++) {
-    write_operand(d, s, i, inputs[i]);
-    k->in[i] = d->values[inputs[i]].dtype;
-  }
+  for (int i = 0; i < k->n_in; i++) k->in[i] = d->values[inputs[i]].dtype;
   write_code(d, &d->groups[group], k);
   return k;
 }
 
-static void end_kernel(writer *w, plan_step *s) {
-  s->name = "kernel";
-  s->kernel = settle_kernel(w, &s->kernel_number);
-  s->n_in = s->kernel->n_in;
-  s->n_out = s->kernel->n_out;
-  s->device = device_for(w->draft->request->device, s->kernel);
-}
-
+/* A step of the rows of a group that runs them alone. */
 static bool write_kernel(writer *w, int32_t group, plan_step *s) {
   draft *d = w->draft;
   const draft_group *g = &d->groups[group];
-  kernel *k = begin_kernel(w, group, s, g->n_out);
-  if (!k) return false;
+  int32_t inputs[KERNEL_MAX_INPUTS];
+  kernel *k = begin_kernel(w, 0, group, -1, inputs);
+  if (!k || !step_room(d, s, k->n_in + KERNEL_MAX_OUTPUTS)) return false;
+  for (int i = 0; i < k->n_in; i++) write_operand(d, s, i, inputs[i]);
   for (const draft_member *m = g->members; m; m = m->next) {
     const draft_op *op = &d->ops[m->op];
-    if (!op->stored) continue;
+    if (!op->stored || op->kind == OP_CALL) continue;
     if (memory_for(w, op->out) < 0) return false;
     write_operand(d, s, k->n_in + k->n_out, op->out);
     k->out[k->n_out++] = number_of(d, op->out, k->n_in);
   }
-  end_kernel(w, s);
+  s->name = "kernel";
+  s->kernel = settle_kernel(w, 0, &s->kernel_number);
+  s->n_in = s->kernel->n_in;
+  s->n_out = s->kernel->n_out;
+  s->device = device_for(d->request->device, s->kernel);
   return true;
 }
 
@@ -231,31 +235,123 @@ static bool add_step(writer *w) {
   return true;
 }
 
-/* A call and the rows that make its operand: one step, or, where the implementation does not take that kernel, two. */
-static bool add_call_of_rows(writer *w, int32_t group) {
-  draft *d = w->draft;
-  plan_step *s = next_step(w);
-  const draft_op *op = &d->ops[d->groups[group].last];
-  const int32_t made = op->in[0];
-  kernel *k = begin_kernel(w, group, s, op->n_out);
+static bool add_kernel(writer *w, int32_t group) { return write_kernel(w, group, next_step(w)) && add_step(w); }
+
+/* ---- calls with rows around them ---- */
+
+enum { MOST_OPERANDS = 2 * KERNEL_MAX_INPUTS + KERNEL_MAX_OUTPUTS + CHAINED_OPERANDS };
+typedef struct chained_call {
+  const draft_op *op;
+  int n_in, n_out;
+  int32_t values[MOST_OPERANDS]; /* that its step has as operands: the results last */
+  kernel *front, *behind;        /* spare ones */
+} chained_call;
+
+static bool gather_front(writer *w, chained_call *c, int32_t group) {
+  c->front = begin_kernel(w, 0, group, -1, c->values);
+  if (!c->front) return false;
+  c->front->out[c->front->n_out++] = number_of(w->draft, c->op->in[0], c->front->n_in);
+  c->n_in = c->front->n_in;
+  return true;
+}
+
+static bool gather_behind(writer *w, chained_call *c, int32_t group, int32_t *results) {
+  const draft *d = w->draft;
+  int32_t inputs[KERNEL_MAX_INPUTS];
+  kernel *k = c->behind = begin_kernel(w, 1, group, c->op->out, inputs);
   if (!k) return false;
-  k->out[k->n_out++] = number_of(d, made, k->n_in);
-  for (int i = 0; i < op->n_out; i++) write_operand(d, s, k->n_in + i, op->out + i);
-  s->run_made = draft_prologue(d, op, s->operands, k);
-  if (s->run_made) {
-    s->prologue = settle_kernel(w, &s->kernel_number);
-    return write_call_of(w, op, s, s->prologue->n_in) && add_step(w);
+  for (int i = 1; i < k->n_in; i++) c->values[c->n_in++] = inputs[i];
+  for (const draft_member *m = d->groups[group].members; m; m = m->next) {
+    const draft_op *op = &d->ops[m->op];
+    if (!op->stored) continue;
+    results[c->n_out++] = op->out;
+    k->out[k->n_out++] = number_of(d, op->out, k->n_in);
   }
-  if (memory_for(w, made) < 0) return false;
-  write_operand(d, s, k->n_in, made);
-  end_kernel(w, s);
-  return add_step(w) && write_call(w, op, next_step(w)) && add_step(w);
+  if (c->op->stored) results[c->n_out++] = c->op->out, k->out[k->n_out++] = 0;
+  return true;
+}
+
+/* The call of a group with its rows in front or those behind it, or both. */
+static bool gather(writer *w, chained_call *c, int32_t group, bool front, bool behind) {
+  const draft_group *g = &w->draft->groups[group];
+  int32_t results[KERNEL_MAX_OUTPUTS + CHAINED_OPERANDS];
+  const draft_member *call = g->members;
+  while (call->next) call = call->next;
+  *c = (chained_call){.op = &w->draft->ops[call->op]};
+  if (!front) c->values[c->n_in++] = c->op->in[0];
+  if (front && !gather_front(w, c, group)) return false;
+  for (int i = 1; i < c->op->n_in; i++) c->values[c->n_in++] = c->op->in[i];
+  if (behind && !gather_behind(w, c, g->behind, results)) return false;
+  for (int i = 0; !behind && i < c->op->n_out; i++) results[c->n_out++] = c->op->out + i;
+  memcpy(c->values + c->n_in, results, (size_t)c->n_out * sizeof *results);
+  return true;
+}
+
+/* All results of rows behind have one shape: what the call makes, which may be the last of them, has another with as many elements. */
+static void shape_like_first(const chained_call *c, operand *results) {
+  const operand *first = results, *last = results + c->n_out - 1;
+  if (c->behind) results[c->n_out - 1] = (operand){NULL, last->dtype, first->ndim, first->shape, first->strides};
+}
+
+/* How it is run, where `between` is what lies between call and rows. */
+static chained_run *how_to_run(const writer *w, const chained_call *c, chains *with, const operand *between) {
+  operand operands[MOST_OPERANDS];
+  for (int i = 0; i < c->n_in + c->n_out; i++) operands[i] = draft_operand(w->draft, c->values[i]);
+  shape_like_first(c, operands + c->n_in);
+  *with = (chains){c->front, c->behind, between, between + 1};
+  return draft_chained(w->draft, c->op, operands, c->n_in, c->n_out, with);
+}
+
+/* The step, if the implementation takes those kernels: *taken. */
+static bool try_chained(writer *w, int32_t group, bool front, bool behind, bool *taken) {
+  draft *d = w->draft;
+  chained_call c;
+  if (!gather(w, &c, group, front, behind)) return false;
+  const operand between[] = {draft_operand(d, c.op->in[0]), draft_operand(d, c.op->out)};
+  chains with;
+  chained_run *run = how_to_run(w, &c, &with, between);
+  *taken = run;
+  if (!run) return true;
+  plan_step *s = next_step(w);
+  if (!step_room(d, s, c.n_in + c.n_out)) return false;
+  operand *kept = pool_copy(&d->plan->pool, between, sizeof between);
+  if (!kept) return draft_no_memory(d);
+  for (int i = c.n_in; i < c.n_in + c.n_out; i++)
+    if (memory_for(w, c.values[i]) < 0) return false;
+  for (int i = 0; i < c.n_in + c.n_out; i++) write_operand(d, s, i, c.values[i]);
+  shape_like_first(&c, (operand *)s->operands + c.n_in);
+  write_call_of(w, c.op, s, c.n_in, c.n_out);
+  s->chained = run;
+  s->chains = (chains){NULL, NULL, kept, kept + 1};
+  if (front) s->chains.front = settle_kernel(w, 0, &s->kernel_number);
+  if (behind) s->chains.behind = settle_kernel(w, 1, &s->kernel_number);
+  return add_step(w);
+}
+
+/* A call and rows around it: one step, or, where the implementation does not take those kernels, several. */
+static bool add_call_of_rows(writer *w, int32_t group) {
+  draft_group *g = &w->draft->groups[group];
+  const bool front = g->members->next, behind = g->behind >= 0;
+  bool taken = false;
+  const draft_member *call = g->members;
+  while (call->next) call = call->next;
+  draft_op *op = &w->draft->ops[call->op];
+  if (!try_chained(w, group, front, behind, &taken)) return false;
+  if (taken) return true;
+  op->stored = true;
+  if (front && behind && !try_chained(w, group, true, false, &taken)) return false;
+  if (taken) return add_kernel(w, g->behind);
+  if (front) {
+    w->draft->ops[w->draft->values[op->in[0]].op].stored = true;
+    if (!add_kernel(w, group)) return false;
+  }
+  return write_call(w, op, next_step(w)) && add_step(w) && (!behind || add_kernel(w, g->behind));
 }
 
 static bool add_group(writer *w, int32_t group) {
   const draft_group *g = &w->draft->groups[group];
-  if (!g->is_call) return write_kernel(w, group, next_step(w)) && add_step(w);
-  if (g->members->next) return add_call_of_rows(w, group);
+  if (!g->is_call) return g->is_behind || add_kernel(w, group);
+  if (g->members->next || g->behind >= 0) return add_call_of_rows(w, group);
   return write_call(w, &w->draft->ops[g->last], next_step(w)) && add_step(w);
 }
 
@@ -263,7 +359,7 @@ static bool write_steps(writer *w) {
   draft *d = w->draft;
   plan *p = d->plan;
   size_t most = 0;
-  for (size_t i = 0; i < d->n_groups; i++) most += d->groups[i].takes_rows ? 2 : 1;
+  for (size_t i = 0; i < d->n_groups; i++) most += d->groups[i].takes_rows ? 2 : 1; /* rows behind are groups */
   p->steps = pool_new(&p->pool, most * sizeof *p->steps);
   if (!p->steps) return draft_no_memory(d);
   for (size_t i = d->n_groups; i-- > 0;) /* groups were made from the last to the first */

@@ -23,8 +23,10 @@ static kept all[MOST_KEPT];
 static uint64_t turn;
 
 static int code_of(const plan_step *s) {
-  const kernel *k = s->kernel ? s->kernel : s->prologue;
-  return k ? k->n_code : 0;
+  const kernel *all[] = {s->kernel, s->chains.front, s->chains.behind};
+  int code = 0;
+  for (int i = 0; i < 3; i++) code = code * (1 + KERNEL_MAX_CODE) + (all[i] ? all[i]->n_code : 0);
+  return code;
 }
 
 /* What its launches depend on, but for lengths of operands, which may grow from one token to the next. */

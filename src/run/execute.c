@@ -23,7 +23,7 @@ workspace *workspace_new(const plan *p, bool runs_once) {
 static void forget_kernels(workspace *w) {
   for (int i = 0; w->kept && i < w->plan->n_steps; i++) {
     const plan_step *s = &w->plan->steps[i];
-    if (!s->kernel || !w->kept[s->kernel_number]) continue;
+    if (!(s->kernel || s->chains.behind) || !w->kept[s->kernel_number]) continue;
     s->device->driver->forget(w->kept[s->kernel_number]);
     w->kept[s->kernel_number] = NULL;
   }
@@ -147,7 +147,7 @@ static error *launch_step(workspace *w, const plan_step *s) {
     return v->run_kernel_again(s->kernel, o, o + s->n_in, &w->kept[s->kernel_number]);
   if (s->kernel) return v->run_kernel(s->kernel, o, o + s->n_in);
   const launch l = {s->params, s->n_in - s->adds, s->n_out, o, o + s->n_in};
-  if (s->prologue) return s->run_made(&l, s->prologue);
+  if (s->chained) return s->chained(&l, &s->chains, w->kept && s->chains.behind ? &w->kept[s->kernel_number] : NULL);
   const epilogue e = {s->adds ? &o[l.n_in] : NULL, s->activation};
   return s->epilogue ? s->epilogue(&l, &e) : s->implementation->run(&l);
 }
@@ -258,22 +258,25 @@ static error *launch_in_memory(const plan *p, workspace *w, run_input *in, const
   return why;
 }
 
-/* The call's own operands, as they are for who does not know of a prologue: in[0] is then what that makes, which is not there yet. */
+/* The call's own operands, as they are for who does not know of chains: what lies between is not there yet. */
 typedef struct whole_call {
   launch l;
-  operand made;
-  int64_t strides[PONS_MAX_NDIM]; /* its */
+  operand in[CHAINED_OPERANDS]; /* where there are chains */
+  operand z;
 } whole_call;
 static void whole_call_of(whole_call *w, const plan_step *s, const operand *o) {
+  const chains *c = &s->chains;
+  const int n_front = c->front ? c->front->n_in : 1;
   w->l = (launch){s->params, s->n_in - s->adds, s->n_out, o, o + s->n_in};
-  if (!s->prologue) return;
-  w->made = o[0];
-  w->made.data = NULL;
-  w->made.dtype = kernel_result(s->prologue, 0);
-  w->made.strides = w->strides;
-  shape_row_major(o->ndim, o->shape, w->strides);
-  w->l.n_in = 1;
-  w->l.in = &w->made;
+  if (!s->chained) return;
+  w->l.n_in = 1 + s->n_in - n_front - (c->behind ? c->behind->n_in - 1 : 0);
+  w->l.in = w->in;
+  w->in[0] = c->front ? *c->y : o[0];
+  memcpy(w->in + 1, o + n_front, (size_t)(w->l.n_in - 1) * sizeof *o);
+  if (!c->behind) return;
+  w->z = *c->z;
+  w->l.n_out = 1;
+  w->l.out = &w->z;
 }
 
 /* How the host computes a call; NULL: it can't. */
@@ -303,18 +306,35 @@ static error *activate_on_host(const operand *y, activation a) {
   return device_host()->driver->run_kernel(&k, in, y);
 }
 
+/* Memory for what lies between; it is the caller's. */
+static buffer *room_for(operand *x, const char *name, error **why) {
+  buffer *b = buffer_new((size_t)shape_size(x->ndim, x->shape) * pons_dtype_size(x->dtype), name, why);
+  if (b) x->data = buffer_data(b);
+  return b;
+}
+
+/* The last operands are those of the kernel, but for z. */
+static error *run_behind(const plan_step *s, const operand *o, const operand *z) {
+  const kernel *k = s->chains.behind;
+  operand in[KERNEL_MAX_INPUTS];
+  in[0] = o[s->n_in];
+  in[0].data = z->data;
+  in[0].dtype = z->dtype;
+  memcpy(in + 1, o + s->n_in - (k->n_in - 1), (size_t)(k->n_in - 1) * sizeof *o);
+  return device_host()->driver->run_kernel(k, in, o + s->n_in);
+}
+
 static error *run_call_on_host(const implementation *way, const plan_step *s, const operand *o) {
   whole_call w;
   whole_call_of(&w, s, o);
   error *why = NULL;
-  buffer *held = NULL;
-  if (s->prologue) {
-    held = buffer_new((size_t)shape_size(o->ndim, o->shape) * pons_dtype_size(w.made.dtype), s->name, &why);
-    if (held) w.made.data = buffer_data(held);
-    if (!why) why = device_host()->driver->run_kernel(s->prologue, o, &w.made);
-  }
+  buffer *y = s->chains.front ? room_for(&w.in[0], s->name, &why) : NULL;
+  buffer *z = s->chains.behind && !why ? room_for(&w.z, s->name, &why) : NULL;
+  if (y && !why) why = device_host()->driver->run_kernel(s->chains.front, o, &w.in[0]);
   if (!why) why = way->run(&w.l);
-  buffer_release(held);
+  if (z && !why) why = run_behind(s, o, &w.z);
+  buffer_release(y);
+  buffer_release(z);
   if (!why && s->adds) why = add_on_host(w.l.out, &o[w.l.n_in]);
   return why || !s->activation ? why : activate_on_host(w.l.out, s->activation);
 }

@@ -35,10 +35,13 @@ void show_plan(const plan *p) {
   text t = {0};
   if (show_is_on(SHOW_PLAN)) plan_print(&t, p);
   for (int i = 0; i < p->n_steps && show_is_on(SHOW_KERNEL); i++) {
-    const kernel *k = p->steps[i].kernel ? p->steps[i].kernel : p->steps[i].prologue;
-    if (!k) continue;
-    kernel_print(&t, k);
-    text_add(&t, "\n");
+    const plan_step *s = &p->steps[i];
+    const kernel *all[] = {s->kernel, s->chains.front, s->chains.behind};
+    for (int k = 0; k < 3; k++) {
+      if (!all[k]) continue;
+      kernel_print(&t, all[k]);
+      text_add(&t, "\n");
+    }
   }
   print(&t);
 }

@@ -188,7 +188,7 @@ static kernel random_chain(int most_inputs, int most_code) {
   return k;
 }
 
-static void chains(void) {
+static void random_chains(void) {
   for (int i = 0; i < 200; i++) {
     const kernel k = random_chain(i % 2 ? 3 : KERNEL_MAX_INPUTS, i % 2 ? 12 : KERNEL_MAX_CODE);
     try_kernel(&k, -1, 1, true);
@@ -200,7 +200,7 @@ static void chains(void) {
 CASE(rows)
 CASE(casts)
 CASE(copies)
-CASE(chains)
+CASE(random_chains)
 
 int main(void) {
   if (!doubles_are_there()) return 77;
@@ -209,7 +209,7 @@ int main(void) {
       cmocka_unit_test(rows_agree),
       cmocka_unit_test(casts_agree),
       cmocka_unit_test(copies_agree),
-      cmocka_unit_test(chains_agree),
+      cmocka_unit_test(random_chains_agree),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,6 +115,17 @@ CHECK(sum_of_all) { return pons_sum(normal(PONS_SHAPE(PICK(77, 3000), PICK(13, 5
 CHECK(sum_of_rows) {
   return pons_sum(normal(PONS_SHAPE(PICK(7, 300), PICK(131, 5000)), dtype, 12), .axes = PONS_AXES(1));
 }
+/* What follows a sum is done by its launch, or, of a long one, by the last of its launches. */
+CHECK(sum_then_mean) { return pons_mean(pons_square(normal(PONS_SHAPE(PICK(77, 3000), PICK(13, 501)), dtype, 108))); }
+CHECK(sum_then_rsqrt) {
+  const pons_array x = normal(PONS_SHAPE(PICK(7, 300), PICK(131, 5000)), dtype, 109), w = normal(PONS_SHAPE(1, PICK(7, 300)), dtype, 110);
+  const pons_array root = pons_rsqrt(pons_add(pons_mean(pons_square(x), .axes = PONS_AXES(1)), pons_float(1)));
+  return pons_subtract(root, pons_reshape(w, PONS_SHAPE(-1)));
+}
+CHECK(sum_then_log) {
+  const pons_array x = normal(PONS_SHAPE(PICK(77, 4000), PICK(136, 304)), dtype, 111);
+  return pons_log(pons_sum(pons_exp(x), .axes = PONS_AXES(0), .keepdims = true));
+}
 CHECK(sum_of_columns) {
   return pons_sum(normal(PONS_SHAPE(PICK(77, 4000), PICK(131, 300)), dtype, 13),
                   .axes = PONS_AXES(0));
@@ -699,6 +710,9 @@ const check checks[] = {
     EXACT(random_words, PONS_UINT32, IN(PONS_UINT8) | IN(PONS_UINT16)),
     WITHIN(sum_of_all, PONS_FLOAT32, NUMBERS, 1e-4, 1e-2),
     ABOUT(sum_of_rows, PONS_FLOAT16, NUMBERS),
+    WITHIN(sum_then_mean, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    ABOUT(sum_then_rsqrt, PONS_FLOAT16, FLOATS),
+    ABOUT(sum_then_log, PONS_FLOAT32, FLOATS),
     WITHIN(sum_of_columns, PONS_BFLOAT16, NUMBERS, 2e-2, 0.2),
     EXACT(greatest_of_axes, PONS_FLOAT32, REALS),
     EXACT(least_of_columns, PONS_FLOAT32, REALS),

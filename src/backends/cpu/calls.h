@@ -40,7 +40,7 @@ static inline int64_t pieces_of(int64_t count, int64_t turns) { return ceiling(c
 /* ---- implementations, by primitive ---- */
 
 error *cpu_reduce(const launch *l);
-prologue_run *cpu_reduce_prologue(const launch *l, const kernel *k); /* driver.prologue of it */
+chained_run *cpu_reduce_with(const launch *l, const chains *c); /* driver.chained of it */
 error *cpu_arg_reduce(const launch *l);
 error *cpu_softmax(const launch *l);
 const char *cpu_refuses_norm(const launch *l);

@@ -80,8 +80,8 @@ static uint32_t unread(const implementation *i, int n_in) {
   return i->run == cpu_attention_vjp ? 1u << (n_in - 3) : 0;
 }
 
-static prologue_run *how_of(const implementation *i, const launch *l, const kernel *k) {
-  return i->run == cpu_reduce ? cpu_reduce_prologue(l, k) : NULL;
+static chained_run *how_of(const implementation *i, const launch *l, const chains *c) {
+  return i->run == cpu_reduce ? cpu_reduce_with(l, c) : NULL;
 }
 
 static char processor[128] = "unknown processor";
@@ -126,6 +126,6 @@ const driver driver_cpu = {
     .run_kernel = cpu_run_kernel,
     .run_kernel_again = cpu_run_kernel_again,
     .forget = mem_free,
-    .prologue = how_of,
+    .chained = how_of,
     .unread = unread,
 };

@@ -11,7 +11,7 @@
 
    Segments are what threads share; their partial results are joined in pairs too.
 
-   Where a kernel makes the elements (cpu_reduce_made), a thread has it make a window of them at a time, which stays in its cache: as
+   Where a kernel makes the elements (reduce_made), a thread has it make a window of them at a time, which stays in its cache: as
    many as are taken in one after the other. The same elements are joined in the same order: results have the bits that they would have
    if the elements had been written to memory first. Uses cpu/lanes.h, cpu/cursor.h, cpu/chain.h. */
 #include "backends/cpu/calls.h"
@@ -419,13 +419,7 @@ error *cpu_reduce(const launch *l) {
   return NULL;
 }
 
-/* ---- of what a kernel makes ---- */
-
-/* What it would write: row-major, of the shape of each of its operands. */
-static operand operand_made(const kernel *k, const operand *in, int64_t *strides) {
-  shape_row_major(in->ndim, in->shape, strides);
-  return (operand){NULL, kernel_result(k, 0), in->ndim, in->shape, strides};
-}
+/* ---- of what a kernel makes, and what another makes of the results ---- */
 
 /* In which units elements are taken in: a row, what lies side by side of several rows, or neighbouring results. False: they would have to
    be made in runs too short, or more than once. */
@@ -449,30 +443,56 @@ static bool take_in_units(reduction *r) {
   return in_order || run >= LEAST_RUN;
 }
 
-static error *reduce_made(const launch *l, const kernel *k) {
-  int64_t strides[PONS_MAX_NDIM];
-  const operand x = operand_made(k, l->in, strides);
+static error *reduce_made(const launch *l, const chains *with) {
+  const operand *x = with->y;
   reduction r;
-  reduction_begin(&r, l->params, &x, l->out);
+  reduction_begin(&r, l->params, x, l->out);
   chain c;
   take_in_units(&r);
-  chain_begin(&c, k, l->in, x.ndim, x.shape);
+  chain_begin(&c, with->front, l->in, x->ndim, x->shape);
   program loops;
-  chain_make_program(&c, &loops, &x, WRITE_IN_PLACE);
+  chain_make_program(&c, &loops, x, WRITE_IN_PLACE);
   chain_take_program(&c, &loops);
   fill_identity(&r, r.identities, REDUCE_WIDE);
   r.made = &c;
   return run(&r, l->out->data);
 }
 
+static error *reduce_some(const launch *l, const chains *with) { return with->front ? reduce_made(l, with) : cpu_reduce(l); }
+
+/* The results are where the kernel's only one will be, if that takes as much memory, else in some for themselves: few on the stack. */
+static error *reduce_with(const launch *l, const chains *with, void **kept) {
+  const kernel *k = with->behind;
+  if (!k) return reduce_some(l, with);
+  _Alignas(64) char few[256];
+  error *why = NULL;
+  buffer *held = NULL;
+  operand z = *with->z, in[KERNEL_MAX_INPUTS];
+  const size_t bytes = (size_t)operand_size(&z) * pons_dtype_size(z.dtype);
+  if (l->n_out == 1 && pons_dtype_size(z.dtype) == pons_dtype_size(l->out->dtype)) z.data = l->out->data;
+  else if (bytes <= sizeof few) z.data = few;
+  else if ((held = buffer_new(bytes, "Reduce", &why))) z.data = buffer_data(held);
+  if (!why) why = reduce_some(&(launch){l->params, l->n_in, 1, l->in, &z}, with);
+  in[0] = l->out[0];
+  in[0].data = z.data;
+  in[0].dtype = z.dtype;
+  memcpy(in + 1, l->in + l->n_in - (k->n_in - 1), (size_t)(k->n_in - 1) * sizeof *in);
+  if (!why) why = cpu_run_kernel_again(k, in, l->out, kept);
+  buffer_release(held);
+  return why;
+}
+
 /* Not where operands lie across each other, so that strips of them are to be turned first. */
-prologue_run *cpu_reduce_prologue(const launch *l, const kernel *k) {
-  int64_t strides[PONS_MAX_NDIM];
-  const operand x = operand_made(k, l->in, strides);
+static bool takes_front(const launch *l, const chains *with) {
+  const operand *x = with->y;
   reduction r;
-  reduction_begin(&r, l->params, &x, l->out);
-  if (!r.results || !take_in_units(&r)) return NULL;
+  reduction_begin(&r, l->params, x, with->z);
+  if (!r.results || !take_in_units(&r)) return false;
   chain c;
-  chain_begin(&c, k, l->in, x.ndim, x.shape);
-  return chain_row_axis(&c) >= 0 ? NULL : reduce_made;
+  chain_begin(&c, with->front, l->in, x->ndim, x->shape);
+  return chain_row_axis(&c) < 0;
+}
+
+chained_run *cpu_reduce_with(const launch *l, const chains *with) {
+  return !with->front || takes_front(l, with) ? reduce_with : NULL;
 }

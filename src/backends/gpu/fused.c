@@ -58,10 +58,17 @@ static void write_chain(text *t, const void *from) {
   kernel_text_write(t, f->kernel, f->form);
 }
 
-static void write_part(text *t, const void *from) {
-  const formed *f = from;
-  if (has_complex_rows(f->kernel)) gpu_add_text(t, complex_functions);
-  kernel_text_write_chain(t, f->kernel, f->form);
+/* Kernels that are parts of another. */
+typedef struct parts {
+  formed front; /* without a kernel, or: */
+  const kernel *behind;
+} parts;
+
+static void write_parts(text *t, const void *from) {
+  const parts *p = from;
+  if ((p->front.kernel && has_complex_rows(p->front.kernel)) || (p->behind && has_complex_rows(p->behind))) gpu_add_text(t, complex_functions);
+  if (p->front.kernel) kernel_text_write_chain(t, p->front.kernel, p->front.form);
+  if (p->behind) kernel_text_write_behind(t, p->behind);
 }
 
 static error *run_chain(gpu_call *c, const kernel *k, const kernel_form *f) {
@@ -70,9 +77,15 @@ static error *run_chain(gpu_call *c, const kernel *k, const kernel_form *f) {
   return gpu_run_written(c, "", "fused", &own);
 }
 
-error *gpu_run_behind_chain(gpu_call *c, const char *text, const char *entry, const kernel *k, const struct kernel_form *f) {
-  char key[KERNEL_TEXT_KEY];
-  const gpu_own_text own = {write_part, &(formed){k, f}, key, kernel_text_key(k, f, key)};
+error *gpu_run_with_chains(gpu_call *c, const char *text, const char *entry, const kernel *front, const struct kernel_form *form,
+                           const kernel *behind) {
+  static const kernel_form plain = {.each = 1};
+  char key[2 + 2 * KERNEL_TEXT_KEY];
+  size_t size = 2;
+  key[0] = front != NULL, key[1] = behind != NULL;
+  if (front) size += kernel_text_key(front, form, key + size);
+  if (behind) size += kernel_text_key(behind, &plain, key + size);
+  const gpu_own_text own = {write_parts, &(parts){{front, form}, behind}, key, size};
   return gpu_run_written(c, text, entry, &own);
 }
 

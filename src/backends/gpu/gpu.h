@@ -189,9 +189,10 @@ typedef struct gpu_own_text {
 } gpu_own_text;
 enum { GPU_OWN_KEY = 2048 };
 error *gpu_run_written(gpu_call *c, const char *text, const char *entry, const gpu_own_text *own);
-/* fused.c: the same with a text of ours that reads what the kernel makes (kernel_text_write_chain). */
+/* fused.c: the same with a text of ours that reads what a kernel makes (kernel_text_write_chain), or has another make something of its
+   results (kernel_text_write_behind); NULL: it doesn't. */
 struct kernel_form;
-error *gpu_run_behind_chain(gpu_call *c, const char *text, const char *entry, const kernel *k, const struct kernel_form *form);
+error *gpu_run_with_chains(gpu_call *c, const char *text, const char *entry, const kernel *front, const struct kernel_form *form, const kernel *behind);
 
 /* ---- definitions.c: names and texts are constants of this library ---- */
 
@@ -332,9 +333,9 @@ bool gpu_has_matmul_epilogue(const launch *l, const epilogue *e);
 error *gpu_matmul_with(const gpu_backend *b, const launch *l, const epilogue *e);
 error *gpu_addmm_with(const gpu_backend *b, const launch *l, const epilogue *e);
 
-/* reduce_gpu.c: does "Reduce" run on what the kernel makes of the launch's operands? Then: */
-bool gpu_reduces_made(const gpu_backend *b, const launch *l, const kernel *k);
-error *gpu_reduce_made(const gpu_backend *b, const launch *l, const kernel *k);
+/* reduce_gpu.c: does "Reduce" run with these? Then: */
+bool gpu_reduces_with(const gpu_backend *b, const launch *l, const chains *with);
+error *gpu_reduce_with(const gpu_backend *b, const launch *l, const chains *with);
 
 /* ---- kernels.def ---- */
 

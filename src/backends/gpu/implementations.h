@@ -32,10 +32,10 @@ static inline epilogue_run *gpu_epilogue(const implementation *i, const launch *
   return NULL;
 }
 
-/* driver.prologue, of the rows above. */
-static inline error *reduce_made(const launch *l, const kernel *k) { return gpu_reduce_made(&GPU_BACKEND, l, k); }
-static inline prologue_run *gpu_prologue(const implementation *i, const launch *l, const kernel *k) {
-  return i->run == launch_reduce && gpu_reduces_made(&GPU_BACKEND, l, k) ? reduce_made : NULL;
+/* driver.chained, of the rows above. */
+static inline error *reduce_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_reduce_with(&GPU_BACKEND, l, c); }
+static inline chained_run *gpu_chained(const implementation *i, const launch *l, const chains *c) {
+  return i->run == launch_reduce && gpu_reduces_with(&GPU_BACKEND, l, c) ? reduce_with : NULL;
 }
 
 /* driver.lacks, of the rows above; those of the backend's own take no more. */

@@ -184,10 +184,9 @@ static int dtype_of_value(const kernel *k, int value) {
   return value < k->n_in ? k->in[value] : k->code[value - k->n_in].result;
 }
 
-/* The dtypes of all values; that of the result. */
-static int dtypes_of(const kernel *k, uint8_t *dtypes) {
+/* The dtypes of all values. */
+static void dtypes_of(const kernel *k, uint8_t *dtypes) {
   for (int i = 0; i < k->n_in + k->n_code; i++) dtypes[i] = (uint8_t)dtype_of_value(k, i);
-  return dtypes[k->out[0]];
 }
 
 static void add_head(text *t, const kernel *k, const kernel_form *f) {
@@ -303,13 +302,15 @@ void kernel_text_write(text *t, const kernel *k, const kernel_form *f) {
 
 /* ---- as a part of another kernel ---- */
 
-static void add_chain(text *t, const kernel *k) {
+/* The function of that name, which gives the kernel's result of that number. */
+static void add_function(text *t, const kernel *k, const char *name, int result) {
   uint8_t dtypes[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];
-  text_add(t, "static inline %s chain(", gpu_typings[dtypes_of(k, dtypes)].value);
+  dtypes_of(k, dtypes);
+  text_add(t, "static inline %s %s(", gpu_typings[dtypes[k->out[result]]].value, name);
   for (int i = 0; i < k->n_in; i++) text_add(t, "%s%s v%d", i ? ", " : "", gpu_typings[k->in[i]].value, i);
   text_add(t, ") {\n");
   add_rows(t, k, dtypes);
-  text_add(t, "  return v%d;\n}\n", k->out[0]);
+  text_add(t, "  return v%d;\n}\n", k->out[result]);
 }
 
 /* What LOAD_EACH finds of each operand, and the value that ELEMENT_OF_EACH makes of the neighbour e. */
@@ -339,7 +340,7 @@ static void add_neighbours(text *t, const kernel *k, const kernel_form *f) {
 }
 
 void kernel_text_write_chain(text *t, const kernel *k, const kernel_form *f) {
-  add_chain(t, k);
+  add_function(t, k, "chain", 0);
   text_add(t, "#define CHAIN\n#define OPERANDS");
   for (int i = 0; i < k->n_in; i++) text_add(t, " GLOBAL const %s *x%d,", gpu_typings[k->in[i]].element, i);
   text_add(t, "\n#define BEGIN(result)");
@@ -348,4 +349,28 @@ void kernel_text_write_chain(text *t, const kernel *k, const kernel_form *f) {
   for (int i = 0; i < k->n_in; i++) text_add(t, "%s%s(from%d[ELEMENT(%d, i)])", i ? ", " : "", gpu_typings[k->in[i]].load, i, i);
   text_add(t, ")\n");
   if (f->each > 1) add_neighbours(t, k, f);
+}
+
+void kernel_text_write_behind(text *t, const kernel *k) {
+  uint8_t dtypes[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];
+  char name[24];
+  dtypes_of(k, dtypes);
+  for (int o = 0; o < k->n_out; o++) {
+    snprintf(name, sizeof name, "behind%d", o);
+    add_function(t, k, name, o);
+  }
+  text_add(t, "#define OUTS %d\n#define RESULTS", k->n_out);
+  for (int o = 0; o < k->n_out; o++) text_add(t, " GLOBAL %s *y%d,", gpu_typings[dtypes[k->out[o]]].element, o);
+  text_add(t, "\n#define MORE");
+  for (int i = 1; i < k->n_in; i++) text_add(t, " GLOBAL const %s *more%d,", gpu_typings[k->in[i]].element, i - 1);
+  text_add(t, "\n#define PUT(result, value) { const Y_value v0 = Y_load(Y_store(value));");
+  for (int i = 1; i < k->n_in; i++)
+    text_add(t, " const %s v%d = %s(more%d[MORE_PLACE(%d, result)]);", gpu_typings[k->in[i]].value, i, gpu_typings[k->in[i]].load, i - 1,
+             i - 1);
+  for (int o = 0; o < k->n_out; o++) {
+    text_add(t, " y%d[v.at[%d] + (result)] = %s(behind%d(", o, o, gpu_typings[dtypes[k->out[o]]].store, o);
+    for (int i = 0; i < k->n_in; i++) text_add(t, i ? ", v%d" : "v%d", i);
+    text_add(t, "));");
+  }
+  text_add(t, " }\n");
 }

@@ -37,6 +37,10 @@ void kernel_text_write(text *t, const kernel *k, const kernel_form *form);
    one's text names its operands. Of the form, `each` and `lies` count: KERNEL_REPEATED, of neighbours that are read at once they are one
    element, KERNEL_IN_ORDER, they lie next to each other, KERNEL_STRIDED, where none are. */
 void kernel_text_write_chain(text *t, const kernel *k, const kernel_form *form);
+/* The kernel as the part of another that makes something of each of its results: PUT(result, value) stores what becomes of the value, as
+   one of Y, RESULTS are the OUTS memories for that, MORE those of its other operands, of which operand k has its element at MORE_PLACE(k,
+   result). */
+void kernel_text_write_behind(text *t, const kernel *k);
 /* How many neighbours are read at once, where all operands are read so: as many as fill 16 bytes of the narrowest, up to 8, fewer where
    there is much to compute. 1: they are not. */
 int kernel_text_each(const kernel *k, const kernel_form *form);

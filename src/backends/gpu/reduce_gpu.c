@@ -1,5 +1,5 @@
-/* reduce_gpu.c: launches reduce.kc: "Reduce", also of what a kernel makes. Results whose elements are many are joined in segments by one
-   launch, and these by another. Uses gpu.h, kernel_text.h. */
+/* reduce_gpu.c: launches reduce.kc: "Reduce", also of what a kernel makes, and with another behind it. Results whose elements are many are
+   joined in segments by one launch, and these by another, which then has the kernel behind. Uses gpu.h, kernel_text.h. */
 #include "backends/gpu/gpu.h"
 #include "backends/gpu/kernel_text.h"
 
@@ -9,13 +9,16 @@ extern const char kernel_reduce[];
 
 typedef struct reduction {
   int kind;
-  pons_dtype from, joined; /* of an element, and as it is joined */
+  pons_dtype from, joined, to; /* of an element, as it is joined, and of a result */
   const kernel *made; /* what makes the elements of the operands; NULL: they are those of the only one */
   int n_in;
   const operand *in;
   gpu_walk results, elements; /* of all operands */
   int lead; /* the operand by whose layout work is cut */
   int64_t count, size; /* results, elements of each */
+  const kernel *behind; /* what makes something of the results, and: NULL: nothing */
+  int n_more;           /* of its further operands, of the shape of what it makes */
+  const operand *more;
 } reduction;
 
 /* How its work is cut. */
@@ -107,7 +110,15 @@ enum { LONG_WORK = 32 }; /* rows for what a thread reads at once */
 
 static void read_operands(gpu_call *c, const reduction *r) {
   for (int k = 0; k < r->n_in; k++) gpu_read(c, &r->in[k]);
+  for (int k = 0; k < r->n_more; k++) gpu_read(c, &r->more[k]);
   c->wide |= r->size > INT32_MAX / 2 || r->count > INT32_MAX / 2;
+}
+
+static void number_further_walk(gpu_call *c, const reduction *r) {
+  const int64_t *strides[GPU_WALK_OPERANDS];
+  for (int k = 0; k < r->n_more; k++) strides[k] = r->more[k].strides;
+  const gpu_walk w = gpu_walk_of(r->more->ndim, r->more->shape, r->n_more, strides);
+  gpu_number_walk(c, 5 + r->n_in, &w);
 }
 
 /* The numbers after those of the memories, and the launch. */
@@ -122,8 +133,10 @@ static error *run(gpu_call *c, const reduction *r, const cutting *f) {
   gpu_number(c, 0);
   gpu_number(c, 0);
   for (int k = 0; k < r->n_in; k++) gpu_number(c, f->one_axis ? r->elements.strides[k][0] : 0);
+  if (r->n_more) gpu_number(c, 0);
   gpu_number_walk(c, 3, &r->results);
   gpu_number_walk(c, 4, &r->elements);
+  if (r->n_more) number_further_walk(c, r);
   if (f->one_axis) gpu_define_text(c, "ONE_AXIS", "");
   if (!f->by_columns) gpu_define_text(c, "ROWS", "");
   gpu_define(c, "GROUP", f->group);
@@ -132,21 +145,20 @@ static error *run(gpu_call *c, const reduction *r, const cutting *f) {
   c->group[0] = f->group;
   c->groups[0] = ceiling(r->count, across);
   c->groups[1] = f->segments;
-  if (r->made) {
-    if (r->made->n_code * f->form.each > LONG_WORK) gpu_define_text(c, "LONG", "");
-    return gpu_run_behind_chain(c, kernel_reduce, entry, r->made, &f->form);
-  }
-  if (f->each) {
+  if (r->made && r->made->n_code * f->form.each > LONG_WORK) gpu_define_text(c, "LONG", "");
+  if (f->each && !r->made) {
     gpu_define_wide(c, "X", r->from);
     gpu_define_text(c, "LOAD", loads[f->each * (int)pons_dtype_size(r->from) / 4]);
   }
-  return gpu_run(c, kernel_reduce, entry);
+  if (r->behind) gpu_define(c, "INS", r->n_in);
+  return r->made || r->behind ? gpu_run_with_chains(c, kernel_reduce, entry, r->made, &f->form, r->behind)
+                              : gpu_run(c, kernel_reduce, entry);
 }
 
 static gpu_call call_for(const gpu_backend *b, const launch *l, const reduction *r, bool first, bool last) {
   gpu_call c = gpu_call_for(b, l->out);
   const bool truths = r->kind == REDUCE_AND || r->kind == REDUCE_OR;
-  const pons_dtype to = last ? l->out->dtype : r->joined;
+  const pons_dtype to = last ? r->to : r->joined;
   gpu_define_join(&c, r->kind, r->joined);
   gpu_define_dtype(&c, "X", r->from);
   gpu_define_dtype(&c, "Y", to);
@@ -155,31 +167,39 @@ static gpu_call call_for(const gpu_backend *b, const launch *l, const reduction 
   return c;
 }
 
+static void write_results(gpu_call *c, const launch *l) {
+  for (int i = 0; i < l->n_out; i++) gpu_written(c, &l->out[i]);
+}
+
 /* The segments' results, [segments][results] in `memory`, are joined. */
 static error *join_segments(const gpu_backend *b, const launch *l, const reduction *r, void *memory,
                             int64_t segments) {
   location at = {memory, 0, ((const location *)l->out->data)->device};
   const operand parts = {&at, r->joined, 0, NULL, NULL};
-  reduction s = {.kind = r->kind, .from = r->joined, .joined = r->joined, .n_in = 1, .in = &parts, .count = r->count, .size = segments};
+  reduction s = {.kind = r->kind, .from = r->joined, .joined = r->joined, .to = r->to, .n_in = 1, .in = &parts, .count = r->count,
+                 .size = segments, .behind = r->behind, .n_more = r->n_more, .more = r->more};
   s.results = gpu_walk_of(1, &r->count, 1, (const int64_t *const[]){(const int64_t[]){1}});
   s.elements = gpu_walk_of(1, &segments, 1, (const int64_t *const[]){&r->count});
   gpu_call c = call_for(b, l, &s, false, true);
   cutting f = cut(b, &s);
   f.segment = segments, f.segments = 1;
-  gpu_written(&c, l->out);
+  write_results(&c, l);
   gpu_memory(&c, memory, false);
+  for (int k = 0; k < s.n_more; k++) gpu_read(&c, &s.more[k]);
   return run(&c, &s, &f);
 }
 
-static error *reduce_in_segments(const gpu_backend *b, const launch *l, gpu_call *c, const reduction *r,
-                                 const cutting *f) {
+static error *reduce_in_segments(const gpu_backend *b, const launch *l, gpu_call *c, const reduction *r, const cutting *f) {
+  reduction first = *r;
+  first.behind = NULL;
+  first.n_more = 0;
   error *why = NULL;
   const size_t bytes = (size_t)(f->segments * r->count) * pons_dtype_size(r->joined);
   void *memory = b->memory->take(c->index, bytes, &why);
   if (memory) {
     gpu_memory(c, memory, true);
-    read_operands(c, r);
-    why = run(c, r, f);
+    read_operands(c, &first);
+    why = run(c, &first, f);
     if (!why) why = join_segments(b, l, r, memory, f->segments);
     b->memory->give(c->index, memory);
   }
@@ -203,39 +223,46 @@ static int lead_of(int n, const operand *in) {
   return lead;
 }
 
-static reduction reduction_of(const launch *l, const kernel *made) {
+static reduction reduction_of(const launch *l, const chains *with) {
   const reduce_params *p = l->params;
+  const pons_dtype to = with->behind ? with->z->dtype : l->out->dtype;
+  const int n_more = with->behind ? with->behind->n_in - 1 : 0, n_in = l->n_in - n_more;
   reduction r = {.kind = p->kind,
-                 .from = made ? kernel_result(made, 0) : l->in->dtype,
-                 .joined = gpu_joined_dtype(p->kind, l->out->dtype),
-                 .made = made,
-                 .n_in = l->n_in,
+                 .from = with->front ? with->y->dtype : l->in->dtype,
+                 .joined = gpu_joined_dtype(p->kind, to),
+                 .to = to,
+                 .made = with->front,
+                 .n_in = n_in,
                  .in = l->in,
-                 .lead = lead_of(l->n_in, l->in),
-                 .results = gpu_walk_axes(l->n_in, l->in, p->axes, false),
-                 .elements = gpu_walk_axes(l->n_in, l->in, p->axes, true)};
+                 .lead = lead_of(n_in, l->in),
+                 .results = gpu_walk_axes(n_in, l->in, p->axes, false),
+                 .elements = gpu_walk_axes(n_in, l->in, p->axes, true),
+                 .behind = with->behind,
+                 .n_more = n_more,
+                 .more = l->in + n_in};
   r.count = gpu_walk_size(&r.results);
   r.size = gpu_walk_size(&r.elements);
   return r;
 }
 
-static error *reduce(const gpu_backend *b, const launch *l, const kernel *made) {
-  const reduction r = reduction_of(l, made);
+error *gpu_reduce_with(const gpu_backend *b, const launch *l, const chains *with) {
+  const reduction r = reduction_of(l, with);
   const cutting f = cut(b, &r);
   gpu_call c = call_for(b, l, &r, true, f.segments == 1);
   if (f.segments > 1) return reduce_in_segments(b, l, &c, &r, &f);
-  gpu_written(&c, l->out);
+  write_results(&c, l);
   read_operands(&c, &r);
   return run(&c, &r, &f);
 }
 
-error *gpu_reduce(const gpu_backend *b, const launch *l) { return reduce(b, l, NULL); }
+error *gpu_reduce(const gpu_backend *b, const launch *l) { return gpu_reduce_with(b, l, &(chains){0}); }
 
-bool gpu_reduces_made(const gpu_backend *b, const launch *l, const kernel *k) {
-  if (l->n_in > GPU_WALK_OPERANDS || (b->compiles && !b->compiles())) return false;
-  const reduction r = reduction_of(l, k);
-  const int lists = 1 + l->n_in, numbers = lists + 5 + l->n_in + 2 + lists * (r.results.n + r.elements.n);
+bool gpu_reduces_with(const gpu_backend *b, const launch *l, const chains *with) {
+  const int n_more = with->behind ? with->behind->n_in - 1 : 0, memories = l->n_out + l->n_in;
+  if (l->n_in - n_more > GPU_WALK_OPERANDS || n_more > GPU_WALK_OPERANDS || (b->compiles && !b->compiles())) return false;
+  if (memories + 1 > gpu_common_features(b).max_memories) return false;
+  const reduction r = reduction_of(l, with);
+  const int further = n_more ? 2 + (1 + n_more) * l->out->ndim : 0;
+  const int numbers = memories + 5 + r.n_in + 2 + (1 + r.n_in) * (r.results.n + r.elements.n) + further;
   return numbers <= GPU_NUMBERS;
 }
-
-error *gpu_reduce_made(const gpu_backend *b, const launch *l, const kernel *k) { return reduce(b, l, k); }

@@ -71,15 +71,16 @@ static epilogue_run *how_with(const implementation *i, const launch *l, const ep
   return is_gpu(0) && (multiplies || (strcmp(i->prim, "LayerNormVJP") == 0 && in_order && !e->activation)) ? nothing_more : NULL;
 }
 
-static error *nothing_of(const launch *l, const kernel *k) {
-  (void)l, (void)k;
+static error *nothing_of(const launch *l, const chains *c, void **kept) {
+  (void)l, (void)c, (void)kept;
   return NULL;
 }
 
-/* Reductions of up to 8 operands. */
-static prologue_run *how_of(const implementation *i, const launch *l, const kernel *k) {
+/* Reductions of what kernels of up to 8 operands make, with others behind. */
+static chained_run *how_of(const implementation *i, const launch *l, const chains *c) {
   (void)l;
-  return strcmp(i->prim, "Reduce") == 0 && k->n_in <= 8 ? nothing_of : NULL;
+  const bool few = (!c->front || c->front->n_in <= 8) && (!c->behind || c->behind->n_in <= 8);
+  return strcmp(i->prim, "Reduce") == 0 && few ? nothing_of : NULL;
 }
 
 /* As the CPU does. */
@@ -101,7 +102,7 @@ const driver driver_null = {
     .implementations = implementations,
     .n_implementations = sizeof implementations / sizeof *implementations,
     .epilogue = how_with,
-    .prologue = how_of,
+    .chained = how_of,
     .unread = unread,
     .run_kernel = no_kernel,
     .for_tests = true,
