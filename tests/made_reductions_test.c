@@ -1,4 +1,4 @@
-/* made_reductions_test.c: reductions of what elementwise work makes, and elementwise work on what they make, which is then part of their
+/* made_reductions_test.c: reductions and norms of what elementwise work makes, and elementwise work on what reductions make, which is then part of their
    step, beside the same in several steps, where what lies between was computed and kept. On the CPU both have the same bits. PONS_SEED sets the seed, which is printed; PONS_DEVICE
    the device. */
 #include <pons/pons.h>
@@ -249,7 +249,7 @@ static void any_shape(void **unused) {
 
 static void work_behind_any_form(void **unused) {
   (void)unused;
-  for (int turn = 0; turn < (is_on_cpu() ? 2000 : 24); turn++) {
+  for (int turn = 0; turn < (is_on_cpu() ? 2000 : 10); turn++) {
     sample s = {.form = forms[below(FORMS)]};
     s.dtype = below(2) ? PONS_FLOAT32 : dtypes[below(DTYPES)];
     s.work = below(WORK);
@@ -258,6 +258,38 @@ static void work_behind_any_form(void **unused) {
     s.ways[0] = below(3);
     s.ways[1] = below(5);
     check_behind(&s, below(WORK_BEHIND), below(2), below(2));
+  }
+}
+
+/* Of a norm and its rows, which others read too or not. */
+static void check_norm(int64_t rows, int64_t n, pons_dtype dtype, int64_t which, int64_t way, bool centred, bool kept) {
+  const pons_scope scope = pons_scope_open();
+  const int64_t dims[] = {2, rows, n}, row[] = {n};
+  const pons_array x = numbers(3, dims, dtype), y = operand_like(3, dims, dtype, way), w = numbers(1, row, dtype), b = numbers(1, row, dtype);
+  pons_eval(x, y, w, b);
+  pons_array made[2], normal[2];
+  for (int i = 0; i < 2; i++) {
+    made[i] = pons_astype(work(which, x, y, y), dtype);
+    if (i) pons_eval(made[i]);
+    normal[i] = centred ? pons_fast_layer_norm(made[i], w, b, 1e-5F) : pons_fast_rms_norm(made[i], w, 1e-5F);
+    if (kept && !i) pons_eval(normal[i], made[i]);
+    else pons_eval(normal[i]);
+  }
+  if (!agree(normal[0], normal[1]) || !agree(made[0], made[1])) {
+    print_message("2 x %d rows of %d %s, work %d, way %d%s%s: %s\n", (int)rows, (int)n, pons_dtype_name(dtype), (int)which, (int)way,
+                  centred ? ", centred" : "", kept ? ", kept" : "", pons_error() ? pons_error() : "values differ");
+    fail();
+  }
+  pons_scope_close(scope);
+}
+
+static void norms_of_what_is_made(void **unused) {
+  (void)unused;
+  static const pons_dtype floats[] = {PONS_FLOAT32, PONS_BFLOAT16, PONS_FLOAT16, PONS_FLOAT64};
+  static const int64_t works[] = {0, 2, 4, 5, 7}, sizes[] = {64, 128, 131, 768, 1000, 2048, 4099, 9001};
+  for (int turn = 0; turn < (is_on_cpu() ? 300 : 5); turn++) {
+    const int64_t n = sizes[below(8)];
+    check_norm(1 + below(n > 4000 ? 6 : 40), n, floats[below(is_on_cpu() ? 4 : 3)], works[below(5)], below(5), below(2), below(2));
   }
 }
 
@@ -294,6 +326,7 @@ int main(void) {
       cmocka_unit_test(every_form_and_dtype),
       cmocka_unit_test(any_shape),
       cmocka_unit_test(work_behind_any_form),
+      cmocka_unit_test(norms_of_what_is_made),
       cmocka_unit_test(a_loss_and_its_gradient),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

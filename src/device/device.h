@@ -112,7 +112,7 @@ typedef error *epilogue_run(const launch *l, const epilogue *e);
    for z, its first one, all of its results' shape, which has as many elements as z, in the same order. Its results are those of `behind`
    in the place of z. */
 typedef struct chains {
-  const kernel *front;  /* makes the call's first operand; NULL: that is there */
+  const kernel *front;  /* makes the call's first operand; has a second result, the launch's last: that is kept. NULL: it is there */
   const kernel *behind; /* what becomes of the call's only result; NULL: nothing */
   const operand *y, *z; /* as they would be in memory, row-major, without data */
 } chains;
@@ -172,7 +172,7 @@ typedef struct driver {
   int n_implementations;
   /* How the implementation runs with that epilogue, or NULL: it doesn't. Data pointers are NULL. Left out: none has any. */
   epilogue_run *(*epilogue)(const implementation *i, const launch *l, const epilogue *e);
-  /* How the implementation runs with these, or NULL: it doesn't. Data pointers are NULL; there are elements. Left out: none does. */
+  /* How the implementation runs with these, or NULL: it doesn't; of no launch and chains: with some. There are elements. Left out: none does. */
   chained_run *(*chained)(const implementation *i, const launch *l, const chains *c);
   /* Bit k: of n_in operands the implementation does not look at operand k. A plan gives it another in its place, so that what that was
      need not be kept, or made. Left out: it looks at all. */

@@ -73,6 +73,7 @@ typedef struct draft_group { /* operations that run as one step */
   int32_t last;              /* position of the last of them: where the step runs */
   bool is_call;              /* one operation, no kernel; or: */
   bool takes_rows;           /* a call that runs with rows in front, which make its operand: the call is the last member then */
+  bool keeps;                /* and may store what they make of it */
   bool is_behind;            /* rows that run behind a call, as part of its step */
   int32_t behind;            /* the group of those, of a call; -1: there are none */
   int n_in, n_code, n_out;   /* n_in: not less than its different inputs */
@@ -197,8 +198,9 @@ static inline void draft_mark(const draft *d, node *n, int32_t value) {
 
 /* chains.c: how the call runs with chains, on n_in operands and the results that follow them; NULL: it doesn't. */
 chained_run *draft_chained(const draft *d, const draft_op *op, const operand *operands, int n_in, int n_out, const chains *c);
-/* Does it where rows in front, or else those behind, do nothing? Else no others are to be thought of. */
-bool draft_takes_rows(const draft *d, const draft_op *op, bool in_front);
+/* Does it with rows there that do nothing? Else no others are to be thought of. */
+typedef enum rows_place { ROWS_IN_FRONT, ROWS_IN_FRONT_KEPT, ROWS_BEHIND } rows_place; /* kept: what they make has other readers */
+bool draft_takes_rows(const draft *d, const draft_op *op, rows_place place);
 
 bool draft_join(draft *d); /* epilogue.c */
 bool draft_fuse(draft *d);

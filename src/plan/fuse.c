@@ -10,7 +10,7 @@
    A cast is copied into every kernel that reads it, and so is what is as easily made again as read, like 2x: training
    keeps much of this sort for the way back. Reading through a view needs memory, except that broadcasting a cast was
    turned round before. A reduction, or what else the device computes of what a kernel makes (chains.c), is a reader too,
-   but stores nothing else. A kernel that reads what such a call makes is run behind it, if nothing else is to be done between. Uses draft.h. */
+   but stores nothing else, unless it keeps what is made for it. A kernel that reads what such a call makes is run behind it, if nothing else is to be done between. Uses draft.h. */
 #include "plan/draft.h"
 
 static bool takes_rows(const draft_group *g) { return !g->is_call || g->takes_rows; }
@@ -33,9 +33,16 @@ static int count_inputs(draft *d, const draft_member *members) {
   return n;
 }
 
+/* Is the operation's result what the call of the group reads, and would that store it too? */
+static bool keeps(const draft *d, const draft_group *g, int32_t op) {
+  const draft_member *call = g->members;
+  while (call->next) call = call->next;
+  return g->keeps && d->ops[call->op].in[0] == d->ops[op].out;
+}
+
 static bool fits(draft *d, int32_t group, int32_t op, bool stored) {
   const draft_group *g = &d->groups[group];
-  if (!takes_rows(g) || (stored && (g->is_call || g->is_behind))) return false;
+  if (!takes_rows(g) || (stored && (g->is_behind || (g->is_call && !keeps(d, g, op))))) return false;
   if (g->n_code + (d->ops[op].kind == OP_ROW) > KERNEL_MAX_CODE || g->n_out + stored > KERNEL_MAX_OUTPUTS)
     return false;
   if (g->n_in + d->ops[op].n_in - 1 <= KERNEL_MAX_INPUTS) return true;
@@ -71,8 +78,12 @@ static int32_t group_new(draft *d, int32_t last) {
   if (!mem_room(&d->groups, &d->groups_room, d->n_groups + 1, sizeof *d->groups))
     return draft_no_memory(d), -1;
   const bool is_call = d->ops[last].kind == OP_CALL;
-  d->groups[d->n_groups] = (draft_group){
-      .last = last, .is_call = is_call, .takes_rows = is_call && draft_takes_rows(d, &d->ops[last], true), .behind = -1};
+  const bool takes_rows = is_call && draft_takes_rows(d, &d->ops[last], ROWS_IN_FRONT);
+  d->groups[d->n_groups] = (draft_group){.last = last,
+                                         .is_call = is_call,
+                                         .takes_rows = takes_rows,
+                                         .keeps = takes_rows && draft_takes_rows(d, &d->ops[last], ROWS_IN_FRONT_KEPT),
+                                         .behind = -1};
   return (int32_t)d->n_groups++;
 }
 
@@ -215,7 +226,7 @@ static void take_behind(draft *d, int32_t place) {
   draft_group *call = &d->groups[op->group], *behind = rows < 0 ? NULL : &d->groups[rows];
   if (!behind || behind->is_call || behind->is_behind || behind->last >= op->early || op->n_out > 1) return;
   const bool read_later = op->wanted || op->early != INT32_MAX || op->n_readers > 1;
-  if (behind->n_out + read_later > KERNEL_MAX_OUTPUTS || !follows_at_once(d, place, rows) || !draft_takes_rows(d, op, false)) return;
+  if (behind->n_out + read_later > KERNEL_MAX_OUTPUTS || !follows_at_once(d, place, rows) || !draft_takes_rows(d, op, ROWS_BEHIND)) return;
   op->stored = read_later;
   behind->is_behind = true;
   call->behind = rows;

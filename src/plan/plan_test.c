@@ -317,6 +317,17 @@ static void what_reads_a_reduction_later_is_a_step_behind_it(void **state) {
   mem_free(later), mem_free(part), mem_free(spread);
 }
 
+/* A residual sum: the norm writes it, too. */
+static void what_a_norm_reads_is_made_and_kept_by_it(void **state) {
+  (void)state;
+  pons_array x = array(PONS_FLOAT32, 2, 3), a = array(PONS_FLOAT32, 2, 3), h = pons_add(x, a), w = pons_reshape(array(PONS_FLOAT32, 1, 3), PONS_SHAPE(3));
+  pons_array both[] = {pons_fast_rms_norm(h, w, 0.5F), h};
+  char *is = planned(both, 2);
+  assert_non_null(strstr(is, "float32 (2, 3) out0, float32 (2, 3) out1 = RMSNorm in0 in1 in2 {eps=0.5}: nothing of in 0: float32; in 1: float32; "
+                             "v2 = add v0 v1 float32; out: v2 v2\nreturn out0 out1\n"));
+  mem_free(is);
+}
+
 /* A product that only the sum reads adds the other operand itself; one that others read does not, nor does one that is met again. */
 static void sums_are_part_of_a_product(void **state) {
   (void)state;
@@ -668,6 +679,7 @@ int main(void) {
       TEST(what_a_reduction_does_not_take_is_a_step_before_it),
       TEST(what_reads_a_reduction_at_once_is_part_of_it),
       TEST(what_reads_a_reduction_later_is_a_step_behind_it),
+      TEST(what_a_norm_reads_is_made_and_kept_by_it),
       TEST(sums_are_part_of_a_product),
       TEST(codes_are_multiplied_in_place_of_their_casts),
       TEST(sums_of_int8_that_int32_can_not_hold),

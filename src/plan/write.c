@@ -245,12 +245,15 @@ typedef struct chained_call {
   int n_in, n_out;
   int32_t values[MOST_OPERANDS]; /* that its step has as operands: the results last */
   kernel *front, *behind;        /* spare ones */
+  bool keeps;                    /* what `front` makes is a result, too */
 } chained_call;
 
 static bool gather_front(writer *w, chained_call *c, int32_t group) {
   c->front = begin_kernel(w, 0, group, -1, c->values);
   if (!c->front) return false;
   c->front->out[c->front->n_out++] = number_of(w->draft, c->op->in[0], c->front->n_in);
+  c->keeps = w->draft->ops[w->draft->values[c->op->in[0]].op].stored;
+  if (c->keeps) c->front->out[c->front->n_out++] = c->front->out[0];
   c->n_in = c->front->n_in;
   return true;
 }
@@ -283,6 +286,7 @@ static bool gather(writer *w, chained_call *c, int32_t group, bool front, bool b
   for (int i = 1; i < c->op->n_in; i++) c->values[c->n_in++] = c->op->in[i];
   if (behind && !gather_behind(w, c, g->behind, results)) return false;
   for (int i = 0; !behind && i < c->op->n_out; i++) results[c->n_out++] = c->op->out + i;
+  if (c->keeps) results[c->n_out++] = c->op->in[0];
   memcpy(c->values + c->n_in, results, (size_t)c->n_out * sizeof *results);
   return true;
 }
@@ -290,7 +294,7 @@ static bool gather(writer *w, chained_call *c, int32_t group, bool front, bool b
 /* All results of rows behind have one shape: what the call makes, which may be the last of them, has another with as many elements. */
 static void shape_like_first(const chained_call *c, operand *results) {
   const operand *first = results, *last = results + c->n_out - 1;
-  if (c->behind) results[c->n_out - 1] = (operand){NULL, last->dtype, first->ndim, first->shape, first->strides};
+  if (c->behind && !c->keeps) results[c->n_out - 1] = (operand){NULL, last->dtype, first->ndim, first->shape, first->strides};
 }
 
 /* How it is run, where `between` is what lies between call and rows. */
@@ -298,6 +302,7 @@ static chained_run *how_to_run(const writer *w, const chained_call *c, chains *w
   operand operands[MOST_OPERANDS];
   for (int i = 0; i < c->n_in + c->n_out; i++) operands[i] = draft_operand(w->draft, c->values[i]);
   shape_like_first(c, operands + c->n_in);
+  if (c->keeps && c->behind) return NULL;
   *with = (chains){c->front, c->behind, between, between + 1};
   return draft_chained(w->draft, c->op, operands, c->n_in, c->n_out, with);
 }

@@ -259,6 +259,7 @@ static error *launch_in_memory(const plan *p, workspace *w, run_input *in, const
 }
 
 /* The call's own operands, as they are for who does not know of chains: what lies between is not there yet. */
+static bool keeps_front(const plan_step *s) { return s->chains.front && s->chains.front->n_out == 2; }
 typedef struct whole_call {
   launch l;
   operand in[CHAINED_OPERANDS]; /* where there are chains */
@@ -273,6 +274,7 @@ static void whole_call_of(whole_call *w, const plan_step *s, const operand *o) {
   w->l.in = w->in;
   w->in[0] = c->front ? *c->y : o[0];
   memcpy(w->in + 1, o + n_front, (size_t)(w->l.n_in - 1) * sizeof *o);
+  w->l.n_out -= keeps_front(s);
   if (!c->behind) return;
   w->z = *c->z;
   w->l.n_out = 1;
@@ -313,6 +315,16 @@ static buffer *room_for(operand *x, const char *name, error **why) {
   return b;
 }
 
+/* Where it is kept, in the memory of the step's last result; else in some that is the caller's. */
+static error *run_front(const plan_step *s, const operand *o, operand *y, buffer **held) {
+  error *why = NULL;
+  kernel k = *s->chains.front;
+  k.n_out = 1;
+  if (keeps_front(s)) y->data = o[s->n_in + s->n_out - 1].data;
+  else *held = room_for(y, s->name, &why);
+  return why ? why : device_host()->driver->run_kernel(&k, o, y);
+}
+
 /* The last operands are those of the kernel, but for z. */
 static error *run_behind(const plan_step *s, const operand *o, const operand *z) {
   const kernel *k = s->chains.behind;
@@ -328,9 +340,9 @@ static error *run_call_on_host(const implementation *way, const plan_step *s, co
   whole_call w;
   whole_call_of(&w, s, o);
   error *why = NULL;
-  buffer *y = s->chains.front ? room_for(&w.in[0], s->name, &why) : NULL;
-  buffer *z = s->chains.behind && !why ? room_for(&w.z, s->name, &why) : NULL;
-  if (y && !why) why = device_host()->driver->run_kernel(s->chains.front, o, &w.in[0]);
+  buffer *y = NULL;
+  buffer *z = s->chains.behind ? room_for(&w.z, s->name, &why) : NULL;
+  if (s->chains.front && !why) why = run_front(s, o, &w.in[0], &y);
   if (!why) why = way->run(&w.l);
   if (z && !why) why = run_behind(s, o, &w.z);
   buffer_release(y);

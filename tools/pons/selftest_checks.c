@@ -115,6 +115,15 @@ CHECK(sum_of_all) { return pons_sum(normal(PONS_SHAPE(PICK(77, 3000), PICK(13, 5
 CHECK(sum_of_rows) {
   return pons_sum(normal(PONS_SHAPE(PICK(7, 300), PICK(131, 5000)), dtype, 12), .axes = PONS_AXES(1));
 }
+/* A residual sum that a norm makes, and others read too. */
+static pons_array norm_of_residual(int64_t rows, int64_t n, pons_dtype dtype, bool centred) {
+  const pons_array x = normal(PONS_SHAPE(rows, n), dtype, 112), row = normal(PONS_SHAPE(n), dtype, 113);
+  const pons_array h = pons_add(x, normal(PONS_SHAPE(rows, n), dtype, 114));
+  const pons_array y = centred ? pons_fast_layer_norm(h, row, row, 1e-5F) : pons_fast_rms_norm(h, row, 1e-5F);
+  return pons_subtract(h, y);
+}
+CHECK(rms_norm_of_residual) { return norm_of_residual(PICK(5, 100), PICK(37, 4096), dtype, false); }
+CHECK(layer_norm_of_residual) { return norm_of_residual(PICK(5, 100), PICK(136, 1024), dtype, true); }
 /* What follows a sum is done by its launch, or, of a long one, by the last of its launches. */
 CHECK(sum_then_mean) { return pons_mean(pons_square(normal(PONS_SHAPE(PICK(77, 3000), PICK(13, 501)), dtype, 108))); }
 CHECK(sum_then_rsqrt) {
@@ -710,6 +719,8 @@ const check checks[] = {
     EXACT(random_words, PONS_UINT32, IN(PONS_UINT8) | IN(PONS_UINT16)),
     WITHIN(sum_of_all, PONS_FLOAT32, NUMBERS, 1e-4, 1e-2),
     ABOUT(sum_of_rows, PONS_FLOAT16, NUMBERS),
+    ABOUT(rms_norm_of_residual, PONS_BFLOAT16, FLOATS),
+    ABOUT(layer_norm_of_residual, PONS_FLOAT32, FLOATS),
     WITHIN(sum_then_mean, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
     ABOUT(sum_then_rsqrt, PONS_FLOAT16, FLOATS),
     ABOUT(sum_then_log, PONS_FLOAT32, FLOATS),

@@ -45,6 +45,8 @@ error *cpu_arg_reduce(const launch *l);
 error *cpu_softmax(const launch *l);
 const char *cpu_refuses_norm(const launch *l);
 error *cpu_rms_norm(const launch *l);
+chained_run *cpu_rms_norm_with(const launch *l, const chains *c); /* and of the norms */
+chained_run *cpu_layer_norm_with(const launch *l, const chains *c);
 error *cpu_layer_norm(const launch *l);
 const char *cpu_refuses_norm_vjp(const launch *l);
 error *cpu_rms_norm_vjp(const launch *l);

@@ -136,3 +136,16 @@ void chain_compute(const chain *c, chain_room *room, int64_t from, int64_t count
     o->run(at[o->out], at[o->arg[0]], o->arg[1] < 0 ? NULL : at[o->arg[1]], o->arg[2] < 0 ? NULL : at[o->arg[2]], count);
   }
 }
+
+void chain_make(const chain *c, chain_room *room, int64_t from, int64_t count, char *to) {
+  static const bool none[KERNEL_MAX_INPUTS] = {false};
+  const program *p = c->program;
+  const int64_t size = p->size[p->first_output];
+  for (int64_t n; count > 0; count -= n, from += n, to += n * size) {
+    n = smaller(count, c->tile);
+    chain_reach(c, room, from, n, none);
+    room->at[p->first_output] = to;
+    chain_compute(c, room, from, n);
+    if (p->stores) memcpy(to, room->at[p->result[0]], (size_t)(n * size));
+  }
+}

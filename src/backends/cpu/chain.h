@@ -47,6 +47,8 @@ void chain_take_program(chain *c, const program *p); /* made for such a chain; i
 void chain_enter(const chain *c, chain_room *room, int64_t most);
 /* Sets where inputs are for so many elements <= c->tile; not of those to be left out. */
 void chain_reach(const chain *c, chain_room *room, int64_t from, int64_t count, const bool *left_out);
+/* So many elements of the kernel's one result, to memory: all of the above. */
+void chain_make(const chain *c, chain_room *room, int64_t from, int64_t count, char *to);
 /* Where outputs are is set by then. */
 void chain_compute(const chain *c, chain_room *room, int64_t from, int64_t count);
 #endif

@@ -81,6 +81,8 @@ static uint32_t unread(const implementation *i, int n_in) {
 }
 
 static chained_run *how_of(const implementation *i, const launch *l, const chains *c) {
+  if (i->run == cpu_rms_norm) return cpu_rms_norm_with(l, c);
+  if (i->run == cpu_layer_norm) return cpu_layer_norm_with(l, c);
   return i->run == cpu_reduce ? cpu_reduce_with(l, c) : NULL;
 }
 

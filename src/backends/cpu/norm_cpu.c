@@ -4,8 +4,10 @@
        y = (x - mean) / sqrt(mean((x - mean)^2) + eps) * w + b        RMSNorm: mean 0, no b
 
    Halves are computed in float32 and rounded once. Rows of bfloat16 have loops of their own, whose mean and mean square are
-   of one pass; those that would lose digits by that are taken as lanes. Uses cpu/lanes.h, cpu/cursor.h. */
+   of one pass; those that would lose digits by that are taken as lanes. Where a kernel makes the rows, each is made where it is kept, if
+   it is, else in memory of the thread's, and then read as if it had been there. Uses cpu/lanes.h, cpu/cursor.h, cpu/chain.h. */
 #include "backends/cpu/calls.h"
+#include "backends/cpu/chain.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/lanes.h"
 #include "backends/cpu/program.h"
@@ -22,6 +24,8 @@ typedef struct norm_job {
   double eps;
   bool centred, past_cache;
   bool tame;        /* rows of bfloat16, elements next to each other */
+  const chain *made; /* what makes the rows; NULL: they are x's */
+  char *kept;        /* where rows that are made stay; NULL: nowhere */
   bool whole_lines; /* each row of the result begins and ends with a cache line */
 } norm_job;
 
@@ -114,11 +118,32 @@ static bool tame_row(const norm_job *j, const void *x, int64_t ahead, void *out)
   return true;
 }
 
+enum { MADE_BYTES = 16 * 1024, MADE_LEAST = 128 }; /* of a row that is not kept at most; elements from which making them row by row pays */
+
+/* A function of its own, for what it has on the stack. */
+__attribute__((noinline)) static void norm_made_rows(const norm_job *j, int64_t row, int64_t end) {
+  chain_room room;
+  _Alignas(64) char one[MADE_BYTES];
+  const pons_dtype d = j->out->dtype;
+  chain_enter(j->made, &room, j->made->tile);
+  for (int64_t r = row; r < end; r++) {
+    char *x = j->kept ? element(j->kept, d, r * j->n) : one;
+    void *out = element(j->out->data, d, r * j->n);
+    chain_make(j->made, &room, r * j->n, j->n, x);
+    if (!j->tame || !tame_row(j, x, 0, out)) norm_row(j, x, 0, out);
+  }
+  if (j->past_cache) cpu_end_past_cache();
+}
+
 static void norm_piece(void *context, int64_t piece) {
   const norm_job *j = context;
   const pons_dtype d = j->out->dtype;
-  cursor rows = j->rows;
   const int64_t row = piece * j->rows_per_piece, end = smaller(row + j->rows_per_piece, j->count);
+  if (j->made) {
+    norm_made_rows(j, row, end);
+    return;
+  }
+  cursor rows = j->rows;
   cursor_to(&rows, row);
   for (int64_t r = row; r < end; r++, cursor_next(&rows)) {
     const void *x = element(j->x->data, d, rows.offset[0]);
@@ -138,10 +163,11 @@ static void spread(const operand *w, int64_t n, void *to) {
     tile_copy(to, w->data, stride, n, pons_dtype_size(w->dtype));
 }
 
-static error *run(const launch *l, const char *op, bool centred) {
-  const operand *x = l->in;
+/* Of x and the operands behind it; of what a chain makes, it is like x. */
+static error *run(const launch *l, const operand *x, const chain *made, const char *op, bool centred) {
+  const operand *weight = l->in + (made ? made->kernel->n_in : 1);
   const int last = x->ndim - 1;
-  norm_job j = {.x = x, .out = l->out, .centred = centred};
+  norm_job j = {.x = x, .out = l->out, .centred = centred, .made = made, .kept = l->n_out > 1 ? l->out[1].data : NULL};
   j.eps = (double)((const norm_params *)l->params)->eps;
   j.n = x->shape[last];
   j.stride = x->strides[last];
@@ -154,10 +180,10 @@ static error *run(const launch *l, const char *op, bool centred) {
   buffer *weights = buffer_new(2 * bytes, op, &why);
   if (!weights) return why;
   char *lanes = buffer_data(weights);
-  spread(&l->in[1], j.n, lanes);
+  spread(&weight[0], j.n, lanes);
   j.weight = lanes;
   if (centred) {
-    spread(&l->in[2], j.n, lanes + bytes);
+    spread(&weight[1], j.n, lanes + bytes);
     j.bias = lanes + bytes;
   }
   j.tame = l->out->dtype == PONS_BFLOAT16 && (j.stride == 1 || j.n == 1);
@@ -170,5 +196,33 @@ static error *run(const launch *l, const char *op, bool centred) {
   return NULL;
 }
 
-error *cpu_rms_norm(const launch *l) { return run(l, "rms_norm", false); }
-error *cpu_layer_norm(const launch *l) { return run(l, "layer_norm", true); }
+error *cpu_rms_norm(const launch *l) { return run(l, l->in, NULL, "rms_norm", false); }
+error *cpu_layer_norm(const launch *l) { return run(l, l->in, NULL, "layer_norm", true); }
+
+/* ---- of what a kernel makes ---- */
+
+static error *run_made(const launch *l, const chains *with, const char *op, bool centred) {
+  kernel k = *with->front;
+  program loops;
+  chain c;
+  k.n_out = 1;
+  chain_begin(&c, &k, l->in, with->y->ndim, with->y->shape);
+  chain_make_program(&c, &loops, with->y, WRITE_IN_PLACE);
+  chain_take_program(&c, &loops);
+  return run(l, with->y, &c, op, centred);
+}
+static error *rms_norm_made(const launch *l, const chains *with, void **kept) { return (void)kept, run_made(l, with, "rms_norm", false); }
+static error *layer_norm_made(const launch *l, const chains *with, void **kept) { return (void)kept, run_made(l, with, "layer_norm", true); }
+
+static bool takes(const launch *l, const chains *with) {
+  const operand *x = with->y;
+  if (!with->front || with->behind) return false;
+  const int64_t n = x->shape[x->ndim - 1];
+  if (n < MADE_LEAST || (with->front->n_out == 1 && n * (int64_t)pons_dtype_size(x->dtype) > MADE_BYTES)) return false;
+  chain c;
+  chain_begin(&c, with->front, l->in, x->ndim, x->shape);
+  return chain_row_axis(&c) < 0;
+}
+
+chained_run *cpu_rms_norm_with(const launch *l, const chains *c) { return !c || takes(l, c) ? rms_norm_made : NULL; }
+chained_run *cpu_layer_norm_with(const launch *l, const chains *c) { return !c || takes(l, c) ? layer_norm_made : NULL; }

@@ -99,19 +99,8 @@ typedef struct window {
   _Alignas(64) char elements[WINDOW * sizeof(lane_value)];
 } window;
 
-/* `count` elements from `from` on, to memory. */
 static void make_elements(const reduction *r, window *w, int64_t from, int64_t count, char *to) {
-  static const bool none[KERNEL_MAX_INPUTS] = {false};
-  const chain *c = r->made;
-  const program *p = c->program;
-  const int64_t size = (int64_t)pons_dtype_size(r->in);
-  for (int64_t n; count > 0; count -= n, from += n, to += n * size) {
-    n = smaller(count, c->tile);
-    chain_reach(c, &w->room, from, n, none);
-    w->room.at[p->first_output] = to;
-    chain_compute(c, &w->room, from, n);
-    if (p->stores) memcpy(to, w->room.at[p->result[0]], (size_t)(n * size));
-  }
+  chain_make(r->made, &w->room, from, count, to);
 }
 
 /* The element, where `span` from it on can be read. */
@@ -494,5 +483,7 @@ static bool takes_front(const launch *l, const chains *with) {
 }
 
 chained_run *cpu_reduce_with(const launch *l, const chains *with) {
+  if (!with) return reduce_with;
+  if (with->front && with->front->n_out > 1) return NULL;
   return !with->front || takes_front(l, with) ? reduce_with : NULL;
 }

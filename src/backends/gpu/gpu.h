@@ -333,6 +333,11 @@ bool gpu_has_matmul_epilogue(const launch *l, const epilogue *e);
 error *gpu_matmul_with(const gpu_backend *b, const launch *l, const epilogue *e);
 error *gpu_addmm_with(const gpu_backend *b, const launch *l, const epilogue *e);
 
+/* norm_gpu.c: does a norm run with these? Then: of what the kernel makes, which is kept where there is a second result. */
+bool gpu_norms_with(const gpu_backend *b, const launch *l, const chains *with);
+error *gpu_rms_norm_made(const gpu_backend *b, const launch *l, const kernel *made);
+error *gpu_layer_norm_made(const gpu_backend *b, const launch *l, const kernel *made);
+
 /* reduce_gpu.c: does "Reduce" run with these? Then: */
 bool gpu_reduces_with(const gpu_backend *b, const launch *l, const chains *with);
 error *gpu_reduce_with(const gpu_backend *b, const launch *l, const chains *with);

@@ -34,8 +34,12 @@ static inline epilogue_run *gpu_epilogue(const implementation *i, const launch *
 
 /* driver.chained, of the rows above. */
 static inline error *reduce_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_reduce_with(&GPU_BACKEND, l, c); }
+static inline error *rms_norm_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_rms_norm_made(&GPU_BACKEND, l, c->front); }
+static inline error *layer_norm_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_layer_norm_made(&GPU_BACKEND, l, c->front); }
 static inline chained_run *gpu_chained(const implementation *i, const launch *l, const chains *c) {
-  return i->run == launch_reduce && gpu_reduces_with(&GPU_BACKEND, l, c) ? reduce_with : NULL;
+  if (i->run == launch_rms_norm) return !c || gpu_norms_with(&GPU_BACKEND, l, c) ? rms_norm_with : NULL;
+  if (i->run == launch_layer_norm) return !c || gpu_norms_with(&GPU_BACKEND, l, c) ? layer_norm_with : NULL;
+  return i->run == launch_reduce && (!c || gpu_reduces_with(&GPU_BACKEND, l, c)) ? reduce_with : NULL;
 }
 
 /* driver.lacks, of the rows above; those of the backend's own take no more. */

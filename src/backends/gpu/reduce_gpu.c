@@ -259,6 +259,7 @@ error *gpu_reduce(const gpu_backend *b, const launch *l) { return gpu_reduce_wit
 
 bool gpu_reduces_with(const gpu_backend *b, const launch *l, const chains *with) {
   const int n_more = with->behind ? with->behind->n_in - 1 : 0, memories = l->n_out + l->n_in;
+  if (with->front && with->front->n_out > 1) return false;
   if (l->n_in - n_more > GPU_WALK_OPERANDS || n_more > GPU_WALK_OPERANDS || (b->compiles && !b->compiles())) return false;
   if (memories + 1 > gpu_common_features(b).max_memories) return false;
   const reduction r = reduction_of(l, with);
