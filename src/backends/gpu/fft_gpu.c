@@ -12,7 +12,7 @@
 
 extern const char kernel_fft[];
 
-enum { MOST_SIGNAL = 1024, MOST_LINES = 16, THREADS = 128, LOCAL_NEEDED = (3 * MOST_SIGNAL + 2 * MOST_LINES) * 8 + 3 * MOST_LINES * 8 };
+enum { MOST_SIGNAL = 1024, MOST_LINES = 16, THREADS = 128, LOCAL_NEEDED = (3 * MOST_SIGNAL + 2 * MOST_LINES) * 8 };
 
 /* Transforms of lines, all from x to y, which may be the same memory if lines lie alike in both. */
 typedef struct signals {
@@ -57,8 +57,10 @@ static error *run_step(const signals *s) {
   const int64_t total = gpu_walk_size(&s->lines);
   const bool columns_x = s->step_x != 1 || (s->hermitian_in && s->columns > 1),
              columns_y = s->step_y != 1 || (s->hermitian_out && s->columns > 1);
-  const int64_t lines = lines_of_group(s, total, columns_x || columns_y);
+  int64_t lines = lines_of_group(s, total, columns_x || columns_y);
   gpu_call c = gpu_call_for(s->backend, s->y);
+  c.group[0] = gpu_group_for(&c, s->n * lines, THREADS);
+  while (lines > c.group[0]) lines /= 2;
   define_sides(&c, s);
   define_turns(&c, s->n * s->apart);
   gpu_define(&c, "MOST_SIGNAL", MOST_SIGNAL);
@@ -79,7 +81,6 @@ static error *run_step(const signals *s) {
   gpu_number(&c, columns_x);
   gpu_number(&c, columns_y);
   gpu_number_walk(&c, 3, &s->lines);
-  c.group[0] = gpu_group_for(&c, s->n * lines, THREADS);
   c.groups[0] = ceiling(total, lines);
   gpu_define(&c, "GROUP", c.group[0]);
   return gpu_run(&c, kernel_fft, "fft");

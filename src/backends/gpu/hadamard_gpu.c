@@ -4,7 +4,7 @@
 
 extern const char kernel_hadamard[];
 
-enum { MOST_BYTES = 1 << 14, MOST_LINES = 16, THREADS = 128, LOCAL_NEEDED = MOST_BYTES + MOST_LINES * 24 };
+enum { MOST_BYTES = 1 << 14, MOST_LINES = 16, THREADS = 128, LOCAL_NEEDED = MOST_BYTES + MOST_LINES * 8 };
 
 /* Transforms of lines, all from x to y, which may be the same memory if lines lie alike in both. */
 typedef struct step {
@@ -28,8 +28,11 @@ static int64_t lines_of_group(const step *s, int64_t total, bool in_columns) {
 }
 
 static error *run_step(const step *s) {
-  const int64_t total = gpu_walk_size(&s->lines), lines = lines_of_group(s, total, s->step_x != 1 || s->step_y != 1);
+  const int64_t total = gpu_walk_size(&s->lines);
+  int64_t lines = lines_of_group(s, total, s->step_x != 1 || s->step_y != 1);
   gpu_call c = gpu_call_for(s->backend, s->y);
+  c.group[0] = gpu_group_for(&c, s->n * lines, THREADS);
+  while (lines > c.group[0]) lines /= 2;
   gpu_define_dtype(&c, "X", s->x->dtype);
   gpu_define_dtype(&c, "Y", s->y->dtype);
   gpu_define_text(&c, "A_value", s->x->dtype == PONS_FLOAT64 ? "double" : "float");
@@ -54,7 +57,6 @@ static error *run_step(const step *s) {
     gpu_number(&c, signs);
   }
   gpu_number_walk(&c, 5, &s->lines);
-  c.group[0] = gpu_group_for(&c, s->n * lines, THREADS);
   c.groups[0] = ceiling(total, lines);
   gpu_define(&c, "GROUP", c.group[0]);
   return gpu_run(&c, kernel_hadamard, "hadamard");
