@@ -181,6 +181,15 @@ static void *module_of(int index, bool anew, error **why) {
   return module;
 }
 
+static void unload(int index, void *module) {
+  error *why = NULL;
+  cuda_device *d = cuda_enter(index, &why);
+  error_release(why);
+  if (!d) return;
+  cuda()->cuModuleUnload(module);
+  cuda_leave(d);
+}
+
 /* Everything once. */
 static error *compute(int index, bool anew) {
   error *why = NULL;
@@ -196,6 +205,7 @@ static error *compute(int index, bool anew) {
   if (x) cuda_give(index, x);
   if (y) cuda_give(index, y);
   for (int i = 0; i < 3 && !why; i++) CHECK(out[i] == (float)(64 * 3 * (i + 1)));
+  if (entry) unload(index, module);
   return why;
 }
 
@@ -282,6 +292,21 @@ static void fails_or_works(void) {
   error_release(why);
   cuda_trim(0);
   if (!strcmp(getenv("CUDA_DOUBLE_POOLS"), "1") && !may_leave_memory()) CHECK(count("device memory") == 0);
+  CHECK(holds_no_more_than_one_device_keeps());
+  if (!strstr(faults, "=719") && !strstr(faults, "Push") && !strstr(faults, "kernel")) CHECK(count("modules") == 0); /* else it can't be unloaded */
+}
+
+/* However often it fails. */
+static void failing_does_not_add_up(void) {
+  held before = {0};
+  for (int i = 0; i < 40; i++) {
+    if (i == 20) before = held_now();
+    error_release(compute(0, false));
+    pons_clear_error();
+    cuda_trim(0);
+  }
+  CHECK(holds_as_much(before, held_now()) && before.modules == 0);
+  if (!strstr(getenv("DOUBLE_FAULTS"), "Free")) CHECK(count("device memory") == 0);
 }
 
 /* Where memory is short what lies unused is given back, by other calls. */
@@ -346,6 +371,15 @@ static void each_call_may_fail(void **state) {
   passes(kernels_compute, "A=1"); /* leaves its binary for the others */
   each_fails(fails_or_works, driver_calls, 4, "");
   each_fails(fails_or_works, compiler_calls, 1, "");
+  static const char *const always[] = {"cuModuleLoadData:1+=2", "cuModuleGetFunction:1+=500", "cuLaunchKernel:1+=2", "cuMemcpyHtoDAsync:1+=2",
+                                       "cuMemcpyDtoHAsync:1+=2", "cuMemAllocFromPoolAsync:2+=2", "cuMemAllocFromPoolAsync:1+=2", "cuMemAllocHost:1+=2",
+                                       "cuMemFreeAsync:2+=2", "cuEventCreate:1+=2", "cuEventRecord:1+=2", "cuStreamWaitEvent:1+=2",
+                                       "cuEventSynchronize:1+=2", "cuMemPoolCreate:1+=2", "cuStreamCreate:2+=2", "nothing:1=2"};
+  for (size_t i = 0; i < sizeof always / sizeof *always; i++) {
+    char settings[100];
+    snprintf(settings, sizeof settings, "DOUBLE_FAULTS=%s", always[i]);
+    passes(failing_does_not_add_up, settings);
+  }
   each_fails(fails_or_works_where_memory_is_short, trims, 2, "CUDA_DOUBLE_MEMORY=1000000;");
 }
 

@@ -781,7 +781,7 @@ EXPORT long cuda_double_queued(const char *what) {
   return n;
 }
 
-/* How many there are now: "device memory", "host memory", "modules", "events", "streams", "pools", "graphs"; else how often the call of that
+/* How many there are now: "device memory", "host memory", "modules", "events", "streams", "pools", "graphs", "graph execs"; else how often the call of that
    name was made. */
 EXPORT long cuda_double_count(const char *what) {
   long n = 0;
@@ -799,6 +799,8 @@ EXPORT long cuda_double_count(const char *what) {
     n = live_pools;
   else if (!strcmp(what, "graphs"))
     n = live_graphs();
+  else if (!strcmp(what, "graph execs"))
+    n = live_graph_execs();
   else if (!strstr(what, "memory"))
     n = calls_of(what);
   pthread_mutex_unlock(&lock);

@@ -111,5 +111,5 @@ void **copy_arguments(CUfunction f, void **arguments);
 /* The work becomes a node behind those that were noted before. */
 void capture_work(CUgraph graph, work *w);
 /* Of all kinds there are now. */
-long live_graphs(void);
+long live_graphs(void), live_graph_execs(void);
 #endif

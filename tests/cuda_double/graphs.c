@@ -25,8 +25,9 @@ struct CUgraphExec_st {
   CUgraphNode *order;
 };
 
-static long live;
+static long live, execs; /* a graph that was made to be launched holds a copy, which is one more */
 long live_graphs(void) { return live; }
+long live_graph_execs(void) { return execs; }
 
 /* ---- nodes ---- */
 
@@ -164,11 +165,12 @@ EXPORT CUresult cuStreamBeginCapture_v2(CUstream stream, int mode) {
 }
 
 EXPORT CUresult cuStreamEndCapture(CUstream stream, CUgraph *out) {
-  ENTER("cuStreamEndCapture");
+  const int fault = enter("cuStreamEndCapture");
   NEEDS(is_stream(stream) && stream->captured, CUDA_ERROR_INVALID_VALUE);
-  *out = stream->captured;
+  *out = fault ? NULL : stream->captured; /* a capture that can't be ended well ends all the same */
+  if (fault) graph_free(stream->captured);
   stream->captured = NULL;
-  return leave(CUDA_SUCCESS);
+  return leave(fault);
 }
 
 /* ---- launching one ---- */
@@ -201,6 +203,7 @@ EXPORT CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph graph, uns
   (*out)->of = graph;
   (*out)->copy = graph_copy(graph);
   (*out)->order = order_of((*out)->copy);
+  execs++;
   return leave(CUDA_SUCCESS);
 }
 
@@ -210,6 +213,7 @@ EXPORT CUresult cuGraphExecDestroy(CUgraphExec exec) {
   graph_free(exec->copy);
   free(exec->order);
   free(exec);
+  execs--;
   return leave(CUDA_SUCCESS);
 }
 

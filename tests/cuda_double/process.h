@@ -19,6 +19,24 @@ static void open_doubles(const char *settings) {
   if (!strstr(settings, "NO_CUDNN")) open_cuda_double(DOUBLES "libcudnn.so.9");
 }
 
+/* What is held of the driver, beside memory. A process keeps modules, streams, events and a pool of each device, but so many of each. */
+typedef struct held {
+  long modules, events, streams, pools, graphs, execs;
+} held;
+static inline held held_now(void) {
+  return (held){count("modules"), count("events"), count("streams"), count("pools"), count("graphs"), count("graph execs")};
+}
+static inline bool holds_as_much(held a, held b) {
+  return a.modules == b.modules && a.events == b.events && a.streams == b.streams && a.pools == b.pools && a.graphs == b.graphs &&
+         a.execs == b.execs;
+}
+/* Of one device, after all that held graphs is gone. */
+static inline bool holds_no_more_than_one_device_keeps(void) {
+  enum { STREAMS = 4, EVENTS = 3 * 8 + 3 * 4 }; /* three queues and one for captures; marks of each queue, chunks of page-locked memory */
+  const held h = held_now();
+  return h.events <= EVENTS && h.streams <= STREAMS && h.pools <= 1 && h.graphs == 0 && h.execs == 0;
+}
+
 /* Does the error say so? */
 static inline bool told(const char *what) { return pons_error() && strstr(pons_error(), what); }
 

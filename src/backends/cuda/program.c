@@ -185,6 +185,7 @@ void *cuda_entry(int index, void *module, const char *name, error **why) {
   cuda_device *d = cuda_enter(index, why);
   if (!d) return NULL;
   *why = cuda_check(d, cuda()->cuModuleGetFunction(&entry, module, name), "cuModuleGetFunction('%s')", name);
+  if (*why) cuda()->cuModuleUnload(module);
   cuda_leave(d);
   return *why ? NULL : entry;
 }

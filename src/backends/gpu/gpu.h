@@ -82,6 +82,7 @@ typedef struct gpu_backend {
   /* Adds what binaries that were built ahead depend on, beside the text: what is looked for where `tried` others were not there. False:
      there is no other. They are looked for where `compile` gives error_declined, for want of a compiler. NULL: there are none. */
   bool (*ahead)(int index, int tried, text *identity);
+  /* NULL and *why; then the module is not asked again: it may be given up. */
   void *(*entry)(int index, void *module, const char *name, error **why);
   error *(*launch)(int index, const gpu_launch *l); /* queued behind what was launched before */
   /* "Matmul" by a library; error_declined(): it does not take this one. Left out: there is none. */

@@ -116,8 +116,10 @@ static void *entry(int index, void *module, const char *name, error **why) {
   (void)index;
   cl_int status;
   cl_kernel kernel = opencl()->clCreateKernel(module, name, &status);
-  if (!kernel) *why = opencl_fail("clCreateKernel", status);
-  return kernel;
+  if (kernel) return kernel;
+  *why = opencl_fail("clCreateKernel", status);
+  opencl()->clReleaseProgram(module);
+  return NULL;
 }
 
 /* ---- launching ---- */
