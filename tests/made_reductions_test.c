@@ -108,8 +108,10 @@ static bool agree(pons_array got, pons_array wanted) {
     return memcmp(pons_data(a), pons_data(b), pons_nbytes(a)) == 0;
   }
   const double close = d == PONS_FLOAT16 ? 2e-3 : d == PONS_BFLOAT16 ? 1.6e-2 : d == PONS_FLOAT64 ? 1e-9 : 2e-5;
-  const pons_array scale = d == PONS_COMPLEX64 ? pons_float(1) : pons_add(pons_max(pons_abs(wanted)), pons_float(1));
-  return pons_item(pons_all(pons_less_equal(pons_abs(pons_subtract(got, wanted)), pons_multiply(scale, pons_float(close))))) == 1;
+  const pons_array size = pons_abs(wanted), finite = pons_where(pons_isinf(size), pons_float(0), size); /* squares of halves run over */
+  const pons_array scale = d == PONS_COMPLEX64 ? pons_float(1) : pons_add(pons_max(finite), pons_float(1));
+  const pons_array near = pons_less_equal(pons_abs(pons_subtract(got, wanted)), pons_multiply(scale, pons_float(close)));
+  return pons_item(pons_all(pons_logical_or(near, pons_equal(got, wanted)))) == 1;
 }
 
 typedef struct form {
