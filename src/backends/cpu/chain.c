@@ -39,8 +39,8 @@ void chain_begin(chain *c, const kernel *k, const operand *in, int ndim, const i
 }
 
 int chain_row_axis(const chain *c) {
-  int last = c->n - 1, best = -1;
   if (!c->gathers || c->size < WORTH_STRIPS) return -1;
+  int last = c->n - 1, best = -1;
   for (int i = 0; i < c->kernel->n_in && best < 0; i++) {
     if (c->reach[i] != REACH_GATHER) continue;
     int64_t least = magnitude(c->strides[i][last]);
