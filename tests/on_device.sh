@@ -45,7 +45,7 @@ if [ "$device" = cuda_double ]; then
     exit 77
   fi
   LD_LIBRARY_PATH=$PONS_BUILD_DIR/tests/cuda_double${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-  CUDA_DOUBLE_CACHE=${CUDA_DOUBLE_CACHE:-$PONS_BUILD_DIR/kernels/cuda}
+  CUDA_DOUBLE_CACHE=${CUDA_DOUBLE_CACHE:-$PONS_BUILD_DIR/tests/cuda_double/kept}
   export LD_LIBRARY_PATH CUDA_DOUBLE_CACHE
 fi
 if [ "$device" = metal_double ]; then

@@ -18,8 +18,8 @@ typedef struct draft_value {
   int32_t root; /* the value whose memory this is; itself if it is one */
   bool plain;   /* all of the root, row-major from its first element on */
   uint8_t dtype, ndim;
-  int16_t local;  /* write.c: its number in the kernel of */
-  int32_t group;  /* this mark; fuse.c's marks; before that epilogue.c's count */
+  int16_t local;  /* write.c: its number in the kernel that is written, if: */
+  int32_t group;  /* that kernel's mark; before that fuse.c's marks, and epilogue.c's count */
   int32_t memory; /* write.c: of a root */
   int64_t offset; /* from the root's first element, in elements */
   int64_t size;
@@ -194,6 +194,13 @@ static inline void draft_share(draft *d, int32_t value) {
 }
 static inline void draft_mark(const draft *d, node *n, int32_t value) {
   n->mark = (uint64_t)d->epoch << 32 | (uint32_t)value;
+}
+
+/* The call of a group that is one: its last member. */
+static inline int32_t draft_call_in(const draft_group *g) {
+  const draft_member *m = g->members;
+  while (m->next) m = m->next;
+  return m->op;
 }
 
 /* chains.c: how the call runs with chains, on n_in operands and the results that follow them; NULL: it doesn't. */

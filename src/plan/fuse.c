@@ -10,7 +10,8 @@
    A cast is copied into every kernel that reads it, and so is what is as easily made again as read, like 2x: training
    keeps much of this sort for the way back. Reading through a view needs memory, except that broadcasting a cast was
    turned round before. A reduction, or what else the device computes of what a kernel makes (chains.c), is a reader too,
-   but stores nothing else, unless it keeps what is made for it. A kernel that reads what such a call makes is run behind it, if nothing else is to be done between. Uses draft.h. */
+   but stores nothing else, unless it keeps what is made for it. A kernel that reads what such a call makes is run behind
+   it, if nothing else is to be done between. Uses draft.h. */
 #include "plan/draft.h"
 
 static bool takes_rows(const draft_group *g) { return !g->is_call || g->takes_rows; }
@@ -35,9 +36,7 @@ static int count_inputs(draft *d, const draft_member *members) {
 
 /* Is the operation's result what the call of the group reads, and would that store it too? */
 static bool keeps(const draft *d, const draft_group *g, int32_t op) {
-  const draft_member *call = g->members;
-  while (call->next) call = call->next;
-  return g->keeps && d->ops[call->op].in[0] == d->ops[op].out;
+  return g->keeps && d->ops[draft_call_in(g)].in[0] == d->ops[op].out;
 }
 
 static bool fits(draft *d, int32_t group, int32_t op, bool stored) {

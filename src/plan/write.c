@@ -278,9 +278,7 @@ static bool gather_behind(writer *w, chained_call *c, int32_t group, int32_t *re
 static bool gather(writer *w, chained_call *c, int32_t group, bool front, bool behind) {
   const draft_group *g = &w->draft->groups[group];
   int32_t results[KERNEL_MAX_OUTPUTS + CHAINED_OPERANDS];
-  const draft_member *call = g->members;
-  while (call->next) call = call->next;
-  *c = (chained_call){.op = &w->draft->ops[call->op]};
+  *c = (chained_call){.op = &w->draft->ops[draft_call_in(g)]};
   if (!front) c->values[c->n_in++] = c->op->in[0];
   if (front && !gather_front(w, c, group)) return false;
   for (int i = 1; i < c->op->n_in; i++) c->values[c->n_in++] = c->op->in[i];
@@ -338,9 +336,7 @@ static bool add_call_of_rows(writer *w, int32_t group) {
   draft_group *g = &w->draft->groups[group];
   const bool front = g->members->next, behind = g->behind >= 0;
   bool taken = false;
-  const draft_member *call = g->members;
-  while (call->next) call = call->next;
-  draft_op *op = &w->draft->ops[call->op];
+  draft_op *op = &w->draft->ops[draft_call_in(g)];
   if (!try_chained(w, group, front, behind, &taken)) return false;
   if (taken) return true;
   op->stored = true;

@@ -99,17 +99,13 @@ typedef struct window {
   _Alignas(64) char elements[WINDOW * sizeof(lane_value)];
 } window;
 
-static void make_elements(const reduction *r, window *w, int64_t from, int64_t count, char *to) {
-  chain_make(r->made, &w->room, from, count, to);
-}
-
 /* The element, where `span` from it on can be read. */
 static const void *elements_at(const reduction *r, window *w, int64_t from, int64_t span) {
   if (!r->made) return element(r->data, r->in, from);
   if (from < w->from || from + span > w->from + w->count) {
     w->from = from;
     w->count = r->unit ? smaller(WINDOW / r->unit * r->unit, w->end - from) : span;
-    make_elements(r, w, from, w->count, w->elements);
+    chain_make(r->made, &w->room, from, w->count, w->elements);
   }
   return w->elements + (from - w->from) * (int64_t)pons_dtype_size(r->in);
 }
@@ -184,7 +180,7 @@ static void fold_made(const reduction *r, window *w, cursor *c, int64_t base, in
   memcpy(parts, r->identities, sizeof parts);
   for (int64_t at = 0, count; at < n; at += count) {
     count = smaller(n - at, r->made->tile);
-    make_elements(r, w, base + offset + at, count, w->elements);
+    chain_make(r->made, &w->room, base + offset + at, count, w->elements);
     loops->fold_on[r->loops][r->lane](combined_lanes(r, w->elements, 1, count, tile), count, parts);
   }
   loops->fold_end[r->loops][r->lane](parts, result);
@@ -217,7 +213,7 @@ static void add_made_rows(const reduction *r, window *w, int64_t from, int64_t s
   const int64_t part_bytes = PART * (int64_t)pons_dtype_size(r->in);
   for (int64_t at = 0; at < width; at += PART) {
     const int64_t count = smaller(width - at, PART);
-    for (int64_t i = 0; i < rows; i++) make_elements(r, w, from + i * stride + at, count, w->elements + i * part_bytes);
+    for (int64_t i = 0; i < rows; i++) chain_make(r->made, &w->room, from + i * stride + at, count, w->elements + i * part_bytes);
     const void *lanes = combined_lanes(r, w->elements, 1, (rows - 1) * PART + count, tile);
     cpu_reduce_loops()->columns[r->loops][r->lane](lanes, PART, rows, count, (char *)into + (size_t)at * lane_size(r->lane));
   }
