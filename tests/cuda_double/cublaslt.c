@@ -1,7 +1,12 @@
 /* cublaslt.c: a double of cuBLASLt (libcublasLt.so.12): products of matrices, queued on the driver's double. What does not fit
    together, or is not aligned as was said, fails as it does there; codes that don't lie as NVIDIA's documents ask have no algorithm. Uses
    cuda/cublaslt.h for its types,
-   doubles/faults.h, doubles/half.h. */
+   doubles/faults.h, doubles/half.h.
+
+       CUBLASLT_DOUBLE_ALGORITHMS=N   of each problem, if so many are asked for; 8
+       CUBLASLT_DOUBLE_FASTEST=N      which of them takes the least time; 0, the first that is named. To the clock of the driver's double
+       CUBLASLT_DOUBLE_VERSION=N
+       "algorithm N" in DOUBLE_FAULTS, and counted */
 #include "backends/cuda/cublaslt.h"
 #include "tests/cuda_double/queue.h"
 #include "tests/doubles/faults.h"
@@ -14,6 +19,7 @@
 
 struct cublasLtContext {
   driver_queue *queue;
+  driver_spend *spend;
 };
 struct cublasLtDesc {
   int compute, scale, turned[2], epilogue;
@@ -99,7 +105,7 @@ static void set(int type, void *all, int64_t at, double complex z) {
 
 EXPORT long cublaslt_double_count(const char *what) { return calls_of(what); }
 
-EXPORT size_t cublasLtGetVersion(void) { return 120400; }
+EXPORT size_t cublasLtGetVersion(void) { return (size_t)number_of("CUBLASLT_DOUBLE_VERSION", 120400); }
 
 EXPORT cublasStatus_t cublasLtCreate(cublasLtHandle_t *out) {
   const int status = fault_of("cublasLtCreate");
@@ -107,6 +113,7 @@ EXPORT cublasStatus_t cublasLtCreate(cublasLtHandle_t *out) {
   *out = calloc(1, sizeof **out);
   if (!*out) return CUBLAS_STATUS_ALLOC_FAILED;
   (*out)->queue = find_queue();
+  (*out)->spend = find_spend();
   return (*out)->queue ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
 
@@ -213,6 +220,8 @@ typedef struct job {
   const void *at_a, *at_b, *at_c;
   void *at_d;
   double complex alpha, beta;
+  driver_spend *spend;
+  double ms;
 } job;
 
 static bool is_half_to_float(const job *j) {
@@ -283,6 +292,7 @@ static double complex element(const job *j, int64_t batch, int64_t row, int64_t 
 
 static void run(void *context) {
   job *j = context;
+  j->spend(j->ms);
   for (int64_t batch = 0; batch < j->d.batch; batch++)
     for (int64_t column = 0; column < j->d.columns; column++)
       for (int64_t row = 0; row < j->d.rows; row++)
@@ -290,7 +300,18 @@ static void run(void *context) {
             element(j, batch, row, column));
 }
 
-/* The algorithm is the alignment it needs. */
+/* An algorithm is the alignment it needs, and its number. */
+enum { NUMBER = 4, WORKSPACE, MOST_ALGORITHMS = 8 };
+static long algorithms(void) { return number_of("CUBLASLT_DOUBLE_ALGORITHMS", MOST_ALGORITHMS); }
+
+static double ms_of(uint64_t number) { return (long)number == number_of("CUBLASLT_DOUBLE_FASTEST", 0) ? 0.001 : 0.002 + 0.0001 * (double)number; }
+
+static int fault_of_algorithm(uint64_t number) {
+  static const char *const names[MOST_ALGORITHMS] = {"algorithm 0", "algorithm 1", "algorithm 2", "algorithm 3",
+                                                     "algorithm 4", "algorithm 5", "algorithm 6", "algorithm 7"};
+  return number < MOST_ALGORITHMS ? fault_of(names[number]) : CUBLAS_STATUS_INVALID_VALUE;
+}
+
 EXPORT cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc,
                                                      cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
                                                      cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
@@ -301,11 +322,30 @@ EXPORT cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cu
   if (status) return status;
   if (!handle || wanted < 1 || !fit_together(&j)) return CUBLAS_STATUS_INVALID_VALUE;
   const int align[] = {(int)preference->align[0], (int)preference->align[1], (int)preference->align[2], (int)preference->align[3]};
-  *found = computes(desc, d->type) && takes_codes(&j, align);
-  if (!*found) return CUBLAS_STATUS_NOT_SUPPORTED;
-  memset(results, 0, sizeof *results);
-  for (int i = 0; i < 4; i++) results->algo.data[i] = preference->align[i];
-  results->workspaceSize = preference->workspace;
+  *found = 0;
+  if (!computes(desc, d->type) || !takes_codes(&j, align)) return CUBLAS_STATUS_NOT_SUPPORTED;
+  for (; *found < wanted && *found < algorithms(); ++*found) {
+    cublasLtMatmulHeuristicResult_t *r = &results[*found];
+    memset(r, 0, sizeof *r);
+    for (int i = 0; i < 4; i++) r->algo.data[i] = preference->align[i];
+    r->algo.data[NUMBER] = (uint64_t)*found;
+    r->workspaceSize = r->algo.data[WORKSPACE] = preference->workspace;
+  }
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+EXPORT cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a,
+                                              cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                              const cublasLtMatmulAlgo_t *algo, cublasLtMatmulHeuristicResult_t *result) {
+  const int status = fault_of("cublasLtMatmulAlgoCheck");
+  const job j = {.desc = *desc, .a = *a, .b = *b, .c = *c, .d = *d};
+  const int align[] = {(int)algo->data[0], (int)algo->data[1], (int)algo->data[2], (int)algo->data[3]};
+  if (status) return status;
+  if (!handle || !fit_together(&j) || algo->data[NUMBER] >= (uint64_t)algorithms()) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!computes(desc, d->type) || !takes_codes(&j, align)) return CUBLAS_STATUS_NOT_SUPPORTED;
+  memset(result, 0, sizeof *result);
+  result->algo = *algo;
+  result->workspaceSize = algo->data[WORKSPACE];
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -316,7 +356,7 @@ EXPORT cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc
                                      cublasLtMatrixLayout_t layout_d, const cublasLtMatmulAlgo_t *algo,
                                      void *workspace, size_t workspace_bytes, CUstream stream) {
   const void *const at[] = {a, b, c, d};
-  const int status = fault_of("cublasLtMatmul");
+  const int all = fault_of("cublasLtMatmul"), status = all ? all : fault_of_algorithm(algo->data[NUMBER]);
   if (status) return status;
   if (is_code(layout_a->type)) fault_of(layout_a->type == CUDA_R_8I ? "int8 product" : "fp8 product"); /* to be counted */
   for (int i = 0; i < 4; i++)
@@ -334,7 +374,9 @@ EXPORT cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc
                  c,
                  d,
                  get(desc->scale, alpha, 0),
-                 get(desc->scale, beta, 0)};
+                 get(desc->scale, beta, 0),
+                 handle->spend,
+                 ms_of(algo->data[NUMBER])};
   if (!fit_together(&j) || !computes(desc, layout_d->type) || size_of(layout_d->type) == 0)
     return CUBLAS_STATUS_INVALID_VALUE;
   return handle->queue(stream, run, &j, sizeof j) == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS

@@ -116,6 +116,7 @@ static void products_go_to_it_and_without_it(void **state) {
   passes(a_row_is_copied_first, "DOUBLE_FAULTS=epilogue:1+=15");
   passes(products_by_cublaslt_agree, "A=1");
   passes(products_by_cublaslt_agree, "PONS_CUDA_TF32=1");
+  passes(products_by_cublaslt_agree, "PONS_CUDA_AUTOTUNE=1;PONS_CACHE_DIR=;CUBLASLT_DOUBLE_FASTEST=3");
   passes(products_agree, "DOUBLE_FAULTS=cublasLtMatmulAlgoGetHeuristic:1+=15"); /* it has no algorithm */
   passes(products_agree, "DOUBLE_FAULTS=cuMemAllocFromPoolAsync:4=2");
   if (!dlopen("libcublasLt.so.12", RTLD_LAZY | RTLD_LOCAL)) passes(products_agree, "NO_CUBLASLT=1");
@@ -204,6 +205,7 @@ static void nan_is_handed_on(void) {
 static void activations_are_done_by_the_product(void **state) {
   (void)state;
   passes(products_activate, "A=1");
+  passes(products_activate, "PONS_CUDA_AUTOTUNE=1;PONS_CACHE_DIR=;CUBLASLT_DOUBLE_FASTEST=3");
   passes(nan_is_handed_on, "A=1");
   if (!dlopen("libcublasLt.so.12", RTLD_LAZY | RTLD_LOCAL)) {
     passes(own_products_activate, "NO_CUBLASLT=1");

@@ -10,16 +10,6 @@
 
 enum { BATCH = 3, M = 5, N = 32, K = 48, WIDE = K + 16, MOST = BATCH * 8 * WIDE * 8 };
 
-/* How many products of such codes the library made. */
-static long products_of(const char *what) {
-  void *library = dlopen("libcublasLt.so.12", RTLD_NOW | RTLD_NOLOAD);
-  long (*products)(const char *);
-  void *symbol = library ? dlsym(library, "cublaslt_double_count") : NULL;
-  if (!symbol) return 0;
-  memcpy(&products, &symbol, sizeof products);
-  return products(what);
-}
-
 /* ---- operands: bytes, and how a matrix lies among them ---- */
 
 static uint8_t bytes[2][MOST];
@@ -139,33 +129,34 @@ static void products_of_fp8_as_float32(void) {
 
 static void by_int8(void) {
   products_of_int8();
-  CHECK(products_of("int8 product") > 40);
+  CHECK(cublaslt_count("int8 product") > 40);
 }
 static void not_by_int8(void) {
   products_of_int8();
-  CHECK(products_of("int8 product") == 0);
+  CHECK(cublaslt_count("int8 product") == 0);
 }
 static void by_fp8(void) {
   products_of_fp8();
-  CHECK(products_of("fp8 product") > 80);
+  CHECK(cublaslt_count("fp8 product") > 80);
 }
 static void not_by_fp8(void) {
   products_of_fp8();
-  CHECK(products_of("fp8 product") == 0);
+  CHECK(cublaslt_count("fp8 product") == 0);
 }
 static void float32_by_fp8(void) {
   products_of_fp8_as_float32();
-  CHECK(products_of("fp8 product") == 1);
+  CHECK(cublaslt_count("fp8 product") == 1);
 }
 static void float32_not_by_fp8(void) {
   products_of_fp8_as_float32();
-  CHECK(products_of("fp8 product") == 0);
+  CHECK(cublaslt_count("fp8 product") == 0);
 }
 
 static void int8_goes_to_the_library(void **unused) {
   (void)unused;
   passes(by_int8, "A=1");
   passes(by_int8, "CUDA_DOUBLE_ARCH=75;CUDA_DOUBLE_EARLY=1");
+  passes(by_int8, "PONS_CUDA_AUTOTUNE=1;PONS_CACHE_DIR=;CUBLASLT_DOUBLE_FASTEST=3");
   passes(not_by_int8, "CUDA_DOUBLE_ARCH=70");
   passes(not_by_int8, "NO_CUBLASLT=1");
   passes(not_by_int8, "DOUBLE_FAULTS=cublasLtMatmulAlgoGetHeuristic:1+=15");
@@ -176,6 +167,7 @@ static void fp8_goes_to_the_library(void **unused) {
   (void)unused;
   passes(by_fp8, "CUDA_DOUBLE_ARCH=90");
   passes(by_fp8, "CUDA_DOUBLE_ARCH=89;CUDA_DOUBLE_EARLY=1");
+  passes(by_fp8, "CUDA_DOUBLE_ARCH=90;PONS_CUDA_AUTOTUNE=1;PONS_CACHE_DIR=;CUBLASLT_DOUBLE_FASTEST=3");
   passes(not_by_fp8, "A=1");
   passes(not_by_fp8, "CUDA_DOUBLE_ARCH=90;CUDA_DOUBLE_FP8=0");
   passes(float32_not_by_fp8, "CUDA_DOUBLE_ARCH=90");
@@ -192,10 +184,10 @@ static void launches_beside_a_product(void) {
   const long before = count("cuLaunchKernel");
   pons_array y = pons_matmul(pons_astype(x, PONS_FLOAT32), pons_transpose(pons_astype(w, PONS_FLOAT32)));
   CHECK(pons_eval(pons_multiply(pons_add(y, pons_float(1)), pons_float(0.5))));
-  CHECK(count("cuLaunchKernel") == before + 1 && products_of("int8 product") == 1);
+  CHECK(count("cuLaunchKernel") == before + 1 && cublaslt_count("int8 product") == 1);
   pons_array part = pons_slice(w, PONS_SHAPE(0, 0), PONS_SHAPE(N - 1, K), PONS_SHAPE(1, 1));
   CHECK(pons_eval(pons_matmul(pons_astype(x, PONS_FLOAT32), pons_transpose(pons_astype(part, PONS_FLOAT32)))));
-  CHECK(products_of("int8 product") == 1);
+  CHECK(cublaslt_count("int8 product") == 1);
   pons_scope_close(s);
 }
 
@@ -221,7 +213,7 @@ static void a_layer(bool fp8, bool by_addmm, pons_dtype dtype, long kernels) {
     const double sum = sum_of(fp8, dense, dense_b, 0, i / N, i % N) + (double)row[i % N], expected = sum > 0 ? sum : 0;
     CHECK(fabs(found[i] - expected) <= expected * (fp8 ? 0x1p-8 : 0));
   }
-  CHECK(products_of(fp8 ? "fp8 product" : "int8 product") == 1);
+  CHECK(cublaslt_count(fp8 ? "fp8 product" : "int8 product") == 1);
   pons_scope_close(s);
 }
 static void a_layer_of_int8(void) { a_layer(false, true, PONS_FLOAT32, 1); }
@@ -241,7 +233,7 @@ static void not_a_number(void) {
   pons_array y = pons_from_fp8(array_of(1, dense_b, N, PONS_UINT8), PONS_BFLOAT16);
   const float *found = pons_data(pons_astype(pons_matmul(x, pons_transpose(y)), PONS_FLOAT32));
   CHECK(found && found[0] == 200704 && found[N] != found[N] && found[2 * N] == 0);
-  CHECK(products_of("fp8 product") == 1);
+  CHECK(cublaslt_count("fp8 product") == 1);
   pons_scope_close(s);
 }
 

@@ -24,6 +24,7 @@ typedef struct record {
   struct CUstream_st *stream;
   bool done;
   int refs;
+  double ms; /* when it was done */
 } record;
 
 typedef struct work {
@@ -55,6 +56,7 @@ struct CUstream_st {
 struct CUevent_st {
   CUcontext context;
   record *last; /* NULL: never recorded */
+  bool has_time;
 };
 struct CUfunc_st {
   struct CUfunc_st *next;

@@ -19,6 +19,16 @@ static void open_doubles(const char *settings) {
   if (!strstr(settings, "NO_CUDNN")) open_cuda_double(DOUBLES "libcudnn.so.9");
 }
 
+/* How often cuBLASLt's double was asked for it: a call, "int8 product", "algorithm 2". */
+static inline long cublaslt_count(const char *what) {
+  void *library = dlopen("libcublasLt.so.12", RTLD_NOW | RTLD_NOLOAD);
+  long (*counted)(const char *);
+  void *symbol = library ? dlsym(library, "cublaslt_double_count") : NULL;
+  if (!symbol) return 0;
+  memcpy(&counted, &symbol, sizeof counted);
+  return counted(what);
+}
+
 /* What is held of the driver, beside memory. A process keeps modules, streams, events and a pool of each device, but so many of each. */
 typedef struct held {
   long modules, events, streams, pools, graphs, execs;

@@ -121,6 +121,7 @@ typedef struct CUDA_KERNEL_NODE_PARAMS { /* what CUDA 12 calls ..._v1 */
   ENTRY(cuEventCreate, "cuEventCreate", (CUevent *, unsigned flags))                                     \
   ENTRY(cuEventRecord, "cuEventRecord", (CUevent, CUstream))                                             \
   ENTRY(cuEventSynchronize, "cuEventSynchronize", (CUevent))                                             \
+  ENTRY(cuEventElapsedTime, "cuEventElapsedTime", (float *ms, CUevent begin, CUevent end))               \
   ENTRY(cuEventDestroy, "cuEventDestroy_v2", (CUevent))                                                  \
   ENTRY(cuModuleLoadData, "cuModuleLoadData", (CUmodule *, const void *image))                           \
   ENTRY(cuModuleLoadDataEx, "cuModuleLoadDataEx",                                                        \

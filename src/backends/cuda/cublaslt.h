@@ -1,9 +1,8 @@
 /* cublaslt.h: what the backend uses of cuBLASLt, by its own names; found at run time (cublaslt.c). Reference: NVIDIA, "cuBLAS",
-   chapter on cuBLASLt, versions 11.6 and 12.4. Uses api.h, device/. */
+   chapter on cuBLASLt, versions 11.6 and 12.4. Uses cuda.h, device/. */
 #ifndef CUDA_CUBLASLT_H
 #define CUDA_CUBLASLT_H
-#include "backends/cuda/api.h"
-#include "device/device.h"
+#include "backends/cuda/cuda.h"
 
 typedef int cublasStatus_t;
 typedef struct cublasLtContext *cublasLtHandle_t;
@@ -71,6 +70,10 @@ enum {
         (cublasLtHandle_t, cublasLtMatmulDesc_t, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,       \
          cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t, int wanted,       \
          cublasLtMatmulHeuristicResult_t *, int *found))                                                   \
+  ENTRY(cublasLtMatmulAlgoCheck,                                                                           \
+        (cublasLtHandle_t, cublasLtMatmulDesc_t, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,       \
+         cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d, const cublasLtMatmulAlgo_t *,                 \
+         cublasLtMatmulHeuristicResult_t *))                                                               \
   ENTRY(cublasLtMatmul,                                                                                    \
         (cublasLtHandle_t, cublasLtMatmulDesc_t, const void *alpha, const void *a, cublasLtMatrixLayout_t, \
          const void *b, cublasLtMatrixLayout_t, const void *beta, const void *c, cublasLtMatrixLayout_t,   \
@@ -106,4 +109,26 @@ bool cublaslt_has_algorithm(const launch *l);
 const char *cublaslt_refuses_codes(const launch *l);
 error *cublaslt_multiply_codes(const launch *l);
 epilogue_run *cublaslt_codes_epilogue(const launch *l, const epilogue *e);
+
+/* ---- tune_cublaslt.c: the lock of the device's products is held ---- */
+
+/* A call to be made with each of the algorithms, on a device that was entered. */
+typedef struct cublaslt_trial {
+  cuda_device *device;
+  const void *problem; /* all that the choice depends on beside device and library */
+  size_t problem_bytes;
+  const cuda_call *call;
+  cublasLtMatmulAlgo_t *algo; /* in the call's context: the one that it is made with */
+  const cublasLtMatmulHeuristicResult_t *candidates;
+  int n, result; /* which of the call's memories is the result */
+  uint64_t result_at; /* where it begins there, and its bytes */
+  size_t result_bytes;
+} cublaslt_trial;
+bool cublaslt_tunes(void); /* is it wanted? */
+/* The algorithm kept for the problem, as the file has it. */
+bool cublaslt_find_tuned(int index, const void *problem, size_t bytes, cublasLtMatmulAlgo_t *algo);
+/* The fastest of the candidates, which is kept; -1: none could be timed. */
+int cublaslt_tune(const cublaslt_trial *t);
+void cublaslt_report_tuned(text *json, size_t problem_bytes); /* a member of an object */
+void cublaslt_report_products(text *json);                    /* the same by who knows the size */
 #endif

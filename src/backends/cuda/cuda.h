@@ -139,6 +139,7 @@ enum { CUDA_CALL_MEMORIES = 8 };
 
 /* Puts it on the queue of a device that was entered, or notes it. */
 error *cuda_call_library(cuda_device *d, const cuda_call *c);
+bool cuda_is_noting(int index); /* this thread */
 /* What this thread noted on the device so far is launched now, and nothing more is noted: before what can't be. */
 error *cuda_end_noting(cuda_device *d);
 /* Memory of the recording under way: NULL if there is none, or none that fits. */

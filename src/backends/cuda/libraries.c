@@ -429,6 +429,7 @@ void cuda_report(text *json) {
   }
   text_add(json, ", ");
   cublaslt_report(json);
+  cublaslt_report_products(json);
   text_add(json, ", ");
   cudnn_report(json);
   text_add(json, ", ");

@@ -2,7 +2,7 @@
 
    It counts columns first. A row-major result is the transpose of one in its order, and (a b)^T = b^T a^T: so it is given b,
    then a, each as it lies. What it needs to know of a problem, and the algorithm it chose, are kept for the next product of the
-   same shapes, strides and alignment; a problem for which it has none is refused. Floats are multiplied as
+   same shapes, strides and alignment; which may be the fastest of those it names (tune_cublaslt.c). A problem for which it has none is refused. Floats are multiplied as
    floats: TF32 only with PONS_CUDA_TF32=1. Uses program.h, cublaslt.h, gpu/. */
 #include "backends/cuda/cublaslt.h"
 #include "backends/cuda/program.h"
@@ -27,7 +27,8 @@ typedef struct plan {
   cublasLtMatmulDesc_t desc;
   cublasLtMatrixLayout_t layout[4];
   cublasLtMatmulAlgo_t algo;
-  bool none; /* it has no algorithm */
+  bool none;     /* it has no algorithm */
+  bool is_tuned; /* or can't be, or is not to be */
 } plan;
 
 enum { PLACES = 256 };
@@ -111,18 +112,21 @@ static pons_dtype side_dtype(const problem *p, int i) { return (pons_dtype)(i < 
 int cublaslt_alignment(pons_dtype codes) { return codes == PONS_INT8 ? 4 : 16; }
 static bool is_of_codes(const problem *p) { return p->taken == PONS_INT8 || p->taken == PONS_UINT8; }
 
-static failure make_desc(const problem *p, plan *made) {
+static int compute_of(const problem *p) {
   const bool tf32 = cuda_wants_tf32() && (p->taken == PONS_FLOAT32 || p->taken == PONS_COMPLEX64);
-  const int compute = p->dtype == PONS_FLOAT64 ? CUBLAS_COMPUTE_64F
-                      : p->dtype == PONS_INT32 ? CUBLAS_COMPUTE_32I
-                      : tf32                   ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                               : CUBLAS_COMPUTE_32F;
+  return p->dtype == PONS_FLOAT64 ? CUBLAS_COMPUTE_64F
+         : p->dtype == PONS_INT32 ? CUBLAS_COMPUTE_32I
+         : tf32                   ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                  : CUBLAS_COMPUTE_32F;
+}
+
+static failure make_desc(const problem *p, plan *made) {
   const int scale = p->dtype == PONS_FLOAT64     ? CUDA_R_64F
                     : p->dtype == PONS_COMPLEX64 ? CUDA_C_32F
                     : p->dtype == PONS_INT32     ? CUDA_R_32I
                                                  : CUDA_R_32F;
   failure why =
-      check(cublaslt()->cublasLtMatmulDescCreate(&made->desc, compute, scale), "cublasLtMatmulDescCreate");
+      check(cublaslt()->cublasLtMatmulDescCreate(&made->desc, compute_of(p), scale), "cublasLtMatmulDescCreate");
   for (int i = 0; i < 2 && !why.call; i++) {
     const int32_t turn = p->side[i].turned ? CUBLAS_OP_T : CUBLAS_OP_N;
     why = check(cublaslt()->cublasLtMatmulDescSetAttribute(made->desc, CUBLASLT_MATMUL_DESC_TRANSA + i, &turn,
@@ -181,23 +185,31 @@ static failure set_preference(cublasLtMatmulPreference_t preference, const probl
   return why;
 }
 
-static failure choose_algorithm(struct gemms *g, plan *made) {
+/* Up to so many algorithms, the one that should be fastest first; *n is 0 where it has none. */
+static failure ask_for_algorithms(struct gemms *g, const plan *p, int wanted, cublasLtMatmulHeuristicResult_t *results, int *n) {
   cublasLtMatmulPreference_t preference = NULL;
-  cublasLtMatmulHeuristicResult_t result = {0};
-  int n = 0;
+  *n = 0;
   failure why =
       check(cublaslt()->cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
   if (why.call) return why;
-  why = set_preference(preference, &made->problem, g->workspace ? g->workspace->bytes : 0);
+  why = set_preference(preference, &p->problem, g->workspace ? g->workspace->bytes : 0);
   if (!why.call) {
     const cublasStatus_t status = cublaslt()->cublasLtMatmulAlgoGetHeuristic(
-        g->handle, made->desc, made->layout[0], made->layout[1], made->layout[2], made->layout[3], preference,
-        1, &result, &n);
-    made->none = status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && n == 0);
-    why = made->none ? fine : check(status, "cublasLtMatmulAlgoGetHeuristic");
-    made->algo = result.algo;
+        g->handle, p->desc, p->layout[0], p->layout[1], p->layout[2], p->layout[3], preference,
+        wanted, results, n);
+    if (status != CUBLAS_STATUS_SUCCESS) *n = 0;
+    why = status == CUBLAS_STATUS_NOT_SUPPORTED ? fine : check(status, "cublasLtMatmulAlgoGetHeuristic");
   }
   cublaslt()->cublasLtMatmulPreferenceDestroy(preference);
+  return why;
+}
+
+static failure choose_algorithm(struct gemms *g, plan *made) {
+  cublasLtMatmulHeuristicResult_t result = {0};
+  int n;
+  const failure why = ask_for_algorithms(g, made, 1, &result, &n);
+  made->none = n == 0;
+  made->algo = result.algo;
   return why;
 }
 
@@ -219,6 +231,7 @@ static plan *plan_for(struct gemms *g, const problem *p, failure *why) {
     return NULL;
   }
   memcpy(&made->problem, p, sizeof *p);
+  made->is_tuned = !cublaslt_tunes();
   *why = make_desc(p, made);
   if (!why->call) *why = make_epilogue(p, made);
   for (int i = 0; i < 4 && !why->call; i++) *why = make_layout(p, made, i);
@@ -278,6 +291,7 @@ static void leave_gemms(cuda_device *d) { pthread_mutex_unlock(&gemms[d->index].
 /* What a product needs each time it is made. */
 typedef struct multiplication {
   const plan *plan;
+  cublasLtMatmulAlgo_t algo; /* the plan's, then: a graph keeps the one that it was made with */
   product product;
 } multiplication;
 
@@ -298,12 +312,61 @@ static failure multiply(cuda_device *d, CUstream queue, const void *context, con
   if (!why.call)
     why = check(cublaslt()->cublasLtMatmul(g->handle, p->desc, &alpha, at[0], p->layout[0], at[1],
                                            p->layout[1], &beta, at[2], p->layout[2], at[3], p->layout[3],
-                                           &p->algo, (void *)(uintptr_t)addresses[WORKSPACE],
+                                           &m->algo, (void *)(uintptr_t)addresses[WORKSPACE],
                                            g->workspace ? g->workspace->bytes : 0, queue),
                 "cublasLtMatmul");
   if (is_biased(&x->problem)) pthread_mutex_unlock(&gemms[d->index].bias_lock);
   return why;
 }
+
+/* ---- the fastest algorithm ---- */
+
+/* What it depends on. Bytes. */
+typedef struct tuned_problem {
+  problem problem;
+  int64_t compute;
+} tuned_problem;
+
+void cublaslt_report_products(text *json) { cublaslt_report_tuned(json, sizeof(tuned_problem)); }
+
+/* Does the library take what a file says? */
+static bool is_taken(const struct gemms *g, const plan *p, const cublasLtMatmulAlgo_t *algo) {
+  cublasLtMatmulHeuristicResult_t result = {0};
+  return cublaslt()->cublasLtMatmulAlgoCheck(g->handle, p->desc, p->layout[0], p->layout[1], p->layout[2], p->layout[3], algo, &result) ==
+             CUBLAS_STATUS_SUCCESS &&
+         result.state == CUBLAS_STATUS_SUCCESS && result.workspaceSize <= (g->workspace ? g->workspace->bytes : 0);
+}
+
+/* From the first to the last element. */
+static size_t result_bytes(const problem *p) {
+  const int64_t elements = (p->batch - 1) * p->side[3].batch_step + (p->columns - 1) * p->side[3].step + p->rows;
+  return (size_t)elements * pons_dtype_size((pons_dtype)p->dtype);
+}
+
+/* Makes the plan's algorithm the one kept for its problem, or that of the least time, if it is to be. A launch that is only noted is
+   not timed: its operands may not be there yet. The lock is held. */
+static void tune(cuda_device *d, plan *p, multiplication *m, const cuda_call *c) {
+  enum { CANDIDATES = 8 };
+  struct gemms *g = &gemms[d->index];
+  cublasLtMatmulHeuristicResult_t candidates[CANDIDATES] = {{.workspaceSize = 0}};
+  tuned_problem key;
+  memset(&key, 0, sizeof key);
+  memcpy(&key.problem, &p->problem, sizeof key.problem);
+  key.compute = compute_of(&p->problem);
+  cublaslt_trial t = {d, &key, sizeof key, c, &m->algo, candidates, 0, 3, m->product.offset[3], result_bytes(&p->problem)};
+  cublasLtMatmulAlgo_t known;
+  if (cublaslt_find_tuned(d->index, &key, sizeof key, &known) && is_taken(g, p, &known)) {
+    p->algo = known;
+    p->is_tuned = true;
+  } else if (!cuda_is_noting(d->index)) {
+    const bool fine = !ask_for_algorithms(g, p, CANDIDATES, candidates, &t.n).call;
+    const int best = fine ? cublaslt_tune(&t) : -1;
+    if (best >= 0) p->algo = candidates[best].algo;
+    p->is_tuned = true;
+  }
+}
+
+/* ---- a product ---- */
 
 /* What `refuses` asked about: operands aligned as their elements, codes as they must be. */
 static void align_least(problem *p) {
@@ -313,7 +376,7 @@ static void align_least(problem *p) {
 
 static error *run_product(cuda_device *d, product *x) {
   failure why = fine;
-  const plan *p = enter_gemms(d, &x->problem, &why);
+  plan *p = enter_gemms(d, &x->problem, &why);
   if (p && p->none) {
     leave_gemms(d);
     align_least(&x->problem);
@@ -329,6 +392,8 @@ static error *run_product(cuda_device *d, product *x) {
   for (int i = 0; i <= BIAS; i++) m.product.block[i] = NULL;
   const cuda_call call = {"cuBLAS", multiply, &m, sizeof m, WORKSPACE + 1, memories};
   error *told = why.call ? fail("cuda", "%s: status %d of cuBLAS", why.call, why.status) : NULL;
+  if (!told && !p->is_tuned) tune(d, p, &m, &call);
+  if (!told) m.algo = p->algo;
   if (!told) told = cuda_call_library(d, &call); /* with the lock: products share the workspace */
   leave_gemms(d);
   return told;

@@ -62,6 +62,7 @@ static cuda_recording *all;
 static _Thread_local cuda_recording *noting;
 
 static cuda_recording *noting_on(int index) { return noting && noting->index == index ? noting : NULL; }
+bool cuda_is_noting(int index) { return noting_on(index) != NULL; }
 
 /* ---- making launches one by one ---- */
 

@@ -107,9 +107,17 @@ void *gpu_known_program(const gpu_backend *b, int index, const void *key, size_t
 void gpu_remember_program(const gpu_backend *b, int index, const void *key, size_t size, void *entry);
 /* What a kernel that was built ahead is kept under, behind what gpu_backend.ahead gave. */
 void gpu_ahead_key(text *key, const char *options, const char *whole);
-/* Where compiled kernels are kept: $PONS_CACHE_DIR, or pons in the user's folder for caches; NULL: nowhere.
+
+/* ---- cache.c ---- */
+
+/* Where files for the next process are kept: $PONS_CACHE_DIR, or pons in the user's folder for caches; NULL: nowhere.
    The caller frees it. */
 char *gpu_cache_folder(void);
+/* The file in which something is kept under the key, the text of all it depends on, with this ending. NULL: nowhere. The caller frees it. */
+char *gpu_cache_path(const text *key, const char *ending);
+/* What is kept there, aligned as memory is. NULL: nothing, or nothing that is whole. The caller frees it. */
+void *gpu_cache_load(const text *key, const char *ending, size_t *size);
+void gpu_cache_keep(const text *key, const char *ending, const void *bytes, size_t size);
 
 /* ---- embedded.c ---- */
 

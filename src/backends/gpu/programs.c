@@ -1,119 +1,18 @@
-/* programs.c: compiled kernels: each text once per device, kept in memory, and on disk for the next process.
+/* programs.c: compiled kernels: each text once per device, kept in memory, and on disk for the next process (cache.c).
 
-   A file on disk is called after a hash of all that the binary depends on, and begins with all of it, so that a
-   file of another text is never taken; it is written beside and renamed. What can't be read, written or loaded is
-   as if it were not there. Those who know a shorter name of a text (the chains of fused.c) find its program by that. Uses gpu.h. */
+   What can't be read, written or loaded is as if it were not there. Those who know a shorter name of a text (the chains of fused.c) find
+   its program by that. Uses gpu.h. */
 #include "backends/gpu/gpu.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* ---- the folder ---- */
-
-static char *joined(const char *folder, const char *name) {
-  text t = {0};
-  text_add(&t, "%s/%s", folder, name);
-  return text_take(&t);
-}
-
-char *gpu_cache_folder(void) {
-  const char *own = getenv("PONS_CACHE_DIR"), *caches = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  if (own) return *own ? mem_text(own) : NULL;
-  if (caches && *caches == '/') return joined(caches, "pons");
-  return home && *home == '/' ? joined(home, ".cache/pons") : NULL;
-}
-
-/* Makes the folder and those above it; what is new can be read by its owner alone. */
-static bool make_folder(char *path) {
-  for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
-    *slash = '\0';
-    const bool there = mkdir(path, 0700) == 0 || errno == EEXIST;
-    *slash = '/';
-    if (!there) return false;
-  }
-  return mkdir(path, 0700) == 0 || errno == EEXIST;
-}
-
-/* ---- a file ---- */
-
-/* In front of key and binary. */
-typedef struct head {
-  char magic[8];
-  uint64_t key_size, binary_size, binary_hash;
-} head;
-static const char magic[] = "PONSGPU1"; /* without its end */
 
 void gpu_ahead_key(text *key, const char *options, const char *whole) { text_add(key, " %s\n%s", options, whole); }
 
-/* Takes the folder, which may be NULL. */
-static char *file_in(char *folder, const text *key) {
-  text path = {0};
-  if (folder)
-    text_add(&path, "%s/%016llx%016llx.kernel", folder,
-             (unsigned long long)hash_bytes(key->at, key->length, 1),
-             (unsigned long long)hash_bytes(key->at, key->length, 2));
-  mem_free(folder);
-  return path.at ? text_take(&path) : NULL;
-}
-
-/* The binary behind the head at the start of `bytes`, or NULL if the file is not of this key or not whole. */
-static const char *binary_in(const char *bytes, size_t size, const text *key, size_t *binary_size) {
-  head h;
-  if (size < sizeof h) return NULL;
-  memcpy(&h, bytes, sizeof h);
-  if (memcmp(h.magic, magic, sizeof h.magic) != 0 || h.key_size != key->length) return NULL;
-  if (size - sizeof h < h.key_size || size - sizeof h - h.key_size != h.binary_size) return NULL;
-  if (memcmp(bytes + sizeof h, key->at, key->length) != 0) return NULL;
-  const char *binary = bytes + sizeof h + key->length;
-  *binary_size = h.binary_size;
-  return hash_bytes(binary, h.binary_size, 0) == h.binary_hash ? binary : NULL;
-}
-
-static char *read_whole(const char *path, size_t *size) {
-  FILE *f = fopen(path, "rb");
-  if (!f) return NULL;
-  long length = fseek(f, 0, SEEK_END) == 0 ? ftell(f) : -1;
-  char *bytes = length > 0 && fseek(f, 0, SEEK_SET) == 0 ? mem_alloc((size_t)length) : NULL;
-  if (bytes && fread(bytes, 1, (size_t)length, f) != (size_t)length) {
-    mem_free(bytes);
-    bytes = NULL;
-  }
-  fclose(f);
-  *size = bytes ? (size_t)length : 0;
-  return bytes;
-}
-
-static void *load_kept(const gpu_backend *b, int index, const text *key, const char *path) {
-  size_t size, binary_size;
-  char *bytes = read_whole(path, &size);
-  const char *binary = bytes ? binary_in(bytes, size, key, &binary_size) : NULL;
-  void *module = binary ? b->load(index, binary, binary_size) : NULL;
-  mem_free(bytes);
+static const char ending[] = "kernel";
+static void *load_kept(const gpu_backend *b, int index, const text *key) {
+  size_t size;
+  void *binary = gpu_cache_load(key, ending, &size), *module = binary ? b->load(index, binary, size) : NULL;
+  mem_free(binary);
   return module;
-}
-
-static void keep(const text *key, const gpu_binary *binary, const char *path) {
-  text beside = {0};
-  char *folder = gpu_cache_folder();
-  head h = {{0}, key->length, binary->size, hash_bytes(binary->bytes, binary->size, 0)};
-  memcpy(h.magic, magic, sizeof h.magic);
-  text_add(&beside, "%s.XXXXXX", path);
-  const int file = folder && !beside.failed && make_folder(folder) ? mkstemp(beside.at) : -1;
-  FILE *f = file >= 0 ? fdopen(file, "wb") : NULL;
-  if (f) {
-    bool fine = fwrite(&h, sizeof h, 1, f) == 1 && fwrite(key->at, 1, key->length, f) == key->length &&
-                fwrite(binary->bytes, 1, binary->size, f) == binary->size;
-    fine = fclose(f) == 0 && fine;
-    if (!fine || rename(beside.at, path) != 0) unlink(beside.at);
-  } else if (file >= 0) {
-    close(file);
-    unlink(beside.at);
-  }
-  mem_free(folder);
-  text_free(&beside);
 }
 
 /* ---- programs in memory ---- */
@@ -159,15 +58,13 @@ static void *module_of(const gpu_backend *b, int index, const char *name, const 
     text_free(&key);
     return *why = fail_no_memory(b->name), NULL;
   }
-  char *path = file_in(gpu_cache_folder(), &key);
-  void *module = path ? load_kept(b, index, &key, path) : NULL;
+  void *module = load_kept(b, index, &key);
   if (!module) {
     module = b->compile(index, name, key.at + line, s->options, &binary, why);
-    if (module && path && binary.size > 0) keep(&key, &binary, path);
+    if (module && binary.size > 0) gpu_cache_keep(&key, ending, binary.bytes, binary.size);
     if (*why == error_declined() && (module = load_ahead(b, index, s, key.at + line))) *why = NULL;
   }
   mem_free(binary.bytes);
-  mem_free(path);
   text_free(&key);
   return module;
 }
