@@ -139,7 +139,7 @@ endfunction()
 pons_on_devices("opencl;cuda;cuda_double;metal_double" elementwise_test reduce_ops_test shape_ops_test index_ops_test index_list_test
                 product_ops_test quantized_product_test attention_test attention_vjp_test norm_vjp_test cross_entropy_test wrong_indices_test
                 custom_gpu_test ping_pong_test convolution_ways_test made_reductions_test fft_test linalg_ops_test array_test nn_test
-                optim_test)
+                optim_test device_memory_test)
 
 pons_on_devices("opencl" clblast_test)
 pons_on_devices("cuda;cuda_double;metal_double" long_lines_test) # PoCL would compile for minutes; selftest has such lines

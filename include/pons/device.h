@@ -62,18 +62,36 @@ PONS_API bool pons_synchronize(pons_stream stream);
 PONS_API int pons_threads(void);
 PONS_API void pons_set_threads(int count);
 
-/* Bytes in arrays; their greatest sum since the start or pons_reset_peak_memory, as it was when memory was last taken
-   (0 if none was); bytes kept for reuse. */
+/* Bytes in arrays, on all devices together; their greatest sum since the start or pons_reset_peak_memory, as it was when memory was
+   last taken (0 if none was); bytes kept for reuse. */
 PONS_API size_t pons_get_active_memory(void);
 PONS_API size_t pons_get_peak_memory(void);
 PONS_API void pons_reset_peak_memory(void);
 PONS_API size_t pons_get_cache_memory(void);
 PONS_API void pons_clear_cache(void);
-/* The setters return the value before. Beyond the memory limit an op fails with an error; beyond the cache
-   limit freed memory goes back to the system, as all of it does after a while without use. */
+/* The setters return the value before. Beyond the memory limit, which is the host's, an op fails with an error; beyond the cache
+   limit, which is each device's, freed memory goes back to the system, as all of it does after a while without use. */
 PONS_API size_t pons_get_memory_limit(void);
 PONS_API size_t pons_set_memory_limit(size_t bytes);
 PONS_API size_t pons_set_cache_limit(size_t bytes);
+
+/* One device's memory, in bytes. What works in the host's memory has the CPU's. */
+typedef struct pons_memory {
+  size_t active;             /* in use: arrays, and what kernels and libraries work with; of a GPU in blocks as they are taken there */
+  size_t peak;               /* most that was in use at once since the start, or pons_reset_peak_memory */
+  size_t cached;             /* kept for reuse */
+  size_t limit, cache_limit; /* of both together; of what is kept */
+  size_t spilled;            /* so much of arrays gave up its place so far, to make room for others: the host has it */
+} pons_memory;
+/* Each of these is about the named device (NULL: the default device): false and an error if there is none. */
+PONS_API bool pons_device_memory(const char *device, pons_memory *memory);
+/* No more than that is used of it: what would be beyond it empties the cache, then makes what was used longest ago give up its place there;
+   a step whose operands are too much even alone runs on the CPU. At first it is all the memory of a GPU, or what the environment
+   variable PONS_MEMORY_LIMIT says of each of them; of the CPU that of pons_set_memory_limit, which is an error where it is met. */
+PONS_API bool pons_set_device_memory_limit(const char *device, size_t bytes);
+PONS_API bool pons_set_device_cache_limit(const char *device, size_t bytes);
+PONS_API bool pons_reset_device_peak_memory(const char *device);
+PONS_API bool pons_clear_device_cache(const char *device);
 /* Bytes that stay resident for a GPU that pages (Metal); a device without such paging has no use for it. */
 PONS_API size_t pons_set_wired_limit(size_t bytes);
 /* Bytes of the buffers that the arrays lie in, each buffer once, whole blocks of the allocator. The arrays must

@@ -1,6 +1,6 @@
 /* buffer.c: counted memory for elements: our own, from the cache, or somebody else's.
 
-   Uses base/, cache.c, residency.c. */
+   Uses base/, account.c, cache.c, residency.c. */
 #include "device/parts.h"
 
 /* "4.0 GiB", "12 B" */
@@ -15,8 +15,8 @@ static const char *size_text(char out[24], size_t bytes) {
 }
 
 error *buffer_no_memory(const char *op, size_t asked) {
-  size_t used, cached, limit, available = machine_available_memory();
-  cache_numbers(&used, &cached, &limit);
+  const account *host = account_of(NULL, 0);
+  const size_t used = account_active(host), cached = cache_bytes(), limit = account_limit(host), available = machine_available_memory();
   size_t spare = limit > used ? limit - used : 0; /* where the system does not tell, what the limit leaves */
   char text[5][24];
   return fail_as(PONS_ERROR_MEMORY, op, "out of memory: asked %s, used %s, cached %s, free %s, limit %s",

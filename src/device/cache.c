@@ -11,7 +11,7 @@
                         after a second without use, by the keeper: a thread that lives while there is
                         something to give back
 
-   One lock guards lists and counters; held for some ten nanoseconds. Uses base/, machine.c. */
+   The lock of accounts guards the lists, too; held for some ten nanoseconds. Uses base/, account.c, machine.c. */
 #include "device/parts.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -34,15 +34,13 @@ enum {
 };
 
 static struct {
-  pthread_mutex_t lock;
   buffer *class_first[CLASSES];
   buffer *newest, *oldest;
-  size_t active, peak, cached; /* active: bytes asked for; cached: bytes of the blocks */
-  size_t elsewhere;            /* in use on devices with memory of their own */
-  size_t memory_limit, cache_limit;
-  uint16_t tick; /* counted by the keeper */
-  bool keeper_runs, limits_known;
-} cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
+  size_t cached;     /* bytes of the blocks */
+  size_t spoken_for; /* bytes that the system is being asked for */
+  uint16_t tick;     /* counted by the keeper */
+  bool keeper_runs;
+} cache;
 
 /* ---- classes: 1, 2, ... 8 units, then 8 steps to each doubling ---- */
 
@@ -167,48 +165,36 @@ static buffer *take_idle(void) {
   return list;
 }
 
-/* The machine is asked once, at the first need. */
-static void know_limits(void) {
-  if (cache.limits_known) return;
-  cache.limits_known = true;
-  cache.memory_limit = machine_memory() / 10 * 9;
-  cache.cache_limit = machine_memory() / 4;
-}
-
 /* ---- the keeper ---- */
 
 static void *keep(void *unused) {
-  pthread_mutex_lock(&cache.lock);
+  pthread_mutex_lock(&account_lock);
   while (cache.cached > LEFT_ALONE) {
-    pthread_mutex_unlock(&cache.lock);
+    pthread_mutex_unlock(&account_lock);
     nanosleep(&(struct timespec){0, TICK_MS * 1000000l}, NULL);
-    pthread_mutex_lock(&cache.lock);
+    pthread_mutex_lock(&account_lock);
     cache.tick++;
     buffer *idle = take_idle();
-    pthread_mutex_unlock(&cache.lock);
+    pthread_mutex_unlock(&account_lock);
     blocks_free(idle);
 #ifdef __GLIBC__
     if (idle != NULL) malloc_trim(0); /* small blocks: the heap keeps what is not at its end */
 #endif
-    pthread_mutex_lock(&cache.lock);
+    pthread_mutex_lock(&account_lock);
   }
   cache.keeper_runs = false;
-  pthread_mutex_unlock(&cache.lock);
+  pthread_mutex_unlock(&account_lock);
   return unused;
 }
 
 /* A forked child has the caller's thread alone. */
 static void forget_keeper(void) {
-  pthread_mutex_init(&cache.lock, NULL);
+  pthread_mutex_init(&account_lock, NULL);
   cache.keeper_runs = false;
 }
 static void watch_forks(void) { pthread_atfork(NULL, NULL, forget_keeper); }
 
 /* ---- taking and putting back ---- */
-
-static void note_peak(void) {
-  if (cache.active + cache.elsewhere > cache.peak) cache.peak = cache.active + cache.elsewhere;
-}
 
 static buffer *take_cached(int c) {
   int last = class_bytes(c) < MAPPED_FROM ? c : c + 2; /* a quarter too large at most */
@@ -221,40 +207,42 @@ static buffer *take_cached(int c) {
   return NULL;
 }
 
+/* What the limit leaves. */
+static size_t spare(void) {
+  const account *host = account_of_host();
+  const size_t taken = host->active + cache.spoken_for;
+  return host->limit > taken ? host->limit - taken : 0;
+}
+
 /* From the system, not beyond the limit; old blocks make room. The lock is held, but not while the system is
    asked. */
 static buffer *take_fresh(int c, size_t bytes) {
-  if (cache.active > cache.memory_limit || bytes > cache.memory_limit - cache.active) return NULL;
-  buffer *old = take_oldest(cache.memory_limit - cache.active - bytes);
-  cache.active += bytes; /* spoken for */
-  pthread_mutex_unlock(&cache.lock);
+  if (bytes > spare()) return NULL;
+  buffer *old = take_oldest(spare() - bytes);
+  cache.spoken_for += bytes;
+  pthread_mutex_unlock(&account_lock);
   blocks_free(old);
   buffer *b = block_new(c);
-  pthread_mutex_lock(&cache.lock);
+  pthread_mutex_lock(&account_lock);
   if (b == NULL && cache.cached > 0) { /* one trim, one retry */
     old = take_oldest(0);
-    pthread_mutex_unlock(&cache.lock);
+    pthread_mutex_unlock(&account_lock);
     blocks_free(old);
     b = block_new(c);
-    pthread_mutex_lock(&cache.lock);
+    pthread_mutex_lock(&account_lock);
   }
-  cache.active -= bytes;
+  cache.spoken_for -= bytes;
   return b;
 }
 
 buffer *cache_take(size_t bytes) {
   if (bytes > (size_t)1 << 60) return NULL;
   int c = class_of(bytes);
-  pthread_mutex_lock(&cache.lock);
-  know_limits();
-  bool allowed = cache.active <= cache.memory_limit && bytes <= cache.memory_limit - cache.active;
-  buffer *b = allowed ? take_cached(c) : NULL;
+  pthread_mutex_lock(&account_lock);
+  buffer *b = bytes <= spare() ? take_cached(c) : NULL;
   if (b == NULL) b = take_fresh(c, bytes);
-  if (b != NULL) {
-    cache.active += bytes;
-    note_peak();
-  }
-  pthread_mutex_unlock(&cache.lock);
+  if (b != NULL) account_add(account_of_host(), (ptrdiff_t)bytes);
+  pthread_mutex_unlock(&account_lock);
   if (b == NULL) return NULL;
   mem_unpoison(b->data, class_bytes(b->size_class));
   b->bytes = bytes;
@@ -268,125 +256,38 @@ buffer *cache_take(size_t bytes) {
 void cache_put(buffer *b) {
   static pthread_once_t forks = PTHREAD_ONCE_INIT;
   mem_poison(b->data, class_bytes(b->size_class));
-  pthread_mutex_lock(&cache.lock);
-  cache.active -= b->bytes;
+  pthread_mutex_lock(&account_lock);
+  account_add(account_of_host(), -(ptrdiff_t)b->bytes);
   enter(b);
-  buffer *old = cache.cached > cache.cache_limit ? take_oldest(cache.cache_limit) : NULL;
+  buffer *old = take_oldest(account_of_host()->cache_limit);
   bool start = !cache.keeper_runs && cache.cached > LEFT_ALONE;
   if (start) cache.keeper_runs = true;
-  pthread_mutex_unlock(&cache.lock);
+  pthread_mutex_unlock(&account_lock);
   blocks_free(old);
   if (!start) return;
   pthread_once(&forks, watch_forks);
   if (machine_thread(keep, NULL)) return;
-  pthread_mutex_lock(&cache.lock); /* no thread to be had: nothing is kept beyond what needs none */
+  pthread_mutex_lock(&account_lock); /* no thread to be had: nothing is kept beyond what needs none */
   cache.keeper_runs = false;
   old = take_oldest(LEFT_ALONE);
-  pthread_mutex_unlock(&cache.lock);
+  pthread_mutex_unlock(&account_lock);
   blocks_free(old);
 }
 
-/* ---- counters and limits ---- */
+/* ---- how much is kept ---- */
 
-static size_t read_counter(const size_t *counter) {
-  pthread_mutex_lock(&cache.lock);
-  know_limits();
-  size_t value = *counter;
-  pthread_mutex_unlock(&cache.lock);
-  return value;
+void cache_keep(size_t bytes) {
+  pthread_mutex_lock(&account_lock);
+  buffer *old = take_oldest(bytes);
+  pthread_mutex_unlock(&account_lock);
+  blocks_free(old);
 }
 
-void cache_count_elsewhere(ptrdiff_t bytes) {
-  pthread_mutex_lock(&cache.lock);
-  cache.elsewhere += (size_t)bytes;
-  note_peak();
-  pthread_mutex_unlock(&cache.lock);
-}
-
-size_t pons_get_active_memory(void) { return read_counter(&cache.active) + read_counter(&cache.elsewhere); }
-size_t pons_get_peak_memory(void) { return read_counter(&cache.peak); }
-
-static size_t cached_elsewhere(bool clear) {
-  size_t bytes = 0;
-  for (int i = 0; i < devices_known(); i++) {
-    const device *d = device_at(i);
-    if (d->driver->memory == NULL) continue;
-    if (clear && d->driver->memory->trim) d->driver->memory->trim(d->index);
-    if (d->driver->memory->cached) bytes += d->driver->memory->cached(d->index);
-  }
+size_t cache_bytes(void) {
+  pthread_mutex_lock(&account_lock);
+  const size_t bytes = cache.cached;
+  pthread_mutex_unlock(&account_lock);
   return bytes;
 }
 
-size_t pons_get_cache_memory(void) { return read_counter(&cache.cached) + cached_elsewhere(false); }
-
-void cache_numbers(size_t *active, size_t *cached, size_t *limit) {
-  pthread_mutex_lock(&cache.lock);
-  know_limits();
-  *active = cache.active;
-  *cached = cache.cached;
-  *limit = cache.memory_limit;
-  pthread_mutex_unlock(&cache.lock);
-}
-
-void pons_reset_peak_memory(void) {
-  pthread_mutex_lock(&cache.lock);
-  cache.peak = 0;
-  pthread_mutex_unlock(&cache.lock);
-}
-
-/* Sets a limit, if `limit` is not NULL, and trims to what the limits leave. */
-static size_t trim_to(size_t *limit, size_t bytes) {
-  pthread_mutex_lock(&cache.lock);
-  know_limits();
-  size_t before = 0, keep = limit != NULL ? cache.cache_limit : 0;
-  if (limit != NULL) {
-    before = *limit;
-    *limit = bytes;
-    size_t spare = cache.memory_limit > cache.active ? cache.memory_limit - cache.active : 0;
-    keep = cache.cache_limit < spare ? cache.cache_limit : spare;
-  }
-  buffer *old = take_oldest(keep);
-  pthread_mutex_unlock(&cache.lock);
-  blocks_free(old);
-  return before;
-}
-
-void pons_clear_cache(void) {
-  trim_to(NULL, 0);
-  cached_elsewhere(true);
-}
-size_t pons_get_memory_limit(void) {
-  size_t active, cached, limit;
-  cache_numbers(&active, &cached, &limit);
-  return limit;
-}
-size_t pons_set_memory_limit(size_t bytes) { return trim_to(&cache.memory_limit, bytes); }
-size_t pons_set_cache_limit(size_t bytes) {
-  const size_t before = trim_to(&cache.cache_limit, bytes);
-  if (cached_elsewhere(false) > bytes) cached_elsewhere(true);
-  return before;
-}
-
-size_t device_cache_limit(void) {
-  pthread_mutex_lock(&cache.lock);
-  know_limits();
-  const size_t limit = cache.cache_limit;
-  pthread_mutex_unlock(&cache.lock);
-  return limit;
-}
-
-size_t pons_set_wired_limit(size_t bytes) {
-  static _Atomic size_t wired;
-  return atomic_exchange(&wired, bytes);
-}
-
 size_t cache_block_bytes(const buffer *b) { return class_bytes(b->size_class); }
-
-void cache_add_json(text *json) {
-  size_t active, cached, limit, available = machine_available_memory();
-  cache_numbers(&active, &cached, &limit);
-  text_add(json, "{\"machine\": %zu, ", machine_memory());
-  if (available != SIZE_MAX) text_add(json, "\"available\": %zu, ", available);
-  text_add(json, "\"active\": %zu, \"peak\": %zu, \"cached\": %zu, \"limit\": %zu, \"cache_limit\": %zu}",
-           active, pons_get_peak_memory(), cached, limit, read_counter(&cache.cache_limit));
-}

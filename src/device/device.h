@@ -142,9 +142,20 @@ typedef struct memory_driver {
   /* What it keeps of what was given back; left out: nothing. Gives that back to the device. */
   size_t (*cached)(int index);
   void (*trim)(int index);
+  size_t (*size)(int index); /* of its memory, known before it is opened; left out, or 0: as much as the machine has */
 } memory_driver;
-/* What pons_set_cache_limit says: no driver keeps more than that of memory that was given back. */
-size_t device_cache_limit(void);
+
+/* account.c: what of a device's memory is in use. The driver counts each block as it makes it, with what it takes for itself: taken
+   of the device or of its cache, given back to either. */
+typedef struct account account;
+account *account_of(const memory_driver *m, int index); /* NULL: the host's. As long as the process */
+/* So many bytes more are in use, while `kept` lie in the driver's cache. False, and nothing is counted, if together they would be beyond
+   the limit: the driver empties its cache and asks again; then there is no memory. */
+bool account_take(account *a, size_t bytes, size_t kept);
+void account_count(account *a, ptrdiff_t bytes); /* so many more, or less, whatever the limit */
+size_t account_active(const account *a);
+size_t account_limit(const account *a);
+size_t account_cache_limit(const account *a); /* no driver keeps more than that of what was given back */
 
 /* What a device does that can make the launches of a plan together, and make them again with other memories. A
    recording is of one device and used by one thread at a time; what steps take between begin and end stays with it. */

@@ -1,4 +1,4 @@
-/* info.c: what users ask about devices, in words and as JSON. Uses base/, pick.c, cache.c, machine.c. */
+/* info.c: what users ask about devices, in words and as JSON. Uses base/, account.c, pick.c, machine.c. */
 #include "device/parts.h"
 
 device *device_or_error(const char *op, const char *name) {
@@ -62,15 +62,19 @@ char *pons_device_info(const char *name) {
 char *pons_device_report(void) {
   text json = {0};
   const int count = pons_device_count();
-  text_add(&json, "{\"version\": \"%s\", \"threads\": %d, \"memory\": ", pons_version(), parallel_threads());
-  cache_add_json(&json);
-  text_add(&json, ", \"devices\": [");
+  const size_t available = machine_available_memory();
+  text_add(&json, "{\"version\": \"%s\", \"threads\": %d, \"memory\": {\"machine\": %zu", pons_version(), parallel_threads(),
+           machine_memory());
+  if (available != SIZE_MAX) text_add(&json, ", \"available\": %zu", available);
+  text_add(&json, "}, \"devices\": [");
   for (int i = 0; i < count; i++) {
     text_add(&json, "%s{\"name\": ", i > 0 ? ", " : "");
     text_add_json(&json, device_at(i)->name);
     text_add(&json, ", \"driver\": ");
     text_add_json(&json, device_at(i)->driver->name);
-    text_add(&json, ", \"index\": %d}", device_at(i)->index);
+    text_add(&json, ", \"index\": %d, \"memory\": ", device_at(i)->index);
+    account_add_json(&json, device_at(i));
+    text_add(&json, "}");
   }
   text_add(&json, "], \"drivers\": {");
   for (const driver *const *v = pons_drivers; *v != NULL; v++) {

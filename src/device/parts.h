@@ -3,6 +3,7 @@
 #define PARTS_H
 #include "device/device.h"
 #include "device/validity.h"
+#include <pthread.h>
 
 enum { WRAPPED = 0xffff }; /* size_class of somebody else's memory */
 
@@ -16,7 +17,6 @@ typedef struct copy {
   place_set place; /* the device's bit */
   bool shared;  /* it is the host's memory, seen from the device: always as valid as that */
   buffer *of;
-  size_t bytes; /* taken of the device: 0 where the host's memory is wrapped */
   struct copy *newer, *older; /* among those of the device that may give way: spill.c */
 } copy;
 
@@ -64,6 +64,21 @@ void spill_add(copy *c);
 void spill_used(copy *c);
 void spill_remove(copy *c);
 
+/* ---- account.c ---- */
+
+struct account {
+  const memory_driver *of; /* NULL: the host's */
+  int index;
+  size_t active, peak, limit, cache_limit, spilled;
+};
+extern pthread_mutex_t account_lock; /* of all accounts, and of what cache.c keeps */
+/* With the lock held: */
+account *account_of_host(void);
+void account_add(account *a, ptrdiff_t bytes); /* so many more are in use */
+/* Without: */
+void account_count_spilled(const device *d, size_t bytes);
+void account_add_json(text *json, const device *d); /* an object with the counters and limits */
+
 /* ---- cache.c ---- */
 
 /* A block of at least `bytes`, used before or new; NULL if there is none, after giving back what lay
@@ -71,9 +86,8 @@ void spill_remove(copy *c);
 buffer *cache_take(size_t bytes);
 void cache_put(buffer *b);
 size_t cache_block_bytes(const buffer *b); /* of a block of its own */
-void cache_add_json(text *json); /* an object with the counters and limits */
-void cache_numbers(size_t *active, size_t *cached, size_t *limit);
-void cache_count_elsewhere(ptrdiff_t bytes); /* so many more are in use on devices */
+size_t cache_bytes(void); /* what lies there */
+void cache_keep(size_t bytes); /* no more than that: the rest goes back to the system */
 
 /* ---- machine.c ---- */
 

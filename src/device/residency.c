@@ -14,7 +14,7 @@
    Where a device shares the host's memory there is one memory: what the device made is the host's `data`, and the host's is
    wrapped for the device if it can be. Then nothing is copied; who reads or writes waits for the other.
 
-   Buffers in host memory that no device has used cost one load of `stale`. Uses base/, buffer.c, cache.c, spill.c, validity.c. */
+   Buffers in host memory that no device has used cost one load of `stale`. Uses base/, account.c, buffer.c, cache.c, spill.c, validity.c. */
 #include "device/parts.h"
 #include <pthread.h>
 
@@ -44,7 +44,6 @@ static size_t bytes_there(const buffer *b) { return b->bytes > 0 ? b->bytes : 1;
 static void copy_free(copy *c) {
   if (!c->shared) spill_remove(c);
   c->device->driver->memory->give(c->device->index, c->memory);
-  cache_count_elsewhere(-(ptrdiff_t)c->bytes);
   mem_free(c);
 }
 
@@ -85,8 +84,7 @@ static copy *copy_new(buffer *b, const device *d, bool for_writing, error **why)
   }
   void *memory = share(b, d);
   bool shared = memory != NULL;
-  const size_t bytes = shared ? 0 : bytes_there(b);
-  if (!shared) memory = take(d, bytes, for_writing, why);
+  if (!shared) memory = take(d, bytes_there(b), for_writing, why);
   if (memory == NULL) {
     mem_free(c);
     return NULL;
@@ -100,12 +98,10 @@ static copy *copy_new(buffer *b, const device *d, bool for_writing, error **why)
               .memory = memory,
               .place = place_of(d),
               .shared = shared,
-              .of = b,
-              .bytes = bytes};
+              .of = b};
   b->copies = c;
   if (shared) validity_follow(&b->valid, ON_HOST, c->place);
   if (!shared) spill_add(c);
-  cache_count_elsewhere((ptrdiff_t)bytes);
   return c;
 }
 
@@ -234,6 +230,7 @@ error *buffer_leave(buffer *b, const device *d) {
     unlink_copy(b, c);
     copy_free(c);
     made.gave_way++;
+    account_count_spilled(d, b->bytes);
   }
   settle(b);
   pthread_mutex_unlock(lock_of(b));

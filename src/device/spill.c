@@ -1,4 +1,4 @@
-/* spill.c: when a device's memory is full: what lies there and was used longest ago gives up its place. Where the host has the same,
+/* spill.c: when a device's memory is full, or as much is in use as its limit allows: what lies there and was used longest ago gives up its place. Where the host has the same,
    that is all; else it is copied there first. So a model larger than a device's memory runs, slower.
 
    A step whose operands do not fit even alone runs on the host (run/execute.c).

@@ -47,6 +47,16 @@ static void print_tree(const cJSON *j, int depth) {
   }
 }
 
+/* On a line: numbers of bytes with their names. */
+static void print_sizes(const char *what, const cJSON *sizes) {
+  printf("%s: ", what);
+  for (const cJSON *m = sizes ? sizes->child : NULL; m; m = m->next) {
+    printf("%s%s ", m == sizes->child ? "" : ", ", m->string);
+    print_bytes(m->valuedouble);
+  }
+  printf("\n");
+}
+
 static void print_words(const cJSON *report) {
   const cJSON *devices = cJSON_GetObjectItem(report, "devices"),
               *memory = cJSON_GetObjectItem(report, "memory");
@@ -55,13 +65,12 @@ static void print_words(const cJSON *report) {
   for (const cJSON *d = devices ? devices->child : NULL; d; d = d->next)
     printf(" %s%s", cJSON_GetStringValue(cJSON_GetObjectItem(d, "name")), d->next ? "," : "");
   printf("; the first is the default\nthreads: %d (PONS_NUM_THREADS changes it)\n", pons_threads());
-  for (const cJSON *m = memory ? memory->child : NULL; m; m = m->next) {
-    printf(m == memory->child ? "memory: " : ", ");
-    printf("%s ", m->string);
-    if (cJSON_IsNumber(m)) print_bytes(m->valuedouble);
-    else print_plain(m);
+  print_sizes("memory", memory);
+  for (const cJSON *d = devices ? devices->child : NULL; d; d = d->next) {
+    char name[64];
+    snprintf(name, sizeof name, "memory of %s", cJSON_GetStringValue(cJSON_GetObjectItem(d, "name")));
+    print_sizes(name, cJSON_GetObjectItem(d, "memory"));
   }
-  printf("\n");
   const cJSON *drivers = cJSON_GetObjectItem(report, "drivers");
   for (const cJSON *d = drivers ? drivers->child : NULL; d; d = d->next) {
     printf("%s\n", d->string);

@@ -30,10 +30,6 @@ static const gpu_features *features(int index) {
   return &all_features[index];
 }
 
-static const memory_driver memory = {
-    .take = cuda_take, .take_to_write = cuda_take_to_write, .give = cuda_give, .write = cuda_write, .read = cuda_read,
-    .pass = cuda_pass, .finish = cuda_finish, .cached = cuda_cached, .trim = cuda_trim};
-
 static bool compiles(void) { return nvrtc() != NULL; }
 
 static error *multiply(const launch *l) { return cublaslt_refuses(l) ? error_declined() : cublaslt_matmul(l); }
@@ -57,7 +53,7 @@ const gpu_backend gpu_cuda = {
     .refuses_multiply = cublaslt_refuses,
     .multiply_grouped = cuda_multiply_grouped,
     .refuses_grouped = cuda_refuses_grouped,
-    .memory = &memory,
+    .memory = &cuda_memory,
 };
 
 #define GPU_OWN_IMPLEMENTATIONS                                        \
@@ -114,7 +110,7 @@ const driver driver_cuda = {
     .run_kernel = run_kernel,
     .cannot_hold = GPU_CANNOT_HOLD,
     .lacks = gpu_lacks,
-    .memory = &memory,
+    .memory = &cuda_memory,
     .recording = &cuda_recordings,
     .faults = faults,
 };

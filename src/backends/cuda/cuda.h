@@ -58,10 +58,12 @@ typedef struct cuda_device {
   atomic_count plan_end; /* of the latest plan, on the queue of kernels; 0: nothing was launched since its end was marked */
   CUmemoryPool pool; /* NULL: cuMemAlloc, and what is given back is kept in `cached` */
   char no_pool[128]; /* why it is NULL */
+  account *account;
   pthread_mutex_t cache_lock;
   cuda_block *cached[GPU_SIZE_CLASSES]; /* memory.c */
   size_t cached_bytes;
   size_t pool_used, pool_most; /* bytes taken of the pool now, and at most since it was trimmed: what it may hold */
+  _Atomic size_t noted_bytes;  /* of recordings that are not under way */
   pthread_mutex_t capture_lock;
   CUstream capture; /* notes what a library's call does; NULL until it is needed */
   cuda_staging in, out, small; /* small: what is written on the queue of kernels */
@@ -75,6 +77,7 @@ cuda_device *cuda_enter(int index, error **why);
 void cuda_leave(cuda_device *d);
 /* The same of a device that was opened and works; else NULL, and nothing is opened. */
 cuda_device *cuda_enter_opened(int index);
+cuda_device *cuda_device_at(int index); /* for its counts alone */
 /* NULL if the call went well. Else an error with the call, its values and what the driver says; where that means that
    the context is gone, every later use of the device gives an error that tells so. */
 error *cuda_check(cuda_device *d, CUresult status, const char *call, ...) PRINTF_LIKE(3, 4);
@@ -100,6 +103,7 @@ static inline error *cuda_wait(cuda_device *d) { return cuda_wait_for(d, CUDA_WO
 
 /* ---- memory.c, copies.c ---- */
 
+extern const memory_driver cuda_memory;
 void *cuda_take(int index, size_t bytes, error **why);
 void *cuda_take_to_write(int index, size_t bytes, error **why); /* the host writes it first */
 /* More bytes than these are copied beside kernels. Few are there sooner if no queue has to wait for another. */
@@ -146,7 +150,5 @@ error *cuda_end_noting(cuda_device *d);
 cuda_block *cuda_take_noted(int index, size_t bytes);
 void cuda_add_noted(int index, cuda_block *b); /* taken for it */
 bool cuda_give_noted(int index, cuda_block *b); /* false: give it back as ever */
-/* Memory of recordings that are not under way, and letting go of it. */
-size_t cuda_noted_bytes(int index);
-void cuda_forget_noted(int index);
+void cuda_forget_noted(int index); /* lets go of memory of recordings that are not under way */
 #endif

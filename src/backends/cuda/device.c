@@ -139,6 +139,7 @@ static cuda_device *opened(int index, error **why) {
   cuda_device *d = &devices[index];
   pthread_mutex_lock(&opening); /* a failure to open takes d->lock */
   if (!d->opened) {
+    d->account = account_of(&cuda_memory, index);
     error *failed = open_device(d);
     pthread_mutex_lock(&d->lock);
     if (!d->failed)
@@ -172,6 +173,8 @@ cuda_device *cuda_enter_opened(int index) {
   error_release(why);
   return d;
 }
+
+cuda_device *cuda_device_at(int index) { return &devices[index]; }
 
 void cuda_report_allocation(int index, text *json) {
   error *why = NULL;

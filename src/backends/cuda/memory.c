@@ -69,8 +69,13 @@ size_t cuda_cached(int index) {
   bytes += d->cached_bytes;
   pthread_mutex_unlock(&d->cache_lock);
   cuda_leave(d);
-  return bytes + cuda_noted_bytes(index);
+  return bytes + d->noted_bytes;
 }
+
+static size_t size(int index) { return cuda_card_at(index)->memory; }
+
+/* What is kept beside what is used. */
+static size_t kept_bytes(const cuda_device *d) { return d->cached_bytes + d->pool_most - d->pool_used + d->noted_bytes; }
 
 void cuda_trim(int index) {
   cuda_device *d = cuda_enter_opened(index);
@@ -80,34 +85,55 @@ void cuda_trim(int index) {
   cuda_leave(d);
 }
 
+/* NULL: there is none of the class, or so much is in use that it must go. */
 static cuda_block *take_cached(cuda_device *d, int size_class) {
   pthread_mutex_lock(&d->cache_lock);
   cuda_block *b = d->cached[size_class];
+  if (b && !account_take(d->account, b->bytes, kept_bytes(d) - b->bytes)) b = NULL;
   if (b) d->cached[size_class] = b->next;
   if (b) d->cached_bytes -= b->bytes;
   pthread_mutex_unlock(&d->cache_lock);
   return b;
 }
 
+/* Is so much more within the limit? Then it is counted. By how much the pool grows for it. */
+static bool count_block(cuda_device *d, size_t bytes, size_t *growth) {
+  pthread_mutex_lock(&d->cache_lock);
+  const size_t spare = d->pool_most - d->pool_used;
+  *growth = d->pool && bytes > spare ? bytes - spare : 0;
+  const bool fits = account_take(d->account, bytes, kept_bytes(d) - (d->pool ? bytes - *growth : 0));
+  if (fits && d->pool) d->pool_used += bytes;
+  if (fits) d->pool_most += *growth;
+  pthread_mutex_unlock(&d->cache_lock);
+  return fits;
+}
+
+static void uncount_block(cuda_device *d, size_t bytes, size_t growth) {
+  pthread_mutex_lock(&d->cache_lock);
+  account_count(d->account, -(ptrdiff_t)bytes);
+  if (d->pool) d->pool_used -= bytes;
+  d->pool_most -= growth;
+  pthread_mutex_unlock(&d->cache_lock);
+}
+
 /* It is there for what comes behind on queue `q`. */
 static CUresult allocate(cuda_device *d, int q, cuda_block *b) {
-  if (!d->pool) return cuda()->cuMemAlloc(&b->at, b->bytes);
-  const CUresult status = cuda()->cuMemAllocFromPoolAsync(&b->at, b->bytes, d->pool, d->queues[q].at);
-  if (status != CUDA_SUCCESS) return status;
-  cuda_count_use(d, q, b, true);
-  pthread_mutex_lock(&d->cache_lock);
-  d->pool_used += b->bytes;
-  if (d->pool_used > d->pool_most) d->pool_most = d->pool_used;
-  pthread_mutex_unlock(&d->cache_lock);
+  size_t growth;
+  if (!count_block(d, b->bytes, &growth)) return CUDA_ERROR_OUT_OF_MEMORY;
+  const CUresult status = d->pool ? cuda()->cuMemAllocFromPoolAsync(&b->at, b->bytes, d->pool, d->queues[q].at)
+                                  : cuda()->cuMemAlloc(&b->at, b->bytes);
+  if (status != CUDA_SUCCESS) uncount_block(d, b->bytes, growth);
+  else if (d->pool) cuda_count_use(d, q, b, true);
   return status;
 }
 
 static error *no_memory(cuda_device *d, size_t asked) {
   size_t spare = 0, all = 0;
   if (cuda()->cuMemGetInfo(&spare, &all) != CUDA_SUCCESS) spare = 0;
-  return fail_as(PONS_ERROR_MEMORY, "cuda", "out of memory on device %d (%s): asked %.1f MiB, free %.1f of %.1f MiB", d->index,
-              cuda_card_at(d->index)->name, (double)asked / 1048576, (double)spare / 1048576,
-              (double)all / 1048576);
+  return fail_as(PONS_ERROR_MEMORY, "cuda",
+                 "out of memory on device %d (%s): asked %.1f MiB, free %.1f of %.1f MiB, in use here %.1f of at most %.1f MiB",
+                 d->index, cuda_card_at(d->index)->name, (double)asked / 1048576, (double)spare / 1048576, (double)all / 1048576,
+                 (double)account_active(d->account) / 1048576, (double)account_limit(d->account) / 1048576);
 }
 
 static error *fill(cuda_device *d, int q, cuda_block *b) {
@@ -157,16 +183,14 @@ void *cuda_take_to_write(int index, size_t bytes, error **why) {
   return take(index, bytes > CUDA_SMALL ? CUDA_IN : CUDA_WORK, bytes, why);
 }
 
-/* What is kept beside what is used. */
-static size_t kept_bytes(const cuda_device *d) { return d->cached_bytes + d->pool_most - d->pool_used; }
-
 /* To the lists; false: then there would be more than may be kept. */
 static bool keep(cuda_device *d, cuda_block *b) {
   size_t rounded;
   const int size_class = gpu_size_class(b->bytes, &rounded);
   pthread_mutex_lock(&d->cache_lock);
-  const bool fits = kept_bytes(d) + b->bytes <= device_cache_limit();
+  const bool fits = kept_bytes(d) + b->bytes <= account_cache_limit(d->account);
   if (fits) {
+    account_count(d->account, -(ptrdiff_t)b->bytes);
     b->next = d->cached[size_class];
     d->cached[size_class] = b;
     d->cached_bytes += b->bytes;
@@ -179,6 +203,7 @@ static bool keep(cuda_device *d, cuda_block *b) {
 static error *give_all(cuda_device *d, cuda_block *b) {
   error *why = trim(d);
   error *failed = cuda_check(d, cuda()->cuMemFree(b->at), "cuMemFree");
+  account_count(d->account, -(ptrdiff_t)b->bytes);
   mem_free(b);
   if (!why) return failed;
   error_release(failed);
@@ -191,8 +216,9 @@ static error *give_to_pool(cuda_device *d, cuda_block *b) {
   error *failed = cuda_check(d, cuda()->cuMemFreeAsync(b->at, cuda_work(d)), "cuMemFreeAsync");
   if (!why) why = failed;
   else error_release(failed);
-  const size_t limit = device_cache_limit();
+  const size_t limit = account_cache_limit(d->account);
   pthread_mutex_lock(&d->cache_lock);
+  account_count(d->account, -(ptrdiff_t)b->bytes);
   d->pool_used -= b->bytes;
   const size_t used = d->pool_used - d->cached_bytes;
   const bool is_full = kept_bytes(d) > limit;
@@ -206,8 +232,12 @@ void cuda_give(int index, void *memory) {
   cuda_block *b = memory;
   if (cuda_give_noted(index, b)) return;
   cuda_device *d = cuda_enter(index, &why);
-  if (!d) mem_free(b);
+  if (!d) account_count(account_of(&cuda_memory, index), -(ptrdiff_t)b->bytes), mem_free(b);
   else if (!is_listed(d, b->bytes) || !keep(d, b)) why = d->pool ? give_to_pool(d, b) : give_all(d, b);
   if (d) cuda_leave(d);
   error_release(why); /* of a device that is lost: who uses it next is told */
 }
+
+const memory_driver cuda_memory = {
+    .take = cuda_take, .take_to_write = cuda_take_to_write, .give = cuda_give, .write = cuda_write, .read = cuda_read,
+    .pass = cuda_pass, .finish = cuda_finish, .cached = cuda_cached, .trim = cuda_trim, .size = size};

@@ -54,6 +54,7 @@ typedef struct cuda_recording {
   bool is_plain;         /* no graph */
   bool is_over;          /* noting ended early */
   bool rests, is_hollow; /* under `lock`: nobody uses it; its memory is gone */
+  size_t resting_bytes;  /* while it rests: of its memory, what nobody holds */
   bool notes_faults;
 } cuda_recording;
 
@@ -397,22 +398,27 @@ error *cuda_end_noting(cuda_device *d) {
   return why;
 }
 
-size_t cuda_noted_bytes(int index) {
+/* While it rests nobody uses its memory: that is kept. The list's lock is held. */
+static void rest(cuda_recording *r, bool rests) {
+  cuda_device *d = cuda_device_at(r->index);
   size_t bytes = 0;
-  pthread_mutex_lock(&lock);
-  for (const cuda_recording *r = all; r; r = r->next)
-    for (size_t i = 0; r->rests && r->index == index && i < r->n_blocks; i++)
-      if (!r->blocks[i].in_use) bytes += r->blocks[i].block->bytes;
-  pthread_mutex_unlock(&lock);
-  return bytes;
+  if (r->rests == rests) return;
+  for (size_t i = 0; rests && i < r->n_blocks; i++) bytes += r->blocks[i].in_use ? 0 : r->blocks[i].block->bytes;
+  if (rests) r->resting_bytes = bytes;
+  if (rests) d->noted_bytes += bytes;
+  account_count(d->account, rests ? -(ptrdiff_t)bytes : (ptrdiff_t)r->resting_bytes);
+  if (!rests) d->noted_bytes -= r->resting_bytes;
+  r->rests = rests;
 }
 
 void cuda_forget_noted(int index) {
   pthread_mutex_lock(&lock);
   for (cuda_recording *r = all; r; r = r->next) {
     if (!r->rests || r->index != index) continue;
+    rest(r, false);
     give_blocks(r);
     r->is_hollow = true;
+    rest(r, true);
   }
   pthread_mutex_unlock(&lock);
 }
@@ -426,6 +432,7 @@ static void forget(void *recording) {
   cuda_recording **at = &all;
   while (*at != r) at = &(*at)->next;
   *at = r->next;
+  rest(r, false);
   pthread_mutex_unlock(&lock);
   give_blocks(r);
   cuda_device *d = r->n_parts ? cuda_enter(r->index, &why) : NULL;
@@ -450,9 +457,9 @@ static bool wants_graphs(void) {
   return !wanted || strcmp(wanted, "0") != 0;
 }
 
-static void rest(cuda_recording *r, bool rests) {
+static void set_rest(cuda_recording *r, bool rests) {
   pthread_mutex_lock(&lock);
-  r->rests = rests;
+  rest(r, rests);
   pthread_mutex_unlock(&lock);
 }
 
@@ -494,7 +501,7 @@ static bool is_of_use(const cuda_recording *r, int count) {
 static void *begin(int index, void *before, int count, void *const *memories) {
   static atomic_count walks;
   cuda_recording *r = before ? before : recording_new(index);
-  if (r) rest(r, false);
+  if (r) set_rest(r, false);
   if (r && (!is_of_use(r, count) || !set_slots(r, count, memories))) {
     forget(r);
     r = NULL;
@@ -521,7 +528,7 @@ static bool end(void *recording, error **why) {
     forget(r);
     return false;
   }
-  rest(r, true);
+  set_rest(r, true);
   return true;
 }
 
@@ -557,7 +564,7 @@ static void replace(cuda_recording *r, void *const *memories) {
 
 static bool repeat(void *recording, int count, void *const *memories, error **why) {
   cuda_recording *r = recording;
-  rest(r, false);
+  set_rest(r, false);
   if (!fits(r, count, memories)) return false; /* it is made anew */
   cuda_device *d = cuda_enter(r->index, why);
   if (!d) return false;
@@ -565,7 +572,7 @@ static bool repeat(void *recording, int count, void *const *memories, error **wh
   if (r->notes_faults) gpu_expect_faults(&gpu_cuda, r->index);
   *why = submit(d, r, launch_together);
   cuda_leave(d);
-  rest(r, true);
+  set_rest(r, true);
   return !*why;
 }
 

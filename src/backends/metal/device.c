@@ -20,6 +20,7 @@ metal_device *metal_enter(int index, error **why) {
   pthread_mutex_lock(&d->lock);
   d->pool = metal()->objc_autoreleasePoolPush();
   if (!d->opened) {
+    d->account = account_of(&metal_memory_driver, index);
     d->failed = open_device(d);
     d->opened = true;
   }

@@ -4,10 +4,11 @@
 
 static error *no_memory(size_t bytes) {
   const metal_card *card = metal_card_at(0);
+  const account *a = account_of(&metal_memory_driver, 0);
   return fail_as(PONS_ERROR_MEMORY, "metal",
-                 "out of memory on %s: asked %.1f MiB, %.1f of %.1f MiB are in use", card->name,
-                 (double)bytes / 1048576, (double)metal_allocated(card->device) / 1048576,
-                 (double)card->working_set / 1048576);
+                 "out of memory on %s: asked %.1f MiB, %.1f of %.1f MiB are in use, by arrays %.1f of at most %.1f MiB", card->name,
+                 (double)bytes / 1048576, (double)metal_allocated(card->device) / 1048576, (double)card->working_set / 1048576,
+                 (double)account_active(a) / 1048576, (double)account_limit(a) / 1048576);
 }
 
 /* ---- the cache ----
@@ -32,12 +33,16 @@ static metal_memory *take_cached(metal_device *d, int size_class) {
 }
 
 /* Command buffers hold on to what they use. */
+static void drop(metal_memory *m) {
+  metal()->objc_release(m->buffer);
+  mem_free(m);
+}
+
 static void empty_cache(metal_device *d) {
   for (int i = 0; i < GPU_SIZE_CLASSES; i++) {
     for (metal_memory *m = d->cached[i], *next; m; m = next) {
       next = m->next;
-      metal()->objc_release(m->buffer);
-      mem_free(m);
+      drop(m);
     }
     d->cached[i] = NULL;
   }
@@ -50,7 +55,7 @@ static void put_cached(metal_device *d, metal_memory *m) {
   m->next = d->cached[size_class];
   d->cached[size_class] = m;
   d->cached_bytes += m->bytes;
-  if (d->cached_bytes > metal_card_at(0)->working_set / 4 || d->cached_bytes > device_cache_limit()) empty_cache(d);
+  if (d->cached_bytes > account_cache_limit(d->account)) empty_cache(d);
 }
 
 static size_t cached_bytes(int index) {
@@ -98,6 +103,13 @@ static metal_memory *new_memory(metal_device *d, size_t bytes, error **why) {
   return m;
 }
 
+/* Is it within the limit, without the cache if need be? Then it is counted. */
+static bool fits(metal_device *d, size_t bytes) {
+  if (account_take(d->account, bytes, d->cached_bytes)) return true;
+  empty_cache(d);
+  return account_take(d->account, bytes, 0);
+}
+
 static void *take(int index, size_t bytes, error **why) {
   size_t rounded;
   const int size_class =
@@ -105,10 +117,16 @@ static void *take(int index, size_t bytes, error **why) {
   metal_device *d = metal_enter(index, why);
   if (!d) return NULL;
   metal_memory *m = take_cached(d, size_class);
-  if (m)
+  if (!fits(d, rounded)) {
+    if (m) drop(m);
+    m = NULL;
+    *why = no_memory(rounded);
+  } else if (m) {
     m->written = 0;
-  else
+  } else {
     m = new_memory(d, rounded, why);
+    if (!m) account_count(d->account, -(ptrdiff_t)rounded);
+  }
   if (m) m->asked = bytes;
   metal_leave(d);
   return m;
@@ -125,9 +143,9 @@ static void give(int index, void *memory) {
   }
   if (m->wrapped) {
     metal_wait_for(d, m->used);
-    metal()->objc_release(m->buffer);
-    mem_free(m);
+    drop(m);
   } else {
+    account_count(d->account, -(ptrdiff_t)m->bytes);
     put_cached(d, m);
   }
   metal_leave(d);

@@ -34,6 +34,7 @@ typedef struct metal_device {
   error *bad;
   metal_memory *cached[GPU_SIZE_CLASSES]; /* what was given back: memory.c */
   size_t cached_bytes;
+  account *account;
   void *pool;
 } metal_device;
 

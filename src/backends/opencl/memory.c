@@ -1,8 +1,6 @@
 /* memory.c: memory of OpenCL devices. What is given back is kept for those who take as much: there is one queue, so it is written
-   behind the work that still reads it. No more is kept than a quarter of the device's memory; when there is none left all that is kept
-   goes back to the device. Uses queue.h. */
+   behind the work that still reads it. When there is none left all that is kept goes back to the device. Uses queue.h. */
 #include "backends/opencl/queue.h"
-#include <stdlib.h>
 
 struct kept_block {
   kept_block *next;
@@ -22,13 +20,6 @@ static size_t rounded(size_t bytes) {
 static size_t bytes_of(cl_mem memory) {
   size_t bytes = 0;
   return opencl()->clGetMemObjectInfo(memory, CL_MEM_SIZE, sizeof bytes, &bytes, NULL) == CL_SUCCESS ? bytes : 0;
-}
-
-/* How much of the device's memory is used at most: PONS_OPENCL_MEMORY, in bytes, or all of it. */
-static size_t limit_of(int index) {
-  const char *wanted = getenv("PONS_OPENCL_MEMORY");
-  const double bytes = wanted ? strtod(wanted, NULL) : 0;
-  return bytes >= 1 ? (size_t)bytes : opencl_device_at(index)->memory_bytes;
 }
 
 /* ---- what is kept; the queue is entered ---- */
@@ -64,31 +55,34 @@ static void trim_to(opencl_queue *q, int count, size_t bytes) {
 
 static error *no_memory(int index, const opencl_queue *q, size_t asked) {
   return fail_as(PONS_ERROR_MEMORY, "opencl", "out of memory on device %d (%s): asked %.1f MiB, %.1f of %.1f MiB are in use",
-                 index, opencl_device_at(index)->name, (double)asked / 1048576, (double)q->used_bytes / 1048576,
-                 (double)limit_of(index) / 1048576);
+                 index, opencl_device_at(index)->name, (double)asked / 1048576, (double)account_active(q->account) / 1048576,
+                 (double)account_limit(q->account) / 1048576);
 }
 
 static cl_mem create(opencl_queue *q, size_t bytes, cl_int *status) {
   return opencl()->clCreateBuffer(q->context, CL_MEM_READ_WRITE, bytes, NULL, status);
 }
 
+/* Is it within the limit, without what is kept if need be? Then it is counted. */
+static bool fits(opencl_queue *q, size_t bytes) {
+  if (account_take(q->account, bytes, q->kept_bytes)) return true;
+  trim_to(q, 0, 0);
+  return account_take(q->account, bytes, 0);
+}
+
 /* New memory; where there is none, once more without what is kept and with all work done, so that what it held is free. */
 static cl_mem take_new(opencl_queue *q, int index, size_t bytes, error **why) {
   cl_int status = CL_SUCCESS;
-  const size_t limit = limit_of(index);
-  if (q->used_bytes + q->kept_bytes + bytes > limit) trim_to(q, 0, 0);
-  if (q->used_bytes + bytes > limit) {
-    *why = no_memory(index, q, bytes);
-    return NULL;
-  }
   cl_mem memory = create(q, bytes, &status);
   if (!memory) {
     trim_to(q, 0, 0);
     opencl()->clFinish(q->queue);
     memory = create(q, bytes, &status);
   }
-  if (!memory) *why = opencl_is_short(status) ? no_memory(index, q, bytes) : opencl_fail("clCreateBuffer", status);
-  return memory;
+  if (memory) return memory;
+  account_count(q->account, -(ptrdiff_t)bytes);
+  *why = opencl_is_short(status) ? no_memory(index, q, bytes) : opencl_fail("clCreateBuffer", status);
+  return NULL;
 }
 
 static void *take(int index, size_t bytes, error **why) {
@@ -96,8 +90,13 @@ static void *take(int index, size_t bytes, error **why) {
   if (!q) return NULL;
   const size_t all = rounded(bytes);
   cl_mem memory = take_kept(q, all);
-  if (!memory) memory = take_new(q, index, all, why);
-  if (memory) q->used_bytes += all;
+  if (!fits(q, all)) {
+    if (memory) opencl()->clReleaseMemObject(memory);
+    memory = NULL;
+    *why = no_memory(index, q, all);
+  } else if (!memory) {
+    memory = take_new(q, index, all, why);
+  }
   opencl_leave(q);
   return memory;
 }
@@ -109,14 +108,13 @@ static void give(int index, void *memory) {
   if (!q) return;
   kept_block *k = mem_alloc(sizeof *k);
   const size_t bytes = bytes_of(memory);
-  q->used_bytes -= bytes;
+  account_count(q->account, -(ptrdiff_t)bytes);
   if (k) {
     *k = (kept_block){q->kept, memory, bytes};
     q->kept = k;
     q->n_kept++;
     q->kept_bytes += bytes;
-    const size_t share = limit_of(index) / 4, allowed = device_cache_limit();
-    trim_to(q, MOST_KEPT, share < allowed ? share : allowed);
+    trim_to(q, MOST_KEPT, account_cache_limit(q->account));
   } else {
     opencl()->clReleaseMemObject(memory);
   }
@@ -124,22 +122,20 @@ static void give(int index, void *memory) {
 }
 
 static size_t cached(int index) {
-  error *why = NULL;
-  opencl_queue *q = opencl_enter(index, &why);
+  opencl_queue *q = opencl_enter_opened(index);
   const size_t bytes = q ? q->kept_bytes : 0;
-  error_release(why);
   if (q) opencl_leave(q);
   return bytes;
 }
 
 static void trim(int index) {
-  error *why = NULL;
-  opencl_queue *q = opencl_enter(index, &why);
-  error_release(why);
+  opencl_queue *q = opencl_enter_opened(index);
   if (!q) return;
   trim_to(q, 0, 0);
   opencl_leave(q);
 }
+
+static size_t size(int index) { return opencl_device_at(index)->memory_bytes; }
 
 /* ---- copies ---- */
 
@@ -171,4 +167,5 @@ static error *finish(int index) {
 }
 
 const memory_driver opencl_memory = {
-    .take = take, .give = give, .write = write_memory, .read = read_memory, .finish = finish, .cached = cached, .trim = trim};
+    .take = take, .give = give, .write = write_memory, .read = read_memory, .finish = finish, .cached = cached, .trim = trim,
+    .size = size};

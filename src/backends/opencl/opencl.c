@@ -17,6 +17,7 @@ static void make_locks(void) {
 
 static error *open_queue(opencl_queue *q, int index) {
   cl_int status;
+  q->account = account_of(&opencl_memory, index);
   const cl_device_id id = opencl_device_at(index)->id;
   q->context = opencl()->clCreateContext(NULL, 1, &id, NULL, NULL, &status);
   if (!q->context) return opencl_fail("clCreateContext", status);
@@ -34,6 +35,15 @@ opencl_queue *opencl_enter(int index, error **why) {
   }
   if (!q->failed) return q;
   *why = error_keep(q->failed);
+  pthread_mutex_unlock(&q->lock);
+  return NULL;
+}
+
+opencl_queue *opencl_enter_opened(int index) {
+  pthread_once(&locks_made, make_locks);
+  opencl_queue *q = &queues[index];
+  pthread_mutex_lock(&q->lock);
+  if (q->opened && !q->failed) return q;
   pthread_mutex_unlock(&q->lock);
   return NULL;
 }

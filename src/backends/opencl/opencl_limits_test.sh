@@ -34,8 +34,8 @@ done
 expect 0 'results agree' "$without" "$PONS_COMMAND" selftest --device opencl sum_of product_float32 softmax scattered
 
 # So much holds the operands of the largest product, but not all that the network has.
-diff PONS_OPENCL_MEMORY=1800 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn"
-diff PONS_OPENCL_MEMORY=300 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn"
+diff PONS_MEMORY_LIMIT=1800 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn"
+diff PONS_MEMORY_LIMIT=300 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn"
 
 [ $failures -eq 0 ] && echo "less is enough"
 exit $((failures > 0))

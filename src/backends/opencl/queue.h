@@ -15,11 +15,13 @@ typedef struct opencl_queue {
   bool opened;
   kept_block *kept; /* memory that was given back, newest first */
   int n_kept;
-  size_t kept_bytes, used_bytes;
+  size_t kept_bytes;
+  account *account;
 } opencl_queue;
 
 /* Locks the device's queue, opened at the first call. NULL, unlocked, and *why if it can't be opened. */
 opencl_queue *opencl_enter(int index, error **why);
+opencl_queue *opencl_enter_opened(int index); /* the same if it was opened, else NULL, and nothing is */
 void opencl_leave(opencl_queue *q);
 
 extern const memory_driver opencl_memory; /* memory.c */
