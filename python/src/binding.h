@@ -204,6 +204,8 @@ PyObject *item_of(pons_array a);
 PyObject *dtype_object(pons_dtype dtype); /* new reference */
 bool dtype_from_object(PyObject *o, pons_dtype *out);
 
+/* device.c: the library's name of a Device or DeviceType; NULL and an exception. */
+const char *device_name(const char *op, PyObject *o);
 /* device.c: Stream, ThreadLocalStream, Device, DeviceType; false without an exception for other types, with one for a
    device that is not there. */
 bool stream_from_object(PyObject *o, pons_stream *out);

@@ -78,8 +78,7 @@ static PyObject *device_of_name(const char *name) {
   return device_new(true, index);
 }
 
-/* The library's name, or NULL and an exception. */
-static const char *device_name(const char *op, PyObject *o) {
+const char *device_name(const char *op, PyObject *o) {
   bool gpu;
   int index;
   if (!device_from_object(o, &gpu, &index)) {

@@ -1,39 +1,64 @@
-/* memory.c: what is in use, limits, caches; the submodules metal, which repeats some of them for old programs, and
+/* memory.c: what is in use, limits, caches, of all devices or one; the submodules metal, which repeats some of them for old programs, and
    cuda. */
 #include "binding.h"
 
-#define COUNT(id, what)                    \
-  FUNCTION(id, "() -> int", what) {        \
-    (void)s;                               \
-    return PyLong_FromSize_t(pons_##id()); \
-  }
-COUNT(get_active_memory, "Bytes in arrays.")
-COUNT(get_peak_memory, "The greatest sum of bytes in arrays since the start or reset_peak_memory.")
-COUNT(get_cache_memory, "Bytes kept for reuse.")
-COUNT(get_memory_limit, "Bytes beyond which an op fails.")
+/* All of these say the same of one device if there is one among their arguments. */
+#define DEVICE "device: Device | DeviceType | None = None"
 
-#define LIMIT(id, what)                                                                         \
-  FUNCTION(id, "(limit: int) -> int", what) {                                                   \
-    if (s[0].i < 0)                                                                             \
-      return PyErr_Format(PyExc_ValueError, #id ": the limit is %lld, it must not be negative", \
-                          (long long)s[0].i);                                                   \
-    return PyLong_FromSize_t(pons_##id((size_t)s[0].i));                                        \
-  }
-LIMIT(set_memory_limit, "Bytes beyond which an op fails; returns the value before.")
-LIMIT(set_cache_limit, "Bytes that are kept for reuse at most; returns the value before.")
-LIMIT(set_wired_limit, "Bytes that stay resident for a GPU that pages; returns the value before.")
-
-FUNCTION(reset_peak_memory, "() -> None", "The peak counts from now on.") {
-  (void)s;
-  pons_reset_peak_memory();
-  return Py_NewRef(Py_None);
+/* False and an exception if there is no such device. */
+static bool memory_of(const char *op, slot s, const char **device, pons_memory *memory) {
+  *device = device_name(op, s.object);
+  if (!*device) return false;
+  if (pons_device_memory(*device, memory)) return true;
+  raise_error();
+  return false;
 }
 
-FUNCTION(clear_cache, "() -> None", "Gives what is kept for reuse back to the system.") {
-  (void)s;
-  pons_clear_cache();
-  return Py_NewRef(Py_None);
+#define COUNT(id, member, what)                                                    \
+  FUNCTION(id, "(" DEVICE ") -> int", what) {                                      \
+    const char *device;                                                            \
+    pons_memory m;                                                                 \
+    if (s[0].kind == SLOT_NONE) return PyLong_FromSize_t(pons_##id());             \
+    return memory_of(#id, s[0], &device, &m) ? PyLong_FromSize_t(m.member) : NULL; \
+  }
+COUNT(get_active_memory, active, "Bytes in arrays, on all devices or one.")
+COUNT(get_peak_memory, peak, "The greatest sum of bytes in arrays since the start or reset_peak_memory, on all devices or one.")
+COUNT(get_cache_memory, cached, "Bytes kept for reuse, on all devices or one.")
+COUNT(get_memory_limit, limit, "Bytes of the host's memory beyond which an op fails; of a GPU those beyond which arrays give way to others.")
+
+static bool is_size(const char *op, slot s) {
+  if (s.i < 0) PyErr_Format(PyExc_ValueError, "%s: the limit is %lld, it must not be negative", op, (long long)s.i);
+  return s.i >= 0;
 }
+
+#define LIMIT(id, member, set, what)                                                       \
+  FUNCTION(id, "(limit: int, " DEVICE ") -> int", what) {                                  \
+    const char *device;                                                                    \
+    pons_memory before;                                                                    \
+    if (!is_size(#id, s[0])) return NULL;                                                  \
+    if (s[1].kind == SLOT_NONE) return PyLong_FromSize_t(pons_##id((size_t)s[0].i));       \
+    if (!memory_of(#id, s[1], &device, &before)) return NULL;                              \
+    return set(device, (size_t)s[0].i) ? PyLong_FromSize_t(before.member) : raise_error(); \
+  }
+LIMIT(set_memory_limit, limit, pons_set_device_memory_limit,
+      "Bytes of the host's memory beyond which an op fails, or of a GPU's, beyond which arrays give way to others; returns the value before.")
+LIMIT(set_cache_limit, cache_limit, pons_set_device_cache_limit,
+      "Bytes that each device, or one, keeps for reuse at most; returns the value before.")
+
+FUNCTION(set_wired_limit, "(limit: int) -> int", "Bytes that stay resident for a GPU that pages; returns the value before.") {
+  return is_size("set_wired_limit", s[0]) ? PyLong_FromSize_t(pons_set_wired_limit((size_t)s[0].i)) : NULL;
+}
+
+#define ORDER(id, one, what)                                                            \
+  FUNCTION(id, "(" DEVICE ") -> None", what) {                                          \
+    const char *device = s[0].kind == SLOT_NONE ? NULL : device_name(#id, s[0].object); \
+    if (s[0].kind == SLOT_NONE) pons_##id();                                            \
+    else if (!device) return NULL;                                                      \
+    else if (!one(device)) return raise_error();                                        \
+    return Py_NewRef(Py_None);                                                          \
+  }
+ORDER(reset_peak_memory, pons_reset_device_peak_memory, "The peak counts from now on, of all devices or one.")
+ORDER(clear_cache, pons_clear_device_cache, "Gives what is kept for reuse back to the system, by all devices or one.")
 
 /* ---- metal, cuda ---- */
 

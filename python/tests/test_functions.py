@@ -67,6 +67,30 @@ def test_the_peak_begins_anew():
     assert mx.get_peak_memory() >= 20000
 
 
+def test_memory_of_one_device():
+    before = mx.get_active_memory(mx.cpu)
+    kept = mx.ones(100000) + 1
+    mx.eval(kept)
+    assert mx.get_active_memory(device=mx.cpu) == before + 400000
+    assert mx.get_peak_memory(mx.Device(mx.cpu)) >= before + 400000
+    mx.reset_peak_memory(mx.cpu)
+    assert mx.get_peak_memory(mx.cpu) == 0
+    limit = mx.get_memory_limit()
+    assert mx.set_memory_limit(before + 500000, device=mx.cpu) == limit
+    assert mx.set_memory_limit(limit, mx.cpu) == before + 500000 and mx.get_memory_limit(mx.cpu) == limit
+    kept_at_most = mx.set_cache_limit(0, mx.cpu)
+    del kept
+    assert mx.get_cache_memory(mx.cpu) == 0
+    assert mx.set_cache_limit(kept_at_most, mx.cpu) == 0
+    mx.clear_cache(mx.cpu)
+    with pytest.raises(TypeError, match="device must be Device or DeviceType"):
+        mx.get_active_memory("cpu")
+    with pytest.raises(ValueError, match="the limit is -1, it must not be negative"):
+        mx.set_cache_limit(-1, mx.cpu)
+    with pytest.raises(ValueError, match="there is no device cpu 1"):
+        mx.clear_cache(mx.Device(mx.cpu, 1))
+
+
 def test_buffers_are_counted_once():
     a = mx.ones(100)
     mx.eval(a)

@@ -674,8 +674,8 @@ def ceil(a: array, /, *, stream: StreamOrDevice = None) -> array:
 def checkpoint(fun: Callable[P, R]) -> Callable[P, R]:
     """fun, but gradients compute its intermediate results again instead of keeping them: less memory, more time."""
 
-def clear_cache() -> None:
-    """Gives what is kept for reuse back to the system."""
+def clear_cache(device: Device | DeviceType | None = None) -> None:
+    """Gives what is kept for reuse back to the system, by all devices or one."""
 
 def clear_streams() -> None:
     """Waits for the streams that this thread made and ends the threads behind them."""
@@ -857,20 +857,20 @@ def gather_qmm(x: array, w: array, /, scales: array, biases: array | None = None
 def gather_qqmm(x: array, w: array, /, scales: array | None = None, lhs_indices: array | None = None, rhs_indices: array | None = None, group_size: int | None = None, bits: int | None = None, mode: str = 'nvfp4', global_scale_x: array | None = None, global_scale_w: array | None = None, *, sorted_indices: bool = False, stream: StreamOrDevice = None) -> array:
     """qqmm of matrices chosen by number."""
 
-def get_active_memory() -> int:
-    """Bytes in arrays."""
+def get_active_memory(device: Device | DeviceType | None = None) -> int:
+    """Bytes in arrays, on all devices or one."""
 
 def get_array_buffer_size(*args) -> int:
     """Bytes of the buffers that evaluated arrays lie in, each buffer once, whole blocks of the allocator. Arguments are arrays or trees of arrays: lists, tuples and dicts. Leaves that are no arrays are ignored."""
 
-def get_cache_memory() -> int:
-    """Bytes kept for reuse."""
+def get_cache_memory(device: Device | DeviceType | None = None) -> int:
+    """Bytes kept for reuse, on all devices or one."""
 
-def get_memory_limit() -> int:
-    """Bytes beyond which an op fails."""
+def get_memory_limit(device: Device | DeviceType | None = None) -> int:
+    """Bytes of the host's memory beyond which an op fails; of a GPU those beyond which arrays give way to others."""
 
-def get_peak_memory() -> int:
-    """The greatest sum of bytes in arrays since the start or reset_peak_memory."""
+def get_peak_memory(device: Device | DeviceType | None = None) -> int:
+    """The greatest sum of bytes in arrays since the start or reset_peak_memory, on all devices or one."""
 
 def get_printoptions() -> PrintOptions:
     """How floats are printed."""
@@ -1097,8 +1097,8 @@ def remainder(a: scalar | array, b: scalar | array, stream: StreamOrDevice = Non
 def repeat(array: array, repeats: int, axis: int | None = None, *, stream: StreamOrDevice = None) -> array:
     """Each slice along the axis so often; None: each element of the flattened array."""
 
-def reset_peak_memory() -> None:
-    """The peak counts from now on."""
+def reset_peak_memory(device: Device | DeviceType | None = None) -> None:
+    """The peak counts from now on, of all devices or one."""
 
 def reshape(a: array, /, shape: Sequence[int], *, stream: StreamOrDevice = None) -> array:
     """In another shape; one size may be -1."""
@@ -1139,8 +1139,8 @@ def searchsorted(sorted_sequence: array, values: array, /, side: str = 'left', *
 def segmented_mm(a: array, b: array, /, segments: array, *, stream: StreamOrDevice = None) -> array:
     """a @ b over parts of the inner axis: from where to before where."""
 
-def set_cache_limit(limit: int) -> int:
-    """Bytes that are kept for reuse at most; returns the value before."""
+def set_cache_limit(limit: int, device: Device | DeviceType | None = None) -> int:
+    """Bytes that each device, or one, keeps for reuse at most; returns the value before."""
 
 def set_default_device(device: Device | DeviceType) -> None:
     """Where ops of this thread run from now on."""
@@ -1148,8 +1148,8 @@ def set_default_device(device: Device | DeviceType) -> None:
 def set_default_stream(stream: Stream) -> None:
     """Makes it the default stream of its device for this thread."""
 
-def set_memory_limit(limit: int) -> int:
-    """Bytes beyond which an op fails; returns the value before."""
+def set_memory_limit(limit: int, device: Device | DeviceType | None = None) -> int:
+    """Bytes of the host's memory beyond which an op fails, or of a GPU's, beyond which arrays give way to others; returns the value before."""
 
 def set_printoptions(precision: int = -1) -> None:
     """How floats are printed from now on: so many digits behind the point; below 0 six significant ones."""
