@@ -47,4 +47,7 @@ void conv_lay_out(conv_job *j, const launch *l, const int64_t *x_strides);
 int64_t conv_places_at_once(int64_t patch_bytes);
 /* Patches (count, row) of a group that begins at `channel`; places count batch and result's spatial axes. */
 void conv_write_patches(const conv_job *j, int64_t first, int64_t count, int64_t channel, char *patches);
+/* What the kernel covers along the last axis at `place` of it, where its positions lie over neighbours, which are one run
+   of memory, x where that axis begins; the rest is padding. */
+void conv_write_run(const conv_job *j, const conv_axis *a, int64_t place, const char *x, char *patch);
 #endif

@@ -7,9 +7,7 @@
    Patches are written a piece of places at a time, few enough to stay in the cache. Uses cpu/conv.h. */
 #include "backends/cpu/conv.h"
 
-/* Along the last axis positions of the kernel lie over neighbours, which are one run of memory; the rest is
-   padding. */
-static void write_run(const conv_job *j, const conv_axis *a, int64_t place, const char *x, char *patch) {
+void conv_write_run(const conv_job *j, const conv_axis *a, int64_t place, const char *x, char *patch) {
   int64_t first = place * a->stride - a->low, step = a->x_stride * j->size;
   int64_t from = first < 0 ? -first : 0, to = smaller(a->in - first, a->kernel);
   if (from > a->kernel) from = a->kernel;
@@ -23,7 +21,7 @@ static void write_patch(const conv_job *j, int axis, const int64_t *place, const
   const conv_axis *a = &j->axes[axis];
   bool last = axis == j->n - 1;
   if (last && a->kernel_dilation == 1 && a->input_dilation == 1 && !j->flip && a->x_stride == a->block) {
-    write_run(j, a, place[axis], x, patch);
+    conv_write_run(j, a, place[axis], x, patch);
     return;
   }
   size_t bytes = (size_t)(a->block * j->size);

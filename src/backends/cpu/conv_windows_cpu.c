@@ -6,9 +6,10 @@
 
        runs of a place:   [channels at (0, 0)] [channels at (0, 1)] ...     b: the weight's rows in the same order
 
-   so that no patch is ever written. Runs that are neighbours in x become one. Those of positions along the last axis
-   mostly are: of a place that is not at an edge of it only the first ones are looked for (`span`). A kernel that is
-   flipped is packed from its end. Threads share blocks of places. Uses cpu/conv.h. */
+   so that no patch is written. Runs that are neighbours in x become one. Those of positions along the last axis mostly
+   are: then each place has one for all of them (`span`), and only of a place at an edge of that axis, where some would be
+   zeros, that part of its patch is written. A kernel that is flipped is packed from its end. Threads share blocks of places.
+   Uses cpu/conv.h. */
 #include "backends/cpu/conv.h"
 
 enum {
@@ -28,14 +29,18 @@ typedef struct windows_job {
   int64_t chunks;                 /* runs of a position */
   int64_t group_in, group_out;
   int64_t span;                   /* channels under all positions along the last axis, if they are one run; or 0 */
+  int64_t starts;                 /* of runs of a place: positions, or spans */
+  int64_t inner, inner_end;       /* places along the last axis that are not at an edge */
 } windows_job;
 
-/* A place of the result: where x begins under each position of the kernel (NULL: outside), or, if it is whole, under the
-   first ones along the last axis. */
-typedef struct place_windows {
-  const char **at;
-  bool whole;
-} place_windows;
+/* Places of the result from `first` on: where x begins under the positions of the kernel (starts for each place; NULL:
+   outside). A span at an edge is written to `patch`. */
+typedef struct windows {
+  int64_t first, count;
+  const char **at, **lines; /* lines: the same of a line of places, under the positions along all axes but the last */
+  char *patch;
+  buffer *held;
+} windows;
 
 const char *cpu_refuses_windows(const launch *l) {
   const operand *w = &l->in[1];
@@ -58,21 +63,26 @@ static void find_lines(const conv_job *j, int axis, const int64_t *place, const 
   }
 }
 
-/* Where a place of that line begins under each position. */
-static void find_windows(const windows_job *j, int64_t place, const char *const *lines, place_windows *w) {
-  const conv_axis *a = &j->conv.axes[j->conv.n - 1];
-  w->whole = j->span && conv_under(a, false, place, 0) >= 0 && conv_under(a, false, place, a->kernel - 1) >= 0;
-  for (int64_t k = 0; k < (w->whole ? 1 : a->kernel); k++) {
-    const int64_t at = conv_under(a, false, place, k), offset = at * a->x_stride * j->conv.size;
-    for (int64_t i = 0; i < j->outer; i++) w->at[i * a->kernel + k] = at < 0 || !lines[i] ? NULL : lines[i] + offset;
+/* Where a place of that line begins. */
+static void find_place(const windows_job *j, int64_t place, windows *w, const char **at) {
+  const conv_job *c = &j->conv;
+  const conv_axis *a = &c->axes[c->n - 1];
+  for (int64_t k = 0; k < a->kernel && !j->span; k++) {
+    const int64_t under = conv_under(a, false, place, k), offset = under * a->x_stride * c->size;
+    for (int64_t i = 0; i < j->outer; i++) at[i * a->kernel + k] = under < 0 || !w->lines[i] ? NULL : w->lines[i] + offset;
   }
-}
-
-static const char *window_at(const windows_job *j, const place_windows *w, int64_t position) {
-  if (!w->whole) return w->at[position];
-  const int64_t along = position % j->conv.axes[j->conv.n - 1].kernel;
-  const char *first = w->at[position - along];
-  return first ? first + along * j->group_in * j->conv.size : NULL;
+  const bool inner = place >= j->inner && place < j->inner_end;
+  for (int64_t i = 0; i < j->outer && j->span; i++) {
+    at[i] = w->lines[i];
+    if (!at[i]) continue;
+    if (inner) {
+      at[i] += (place * a->stride - a->low) * a->x_stride * c->size;
+    } else {
+      conv_write_run(c, a, place, at[i], w->patch);
+      at[i] = w->patch;
+      w->patch += j->span * c->size;
+    }
+  }
 }
 
 /* The runs of a tile's rows that are not all zeros. */
@@ -92,41 +102,33 @@ static bool goes_on(const windows_job *j, const tile_runs *t, int64_t rows, int6
   return start == t->starts[last] + length * j->strip;
 }
 
-/* Of rows that are whole there is one for all positions along the last axis. */
-static void find_spans(const windows_job *j, const place_windows *windows, int64_t rows, int64_t channel, int64_t first,
-                       int64_t end, tile_runs *t) {
-  const int64_t along = j->conv.axes[j->conv.n - 1].kernel;
+/* Of spans first .. end - 1 each is a run. */
+static void find_spans(const windows_job *j, const char *const *at, int64_t rows, int64_t first, int64_t end, tile_runs *t) {
   t->count = 0;
-  for (int64_t position = first; position < end; position += along) {
+  for (int64_t span = first; span < end; span++) {
     const void **to = t->rows + t->count * GEMM_ROWS_MOST;
     bool any = false;
     for (int64_t r = 0; r < rows; r++) {
-      const char *x = windows[r].at[position];
+      const char *x = at[r * j->starts + span];
       any = any || x;
-      to[r] = x ? x + channel * j->conv.size : j->zeros;
+      to[r] = x ? x : j->zeros;
     }
     if (!any) continue;
-    t->starts[t->count] = position * j->group_in * j->strip;
+    t->starts[t->count] = span * j->span * j->strip;
     t->lengths[t->count++] = j->span;
   }
 }
 
-static void find_runs(const windows_job *j, const place_windows *windows, int64_t rows, int64_t channel, int64_t first,
+static void find_runs(const windows_job *j, const char *const *starts, int64_t rows, int64_t channel, int64_t first,
                       int64_t end, tile_runs *t) {
   const conv_job *c = &j->conv;
-  bool whole = true;
-  for (int64_t r = 0; r < rows; r++) whole = whole && windows[r].whole;
-  if (whole) {
-    find_spans(j, windows, rows, channel, first, end, t);
-    return;
-  }
   t->count = 0;
   for (int64_t run = first; run < end; run++) {
     const int64_t position = run / j->chunks, at = run % j->chunks * j->per_run;
     const void **to = t->rows + t->count * GEMM_ROWS_MOST;
     bool any = false;
     for (int64_t r = 0; r < rows; r++) {
-      const char *x = window_at(j, windows + r, position);
+      const char *x = starts[r * j->starts + position];
       any = any || x;
       to[r] = x ? x + (channel + at) * c->size : j->zeros;
     }
@@ -142,16 +144,17 @@ static void find_runs(const windows_job *j, const place_windows *windows, int64_
 }
 
 /* Runs first .. end - 1 of a block of places, times all columns of a group. */
-static void add_runs(const windows_job *j, const place_windows *windows, int64_t place, int64_t count, int64_t group,
-                     int64_t first, int64_t end) {
+static void add_runs(const windows_job *j, const windows *w, int64_t group, int64_t first, int64_t end) {
   const conv_job *c = &j->conv;
   const gemm_loops *loops = cpu_gemm_loops();
   tile_runs runs[BLOCK_PLACES / 4];
   gemm_tile tiles[BLOCK_PLACES / 4];
   int64_t n = 0;
-  for (int64_t i = 0, rows; i < count; i += rows, n++) {
-    rows = gemm_rows_of_tile(count - i, loops->tile_rows);
-    find_runs(j, windows + i, rows, group * j->group_in, first, end, runs + n);
+  for (int64_t i = 0, rows; i < w->count; i += rows, n++) {
+    rows = gemm_rows_of_tile(w->count - i, loops->tile_rows);
+    const char *const *at = w->at + i * j->starts;
+    if (j->span) find_spans(j, at, rows, first, end, runs + n);
+    else find_runs(j, at, rows, group * j->group_in, first, end, runs + n);
     tiles[n] = (gemm_tile){.rows = rows,
                            .runs = runs[n].count,
                            .a = runs[n].rows,
@@ -160,7 +163,7 @@ static void add_runs(const windows_job *j, const place_windows *windows, int64_t
                            .c = i * c->out_channels};
   }
   const char *strips = j->panel + group * j->panel_bytes;
-  char *out = c->out + (place * c->out_channels + group * j->group_out) * c->size;
+  char *out = c->out + (w->first * c->out_channels + group * j->group_out) * c->size;
   for (int64_t s = 0; s < j->group_out; s += j->strip, strips += c->row * j->strip * c->size)
     loops->column[c->lane](&(gemm_column){.tiles = tiles,
                                           .count = n,
@@ -173,38 +176,51 @@ static void add_runs(const windows_job *j, const place_windows *windows, int64_t
                                           .c_row = c->out_channels});
 }
 
-static void places_piece(void *context, int64_t piece) {
-  windows_job *j = context;
-  conv_job *c = &j->conv;
-  const int64_t first = piece * BLOCK_PLACES, count = smaller(c->places - first, BLOCK_PLACES);
-  error *why = NULL, *none = NULL;
-  buffer *held = buffer_new((size_t)(count * j->positions + j->outer) * sizeof(char *), "conv", &why);
-  if (!held) {
-    if (!atomic_compare_exchange_strong(&c->why, &none, why)) error_release(why);
-    return;
-  }
-  const char **at = buffer_data(held), **lines = at + count * j->positions;
-  place_windows windows[BLOCK_PLACES];
-  for (int64_t i = 0, along = c->axes[c->n - 1].out, place = first % along; i < count; i++, place++) {
+/* Memory for a block of places. */
+static error *begin_block(const windows_job *j, windows *w) {
+  error *why = NULL;
+  const int64_t along = j->conv.axes[j->conv.n - 1].out, lines = pieces_of(w->count, along) + 1;
+  const int64_t edges = j->span ? smaller(w->count, lines * (along - (j->inner_end - j->inner))) : 0;
+  const int64_t pointers = (w->count * j->starts + j->outer) * (int64_t)sizeof(char *);
+  w->held = buffer_new((size_t)(pointers + edges * j->outer * j->span * j->conv.size), "conv", &why);
+  if (!w->held) return why;
+  w->at = buffer_data(w->held), w->lines = w->at + w->count * j->starts;
+  w->patch = (char *)w->at + pointers;
+  return NULL;
+}
+
+static void find_windows(const windows_job *j, windows *w) {
+  const conv_job *c = &j->conv;
+  const int64_t along = c->axes[c->n - 1].out;
+  for (int64_t i = 0, place = w->first % along; i < w->count; i++, place++) {
     if (i == 0 || place == along) {
-      int64_t places[PONS_MAX_NDIM], rest = first + i;
+      int64_t places[PONS_MAX_NDIM], rest = w->first + i;
       for (int d = c->n - 1; d >= 0; d--) {
         places[d] = rest % c->axes[d].out;
         rest /= c->axes[d].out;
       }
-      find_lines(c, 0, places, c->x + rest * c->batch_stride * c->size, lines);
+      find_lines(c, 0, places, c->x + rest * c->batch_stride * c->size, w->lines);
       place = places[c->n - 1];
     }
-    windows[i].at = at + i * j->positions;
-    find_windows(j, place, lines, windows + i);
+    find_place(j, place, w, w->at + i * j->starts);
   }
-  /* A piece of the sum ends where a span does. */
-  const int64_t each = j->span ? c->axes[c->n - 1].kernel : 1, runs = j->positions * j->chunks / each;
-  const int64_t some = DEPTH / (j->span ? j->span : j->per_run), cuts = pieces_of(runs, some);
+}
+
+static void places_piece(void *context, int64_t piece) {
+  windows_job *j = context;
+  conv_job *c = &j->conv;
+  const int64_t first = piece * BLOCK_PLACES;
+  windows w = {.first = first, .count = smaller(c->places - first, BLOCK_PLACES)};
+  error *why = begin_block(j, &w), *none = NULL;
+  if (why) {
+    if (!atomic_compare_exchange_strong(&c->why, &none, why)) error_release(why);
+    return;
+  }
+  find_windows(j, &w);
+  const int64_t runs = j->starts * j->chunks, some = DEPTH / (j->span ? j->span : j->per_run), cuts = pieces_of(runs, some);
   for (int64_t g = 0; g < c->groups; g++)
-    for (int64_t cut = 0; cut < cuts; cut++)
-      add_runs(j, windows, first, count, g, runs * cut / cuts * each, runs * (cut + 1) / cuts * each);
-  buffer_release(held);
+    for (int64_t cut = 0; cut < cuts; cut++) add_runs(j, &w, g, runs * cut / cuts, runs * (cut + 1) / cuts);
+  buffer_release(w.held);
 }
 
 static void pack_piece(void *context, int64_t piece) {
@@ -235,7 +251,14 @@ static error *convolve(const conv_job *conv) {
   j.per_run = pieces_of(j.group_in, j.chunks);
   const conv_axis *last = &c->axes[c->n - 1];
   const int64_t span = last->kernel * j.group_in;
-  if (last->kernel_dilation == 1 && last->input_dilation == 1 && last->x_stride == j.group_in && span <= DEPTH) j.span = span;
+  if (last->kernel_dilation == 1 && last->input_dilation == 1 && last->x_stride == j.group_in && span <= DEPTH) {
+    const int64_t most = last->in - last->kernel + last->low; /* where windows that don't reach over the end begin */
+    j.span = span;
+    j.inner = last->low > 0 ? smaller(pieces_of(last->low, last->stride), last->out) : 0;
+    j.inner_end = most < 0 ? 0 : smaller(most / last->stride + 1, last->out);
+    if (j.inner_end < j.inner) j.inner_end = j.inner;
+  }
+  j.starts = j.span ? j.outer : j.positions;
   const int64_t strips = pieces_of(j.group_out, j.strip), zeros = DEPTH * c->size;
   j.panel_bytes = strips * j.strip * c->row * c->size;
   buffer *held = buffer_new((size_t)(c->groups * j.panel_bytes + zeros), "conv", &why);
