@@ -37,7 +37,8 @@ const char *library_own_path(void) {
   const char *(*self)(void) = library_own_path;
   void *address;
   memcpy(&address, &self, sizeof address);
-  return dladdr(address, &info) ? info.dli_fname : NULL;
+  if (!dladdr(address, &info)) return NULL;
+  return strchr(info.dli_fname, '/') ? info.dli_fname : "/proc/self/exe"; /* a program's is as it was called, which may be a name alone */
 }
 
 const char *library_path(void *library, const char *symbol) {

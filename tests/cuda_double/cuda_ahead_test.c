@@ -147,6 +147,35 @@ static void unknown_architectures_are_told(void **state) {
   passes(an_architecture_nobody_knows, "PONS_CACHE_DIR=;PONS_CUDA_AHEAD_ARCH=33;PONS_CUDA_AHEAD=" KERNELS "4");
 }
 
+static void nothing_without_either(void) { CHECK(!pons_set_default_device("cuda")); }
+
+static void append(const char *path, FILE *to) {
+  static char bytes[1 << 16];
+  FILE *from = fopen(path, "rb");
+  assert_non_null(from);
+  for (size_t n; (n = fread(bytes, 1, sizeof bytes, from)) > 0;) assert_int_equal(fwrite(bytes, 1, n, to), n);
+  fclose(from);
+}
+
+/* A library that nothing is appended to has none; one with an archive behind it has its kernels, named or by itself. */
+static void libraries_hold_kernels(void **state) {
+  (void)state;
+  const char *library = getenv("PONS_LIBRARY"), *command = getenv("PONS_COMMAND");
+  char asked[2000];
+  if (!library || !command) skip();
+  snprintf(asked, sizeof asked, "cd '" DOUBLES "inside' && LD_LIBRARY_PATH=.:driver '%s' info | grep -q '^devices:.* cuda[,;]'", command);
+  assert_int_equal(system("mkdir -p '" DOUBLES "inside/driver' && ln -sf ../../libcuda.so.1 '" DOUBLES "inside/driver/'"), 0);
+  for (int kernels = 0; kernels < 2; kernels++) {
+    FILE *to = fopen(DOUBLES "inside/libpons.so.0", "wb");
+    assert_non_null(to);
+    append(library, to);
+    if (kernels) append(KERNELS, to);
+    assert_int_equal(fclose(to), 0);
+    passes(kernels ? use : nothing_without_either, "NO_NVRTC=1;PONS_CACHE_DIR=;PONS_KERNELS=" DOUBLES "inside/libpons.so.0");
+    assert_int_equal(system(asked) == 0, kernels);
+  }
+}
+
 /* What is there already is not compiled again. */
 static void archives_grow(void **state) {
   (void)state;
@@ -166,8 +195,6 @@ static void damaged_archives_do_no_harm(void **state) {
   }
 }
 
-static void nothing_without_either(void) { CHECK(!pons_set_default_device("cuda")); }
-
 static void older_devices_are_not_used(void **state) {
   (void)state;
   passes(nothing_without_either, "NO_NVRTC=1;PONS_KERNELS=/nowhere");
@@ -182,6 +209,7 @@ int main(void) {
   }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(programs_run_on_what_was_built),
+      cmocka_unit_test(libraries_hold_kernels),
       cmocka_unit_test(machine_code_is_for_one_family),
       cmocka_unit_test(unknown_architectures_are_told),
       cmocka_unit_test(archives_grow),

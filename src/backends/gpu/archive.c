@@ -1,13 +1,18 @@
-/* archive.c: kernels built ahead, many in one file, which lies beside the library or where PONS_KERNELS says.
+/* archive.c: kernels built ahead, many in one file, which lies beside the library, or where PONS_KERNELS says, or is appended to
+   the library (or to the program that the library is linked into), behind all that the ELF format speaks of.
 
        magic    then for each kernel    two hashes of its key, packed size, size, its binary packed by zlib
 
    The file is read when the first kernel is looked for, where each lies is kept. What is not whole ends it. Uses gpu.h. */
 #include "backends/gpu/gpu.h"
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <zlib.h>
+#if defined(__linux__)
+#include <elf.h>
+#endif
 
 static const char magic[8] = {'P', 'O', 'N', 'S', 'K', 'R', 'N', '1'};
 typedef struct record {
@@ -56,13 +61,49 @@ static uint64_t pack(const gpu_binary *binary, void *to) {
 
 /* ---- the file ---- */
 
-static char *path_of_archive(void) {
-  const char *own = getenv("PONS_KERNELS");
-  if (own) return *own ? mem_text(own) : NULL;
-  const char *library = library_own_path(), *end = library ? strrchr(library, '/') : NULL;
+static bool begins_at(FILE *f, long at) {
+  char head[sizeof magic];
+  return fseek(f, at, SEEK_SET) == 0 && fread(head, sizeof head, 1, f) == 1 && memcmp(head, magic, sizeof magic) == 0;
+}
+
+/* Where what is appended to a library or a program would begin; 0: it is neither, or of no format known here. */
+static long end_of_code(FILE *f) {
+#if defined(__linux__)
+  Elf64_Ehdr head;
+  if (fseek(f, 0, SEEK_SET) != 0 || fread(&head, sizeof head, 1, f) != 1 || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
+      head.e_ident[EI_CLASS] != ELFCLASS64 || head.e_phentsize != sizeof(Elf64_Phdr) || head.e_shoff > LONG_MAX / 2 ||
+      fseek(f, (long)head.e_phoff, SEEK_SET) != 0)
+    return 0;
+  uint64_t end = head.e_shoff + (uint64_t)head.e_shnum * head.e_shentsize;
+  for (int i = 0; i < head.e_phnum; i++) {
+    Elf64_Phdr segment;
+    if (fread(&segment, sizeof segment, 1, f) != 1 || segment.p_offset > LONG_MAX / 2 || segment.p_filesz > LONG_MAX / 2) return 0;
+    if (segment.p_offset + segment.p_filesz > end) end = segment.p_offset + segment.p_filesz;
+  }
+  return (long)end;
+#else
+  (void)f;
+  return 0;
+#endif
+}
+
+/* The file from where its kernels are told on; NULL: it has none. */
+static FILE *open_kernels(const char *path) {
+  FILE *f = path ? fopen(path, "rb") : NULL;
+  if (!f || begins_at(f, 0) || begins_at(f, end_of_code(f))) return f;
+  fclose(f);
+  return NULL;
+}
+
+static FILE *open_beside(const char *library) {
+  const char *end = library ? strrchr(library, '/') : NULL;
   text t = {0};
-  if (end) text_add(&t, "%.*s/%s", (int)(end - library), library, GPU_ARCHIVE);
-  return end ? text_take(&t) : NULL;
+  if (!end) return NULL;
+  text_add(&t, "%.*s/%s", (int)(end - library), library, GPU_ARCHIVE);
+  char *path = text_take(&t);
+  FILE *f = open_kernels(path);
+  mem_free(path);
+  return f;
 }
 
 typedef struct place {
@@ -85,16 +126,10 @@ static void list_records(void) {
 }
 
 static void open_archive(void) {
-  char *path = path_of_archive(), head[sizeof magic];
-  file = path ? fopen(path, "rb") : NULL;
-  mem_free(path);
-  if (!file) return;
-  if (fread(head, sizeof head, 1, file) == 1 && memcmp(head, magic, sizeof magic) == 0) {
-    list_records();
-    return;
-  }
-  fclose(file);
-  file = NULL;
+  const char *own = getenv("PONS_KERNELS"), *library = library_own_path();
+  file = own ? open_kernels(own) : open_beside(library);
+  if (!file && !own) file = open_kernels(library);
+  if (file) list_records();
 }
 static pthread_once_t opened = PTHREAD_ONCE_INIT;
 

@@ -124,7 +124,7 @@ void gpu_cache_keep(const text *key, const char *ending, const void *bytes, size
 /* Adds a text that cmake/embed.cmake put into the library, or one that is a plain string. */
 void gpu_add_text(text *t, const char *held);
 
-/* ---- archive.c: kernels built ahead, in one file beside the library, or $PONS_KERNELS ---- */
+/* ---- archive.c: kernels built ahead, in one file beside the library or appended to it, or $PONS_KERNELS ---- */
 
 #define GPU_ARCHIVE "pons-kernels"
 bool gpu_archive_is_there(void);
