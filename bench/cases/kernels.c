@@ -109,6 +109,8 @@ const machine_loops *machine_loops_for(const char *isa) {
 #if defined(__x86_64__)
   if (!strncmp(isa, "avx512", 6)) return __builtin_cpu_supports("avx512bf16") ? &avx512_bf16 : &avx512;
   if (!strcmp(isa, "avx2")) return &avx2;
+#else
+  (void)isa;
 #endif
   return &any;
 }
