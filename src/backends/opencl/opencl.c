@@ -122,25 +122,37 @@ static void *load(int index, const void *bytes, size_t size) {
   return p;
 }
 
+/* A kernel, and the numbers that it has as its last argument. Guarded by the queue's lock. */
+typedef struct opencl_entry {
+  cl_kernel kernel;
+  bool is_set;
+  int64_t numbers[GPU_NUMBERS];
+} opencl_entry;
+
 static void *entry(int index, void *module, const char *name, error **why) {
   (void)index;
-  cl_int status;
-  cl_kernel kernel = opencl()->clCreateKernel(module, name, &status);
-  if (kernel) return kernel;
+  cl_int status = CL_OUT_OF_HOST_MEMORY;
+  opencl_entry *e = mem_zalloc(sizeof *e);
+  if (e) e->kernel = opencl()->clCreateKernel(module, name, &status);
+  if (e && e->kernel) return e;
   *why = opencl_fail("clCreateKernel", status);
   opencl()->clReleaseProgram(module);
+  mem_free(e);
   return NULL;
 }
 
 /* ---- launching ---- */
 
-static cl_int set_arguments(const gpu_launch *l) {
+/* Of launches of one kernel most have the same numbers. Memories are set each time: one may have the name of another that is gone. */
+static cl_int set_arguments(opencl_entry *e, const gpu_launch *l) {
   cl_int status = CL_SUCCESS;
   for (int i = 0; status == CL_SUCCESS && i < l->n_memories; i++)
-    status = opencl()->clSetKernelArg(l->entry, (cl_uint)i, sizeof(cl_mem), &l->memories[i]);
-  if (status != CL_SUCCESS) return status;
-  return opencl()->clSetKernelArg(l->entry, (cl_uint)l->n_memories, GPU_NUMBERS * sizeof *l->numbers,
-                                  l->numbers);
+    status = opencl()->clSetKernelArg(e->kernel, (cl_uint)i, sizeof(cl_mem), &l->memories[i]);
+  if (status != CL_SUCCESS || (e->is_set && !memcmp(e->numbers, l->numbers, sizeof e->numbers))) return status;
+  status = opencl()->clSetKernelArg(e->kernel, (cl_uint)l->n_memories, sizeof e->numbers, l->numbers);
+  e->is_set = status == CL_SUCCESS;
+  memcpy(e->numbers, l->numbers, sizeof e->numbers);
+  return status;
 }
 
 static error *run(int index, const gpu_launch *l) {
@@ -152,10 +164,11 @@ static error *run(int index, const gpu_launch *l) {
     group[d] = (size_t)l->group[d];
     threads[d] = (size_t)l->groups[d] * group[d];
   }
-  cl_int status = set_arguments(l);
+  opencl_entry *e = l->entry;
+  cl_int status = set_arguments(e, l);
   if (status != CL_SUCCESS)
     why = opencl_fail("clSetKernelArg", status);
-  else if ((status = opencl()->clEnqueueNDRangeKernel(q->queue, l->entry, 3, NULL, threads, group, 0, NULL,
+  else if ((status = opencl()->clEnqueueNDRangeKernel(q->queue, e->kernel, 3, NULL, threads, group, 0, NULL,
                                                       NULL)) != CL_SUCCESS)
     why = opencl_fail("clEnqueueNDRangeKernel", status);
   opencl_leave(q);
