@@ -50,10 +50,9 @@ static bool is_added(const text *key) {
 static char nothing;
 static void *compile(int index, const char *name, const char *whole, const char *options, gpu_binary *binary,
                      error **why) {
-  (void)index;
+  (void)index, (void)binary; /* they are kept together */
   text key = {0};
   gpu_binary made = {0};
-  *binary = made;
   cuda_identify_ahead(arch(), &key);
   gpu_ahead_key(&key, options, whole);
   if (key.failed) *why = fail_no_memory("cuda_ahead");

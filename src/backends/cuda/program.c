@@ -170,14 +170,15 @@ static CUmodule load_new(int index, const char *name, const gpu_binary *binary, 
 
 void *cuda_compile(int index, const char *name, const char *whole, const char *options, gpu_binary *binary,
                    error **why) {
-  *binary = (gpu_binary){0};
+  gpu_binary made = {0};
   if (!nvrtc()) return *why = error_declined(), NULL;
-  *why = compile_text(name, whole, options, cuda_card_at(index)->arch, binary);
-  CUmodule module = *why ? NULL : load_new(index, name, binary, why);
-  if (module) return module;
-  mem_free(binary->bytes);
-  *binary = (gpu_binary){0};
-  return NULL;
+  *why = compile_text(name, whole, options, cuda_card_at(index)->arch, &made);
+  CUmodule module = *why ? NULL : load_new(index, name, &made, why);
+  if (module && binary)
+    *binary = made;
+  else
+    mem_free(made.bytes);
+  return module;
 }
 
 void *cuda_entry(int index, void *module, const char *name, error **why) {

@@ -73,7 +73,8 @@ typedef struct gpu_backend {
   const gpu_features *(*features)(int index);
   void (*identify)(int index,
                    text *t); /* device, driver, compiler: what a binary depends on beside the text */
-  /* A module made of a whole text; *binary gets what `load` takes. `name` is for messages. NULL and *why. */
+  /* A module made of a whole text; *binary gets what `load` takes, unless binary is NULL: nobody keeps it. `name` is for messages.
+     NULL and *why. */
   void *(*compile)(int index, const char *name, const char *text, const char *options, gpu_binary *binary,
                    error **why);
   void *(*load)(int index, const void *bytes, size_t size); /* NULL: it must be compiled */

@@ -60,7 +60,9 @@ static void *module_of(const gpu_backend *b, int index, const char *name, const 
   }
   void *module = load_kept(b, index, &key);
   if (!module) {
-    module = b->compile(index, name, key.at + line, s->options, &binary, why);
+    char *folder = gpu_cache_folder(); /* NULL: nothing is kept */
+    module = b->compile(index, name, key.at + line, s->options, folder ? &binary : NULL, why);
+    mem_free(folder);
     if (module && binary.size > 0) gpu_cache_keep(&key, ending, binary.bytes, binary.size);
     if (*why == error_declined() && (module = load_ahead(b, index, s, key.at + line))) *why = NULL;
   }

@@ -22,7 +22,7 @@ static id compile_text(metal_device *d, const char *name, const char *whole, boo
 
 void *metal_compile(int index, const char *name, const char *text, const char *options, gpu_binary *binary,
                     error **why) {
-  *binary = (gpu_binary){0};
+  if (binary) *binary = (gpu_binary){0}; /* Metal keeps what it compiled itself */
   metal_device *d = metal_enter(index, why);
   if (!d) return NULL;
   id library = compile_text(d, name, text, options && strcmp(options, METAL_FAST_MATH) == 0, why);

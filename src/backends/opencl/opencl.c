@@ -72,7 +72,7 @@ static cl_int build(cl_program p, int index, const char *options) {
   return status;
 }
 
-/* What the device gives of a program; nothing if it gives nothing. */
+/* What the device gives of a program; nothing if it gives nothing. PoCL compiles every kernel once more for it. */
 static gpu_binary binary_of(cl_program p) {
   gpu_binary b = {0};
   if (opencl()->clGetProgramInfo(p, CL_PROGRAM_BINARY_SIZES, sizeof b.size, &b.size, NULL) != CL_SUCCESS ||
@@ -98,7 +98,7 @@ static void *compile(int index, const char *name, const char *whole, const char 
     build_failure(name, p, opencl_device_at(index)->id, status, why);
     opencl()->clReleaseProgram(p);
     p = NULL;
-  } else {
+  } else if (binary) {
     *binary = binary_of(p);
   }
   opencl_leave(q);

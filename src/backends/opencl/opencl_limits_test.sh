@@ -1,6 +1,6 @@
 #!/bin/sh
 # opencl_limits_test.sh: OpenCL devices that have less: no float64, no 64-bit atomics, little memory. Results are the CPU's: what can't
-# fit at all is computed there.
+# fit at all is computed there. And that kernels are kept, which other tests have PoCL do (tests/on_device.sh).
 set -u
 if [ -n "$PONS_SANITIZE" ]; then
   echo "skipped: drivers leak"
@@ -36,6 +36,18 @@ expect 0 'results agree' "$without" "$PONS_COMMAND" selftest --device opencl sum
 # So much holds the operands of the largest product, but not all that the network has.
 diff PONS_MEMORY_LIMIT=1800 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn"
 diff PONS_MEMORY_LIMIT=300 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn"
+
+# What was compiled is kept and loaded by the next process, even if the driver has kept nothing; what is loaded is not written again.
+twice() {
+  mkdir "$work/pocl-$1"
+  expect 0 'results agree' POCL_CACHE_DIR="$work/pocl-$1" PONS_CACHE_DIR="$work/kept" "$PONS_COMMAND" selftest --device opencl softmax
+}
+twice first
+ls "$work"/kept/*.kernel >/dev/null || failures=$((failures + 1))
+sleep 1
+touch "$work/then"
+twice second
+[ -z "$(find "$work/kept" -newer "$work/then" -name '*.kernel')" ] || { echo "FAILED: compiled again" && failures=$((failures + 1)); }
 
 [ $failures -eq 0 ] && echo "less is enough"
 exit $((failures > 0))
