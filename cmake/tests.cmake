@@ -201,8 +201,23 @@ foreach(file ${python_files})
   pons_test_settings(${name}_py ${folder})
 endforeach()
 
-# What takes minutes begins first, so that nobody waits for it alone in the end.
-foreach(name nvrtc_test_py selftest_opencl conformance_device_test_opencl fixtures_test kernels_test)
+# nvrtc_test compiles the texts of the kernels that these use: they keep them in a folder that is emptied before.
+if(TARGET cuda_double_driver AND TEST selftest_cuda_double)
+  set(texts ${CMAKE_CURRENT_BINARY_DIR}/tests/nvrtc_texts)
+  add_test(NAME nvrtc_texts_none COMMAND ${CMAKE_COMMAND} -E rm -rf ${texts})
+  set_tests_properties(nvrtc_texts_none PROPERTIES FIXTURES_SETUP nvrtc_texts_none LABELS tests/nvrtc)
+  foreach(name selftest_cuda_double elementwise_test_cuda_double made_reductions_test_cuda_double convolution_ways_test_cuda_double
+               custom_gpu_test_cuda_double metal_kernels_test_cuda_double cuda_kernel_test_cuda_double fft_test_cuda_double
+               attention_test_cuda_90 attention_vjp_test_cuda_90 cuda_solver_test)
+    set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED nvrtc_texts_none FIXTURES_SETUP nvrtc_texts
+                                            ENVIRONMENT_MODIFICATION "PONS_CACHE_DIR=set:${texts}")
+  endforeach()
+  set_tests_properties(nvrtc_test_py PROPERTIES FIXTURES_REQUIRED nvrtc_texts)
+endif()
+
+# What takes minutes begins first, the longest before the others, so that nobody waits for it alone in the end.
+foreach(name selftest_opencl nvrtc_test_py conformance_device_test_opencl conformance_device_test_cuda_double kernels_test
+             selftest_cuda_double clblast_test_opencl fixtures_test attention_test_opencl attention_vjp_test_opencl)
   if(TEST ${name})
     set_tests_properties(${name} PROPERTIES COST 1000)
   endif()

@@ -233,7 +233,7 @@ int main(void) {
     print_message("skipped: no OpenBLAS, on which the double of cuSOLVER stands\n");
     return 77;
   }
-  setenv("PONS_CACHE_DIR", PONS_BUILD_DIR "/kernels", 0); /* nvrtc_test names another */
+  setenv("PONS_CACHE_DIR", PONS_BUILD_DIR "/kernels", 0); /* for nvrtc_test it is another */
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(factorizations_go_to_it_and_without_it),
       cmocka_unit_test(failures_are_told),

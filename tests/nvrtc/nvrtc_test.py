@@ -1,7 +1,7 @@
 """nvrtc_test.py: the kernels of the CUDA backend compiled by NVIDIA's own compiler, old and new. No GPU is needed.
 
-`pons selftest`, which has each fixed kernel, and tests with generated and custom kernels run on the doubles (tests/cuda_double), with an empty
-folder for compiled kernels: what lies in it afterwards are the texts of the kernels they used. A file of kernels has many texts, for dtypes
+`pons selftest`, which has each fixed kernel, and tests with generated and custom kernels have run on the doubles (tests/cuda_double) before
+it, with a folder of their own for compiled kernels, empty at first (cmake/tests.cmake): what lies in it are the texts of the kernels they used. A file of kernels has many texts, for dtypes
 and forms. Each NVRTC under build/nvrtc (./do deps fetches them from PyPI) compiles one text or more of each file, each version others, for
 one of the architectures it knows in turn, so that each architecture has its share of the kernels. A kernel of the sources that is in no
 text, a text that does not compile, and a planted one that does, fail the test. What is compiled is not run.
@@ -14,17 +14,12 @@ import multiprocessing
 import os
 import re
 import struct
-import subprocess
 import sys
-import tempfile
 
 SOURCE, BUILD = os.environ["PONS_SOURCE_DIR"], os.environ["PONS_BUILD_DIR"]
 ARCHS = [70, 75, 80, 86, 89, 90, 100]
+TEXTS = f"{BUILD}/tests/nvrtc_texts"
 MOST = 100  # texts per version, or one of each file, if these are more: all would take hours
-PROGRAMS = ["elementwise_test", "made_reductions_test", "convolution_ways_test", "custom_gpu_test", "metal_kernels_test", "cuda_kernel_test",
-            "cuda_solver_test", "fft_test"]
-SELFTEST = ["selftest", "--device", "cuda", "--strict"]
-DEVICES = [("cuda_double", PROGRAMS), ("cuda_90", ["attention_test", "attention_vjp_test"])]  # kernels that only a GPU of that compute capability has
 PLANTED = "typedef struct pair { int a; } pair;\nKERNEL planted(GLOBAL int *y, NUMBERS) { *y = ((pair){nowhere}).a; }\n"
 
 
@@ -33,20 +28,10 @@ def skip(why):
     sys.exit(77)
 
 
-def texts_used(folder):
-    """The options and the texts of the kernels that they use."""
-    environment = dict(os.environ, PONS_CACHE_DIR=folder)
-    runs = [(device, [os.path.join(BUILD, "tests", program)]) for device, programs in DEVICES for program in programs]
-    for device, command in [*runs, ("cuda_double", [os.environ["PONS_COMMAND"], *SELFTEST])]:
-        if not os.path.exists(command[0]):
-            skip(f"{command[0]} is not built")
-        done = subprocess.run(["sh", f"{SOURCE}/tests/on_device.sh", device, *command], env=environment,
-                              capture_output=True, text=True, cwd=BUILD)
-        if done.returncode == 77:
-            skip(done.stdout.strip())
-        assert done.returncode == 0, done.stdout + done.stderr
+def texts_used():
+    """The options and the texts of the kernels that the tests before used."""
     found = {}
-    for file in sorted(glob.glob(f"{folder}/*.kernel")):
+    for file in sorted(glob.glob(f"{TEXTS}/*.kernel")):
         with open(file, "rb") as f:
             whole = f.read()
         key_size = struct.unpack("<8sQQQ", whole[:32])[1]
@@ -137,8 +122,11 @@ def main():
     libraries = sorted(glob.glob(f"{SOURCE}/build/nvrtc/*/libnvrtc.so.*"))
     if not libraries:
         skip("no NVRTC under build/nvrtc; ./do deps fetches it")
-    with tempfile.TemporaryDirectory() as folder:
-        texts = texts_used(folder)
+    if os.environ.get("PONS_SANITIZE"):
+        skip("texts are what they are without sanitizers")
+    if not os.path.exists(f"{BUILD}/tests/cuda_double/libcuda.so.1") or "PONS_COMMAND" not in os.environ:
+        skip("no doubles of CUDA's libraries, or no command: nothing has used a kernel")
+    texts = texts_used()
     kernels = {name for _, text in texts for name in kernels_of(text)}
     missing = sorted(kernels_of_sources() - kernels)
     assert not missing, f"no text of {missing}"
