@@ -295,6 +295,59 @@ static void norms_of_what_is_made(void **unused) {
   }
 }
 
+/* Of what ends or begins with exponentials of rows. */
+enum { SOFTMAX, LOG_SUM_EXP, LOSS, ROW_OPS };
+static pons_array of_rows(int64_t op, pons_array x, pons_array targets) {
+  switch (op) {
+    case SOFTMAX: return pons_softmax(x, .precise = true);
+    case LOG_SUM_EXP: return pons_logsumexp(x, .axes = PONS_AXES(-1));
+    default: return pons_fast_cross_entropy(x, targets);
+  }
+}
+
+/* Some elements are -inf where `masks`, and rows of them; others are infinite, or NaN, where `odd`. */
+static pons_array work_of_rows(int64_t which, pons_array x, pons_array y, pons_array mask, pons_array odd) {
+  pons_array made = work(which, x, y, y);
+  if (mask) made = pons_where(mask, made, pons_astype(pons_float(-(double)INFINITY), pons_dtype_of(made)));
+  return odd ? pons_multiply(made, odd) : made;
+}
+
+static void check_rows(int64_t op, int64_t rows, int64_t n, pons_dtype dtype, int64_t which, int64_t way, bool masks, double odd) {
+  const pons_scope scope = pons_scope_open();
+  const int64_t dims[] = {2, rows, n}, mask_dims[] = {rows, below(2) ? 1 : n};
+  const pons_array x = numbers(3, dims, dtype), y = operand_like(3, dims, dtype, way);
+  const pons_array mask = masks ? numbers(2, mask_dims, PONS_BOOL) : NULL;
+  const pons_array place = pons_reshape(pons_arange(0, 2 * rows, 1, PONS_INT32), PONS_SHAPE(2, rows)), targets = pons_remainder(place, pons_int(n));
+  const pons_array odds = odd != 1 ? pons_where(pons_equal(pons_expand_dims(place, PONS_AXES(-1)), pons_int(1)), pons_astype(pons_float(odd), dtype),
+                                                pons_astype(pons_float(1), dtype)) : NULL;
+  pons_eval(x, y, targets);
+  if (mask) pons_eval(mask);
+  if (odds) pons_eval(odds);
+  const pons_array at_once = of_rows(op, work_of_rows(which, x, y, mask, odds), targets), made = work_of_rows(which, x, y, mask, odds);
+  pons_eval(made);
+  const pons_array in_two = of_rows(op, made, targets);
+  pons_eval(at_once, in_two);
+  const pons_array nans = pons_logical_and(pons_isnan(at_once), pons_isnan(in_two)), zero = pons_float(0);
+  if (!agree(pons_where(nans, zero, at_once), pons_where(nans, zero, in_two))) {
+    print_message("op %d, 2 x %d rows of %d %s, work %d, way %d%s, odd %g: %s\n", (int)op, (int)rows, (int)n, pons_dtype_name(dtype), (int)which,
+                  (int)way, masks ? ", masked" : "", odd, pons_error() ? pons_error() : "values differ");
+    fail();
+  }
+  pons_scope_close(scope);
+}
+
+static void rows_of_what_is_made(void **unused) {
+  (void)unused;
+  static const pons_dtype floats[] = {PONS_FLOAT32, PONS_BFLOAT16, PONS_FLOAT16, PONS_FLOAT64};
+  static const int64_t works[] = {0, 2, 4, 5, 7}, sizes[] = {1, 5, 64, 131, 768, 2048, 4099, 8192, 9001, 20000};
+  static const double odds[] = {1, 1, 1, 1, (double)INFINITY, (double)NAN};
+  for (int turn = 0; turn < (is_on_cpu() ? 600 : 12); turn++) {
+    const int64_t n = sizes[below(10)], op = turn % ROW_OPS, way = below(5);
+    if (way == 4 && n > 4099) continue;
+    check_rows(op, 1 + below(n > 9001 ? 4 : n > 4000 ? 9 : 40), n, floats[below(is_on_cpu() ? 4 : 3)], works[below(5)], way, below(2), odds[below(6)]);
+  }
+}
+
 /* Both ways of a loss, and what is compiled and run again, which reads the reduction's operands anew. */
 static void distance(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
   (void)payload, (void)n_in, (void)n_out;
@@ -329,6 +382,7 @@ int main(void) {
       cmocka_unit_test(any_shape),
       cmocka_unit_test(work_behind_any_form),
       cmocka_unit_test(norms_of_what_is_made),
+      cmocka_unit_test(rows_of_what_is_made),
       cmocka_unit_test(a_loss_and_its_gradient),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

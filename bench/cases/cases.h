@@ -133,7 +133,7 @@ bool plot_write(const char *path, const result *results, int count);
 PREPARE(prepare_vectors) PREPARE(prepare_matrix) PREPARE(prepare_rows) PREPARE(prepare_table)
 BODY(run_add) BODY(run_multiply) BODY(run_exp) BODY(run_sin) BODY(run_erf) BODY(run_tanh) BODY(run_gelu_chain)
 BODY(run_sum_all) BODY(run_sum_rows) BODY(run_sum_columns) BODY(run_dot) BODY(run_mean_squares)
-BODY(run_sum_exp) BODY(run_squares_of_columns) BODY(run_softmax) BODY(run_layer_norm) BODY(run_rms_norm)
+BODY(run_sum_exp) BODY(run_squares_of_columns) BODY(run_softmax) BODY(run_masked_softmax) BODY(run_layer_norm) BODY(run_rms_norm)
 BODY(run_copy) BODY(run_transpose) BODY(run_cumsum) BODY(run_sort) BODY(run_argsort) BODY(run_gather) BODY(run_scatter_add)
 /* products.c */
 PREPARE(prepare_product) PREPARE(prepare_attention) PREPARE(prepare_shared_attention) PREPARE(prepare_conv) PREPARE(prepare_quantized)

@@ -93,6 +93,7 @@ const bench_case bench_cases[] = {
      .work = 2 * MATRIX_BYTES, .limit = LIMIT_READ},
     {"softmax float32 4096", ROWS(run_softmax, PONS_FLOAT32, 4)},
     {"softmax bfloat16 4096", ROWS(run_softmax, PONS_BFLOAT16, 2)},
+    {"masked softmax float32 4096", ROWS(run_masked_softmax, PONS_FLOAT32, 4)},
     {"layer_norm float32 4096", ROWS(run_layer_norm, PONS_FLOAT32, 4)},
     {"layer_norm bfloat16 4096", ROWS(run_layer_norm, PONS_BFLOAT16, 2)},
     {"rms_norm float32 4096", ROWS(run_rms_norm, PONS_FLOAT32, 4)},

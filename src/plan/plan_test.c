@@ -328,6 +328,21 @@ static void what_a_norm_reads_is_made_and_kept_by_it(void **state) {
   mem_free(is);
 }
 
+/* What others read too is stored before it. */
+static void what_a_softmax_reads_is_made_by_it(void **state) {
+  (void)state;
+  pons_array x = array(PONS_FLOAT32, 2, 3), mask = array(PONS_FLOAT32, 1, 3), h = pons_add(pons_multiply(x, pons_float(0.5)), mask);
+  char *is = planned(&(pons_array){pons_softmax(h)}, 1);
+  char *loss = planned(&(pons_array){pons_fast_cross_entropy(pons_tanh(x), pons_reshape(array(PONS_INT32, 2, 1), PONS_SHAPE(2)))}, 1);
+  char *shared = planned((pons_array[]){pons_logsumexp(h, .axes = PONS_AXES(1), .keepdims = true), h}, 2);
+  assert_non_null(strstr(is, "float32 (2, 3) out0 = Softmax in0 in1{0 0} in2{0 1} {precise=false}: nothing of in 0: float32; in 1: float32; in 2: float32; "
+                             "v3 = multiply v0 v1 float32; v4 = add v3 v2 float32; out: v4\nreturn out0\n"));
+  assert_non_null(strstr(loss, " = CrossEntropy in0 in1: nothing of in 0: float32; v1 = tanh v0 float32; out: v1\n"));
+  assert_non_null(strstr(shared, "float32 (2, 3) out0 over in0 = kernel in0 in1{0 0} in2{0 1}: "));
+  assert_non_null(strstr(shared, " = LogSumExp out0: nothing\n"));
+  mem_free(is), mem_free(loss), mem_free(shared);
+}
+
 /* A product that only the sum reads adds the other operand itself; one that others read does not, nor does one that is met again. */
 static void sums_are_part_of_a_product(void **state) {
   (void)state;
@@ -680,6 +695,7 @@ int main(void) {
       TEST(what_reads_a_reduction_at_once_is_part_of_it),
       TEST(what_reads_a_reduction_later_is_a_step_behind_it),
       TEST(what_a_norm_reads_is_made_and_kept_by_it),
+      TEST(what_a_softmax_reads_is_made_by_it),
       TEST(sums_are_part_of_a_product),
       TEST(codes_are_multiplied_in_place_of_their_casts),
       TEST(sums_of_int8_that_int32_can_not_hold),

@@ -43,6 +43,7 @@ error *cpu_reduce(const launch *l);
 chained_run *cpu_reduce_with(const launch *l, const chains *c); /* driver.chained of it */
 error *cpu_arg_reduce(const launch *l);
 error *cpu_softmax(const launch *l);
+chained_run *cpu_softmax_with(const launch *l, const chains *c);
 const char *cpu_refuses_norm(const launch *l);
 error *cpu_rms_norm(const launch *l);
 chained_run *cpu_rms_norm_with(const launch *l, const chains *c); /* and of the norms */
@@ -52,8 +53,10 @@ const char *cpu_refuses_norm_vjp(const launch *l);
 error *cpu_rms_norm_vjp(const launch *l);
 error *cpu_layer_norm_vjp(const launch *l);
 error *cpu_log_sum_exp(const launch *l);
+chained_run *cpu_log_sum_exp_with(const launch *l, const chains *c);
 const char *cpu_refuses_cross_entropy(const launch *l);
 error *cpu_cross_entropy(const launch *l);
+chained_run *cpu_cross_entropy_with(const launch *l, const chains *c);
 error *cpu_scan(const launch *l);
 error *cpu_sort(const launch *l);
 error *cpu_arg_sort(const launch *l);

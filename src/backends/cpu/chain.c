@@ -149,3 +149,50 @@ void chain_make(const chain *c, chain_room *room, int64_t from, int64_t count, c
     if (p->stores) memcpy(to, room->at[p->result[0]], (size_t)(n * size));
   }
 }
+
+/* ---- rows ---- */
+
+bool chain_makes_rows(const kernel *k, const operand *in, const operand *y) {
+  chain c;
+  chain_begin(&c, k, in, y->ndim, y->shape);
+  return chain_row_axis(&c) < 0;
+}
+
+void row_chain_begin(row_chain *c, const kernel *k, const operand *in, const operand *y) {
+  c->kernel = *k;
+  c->kernel.n_out = 1;
+  chain_begin(&c->chain, &c->kernel, in, y->ndim, y->shape);
+  chain_make_program(&c->chain, &c->program, y, WRITE_IN_PLACE);
+  chain_take_program(&c->chain, &c->program);
+}
+
+void made_rows_begin(made_rows *m, const chain *c, int64_t n, char *kept) {
+  m->chain = c;
+  m->kept = kept;
+  m->n = n;
+  m->bytes = n * c->program->size[c->program->first_output];
+  m->first = m->end = 0;
+  chain_enter(c, &m->room, c->tile);
+}
+
+void *made_row(made_rows *m, int64_t row, int64_t end) {
+  char *const to = m->kept ? m->kept + row * m->bytes : m->own;
+  if (row >= m->first && row < m->end) return m->kept ? to : to + (row - m->first) * m->bytes;
+  m->first = row;
+  m->end = smaller(end, row + (m->n < CHAIN_TILE ? CHAIN_TILE / m->n : 1));
+  chain_make(m->chain, &m->room, row * m->n, (m->end - row) * m->n, to);
+  return to;
+}
+
+int64_t made_ahead(const made_rows *m, int64_t row, const void *x) {
+  const chain *c = m->chain;
+  for (int i = 0; i < c->kernel->n_in; i++)
+    if (c->reach[i] == REACH_PACKED)
+      return (int64_t)((uintptr_t)c->in[i].data - (uintptr_t)x) + (row + m->end - m->first) * m->n * c->program->size[i];
+  return 0;
+}
+
+const void *made_part(made_rows *m, int64_t row, int64_t at, int64_t count) {
+  chain_make(m->chain, &m->room, row * m->n + at, count, m->own);
+  return m->own;
+}

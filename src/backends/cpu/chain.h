@@ -8,7 +8,8 @@
        in 1 (repeats) ─ filled ──┼─ add ─ slot ─ tanh ─ out 0 (written in place)
        in 2 (strided) ─ copied ──┘
 
-   chain_begin, chain_make_program, chain_take_program; then each thread: chain_enter, and for tile after tile chain_reach and chain_compute. */
+   chain_begin, chain_make_program, chain_take_program; then each thread: chain_enter, and for tile after tile chain_reach and chain_compute;
+   or row_chain_begin and made_rows_begin, and made_row for row after row. */
 #ifndef CPU_CHAIN_H
 #define CPU_CHAIN_H
 #include "backends/cpu/program.h"
@@ -51,4 +52,34 @@ void chain_reach(const chain *c, chain_room *room, int64_t from, int64_t count, 
 void chain_make(const chain *c, chain_room *room, int64_t from, int64_t count, char *to);
 /* Where outputs are is set by then. */
 void chain_compute(const chain *c, chain_room *room, int64_t from, int64_t count);
+
+/* ---- rows along the last axis that a chain makes for what reads them: norms, softmax ---- */
+
+/* Not where operands lie across each other, so that strips of them are to be turned first. y: the rows. */
+bool chain_makes_rows(const kernel *k, const operand *in, const operand *y);
+/* A chain of the kernel's first result, and its program. */
+typedef struct row_chain {
+  kernel kernel;
+  chain chain;
+  program program;
+} row_chain;
+void row_chain_begin(row_chain *c, const kernel *k, const operand *in, const operand *y);
+
+enum { MADE_BYTES = 32 * 1024 };
+/* Of one thread: rows of n elements where all of them are kept, else in memory of the thread's; of short ones several at a time. */
+typedef struct made_rows {
+  const chain *chain;
+  char *kept; /* or NULL: a row is no more than MADE_BYTES */
+  int64_t n, bytes; /* of a row */
+  int64_t first, end; /* rows that are there */
+  chain_room room;
+  _Alignas(64) char own[MADE_BYTES];
+} made_rows;
+void made_rows_begin(made_rows *m, const chain *c, int64_t n, char *kept);
+/* Row number `row`, there until a later one is asked for; `end`: behind the last to be asked for. */
+void *made_row(made_rows *m, int64_t row, int64_t end);
+/* Of the row at x: bytes from there to what will be read next to make others. */
+int64_t made_ahead(const made_rows *m, int64_t row, const void *x);
+/* Elements of a row that are not kept, no more than MADE_BYTES, there until others are asked for. */
+const void *made_part(made_rows *m, int64_t row, int64_t at, int64_t count);
 #endif

@@ -81,9 +81,18 @@ static uint32_t unread(const implementation *i, int n_in) {
 }
 
 static chained_run *how_of(const implementation *i, const launch *l, const chains *c) {
-  if (i->run == cpu_rms_norm) return cpu_rms_norm_with(l, c);
-  if (i->run == cpu_layer_norm) return cpu_layer_norm_with(l, c);
-  return i->run == cpu_reduce ? cpu_reduce_with(l, c) : NULL;
+  static const struct {
+    error *(*run)(const launch *l);
+    chained_run *(*with)(const launch *l, const chains *c);
+  } takers[] = {{cpu_reduce, cpu_reduce_with},
+                {cpu_rms_norm, cpu_rms_norm_with},
+                {cpu_layer_norm, cpu_layer_norm_with},
+                {cpu_softmax, cpu_softmax_with},
+                {cpu_log_sum_exp, cpu_log_sum_exp_with},
+                {cpu_cross_entropy, cpu_cross_entropy_with}};
+  for (size_t t = 0; t < sizeof takers / sizeof *takers; t++)
+    if (takers[t].run == i->run) return takers[t].with(l, c);
+  return NULL;
 }
 
 static char processor[128] = "unknown processor";

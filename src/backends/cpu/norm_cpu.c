@@ -118,19 +118,15 @@ static bool tame_row(const norm_job *j, const void *x, int64_t ahead, void *out)
   return true;
 }
 
-enum { MADE_BYTES = 16 * 1024, MADE_LEAST = 128 }; /* of a row that is not kept at most; elements from which making them row by row pays */
-
 /* A function of its own, for what it has on the stack. */
 __attribute__((noinline)) static void norm_made_rows(const norm_job *j, int64_t row, int64_t end) {
-  chain_room room;
-  _Alignas(64) char one[MADE_BYTES];
-  const pons_dtype d = j->out->dtype;
-  chain_enter(j->made, &room, j->made->tile);
+  made_rows rows;
+  made_rows_begin(&rows, j->made, j->n, j->kept);
   for (int64_t r = row; r < end; r++) {
-    char *x = j->kept ? element(j->kept, d, r * j->n) : one;
-    void *out = element(j->out->data, d, r * j->n);
-    chain_make(j->made, &room, r * j->n, j->n, x);
-    if (!j->tame || !tame_row(j, x, 0, out)) norm_row(j, x, 0, out);
+    const void *x = made_row(&rows, r, end);
+    void *out = element(j->out->data, j->out->dtype, r * j->n);
+    const int64_t ahead = made_ahead(&rows, r, x);
+    if (!j->tame || !tame_row(j, x, ahead, out)) norm_row(j, x, ahead, out);
   }
   if (j->past_cache) cpu_end_past_cache();
 }
@@ -202,14 +198,9 @@ error *cpu_layer_norm(const launch *l) { return run(l, l->in, NULL, "layer_norm"
 /* ---- of what a kernel makes ---- */
 
 static error *run_made(const launch *l, const chains *with, const char *op, bool centred) {
-  kernel k = *with->front;
-  program loops;
-  chain c;
-  k.n_out = 1;
-  chain_begin(&c, &k, l->in, with->y->ndim, with->y->shape);
-  chain_make_program(&c, &loops, with->y, WRITE_IN_PLACE);
-  chain_take_program(&c, &loops);
-  return run(l, with->y, &c, op, centred);
+  row_chain c;
+  row_chain_begin(&c, with->front, l->in, with->y);
+  return run(l, with->y, &c.chain, op, centred);
 }
 static error *rms_norm_made(const launch *l, const chains *with, void **kept) { return (void)kept, run_made(l, with, "rms_norm", false); }
 static error *layer_norm_made(const launch *l, const chains *with, void **kept) { return (void)kept, run_made(l, with, "layer_norm", true); }
@@ -217,11 +208,8 @@ static error *layer_norm_made(const launch *l, const chains *with, void **kept) 
 static bool takes(const launch *l, const chains *with) {
   const operand *x = with->y;
   if (!with->front || with->behind) return false;
-  const int64_t n = x->shape[x->ndim - 1];
-  if (n < MADE_LEAST || (with->front->n_out == 1 && n * (int64_t)pons_dtype_size(x->dtype) > MADE_BYTES)) return false;
-  chain c;
-  chain_begin(&c, with->front, l->in, x->ndim, x->shape);
-  return chain_row_axis(&c) < 0;
+  const int64_t bytes = x->shape[x->ndim - 1] * (int64_t)pons_dtype_size(x->dtype);
+  return (with->front->n_out > 1 || bytes <= MADE_BYTES) && chain_makes_rows(with->front, l->in, x);
 }
 
 chained_run *cpu_rms_norm_with(const launch *l, const chains *c) { return !c || takes(l, c) ? rms_norm_made : NULL; }

@@ -1,11 +1,12 @@
 /* softmax_cpu.c: "Softmax" and "LogSumExp" along the last axis, less the greatest so that nothing overflows.
 
    A row is read from memory once and stays in the cache for three passes: greatest, exponentials with their sum, each
-   over the sum. Halves are computed in float, `precise` or not, and rounded once; rows of bfloat16 have loops of their own. Uses
-   cpu/lanes.h, cpu/cursor.h, kernel/scalar.h. */
+   over the sum. Halves are computed in float, `precise` or not, and rounded once; rows of bfloat16 have loops of their own. Where a kernel makes
+   the rows, each is made in memory of the thread's; longer ones where their softmax will be, or, if they are only summed up, part by part. Uses
+   cpu/softmax_rows.h, cpu/cursor.h, kernel/scalar.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
-#include "backends/cpu/lanes.h"
+#include "backends/cpu/softmax_rows.h"
 #include "kernel/scalar.h"
 #include <math.h>
 
@@ -16,6 +17,7 @@ typedef struct softmax_job {
   int64_t ahead;     /* see rows_ahead */
   int64_t count, rows_per_piece;
   const operand *out;
+  const chain *made; /* what makes the rows; NULL: they are x's */
   bool log_sum; /* LogSumExp: one element per row */
   bool past_cache;
   bool tame;        /* rows of bfloat16, elements next to each other */
@@ -42,40 +44,27 @@ static void put_row(const softmax_job *j, pons_dtype form, const float *exps, in
   }
 }
 
-/* What the sum of exponentials can't tell: the greatest is infinite, so that it is of NaNs. */
-static double log_sum_of_infinite(const softmax_job *j, const void *x, double greatest) {
-  for (int64_t i = 0; i < j->n; i++)
-    if (isnan(dtype_read(j->x->dtype, element(x, j->x->dtype, i * j->stride)))) return (double)NAN;
-  return greatest;
+/* As a source: row `r` of x, or a made one. */
+static softmax_source source_of(const softmax_job *j, const void *x, made_rows *made, int64_t r) {
+  return (softmax_source){j->x->dtype, j->n, j->stride, x, made, r};
 }
 
 /* A row that is longer than KEPT is taken in parts, whose exponentials are computed again to be divided. */
-static void row_float(const softmax_job *j, const void *x, int64_t ahead, void *out) {
+static void row_float(const softmax_job *j, const softmax_source *x, int64_t ahead, void *out) {
   const softmax_loops *loops = cpu_softmax_loops();
-  const pons_dtype d = j->x->dtype, form = row_form(d);
-  const bool anew = j->n > KEPT;
-  _Alignas(64) float kept[KEPT], exps[KEPT];
-  float greatest = -INFINITY, sum = 0;
-  for (int64_t at = 0; at < j->n; at += KEPT) {
-    const int64_t n = smaller(j->n - at, KEPT);
-    const float part = loops->greatest[form](row_part(d, x, j->stride, at, n, kept, true), n);
-    if (part > greatest) greatest = part;
-  }
-  for (int64_t at = 0; at < j->n; at += KEPT) {
-    const int64_t n = smaller(j->n - at, KEPT);
-    const void *part = row_part(d, x, j->stride, at, n, kept, anew);
-    sum += loops->exps[form](part, n, greatest, form == d ? ahead : 0, exps);
-  }
+  const pons_dtype d = x->dtype, form = row_form(d);
+  _Alignas(64) float exps[KEPT];
+  const softmax_sum s = softmax_sum_of(x, -1, ahead, exps);
   if (j->log_sum) {
-    const float result =
-        isinf(greatest) ? (float)log_sum_of_infinite(j, x, (double)greatest) : logf(sum) + greatest;
+    const float result = isinf(s.greatest) ? (float)log_sum_of_infinite(x, (double)s.greatest) : logf(s.sum) + s.greatest;
     cpu_lanes()->store[d](&result, 1, out, 1);
     return;
   }
   for (int64_t at = 0; at < j->n; at += KEPT) {
+    _Alignas(64) float kept[KEPT];
     const int64_t n = smaller(j->n - at, KEPT);
-    if (anew) loops->exps[form](row_part(d, x, j->stride, at, n, kept, true), n, greatest, 0, exps);
-    put_row(j, form, exps, n, 1 / sum, element(out, d, at));
+    if (j->n > KEPT) loops->exps[form](softmax_part(x, at, n, kept, true), n, s.greatest, 0, exps);
+    put_row(j, form, exps, n, 1 / s.sum, element(out, d, at));
   }
 }
 
@@ -106,21 +95,22 @@ static bool row_bfloat16(const softmax_job *j, const uint16_t *x, int64_t ahead,
   return true;
 }
 
-/* Rows that are whole blocks of neighbours and go past the caches: each is finished with the exponentials of the next one. One of
+/* Rows that are whole blocks of neighbours, or made, and go past the caches: each is finished with the exponentials of the next one. One of
    bfloat16 that is not tame is done by itself. */
-static void rows_past_cache(const softmax_job *j, int64_t row, int64_t end) {
+static void rows_past_cache(const softmax_job *j, int64_t row, int64_t end, made_rows *made) {
   const softmax_loops *loops = cpu_softmax_loops();
   const pons_dtype d = j->x->dtype;
   _Alignas(64) float exps[2 * KEPT]; /* of two rows, in turn */
   softmax_row before = {0};
   for (int64_t r = row; r < end; r++) {
-    const void *x = element(j->x->data, d, r * j->n);
+    const void *x = made ? made_row(made, r, end) : element(j->x->data, d, r * j->n);
     char *out = element(j->out->data, d, r * j->n);
-    const int64_t ahead = r + 1 < end ? j->ahead : 0;
+    const int64_t ahead = made ? made_ahead(made, r, x) : r + 1 < end ? j->ahead : 0;
     float shift = loops->greatest[d](x, j->n), *to = exps + r % 2 * j->n, sum;
     if (d == PONS_BFLOAT16 && !shift_of_tame(shift, &shift)) {
       if (before.y) loops->finish[d](before.exps, j->n, before.factor, before.y, true);
-      row_float(j, x, ahead, out);
+      const softmax_source source = source_of(j, x, NULL, r);
+      row_float(j, &source, ahead, out);
       before.y = NULL;
       continue;
     }
@@ -147,7 +137,8 @@ static void row_double(const softmax_job *j, const void *x, double *out) {
     sum += loops->exp_double(row_part(PONS_FLOAT64, x, j->stride, at, n, kept, anew), n, greatest, exps);
   }
   if (j->log_sum) {
-    *out = isinf(greatest) ? log_sum_of_infinite(j, x, greatest) : log(sum) + greatest;
+    const softmax_source source = source_of(j, x, NULL, 0);
+    *out = isinf(greatest) ? log_sum_of_infinite(&source, greatest) : log(sum) + greatest;
     return;
   }
   for (int64_t at = 0; at < j->n; at += KEPT) {
@@ -185,49 +176,84 @@ static void row_double(const softmax_job *j, const void *x, double *out) {
 COMPLEX_ROW(complex, complex64, float, LANE_COMPLEX)
 COMPLEX_ROW(wide, complex128, double, LANE_WIDE_COMPLEX)
 
+/* Row `r`, at x; NULL: it is made part by part. */
+static void softmax_row_of(const softmax_job *j, int64_t r, const void *x, made_rows *made, int64_t ahead) {
+  void *out = element(j->out->data, j->out->dtype, j->log_sum ? r : r * j->n);
+  const softmax_source source = source_of(j, x, made, r);
+  if (j->tame && row_bfloat16(j, x, ahead, out)) return;
+  switch (lane_of(j->x->dtype)) {
+    case LANE_FLOAT: row_float(j, &source, ahead, out); return;
+    case LANE_DOUBLE: row_double(j, x, out); return;
+    case LANE_COMPLEX: row_complex(j, x, out); return;
+    default: row_wide(j, x, out);
+  }
+}
+
+static bool is_long(const operand *x) { return x->shape[x->ndim - 1] * (int64_t)pons_dtype_size(x->dtype) > MADE_BYTES; }
+
+/* A function of its own, for what it has on the stack. */
+__attribute__((noinline)) static void softmax_made_rows(const softmax_job *j, int64_t row, int64_t end) {
+  made_rows rows;
+  const bool at_length = is_long(j->x);
+  made_rows_begin(&rows, j->made, j->n, at_length ? j->out->data : NULL);
+  if (j->by_two) rows_past_cache(j, row, end, &rows);
+  for (int64_t r = row; r < end && !j->by_two; r++) {
+    const void *x = at_length && j->log_sum ? NULL : made_row(&rows, r, end);
+    softmax_row_of(j, r, x, &rows, x ? made_ahead(&rows, r, x) : 0);
+  }
+}
+
 static void softmax_piece(void *context, int64_t piece) {
   const softmax_job *j = context;
   cursor rows = j->rows;
   const int64_t row = piece * j->rows_per_piece, end = smaller(row + j->rows_per_piece, j->count);
-  const lane kind = lane_of(j->x->dtype);
-  if (j->by_two) rows_past_cache(j, row, end);
+  if (j->made) softmax_made_rows(j, row, end);
+  else if (j->by_two) rows_past_cache(j, row, end, NULL);
   else cursor_to(&rows, row);
-  for (int64_t r = row; r < end && !j->by_two; r++, cursor_next(&rows)) {
-    const void *x = element(j->x->data, j->x->dtype, rows.offset[0]);
-    void *out = element(j->out->data, j->out->dtype, j->log_sum ? r : r * j->n);
-    const int64_t ahead = r + 1 < end ? j->ahead : 0;
-    if (j->tame && row_bfloat16(j, x, ahead, out)) continue;
-    if (kind == LANE_FLOAT)
-      row_float(j, x, ahead, out);
-    else if (kind == LANE_DOUBLE)
-      row_double(j, x, out);
-    else if (kind == LANE_COMPLEX)
-      row_complex(j, x, out);
-    else
-      row_wide(j, x, out);
-  }
+  for (int64_t r = row; r < end && !j->made && !j->by_two; r++, cursor_next(&rows))
+    softmax_row_of(j, r, element(j->x->data, j->x->dtype, rows.offset[0]), NULL, r + 1 < end ? j->ahead : 0);
   if (j->past_cache) cpu_end_past_cache();
 }
 
-static error *run(const launch *l, bool log_sum) {
-  const operand *x = l->in;
+/* Of x, or of what a chain makes, which is like x. */
+static error *run(const launch *l, const operand *x, const chain *made, bool log_sum) {
   const int last = x->ndim - 1;
   const size_t size = pons_dtype_size(l->out->dtype);
-  softmax_job j = {.x = x, .out = l->out, .log_sum = log_sum};
+  softmax_job j = {.x = x, .out = l->out, .made = made, .log_sum = log_sum};
   j.n = x->shape[last];
   j.stride = x->strides[last];
   j.rows = cursor_new(last, x->shape, 1, x->strides);
   j.count = cursor_size(&j.rows);
   if (!j.count || (!j.n && !log_sum)) return NULL;
-  j.ahead = rows_ahead(x);
+  j.ahead = made ? 0 : rows_ahead(x);
   j.tame = !log_sum && x->dtype == PONS_BFLOAT16 && (j.stride == 1 || j.n == 1);
-  j.past_cache = !log_sum && cpu_outgrows_cache((size_t)operand_size(l->out) * size);
+  j.past_cache = !log_sum && !(made && is_long(x)) && cpu_outgrows_cache((size_t)operand_size(l->out) * size);
   j.whole_lines = ((uintptr_t)l->out->data | (size_t)j.n * size) % 64 == 0;
-  j.by_two = (x->dtype == PONS_FLOAT32 || j.tame) && j.past_cache && j.whole_lines && j.ahead && j.n <= KEPT && j.n % ROW_BLOCK == 0;
+  j.by_two = (x->dtype == PONS_FLOAT32 || j.tame) && j.past_cache && j.whole_lines && (made || j.ahead) && j.n <= KEPT && j.n % ROW_BLOCK == 0;
   j.rows_per_piece = smaller(turns_per_piece(j.count, j.n) * (j.by_two ? 8 : 1), j.count); /* a piece's first row is fetched by none */
   parallel_for(pieces_of(j.count, j.rows_per_piece), softmax_piece, &j);
   return NULL;
 }
 
-error *cpu_softmax(const launch *l) { return run(l, false); }
-error *cpu_log_sum_exp(const launch *l) { return run(l, true); }
+error *cpu_softmax(const launch *l) { return run(l, l->in, NULL, false); }
+error *cpu_log_sum_exp(const launch *l) { return run(l, l->in, NULL, true); }
+
+/* ---- of what a kernel makes ---- */
+
+static error *run_made(const launch *l, const chains *with, bool log_sum) {
+  row_chain c;
+  row_chain_begin(&c, with->front, l->in, with->y);
+  return run(l, with->y, &c.chain, log_sum);
+}
+static error *softmax_made(const launch *l, const chains *with, void **kept) { return (void)kept, run_made(l, with, false); }
+static error *log_sum_exp_made(const launch *l, const chains *with, void **kept) { return (void)kept, run_made(l, with, true); }
+
+static bool takes(const launch *l, const chains *with) {
+  return with->front && !with->behind && with->front->n_out == 1 && chain_makes_rows(with->front, l->in, with->y);
+}
+
+chained_run *cpu_softmax_with(const launch *l, const chains *c) { return !c || takes(l, c) ? softmax_made : NULL; }
+/* Of long rows parts are floats. */
+chained_run *cpu_log_sum_exp_with(const launch *l, const chains *c) {
+  return !c || (takes(l, c) && (lane_of(c->y->dtype) == LANE_FLOAT || !is_long(c->y))) ? log_sum_exp_made : NULL;
+}

@@ -76,14 +76,15 @@ static error *nothing_of(const launch *l, const chains *c, void **kept) {
   return NULL;
 }
 
-/* Reductions of what kernels of up to 8 operands make, with others behind; norms of it, which may be kept. */
+/* Reductions of what kernels of up to 8 operands make, with others behind; norms of it, which may be kept; what is made of exponentials of it. */
 static chained_run *how_of(const implementation *i, const launch *l, const chains *c) {
   (void)l;
   const bool norm = strcmp(i->prim, "RMSNorm") == 0 || strcmp(i->prim, "LayerNorm") == 0;
-  if (!norm && strcmp(i->prim, "Reduce") != 0) return NULL;
+  const bool exps = strcmp(i->prim, "Softmax") == 0 || strcmp(i->prim, "LogSumExp") == 0 || strcmp(i->prim, "CrossEntropy") == 0;
+  if (!norm && !exps && strcmp(i->prim, "Reduce") != 0) return NULL;
   if (!c) return nothing_of;
   const bool few = (!c->front || c->front->n_in <= 8) && (!c->behind || c->behind->n_in <= 8), kept = c->front && c->front->n_out > 1;
-  return few && (norm ? !c->behind : !kept) ? nothing_of : NULL;
+  return few && (!c->behind || !(norm || exps)) && (norm || !kept) ? nothing_of : NULL;
 }
 
 /* As the CPU does. */
