@@ -1,4 +1,4 @@
-/* made_reductions_test.c: reductions and norms of what elementwise work makes, and elementwise work on what reductions make, which is then part of their
+/* made_reductions_test.c: reductions, norms and softmax of what elementwise work makes, and elementwise work on what reductions make, which is then part of their
    step, beside the same in several steps, where what lies between was computed and kept. On the CPU both have the same bits. PONS_SEED sets the seed, which is printed; PONS_DEVICE
    the device. */
 #include <pons/pons.h>
@@ -375,6 +375,36 @@ static void a_loss_and_its_gradient(void **unused) {
   pons_scope_close(scope);
 }
 
+/* Of the loss of x y and of the logarithm of its sum: the softmax, less 1 at the class for the loss, times y. */
+static void loss_of_products(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_sum(of_rows(LOSS, pons_multiply(in[0], in[1]), in[2]));
+}
+static void log_sum_of_products(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
+  (void)payload, (void)n_in, (void)n_out;
+  out[0] = pons_sum(of_rows(LOG_SUM_EXP, pons_multiply(in[0], in[1]), NULL));
+}
+static void gradients_of_rows_that_are_made(void **unused) {
+  (void)unused;
+  const pons_scope scope = pons_scope_open();
+  const int64_t dims[] = {30, 211};
+  const pons_array x = numbers(2, dims, PONS_FLOAT32), y = numbers(2, dims, PONS_FLOAT32), t = pons_arange(0, 30, 1, PONS_INT32);
+  const pons_array e = pons_exp(pons_multiply(x, y)), hit = pons_equal(pons_arange(0, 211, 1, PONS_INT32), pons_expand_dims(t, PONS_AXES(1)));
+  pons_eval(e, t, hit);
+  const pons_array softmax = pons_divide(e, pons_sum(e, .axes = PONS_AXES(1), .keepdims = true));
+  pons_eval(softmax);
+  for (int loss = 0; loss < 2; loss++) {
+    pons_function f = pons_function_new(loss ? loss_of_products : log_sum_of_products, 1, NULL, NULL), g = pons_grad(f, PONS_AXES(0));
+    pons_array in[] = {x, y, t}, got;
+    assert_true(pons_call(g, in, 3, &got, 1));
+    const pons_array wanted = pons_multiply(loss ? pons_subtract(softmax, pons_astype(hit, PONS_FLOAT32)) : softmax, y);
+    assert_true(pons_item(pons_allclose(got, wanted, 1e-4, 1e-6)) == 1);
+    pons_function_release(f);
+    pons_function_release(g);
+  }
+  pons_scope_close(scope);
+}
+
 int main(void) {
   begin_random_numbers();
   const struct CMUnitTest tests[] = {
@@ -384,6 +414,7 @@ int main(void) {
       cmocka_unit_test(norms_of_what_is_made),
       cmocka_unit_test(rows_of_what_is_made),
       cmocka_unit_test(a_loss_and_its_gradient),
+      cmocka_unit_test(gradients_of_rows_that_are_made),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

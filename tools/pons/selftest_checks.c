@@ -172,6 +172,19 @@ static pons_array losses(int64_t rows, int64_t n, pons_dtype dtype) {
   pons_array classes = small_integers(PONS_SHAPE(rows), PONS_UINT32, 111); /* fewer than 17 */
   return pons_fast_cross_entropy(normal(PONS_SHAPE(rows, n), dtype, 110), classes);
 }
+/* Rows that are made by what reads them: held, one by one, and in one pass. */
+static pons_array masked(int64_t rows, int64_t n, pons_dtype dtype) {
+  const pons_array mask = pons_greater(normal(PONS_SHAPE(n), dtype, 116), pons_float(-1));
+  return pons_where(mask, pons_multiply(normal(PONS_SHAPE(rows, n), dtype, 115), pons_float(0.5)), pons_float(-(double)INFINITY));
+}
+CHECK(softmax_of_masked_rows) { return pons_softmax(masked(PICK(9, 64), PICK(37, 5001), dtype)); }
+CHECK(softmax_of_masked_even_rows) { return pons_softmax(masked(PICK(9, 64), PICK(48, 4096), dtype)); }
+CHECK(log_sum_exp_of_masked_rows) { return pons_logsumexp(masked(PICK(3, 64), PICK(2064, 128256), dtype), .axes = PONS_AXES(1)); }
+CHECK(cross_entropy_of_made_rows) {
+  const int64_t rows = PICK(3, 64), n = PICK(1037, 5001);
+  const pons_array x = normal(PONS_SHAPE(rows, n), dtype, 117), bias = normal(PONS_SHAPE(n), dtype, 118);
+  return pons_fast_cross_entropy(pons_add(x, bias), pons_remainder(pons_arange(0, rows, 1, PONS_INT32), pons_int(n)));
+}
 CHECK(cross_entropy_of_rows) { return losses(PICK(9, 64), PICK(37, 5001), dtype); }
 CHECK(cross_entropy_of_even_rows) { return losses(PICK(9, 64), PICK(40, 4096), dtype); }
 CHECK(log_sum_exp_of_rows) {
@@ -735,6 +748,10 @@ const check checks[] = {
     CLOSE(softmax_of_rows, PONS_FLOAT32, FLOATS),
     CLOSE(softmax_of_even_rows, PONS_FLOAT32, FLOATS),
     CLOSE(softmax_of_long_row, PONS_FLOAT32, FLOATS),
+    CLOSE(softmax_of_masked_rows, PONS_FLOAT32, FLOATS),
+    CLOSE(softmax_of_masked_even_rows, PONS_FLOAT32, FLOATS),
+    CLOSE(log_sum_exp_of_masked_rows, PONS_FLOAT32, FLOATS),
+    CLOSE(cross_entropy_of_made_rows, PONS_FLOAT32, FLOATS),
     CLOSE(cross_entropy_of_rows, PONS_FLOAT32, FLOATS),
     CLOSE(cross_entropy_of_even_rows, PONS_FLOAT32, FLOATS),
     NEAR(log_sum_exp_of_rows, PONS_FLOAT16, FLOATS),

@@ -18,6 +18,7 @@ typedef struct softmax_job {
   int64_t count, rows_per_piece;
   const operand *out;
   const chain *made; /* what makes the rows; NULL: they are x's */
+  lane kind; /* of the elements */
   bool log_sum; /* LogSumExp: one element per row */
   bool past_cache;
   bool tame;        /* rows of bfloat16, elements next to each other */
@@ -181,7 +182,7 @@ static void softmax_row_of(const softmax_job *j, int64_t r, const void *x, made_
   void *out = element(j->out->data, j->out->dtype, j->log_sum ? r : r * j->n);
   const softmax_source source = source_of(j, x, made, r);
   if (j->tame && row_bfloat16(j, x, ahead, out)) return;
-  switch (lane_of(j->x->dtype)) {
+  switch (j->kind) {
     case LANE_FLOAT: row_float(j, &source, ahead, out); return;
     case LANE_DOUBLE: row_double(j, x, out); return;
     case LANE_COMPLEX: row_complex(j, x, out); return;
@@ -219,7 +220,7 @@ static void softmax_piece(void *context, int64_t piece) {
 static error *run(const launch *l, const operand *x, const chain *made, bool log_sum) {
   const int last = x->ndim - 1;
   const size_t size = pons_dtype_size(l->out->dtype);
-  softmax_job j = {.x = x, .out = l->out, .made = made, .log_sum = log_sum};
+  softmax_job j = {.x = x, .out = l->out, .made = made, .kind = lane_of(x->dtype), .log_sum = log_sum};
   j.n = x->shape[last];
   j.stride = x->strides[last];
   j.rows = cursor_new(last, x->shape, 1, x->strides);

@@ -178,10 +178,35 @@ static void takes_complex(void **state) {
   for (int i = 0; i < 2; i++) check_near((double)z[i], (double)sum[i], 1e-5, "complex logsumexp");
 }
 
+/* A row that is taken in parts, of which the first is masked: with what is greater in a later one, or NaN there, or nothing at all. */
+static void parts_of_a_long_row(void **state) {
+  (void)state;
+  enum { N = 20000 };
+  static float x[N], y[N];
+  const double ends[] = {-2, 7, NAN, (double)-INFINITY, (double)INFINITY};
+  for (size_t k = 0; k < sizeof ends / sizeof *ends; k++) {
+    const bool none = isinf(ends[k]) && ends[k] < 0;
+    double sum = 0, greatest = -(double)INFINITY;
+    for (int i = 0; i < N; i++) x[i] = none || i < 9000 ? -INFINITY : (float)random_int(-40, 40) / 8;
+    x[N - 3] = (float)ends[k];
+    for (int i = 0; i < N; i++) greatest = fmax(greatest, (double)x[i]);
+    for (int i = 0; i < N; i++) sum += exp((double)x[i] - greatest);
+    const bool endless = isinf(greatest);
+    float z = 0;
+    const int64_t shape[1] = {N}, one[1] = {1}, stride[1] = {1};
+    const operand in = {x, PONS_FLOAT32, 1, shape, stride}, out = {y, PONS_FLOAT32, 1, shape, stride}, total = {&z, PONS_FLOAT32, 1, one, stride};
+    assert_null(cpu_softmax(&(launch){&(softmax_params){true}, 1, 1, &in, &out}));
+    assert_null(cpu_log_sum_exp(&(launch){NULL, 1, 1, &in, &total}));
+    check_near((double)z, endless ? greatest : log(sum) + greatest, 1e-6, "logsumexp");
+    for (int i = 0; i < N; i++)
+      check_near((double)y[i], endless ? (double)NAN : exp((double)x[i] - greatest) / sum, 1e-6, "softmax");
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_loops), cmocka_unit_test(infinities),
                                      cmocka_unit_test(halves_are_rounded_once),
                                      cmocka_unit_test(results_that_outgrow_the_cache), cmocka_unit_test(rows_in_turn),
-                                     cmocka_unit_test(takes_complex)};
+                                     cmocka_unit_test(takes_complex), cmocka_unit_test(parts_of_a_long_row)};
   return cmocka_run_group_tests(tests, choose_seed, NULL);
 }

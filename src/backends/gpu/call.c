@@ -125,21 +125,24 @@ int gpu_group_for_line(const gpu_call *c, int64_t count, int most) {
 
 /* A thread holds up to MOST_HELD elements; 2 times 16 bytes where that makes a group of 32 or more. */
 enum { MOST_HELD = 32, LEAST_HELD = 2 };
-bool gpu_hold_rows(gpu_call *c, const operand *x, const operand *y) {
-  const int64_t n = x->shape[x->ndim - 1], per = GPU_WIDE / (int64_t)pons_dtype_size(x->dtype), words = n / per;
+bool gpu_hold_lines(gpu_call *c, pons_dtype d, int64_t n, bool wide) {
+  const int64_t per = GPU_WIDE / (int64_t)pons_dtype_size(d), words = n / per;
   int group = gpu_group_for(c, LINE_GROUP, LINE_GROUP);
   while (group > FEW_THREADS && group / 2 * LEAST_HELD >= words) group /= 2;
   const int64_t held = ceiling(words, group);
-  const bool holds = n % per == 0 && held * per <= MOST_HELD && gpu_rows_are_wide(x) && (!y || gpu_is_aligned(y, GPU_WIDE));
+  const bool holds = n % per == 0 && held * per <= MOST_HELD && wide;
   if (holds) {
     gpu_define(c, "HELD", held);
-    gpu_define_wide(c, "X", x->dtype);
+    gpu_define_wide(c, "X", d);
   } else {
     group = gpu_group_for_line(c, n, 2 * LINE_GROUP);
   }
   c->group[0] = group;
   gpu_define(c, "GROUP", group);
   return holds;
+}
+bool gpu_hold_rows(gpu_call *c, const operand *x, const operand *y) {
+  return gpu_hold_lines(c, x->dtype, x->shape[x->ndim - 1], gpu_rows_are_wide(x) && (!y || gpu_is_aligned(y, GPU_WIDE)));
 }
 
 /* Few threads are spread over a device by small groups; many begin faster in large ones. */

@@ -184,6 +184,7 @@ int gpu_group_for_line(const gpu_call *c, int64_t count, int most);
 /* A group for each row of x, whose threads hold it, 16 bytes HELD times each, and the role X as gpu_define_wide has it, if it lies so
    and the result y too (NULL: that is no rows): true; else a group as large as does it good. Defines GROUP. */
 bool gpu_hold_rows(gpu_call *c, const operand *x, const operand *y);
+bool gpu_hold_lines(gpu_call *c, pons_dtype d, int64_t n, bool wide); /* the same of lines of n elements, if they lie so */
 /* One thread for each of `count` items. */
 void gpu_one_each(gpu_call *c, int64_t count);
 /* Launches `entry` of `text`, and frees what the call holds. */
@@ -342,6 +343,18 @@ error *gpu_norm_vjp_adding(const gpu_backend *b, const launch *l, const operand 
 bool gpu_has_matmul_epilogue(const launch *l, const epilogue *e);
 error *gpu_matmul_with(const gpu_backend *b, const launch *l, const epilogue *e);
 error *gpu_addmm_with(const gpu_backend *b, const launch *l, const epilogue *e);
+
+/* lines_gpu.c: for lines of y's dtype and size that a kernel makes of n operands; whether they are held. They aren't if what is written
+   beside them does not lie so (not `wide`). The kernel's form, in which they are read so, if they lie so all the same, or one by one. */
+bool gpu_hold_made_rows(gpu_call *c, int n, const operand *in, const operand *y, bool wide, struct kernel_form *form);
+/* Rows in front of a call that reads rows: can it be launched with them? `more`: memories and numbers beside those of the launch. */
+bool gpu_takes_rows(const gpu_backend *b, const launch *l, const chains *with, int more);
+
+/* lines_gpu.c: of what the kernel makes, rows like y. */
+bool gpu_softmax_takes(const gpu_backend *b, const launch *l, const chains *with);
+error *gpu_softmax_made(const gpu_backend *b, const launch *l, const chains *with);
+error *gpu_log_sum_exp_made(const gpu_backend *b, const launch *l, const chains *with);
+error *gpu_cross_entropy_made(const gpu_backend *b, const launch *l, const chains *with);
 
 /* norm_gpu.c: does a norm run with these? Then: of what the kernel makes, which is kept where there is a second result. */
 bool gpu_norms_with(const gpu_backend *b, const launch *l, const chains *with);

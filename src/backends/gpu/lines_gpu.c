@@ -1,6 +1,7 @@
 /* lines_gpu.c: launches arg_reduce.kc and softmax.kc ("ArgReduce", "Softmax", "LogSumExp", "CrossEntropy"): a group of threads for each line
-   along one axis. Uses gpu.h. */
+   along one axis, also of what a kernel makes. Uses gpu.h, kernel_text.h. */
 #include "backends/gpu/gpu.h"
+#include "backends/gpu/kernel_text.h"
 #include "backends/gpu/typing.h"
 
 extern const char kernel_arg_reduce[], kernel_softmax[];
@@ -52,66 +53,144 @@ const char *gpu_refuses_log_sum_exp(const gpu_backend *b, const launch *l) {
   return gpu_refuses_softmax(b, l);
 }
 
-/* Rows that are summed, x of them; y: as long ones that are written, or NULL. Those too long to be held are read in one pass where they
-   lie in order. */
-static void define_sums(gpu_call *c, const operand *x, const operand *y) {
-  enum { LEAST_LONG = 1024 };
-  const bool is_double = x->dtype == PONS_FLOAT64;
-  const int64_t n = x->shape[x->ndim - 1];
-  gpu_define_dtype(c, "X", x->dtype);
-  gpu_define_text(c, "A_value", is_double ? "double" : "float");
-  gpu_define_text(c, "LOG(x)", is_double ? "k_log_f64(x)" : "k_log_f32(x)");
-  const bool held = gpu_hold_rows(c, x, y), one_pass = !held && !y && n >= LEAST_LONG && x->strides[x->ndim - 1] == 1;
-  gpu_define_text(c, "EXP(x)", is_double ? "k_exp_f64(x)" : one_pass ? "QUICK_EXP(x)" : "k_exp_f32(x)");
-  if (one_pass) {
-    gpu_define_text(c, "ONE_PASS", "");
-    gpu_define_wide(c, "X", x->dtype);
+/* ---- rows that a kernel makes ---- */
+
+/* The operands lie so that as many elements of each are read at once as 16 bytes hold of the rows. */
+static bool are_wide(int n, const operand *in, pons_dtype d, kernel_form *form) {
+  form->each = (uint8_t)(GPU_WIDE / (int)pons_dtype_size(d));
+  for (int k = 0; k < n; k++) {
+    const bool repeated = in[k].strides[in[k].ndim - 1] == 0;
+    form->lies[k] = repeated ? KERNEL_REPEATED : KERNEL_IN_ORDER;
+    if (!repeated && (form->each * (int)pons_dtype_size(in[k].dtype) < 4 || !gpu_rows_are_wide(&in[k]))) return false;
   }
+  return in->shape[in->ndim - 1] % form->each == 0;
 }
 
-static error *run_softmax(const gpu_backend *b, const launch *l, bool log_sum) {
+bool gpu_hold_made_rows(gpu_call *c, int n, const operand *in, const operand *y, bool wide, kernel_form *form) {
+  *form = (kernel_form){0};
+  const bool lie_wide = are_wide(n, in, y->dtype, form), held = gpu_hold_lines(c, y->dtype, y->shape[y->ndim - 1], wide && lie_wide);
+  if (!lie_wide) {
+    form->each = 1;
+    memset(form->lies, KERNEL_STRIDED, sizeof form->lies);
+  }
+  return held;
+}
+
+bool gpu_takes_rows(const gpu_backend *b, const launch *l, const chains *with, int more) {
+  if (!with->front || with->behind || with->front->n_in > GPU_WALK_OPERANDS || (b->compiles && !b->compiles())) return false;
+  const int memories = l->n_out + l->n_in, n_in = with->front->n_in;
+  return memories + 1 + more <= gpu_common_features(b).max_memories && memories + 5 + n_in + 1 + (1 + n_in) * with->y->ndim + more <= GPU_NUMBERS;
+}
+
+/* ---- softmax and what begins like it ---- */
+
+/* Rows of elements of `dtype`: x, or what a kernel makes of operands of their shape. */
+typedef struct rows {
+  const kernel *made; /* NULL: the only operand's */
+  const operand *like; /* of dtype and shape of the rows */
+  int n_in;
+  const operand *in;
+} rows;
+static rows rows_of(const launch *l, const chains *with) {
+  return with ? (rows){with->front, with->y, with->front->n_in, l->in} : (rows){NULL, l->in, 1, l->in};
+}
+
+static void read_rows(gpu_call *c, const rows *x) {
+  gpu_define(c, "X_MEMORY", c->n_memories);
+  gpu_define(c, "INS", x->n_in);
+  for (int k = 0; k < x->n_in; k++) gpu_read(c, &x->in[k]);
+}
+
+/* Behind the numbers that begin: of each operand along a row, and the walk over rows. */
+static void number_rows(gpu_call *c, const rows *x) {
+  const int last = x->like->ndim - 1;
+  const int64_t *strides[GPU_WALK_OPERANDS];
+  for (int k = 0; k < x->n_in; k++) {
+    strides[k] = x->in[k].strides;
+    gpu_number(c, strides[k][last]);
+  }
+  const gpu_walk walk = gpu_walk_of(last, x->like->shape, x->n_in, strides);
+  gpu_number_walk(c, 1, &walk);
+  c->groups[0] = gpu_walk_size(&walk);
+}
+
+/* How they are summed; y: as long ones that are written, or NULL. Those too long to be held are read in one pass where they
+   lie in order, or are made. The form of the kernel that makes them. */
+static kernel_form define_sums(gpu_call *c, const rows *x, const operand *y) {
+  enum { LEAST_LONG = 1024, LONG_WORK = 32, MANY_MADE = 4 };
+  const pons_dtype d = x->like->dtype;
+  const bool is_double = d == PONS_FLOAT64;
+  const int last = x->like->ndim - 1;
+  kernel_form form = {0};
+  gpu_define_dtype(c, "X", d);
+  gpu_define_text(c, "A_value", is_double ? "double" : "float");
+  gpu_define_text(c, "LOG(x)", is_double ? "k_log_f64(x)" : "k_log_f32(x)");
+  const bool held = x->made ? gpu_hold_made_rows(c, x->n_in, x->in, x->like, !y || gpu_is_aligned(y, GPU_WIDE), &form) : gpu_hold_rows(c, x->in, y);
+  const bool one_pass = !held && !y && x->like->shape[last] >= LEAST_LONG && (x->made || x->in->strides[last] == 1);
+  gpu_define_text(c, "EXP(x)", is_double ? "k_exp_f64(x)" : one_pass ? "QUICK_EXP(x)" : "k_exp_f32(x)");
+  if (one_pass) gpu_define_text(c, "ONE_PASS", "");
+  if (one_pass && !x->made) gpu_define_wide(c, "X", d);
+  if (one_pass && x->made) gpu_define(c, "MANY", x->made->n_code * form.each > LONG_WORK ? 1 : MANY_MADE);
+  if (one_pass && form.each > 1) gpu_define(c, "EACH", form.each);
+  return form;
+}
+
+static error *run_rows(gpu_call *c, const rows *x, const kernel_form *form, const char *entry) {
+  return x->made ? gpu_run_with_chains(c, kernel_softmax, entry, x->made, form, NULL) : gpu_run(c, kernel_softmax, entry);
+}
+
+static error *run_softmax(const gpu_backend *b, const launch *l, const chains *with, bool log_sum) {
+  const rows x = rows_of(l, with);
   gpu_call c = gpu_call_for(b, l->out);
   gpu_written(&c, l->out);
-  gpu_define(&c, "X_MEMORY", c.n_memories);
-  gpu_read(&c, l->in);
-  set_lines(&c, l->in, l->in->ndim - 1);
-  define_sums(&c, l->in, log_sum ? NULL : l->out);
+  read_rows(&c, &x);
+  gpu_begin_numbers(&c);
+  gpu_number(&c, x.like->shape[x.like->ndim - 1]);
+  gpu_number(&c, 0);
+  number_rows(&c, &x);
+  const kernel_form form = define_sums(&c, &x, log_sum ? NULL : l->out);
   if (log_sum) gpu_define_text(&c, "LOG_SUM", "");
-  return gpu_run(&c, kernel_softmax, log_sum ? "log_sum_exp" : "softmax");
+  return run_rows(&c, &x, &form, log_sum ? "log_sum_exp" : "softmax");
 }
-error *gpu_softmax(const gpu_backend *b, const launch *l) { return run_softmax(b, l, false); }
-error *gpu_log_sum_exp(const gpu_backend *b, const launch *l) { return run_softmax(b, l, true); }
+error *gpu_softmax(const gpu_backend *b, const launch *l) { return run_softmax(b, l, NULL, false); }
+error *gpu_log_sum_exp(const gpu_backend *b, const launch *l) { return run_softmax(b, l, NULL, true); }
+error *gpu_softmax_made(const gpu_backend *b, const launch *l, const chains *with) { return run_softmax(b, l, with, false); }
+error *gpu_log_sum_exp_made(const gpu_backend *b, const launch *l, const chains *with) { return run_softmax(b, l, with, true); }
 
 /* Where it was not built ahead the CPU would have to compute it, which has it as its decomposition alone. */
 const char *gpu_refuses_cross_entropy(const gpu_backend *b, const launch *l) {
   return b->compiles && !b->compiles() ? "there is no compiler" : gpu_refuses_softmax(b, l);
 }
 
-error *gpu_cross_entropy(const gpu_backend *b, const launch *l) {
-  const operand *x = &l->in[0], *targets = &l->in[1];
-  const int last = x->ndim - 1;
-  const gpu_walk rows = gpu_walk_of(last, x->shape, 1, (const int64_t *const[]){x->strides}),
-                 places = gpu_walk_of(last, x->shape, 1, (const int64_t *const[]){targets->strides});
+static error *run_cross_entropy(const gpu_backend *b, const launch *l, const chains *with) {
+  const rows x = rows_of(l, with);
+  const operand *targets = &l->in[x.n_in];
+  const int last = x.like->ndim - 1;
+  const gpu_walk places = gpu_walk_of(last, x.like->shape, 1, (const int64_t *const[]){targets->strides});
   gpu_call c = gpu_call_for(b, l->out);
   gpu_define_text(&c, "CLASSES", "");
   gpu_define_dtype(&c, "Y", l->out->dtype);
   for (int i = 0; i < l->n_out; i++) gpu_written(&c, &l->out[i]);
   error *why = gpu_add_faults(&c);
   if (why) return why;
-  gpu_define(&c, "X_MEMORY", c.n_memories);
-  gpu_read(&c, x);
+  read_rows(&c, &x);
   gpu_read(&c, targets);
   gpu_begin_numbers(&c);
-  gpu_number(&c, x->shape[last]);
-  gpu_number(&c, x->strides[last]);
+  gpu_number(&c, x.like->shape[last]);
   gpu_number(&c, 0);
   gpu_number(&c, last);
   gpu_number(&c, gpu_index_kind(targets->dtype));
   gpu_number(&c, 0);
   gpu_number(&c, GPU_OP_TAKE_ALONG_AXIS);
-  gpu_number_walk(&c, 2, &rows);
-  gpu_number_walk(&c, 5, &places);
-  define_sums(&c, x, NULL);
-  c.groups[0] = gpu_walk_size(&rows);
-  return gpu_run(&c, kernel_softmax, "cross_entropy");
+  number_rows(&c, &x);
+  gpu_number_walk(&c, 4, &places);
+  const kernel_form form = define_sums(&c, &x, NULL);
+  return run_rows(&c, &x, &form, "cross_entropy");
+}
+error *gpu_cross_entropy(const gpu_backend *b, const launch *l) { return run_cross_entropy(b, l, NULL); }
+error *gpu_cross_entropy_made(const gpu_backend *b, const launch *l, const chains *with) { return run_cross_entropy(b, l, with); }
+
+/* One memory more for the faults of classes, and the walk over these. */
+bool gpu_softmax_takes(const gpu_backend *b, const launch *l, const chains *with) {
+  return with->front && with->front->n_out == 1 && gpu_takes_rows(b, l, with, 1 + 2 * with->y->ndim);
 }

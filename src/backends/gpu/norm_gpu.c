@@ -10,8 +10,6 @@ static bool is_empty(const operand *x) { return shape_size(x->ndim, x->shape) ==
 
 /* ---- norms ---- */
 
-enum { NORM_GROUP = 512 };
-
 static const char *refuses_norm(const launch *l) {
   for (int i = 0; i < l->n_in; i++)
     if (l->in[i].dtype != l->out->dtype) return "operands have different dtypes";
@@ -22,35 +20,6 @@ const char *gpu_refuses_layer_norm(const gpu_backend *b, const launch *l) { retu
 
 /* A weight or bias of one element is the same for the whole row. */
 static int64_t weight_stride(const operand *w) { return w->ndim ? w->strides[0] : 0; }
-
-/* The operands of which rows are made lie so that a kernel reads as many elements of each at once as 16 bytes hold of the rows; *form. */
-static bool are_wide(int n, const operand *in, const operand *y, kernel_form *form) {
-  bool wide = true;
-  form->each = (uint8_t)(GPU_WIDE / (int)pons_dtype_size(y->dtype));
-  for (int k = 0; k < n; k++) {
-    const bool repeated = in[k].strides[in[k].ndim - 1] == 0;
-    form->lies[k] = repeated ? KERNEL_REPEATED : KERNEL_IN_ORDER;
-    wide &= repeated || (form->each * (int)pons_dtype_size(in[k].dtype) >= 4 && gpu_rows_are_wide(&in[k]));
-  }
-  if (wide) return true;
-  memset(form->lies, KERNEL_STRIDED, sizeof form->lies);
-  form->each = 1;
-  return false;
-}
-
-/* A group for each row of what the kernel makes. */
-static kernel_form hold_made_rows(gpu_call *c, int n, const operand *in, const launch *l) {
-  kernel_form form = {0};
-  bool holds = are_wide(n, in, l->out, &form);
-  for (int i = 1; i < l->n_out; i++) holds &= gpu_is_aligned(&l->out[i], GPU_WIDE);
-  if (holds && gpu_hold_rows(c, l->out, NULL)) return form;
-  form.each = 1;
-  memset(form.lies, KERNEL_STRIDED, sizeof form.lies);
-  if (holds) return form; /* with a group for rows that are not held */
-  c->group[0] = gpu_group_for_line(c, l->out->shape[l->out->ndim - 1], NORM_GROUP);
-  gpu_define(c, "GROUP", c->group[0]);
-  return form;
-}
 
 static error *run_norm(const gpu_backend *b, const launch *l, bool centred, const kernel *made) {
   const operand *y = l->out, *w = l->in + (made ? made->n_in : 1);
@@ -77,7 +46,9 @@ static error *run_norm(const gpu_backend *b, const launch *l, bool centred, cons
   bool wide_weights = true;
   for (int i = 0; i < n_weights; i++) wide_weights &= weight_stride(&w[i]) == 1 && gpu_is_aligned(&w[i], GPU_WIDE);
   kernel_form form = {0};
-  if (made) form = hold_made_rows(&c, n_in, l->in, l);
+  bool wide = true;
+  for (int i = 0; i < l->n_out; i++) wide &= gpu_is_aligned(&l->out[i], GPU_WIDE);
+  if (made) gpu_hold_made_rows(&c, n_in, l->in, y, wide, &form);
   else gpu_hold_rows(&c, l->in, y);
   if (wide_weights) gpu_define_text(&c, "WIDE_W", "");
   c.groups[0] = gpu_walk_size(&rows);
@@ -88,11 +59,7 @@ error *gpu_layer_norm(const gpu_backend *b, const launch *l) { return run_norm(b
 error *gpu_rms_norm_made(const gpu_backend *b, const launch *l, const kernel *made) { return run_norm(b, l, false, made); }
 error *gpu_layer_norm_made(const gpu_backend *b, const launch *l, const kernel *made) { return run_norm(b, l, true, made); }
 
-bool gpu_norms_with(const gpu_backend *b, const launch *l, const chains *with) {
-  if (!with->front || with->behind || with->front->n_in > GPU_WALK_OPERANDS || (b->compiles && !b->compiles())) return false;
-  const int memories = l->n_out + l->n_in, n_in = with->front->n_in;
-  return memories + 1 <= gpu_common_features(b).max_memories && memories + 5 + n_in + 1 + (1 + n_in) * with->y->ndim <= GPU_NUMBERS;
-}
+bool gpu_norms_with(const gpu_backend *b, const launch *l, const chains *with) { return gpu_takes_rows(b, l, with, 0); }
 
 /* ---- rotary positions ---- */
 
