@@ -55,6 +55,7 @@ enum {
   ENTRY(cl_command_queue, clCreateCommandQueue, (cl_context, cl_device_id, cl_bits, cl_int *))             \
   ENTRY(cl_mem, clCreateBuffer, (cl_context, cl_bits, size_t, void *, cl_int *))                           \
   ENTRY(cl_int, clGetMemObjectInfo, (cl_mem, cl_uint, size_t, void *, size_t *))                           \
+  ENTRY(cl_int, clFlush, (cl_command_queue))                                                               \
   ENTRY(cl_int, clFinish, (cl_command_queue))                                                              \
   ENTRY(cl_int, clReleaseMemObject, (cl_mem))                                                              \
   ENTRY(cl_int, clEnqueueReadBuffer,                                                                       \

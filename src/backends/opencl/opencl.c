@@ -205,7 +205,19 @@ static error *own_addmm(const launch *l) { return clblast_addmm(l, copy_to); }
 #define GPU_BACKEND backend
 #include "backends/gpu/implementations.h"
 
-static error *faults(int index) { return gpu_faults(&backend, index); }
+/* At the end of a plan: a driver may keep launches until it is told, or until somebody waits. */
+static error *flush(int index) {
+  error *why = NULL;
+  opencl_queue *q = opencl_enter(index, &why);
+  if (!q) return why;
+  const cl_int status = opencl()->clFlush(q->queue);
+  opencl_leave(q);
+  return status == CL_SUCCESS ? NULL : opencl_fail("clFlush", status);
+}
+static error *faults(int index) {
+  error *why = flush(index);
+  return why ? why : gpu_faults(&backend, index);
+}
 static bool is_gpu(int index) { return opencl_device_at(index)->is_gpu; }
 static const char *model(int index) { return opencl_device_at(index)->name; }
 
