@@ -11,7 +11,7 @@ struct error {
   bool is_static;
   atomic_bool is_met; /* by a thread besides the one that made it */
   pons_error_kind kind;
-  char *text; /* lies behind the struct, or is one of no_memory_texts */
+  char *text; /* lies behind the struct, or is one of no_memory_texts or a constant */
 };
 
 /* ---- what a thread has met ----------------------------------------------------------------------------- */
@@ -114,16 +114,16 @@ error *fail_as(pons_error_kind kind, const char *op, const char *format, ...) {
 }
 
 enum { NO_MEMORY_ERRORS = 256, NO_MEMORY_TEXT = 64 };
-/* Entry 0 is for ops that no longer fit. An entry never changes once it is in use. */
+/* Entry 0 is for ops that no longer fit. An entry never changes once it is in use. Nothing is set before: 16 KB would be in the library's file. */
 static struct error no_memory_errors[NO_MEMORY_ERRORS];
-static char no_memory_texts[NO_MEMORY_ERRORS][NO_MEMORY_TEXT] = {"out of memory"};
+static char no_memory_texts[NO_MEMORY_ERRORS][NO_MEMORY_TEXT];
 static int no_memory_count = 1;
 static pthread_mutex_t no_memory_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static error *no_memory_entry(int i) {
   no_memory_errors[i].is_static = true;
   no_memory_errors[i].kind = PONS_ERROR_MEMORY;
-  no_memory_errors[i].text = no_memory_texts[i];
+  no_memory_errors[i].text = i == 0 ? (char *)"out of memory" : no_memory_texts[i];
   return &no_memory_errors[i];
 }
 
