@@ -201,15 +201,14 @@ static error *run_parts(const gpu_backend *b, const direct *s, const launch *l) 
   const pons_dtype wide = gpu_wide_dtype(out->dtype);
   const int64_t size = shape_size(out->ndim, out->shape), shape[] = {s->parts, size}, of_result[] = {1, size},
                 strides[] = {size, 1};
-  error *why = NULL;
-  location sums = {NULL, 0, ((const location *)out->data)->device};
-  sums.memory = b->memory->take(sums.device, (size_t)(s->parts * size) * pons_dtype_size(wide), &why);
+  location sums;
+  error *why = gpu_room_take(b, &sums, out, s->parts * size, wide);
   const operand parts = {&sums, wide, 2, shape, strides},
                 all = {out->data, out->dtype, 2, of_result, strides};
   const reduce_params add = {REDUCE_SUM, {1, (const int64_t[]){0}}};
   if (!why) why = run(b, s, l, &parts);
   if (!why) why = gpu_reduce(b, &(launch){&add, 1, 1, &parts, &all});
-  if (sums.memory) b->memory->give(sums.device, sums.memory);
+  gpu_room_give(b, &sums);
   return why;
 }
 

@@ -107,7 +107,6 @@ static void phase_at(phase *s, const launch *l, int64_t index) {
                             p->flip};
   s->in[0] = l->in[0];
   s->in[1] = (operand){&s->w_at, w->dtype, n, s->w_shape, s->w_strides};
-  s->at = (location){NULL, 0, s->to_at.device};
   s->out = (operand){&s->at, out->dtype, n, s->shape, s->strides};
   s->to = (operand){&s->to_at, out->dtype, n, s->shape, s->to_strides};
   s->l = (launch){&s->params, 2, 1, s->in, &s->out};
@@ -140,12 +139,10 @@ error *gpu_conv_any(const gpu_backend *b, const launch *l) {
 }
 
 static error *run_phase(const gpu_backend *b, phase *s) {
-  error *why = NULL;
-  s->at.memory = b->memory->take(
-      s->at.device, (size_t)shape_size(s->out.ndim, s->shape) * pons_dtype_size(s->out.dtype), &why);
+  error *why = gpu_room_take(b, &s->at, &s->to, shape_size(s->out.ndim, s->shape), s->out.dtype);
   if (!why) why = gpu_conv_any(b, &s->l);
   if (!why) why = gpu_copy_to(b, &s->out, &s->to);
-  if (s->at.memory) b->memory->give(s->at.device, s->at.memory);
+  gpu_room_give(b, &s->at);
   return why;
 }
 

@@ -247,12 +247,6 @@ static error *write_windows(const gpu_backend *b, const windows *s, const operan
   return gpu_run(&c, kernel_conv_windows, "conv_windows");
 }
 
-static error *take(const gpu_backend *b, location *at, int64_t elements, pons_dtype d) {
-  error *why = NULL;
-  at->memory = b->memory->take(at->device, (size_t)elements * pons_dtype_size(d), &why);
-  return why;
-}
-
 static error *copy_weights(const gpu_backend *b, const windows *s, const operand *w, location *to) {
   int64_t shape[PONS_MAX_NDIM], strides[PONS_MAX_NDIM], row_major[PONS_MAX_NDIM];
   const operand from = ordered_weights(s, w, shape, strides);
@@ -300,17 +294,16 @@ error *gpu_conv_windows(const gpu_backend *b, const launch *l) {
   const windows s = windows_of(l);
   const pons_dtype d = out->dtype;
   const location *result = out->data;
-  location made[3] = {{NULL, 0, result->device}, {NULL, 0, result->device}, {NULL, 0, result->device}};
+  location made[3] = {0};
   const bool sums = needs_sums(&s);
-  error *why = s.is_x ? NULL : take(b, &made[0], s.groups * s.chunk * s.length, d);
-  if (!why && s.copies) why = take(b, &made[1], shape_size(w->ndim, w->shape), d);
-  if (!why && sums) why = take(b, &made[2], all_parts(&s) * s.groups * s.rows * s.columns, gpu_wide_dtype(d));
+  error *why = s.is_x ? NULL : gpu_room_take(b, &made[0], out, s.groups * s.chunk * s.length, d);
+  if (!why && s.copies) why = gpu_room_take(b, &made[1], out, shape_size(w->ndim, w->shape), d);
+  if (!why && sums) why = gpu_room_take(b, &made[2], out, all_parts(&s) * s.groups * s.rows * s.columns, gpu_wide_dtype(d));
   places at = {s.is_x ? *(const location *)x->data : made[0], s.copies ? made[1] : *(const location *)w->data,
                      sums ? made[2] : *result, sums};
   if (!why && s.copies) why = copy_weights(b, &s, w, &made[1]);
   if (!why) why = multiply_chunks(b, &s, x, &at);
   if (!why && sums) why = add_sums(b, &s, &made[2], out);
-  for (int i = 0; i < 3; i++)
-    if (made[i].memory) b->memory->give(result->device, made[i].memory);
+  for (int i = 0; i < 3; i++) gpu_room_give(b, &made[i]);
   return why == error_declined() ? gpu_conv(b, l) : why; /* a text that was not built ahead, and no compiler */
 }

@@ -95,19 +95,13 @@ typedef struct room {
 } room;
 
 static error *room_take(room *r, const signals *s, int64_t size) {
-  error *why = NULL;
-  const int index = ((const location *)s->y->data)->device;
-  r->at = (location){s->backend->memory->take(index, (size_t)size * pons_dtype_size(PONS_COMPLEX64), &why), 0, index};
   r->size = size;
   r->stride = 1;
   r->all = (operand){&r->at, PONS_COMPLEX64, 1, &r->size, &r->stride};
-  return why;
+  return gpu_room_take(s->backend, &r->at, s->y, size, PONS_COMPLEX64);
 }
 
-/* Nothing, if it was not taken. */
-static void room_give(room *r, const signals *s) {
-  if (r->at.memory) s->backend->memory->give(r->at.device, r->at.memory);
-}
+static void room_give(const room *r, const signals *s) { gpu_room_give(s->backend, &r->at); }
 
 /* ---- steps of long lines ---- */
 
@@ -360,16 +354,14 @@ static error *real_inverse(const gpu_backend *b, const fft_params *p, const oper
   const int last = p->axes.n - 1;
   if (last == 0) return along(b, p, (int)p->axes.at[0], true, x, out);
   int64_t strides[PONS_MAX_NDIM];
-  error *why = NULL;
-  location at = {NULL, 0, ((const location *)out->data)->device};
-  const size_t bytes = (size_t)shape_size(x->ndim, x->shape) * pons_dtype_size(x->dtype);
-  at.memory = b->memory->take(at.device, bytes, &why);
-  if (!at.memory) return why;
+  location at;
+  error *why = gpu_room_take(b, &at, out, shape_size(x->ndim, x->shape), x->dtype);
+  if (why) return why;
   shape_row_major(x->ndim, x->shape, strides);
   const operand y = {&at, x->dtype, x->ndim, x->shape, strides};
   for (int i = 0; i < last && !why; i++) why = along(b, p, (int)p->axes.at[i], false, i ? &y : x, &y);
   if (!why) why = along(b, p, (int)p->axes.at[last], true, &y, out);
-  b->memory->give(at.device, at.memory);
+  gpu_room_give(b, &at);
   return why;
 }
 

@@ -159,6 +159,11 @@ typedef struct gpu_call {
   int64_t definitions[GPU_DEFINITIONS + GPU_ABOUT]; /* definitions.c; last, for it is not cleared */
 } gpu_call;
 
+/* room.c: memory between the launches of a call, so many elements, on the device where `beside` is; given back as soon as they are made.
+   What was not taken need not be given: room->memory is NULL then. */
+error *gpu_room_take(const gpu_backend *b, location *room, const operand *beside, int64_t elements, pons_dtype d);
+void gpu_room_give(const gpu_backend *b, const location *room);
+
 /* For the device on which `o` is. */
 gpu_call gpu_call_for(const gpu_backend *b, const operand *o);
 /* The next memory, and the place of its first element among the numbers. Memories that are written come

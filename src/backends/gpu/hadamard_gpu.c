@@ -124,14 +124,12 @@ static error *transform_long(const step *whole, const operand *x, const operand 
 }
 
 static error *in_float32(const step *whole, const operand *x) {
-  error *why = NULL;
-  const int index = ((const location *)whole->y->data)->device;
-  const size_t bytes = (size_t)shape_size(x->ndim, x->shape) * sizeof(float);
-  location at = {whole->backend->memory->take(index, bytes, &why), 0, index};
+  location at;
+  error *why = gpu_room_take(whole->backend, &at, whole->y, shape_size(x->ndim, x->shape), PONS_FLOAT32);
   if (why) return why;
   const operand between = {&at, PONS_FLOAT32, whole->y->ndim, whole->y->shape, whole->y->strides};
   why = transform_long(whole, x, &between);
-  whole->backend->memory->give(index, at.memory);
+  gpu_room_give(whole->backend, &at);
   return why;
 }
 

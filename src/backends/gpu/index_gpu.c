@@ -200,15 +200,15 @@ static error *scatter(const gpu_backend *b, const operand *x, const scattering *
   error *why = gpu_copy_updated(b, x, s->out);
   if (why || gpu_walk_size(&s->all) == 0) return why;
   if (s->join) return launch_scatter(b, s, NULL, false);
-  location last = {NULL, 0, ((const location *)s->out->data)->device};
-  last.memory = b->memory->take(last.device, (size_t)count * sizeof(uint32_t), &why);
-  if (!last.memory) return why;
+  location last;
+  why = gpu_room_take(b, &last, s->out, count, PONS_UINT32);
+  if (why) return why;
   const int64_t one = 1;
   const operand none = {&last, PONS_UINT32, 1, &count, &one};
   why = gpu_fill(b, &none, 0);
   if (!why) why = launch_scatter(b, s, last.memory, true);
   if (!why) why = launch_scatter(b, s, last.memory, false);
-  b->memory->give(last.device, last.memory);
+  gpu_room_give(b, &last);
   return why;
 }
 

@@ -251,15 +251,13 @@ static gpu_product product_of_values(const quantized_product *p, const decoded *
 /* Decodes, then multiplies as any matrix. */
 static error *multiply_values(const gpu_backend *b, const quantized_product *p) {
   decoded d;
-  error *why = NULL;
   lay_values(&d, p);
-  const size_t bytes = (size_t)shape_size(d.values.ndim, d.shape) * pons_dtype_size(d.values.dtype);
-  d.at.memory = b->memory->take(d.at.device, bytes, &why);
-  if (!d.at.memory) return why;
+  error *why = gpu_room_take(b, &d.at, p->out, shape_size(d.values.ndim, d.shape), d.values.dtype);
+  if (why) return why;
   why = dequantize(b, p->q, p->parts, NULL, &d.values);
   if (!why && (why = multiply_by_library(b, p, &d.taken)) == error_declined())
     why = gpu_multiply(b, product_of_values(p, &d));
-  b->memory->give(d.at.device, d.at.memory);
+  gpu_room_give(b, &d.at);
   return why;
 }
 
