@@ -62,10 +62,13 @@ static void report_is_json(void **state) {
   cJSON *report = cJSON_Parse(json);
   assert_non_null(report);
   assert_string_equal(cJSON_GetObjectItem(report, "version")->valuestring, pons_version());
-  assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(report, "devices")), 3);
+  const cJSON *devices = cJSON_GetObjectItem(report, "devices");
+  assert_int_equal(cJSON_GetArraySize(devices), 3);
   const cJSON *drivers = cJSON_GetObjectItem(report, "drivers");
   assert_string_equal(cJSON_GetObjectItem(cJSON_GetObjectItem(drivers, "one"), "isa")->valuestring, "avx2");
-  assert_true(cJSON_GetObjectItem(cJSON_GetObjectItem(report, "memory"), "limit")->valuedouble > 0);
+  assert_true(cJSON_GetObjectItem(cJSON_GetObjectItem(report, "memory"), "machine")->valuedouble > 1e6);
+  for (int i = 0; i < 3; i++)
+    assert_true(cJSON_GetObjectItem(cJSON_GetObjectItem(cJSON_GetArrayItem(devices, i), "memory"), "limit")->valuedouble > 1e6);
   assert_int_equal(cJSON_GetObjectItem(report, "threads")->valueint, pons_threads());
   cJSON_Delete(report);
   pons_free(json);
