@@ -2,10 +2,9 @@
 
 `pons selftest`, which has each fixed kernel, and tests with generated and custom kernels have run on the doubles (tests/cuda_double) before
 it, with a folder of their own for compiled kernels, empty at first (cmake/tests.cmake): what lies in it are the texts of the kernels they used. A file of kernels has many texts, for dtypes
-and forms. Each NVRTC under build/nvrtc (./do deps fetches them from PyPI) compiles one text or more of each file, each version others, for
-one of the architectures it knows in turn, so that each architecture has its share of the kernels. A kernel of the sources that is in no
-text, a text that does not compile, and a planted one that does, fail the test. What is compiled is not run. With PONS_NVRTC_EVERY=1 each version
-compiles a text of each file for each architecture that it knows, which takes half an hour and more.
+and forms. Each NVRTC under build/nvrtc (./do deps fetches them from PyPI) compiles one text or more of each file, each version others: the first for
+each of the architectures that it knows, the others for one of them in turn. A kernel of the sources that is in no
+text, a text that does not compile, and a planted one that does, fail the test. What is compiled is not run.
 """
 
 import collections
@@ -20,7 +19,6 @@ import sys
 SOURCE, BUILD = os.environ["PONS_SOURCE_DIR"], os.environ["PONS_BUILD_DIR"]
 ARCHS = [70, 75, 80, 86, 89, 90, 100]
 TEXTS = f"{BUILD}/tests/nvrtc_texts"
-EVERY = os.environ.get("PONS_NVRTC_EVERY") == "1"
 MOST = 100  # texts per version, or one of each file, if these are more: all would take hours
 PLANTED = "typedef struct pair { int a; } pair;\nKERNEL planted(GLOBAL int *y, NUMBERS) { *y = ((pair){nowhere}).a; }\n"
 
@@ -54,15 +52,14 @@ def kernels_of_sources():
 
 
 def chosen(texts, place, versions):
-    """Of each file's texts those that are this version's in turn, one at least; no more than MOST, if there are not more files. Or one of each."""
+    """Of each file's texts those that are this version's in turn, one at least, the first of each file first; no more than MOST, if there are not
+    more files. And how many files there are."""
     files = collections.defaultdict(list)
     for options, text in texts:
         files[kernels_of(text)].append((options, text))
     shares = [own[place % len(own) :: versions] for _, own in sorted(files.items())]
-    if EVERY:
-        return [share[0] for share in shares]
     turns = [share[turn] for turn in range(max(map(len, shares))) for share in shares if turn < len(share)]
-    return turns[: max(MOST, len(shares))]
+    return turns[: max(MOST, len(shares))], len(shares)
 
 
 class Compiler:
@@ -102,13 +99,14 @@ def check_version(job):
     place, versions, path, texts = job
     compiler = Compiler(path)
     counts, wrong = collections.Counter(), []
-    for i, (options, text) in enumerate(chosen(texts, place, versions), place):
+    own, files = chosen(texts, place, versions)
+    for i, (options, text) in enumerate(own):
         archs = [a for a in compiler.archs if a >= 80 or b"mma.sync" not in text]  # matrix units
         if b"wgmma" in text:  # of warpgroups
             archs = ["90a"] if compiler.major >= 12 else []
         if not archs:
             continue
-        for arch in archs if EVERY else [archs[i % len(archs)]]:
+        for arch in archs if i < files else [archs[(i + place) % len(archs)]]:
             counts[arch] += 1
             size, log = compiler.compile(text, options, arch)
             if size > 0:
@@ -135,7 +133,8 @@ def main():
     kernels = {name for _, text in texts for name in kernels_of(text)}
     missing = sorted(kernels_of_sources() - kernels)
     assert not missing, f"no text of {missing}"
-    print(f"{len(texts)} texts of {len(kernels)} kernels; each version compiles {len(chosen(texts, 0, len(libraries)))}, each for {'every' if EVERY else 'one'} architecture")
+    own, files = chosen(texts, 0, len(libraries))
+    print(f"{len(texts)} texts of {len(kernels)} kernels; each version compiles {len(own)}, of which {files} for each architecture")
     failed = False
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         for version, counts, wrong in pool.imap(check_version, [(i, len(libraries), path, texts) for i, path in enumerate(libraries)]):
