@@ -157,14 +157,7 @@ static error *read_memory(int index, void *memory, size_t at, void *host, size_t
   return status == CL_SUCCESS ? NULL : opencl_fail("clEnqueueReadBuffer", status);
 }
 
-static error *finish(int index) {
-  error *why = NULL;
-  opencl_queue *q = opencl_enter(index, &why);
-  if (!q) return why;
-  const cl_int status = opencl()->clFinish(q->queue);
-  opencl_leave(q);
-  return status == CL_SUCCESS ? NULL : opencl_fail("clFinish", status);
-}
+static error *finish(int index) { return opencl_tell_queue(index, opencl()->clFinish, "clFinish"); }
 
 const memory_driver opencl_memory = {
     .take = take, .give = give, .write = write_memory, .read = read_memory, .finish = finish, .cached = cached, .trim = trim,

@@ -50,6 +50,15 @@ opencl_queue *opencl_enter_opened(int index) {
 
 void opencl_leave(opencl_queue *q) { pthread_mutex_unlock(&q->lock); }
 
+error *opencl_tell_queue(int index, cl_int (*call)(cl_command_queue), const char *name) {
+  error *why = NULL;
+  opencl_queue *q = opencl_enter(index, &why);
+  if (!q) return why;
+  const cl_int status = call(q->queue);
+  opencl_leave(q);
+  return status == CL_SUCCESS ? NULL : opencl_fail(name, status);
+}
+
 /* ---- programs ---- */
 
 static void build_failure(const char *name, cl_program p, cl_device_id id, cl_int status, error **why) {
@@ -205,17 +214,9 @@ static error *own_addmm(const launch *l) { return clblast_addmm(l, copy_to); }
 #define GPU_BACKEND backend
 #include "backends/gpu/implementations.h"
 
-/* At the end of a plan: a driver may keep launches until it is told, or until somebody waits. */
-static error *flush(int index) {
-  error *why = NULL;
-  opencl_queue *q = opencl_enter(index, &why);
-  if (!q) return why;
-  const cl_int status = opencl()->clFlush(q->queue);
-  opencl_leave(q);
-  return status == CL_SUCCESS ? NULL : opencl_fail("clFlush", status);
-}
+/* At the end of a plan: OpenCL may keep launches until it is told, or until somebody waits. */
 static error *faults(int index) {
-  error *why = flush(index);
+  error *why = opencl_tell_queue(index, opencl()->clFlush, "clFlush");
   return why ? why : gpu_faults(&backend, index);
 }
 static bool is_gpu(int index) { return opencl_device_at(index)->is_gpu; }

@@ -24,5 +24,8 @@ opencl_queue *opencl_enter(int index, error **why);
 opencl_queue *opencl_enter_opened(int index); /* the same if it was opened, else NULL, and nothing is */
 void opencl_leave(opencl_queue *q);
 
+/* A call about the whole queue, by its name. */
+error *opencl_tell_queue(int index, cl_int (*call)(cl_command_queue), const char *name);
+
 extern const memory_driver opencl_memory; /* memory.c */
 #endif
