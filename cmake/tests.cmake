@@ -217,7 +217,8 @@ endif()
 
 # What takes minutes begins first, the longest before the others, so that nobody waits for it alone in the end.
 foreach(name selftest_opencl nvrtc_test_py conformance_device_test_opencl conformance_device_test_cuda_double kernels_test
-             selftest_cuda_double clblast_test_opencl fixtures_test attention_test_opencl attention_vjp_test_opencl)
+             selftest_cuda_double clblast_test_opencl fixtures_test attention_test_opencl attention_vjp_test_opencl
+             matmul_cpu_test digits_test) # the last two under AddressSanitizer
   if(TEST ${name})
     set_tests_properties(${name} PROPERTIES COST 1000)
   endif()

@@ -88,11 +88,17 @@ static bool is_wanted(const invocation *v, const char *name) {
   return v->n_words == 0;
 }
 
+static const check *const checks[] = {elementwise_checks, lines_checks,  products_checks, convolutions_checks,
+                                      attention_checks,   places_checks, quantized_checks};
+#define EACH_CHECK(c)                                                   \
+  for (size_t list = 0; list < sizeof checks / sizeof *checks; list++) \
+    for (const check *c = checks[list]; c->name; c++)
+
 /* The first word with which no check's name begins; NULL: there is none such. */
 static const char *unknown_word(const invocation *v) {
   for (int i = 0; i < v->n_words; i++) {
     bool known = false;
-    for (int c = 0; c < n_checks && !known; c++) known = !strncmp(checks[c].name, v->words[i], strlen(v->words[i]));
+    EACH_CHECK(c) known |= !strncmp(c->name, v->words[i], strlen(v->words[i]));
     if (!known) return v->words[i];
   }
   return NULL;
@@ -123,11 +129,11 @@ static int run_checks(const invocation *v, const char *device) {
   if (file < 0) return complain(v, "no file can be made for the trace");
   close(file);
   tally t = {0};
-  for (int i = 0; i < n_checks; i++) {
-    if (!is_wanted(v, checks[i].name)) continue;
-    const unsigned also = option_given(v, "--every-dtype") ? checks[i].also : 0;
+  EACH_CHECK(c) {
+    if (!is_wanted(v, c->name)) continue;
+    const unsigned also = option_given(v, "--every-dtype") ? c->also : 0;
     for (int d = 0; d < PONS_DTYPE_COUNT; d++)
-      if (d == (int)checks[i].dtype || also >> d & 1) run_sizes(v, &checks[i], (pons_dtype)d, device, path, &t);
+      if (d == (int)c->dtype || also >> d & 1) run_sizes(v, c, (pons_dtype)d, device, path, &t);
   }
   unlink(path);
   printf("%s: %d of %d results agree with the CPU's", device, t.agree, t.count);

@@ -12,6 +12,7 @@ typedef struct check {
   unsigned also; /* 1 << each other dtype there is a kernel for */
   double rtol, atol; /* in `dtype` */
 } check;
-extern const check checks[];
-extern const int n_checks;
+/* Of each file of checks; a row without a name ends them. */
+extern const check elementwise_checks[], lines_checks[], products_checks[], convolutions_checks[], attention_checks[], places_checks[],
+    quantized_checks[];
 #endif

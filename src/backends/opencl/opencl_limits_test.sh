@@ -34,6 +34,7 @@ done
 expect 0 'results agree' "$without" "$PONS_COMMAND" selftest --device opencl sum_of product_float32 softmax scattered
 
 # So much holds the operands of the largest product, but not all that the network has.
+expect 0 'limit 1.8 KiB, cache limit' PONS_MEMORY_LIMIT=1800 "$PONS_COMMAND" info
 diff PONS_MEMORY_LIMIT=1800 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn"
 diff PONS_MEMORY_LIMIT=300 "$PONS_COMMAND" diff "$fixtures/mlp.mlxfn"
 
