@@ -82,7 +82,7 @@ static pons_array make_row(const again *a, const tape_item *item) {
 static void make_item(const again *a, int64_t i) {
   const tape_item *item = &a->tape->at[i];
   const node *n = item->node;
-  bool changed = false;
+  bool changed = n->prim && n->prim->ordered && node_state_of(n) == NODE_PENDING; /* made at each call */
   for (int k = 0; k < item->n_in; k++) {
     const int64_t from = place(a, item->in[k]);
     changed |= a->now[from] || a->waits[from];

@@ -103,6 +103,9 @@ struct prim {
   bool linear;      /* in all its inputs together: the jvp is the op on the tangents */
   bool no_gradient; /* integers, bits, comparisons: gradients are zero */
   bool opaque;      /* never merged with an equal one */
+  /* Runs behind what is `ordered` and was made before, in one eval: other processes must make their calls in the same order. Its parameters
+     begin with an int64_t, its place in that order, which is set when the node is made. Never computed ahead, however constant. */
+  bool ordered;
   bool waits;       /* a view that has its further inputs computed, too; those of others lend their shapes alone */
   bool updates;     /* the result is in[0] but for some elements: a backend may be given one memory for both */
   updated (*updated)(const void *params, const operand *in, const operand *out); /* in which elements; left out: in any */
@@ -208,6 +211,7 @@ pons_array node_make_as(const prim *p, const void *params, int n_in, const pons_
 /* Several results (p->outputs of them) into out. */
 void node_make_many(const prim *p, const void *params, int n_in, const pons_array *in, pons_array *out,
                     int n_out);
+int64_t node_ordered_latest(void); /* the place of the latest node of an `ordered` primitive; 0: there was none */
 /* The two halves of it: the node that has all results, and the array for one of them. Users never see the
    first. */
 pons_array node_make_tuple(const prim *p, const void *params, int n_in, const pons_array *in);

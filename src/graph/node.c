@@ -96,6 +96,9 @@ static void keep_functions(const prim *p, const void *params) {
     if (f->type == FIELD_FUNCTION) pons_function_keep(*(pons_function *)((const char *)params + f->offset));
 }
 
+static atomic_int_least64_t ordered_latest;
+int64_t node_ordered_latest(void) { return atomic_load_explicit(&ordered_latest, memory_order_relaxed); }
+
 /* The innermost scope owns it from the start. */
 static node *new_node(const prim *p, const void *params, int n_in, const pons_array *in, int ndim,
                       const int64_t *dims, int n_out) {
@@ -121,11 +124,13 @@ static node *new_node(const prim *p, const void *params, int n_in, const pons_ar
   at += 2 * (size_t)ndim * sizeof(int64_t);
   if (p && params) {
     params_copy(p, params, at);
+    if (p->ordered) *(int64_t *)at = atomic_fetch_add(&ordered_latest, 1) + 1;
     keep_functions(p, at);
     a->params = at;
     at += for_params;
   }
   if (n_out > 1) a->specs = (spec *)at;
+  a->traced = p && p->ordered && trace_is_open();
   for (int i = 0; i < n_in; i++) {
     a->in[i] = pons_keep(in[i]);
     a->traced |= in[i]->traced;

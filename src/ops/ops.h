@@ -31,6 +31,8 @@ extern const prim prim_reduce, prim_arg_reduce, prim_scan, prim_sort, prim_arg_s
     prim_arg_partition, prim_search_sorted;
 /* matmul.c, conv.c, divmod.c, random.c */
 extern const prim prim_matmul, prim_addmm, prim_convolution, prim_conv_weight_vjp, prim_divmod, prim_random_bits;
+/* collectives.c; not in the list of ops.c, for no file holds them */
+extern const prim prim_all_reduce, prim_all_gather, prim_reduce_scatter, prim_send, prim_recv;
 /* custom_kernel.c */
 extern const prim prim_custom_kernel;
 /* qr.c, lu.c, inverse.c, cholesky.c, svd.c, eigen.c */

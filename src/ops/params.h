@@ -167,6 +167,17 @@ static inline kernel_language custom_kernel_language(const custom_kernel_params 
 /* in: keys uint32 (..., 2) */
 typedef struct random_bits_params { ints shape; int width; } random_bits_params;
 
+/* ---- processes (links/links.h) ---- */
+/* AllReduce (in: x), AllGather (x to the processes' x along the first axis), ReduceScatter (x to the rank's part along it), Send (x to
+   x), Recv (nothing to x). Never in files. */
+typedef struct collective_params {
+  int64_t order;              /* among all that are `ordered`; node_make sets it */
+  struct pons_group_s *group; /* of more than one process; lives with the process */
+  int number;                 /* the group's */
+  int reduce;                 /* link_reduce, of AllReduce and ReduceScatter */
+  int peer;                   /* of Send and Recv: the other's rank */
+} collective_params;
+
 /* ---- composite: each has a decomposition ---- */
 /* RMSNorm (x, w), LayerNorm (x, w, b), RMSNormVJP, LayerNormVJP */
 typedef struct norm_params { float eps; } norm_params;

@@ -2,6 +2,7 @@
    the device has no implementation for is replaced by its decomposition, whose nodes are walked in its place.
    Not recursive: graphs are deep. Uses draft.h. */
 #include "plan/draft.h"
+#include <stdlib.h>
 
 /* A node on the way down. */
 typedef struct frame {
@@ -369,6 +370,40 @@ static bool add_outputs(draft *d, const node *n) {
   return true;
 }
 
+/* ---- nodes of `ordered` primitives ---- */
+
+static int by_order(const void *a, const void *b) {
+  const int64_t x = *(const int64_t *)(*(node *const *)a)->params, y = *(const int64_t *)(*(node *const *)b)->params;
+  return (x > y) - (x < y);
+}
+
+/* Those that are needed come first, in their order: what they are made of was made before them. */
+static bool walk_ordered(walk *w) {
+  draft *d = w->draft;
+  const plan_request *r = d->request;
+  if (!node_ordered_latest()) return true;
+  node **met = NULL; /* each once */
+  size_t n = 0, room = 0, n_ordered = 0;
+  const uint64_t mark = walk_epoch() << 32;
+  bool fine = true;
+  for (size_t i = 0; fine && i < (size_t)r->n_wanted + n; i++) { /* what is wanted, then what the first of those that were met is made of */
+    node *const *from = i < (size_t)r->n_wanted ? &r->wanted[i] : met[i - (size_t)r->n_wanted]->in;
+    const int count = i < (size_t)r->n_wanted ? 1 : plan_operands_of(met[i - (size_t)r->n_wanted]);
+    fine = mem_room(&met, &room, n + (size_t)count, sizeof *met);
+    for (int k = 0; fine && k < count; k++) {
+      if (node_state_of(from[k]) != NODE_PENDING || from[k]->mark == mark) continue;
+      from[k]->mark = mark;
+      met[n++] = from[k];
+    }
+  }
+  for (size_t i = 0; i < n; i++)
+    if (met[i]->prim->ordered) met[n_ordered++] = met[i];
+  if (n_ordered > 1) qsort(met, n_ordered, sizeof *met, by_order);
+  for (size_t i = 0; fine && i < n_ordered; i++) fine = walk_from(w, met[i]);
+  mem_free(met);
+  return fine || d->why ? fine : draft_no_memory(d);
+}
+
 bool draft_walk(draft *d) {
   const plan_request *r = d->request;
   walk w = {.draft = d};
@@ -380,6 +415,7 @@ bool draft_walk(draft *d) {
     fine = value >= 0;
     if (fine) draft_mark(d, n, value);
   }
+  fine = fine && walk_ordered(&w);
   for (int i = 0; fine && i < r->n_wanted; i++)
     fine = walk_from(&w, r->wanted[i]) && add_outputs(d, r->wanted[i]);
   pons_scope_close(scope);

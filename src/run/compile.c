@@ -189,7 +189,8 @@ static bool compute_constants(const traced *t, const tape *walked) {
 static bool is_part_of_other_trace(const traced *t, const tape *walked) {
   for (int64_t i = 0; i < walked->count; i++) {
     const tape_item *item = &walked->at[i];
-    if (!item->node->traced || place_in(t->in, t->n_in, item->node) >= 0) continue;
+    const prim *p = item->node->prim;
+    if (!item->node->traced || (p && p->ordered) || place_in(t->in, t->n_in, item->node) >= 0) continue;
     bool from_traced = false;
     for (int k = 0; k < item->n_in; k++) from_traced |= item->in[k]->traced;
     if (!from_traced) return true;

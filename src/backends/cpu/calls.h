@@ -119,4 +119,9 @@ error *cpu_gather_mm(const launch *l);
 error *cpu_segmented_mm(const launch *l);
 const char *cpu_refuses_block_masked_mm(const launch *l);
 error *cpu_block_masked_mm(const launch *l);
+error *cpu_all_reduce(const launch *l);
+error *cpu_all_gather(const launch *l);
+error *cpu_reduce_scatter(const launch *l);
+error *cpu_send(const launch *l);
+error *cpu_recv(const launch *l);
 #endif

@@ -71,6 +71,11 @@ static const implementation implementations[] = {
     {"GatherMM", "blocks", NULL, cpu_gather_mm},
     {"SegmentedMM", "blocks", NULL, cpu_segmented_mm},
     {"BlockMaskedMM", "blocks", cpu_refuses_block_masked_mm, cpu_block_masked_mm},
+    {"AllReduce", "link", NULL, cpu_all_reduce},
+    {"AllGather", "link", NULL, cpu_all_gather},
+    {"ReduceScatter", "link", NULL, cpu_reduce_scatter},
+    {"Send", "link", NULL, cpu_send},
+    {"Recv", "link", NULL, cpu_recv},
 };
 
 static int count(void) { return 1; }

@@ -46,6 +46,9 @@ static const implementation implementations[] = {
     TAKES("FFT"),           TAKES("Hadamard"),
     TAKES(DEVICE_INT8_MATMUL), TAKES(DEVICE_FP8_MATMUL),
     TAKES(DEVICE_FP8_ADDMM),   TAKES("CrossEntropy"),
+    TAKES("AllReduce"),     TAKES("AllGather"),
+    TAKES("ReduceScatter"), TAKES("Send"),
+    TAKES("Recv"),
 };
 
 static int count(void) {
