@@ -173,6 +173,7 @@ typedef struct recording_driver {
   void (*forget)(void *recording);
 } recording_driver;
 
+enum { DEVICE_CARD = 32 };
 typedef struct driver {
   const char *name; /* "cpu" */
   bool (*is_gpu)(int index); /* left out: none is */
@@ -204,6 +205,9 @@ typedef struct driver {
   unsigned cannot_hold;
   /* 1 << dtype of each that no operand may have for an implementation of `prim` to take it; left out: none. For reports. */
   unsigned (*lacks)(const char *prim);
+  /* What other processes are told, so many bytes, so that they compute together on their devices if all of them can (links/); zeros, or
+     left out: it does not. */
+  void (*introduce)(int index, char card[DEVICE_CARD]);
   bool for_tests; /* it computes nothing */
 } driver;
 

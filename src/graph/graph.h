@@ -106,6 +106,8 @@ struct prim {
   /* Runs behind what is `ordered` and was made before, in one eval: other processes must make their calls in the same order. Its parameters
      begin with an int64_t, its place in that order, which is set when the node is made. Never computed ahead, however constant. */
   bool ordered;
+  /* Of an ordered one: it failed before the others could be told. */
+  void (*missed)(const void *params, error *why);
   bool waits;       /* a view that has its further inputs computed, too; those of others lend their shapes alone */
   bool updates;     /* the result is in[0] but for some elements: a backend may be given one memory for both */
   updated (*updated)(const void *params, const operand *in, const operand *out); /* in which elements; left out: in any */

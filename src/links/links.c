@@ -21,6 +21,14 @@ int64_t link_number(const char *variable, int64_t otherwise, int64_t most) {
 
 /* ---- calls ---- */
 
+void link_leave(process_group *g, error *why) {
+  error *none = NULL, *kept = error_keep(why);
+  if (!atomic_compare_exchange_strong(&g->broken, &none, kept)) error_release(kept);
+  if (g->driver->leave) g->driver->leave(g);
+}
+
+int link_gone(const process_group *g) { return g->driver->gone ? g->driver->gone(g) : -1; }
+
 error *link_join(link_reduce reduce, pons_dtype dtype, int64_t n, const void *from, void *into) {
   static const uint16_t rows[LINK_REDUCES] = {ROW_add, ROW_maximum, ROW_minimum};
   if (n == 0) return NULL;
@@ -36,8 +44,25 @@ error *link_run(process_group *g, const link_call *call) {
   pthread_mutex_lock(&lock);
   error *why = g->broken ? fail_as(PONS_ERROR_RUNTIME, op, "the group failed before: %s", error_text(g->broken))
                          : g->driver->run(g, call);
-  if (why && !g->broken) g->broken = error_keep(why);
   pthread_mutex_unlock(&lock);
+  if (why) link_leave(g, why);
+  return why;
+}
+
+error *link_meet(process_group *g, const driver *v, int index) {
+  static pthread_mutex_t meeting = PTHREAD_MUTEX_INITIALIZER;
+  error *why = NULL;
+  pthread_mutex_lock(&meeting);
+  char *cards = g->cards ? NULL : mem_zalloc((size_t)g->size * DEVICE_CARD);
+  if (cards) {
+    if (v->introduce) v->introduce(index, cards + (size_t)g->rank * DEVICE_CARD);
+    why = link_run(g, &(link_call){.op = LINK_ALL_GATHER, .dtype = PONS_UINT8, .n = DEVICE_CARD, .data = cards});
+    if (why) mem_free(cards);
+    else g->cards = cards;
+  } else if (!g->cards) {
+    why = fail_no_memory("distributed");
+  }
+  pthread_mutex_unlock(&meeting);
   return why;
 }
 

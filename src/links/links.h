@@ -6,7 +6,7 @@
    base/, device/ (the host's kernels, for sums). */
 #ifndef LINKS_H
 #define LINKS_H
-#include "base/base.h"
+#include "device/device.h"
 #include <pons/distributed.h>
 
 typedef struct pons_group_s process_group;
@@ -30,6 +30,13 @@ typedef struct link_call {
 } link_call;
 /* Makes it, one at a time in this process. Halves are joined in float32 and rounded each time. */
 error *link_run(process_group *g, const link_call *call);
+/* Before the first call of a group that all its processes make, whatever device that is on: each tells the others of a device on which it may
+   compute with them (introduce in its driver). Once; then g->cards has what all told. */
+error *link_meet(process_group *g, const driver *v, int index);
+/* This process makes no more calls, and the others are told by the end of its connections; from any thread, also while a call waits. */
+void link_leave(process_group *g, error *why);
+/* The rank of a process that has ended or left, -1: none is known to have. It does not wait. */
+int link_gone(const process_group *g);
 /* Joins `from` into `into`, of the host's memory. */
 error *link_join(link_reduce reduce, pons_dtype dtype, int64_t n, const void *from, void *into);
 
@@ -44,6 +51,8 @@ typedef struct link_driver {
   /* The processes that give the same color, in order of key and rank. */
   process_group *(*split)(process_group *g, int color, int key, error **why);
   error *(*run)(process_group *g, const link_call *call);
+  void (*leave)(process_group *g);     /* link_leave; left out: the others are not told */
+  int (*gone)(const process_group *g); /* link_gone; left out: it is never known */
 } link_driver;
 extern const link_driver *const link_drivers[]; /* in the order in which "any" asks them; ended by NULL */
 
@@ -53,7 +62,8 @@ struct pons_group_s {        /* lives with the process */
   int number;         /* of the group in this process, from 1; of parameters that are compared */
   void *state;        /* the driver's */
   void *device_state; /* of a device's backend that has collectives of its own: what it keeps for the group; NULL at first */
-  error *broken;      /* why a call failed: no other can be made */
+  char *cards;        /* DEVICE_CARD bytes of each process; NULL: they have not met */
+  error *_Atomic broken; /* why a call failed: no other can be made */
 };
 /* For drivers: zeroed but for the first three; NULL and *why. */
 process_group *group_new(const link_driver *driver, int rank, int size, error **why);

@@ -175,9 +175,26 @@ error *mesh_run(process_group *g, const link_call *c) {
     if (reduces) why = go_round(g, c, 1, true);
     if (!why && c->op != LINK_REDUCE_SCATTER) why = go_round(g, c, 0, false);
   }
-  for (int i = 0; why && i < g->size; i++) /* the others are told by what they meet at their next call, or in this one */
-    if (m->sockets[i] >= 0) shutdown(m->sockets[i], SHUT_RDWR);
   return why;
+}
+
+/* The others are told by what they meet at their next call, or in this one. */
+void mesh_leave(process_group *g) {
+  const mesh *m = g->state;
+  for (int i = 0; i < g->size; i++)
+    if (m->sockets[i] >= 0) shutdown(m->sockets[i], SHUT_RDWR);
+}
+
+#ifndef POLLRDHUP
+#define POLLRDHUP 0 /* then what was sent before the end hides it */
+#endif
+int mesh_gone(const process_group *g) {
+  const mesh *m = g->state;
+  for (int i = 0; i < g->size; i++) {
+    struct pollfd p = {.fd = m->sockets[i], .events = POLLRDHUP};
+    if (p.fd >= 0 && poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR)) return i;
+  }
+  return -1;
 }
 
 /* ---- groups ---- */

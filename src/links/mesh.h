@@ -12,6 +12,8 @@ typedef char mesh_address[MESH_ADDRESS];
 process_group *mesh_open(const link_driver *driver, int rank, int size, mesh_address *addresses, bool told, error **why);
 process_group *mesh_split(process_group *g, int color, int key, error **why);
 error *mesh_run(process_group *g, const link_call *call);
+void mesh_leave(process_group *g);
+int mesh_gone(const process_group *g);
 /* mesh_connect.c: a socket for each rank but this one. */
 error *mesh_connect(const char *op, int rank, int size, mesh_address *addresses, bool told, int *sockets);
 extern const link_driver link_ring, link_nccl;

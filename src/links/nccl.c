@@ -34,4 +34,6 @@ const link_driver link_nccl = {.name = "nccl",
                                .missing = missing,
                                .open = nccl_open,
                                .split = mesh_split,
-                               .run = mesh_run};
+                               .run = mesh_run,
+                               .leave = mesh_leave,
+                               .gone = mesh_gone};

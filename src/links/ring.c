@@ -63,4 +63,5 @@ static process_group *ring_open(bool asked, error **why) {
 }
 
 const link_driver link_ring = {
-    .name = "ring", .needs = "MLX_HOSTFILE and MLX_RANK", .missing = never_missing, .open = ring_open, .split = mesh_split, .run = mesh_run};
+    .name = "ring", .needs = "MLX_HOSTFILE and MLX_RANK", .missing = never_missing, .open = ring_open, .split = mesh_split, .run = mesh_run,
+    .leave = mesh_leave, .gone = mesh_gone};

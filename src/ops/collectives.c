@@ -64,8 +64,11 @@ static void first_axis_vmap(const vmap_call *c) {
   c->out_axes[0] = 1;
 }
 
+/* The others have made the call, or will, and wait. */
+static void leave(const void *params, error *why) { link_leave(((const collective_params *)params)->group, why); }
+
 #define COLLECTIVE(...)                                                                                     \
-  .opaque = true, .ordered = true, .params_size = sizeof(collective_params),                                \
+  .opaque = true, .ordered = true, .missed = leave, .params_size = sizeof(collective_params),                                \
   .fields = {FIELD(INT, collective_params, number), FIELD(INT, collective_params, reduce), FIELD(INT, collective_params, peer)}, \
   __VA_ARGS__
 const prim prim_all_reduce = {

@@ -379,7 +379,8 @@ static error *run_on_host(const plan *p, workspace *w, const run_input *in, cons
 
 /* Does a step that the device has no memory for, however empty, run on the host? */
 static bool host_has_room(const plan_step *s, const error *why) {
-  return why != error_declined() && error_kind(why) == PONS_ERROR_MEMORY && (s->kernel || way_on_host(s, s->operands));
+  const bool is_called = s->prim && s->prim->ordered; /* by others, who would not learn of it */
+  return why != error_declined() && error_kind(why) == PONS_ERROR_MEMORY && !is_called && (s->kernel || way_on_host(s, s->operands));
 }
 
 static error *run_step_apart(const plan *p, workspace *w, run_input *in, const plan_step *s) {
@@ -417,6 +418,7 @@ static error *run_watched(const plan *p, workspace *w, run_input *in, const plan
 /* Takes the reference to `why`. */
 static void fail_results(workspace *w, const plan_step *s, error *why) {
   w->any_failed = true;
+  if (s->prim && s->prim->missed) s->prim->missed(s->params, why);
   for (int i = s->n_in; i < s->n_in + s->n_out; i++) w->failed[s->memories[i]] = error_keep(why);
   error_release(why);
 }

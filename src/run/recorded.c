@@ -16,8 +16,8 @@ void recorded_forget(workspace *w) {
 /* Steps that are watched are timed one by one. */
 bool recorded_can(const plan *p) {
   if (!p->device->driver->recording || profile_is_on() || show_is_on(SHOW_LAUNCH)) return false;
-  for (int i = 0; i < p->n_steps; i++)
-    if (p->steps[i].device != p->device) return false;
+  for (int i = 0; i < p->n_steps; i++) /* what other processes wait for is made once, in its place */
+    if (p->steps[i].device != p->device || (p->steps[i].prim && p->steps[i].prim->ordered)) return false;
   return p->n_steps > 0;
 }
 

@@ -6,7 +6,9 @@
 
 static error *make_call(const launch *l, link_op op, int64_t n, void *data) {
   const collective_params *p = l->params;
-  return link_run(p->group, &(link_call){op, (link_reduce)p->reduce, l->out->dtype, n, p->peer, data});
+  const device *d = stream_device(stream_current());
+  error *why = op < LINK_SEND ? link_meet(p->group, d->driver, d->index) : NULL;
+  return why ? why : link_run(p->group, &(link_call){op, (link_reduce)p->reduce, l->out->dtype, n, p->peer, data});
 }
 
 error *cpu_all_reduce(const launch *l) {
