@@ -2,8 +2,10 @@
    each to end well. To be called before the library has threads. */
 #ifndef TESTS_PROCESSES_H
 #define TESTS_PROCESSES_H
+#include <pons/array.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +58,9 @@ static inline void run_ranks(int size, bool (*body)(int rank, int size)) {
     children[rank] = fork();
     if (children[rank] != 0) continue;
     set_number("MLX_RANK", rank);
-    alarm(120); /* a hang is a failure */
+    alarm(120); /* a hang is a failure, and no fault goes to cmocka, which would go on with the next test */
+    signal(SIGSEGV, SIG_DFL);
+    signal(SIGABRT, SIG_DFL);
     const bool fine = body(rank, size);
     fflush(NULL);
     _exit(fine ? 0 : 1);
@@ -66,7 +70,7 @@ static inline void run_ranks(int size, bool (*body)(int rank, int size)) {
     waitpid(children[rank], &status, 0);
     if (status != 0) {
       fprintf(stderr, "process %d of %d ended with status %d\n", rank, size, status);
-      abort();
+      exit(1);
     }
   }
 }
@@ -82,6 +86,9 @@ static inline void run_ring(int size, bool (*body)(int rank, int size)) {
 /* In a process: false, and where, unless it is so. */
 #define EXPECT(what)                                                                                              \
   do {                                                                                                            \
-    if (!(what)) return fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what), false;                 \
+    if (!(what)) {                                                                                                \
+      fprintf(stderr, "%s:%d: not so: %s\n%s\n", __FILE__, __LINE__, #what, pons_error() ? pons_error() : "no error"); \
+      return false;                                                                                               \
+    }                                                                                                             \
   } while (0)
 #endif

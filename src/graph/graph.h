@@ -276,7 +276,11 @@ bool trace_is_wanted_back(void);
 /* A number no mark has as its upper half yet; under graph_lock. All who use `mark` take their epochs here. */
 uint64_t walk_epoch(void);
 
-/* What the roots are made of, operands before users, each node once: a snapshot that holds references. Ready
+/* The nodes of `ordered` primitives that the roots are made of, in their order, in memory that the caller frees. `operands` tells of how many
+   inputs to go on; -1: the node does not count. Under graph_lock; -1: no memory. */
+int64_t walk_find_ordered(node *const *roots, int n_roots, int (*operands)(const void *context, const node *), const void *context,
+                          node ***found);
+/* What the roots are made of, those that are `ordered` first, operands before users, each node once: a snapshot that holds references. Ready
    and failed nodes are leaves: in the tape, with n_in = 0 (unless they are traced and still have their
    history). */
 typedef struct tape_item {

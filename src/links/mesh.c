@@ -117,6 +117,7 @@ static error *exchange(const process_group *g, const link_call *c, flow *out, in
     if (p[1].revents) why = receive_some(g, c, from, in, scratch); /* first: it may have said why it closes */
     if (!why && p[0].revents) why = send_some(g, c, to, out);
   }
+  if (why && !out->done) (void)!send(out->socket, &out->head, sizeof out->head, MSG_NOSIGNAL | MSG_DONTWAIT); /* so that the next one sees why */
   return why;
 }
 

@@ -20,12 +20,13 @@ static char *read_file(const char *path, error **why) {
   return at;
 }
 
-/* The first address of each process. */
-static mesh_address *addresses_in(const char *text, int *size) {
+/* The first address of each process. NULL and *why. */
+static mesh_address *addresses_in(const char *path, const char *text, int *size, error **why) {
   cJSON *json = cJSON_Parse(text);
   const int count = cJSON_IsArray(json) ? cJSON_GetArraySize(json) : 0;
   mesh_address *addresses = count > 0 && count <= MESH_MOST ? mem_zalloc((size_t)count * sizeof *addresses) : NULL;
   bool fine = addresses != NULL;
+  if (!fine && count > 0 && count <= MESH_MOST) *why = fail_no_memory("ring");
   int i = 0;
   for (const cJSON *item = fine ? json->child : NULL; item && fine; item = item->next, i++) {
     const char *address = cJSON_IsArray(item) ? cJSON_GetStringValue(item->child) : NULL;
@@ -35,6 +36,7 @@ static mesh_address *addresses_in(const char *text, int *size) {
   cJSON_Delete(json);
   *size = count;
   if (fine) return addresses;
+  if (!*why) *why = fail_as(PONS_ERROR_RUNTIME, "ring", "MLX_HOSTFILE '%s' is no list of lists of \"address:port\"", path);
   mem_free(addresses);
   return NULL;
 }
@@ -48,13 +50,11 @@ static process_group *ring_open(bool asked, error **why) {
   char *text = read_file(path, why);
   if (!*why) {
     int size = 0;
-    addresses = addresses_in(text, &size);
+    addresses = addresses_in(path, text, &size, why);
     const int64_t rank = link_number("MLX_RANK", -1, size - 1);
-    if (!addresses)
-      *why = fail_as(PONS_ERROR_RUNTIME, "ring", "MLX_HOSTFILE '%s' is no list of lists of \"address:port\"", path);
-    else if (rank < 0)
+    if (addresses && rank < 0)
       *why = fail_as(PONS_ERROR_RUNTIME, "ring", "MLX_RANK is '%s', not 0 to %d", getenv("MLX_RANK"), size - 1);
-    else
+    else if (addresses)
       g = mesh_open(&link_ring, (int)rank, size, addresses, false, why);
   }
   mem_free(addresses);

@@ -31,6 +31,12 @@ static error *scatter_infer(const void *params, int n_in, const pons_array *in, 
   return NULL;
 }
 
+static error *recv_infer(const void *params, int n_in, const pons_array *in, spec *out) {
+  const collective_params *p = params;
+  (void)n_in, (void)in;
+  return spec_set("recv", out, p->dtype, p->shape.n, p->shape.at);
+}
+
 static pons_array made(const prim *p, const void *params, pons_array x) { return node_make(p, params, 1, &x); }
 
 static void same_vjp(const vjp_call *c) { c->grads[0] = c->cotangents[0]; }
@@ -67,18 +73,33 @@ static void first_axis_vmap(const vmap_call *c) {
 /* The others have made the call, or will, and wait. */
 static void leave(const void *params, error *why) { link_leave(((const collective_params *)params)->group, why); }
 
-#define COLLECTIVE(...)                                                                                     \
-  .opaque = true, .ordered = true, .missed = leave, .params_size = sizeof(collective_params),                                \
-  .fields = {FIELD(INT, collective_params, number), FIELD(INT, collective_params, reduce), FIELD(INT, collective_params, peer)}, \
-  __VA_ARGS__
-const prim prim_all_reduce = {
-    COLLECTIVE(.name = "AllReduce", .linear = true, .updates = true, .infer = same_infer, .vjp = same_vjp, .vmap = same_vmap)};
+#define ALIKE .opaque = true, .ordered = true, .missed = leave, .params_size = sizeof(collective_params)
+#define NUMBER FIELD(INT, collective_params, number)
+#define REDUCE FIELD(INT, collective_params, reduce)
+#define PEER FIELD(INT, collective_params, peer)
+const prim prim_all_reduce = {.name = "AllReduce",
+                              ALIKE,
+                              .fields = {NUMBER, REDUCE},
+                              .linear = true,
+                              .updates = true,
+                              .infer = same_infer,
+                              .vjp = same_vjp,
+                              .vmap = same_vmap};
 const prim prim_all_gather = {
-    COLLECTIVE(.name = "AllGather", .linear = true, .infer = gather_infer, .vjp = gather_vjp, .vmap = first_axis_vmap)};
-const prim prim_reduce_scatter = {
-    COLLECTIVE(.name = "ReduceScatter", .linear = true, .infer = scatter_infer, .vjp = scatter_vjp, .vmap = first_axis_vmap)};
-const prim prim_send = {COLLECTIVE(.name = "Send", .infer = same_infer, .vmap = same_vmap)};
-const prim prim_recv = {COLLECTIVE(.name = "Recv", .no_gradient = true)};
+    .name = "AllGather", ALIKE, .fields = {NUMBER}, .linear = true, .infer = gather_infer, .vjp = gather_vjp, .vmap = first_axis_vmap};
+const prim prim_reduce_scatter = {.name = "ReduceScatter",
+                                  ALIKE,
+                                  .fields = {NUMBER, REDUCE},
+                                  .linear = true,
+                                  .infer = scatter_infer,
+                                  .vjp = scatter_vjp,
+                                  .vmap = first_axis_vmap};
+const prim prim_send = {.name = "Send", ALIKE, .fields = {NUMBER, PEER}, .infer = same_infer, .vmap = same_vmap};
+const prim prim_recv = {.name = "Recv",
+                        ALIKE,
+                        .fields = {NUMBER, PEER, FIELD(INTS, collective_params, shape), FIELD(DTYPE, collective_params, dtype)},
+                        .no_gradient = true,
+                        .infer = recv_infer};
 
 /* ---- constructors ---- */
 
@@ -89,7 +110,7 @@ static pons_array collective(const char *op, const prim *p, link_reduce reduce, 
   if (!group) group = pons_distributed_init(false, "any");
   if (!group) return node_fail_as(PONS_ERROR_RUNTIME, op, "there is no group: %s", pons_error());
   if (group->size == 1) return same_array(x);
-  const collective_params params = {0, group, group->number, reduce, 0};
+  const collective_params params = {.group = group, .number = group->number, .reduce = reduce};
   return made(p, &params, x);
 }
 
@@ -106,7 +127,7 @@ pons_array pons_distributed_sum_scatter(pons_array x, pons_group group) {
 static bool other(const char *op, int peer, pons_group group, collective_params *params) {
   if (!group) group = pons_distributed_init(false, "any");
   if (group && peer >= 0 && peer < group->size && peer != group->rank) {
-    *params = (collective_params){0, group, group->number, 0, peer};
+    *params = (collective_params){.group = group, .number = group->number, .peer = peer};
     return true;
   }
   if (group) error_release(fail(op, "process %d is no other process of a group of %d", peer, group->size));
@@ -124,10 +145,10 @@ pons_array pons_distributed_send(pons_array x, int to, pons_group group) {
 
 static pons_array receive(const char *op, pons_shape shape, pons_dtype dtype, int from, pons_group group) {
   collective_params params;
-  spec s;
-  error *e = spec_set(op, &s, dtype, shape.count, shape.at);
-  if (e) return node_error(e);
-  return other(op, from, group, &params) ? node_make_as(&prim_recv, &params, 0, NULL, s.dtype, s.shape.n, s.shape.dims) : met(op);
+  if (!other(op, from, group, &params)) return met(op);
+  params.shape = (ints){shape.count, shape.at};
+  params.dtype = dtype;
+  return node_make(&prim_recv, &params, 0, NULL);
 }
 
 pons_array pons_distributed_recv(pons_shape shape, pons_dtype dtype, int from, pons_group group) {

@@ -176,6 +176,8 @@ typedef struct collective_params {
   int number;                 /* the group's */
   int reduce;                 /* link_reduce, of AllReduce and ReduceScatter */
   int peer;                   /* of Send and Recv: the other's rank */
+  ints shape;                 /* of Recv's result */
+  pons_dtype dtype;
 } collective_params;
 
 /* ---- composite: each has a decomposition ---- */

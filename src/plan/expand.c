@@ -2,7 +2,6 @@
    the device has no implementation for is replaced by its decomposition, whose nodes are walked in its place.
    Not recursive: graphs are deep. Uses draft.h. */
 #include "plan/draft.h"
-#include <stdlib.h>
 
 /* A node on the way down. */
 typedef struct frame {
@@ -370,52 +369,26 @@ static bool add_outputs(draft *d, const node *n) {
   return true;
 }
 
-/* ---- nodes of `ordered` primitives ---- */
-
-static int by_order(const void *a, const void *b) {
-  const int64_t x = *(const int64_t *)(*(node *const *)a)->params, y = *(const int64_t *)(*(node *const *)b)->params;
-  return (x > y) - (x < y);
-}
-
-/* Those that are needed come first, in their order: what they are made of was made before them. */
-static bool walk_ordered(walk *w) {
-  draft *d = w->draft;
-  const plan_request *r = d->request;
-  if (!node_ordered_latest()) return true;
-  node **met = NULL; /* each once */
-  size_t n = 0, room = 0, n_ordered = 0;
-  const uint64_t mark = walk_epoch() << 32;
-  bool fine = true;
-  for (size_t i = 0; fine && i < (size_t)r->n_wanted + n; i++) { /* what is wanted, then what the first of those that were met is made of */
-    node *const *from = i < (size_t)r->n_wanted ? &r->wanted[i] : met[i - (size_t)r->n_wanted]->in;
-    const int count = i < (size_t)r->n_wanted ? 1 : plan_operands_of(met[i - (size_t)r->n_wanted]);
-    fine = mem_room(&met, &room, n + (size_t)count, sizeof *met);
-    for (int k = 0; fine && k < count; k++) {
-      if (node_state_of(from[k]) != NODE_PENDING || from[k]->mark == mark) continue;
-      from[k]->mark = mark;
-      met[n++] = from[k];
-    }
-  }
-  for (size_t i = 0; i < n; i++)
-    if (met[i]->prim->ordered) met[n_ordered++] = met[i];
-  if (n_ordered > 1) qsort(met, n_ordered, sizeof *met, by_order);
-  for (size_t i = 0; fine && i < n_ordered; i++) fine = walk_from(w, met[i]);
-  mem_free(met);
-  return fine || d->why ? fine : draft_no_memory(d);
+static int pending_operands(const void *context, const node *n) {
+  (void)context;
+  return node_state_of(n) == NODE_PENDING ? plan_operands_of(n) : -1;
 }
 
 bool draft_walk(draft *d) {
   const plan_request *r = d->request;
   walk w = {.draft = d};
   pons_scope scope = pons_scope_open(); /* of what is taken apart */
-  bool fine = true;
+  node **ordered; /* other processes make their calls in the order in which they were written, whatever depends on them */
+  const int64_t n_ordered = walk_find_ordered(r->wanted, r->n_wanted, pending_operands, NULL, &ordered);
+  bool fine = n_ordered >= 0 || draft_no_memory(d);
   for (int i = 0; fine && i < r->n_placeholders; i++) {
     node *n = r->placeholders[i];
     const int32_t value = add_input(d, n, -1, (pons_dtype)n->dtype, n->ndim, n->shape, NULL);
     fine = value >= 0;
     if (fine) draft_mark(d, n, value);
   }
-  fine = fine && walk_ordered(&w);
+  for (int64_t i = 0; fine && i < n_ordered; i++) fine = walk_from(&w, ordered[i]);
+  mem_free(ordered);
   for (int i = 0; fine && i < r->n_wanted; i++)
     fine = walk_from(&w, r->wanted[i]) && add_outputs(d, r->wanted[i]);
   pons_scope_close(scope);

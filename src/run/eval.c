@@ -144,9 +144,10 @@ static void count_lenders(walk *w) {
   }
 }
 
-/* Someone besides this walk and the scopes holds the node: it gets its value too. */
+/* Someone besides this walk and the scopes holds the node: it gets its value too. So does a call of other processes, which is made
+   once. */
 static bool is_held(const visit *v) {
-  return node_holders(v->node) > (uint32_t)v->edges && v->node->prim != &prim_input;
+  return v->node->prim->ordered || (node_holders(v->node) > (uint32_t)v->edges && v->node->prim != &prim_input);
 }
 
 static group *group_for(walk *w, const visit *v) {
