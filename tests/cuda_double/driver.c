@@ -144,16 +144,7 @@ void free_work(work *w) {
   free(w);
 }
 
-static void do_first(CUstream s);
-static void do_until(const record *r) {
-  while (!r->done) do_first(r->stream);
-}
-
-static void do_first(CUstream s) {
-  work *w = s->first;
-  s->first = w->next;
-  if (!s->first) s->last = NULL;
-  s->length--;
+static void do_work(work *w) {
   if ((w->kind == COPY && !is_there(w->there, w->bytes)) ||
       (w->kind == COPY && w->also_there && !is_there(w->also_there, w->bytes)) || (w->kind == TAKE && !is_there(w->to, w->bytes))) {
     fprintf(stderr, "cuda double: work on memory that was given back\n");
@@ -161,7 +152,6 @@ static void do_first(CUstream s) {
   }
   if (w->kind == COPY) memcpy(w->to, w->from, w->bytes);
   if (w->kind == RECORD) w->record->done = true, w->record->ms = clock_ms;
-  if (w->kind == WAIT) do_until(w->record);
   if (w->kind == TAKE) memset(w->to, GRID_FILL, w->bytes);
   if (w->kind == GIVE) give(w->to);
   if (w->kind == CALL) w->call(w->context);
@@ -172,8 +162,37 @@ static void do_first(CUstream s) {
   free_work(w);
 }
 
+/* The first of the queue, and what that waits for. False: it waits for another process. */
+static bool do_first(CUstream s) {
+  work *w = s->first;
+  if (w->kind == WAIT)
+    while (!w->record->done)
+      if (!do_first(w->record->stream)) return false;
+  if (w->kind == AWAIT && !lost && !w->is_done(w->context)) return false;
+  s->first = w->next;
+  if (!s->first) s->last = NULL;
+  s->length--;
+  do_work(w);
+  return true;
+}
+
+/* Meanwhile other threads call, and processes do their part. */
+static void wait_for_others(void) {
+  pthread_mutex_unlock(&lock);
+  usleep(100);
+  pthread_mutex_lock(&lock);
+}
+
+static void do_until(record *r) {
+  r->refs++;
+  while (!r->done)
+    if (!do_first(r->stream)) wait_for_others();
+  let_go(r);
+}
+
 static int finish(CUstream s) {
-  while (s->first) do_first(s);
+  while (s->first)
+    if (!do_first(s)) wait_for_others();
   return lost;
 }
 
@@ -189,8 +208,7 @@ static void go_on(void) {
       CUstream s = streams[i];
       const work *w = s->is_first ? NULL : s->first;
       if (!w || (w->kind == WAIT && !w->record->done)) continue;
-      do_first(s);
-      more = true;
+      more |= do_first(s);
     }
   }
 }
@@ -278,6 +296,15 @@ EXPORT CUresult cuDeviceGet(CUdevice *device, int index) {
 EXPORT CUresult cuDeviceGetName(char *name, int room, CUdevice device) {
   ENTER("cuDeviceGetName");
   snprintf(name, (size_t)room, "Double of a GPU %d", number_of("CUDA_DOUBLE_ALIKE", 0) ? 0 : device); /* machines have several of a name */
+  return leave(CUDA_SUCCESS);
+}
+
+/* Processes have devices of their own, unless they are told that it is one. */
+EXPORT CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice device) {
+  ENTER("cuDeviceGetUuid");
+  NEEDS(device >= 0 && device < device_count(), INVALID_DEVICE);
+  memset(uuid, 0, sizeof *uuid);
+  snprintf(uuid->bytes, sizeof uuid->bytes, "%ld:%d", number_of("CUDA_DOUBLE_MACHINE", getpid()), device);
   return leave(CUDA_SUCCESS);
 }
 
@@ -596,6 +623,15 @@ EXPORT CUresult cuEventSynchronize(CUevent event) {
   return leave(lost);
 }
 
+/* What can be done is done: a device goes on while it is asked. */
+EXPORT CUresult cuEventQuery(CUevent event) {
+  ENTER("cuEventQuery");
+  NEEDS(event, INVALID_HANDLE);
+  while (event->last && !event->last->done && !lost)
+    if (!do_first(event->last->stream)) return leave(CUDA_ERROR_NOT_READY);
+  return leave(lost);
+}
+
 EXPORT CUresult cuEventElapsedTime(float *ms, CUevent begin, CUevent end) {
   ENTER("cuEventElapsedTime");
   NEEDS(begin && end && begin->last && end->last && begin->has_time && end->has_time, INVALID_HANDLE);
@@ -777,6 +813,37 @@ EXPORT CUresult cuda_double_queue(CUstream stream, void (*call)(void *), const v
   memcpy(w->context, context, bytes);
   w->bytes = bytes;
   return leave(CUDA_SUCCESS);
+}
+
+/* The same of what has to do with other processes: it is asked, one at a time, until it is done. The device does nothing behind it
+   meanwhile. */
+EXPORT CUresult cuda_double_await(CUstream stream, bool (*is_done)(void *), const void *context, size_t bytes) {
+  pthread_mutex_lock(&lock);
+  NEEDS(is_stream(stream) && n_current && stream->context == current[n_current - 1], INVALID_HANDLE);
+  NEEDS(!stream->captured, CAPTURE_UNSUPPORTED);
+  work *w = add_work(stream, AWAIT);
+  w->is_done = is_done;
+  w->context = malloc(bytes);
+  if (!w->context) abort();
+  memcpy(w->context, context, bytes);
+  return leave(CUDA_SUCCESS);
+}
+
+/* Another process waits for this one's devices: these go on as far as they can. */
+EXPORT void cuda_double_go_on(void) {
+  pthread_mutex_lock(&lock);
+  for (int i = 0; i < n_streams; i++)
+    while (streams[i]->first && do_first(streams[i])) {}
+  pthread_mutex_unlock(&lock);
+}
+
+/* The device whose context is the thread's; -1: none. */
+EXPORT int cuda_double_current(void) { return n_current ? current[n_current - 1]->device : -1; }
+/* Asked by such work: is that memory of the device? */
+EXPORT bool cuda_double_holds(int device, const char *at, size_t bytes) {
+  for (memory *m = memories; m; m = m->next)
+    if (at >= m->at && at + bytes <= m->at + m->bytes) return m->kind == DEVICE_MEMORY && m->device == device;
+  return false;
 }
 
 /* Said by such a call: so long its work would take. */

@@ -29,7 +29,7 @@ typedef struct record {
 
 typedef struct work {
   struct work *next;
-  enum { COPY, LAUNCH, RECORD, WAIT, TAKE, GIVE, CALL } kind;
+  enum { COPY, LAUNCH, RECORD, WAIT, TAKE, GIVE, CALL, AWAIT } kind;
   char *to;
   const char *from;
   char *staged; /* a copy of what was not page-locked; freed with the work */
@@ -40,7 +40,8 @@ typedef struct work {
   unsigned grid[3], block[3];
   void **arguments;
   void (*call)(void *context);
-  void *context; /* freed with the work */
+  bool (*is_done)(void *context); /* of AWAIT: what other processes have a part in; asked until it is */
+  void *context;                  /* freed with the work */
 } work;
 
 struct CUctx_st {

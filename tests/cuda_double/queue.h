@@ -28,4 +28,22 @@ static inline driver_queue *find_queue(void) {
   if (symbol) memcpy(&queue, &symbol, sizeof queue);
   return queue;
 }
+
+/* For work that processes do together: driver.c says what they do. */
+typedef struct driver_together {
+  CUresult (*await)(CUstream stream, bool (*is_done)(void *), const void *context, size_t bytes);
+  void (*go_on)(void);
+  int (*current)(void);
+  bool (*holds)(int device, const char *at, size_t bytes);
+  CUresult (*uuid)(CUuuid *, CUdevice);
+} driver_together;
+static inline bool find_together(driver_together *out) {
+  static const char *const names[] = {"cuda_double_await", "cuda_double_go_on", "cuda_double_current", "cuda_double_holds",
+                                      "cuDeviceGetUuid_v2"};
+  void *symbols[sizeof names / sizeof *names];
+  bool all = true;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) all &= (symbols[i] = find_in_driver(names[i])) != NULL;
+  if (all) memcpy(out, symbols, sizeof *out);
+  return all;
+}
 #endif

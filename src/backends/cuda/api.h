@@ -72,6 +72,10 @@ enum {
 };
 enum { CUDA_NEEDED = 11060 }; /* of cuDriverGetVersion */
 
+typedef struct CUuuid {
+  char bytes[16];
+} CUuuid;
+
 typedef struct CUmemPoolProps {
   int alloc_type, handle_types;
   struct {
@@ -104,6 +108,7 @@ typedef struct CUDA_KERNEL_NODE_PARAMS { /* what CUDA 12 calls ..._v1 */
   ENTRY(cuDeviceGet, "cuDeviceGet", (CUdevice *, int index))                                             \
   ENTRY(cuDeviceGetName, "cuDeviceGetName", (char *, int room, CUdevice))                                \
   ENTRY(cuDeviceGetAttribute, "cuDeviceGetAttribute", (int *, int attribute, CUdevice))                  \
+  ENTRY(cuDeviceGetUuid, "cuDeviceGetUuid_v2", (CUuuid *, CUdevice))                                     \
   ENTRY(cuDeviceTotalMem, "cuDeviceTotalMem_v2", (size_t *, CUdevice))                                   \
   ENTRY(cuDevicePrimaryCtxRetain, "cuDevicePrimaryCtxRetain", (CUcontext *, CUdevice))                   \
   ENTRY(cuCtxPushCurrent, "cuCtxPushCurrent_v2", (CUcontext))                                            \
@@ -121,6 +126,7 @@ typedef struct CUDA_KERNEL_NODE_PARAMS { /* what CUDA 12 calls ..._v1 */
   ENTRY(cuEventCreate, "cuEventCreate", (CUevent *, unsigned flags))                                     \
   ENTRY(cuEventRecord, "cuEventRecord", (CUevent, CUstream))                                             \
   ENTRY(cuEventSynchronize, "cuEventSynchronize", (CUevent))                                             \
+  ENTRY(cuEventQuery, "cuEventQuery", (CUevent))                                                         \
   ENTRY(cuEventElapsedTime, "cuEventElapsedTime", (float *ms, CUevent begin, CUevent end))               \
   ENTRY(cuEventDestroy, "cuEventDestroy_v2", (CUevent))                                                  \
   ENTRY(cuModuleLoadData, "cuModuleLoadData", (CUmodule *, const void *image))                           \
