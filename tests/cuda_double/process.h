@@ -16,6 +16,7 @@ static void open_doubles(const char *settings) {
   if (!strstr(settings, "NO_CUBLASLT")) open_cuda_double(DOUBLES "libcublasLt.so.12");
   if (!strstr(settings, "NO_CUSOLVER")) open_cuda_double(DOUBLES "libcusolver.so.11");
   if (!strstr(settings, "NO_CUFFT")) open_cuda_double(DOUBLES "libcufft.so.11");
+  if (!strstr(settings, "NO_NCCL")) open_cuda_double(DOUBLES "libnccl.so.2");
   if (!strstr(settings, "NO_CUDNN")) open_cuda_double(DOUBLES "libcudnn.so.9");
 }
 
@@ -24,6 +25,16 @@ static inline long cublaslt_count(const char *what) {
   void *library = dlopen("libcublasLt.so.12", RTLD_NOW | RTLD_NOLOAD);
   long (*counted)(const char *);
   void *symbol = library ? dlsym(library, "cublaslt_double_count") : NULL;
+  if (!symbol) return 0;
+  memcpy(&counted, &symbol, sizeof counted);
+  return counted(what);
+}
+
+/* How many "communicators" NCCL's double has; else how often the call was made. */
+static inline long nccl_count(const char *what) {
+  void *library = dlopen("libnccl.so.2", RTLD_NOW | RTLD_NOLOAD);
+  long (*counted)(const char *);
+  void *symbol = library ? dlsym(library, "nccl_double_count") : NULL;
   if (!symbol) return 0;
   memcpy(&counted, &symbol, sizeof counted);
   return counted(what);

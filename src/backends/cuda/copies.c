@@ -3,8 +3,9 @@
 
    Writing: host bytes go into chunks that are used in turn; a chunk is filled anew when the device has read it. Reading: two
    chunks, so that one is copied to where it is wanted while the device fills the other. Where no page-locked memory is to be
-   had, the driver copies from and to ordinary memory. Uses cuda.h. */
+   had, the driver copies from and to ordinary memory. Uses cuda.h, nccl.h. */
 #include "backends/cuda/cuda.h"
+#include "backends/cuda/nccl.h"
 
 enum { CHUNK = 4 << 20, SMALL_CHUNK = 2 * CUDA_SMALL };
 static size_t chunk_of(const cuda_device *d, const cuda_staging *s) { return s == &d->small ? SMALL_CHUNK : CHUNK; }
@@ -84,8 +85,8 @@ static error *write_to(cuda_device *d, cuda_block *b, size_t at, const void *hos
 }
 
 error *cuda_write(int index, void *memory, size_t at, const void *host, size_t bytes) {
-  error *why = NULL;
-  cuda_device *d = cuda_enter(index, &why);
+  error *why = nccl_wait(index, false);
+  cuda_device *d = why ? NULL : cuda_enter(index, &why);
   if (!d) return why;
   why = cuda_end_noting(d);
   if (!why) why = write_to(d, memory, at, host, bytes);
@@ -133,8 +134,8 @@ static error *read_from(cuda_device *d, cuda_block *b, size_t at, void *host, si
 }
 
 error *cuda_read(int index, void *memory, size_t at, void *host, size_t bytes) {
-  error *why = NULL;
-  cuda_device *d = cuda_enter(index, &why);
+  error *why = nccl_wait(index, false);
+  cuda_device *d = why ? NULL : cuda_enter(index, &why);
   if (!d) return why;
   why = cuda_end_noting(d);
   if (!why) why = read_from(d, memory, at, host, bytes);
@@ -143,8 +144,8 @@ error *cuda_read(int index, void *memory, size_t at, void *host, size_t bytes) {
 }
 
 error *cuda_finish(int index) {
-  error *why = NULL;
-  cuda_device *d = cuda_enter(index, &why);
+  error *why = nccl_wait(index, false);
+  cuda_device *d = why ? NULL : cuda_enter(index, &why);
   if (!d) return why;
   why = cuda_end_noting(d);
   if (!why) why = cuda_wait(d);

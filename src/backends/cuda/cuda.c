@@ -3,6 +3,7 @@
 #include "backends/cuda/cudnn.h"
 #include "backends/cuda/cufft.h"
 #include "backends/cuda/cusolver.h"
+#include "backends/cuda/nccl.h"
 #include "backends/cuda/program.h"
 
 /* ---- the driver ---- */
@@ -76,13 +77,18 @@ const gpu_backend gpu_cuda = {
       {"Inverse", "cusolver", cusolver_refuses, cusolver_inverse},     \
       {"QRF", "cusolver", cusolver_refuses, cusolver_qr},              \
       {"Eigh", "cusolver", cusolver_refuses, cusolver_eigh},           \
-      {"SVD", "cusolver", cusolver_refuses, cusolver_svd}, {"FFT", "cufft", cufft_refuses, cufft_fft},
+      {"SVD", "cusolver", cusolver_refuses, cusolver_svd}, {"FFT", "cufft", cufft_refuses, cufft_fft}, \
+      {"AllReduce", "nccl", nccl_refuses_all_reduce, nccl_all_reduce}, \
+      {"AllGather", "nccl", nccl_refuses_all_gather, nccl_all_gather}, \
+      {"ReduceScatter", "nccl", nccl_refuses_reduce_scatter, nccl_reduce_scatter}, \
+      {"Send", "nccl", nccl_refuses_send, nccl_send}, {"Recv", "nccl", nccl_refuses_recv, nccl_recv},
 #define GPU_BACKEND gpu_cuda
 #include "backends/gpu/implementations.h"
 
 static error *faults(int index) {
   cuda_plan_ended(index);
-  return gpu_faults(&gpu_cuda, index);
+  error *why = nccl_wait(index, true);
+  return why ? why : gpu_faults(&gpu_cuda, index);
 }
 static epilogue_run *how_with(const implementation *i, const launch *l, const epilogue *e) {
   return i->run == cublaslt_matmul  ? cublaslt_matmul_epilogue(l, e)
@@ -113,4 +119,5 @@ const driver driver_cuda = {
     .memory = &cuda_memory,
     .recording = &cuda_recordings,
     .faults = faults,
+    .introduce = nccl_introduce,
 };

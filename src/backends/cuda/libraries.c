@@ -8,6 +8,7 @@
 #include "backends/cuda/cudnn.h"
 #include "backends/cuda/cufft.h"
 #include "backends/cuda/cusolver.h"
+#include "backends/cuda/nccl.h"
 #include "backends/gpu/gpu.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -436,6 +437,8 @@ void cuda_report(text *json) {
   cusolver_report(json);
   text_add(json, ", ");
   cufft_report(json);
+  text_add(json, ", ");
+  nccl_report(json);
   add_cards(json);
   cuda_report_peers(json);
   text_add(json, "}");

@@ -2,6 +2,7 @@
    need one does not load it. Uses optional.h. */
 #include "backends/cuda/optional.h"
 #include <pthread.h>
+#include <stdlib.h>
 
 static bool is_fit(void *library, const char *path, void *context) {
   (void)path;
@@ -9,8 +10,14 @@ static bool is_fit(void *library, const char *path, void *context) {
   return library_symbols(library, o->symbols, o->n_symbols, o->entries) && (!o->is_fit || o->is_fit());
 }
 
+static bool is_unwanted(const cuda_optional *o) {
+  const char *given = getenv(o->variable);
+  return given && !*given;
+}
+
 static void *look_for(cuda_optional *o) {
   void *library = NULL;
+  if (is_unwanted(o)) return NULL;
   if (!o->newest) return cuda_library_open(o->variable, o->stem, is_fit, o);
   for (int version = o->newest; version >= o->oldest && !library; version--)
     library = cuda_library_open_version(o->variable, o->stem, version, is_fit, o);
@@ -36,6 +43,8 @@ void cuda_report_optional(text *json, cuda_optional *o) {
     if (o->version) text_add(json, "\"version\": %zu, ", o->version());
     text_add(json, "\"path\": ");
     text_add_json(json, path ? path : "unknown");
+  } else if (is_unwanted(o)) {
+    text_add(json, "\"missing\": \"%s is empty\", \"instead\": \"%s\"", o->variable, o->instead);
   } else {
     text_add(json,
              "\"missing\": \"no %s of the driver's version of CUDA or an older one\", \"instead\": \"%s\", "

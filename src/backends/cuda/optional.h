@@ -7,7 +7,7 @@
 
 typedef struct cuda_optional {
   const char *name, *stem; /* "cuFFT", "libcufft" */
-  const char *variable;    /* of the environment: where to look first */
+  const char *variable;    /* of the environment: where to look first; set and empty: it is done without */
   int newest, oldest;      /* of its own versions, where these don't go with CUDA's; else 0 */
   const char *const *symbols;
   int n_symbols;

@@ -1,8 +1,9 @@
 /* peers.c: copies from one GPU to another without the host, where both may use each other's memory. Whether they may is asked when
    two are first to pass something on; what can't be, or fails, goes by way of the host.
 
-   A copy is on the queue of what comes to the one, and behind it on that of what leaves the other (order.c). Uses cuda.h. */
+   A copy is on the queue of what comes to the one, and behind it on that of what leaves the other (order.c). Uses cuda.h, nccl.h. */
 #include "backends/cuda/cuda.h"
+#include "backends/cuda/nccl.h"
 #include <stdlib.h>
 
 /* Between two devices, in both directions. */
@@ -122,8 +123,9 @@ static error *pass(cuda_device *from, cuda_block *b, cuda_device *to, cuda_block
 }
 
 error *cuda_pass(int from_index, void *from, int to_index, void *to, size_t at, size_t bytes) {
-  error *why = NULL;
-  cuda_device *a = cuda_enter(from_index, &why), *b = a ? cuda_enter(to_index, &why) : NULL;
+  error *why = nccl_wait(from_index, false);
+  if (!why) why = nccl_wait(to_index, false);
+  cuda_device *a = why ? NULL : cuda_enter(from_index, &why), *b = a ? cuda_enter(to_index, &why) : NULL;
   if (b) why = are_linked(a, b) ? cuda_end_noting(a) : error_declined();
   if (b && !why) why = cuda_end_noting(b);
   if (b && !why) why = pass(a, from, b, to, at, bytes);
