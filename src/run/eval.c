@@ -144,10 +144,11 @@ static void count_lenders(walk *w) {
   }
 }
 
-/* Someone besides this walk and the scopes holds the node: it gets its value too. So does a call of other processes, which is made
-   once. */
+/* Someone besides this walk and the scopes holds the node: it gets its value too. A call of other processes is made once: there scopes
+   count. */
 static bool is_held(const visit *v) {
-  return v->node->prim->ordered || (node_holders(v->node) > (uint32_t)v->edges && v->node->prim != &prim_input);
+  const uint32_t holders = v->node->prim->ordered ? node_refs(v->node) : node_holders(v->node);
+  return holders > (uint32_t)v->edges && v->node->prim != &prim_input;
 }
 
 static group *group_for(walk *w, const visit *v) {

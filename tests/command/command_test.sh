@@ -49,7 +49,7 @@ has out "verify"
 empty err
 expect 0 --version
 has out "pons "
-for command in info run verify record show convert diff; do
+for command in info run verify record show convert diff launch; do
   expect 0 $command --help
   has out "usage: pons $command"
   expect 2 $command --nonsense

@@ -25,6 +25,7 @@ typedef struct command {
   const char *name, *arguments, *summary;
   const char *help; /* further lines, or NULL */
   int least, most; /* words that belong to no option; most -1: no bound */
+  bool program; /* the first word is a program: all behind it is its own */
   option options[MOST_OPTIONS];
   int (*run)(const struct invocation *v);
 } command;
@@ -46,7 +47,7 @@ typedef struct invocation {
 } invocation;
 
 extern const command command_info, command_run, command_verify, command_record, command_show, command_convert,
-    command_selftest, command_diff;
+    command_selftest, command_diff, command_launch;
 
 /* Reads argv behind the command's name. *exit_code is set when there is nothing to run: help was printed, or
    wrong usage told. */

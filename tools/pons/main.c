@@ -5,7 +5,7 @@
 
 static const command *const commands[] = {&command_info,   &command_run,  &command_verify,
                                           &command_record, &command_show, &command_convert,
-                                          &command_selftest, &command_diff};
+                                          &command_selftest, &command_diff, &command_launch};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void usage(FILE *to) {

@@ -43,6 +43,7 @@ bool invocation_read(const command *c, int argc, char **argv, invocation *v, int
   for (int i = 0; i < argc && *exit_code < 0; i++) {
     if (words_only || strncmp(argv[i], "-", 1) != 0 || strcmp(argv[i], "-") == 0) {
       v->words[v->n_words++] = argv[i];
+      words_only |= c->program;
       continue;
     }
     const option *o = find_option(c, argv[i]);
