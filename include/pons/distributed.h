@@ -12,10 +12,10 @@ extern "C" {
 
 /* Processes that know each other by rank, 0 .. size - 1. Lives with the process. */
 typedef struct pons_group_s *pons_group;
-/* Can groups be made over `backend` ("mpi", "nccl", "ring", or "any")? */
+/* Can groups be made over `backend` ("nccl", "ring", or "any")? MLX's "mpi" and "jaccl" are not built in. */
 PONS_API bool pons_distributed_is_available(const char *backend);
 /* The group of all processes that were started together, as the environment tells over `backend`; "any": the group that was made first, or
-   else nccl's, ring's or mpi's, the first that the environment names. Where it names none: a group of this process alone, or, if
+   else nccl's or ring's, the first that the environment names. Where it names none: a group of this process alone, or, if
    `strict`, NULL and an error. NULL and an error, too, if the others can't be reached. */
 PONS_API pons_group pons_distributed_init(bool strict, const char *backend);
 /* In all that follows, group NULL means the one that pons_distributed_init gives when not strict. */

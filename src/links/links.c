@@ -85,12 +85,15 @@ process_group *group_new(const link_driver *driver, int rank, int size, error **
 static process_group alone = {.size = 1};
 static process_group *opened[DRIVERS], *first; /* `first`: what "any" gives from then on */
 
-/* The driver's place; DRIVERS: any; -1: there is none of that name. "jaccl" is known, and never there. */
+/* MLX has these, too. */
+static bool is_elsewhere(const char *backend) { return backend && (!strcmp(backend, "mpi") || !strcmp(backend, "jaccl")); }
+
+/* The driver's place; DRIVERS: any; -1: there is none of that name here. */
 static int place_of(const char *op, const char *backend) {
   for (int i = 0; backend && i < DRIVERS; i++)
     if (!strcmp(backend, link_drivers[i]->name)) return i;
   if (backend && !strcmp(backend, "any")) return DRIVERS;
-  if (!backend || strcmp(backend, "jaccl") != 0)
+  if (!is_elsewhere(backend))
     error_release(fail(op, "no such backend: '%s'\nhint: there are any, mpi, nccl, ring, jaccl", backend ? backend : "(null)"));
   return -1;
 }
@@ -115,7 +118,7 @@ static process_group *open_any(error **why) {
 pons_group pons_distributed_init(bool strict, const char *backend) {
   const char *op = "distributed_init";
   const int place = place_of(op, backend);
-  if (place < 0 && (!backend || strcmp(backend, "jaccl") != 0)) return NULL;
+  if (place < 0 && !is_elsewhere(backend)) return NULL;
   error *why = NULL;
   pthread_mutex_lock(&lock);
   process_group *g = place < 0 ? NULL : place < DRIVERS ? open_one(place, true, &why) : open_any(&why);
@@ -124,7 +127,7 @@ pons_group pons_distributed_init(bool strict, const char *backend) {
   if (!g && !why && !strict) return &alone;
   if (!g && !why) {
     const char *missing = place >= 0 && place < DRIVERS ? link_drivers[place]->missing() : NULL;
-    why = place < 0        ? fail_as(PONS_ERROR_RUNTIME, op, "backend 'jaccl' needs Apple's RDMA, for which nothing is built in")
+    why = place < 0        ? fail_as(PONS_ERROR_RUNTIME, op, "backend '%s' is not built in", backend)
           : place == DRIVERS ? fail_as(PONS_ERROR_RUNTIME, op, "the environment names no group of processes for any backend")
           : missing          ? fail_as(PONS_ERROR_RUNTIME, op, "%s: %s", backend, missing)
                              : fail_as(PONS_ERROR_RUNTIME, op, "%s needs %s", backend, link_drivers[place]->needs);

@@ -43,7 +43,12 @@ static void what_needs_others(void **state) {
   assert_null(pons_distributed_init(true, "any"));
   expect("distributed_init: the environment names no group of processes for any backend");
   assert_null(pons_distributed_init(true, "jaccl"));
-  expect("distributed_init: backend 'jaccl' needs Apple's RDMA, for which nothing is built in");
+  expect("distributed_init: backend 'jaccl' is not built in");
+  assert_null(pons_distributed_init(true, "mpi"));
+  expect("distributed_init: backend 'mpi' is not built in");
+  assert_int_equal(pons_group_size(pons_distributed_init(false, "mpi")), 1);
+  assert_false(pons_distributed_is_available("mpi"));
+  assert_true(pons_ok());
   assert_null(pons_distributed_init(false, "smoke"));
   expect("distributed_init: no such backend: 'smoke'\nhint: there are any, mpi, nccl, ring, jaccl");
   assert_null(pons_group_split(NULL, 0, 1));

@@ -192,35 +192,13 @@ static int launch_all(const invocation *v, int count, bool nccl) {
   return l.status;
 }
 
-/* MPI's own launcher, in the place of this process. */
-static int launch_by_mpi(const invocation *v, int count) {
-  char number[16];
-  const char *program = getenv("PONS_MPIRUN");
-  char **words = calloc((size_t)v->n_words + 8, sizeof *words);
-  if (!words) return complain(v, "there is no memory");
-  snprintf(number, sizeof number, "%d", count);
-  int n = 0;
-  words[n++] = (char *)(program && *program ? program : "mpirun");
-  if (geteuid() == 0) words[n++] = "--allow-run-as-root";
-  words[n++] = "--oversubscribe";
-  words[n++] = "--tag-output";
-  words[n++] = "-n";
-  words[n++] = number;
-  for (int i = 0; i < v->n_words; i++) words[n++] = v->words[i];
-  execvp(words[0], words);
-  complain(v, "%s: %s\nhint: Debian's package openmpi-bin has it; PONS_MPIRUN names another", words[0], strerror(errno));
-  free(words);
-  return FAILED;
-}
-
 static int launch(const invocation *v) {
   double count;
   if (!option_number(v, "-n", 1, &count)) return MISUSED;
   if (count < 1 || count > MOST_PROCESSES || count != (int)count) return complain(v, "-n wants a whole number from 1 to %d", MOST_PROCESSES), MISUSED;
   const char *backend = option_value(v, "--backend", "ring");
   const bool nccl = strcmp(backend, "nccl") == 0;
-  if (strcmp(backend, "mpi") == 0) return launch_by_mpi(v, (int)count);
-  if (!nccl && strcmp(backend, "ring") != 0) return complain(v, "there is no backend '%s': ring, mpi, nccl", backend), MISUSED;
+  if (!nccl && strcmp(backend, "ring") != 0) return complain(v, "there is no backend '%s': ring, nccl", backend), MISUSED;
   const struct sigaction later = {.sa_handler = end_later};
   sigaction(SIGTERM, &later, NULL);
   sigaction(SIGINT, &later, NULL);
@@ -233,17 +211,16 @@ static int launch(const invocation *v) {
 
 const command command_launch = {
     .name = "launch",
-    .arguments = "-n N [--backend ring | mpi | nccl] PROGRAM ARGUMENTS...",
+    .arguments = "-n N [--backend ring | nccl] PROGRAM ARGUMENTS...",
     .summary = "A program as several processes of this machine, which form a group (pons/distributed.h).",
     .help = "ring: each gets MLX_HOSTFILE, a file with free ports of 127.0.0.1, and MLX_RANK, as MLX's own launcher has them.\n"
             "nccl: each gets NCCL_HOST_IP, NCCL_PORT, MLX_WORLD_SIZE and MLX_RANK, and PONS_DEVICE=cuda:RANK if that is not set.\n"
-            "mpi: mpirun is run, or what PONS_MPIRUN names.\n"
             "Lines are printed with the rank in front. When a process fails, the others are ended; its status is that of this one.\n"
             "On several machines the variables are set, and the program started, by other means.\n"
             "An example: pons launch -n 4 python train.py\n",
     .least = 1,
     .most = -1,
     .program = true,
-    .options = {{"-n", "N", "how many (1)"}, {"--backend", "B", "how they are connected: ring (TCP), mpi or nccl"}},
+    .options = {{"-n", "N", "how many (1)"}, {"--backend", "B", "how they are connected: ring (TCP) or nccl"}},
     .run = launch,
 };
