@@ -2,6 +2,7 @@
 #ifndef CUDA_CUDA_H
 #define CUDA_CUDA_H
 #include "backends/cuda/api.h"
+#include "backends/gpu/noted.h"
 #include "backends/gpu/size_class.h"
 #include "device/device.h"
 #include <pthread.h>
@@ -13,11 +14,9 @@ enum { CUDA_WORK, CUDA_IN, CUDA_OUT, CUDA_QUEUES };
 
 /* Device memory, as the rest of Pons holds it. */
 typedef struct cuda_block {
-  struct cuda_recording *owner; /* or NULL */
+  gpu_block base; /* bytes: of its size class, without pools */
   CUdeviceptr at;
-  size_t bytes;            /* of its size class, without pools */
   struct cuda_block *next; /* while it lies in the cache */
-  atomic_count noted;      /* the walk that noted it last: recording.c */
   atomic_count used[CUDA_QUEUES], written[CUDA_QUEUES]; /* how much was on each queue when it was last: order.c */
 } cuda_block;
 
@@ -146,9 +145,6 @@ error *cuda_call_library(cuda_device *d, const cuda_call *c);
 bool cuda_is_noting(int index); /* this thread */
 /* What this thread noted on the device so far is launched now, and nothing more is noted: before what can't be. */
 error *cuda_end_noting(cuda_device *d);
-/* Memory of the recording under way: NULL if there is none, or none that fits. */
-cuda_block *cuda_take_noted(int index, size_t bytes);
-void cuda_add_noted(int index, cuda_block *b); /* taken for it */
-bool cuda_give_noted(int index, cuda_block *b); /* false: give it back as ever */
-void cuda_forget_noted(int index); /* lets go of memory of recordings that are not under way */
+extern gpu_noted_list cuda_noted_list;
+gpu_noted *cuda_noted(int index); /* memory of the recording under way; NULL: this thread notes nothing there */
 #endif

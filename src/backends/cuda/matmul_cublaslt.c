@@ -192,7 +192,7 @@ static failure ask_for_algorithms(struct gemms *g, const plan *p, int wanted, cu
   failure why =
       check(cublaslt()->cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
   if (why.call) return why;
-  why = set_preference(preference, &p->problem, g->workspace ? g->workspace->bytes : 0);
+  why = set_preference(preference, &p->problem, g->workspace ? g->workspace->base.bytes : 0);
   if (!why.call) {
     const cublasStatus_t status = cublaslt()->cublasLtMatmulAlgoGetHeuristic(
         g->handle, p->desc, p->layout[0], p->layout[1], p->layout[2], p->layout[3], preference,
@@ -313,7 +313,7 @@ static failure multiply(cuda_device *d, CUstream queue, const void *context, con
     why = check(cublaslt()->cublasLtMatmul(g->handle, p->desc, &alpha, at[0], p->layout[0], at[1],
                                            p->layout[1], &beta, at[2], p->layout[2], at[3], p->layout[3],
                                            &m->algo, (void *)(uintptr_t)addresses[WORKSPACE],
-                                           g->workspace ? g->workspace->bytes : 0, queue),
+                                           g->workspace ? g->workspace->base.bytes : 0, queue),
                 "cublasLtMatmul");
   if (is_biased(&x->problem)) pthread_mutex_unlock(&gemms[d->index].bias_lock);
   return why;
@@ -334,7 +334,7 @@ static bool is_taken(const struct gemms *g, const plan *p, const cublasLtMatmulA
   cublasLtMatmulHeuristicResult_t result = {0};
   return cublaslt()->cublasLtMatmulAlgoCheck(g->handle, p->desc, p->layout[0], p->layout[1], p->layout[2], p->layout[3], algo, &result) ==
              CUBLAS_STATUS_SUCCESS &&
-         result.state == CUBLAS_STATUS_SUCCESS && result.workspaceSize <= (g->workspace ? g->workspace->bytes : 0);
+         result.state == CUBLAS_STATUS_SUCCESS && result.workspaceSize <= (g->workspace ? g->workspace->base.bytes : 0);
 }
 
 /* From the first to the last element. */

@@ -10,7 +10,7 @@ static bool is_listed(const cuda_device *d, size_t bytes) { return !d->pool || b
 
 static error *free_block(cuda_device *d, const cuda_block *b) {
   if (!d->pool) return cuda_check(d, cuda()->cuMemFree(b->at), "cuMemFree");
-  d->pool_used -= b->bytes;
+  d->pool_used -= b->base.bytes;
   return cuda_check(d, cuda()->cuMemFreeAsync(b->at, cuda_work(d)), "cuMemFreeAsync");
 }
 
@@ -80,7 +80,7 @@ static size_t kept_bytes(const cuda_device *d) { return d->cached_bytes + d->poo
 void cuda_trim(int index) {
   cuda_device *d = cuda_enter_opened(index);
   if (!d) return;
-  cuda_forget_noted(index);
+  gpu_noted_forget(&cuda_noted_list, index);
   error_release(trim(d)); /* of a device that is lost: who uses it next is told */
   cuda_leave(d);
 }
@@ -89,9 +89,9 @@ void cuda_trim(int index) {
 static cuda_block *take_cached(cuda_device *d, int size_class) {
   pthread_mutex_lock(&d->cache_lock);
   cuda_block *b = d->cached[size_class];
-  if (b && !account_take(d->account, b->bytes, kept_bytes(d) - b->bytes)) b = NULL;
+  if (b && !account_take(d->account, b->base.bytes, kept_bytes(d) - b->base.bytes)) b = NULL;
   if (b) d->cached[size_class] = b->next;
-  if (b) d->cached_bytes -= b->bytes;
+  if (b) d->cached_bytes -= b->base.bytes;
   pthread_mutex_unlock(&d->cache_lock);
   return b;
 }
@@ -119,10 +119,10 @@ static void uncount_block(cuda_device *d, size_t bytes, size_t growth) {
 /* It is there for what comes behind on queue `q`. */
 static CUresult allocate(cuda_device *d, int q, cuda_block *b) {
   size_t growth;
-  if (!count_block(d, b->bytes, &growth)) return CUDA_ERROR_OUT_OF_MEMORY;
-  const CUresult status = d->pool ? cuda()->cuMemAllocFromPoolAsync(&b->at, b->bytes, d->pool, d->queues[q].at)
-                                  : cuda()->cuMemAlloc(&b->at, b->bytes);
-  if (status != CUDA_SUCCESS) uncount_block(d, b->bytes, growth);
+  if (!count_block(d, b->base.bytes, &growth)) return CUDA_ERROR_OUT_OF_MEMORY;
+  const CUresult status = d->pool ? cuda()->cuMemAllocFromPoolAsync(&b->at, b->base.bytes, d->pool, d->queues[q].at)
+                                  : cuda()->cuMemAlloc(&b->at, b->base.bytes);
+  if (status != CUDA_SUCCESS) uncount_block(d, b->base.bytes, growth);
   else if (d->pool) cuda_count_use(d, q, b, true);
   return status;
 }
@@ -140,19 +140,19 @@ static error *fill(cuda_device *d, int q, cuda_block *b) {
   CUresult status = allocate(d, q, b);
   for (int more = 0; more < 2 && status == CUDA_ERROR_OUT_OF_MEMORY; more++) {
     error *why = more ? cuda_end_noting(d) : NULL;
-    if (more) cuda_forget_noted(d->index);
+    if (more) gpu_noted_forget(&cuda_noted_list, d->index);
     if (!why) why = trim(d);
     if (why) return why;
     status = allocate(d, q, b);
   }
-  if (status == CUDA_ERROR_OUT_OF_MEMORY) return no_memory(d, b->bytes);
-  return cuda_check(d, status, "%s(%zu bytes)", d->pool ? "cuMemAllocFromPoolAsync" : "cuMemAlloc", b->bytes);
+  if (status == CUDA_ERROR_OUT_OF_MEMORY) return no_memory(d, b->base.bytes);
+  return cuda_check(d, status, "%s(%zu bytes)", d->pool ? "cuMemAllocFromPoolAsync" : "cuMemAlloc", b->base.bytes);
 }
 
 cuda_block *cuda_take_spare(cuda_device *d, size_t bytes) {
   cuda_block *b = mem_zalloc(sizeof *b);
   if (!b) return NULL;
-  b->bytes = bytes;
+  b->base.bytes = bytes;
   if (allocate(d, CUDA_WORK, b) == CUDA_SUCCESS) return b;
   mem_free(b);
   return NULL;
@@ -162,18 +162,18 @@ static void *take(int index, int q, size_t bytes, error **why) {
   cuda_device *d = cuda_enter(index, why);
   if (!d) return NULL;
   size_t rounded = (bytes + 7) / 8 * 8; /* narrow elements are swapped as part of a word */
-  cuda_block *b = cuda_take_noted(index, rounded);
+  cuda_block *b = gpu_noted_take(cuda_noted(index), rounded);
   const bool listed = is_listed(d, bytes);
   const int size_class = listed ? gpu_size_class(bytes, &rounded) : 0;
   if (!b && listed) b = take_cached(d, size_class);
   if (!b && (b = mem_zalloc(sizeof *b))) {
-    b->bytes = rounded;
+    b->base.bytes = rounded;
     *why = fill(d, q, b);
     if (*why) mem_free(b);
   } else if (!b) {
     *why = fail_no_memory("cuda");
   }
-  if (!*why && !b->owner) cuda_add_noted(index, b);
+  if (!*why && !b->base.owner) gpu_noted_add(cuda_noted(index), &b->base);
   cuda_leave(d);
   return *why ? NULL : b;
 }
@@ -186,14 +186,14 @@ void *cuda_take_to_write(int index, size_t bytes, error **why) {
 /* To the lists; false: then there would be more than may be kept. */
 static bool keep(cuda_device *d, cuda_block *b) {
   size_t rounded;
-  const int size_class = gpu_size_class(b->bytes, &rounded);
+  const int size_class = gpu_size_class(b->base.bytes, &rounded);
   pthread_mutex_lock(&d->cache_lock);
-  const bool fits = kept_bytes(d) + b->bytes <= account_cache_limit(d->account);
+  const bool fits = kept_bytes(d) + b->base.bytes <= account_cache_limit(d->account);
   if (fits) {
-    account_count(d->account, -(ptrdiff_t)b->bytes);
+    account_count(d->account, -(ptrdiff_t)b->base.bytes);
     b->next = d->cached[size_class];
     d->cached[size_class] = b;
-    d->cached_bytes += b->bytes;
+    d->cached_bytes += b->base.bytes;
   }
   pthread_mutex_unlock(&d->cache_lock);
   return fits;
@@ -203,7 +203,7 @@ static bool keep(cuda_device *d, cuda_block *b) {
 static error *give_all(cuda_device *d, cuda_block *b) {
   error *why = trim(d);
   error *failed = cuda_check(d, cuda()->cuMemFree(b->at), "cuMemFree");
-  account_count(d->account, -(ptrdiff_t)b->bytes);
+  account_count(d->account, -(ptrdiff_t)b->base.bytes);
   mem_free(b);
   if (!why) return failed;
   error_release(failed);
@@ -218,8 +218,8 @@ static error *give_to_pool(cuda_device *d, cuda_block *b) {
   else error_release(failed);
   const size_t limit = account_cache_limit(d->account);
   pthread_mutex_lock(&d->cache_lock);
-  account_count(d->account, -(ptrdiff_t)b->bytes);
-  d->pool_used -= b->bytes;
+  account_count(d->account, -(ptrdiff_t)b->base.bytes);
+  d->pool_used -= b->base.bytes;
   const size_t used = d->pool_used - d->cached_bytes;
   const bool is_full = kept_bytes(d) > limit;
   pthread_mutex_unlock(&d->cache_lock);
@@ -230,10 +230,10 @@ static error *give_to_pool(cuda_device *d, cuda_block *b) {
 void cuda_give(int index, void *memory) {
   error *why = NULL;
   cuda_block *b = memory;
-  if (cuda_give_noted(index, b)) return;
+  if (gpu_noted_give(cuda_noted(index), &b->base)) return;
   cuda_device *d = cuda_enter(index, &why);
-  if (!d) account_count(account_of(&cuda_memory, index), -(ptrdiff_t)b->bytes), mem_free(b);
-  else if (!is_listed(d, b->bytes) || !keep(d, b)) why = d->pool ? give_to_pool(d, b) : give_all(d, b);
+  if (!d) account_count(account_of(&cuda_memory, index), -(ptrdiff_t)b->base.bytes), mem_free(b);
+  else if (!is_listed(d, b->base.bytes) || !keep(d, b)) why = d->pool ? give_to_pool(d, b) : give_all(d, b);
   if (d) cuda_leave(d);
   error_release(why); /* of a device that is lost: who uses it next is told */
 }

@@ -29,41 +29,24 @@ typedef struct part { /* of the notes */
   CUgraphExec exec; /* NULL: there is none */
 } part;
 
-typedef struct own_block {
-  cuda_block *block;
-  bool in_use;
-} own_block;
-
 typedef struct cuda_recording {
-  struct cuda_recording *next; /* of all */
-  int index, n_slots;
-  void **slots; /* the memories given at the start */
-  int *ties;    /* the first slot that had the same memory; itself: none */
+  gpu_noted memory;
   note *notes;
   size_t n_notes, n_known, notes_room; /* known: of the walk before */
-  own_block *blocks;
-  size_t n_blocks, blocks_room;
-  cuda_block **late; /* given back while noted launches may still read them */
-  size_t n_late, late_room;
-  cuda_block **others; /* of launches: neither given nor its own, and living on */
-  size_t n_others, others_room;
-  uint64_t walk; /* the one under way: a number of its own among all */
   part *parts;
   size_t n_parts, parts_room;
   bool is_new;           /* other launches than the graphs have */
   bool is_plain;         /* no graph */
   bool is_over;          /* noting ended early */
-  bool rests, is_hollow; /* under `lock`: nobody uses it; its memory is gone */
-  size_t resting_bytes;  /* while it rests: of its memory, what nobody holds */
   bool notes_faults;
 } cuda_recording;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static cuda_recording *all;
+gpu_noted_list cuda_noted_list = {.lock = PTHREAD_MUTEX_INITIALIZER, .give = cuda_give};
 static _Thread_local cuda_recording *noting;
 
-static cuda_recording *noting_on(int index) { return noting && noting->index == index ? noting : NULL; }
+static cuda_recording *noting_on(int index) { return noting && noting->memory.index == index ? noting : NULL; }
 bool cuda_is_noting(int index) { return noting_on(index) != NULL; }
+gpu_noted *cuda_noted(int index) { return cuda_is_noting(index) ? &noting->memory : NULL; }
 
 /* ---- making launches one by one ---- */
 
@@ -186,7 +169,7 @@ static bool update_node(cuda_device *d, CUgraphExec exec, const note *n) {
 static bool is_worth_telling(const cuda_recording *r) {
   enum { LAUNCHES_PER_CALL = 8 };
   size_t calls = 0;
-  for (size_t i = 0; i < r->n_notes && r->n_slots == 0; i++) calls += !r->notes[i].launch.entry && r->notes[i].changed;
+  for (size_t i = 0; i < r->n_notes && r->memory.n_slots == 0; i++) calls += !r->notes[i].launch.entry && r->notes[i].changed;
   return calls * LAUNCHES_PER_CALL <= r->n_notes;
 }
 
@@ -223,18 +206,20 @@ static error *launch_together(cuda_device *d, cuda_recording *r) {
 
 /* Which of them are written is not known. */
 static error *order_memories(cuda_device *d, const cuda_recording *r) {
-  error *why = cuda_order_all(d, r->n_slots, r->slots, r->n_slots);
-  for (size_t i = 0; i < r->n_others && !why; i++) why = cuda_order(d, CUDA_WORK, r->others[i], true);
-  for (size_t i = 0; i < r->n_blocks && !why; i++) why = cuda_order(d, CUDA_WORK, r->blocks[i].block, true);
-  for (size_t i = 0; i < r->n_late && !why; i++) why = cuda_order(d, CUDA_WORK, r->late[i], true);
+  const gpu_noted *m = &r->memory;
+  error *why = cuda_order_all(d, m->n_slots, m->slots, m->n_slots);
+  for (size_t i = 0; i < m->n_others && !why; i++) why = cuda_order(d, CUDA_WORK, (cuda_block *)m->others[i], true);
+  for (size_t i = 0; i < m->n_blocks && !why; i++) why = cuda_order(d, CUDA_WORK, (cuda_block *)m->blocks[i].block, true);
+  for (size_t i = 0; i < m->n_late && !why; i++) why = cuda_order(d, CUDA_WORK, (cuda_block *)m->late[i], true);
   return why;
 }
 
 static void count_memories(cuda_device *d, const cuda_recording *r) {
-  cuda_count_uses(d, r->n_slots, r->slots, r->n_slots);
-  for (size_t i = 0; i < r->n_others; i++) cuda_count_use(d, CUDA_WORK, r->others[i], true);
-  for (size_t i = 0; i < r->n_blocks; i++) cuda_count_use(d, CUDA_WORK, r->blocks[i].block, true);
-  for (size_t i = 0; i < r->n_late; i++) cuda_count_use(d, CUDA_WORK, r->late[i], true);
+  const gpu_noted *m = &r->memory;
+  cuda_count_uses(d, m->n_slots, m->slots, m->n_slots);
+  for (size_t i = 0; i < m->n_others; i++) cuda_count_use(d, CUDA_WORK, (cuda_block *)m->others[i], true);
+  for (size_t i = 0; i < m->n_blocks; i++) cuda_count_use(d, CUDA_WORK, (cuda_block *)m->blocks[i].block, true);
+  for (size_t i = 0; i < m->n_late; i++) cuda_count_use(d, CUDA_WORK, (cuda_block *)m->late[i], true);
 }
 
 /* All that was noted, by `launch`, behind whatever else uses the memories. */
@@ -248,12 +233,6 @@ static error *submit(cuda_device *d, cuda_recording *r, error *(*launch)(cuda_de
 
 /* ---- noting ---- */
 
-static int slot_of(const cuda_recording *r, const void *memory) {
-  for (int k = 0; memory && k < r->n_slots; k++)
-    if (r->slots[k] == memory) return k;
-  return -1;
-}
-
 /* The next note, as the walk before left it; NULL: no memory. */
 static note *next_note(cuda_recording *r) {
   if (!mem_room(&r->notes, &r->notes_room, r->n_notes + 1, sizeof *r->notes)) return NULL;
@@ -266,18 +245,6 @@ static note *next_note(cuda_recording *r) {
   return n;
 }
 
-static bool add_other(cuda_recording *r, cuda_block *b) {
-  if (b->owner == r || atomic_exchange(&b->noted, r->walk) == r->walk) return true;
-  if (!mem_room(&r->others, &r->others_room, r->n_others + 1, sizeof *r->others)) return false;
-  r->others[r->n_others++] = b;
-  return true;
-}
-
-static void remove_other(cuda_recording *r, const cuda_block *b) {
-  for (size_t i = 0; i < r->n_others; i++)
-    if (r->others[i] == b) r->others[i] = r->others[--r->n_others];
-}
-
 /* False: no memory to remember them. */
 static bool note_memories(cuda_recording *r, note *n, int count, void *const *memories) {
   n->changed |= n->n_memories != count;
@@ -286,8 +253,8 @@ static bool note_memories(cuda_recording *r, note *n, int count, void *const *me
     const CUdeviceptr at = memories[i] ? ((const cuda_block *)memories[i])->at : 0;
     n->changed |= n->at[i] != at;
     n->at[i] = at;
-    n->slots[i] = slot_of(r, memories[i]);
-    if (n->slots[i] < 0 && memories[i] && !add_other(r, memories[i])) return false;
+    n->slots[i] = gpu_noted_slot(&r->memory, memories[i]);
+    if (n->slots[i] < 0 && memories[i] && !gpu_noted_use(&r->memory, memories[i])) return false;
   }
   return true;
 }
@@ -339,88 +306,15 @@ error *cuda_call_library(cuda_device *d, const cuda_call *c) {
   return why;
 }
 
-/* ---- memory ---- */
-
-cuda_block *cuda_take_noted(int index, size_t bytes) {
-  cuda_recording *r = noting_on(index);
-  own_block *best = NULL;
-  for (size_t i = 0; r && i < r->n_blocks; i++) {
-    own_block *b = &r->blocks[i];
-    if (!b->in_use && b->block->bytes >= bytes && (!best || b->block->bytes < best->block->bytes)) best = b;
-  }
-  if (!best) return NULL;
-  best->in_use = true;
-  return best->block;
-}
-
-void cuda_add_noted(int index, cuda_block *b) {
-  cuda_recording *r = noting_on(index);
-  b->owner = NULL;
-  if (!r || !mem_room(&r->blocks, &r->blocks_room, r->n_blocks + 1, sizeof *r->blocks)) return;
-  r->blocks[r->n_blocks++] = (own_block){b, true};
-  b->owner = r;
-}
-
-bool cuda_give_noted(int index, cuda_block *b) {
-  cuda_recording *r = noting_on(index);
-  if (!r) return b->owner != NULL;
-  for (size_t i = 0; b->owner == r && i < r->n_blocks; i++)
-    if (r->blocks[i].block == b) r->blocks[i].in_use = false;
-  if (b->owner) return true;
-  if (!mem_room(&r->late, &r->late_room, r->n_late + 1, sizeof *r->late)) return false;
-  r->late[r->n_late++] = b;
-  remove_other(r, b);
-  return true;
-}
-
-static void give_late(cuda_recording *r) {
-  for (size_t i = 0; i < r->n_late; i++) cuda_give(r->index, r->late[i]);
-  r->n_late = 0;
-}
-
-/* What somebody still holds becomes ordinary memory. */
-static void give_blocks(cuda_recording *r) {
-  for (size_t i = 0; i < r->n_blocks; i++) {
-    r->blocks[i].block->owner = NULL;
-    if (!r->blocks[i].in_use) cuda_give(r->index, r->blocks[i].block);
-  }
-  r->n_blocks = 0;
-}
-
 error *cuda_end_noting(cuda_device *d) {
   cuda_recording *r = noting_on(d->index);
   if (!r) return NULL;
   noting = NULL;
   r->is_over = true;
   error *why = submit(d, r, launch_each);
-  give_late(r);
-  give_blocks(r);
+  gpu_noted_give_late(&r->memory);
+  gpu_noted_give_blocks(&r->memory);
   return why;
-}
-
-/* While it rests nobody uses its memory: that is kept. The list's lock is held. */
-static void rest(cuda_recording *r, bool rests) {
-  cuda_device *d = cuda_device_at(r->index);
-  size_t bytes = 0;
-  if (r->rests == rests) return;
-  for (size_t i = 0; rests && i < r->n_blocks; i++) bytes += r->blocks[i].in_use ? 0 : r->blocks[i].block->bytes;
-  if (rests) r->resting_bytes = bytes;
-  if (rests) d->noted_bytes += bytes;
-  account_count(d->account, rests ? -(ptrdiff_t)bytes : (ptrdiff_t)r->resting_bytes);
-  if (!rests) d->noted_bytes -= r->resting_bytes;
-  r->rests = rests;
-}
-
-void cuda_forget_noted(int index) {
-  pthread_mutex_lock(&lock);
-  for (cuda_recording *r = all; r; r = r->next) {
-    if (!r->rests || r->index != index) continue;
-    rest(r, false);
-    give_blocks(r);
-    r->is_hollow = true;
-    rest(r, true);
-  }
-  pthread_mutex_unlock(&lock);
 }
 
 /* ---- what device.h asks for ---- */
@@ -428,14 +322,8 @@ void cuda_forget_noted(int index) {
 static void forget(void *recording) {
   cuda_recording *r = recording;
   error *why = NULL;
-  pthread_mutex_lock(&lock);
-  cuda_recording **at = &all;
-  while (*at != r) at = &(*at)->next;
-  *at = r->next;
-  rest(r, false);
-  pthread_mutex_unlock(&lock);
-  give_blocks(r);
-  cuda_device *d = r->n_parts ? cuda_enter(r->index, &why) : NULL;
+  gpu_noted_close(&r->memory);
+  cuda_device *d = r->n_parts ? cuda_enter(r->memory.index, &why) : NULL;
   if (d) {
     drop_graphs(r);
     cuda_leave(d);
@@ -444,11 +332,6 @@ static void forget(void *recording) {
   for (size_t i = 0; i < r->n_known; i++) mem_free(r->notes[i].context);
   mem_free(r->notes);
   mem_free(r->parts);
-  mem_free(r->slots);
-  mem_free(r->ties);
-  mem_free(r->blocks);
-  mem_free(r->late);
-  mem_free(r->others);
   mem_free(r);
 }
 
@@ -457,40 +340,13 @@ static bool wants_graphs(void) {
   return !wanted || strcmp(wanted, "0") != 0;
 }
 
-static void set_rest(cuda_recording *r, bool rests) {
-  pthread_mutex_lock(&lock);
-  rest(r, rests);
-  pthread_mutex_unlock(&lock);
-}
-
 static cuda_recording *recording_new(int index) {
   cuda_recording *r = mem_zalloc(sizeof *r);
   if (!r) return NULL;
-  r->index = index;
+  cuda_device *d = cuda_device_at(index);
   r->is_plain = !wants_graphs();
-  pthread_mutex_lock(&lock);
-  r->next = all;
-  all = r;
-  pthread_mutex_unlock(&lock);
+  gpu_noted_open(&r->memory, &cuda_noted_list, index, account_of(&cuda_memory, index), &d->noted_bytes);
   return r;
-}
-
-static bool set_slots(cuda_recording *r, int count, void *const *memories) {
-  mem_free(r->slots);
-  mem_free(r->ties);
-  r->slots = NULL;
-  r->ties = NULL;
-  r->n_slots = count;
-  if (count <= 0) return true;
-  r->slots = mem_alloc((size_t)count * sizeof *r->slots);
-  r->ties = mem_alloc((size_t)count * sizeof *r->ties);
-  if (!r->slots || !r->ties) return false;
-  memcpy(r->slots, memories, (size_t)count * sizeof *memories);
-  for (int k = 0; k < count; k++) {
-    const int first = slot_of(r, memories[k]);
-    r->ties[k] = first < 0 ? k : first;
-  }
-  return true;
 }
 
 /* What is to be noted each time gains nothing by that but by its graph. */
@@ -499,18 +355,15 @@ static bool is_of_use(const cuda_recording *r, int count) {
 }
 
 static void *begin(int index, void *before, int count, void *const *memories) {
-  static atomic_count walks;
   cuda_recording *r = before ? before : recording_new(index);
-  if (r) set_rest(r, false);
-  if (r && (!is_of_use(r, count) || !set_slots(r, count, memories))) {
+  if (r) gpu_noted_rest(&r->memory, false);
+  if (r && (!is_of_use(r, count) || !gpu_noted_begin(&r->memory, count, memories))) {
     forget(r);
     r = NULL;
   }
   if (!r) return NULL;
-  for (size_t i = 0; i < r->n_blocks; i++) r->blocks[i].in_use = false;
-  r->n_notes = r->n_others = 0;
-  r->walk = atomic_fetch_add(&walks, 1) + 1;
-  r->is_hollow = r->is_over = r->notes_faults = false;
+  r->n_notes = 0;
+  r->is_over = r->notes_faults = false;
   return noting = r;
 }
 
@@ -518,17 +371,17 @@ static bool end(void *recording, error **why) {
   cuda_recording *r = recording;
   noting = NULL;
   r->is_new |= r->n_notes != r->n_known;
-  cuda_device *d = r->is_over ? NULL : cuda_enter(r->index, why);
+  cuda_device *d = r->is_over ? NULL : cuda_enter(r->memory.index, why);
   if (d) {
     *why = submit(d, r, launch_together);
     cuda_leave(d);
   }
-  give_late(r);
+  gpu_noted_give_late(&r->memory);
   if (r->is_over || *why) {
     forget(r);
     return false;
   }
-  set_rest(r, true);
+  gpu_noted_rest(&r->memory, true);
   return true;
 }
 
@@ -536,21 +389,13 @@ static bool drop(void *recording) {
   cuda_recording *r = recording;
   const bool nothing_was_launched = !r->is_over;
   noting = NULL;
-  give_late(r);
+  gpu_noted_give_late(&r->memory);
   forget(r);
   return nothing_was_launched;
 }
 
-/* Where two slots had one memory it is not known which of them a note means. */
-static bool fits(const cuda_recording *r, int count, void *const *memories) {
-  if (r->is_hollow || r->n_slots != count) return false;
-  for (int k = 0; k < count; k++)
-    if (memories[k] != memories[r->ties[k]]) return false;
-  return true;
-}
-
 static void replace(cuda_recording *r, void *const *memories) {
-  memcpy(r->slots, memories, (size_t)r->n_slots * sizeof *memories);
+  memcpy(r->memory.slots, memories, (size_t)r->memory.n_slots * sizeof *memories);
   for (size_t i = 0; i < r->n_notes; i++) {
     note *n = &r->notes[i];
     for (int k = 0; k < n->n_memories; k++) {
@@ -564,15 +409,15 @@ static void replace(cuda_recording *r, void *const *memories) {
 
 static bool repeat(void *recording, int count, void *const *memories, error **why) {
   cuda_recording *r = recording;
-  set_rest(r, false);
-  if (!fits(r, count, memories)) return false; /* it is made anew */
-  cuda_device *d = cuda_enter(r->index, why);
+  gpu_noted_rest(&r->memory, false);
+  if (!gpu_noted_fits(&r->memory, count, memories)) return false; /* it is made anew */
+  cuda_device *d = cuda_enter(r->memory.index, why);
   if (!d) return false;
   replace(r, memories);
-  if (r->notes_faults) gpu_expect_faults(&gpu_cuda, r->index);
+  if (r->notes_faults) gpu_expect_faults(&gpu_cuda, r->memory.index);
   *why = submit(d, r, launch_together);
   cuda_leave(d);
-  set_rest(r, true);
+  gpu_noted_rest(&r->memory, true);
   return !*why;
 }
 
