@@ -17,6 +17,7 @@ function(pons_test_settings name label)
       "PONS_SANITIZE=${PONS_SANITIZE}"
       "PONS_CC=${CMAKE_C_COMPILER}"
       "CUDA_DOUBLE_CACHE=${PROJECT_BINARY_DIR}/tests/cuda_double/kept" # many tests have the same kernels compiled
+      "METAL_DOUBLE_CACHE=${PROJECT_BINARY_DIR}/tests/metal_double/kept"
       # LLVM inside OpenCL drivers gives threads signal stacks of its own, which AddressSanitizer would unmap.
       "ASAN_OPTIONS=detect_stack_use_after_return=1:allocator_may_return_null=1:use_sigaltstack=0"
       "UBSAN_OPTIONS=print_stacktrace=1"
@@ -119,8 +120,14 @@ if(PONS_CXX AND NOT APPLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd
                                ${CMAKE_CURRENT_BINARY_DIR}/tests/metal_double/${framework})
   endforeach()
   # Names without a folder are looked for there. (Not by the program's own path: a sanitizer opens libraries in its place.)
-  set_tests_properties(metal_test metal_custom_test shared_memory_test PROPERTIES ENVIRONMENT_MODIFICATION
-                       "LD_LIBRARY_PATH=path_list_prepend:${CMAKE_CURRENT_BINARY_DIR}/tests/metal_double")
+  foreach(file ${test_files})
+    get_filename_component(name ${file} NAME_WE)
+    if(file MATCHES "^tests/metal_double/")
+      add_dependencies(${name} metal_double)
+      set_tests_properties(${name} PROPERTIES ENVIRONMENT_MODIFICATION
+                           "LD_LIBRARY_PATH=path_list_prepend:${CMAKE_CURRENT_BINARY_DIR}/tests/metal_double")
+    endif()
+  endforeach()
 endif()
 
 # Tests that run once more with each of the devices as the default one. Not under sanitizers: drivers leak.

@@ -4,62 +4,12 @@
 #include <pons/ops.h>
 #include <pons/pons.h>
 #include "tests/cuda_double/graph_calls.h"
+#include "tests/doubles/repeated.h"
 #include <pthread.h>
-
-/* ---- a token of a small model: lines are sorted and negated in turn, and their first elements put into an array that grows ---- */
-
-enum { N = 8, ROUNDS = 16, LENGTH = 64, STEPS = 2 * ROUNDS + 3 };
-
-static int in_order(const void *a, const void *b) {
-  const float x = *(const float *)a, y = *(const float *)b;
-  return (x > y) - (x < y);
-}
-
-typedef struct model {
-  pons_array cache; /* kept */
-  float expected[LENGTH];
-} model;
-
-static void start(model *m) {
-  const pons_scope s = pons_scope_open();
-  m->cache = pons_keep(pons_zeros(PONS_SHAPE(LENGTH), PONS_FLOAT32));
-  CHECK(pons_eval(m->cache));
-  memset(m->expected, 0, sizeof m->expected);
-  pons_scope_close(s);
-}
-
-/* The result, a new array, and in m->cache what it was with element i set. The old one is let go of, if it is not held. */
-static pons_array token(model *m, int i, const float *x) {
-  pons_array y = pons_array_from(x, PONS_SHAPE(N), PONS_FLOAT32);
-  for (int r = 0; r < ROUNDS; r++) y = pons_negative(pons_sort(y, 0));
-  pons_array first = pons_slice(y, PONS_SHAPE(0), PONS_SHAPE(1), PONS_SHAPE(1));
-  pons_array cache = pons_keep(pons_slice_update(m->cache, first, PONS_SHAPE(i), PONS_SHAPE(i + 1), PONS_SHAPE(1)));
-  pons_release(m->cache);
-  m->cache = cache;
-  return pons_add(y, pons_sum(cache));
-}
-
-static void expect_token(model *m, int i, const float *x, pons_array result) {
-  float y[N], sum = 0;
-  memcpy(y, x, sizeof y);
-  for (int r = 0; r < ROUNDS; r++) {
-    qsort(y, N, sizeof *y, in_order);
-    for (int k = 0; k < N; k++) y[k] = -y[k];
-  }
-  m->expected[i] = y[0];
-  for (int k = 0; k <= i; k++) sum += m->expected[k];
-  const float *found = pons_data(result);
-  CHECK(found);
-  for (int k = 0; k < N; k++) CHECK(found[k] == y[k] + sum);
-}
-
-static void fill(float *x, int i) {
-  for (int k = 0; k < N; k++) x[k] = (float)((k * 5 + i * 3) % 11 - 4);
-}
 
 static void run_token(model *m, int i) {
   const pons_scope s = pons_scope_open();
-  float x[N];
+  float x[TOKEN];
   fill(x, i);
   pons_array y = token(m, i, x);
   look();
@@ -75,13 +25,13 @@ static void the_second_is_one_graph(void) {
   for (int i = 0; i < 12; i++) {
     run_token(&m, i);
     const long launches = count("cuLaunchKernel") - seen.launches, told = count("cuGraphExecKernelNodeSetParams") - seen.told;
-    CHECK(i == 0 ? launches >= STEPS : launches == 0);
+    CHECK(i == 0 ? launches >= TOKEN_STEPS : launches == 0);
     CHECK(count("cuGraphLaunch") - seen.graphs == (i > 0));
     CHECK(count("cuGraphInstantiateWithFlags") - seen.made == (i == 1));
     CHECK(i < 2 ? told == 0 : told > 0 && told <= 6); /* temporaries are where they were */
   }
   const float *cache = pons_data(m.cache);
-  for (int k = 0; k < LENGTH; k++) CHECK(cache && cache[k] == m.expected[k]);
+  for (int k = 0; k < CACHE_LENGTH; k++) CHECK(cache && cache[k] == m.expected[k]);
   pons_release(m.cache);
   CHECK(pons_ok());
 }
@@ -100,7 +50,7 @@ static void earlier_states_stay(void) {
   CHECK(count("cuGraphLaunch") == TOKENS - 1);
   for (int i = 0; i < TOKENS; i++) {
     const float *cache = pons_data(held[i]);
-    for (int k = 0; k < LENGTH; k++) CHECK(cache && cache[k] == (k <= i ? m.expected[k] : 0));
+    for (int k = 0; k < CACHE_LENGTH; k++) CHECK(cache && cache[k] == (k <= i ? m.expected[k] : 0));
     pons_release(held[i]);
   }
   pons_release(m.cache);
@@ -128,7 +78,7 @@ static void without_graphs(void) {
   start(&m);
   for (int i = 0; i < 5; i++) {
     run_token(&m, i);
-    CHECK(count("cuLaunchKernel") - seen.launches >= STEPS);
+    CHECK(count("cuLaunchKernel") - seen.launches >= TOKEN_STEPS);
   }
   CHECK(count("cuGraphLaunch") == 0 && pons_ok());
   pons_release(m.cache);
@@ -162,7 +112,7 @@ static void *tokens_of_a_thread(void *context) {
   start(&m);
   for (int i = 0; i < 10; i++) {
     const pons_scope s = pons_scope_open();
-    float x[N];
+    float x[TOKEN];
     fill(x, i + *(const int *)context);
     pons_array y = token(&m, i, x);
     CHECK(pons_async_eval_many((pons_array[]){y, m.cache}, 2));
@@ -241,7 +191,7 @@ static void right_or_an_error(void) {
   start(&m);
   for (int i = 0; i < 5; i++) {
     const pons_scope s = pons_scope_open();
-    float x[N];
+    float x[TOKEN];
     fill(x, i);
     pons_array y = token(&m, i, x);
     const bool fine = pons_eval_many((pons_array[]){y, m.cache}, 2);

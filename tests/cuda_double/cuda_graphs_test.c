@@ -5,40 +5,7 @@
 #include <pons/ops.h>
 #include <pons/pons.h>
 #include "tests/cuda_double/graph_calls.h"
-
-/* ---- a function of four launches: a chain, a sum in two, a chain ---- */
-
-static void centred(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
-  (void)payload, (void)n_in, (void)n_out;
-  pons_array twice = pons_multiply(in[0], pons_float(2));
-  out[0] = pons_subtract(twice, pons_sum(pons_add(twice, pons_float(1))));
-}
-
-static pons_function compiled(pons_callback callback) {
-  pons_function plain = pons_function_new(callback, 1, NULL, NULL), f = pons_compile(plain);
-  pons_function_release(plain);
-  CHECK(f);
-  return f;
-}
-
-static pons_array ramp(int n, double from) { return pons_arange(from, from + n, 1, PONS_FLOAT32); }
-
-static double centred_at(int i, int n, double from) {
-  return 2 * (from + i) - (2 * (n * from + n * (n - 1) / 2) + n);
-}
-
-/* Is it right on n elements from `from`, in memory of their own or, with `skip`, some behind its start? */
-static void expect_centred(pons_function f, int n, double from, int skip) {
-  const pons_scope s = pons_scope_open();
-  pons_array x = ramp(n + skip, from - skip);
-  CHECK(pons_eval(x));
-  if (skip) x = pons_slice(x, PONS_SHAPE(skip), PONS_SHAPE(n + skip), PONS_SCALAR);
-  CHECK(pons_eval(x)); /* else so small a function would be planned with it */
-  const float *y = pons_data(pons_apply(f, x));
-  CHECK(y);
-  for (int i = 0; i < n; i++) CHECK(y[i] == (float)centred_at(i, n, from));
-  pons_scope_close(s);
-}
+#include "tests/doubles/repeated.h"
 
 /* How many launches, launches of graphs and new graphs there were since then; whether nodes were told of changes. */
 static void expect_calls(long launches, long graphs, long made) {
@@ -106,14 +73,6 @@ static void beginnings_may_change(void) {
   pons_function_release(f);
 }
 
-enum { LINKS = 160 };
-static void chain_of_greatest(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
-  (void)payload, (void)n_in, (void)n_out;
-  out[0] = in[0];
-  for (int i = 0; i < LINKS; i++)
-    out[0] = pons_max(pons_add(out[0], in[0]), .axes = PONS_AXES(0), .keepdims = true);
-}
-
 /* Of many launches each graph has some, so that the device begins before all are told. */
 static void many_launches_are_several_graphs(void) {
   pons_set_default_device("cuda");
@@ -160,11 +119,6 @@ static void compiled_functions_are_graphs(void **state) {
 
 /* ---- library calls, two inputs of one array, indices ---- */
 
-static void product_and_sum(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
-  (void)payload, (void)n_in, (void)n_out;
-  out[0] = pons_add(pons_matmul(pons_add(in[0], pons_float(1)), in[1]), in[0]);
-}
-
 static void products_are_part_of_it(void) {
   pons_set_default_device("cuda");
   pons_function f = compiled(product_and_sum);
@@ -203,12 +157,6 @@ static void the_same_array_at_first(void) {
   pons_function_release(f);
 }
 
-static void taken_twice(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
-  (void)payload, (void)n_in, (void)n_out;
-  pons_array x = pons_take(in[0], in[1], 0);
-  out[0] = pons_sort(pons_multiply(x, pons_float(2)), 0);
-}
-
 static void wrong_indices_are_told_each_time(void) {
   static const int good[] = {3, 0, 1}, bad[] = {1, 9, 0};
   pons_set_default_device("cuda");
@@ -231,13 +179,6 @@ static void wrong_indices_are_told_each_time(void) {
   pons_function_release(f);
 }
 
-/* in: a cache, what is put into it, where. The doubled cache is nobody else's: it is written over. */
-static void put_and_read(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
-  (void)payload, (void)n_in, (void)n_out;
-  pons_array cache = pons_slice_update_dynamic(pons_multiply(in[0], pons_float(2)), in[1], in[2], PONS_AXES(0));
-  out[0] = pons_negative(pons_slice_dynamic(cache, in[2], PONS_AXES(0), PONS_SHAPE(3)));
-}
-
 enum { PUT_AND_READ = 4 }; /* the double, what is put, what is read, its negative */
 static void slices_from_arrays_are_part_of_it(void) {
   pons_set_default_device("cuda");
@@ -256,11 +197,6 @@ static void slices_from_arrays_are_part_of_it(void) {
   }
   pons_scope_close(s);
   pons_function_release(f);
-}
-
-static void eigenvalues(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
-  (void)payload, (void)n_in, (void)n_out;
-  out[0] = pons_real(pons_sum(pons_linalg_eigvals(pons_multiply(in[0], pons_float(2)))));
 }
 
 static void work_of_the_host_is_no_part_of_it(void) {
@@ -342,19 +278,6 @@ static void calls_about_graphs_may_fail(void **state) {
   }
   passes(right_or_an_error, "DOUBLE_FAULTS=cuGraphLaunch:2=719");
   passes(right_or_an_error, "DOUBLE_FAULTS=kernel:9=719");
-}
-
-/* With a temporary that is kept, for it is not as easily made again as read. */
-static void around_the_sum(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
-  (void)payload, (void)n_in, (void)n_out;
-  pons_array sine = pons_sin(in[0]);
-  out[0] = pons_subtract(sine, pons_sum(pons_add(sine, pons_float(1))));
-}
-
-/* Of what is there already: else so small a function would be planned with it. */
-static const float *around_the_sum_of_zeros(pons_function f, int n) {
-  pons_array zeros = pons_zeros(PONS_SHAPE(n), PONS_FLOAT32);
-  return pons_eval(zeros) ? pons_data(pons_apply(f, zeros)) : NULL;
 }
 
 /* Temporaries that stay with a graph are cache: given back when that is cleared, and taken anew. */

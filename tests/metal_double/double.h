@@ -39,6 +39,7 @@ void object_release(id object);
 void must_be(id object, const metal_class_t *c, const char *where);
 /* Ends the process: what was done would end it, or worse, on a real device. */
 void wrong(const char *format, ...) PRINTF_LIKE(1, 2);
+bool object_responds(id self, SEL s, SEL asked); /* respondsToSelector:; METAL_DOUBLE_WITHOUT=SELECTOR: to that nobody does */
 id string_new(const char *utf8);
 const char *string_utf8(id string);
 id error_new(long code, const char *words);
@@ -61,7 +62,10 @@ const char *library_run(const library_kernel *k, void **arguments, const unsigne
                         const unsigned group[3]);
 enum { ARGUMENTS = 31 };
 
-/* ---- objects.c, products.c ---- */
+/* ---- objects.c, products.c, indirect.c ---- */
+
+/* Counted: does this one fail? */
+bool fails(const char *what);
 
 extern metal_class_t *const all_classes[]; /* NULL-ended; those that objc_getClass finds among them */
 typedef struct buffer_object {
@@ -72,6 +76,36 @@ typedef struct buffer_object {
 } buffer_object;
 extern metal_class_t buffer_class, command_buffer_class, device_class;
 extern metal_class_t descriptor_class, matrix_class, product_class;
+typedef struct function_object {
+  struct objc_object head;
+  library_kernel kernel;
+} function_object;
+typedef struct pipeline_object {
+  struct objc_object head;
+  library_kernel kernel;
+  bool is_indirect;
+} pipeline_object;
+extern metal_class_t function_class, pipeline_class;
+id pipeline_new(id function, bool is_indirect);
+/* What encoders know of what an indirect command buffer is to use. */
+typedef struct resource {
+  id buffer;
+  NSUInteger usage;
+} resource;
+typedef struct named {
+  resource *resources;
+  id *pipelines; /* set with a dispatch of no groups */
+  int n_resources, n_pipelines;
+} named;
+named *encoder_named(id encoder); /* of one that was not ended */
+id encoder_command_buffer(id encoder);
+void execute_commands(id encoder, SEL s, id commands, NSRange range);
+enum { MOST_THREADS = 256 };
+void must_be_a_grid(MTLSize grid, MTLSize group);
+extern metal_class_t pipeline_descriptor_class, indirect_descriptor_class, indirect_class, indirect_command_class;
+id new_described_pipeline(id self, SEL s, id descriptor, NSUInteger options, id *reflection, id *why);
+id new_indirect(id self, SEL s, id descriptor, NSUInteger count, NSUInteger options);
+id refuse(id *why, long code, const char *words); /* nil */
 /* Done when the command buffer is; `context` is freed then. */
 void command_buffer_add(id command_buffer, void (*work)(void *context), void *context,
                         void (*drop)(void *context));

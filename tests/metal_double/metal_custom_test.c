@@ -14,7 +14,7 @@ static void each_failure_is_told(void **state) {
       {"library:1=1", "the compiler is not to be had"}, /* of the copy */
       {"library:4=1",
        "the kernel 'custom_kernel_twice_float_float' does not compile: the compiler is not to be had"},
-      {"pipeline:4=1", "no pipeline for the kernel 'custom_kernel_twice_float_float'"},
+      {"indirect pipeline:4=1,pipeline:1=1", "no pipeline for the kernel 'custom_kernel_twice_float_float'"},
       {"encoder:1=1", "gives no encoder"},
       {"command buffer of a queue:1=1", "gives no command buffer"},
       {"command buffer:1=2", "the device did not carry out its work: Caused GPU Hang Error (2)"},

@@ -5,6 +5,7 @@
    process. What fails, the environment says (tests/doubles/faults.h):
 
        METAL_DOUBLE_DEVICES=0         there is no device              METAL_DOUBLE_MEMORY=N   bytes there are
+       METAL_DOUBLE_FAMILY=1008       the newest of Apple's families that the device is of
        DOUBLE_FAULTS=command buffer:N=S    the N-th command buffer that is done fails with code S, and is not done
        DOUBLE_FAULTS=library, pipeline, buffer, queue, encoder, ...:N=1      what is asked for is not to be had
 
@@ -15,13 +16,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PAGE = 16384, BORDER = 64, BORDER_FILL = 0x5c, MOST_THREADS = 256, GROUP_MEMORY = 32 << 10 };
+enum { PAGE = 16384, BORDER = 64, BORDER_FILL = 0x5c, GROUP_MEMORY = 32 << 10 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static size_t allocated;
 
-/* Counted: does this one fail? */
-static bool fails(const char *what) {
+bool fails(const char *what) {
   pthread_mutex_lock(&lock);
   const bool does = fault_of(what) != 0;
   pthread_mutex_unlock(&lock);
@@ -103,17 +103,9 @@ typedef struct library_object {
   struct objc_object head;
   library *library;
 } library_object;
-typedef struct function_object {
-  struct objc_object head;
-  library_kernel kernel;
-} function_object;
-typedef struct pipeline_object {
-  struct objc_object head;
-  library_kernel kernel;
-} pipeline_object;
-static metal_class_t library_class, function_class, pipeline_class;
+static metal_class_t library_class;
 
-static id refuse(id *why, long code, const char *words) {
+id refuse(id *why, long code, const char *words) {
   if (why) *why = object_autorelease(error_new(code, words));
   return NULL;
 }
@@ -156,9 +148,12 @@ static id new_function(id self, SEL s, id name) {
 static id new_pipeline(id self, SEL s, id function, id *why) {
   (void)self, (void)s;
   must_be(function, &function_class, "newComputePipelineStateWithFunction:");
-  if (fails("pipeline")) return refuse(why, 2, "the pipeline can't be made");
+  return fails("pipeline") ? refuse(why, 2, "the pipeline can't be made") : pipeline_new(function, false);
+}
+id pipeline_new(id function, bool is_indirect) {
   pipeline_object *p = (pipeline_object *)object_new(&pipeline_class);
   p->kernel = ((function_object *)function)->kernel;
+  p->is_indirect = is_indirect;
   return (id)p;
 }
 static NSUInteger most_threads(id self, SEL s) { return (void)self, (void)s, MOST_THREADS; }
@@ -167,9 +162,9 @@ static metal_class_t library_class = {
     .name = "MTLLibrary",
     .methods = (const method[]){METHOD("newFunctionWithName:", "@@:@", new_function), {0}},
     .bytes = sizeof(library_object)};
-static metal_class_t function_class = {
+metal_class_t function_class = {
     .name = "MTLFunction", .methods = (const method[]){{0}}, .bytes = sizeof(function_object)};
-static metal_class_t pipeline_class = {
+metal_class_t pipeline_class = {
     .name = "MTLComputePipelineState",
     .methods = (const method[]){METHOD("maxTotalThreadsPerThreadgroup", "Q@:", most_threads), {0}},
     .bytes = sizeof(pipeline_object)};
@@ -205,6 +200,7 @@ typedef struct encoder_object {
   size_t offsets[ARGUMENTS];
   char *bytes[ARGUMENTS];
   size_t sizes[ARGUMENTS];
+  named named;
 } encoder_object;
 static metal_class_t queue_class, encoder_class;
 
@@ -296,6 +292,8 @@ static void encoder_destroy(id self) {
   encoder_object *e = (encoder_object *)self;
   if (!e->ended) wrong("an encoder was freed that was not ended");
   for (int i = 0; i < ARGUMENTS; i++) free(e->bytes[i]);
+  free(e->named.resources);
+  free(e->named.pipelines);
 }
 
 static encoder_object *encoding(id self) {
@@ -385,16 +383,21 @@ static void take_arguments(dispatch *d, const encoder_object *e) {
   }
 }
 
-static void dispatch_threads(id self, SEL s, MTLSize grid, MTLSize group) {
-  (void)s;
-  encoder_object *e = encoding(self);
+void must_be_a_grid(MTLSize grid, MTLSize group) {
   const NSUInteger of_group = group.width * group.height * group.depth;
-  if (!e->pipeline) wrong("a dispatch without a pipeline");
   if (of_group == 0 || of_group > MOST_THREADS)
     wrong("groups of %lu threads; %d are the most", of_group, MOST_THREADS);
   if (grid.width == 0 || grid.height == 0 || grid.depth == 0) wrong("a dispatch of no threads");
   if (grid.width > UINT32_MAX || grid.height > UINT32_MAX || grid.depth > UINT32_MAX)
     wrong("too many threads");
+}
+
+static void dispatch_threads(id self, SEL s, MTLSize grid, MTLSize group) {
+  (void)s;
+  encoder_object *e = encoding(self);
+  if (!e->pipeline) wrong("a dispatch without a pipeline");
+  must_be_a_grid(grid, group);
+  fails("dispatch");
   dispatch *d = calloc(1, sizeof *d);
   if (!d) abort();
   d->kernel = ((pipeline_object *)e->pipeline)->kernel;
@@ -406,7 +409,37 @@ static void dispatch_threads(id self, SEL s, MTLSize grid, MTLSize group) {
   command_buffer_add((id)e->buffer, run_dispatch, d, drop_dispatch);
 }
 
+/* ---- for indirect command buffers ---- */
+
+named *encoder_named(id self) { return &encoding(self)->named; }
+id encoder_command_buffer(id self) { return (id)encoding(self)->buffer; }
+
+/* A dispatch of no groups: the encoder knows the pipeline. */
+static void name_pipeline(encoder_object *e) {
+  named *n = &e->named;
+  if (!e->pipeline) wrong("a dispatch without a pipeline");
+  n->pipelines = realloc(n->pipelines, (size_t)(n->n_pipelines + 1) * sizeof *n->pipelines);
+  if (!n->pipelines) abort();
+  n->pipelines[n->n_pipelines++] = e->pipeline;
+}
+
+static void use_resources(id self, SEL s, const id *buffers, NSUInteger count, NSUInteger usage) {
+  (void)s;
+  named *n = encoder_named(self);
+  if (usage == 0 || usage > 3) wrong("usage %lu of a resource is not known here", usage);
+  n->resources = realloc(n->resources, ((size_t)n->n_resources + count) * sizeof *n->resources);
+  if (!n->resources) abort();
+  for (NSUInteger i = 0; i < count; i++) {
+    must_be(buffers[i], &buffer_class, "useResources:");
+    n->resources[n->n_resources++] = (resource){buffers[i], usage};
+  }
+}
+
 static void dispatch_groups(id self, SEL s, MTLSize groups, MTLSize threads) {
+  if (groups.width + groups.height + groups.depth == 0) {
+    name_pipeline(encoding(self));
+    return;
+  }
   if (groups.width > UINT32_MAX || groups.height > UINT32_MAX || groups.depth > UINT32_MAX)
     wrong("too many groups");
   dispatch_threads(
@@ -438,6 +471,8 @@ static metal_class_t encoder_class = {
             METHOD("setBytes:length:atIndex:", "v@:r^vQQ", set_bytes),
             METHOD("dispatchThreadgroups:threadsPerThreadgroup:", "v@:{?=QQQ}{?=QQQ}", dispatch_groups),
             METHOD("dispatchThreads:threadsPerThreadgroup:", "v@:{?=QQQ}{?=QQQ}", dispatch_threads),
+            METHOD("useResources:count:usage:", "v@:r^@QQ", use_resources),
+            METHOD("executeCommandsInBuffer:withRange:", "v@:@{_NSRange=QQ}", execute_commands),
             METHOD("endEncoding", "v@:", end_encoding),
             {0}},
     .destroy = encoder_destroy,
@@ -454,6 +489,12 @@ static uint64_t working_set(id self, SEL s) {
 }
 static NSUInteger allocated_size(id self, SEL s) { return (void)self, (void)s, allocated; }
 static NSUInteger group_memory(id self, SEL s) { return (void)self, (void)s, GROUP_MEMORY; }
+/* Of Apple's families those up to METAL_DOUBLE_FAMILY, an M2's at first, and what Macs have. */
+static bool supports_family(id self, SEL s, NSInteger family) {
+  (void)self, (void)s;
+  const long newest = number_of("METAL_DOUBLE_FAMILY", 1008);
+  return (family > 1000 && family <= newest) || (family == MTLGPUFamilyMac2 && newest >= 1007);
+}
 static id new_queue(id self, SEL s) {
   (void)self, (void)s;
   return fails("queue") ? NULL : object_new(&queue_class);
@@ -472,6 +513,12 @@ metal_class_t device_class = {
                                        new_wrapper),
                                 METHOD("newLibraryWithSource:options:error:", "@@:@@^@", new_library),
                                 METHOD("newComputePipelineStateWithFunction:error:", "@@:@^@", new_pipeline),
+                                METHOD("newComputePipelineStateWithDescriptor:options:reflection:error:", "@@:@Q^@^@",
+                                       new_described_pipeline),
+                                METHOD("newIndirectCommandBufferWithDescriptor:maxCommandCount:options:", "@@:@QQ",
+                                       new_indirect),
+                                METHOD("supportsFamily:", "B@:q", supports_family),
+                                METHOD("respondsToSelector:", "B@::", object_responds),
                                 {0}},
     .bytes = sizeof(struct objc_object)};
 
@@ -483,4 +530,5 @@ id MTLCreateSystemDefaultDevice(void) {
 metal_class_t *const all_classes[] = {
     &string_class,         &error_class,      &options_class,  &device_class,  &buffer_class,
     &library_class,        &function_class,   &pipeline_class, &queue_class,   &encoder_class,
-    &command_buffer_class, &descriptor_class, &matrix_class,   &product_class, NULL};
+    &command_buffer_class, &descriptor_class, &matrix_class,   &product_class,
+    &pipeline_descriptor_class, &indirect_descriptor_class, &indirect_class, &indirect_command_class, NULL};

@@ -17,8 +17,19 @@ typedef struct MTLSize {
   NSUInteger width, height, depth;
 } MTLSize;
 
+typedef struct NSRange {
+  NSUInteger location, length;
+} NSRange;
+
 enum {
   MTLResourceStorageModeShared = 0,
+  MTLResourceUsageRead = 1,
+  MTLResourceUsageWrite = 2,
+  MTLIndirectCommandTypeConcurrentDispatch = 1 << 5,
+  MTLIndirectCommandTypeConcurrentDispatchThreads = 1 << 6,
+  MTLGPUFamilyApple3 = 1003, /* A9 */
+  MTLGPUFamilyApple9 = 1009, /* M3, A17 */
+  MTLGPUFamilyMac2 = 2002,
   MTLCommandBufferStatusCompleted = 4,
   MTLCommandBufferStatusError = 5
 };
@@ -125,6 +136,8 @@ typedef struct metal_card {
   bool unified;
   uint64_t working_set; /* bytes the device works with well */
   int group_memory;
+  bool has_indirect;   /* command buffers, as far as the device tells */
+  bool needs_pipelines; /* set by an encoder that executes them: indirect.c */
 } metal_card;
 
 int metal_count(void); /* of devices: 1 or 0 */

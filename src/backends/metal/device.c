@@ -5,6 +5,8 @@ enum { KERNELS_OF_A_BUFFER = 32 };
 
 static metal_device the_device = {.lock = PTHREAD_MUTEX_INITIALIZER, .number = 1};
 
+metal_device *metal_device_at(int index) { return (void)index, &the_device; }
+
 /* ---- opening ---- */
 
 static error *open_device(metal_device *d) {
@@ -81,7 +83,7 @@ void metal_wait_for(metal_device *d, uint64_t number) {
 
 /* ---- command buffers ---- */
 
-static void end_encoder(metal_device *d) {
+void metal_end_encoder(metal_device *d) {
   if (!d->encoder) return;
   metal_end_encoding(d->encoder);
   metal()->objc_release(d->encoder);
@@ -90,7 +92,7 @@ static void end_encoder(metal_device *d) {
 
 void metal_commit_open(metal_device *d) {
   if (!d->buffer) return;
-  end_encoder(d);
+  metal_end_encoder(d);
   if (d->under_way == METAL_COMMITTED) wait_for_first(d);
   metal_commit(d->buffer);
   d->committed[d->under_way++] = d->buffer;
@@ -105,7 +107,7 @@ static bool open_buffer(metal_device *d) {
 }
 
 id metal_buffer_of(metal_device *d, error **why) {
-  end_encoder(d);
+  metal_end_encoder(d);
   if (open_buffer(d)) return d->buffer;
   *why = fail_as(PONS_ERROR_RUNTIME, "metal", "%s gives no command buffer", metal_card_at(0)->name);
   return NULL;
@@ -120,8 +122,9 @@ id metal_encoder_of(metal_device *d, error **why) {
   return d->encoder;
 }
 
-void metal_encoded(metal_device *d) {
-  if (++d->encoded >= KERNELS_OF_A_BUFFER) metal_commit_open(d);
+void metal_encoded(metal_device *d, size_t kernels) {
+  d->encoded += kernels;
+  if (d->encoded >= KERNELS_OF_A_BUFFER) metal_commit_open(d);
 }
 
 error *metal_flush(int index) {

@@ -12,7 +12,7 @@ static error *bad_operand(metal_device *d, const metal_work *w) {
   return why;
 }
 
-static void encode(metal_device *d, id encoder, const metal_work *w) {
+static void encode_with(metal_device *d, id encoder, const metal_work *w) {
   metal_set_pipeline(encoder, w->kernel->pipeline);
   for (int i = 0; i < w->n_arguments; i++) {
     const metal_argument *a = &w->arguments[i];
@@ -26,26 +26,27 @@ static void encode(metal_device *d, id encoder, const metal_work *w) {
     metal_dispatch_threads(encoder, w->grid, w->group);
   else
     metal_dispatch(encoder, w->grid, w->group);
-  metal_encoded(d);
+  metal_encoded(d, 1);
 }
 
-static error *launch_on(metal_device *d, const metal_work *w) {
-  const NSUInteger threads = w->group.width * w->group.height * w->group.depth;
-  if (threads > w->kernel->most_threads)
-    return fail_as(PONS_ERROR_RUNTIME, "metal", "groups of %lu threads; the kernel takes %lu", threads,
-                   w->kernel->most_threads);
+error *metal_encode(metal_device *d, const metal_work *w) {
   error *why = bad_operand(d, w);
   id encoder = why ? NULL : metal_encoder_of(d, &why);
-  if (encoder) encode(d, encoder, w);
+  if (encoder) encode_with(d, encoder, w);
   return why;
 }
 
 error *metal_launch_work(int index, const metal_work *w) {
-  if (w->grid.width == 0 || w->grid.height == 0 || w->grid.depth == 0) return NULL;
+  const NSUInteger threads = w->group.width * w->group.height * w->group.depth;
   error *why = NULL;
+  if (w->grid.width == 0 || w->grid.height == 0 || w->grid.depth == 0) return NULL;
+  if (threads > w->kernel->most_threads)
+    return fail_as(PONS_ERROR_RUNTIME, "metal", "groups of %lu threads; the kernel takes %lu", threads,
+                   w->kernel->most_threads);
+  if (metal_note_work(index, w, &why) || why) return why;
   metal_device *d = metal_enter(index, &why);
   if (!d) return why;
-  why = launch_on(d, w);
+  why = metal_encode(d, w);
   metal_leave(d);
   return why;
 }
@@ -62,5 +63,6 @@ error *metal_launch(int index, const gpu_launch *l) {
                            arguments,
                            {(NSUInteger)l->groups[0], (NSUInteger)l->groups[1], (NSUInteger)l->groups[2]},
                            {(NSUInteger)l->group[0], (NSUInteger)l->group[1], (NSUInteger)l->group[2]},
-                           false});
+                           false,
+                           l->notes_faults});
 }

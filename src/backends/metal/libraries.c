@@ -32,7 +32,7 @@ const metal_encoding metal_encodings[METAL_MESSAGES] = {
 #define ENCODED(T) \
   _Generic((T *)0, void *: "v", id *: "@", SEL *: ":", NSUInteger *: "Q", unsigned long long *: "Q", NSInteger *: "q", bool *: "B", \
       metal_data_type *: "I", double *: "d", id **: "^@", void **: "^v", const void **: "r^v", const char **: "r*",                \
-      metal_block *: "@?", MTLSize *: "{?=QQQ}")
+      const id **: "r^@", metal_block *: "@?", MTLSize *: "{?=QQQ}", NSRange *: "{_NSRange=QQ}")
 #define RECEIVER "@", ":"
 #define ENCODED0(R, s) {s, {ENCODED(R), RECEIVER}},
 #define ENCODED1(R, s, A) {s, {ENCODED(R), RECEIVER, ENCODED(A)}},
@@ -99,12 +99,29 @@ static void ask_device(metal_card *card) {
   found.api.objc_autoreleasePoolPop(pool);
 }
 
+/* Families are told since macOS 10.15; kernels in indirect command buffers are there since macOS 11, from Apple's third family on and on
+   the Macs that macOS 11 runs on. */
+static bool has_family(id device, NSInteger family) {
+  return metal_responds(device, METAL_SELECTOR(supports_family)) && metal_supports_family(device, family);
+}
+
+static bool has_indirect(id device) {
+  if (!has_family(device, MTLGPUFamilyApple3) && !has_family(device, MTLGPUFamilyMac2)) return false;
+  id descriptor = metal_init(metal_alloc(metal_class("MTLComputePipelineDescriptor")));
+  const bool has = descriptor && metal_responds(descriptor, METAL_SELECTOR(set_indirect)) &&
+                   metal_responds(device, METAL_SELECTOR(new_commands)) && metal_class("MTLIndirectCommandBufferDescriptor");
+  found.api.objc_release(descriptor);
+  return has;
+}
+
 static void describe(metal_card *card) {
   void *pool = found.api.objc_autoreleasePoolPush();
   snprintf(card->name, sizeof card->name, "%s", metal_utf8(metal_name(card->device)));
   card->unified = metal_has_unified_memory(card->device);
   card->working_set = metal_working_set(card->device);
   card->group_memory = (int)metal_group_memory(card->device);
+  card->has_indirect = has_indirect(card->device);
+  card->needs_pipelines = !has_family(card->device, MTLGPUFamilyApple9);
   found.api.objc_autoreleasePoolPop(pool);
 }
 
@@ -163,8 +180,8 @@ void metal_report(text *json) {
   const metal_card *card = metal_card_at(0);
   text_add(json, "{\"name\": ");
   text_add_json(json, card->name);
-  text_add(json, ", \"unified memory\": %s, \"working set\": %llu, \"libraries\": [",
-           card->unified ? "true" : "false", (unsigned long long)card->working_set);
+  text_add(json, ", \"unified memory\": %s, \"working set\": %llu, \"indirect command buffers\": %s, \"libraries\": [",
+           card->unified ? "true" : "false", (unsigned long long)card->working_set, card->has_indirect ? "true" : "false");
   for (int i = 0; i < METAL_LIBRARIES; i++) {
     text_add(json, "%s{\"name\": ", i ? ", " : "");
     text_add_json(json, libraries[i].name);

@@ -67,15 +67,23 @@ const char *metal_refuses_matmul(const launch *l) {
 
 /* ---- products ---- */
 
-static id new_matrix(const operand *x, const side *s, int64_t batch) {
-  const location *at = x->data;
+/* What is to be multiplied, but for the memories: the sides, then the result. */
+typedef struct product {
+  problem p;
+  size_t offsets[3]; /* bytes */
+  pons_dtype dtype;
+} product;
+
+static id new_matrix(const product *x, int i, const metal_memory *m) {
+  const problem *p = &x->p;
+  const side of_result = {p->m, p->n, p->n, p->m * p->n, false};
+  const side *s = i == 0 ? &p->a : i == 1 ? &p->b : &of_result;
   const size_t bytes = pons_dtype_size(x->dtype);
   id descriptor = metal_matrix_descriptor(
-      metal_class("MPSMatrixDescriptor"), (NSUInteger)s->rows, (NSUInteger)s->columns, (NSUInteger)batch,
-      (NSUInteger)s->step * bytes, (NSUInteger)(batch > 1 ? s->batch_step : s->rows * s->step) * bytes,
+      metal_class("MPSMatrixDescriptor"), (NSUInteger)s->rows, (NSUInteger)s->columns, (NSUInteger)p->batch,
+      (NSUInteger)s->step * bytes, (NSUInteger)(p->batch > 1 ? s->batch_step : s->rows * s->step) * bytes,
       x->dtype == PONS_FLOAT32 ? MPSDataTypeFloat32 : MPSDataTypeFloat16);
-  return metal_init_matrix(metal_alloc(metal_class("MPSMatrix")), ((metal_memory *)at->memory)->buffer,
-                           (NSUInteger)at->offset, descriptor);
+  return metal_init_matrix(metal_alloc(metal_class("MPSMatrix")), m->buffer, x->offsets[i], descriptor);
 }
 
 static id new_product(metal_device *d, const problem *p) {
@@ -83,27 +91,18 @@ static id new_product(metal_device *d, const problem *p) {
                             p->b.turned, (NSUInteger)p->m, (NSUInteger)p->n, (NSUInteger)p->k, 1.0, 0.0);
 }
 
-static error *blame(metal_device *d, const launch *l) {
-  error *why = NULL;
-  for (int i = 0; i < 2 && !why; i++)
-    why = metal_blame(d, ((metal_memory *)((const location *)l->in[i].data)->memory)->written);
-  return why;
-}
-
-static error *encode(metal_device *d, const launch *l, const problem *p, id buffer) {
-  const side of_result = {p->m, p->n, p->n, p->m * p->n, false};
-  const operand *const x[] = {&l->in[0], &l->in[1], &l->out[0]};
-  const side *const s[] = {&p->a, &p->b, &of_result};
+static error *encode(metal_device *d, const product *x, id buffer, metal_memory *const *memories) {
+  const problem *p = &x->p;
   id matrices[3], product = new_product(d, p);
   bool all = product != NULL;
   for (int i = 0; i < 3; i++) {
-    matrices[i] = new_matrix(x[i], s[i], p->batch);
+    matrices[i] = new_matrix(x, i, memories[i]);
     all &= matrices[i] != NULL;
-    metal_use(d, ((const location *)x[i]->data)->memory, i == 2);
+    metal_use(d, memories[i], i == 2);
   }
   if (all) {
     metal_encode_product(product, buffer, matrices[0], matrices[1], matrices[2]);
-    metal_encoded(d);
+    metal_encoded(d, 1);
   }
   for (int i = 0; i < 3; i++) metal()->objc_release(matrices[i]);
   metal()->objc_release(product);
@@ -113,16 +112,22 @@ static error *encode(metal_device *d, const launch *l, const problem *p, id buff
                        (long long)p->k, (long long)p->k, (long long)p->n);
 }
 
-error *metal_matmul(const launch *l) {
-  problem p;
-  error *why = NULL;
-  lay(&p, l);
-  if (shape_size(l->out->ndim, l->out->shape) == 0) return NULL;
-  metal_device *d = metal_enter(((const location *)l->out->data)->device, &why);
-  if (!d) return why;
-  why = blame(d, l);
+static error *multiply(metal_device *d, const void *context, metal_memory *const *memories) {
+  error *why = metal_blame(d, memories[0]->written);
+  if (!why) why = metal_blame(d, memories[1]->written);
   id buffer = why ? NULL : metal_buffer_of(d, &why);
-  if (buffer) why = encode(d, l, &p, buffer);
-  metal_leave(d);
-  return why;
+  return buffer ? encode(d, context, buffer, memories) : why;
+}
+
+error *metal_matmul(const launch *l) {
+  const operand *const x[] = {&l->in[0], &l->in[1], &l->out[0]};
+  metal_memory *memories[3];
+  product of = {.dtype = l->out->dtype};
+  lay(&of.p, l);
+  if (shape_size(l->out->ndim, l->out->shape) == 0) return NULL;
+  for (int i = 0; i < 3; i++) {
+    memories[i] = ((const location *)x[i]->data)->memory;
+    of.offsets[i] = (size_t)((const location *)x[i]->data)->offset;
+  }
+  return metal_call_library(((const location *)l->out->data)->device, &(metal_call){multiply, &of, sizeof of, 3, memories});
 }

@@ -17,23 +17,20 @@ static error *no_memory(size_t bytes) {
 
 enum { SMALL = 1 << 20 };
 
-static bool is_in_use(const metal_device *d, const metal_memory *m) {
-  return m->used >= d->number - (uint64_t)d->under_way;
-}
-
 static metal_memory *take_cached(metal_device *d, int size_class) {
   for (metal_memory **p = &d->cached[size_class]; *p; p = &(*p)->next) {
     metal_memory *m = *p;
-    if (m->bytes < SMALL && is_in_use(d, m)) continue;
+    if (m->base.bytes < SMALL && metal_is_under_way(d, m->used)) continue;
     *p = m->next;
-    d->cached_bytes -= m->bytes;
+    d->cached_bytes -= m->base.bytes;
     return m;
   }
   return NULL;
 }
 
-/* Command buffers hold on to what they use. */
-static void drop(metal_memory *m) {
+/* Command buffers hold on to what they use; of what commands use that they execute, Apple does not say so. */
+static void drop(metal_device *d, metal_memory *m) {
+  if (m->is_indirect) metal_wait_for(d, m->used);
   metal()->objc_release(m->buffer);
   mem_free(m);
 }
@@ -42,20 +39,23 @@ static void empty_cache(metal_device *d) {
   for (int i = 0; i < GPU_SIZE_CLASSES; i++) {
     for (metal_memory *m = d->cached[i], *next; m; m = next) {
       next = m->next;
-      drop(m);
+      drop(d, m);
     }
     d->cached[i] = NULL;
   }
   d->cached_bytes = 0;
 }
 
+/* What is kept beside what is used. */
+static size_t kept_bytes(const metal_device *d) { return d->cached_bytes + d->noted_bytes; }
+
 static void put_cached(metal_device *d, metal_memory *m) {
   size_t rounded;
-  const int size_class = gpu_size_class(m->bytes, &rounded);
+  const int size_class = gpu_size_class(m->base.bytes, &rounded);
   m->next = d->cached[size_class];
   d->cached[size_class] = m;
-  d->cached_bytes += m->bytes;
-  if (d->cached_bytes > account_cache_limit(d->account)) empty_cache(d);
+  d->cached_bytes += m->base.bytes;
+  if (kept_bytes(d) > account_cache_limit(d->account)) empty_cache(d);
 }
 
 static size_t cached_bytes(int index) {
@@ -63,13 +63,14 @@ static size_t cached_bytes(int index) {
   metal_device *d = metal_enter(index, &why);
   error_release(why);
   if (!d) return 0;
-  const size_t bytes = d->cached_bytes;
+  const size_t bytes = kept_bytes(d);
   metal_leave(d);
   return bytes;
 }
 
 void metal_trim(int index) {
   error *why = NULL;
+  gpu_noted_forget(&metal_noted_list, index);
   metal_device *d = metal_enter(index, &why);
   error_release(why);
   if (!d) return;
@@ -98,44 +99,72 @@ static metal_memory *new_memory(metal_device *d, size_t bytes, error **why) {
     mem_free(m);
     return NULL;
   }
-  m->bytes = bytes;
+  m->base.bytes = bytes;
+  m->serial = ++d->serials;
   m->contents = metal_contents(m->buffer);
   return m;
 }
 
 /* Is it within the limit, without the cache if need be? Then it is counted. */
 static bool fits(metal_device *d, size_t bytes) {
-  if (account_take(d->account, bytes, d->cached_bytes)) return true;
+  if (account_take(d->account, bytes, kept_bytes(d))) return true;
   empty_cache(d);
-  return account_take(d->account, bytes, 0);
+  return account_take(d->account, bytes, d->noted_bytes);
+}
+
+static metal_memory *take_ordinary(int index, size_t bytes, int size_class, error **why) {
+  metal_device *d = metal_enter(index, why);
+  if (!d) return NULL;
+  metal_memory *m = take_cached(d, size_class);
+  if (!fits(d, bytes)) {
+    if (m) drop(d, m);
+    m = NULL;
+    *why = no_memory(bytes);
+  } else if (m) {
+    m->written = 0;
+  } else {
+    m = new_memory(d, bytes, why);
+    if (!m) account_count(d->account, -(ptrdiff_t)bytes);
+  }
+  metal_leave(d);
+  return m;
+}
+
+/* Where there is none left, what stays with recordings is let go of: of those that rest, then of the one under way. */
+static bool let_go(int index, int tries, error **why) {
+  if (tries == 0) return gpu_noted_forget(&metal_noted_list, index) || let_go(index, 1, why);
+  if (tries > 1 || !metal_noted(index)) return false;
+  *why = metal_end_noting(index);
+  return true;
 }
 
 static void *take(int index, size_t bytes, error **why) {
   size_t rounded;
   const int size_class =
       gpu_size_class(bytes, &rounded); /* whole words: narrow elements are swapped as part of one */
-  metal_device *d = metal_enter(index, why);
-  if (!d) return NULL;
-  metal_memory *m = take_cached(d, size_class);
-  if (!fits(d, rounded)) {
-    if (m) drop(m);
-    m = NULL;
-    *why = no_memory(rounded);
-  } else if (m) {
-    m->written = 0;
-  } else {
-    m = new_memory(d, rounded, why);
-    if (!m) account_count(d->account, -(ptrdiff_t)rounded);
+  const bool was_fine = pons_ok();
+  metal_memory *m = gpu_noted_take(metal_noted(index), rounded);
+  if (m) m->written = 0;
+  else m = take_ordinary(index, rounded, size_class, why);
+  for (int tries = 0; !m && *why && error_kind(*why) == PONS_ERROR_MEMORY; tries++) {
+    error *failed = NULL;
+    if (!let_go(index, tries, &failed)) break;
+    error_release(*why);
+    *why = failed;
+    if (was_fine && !failed) pons_clear_error();
+    if (!failed) m = take_ordinary(index, rounded, size_class, why);
   }
+  if (m && !m->base.owner) gpu_noted_add(metal_noted(index), &m->base);
   if (m) m->asked = bytes;
-  metal_leave(d);
   return m;
 }
 
 /* A command buffer holds on to what it uses, but not to the host's own memory. */
-static void give(int index, void *memory) {
+void metal_give(int index, void *memory) {
   metal_memory *m = memory;
   error *why = NULL;
+  if (m->wrapped) error_release(metal_end_noting(index));
+  if (gpu_noted_give(metal_noted(index), &m->base)) return;
   metal_device *d = metal_enter(index, &why);
   if (!d) { /* it was taken: it could be entered */
     error_release(why);
@@ -143,9 +172,9 @@ static void give(int index, void *memory) {
   }
   if (m->wrapped) {
     metal_wait_for(d, m->used);
-    drop(m);
+    drop(d, m);
   } else {
-    account_count(d->account, -(ptrdiff_t)m->bytes);
+    account_count(d->account, -(ptrdiff_t)m->base.bytes);
     put_cached(d, m);
   }
   metal_leave(d);
@@ -153,7 +182,8 @@ static void give(int index, void *memory) {
 
 static error *write_memory(int index, void *memory, size_t at, const void *host, size_t bytes) {
   metal_memory *m = memory;
-  error *why = NULL;
+  error *why = metal_end_noting(index);
+  if (why) return why;
   metal_device *d = metal_enter(index, &why);
   if (!d) return why;
   metal_wait_for(d, m->used);
@@ -165,7 +195,8 @@ static error *write_memory(int index, void *memory, size_t at, const void *host,
 
 static error *read_memory(int index, void *memory, size_t at, void *host, size_t bytes) {
   metal_memory *m = memory;
-  error *why = NULL;
+  error *why = metal_end_noting(index);
+  if (why) return why;
   metal_device *d = metal_enter(index, &why);
   if (!d) return why;
   metal_wait_for(d, m->written);
@@ -191,11 +222,12 @@ static void *wrap(int index, void *data, size_t bytes) {
   metal_device *d = m ? metal_enter(index, &why) : NULL;
   if (d) {
     m->buffer = metal_new_wrapper(d->device, data, bytes, MTLResourceStorageModeShared, NULL);
+    m->serial = ++d->serials;
     metal_leave(d);
   }
   error_release(why);
   if (m && m->buffer) {
-    m->bytes = bytes;
+    m->base.bytes = bytes;
     m->contents = data;
     m->wrapped = true;
     return m;
@@ -206,7 +238,8 @@ static void *wrap(int index, void *data, size_t bytes) {
 
 static error *wait_for(int index, void *memory, bool for_writing) {
   const metal_memory *m = memory;
-  error *why = NULL;
+  error *why = metal_end_noting(index);
+  if (why) return why;
   metal_device *d = metal_enter(index, &why);
   if (!d) return why;
   metal_wait_for(d, for_writing ? m->used : m->written);
@@ -216,7 +249,8 @@ static error *wait_for(int index, void *memory, bool for_writing) {
 }
 
 static error *finish(int index) {
-  error *why = NULL;
+  error *why = metal_end_noting(index);
+  if (why) return why;
   metal_device *d = metal_enter(index, &why);
   if (!d) return why;
   metal_wait_for(d, d->number);
@@ -226,7 +260,7 @@ static error *finish(int index) {
 }
 
 const memory_driver metal_memory_driver = {.take = take,
-                                           .give = give,
+                                           .give = metal_give,
                                            .write = write_memory,
                                            .read = read_memory,
                                            .host = host_of,

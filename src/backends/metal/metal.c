@@ -62,5 +62,6 @@ const driver driver_metal = {
     .cannot_hold = GPU_CANNOT_HOLD,
     .lacks = gpu_lacks,
     .memory = &metal_memory_driver,
+    .recording = &metal_recordings,
     .faults = faults,
 };

@@ -5,17 +5,28 @@
    which it was used and written last. */
 #ifndef METAL_METAL_H
 #define METAL_METAL_H
+#include "backends/gpu/noted.h"
 #include "backends/gpu/size_class.h"
 #include "backends/metal/api.h"
 #include <pthread.h>
 
+/* Where a part of a recording that is looked at has met a memory (indirect.c), told by numbers that are used once. */
+typedef struct metal_marks {
+  uint64_t listed, written, read; /* in the part; since its last barrier */
+  size_t place;                   /* in the part's list */
+} metal_marks;
+
 typedef struct metal_memory {
+  gpu_block base;            /* bytes: of its size class */
   struct metal_memory *next; /* while it lies in the cache */
   id buffer;
-  size_t bytes, asked;    /* of its size class; for by who has it */
+  uint64_t serial;        /* no other buffer has it, then or later */
+  size_t asked;           /* bytes, by who has it */
   char *contents;         /* where the host sees it */
   uint64_t used, written; /* numbers of command buffers; 0: in none */
   bool wrapped;           /* it is the host's own memory */
+  bool is_indirect;       /* commands that command buffers do not hold on to may use it */
+  metal_marks marks;
 } metal_memory;
 
 enum { METAL_COMMITTED = 8 }; /* command buffers under way */
@@ -25,7 +36,7 @@ typedef struct metal_device {
   error *failed; /* why it can't be used */
   id device, queue;
   id buffer, encoder; /* the open command buffer; NULL: there is none */
-  int encoded;        /* kernels in it */
+  size_t encoded;     /* kernels in it */
   uint64_t number;    /* of the open command buffer, or the next */
   id committed[METAL_COMMITTED];
   int under_way; /* of them: numbers number - under_way .. number - 1 */
@@ -34,6 +45,8 @@ typedef struct metal_device {
   error *bad;
   metal_memory *cached[GPU_SIZE_CLASSES]; /* what was given back: memory.c */
   size_t cached_bytes;
+  _Atomic size_t noted_bytes; /* of recordings that rest */
+  uint64_t serials, marks;    /* given to buffers; of metal_marks */
   account *account;
   void *pool;
 } metal_device;
@@ -49,11 +62,17 @@ const char *metal_words(id why);
 id metal_encoder_of(metal_device *d, error **why);
 /* The open command buffer without an encoder, for what makes its own; NULL and *why. */
 id metal_buffer_of(metal_device *d, error **why);
-/* One more kernel is in the open command buffer. */
-void metal_encoded(metal_device *d);
+void metal_end_encoder(metal_device *d);
+/* So many more kernels are in the open command buffer. */
+void metal_encoded(metal_device *d, size_t kernels);
 void metal_commit_open(metal_device *d);
 /* Until command buffer `number` has ended. */
 void metal_wait_for(metal_device *d, uint64_t number);
+/* As far as is known. */
+static inline bool metal_is_under_way(const metal_device *d, uint64_t number) {
+  return number >= d->number - (uint64_t)d->under_way;
+}
+metal_device *metal_device_at(int index); /* for its counts alone */
 /* Why what was written in that command buffer can't be relied on, as far as is known; NULL. */
 error *metal_blame(metal_device *d, uint64_t number);
 /* Ends the open command buffer of device `index`, if there is one, so that it begins. */
@@ -63,6 +82,7 @@ void metal_use(metal_device *d, metal_memory *m, bool written);
 /* ---- memory.c ---- */
 
 extern const memory_driver metal_memory_driver;
+void metal_give(int index, void *memory);
 /* Gives what lies unused back to the system. */
 void metal_trim(int index);
 
@@ -78,6 +98,8 @@ error *metal_launch(int index, const gpu_launch *l);
 typedef struct metal_kernel {
   id pipeline;
   NSUInteger most_threads;
+  bool is_indirect; /* indirect command buffers take it */
+  uint64_t listed;  /* as metal_marks has it */
 } metal_kernel;
 extern const gpu_backend gpu_metal; /* metal.c */
 
@@ -91,13 +113,39 @@ typedef struct metal_argument {
 } metal_argument;
 enum { METAL_ARGUMENTS = 31 };
 typedef struct metal_work {
-  const metal_kernel *kernel;
+  metal_kernel *kernel;
   int n_arguments;
   const metal_argument *arguments;
   MTLSize grid, group;
   bool grid_of_threads; /* else of groups */
+  bool notes_faults;    /* it may: gpu/faults.c */
 } metal_work;
+/* Into the open command buffer, or noted. */
 error *metal_launch_work(int index, const metal_work *w);
+error *metal_encode(metal_device *d, const metal_work *w);
+
+/* ---- recording.c: launches noted by a thread, to be made together ---- */
+
+/* A library's call that puts work into a command buffer: it may be made again, with other memories. */
+typedef struct metal_call {
+  error *(*make)(metal_device *d, const void *context, metal_memory *const *memories);
+  const void *context; /* copied where it is kept */
+  size_t bytes;
+  int n_memories;
+  metal_memory *const *memories;
+} metal_call;
+/* Makes it, or notes it. */
+error *metal_call_library(int index, const metal_call *c);
+
+extern const recording_driver metal_recordings;
+extern gpu_noted_list metal_noted_list;
+gpu_noted *metal_noted(int index); /* memory of the recording under way; NULL: this thread notes nothing */
+/* False: it is to be launched, unless there is *why. */
+bool metal_note_work(int index, const metal_work *w, error **why);
+/* What this thread noted so far is launched now, and nothing more is noted: before what can't be. What went wrong is told at the end of
+   the walk, too. The device is not entered. */
+error *metal_end_noting(int index);
+bool metal_wants_indirect(void); /* command buffers: the device has them, and PONS_METAL_GRAPHS is not 0 */
 
 /* ---- custom_metal.c: "CustomKernel" in Metal's language ---- */
 

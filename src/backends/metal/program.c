@@ -35,6 +35,21 @@ void *metal_load(int index, const void *bytes, size_t size) {
   return NULL;
 }
 
+/* One that indirect command buffers take serves launches too, so there is no other; functions that can't have such a one have a plain one,
+   and are launched one by one. NULL and *reason. */
+static id new_pipeline(metal_device *d, id function, bool *is_indirect, id *reason) {
+  id descriptor = NULL, pipeline = NULL, ignored = NULL;
+  if (metal_wants_indirect()) descriptor = metal_init(metal_alloc(metal_class("MTLComputePipelineDescriptor")));
+  if (descriptor) {
+    metal_set_function(descriptor, function);
+    metal_set_indirect(descriptor, true);
+    pipeline = metal_new_described_pipeline(d->device, descriptor, 0, NULL, &ignored);
+    metal()->objc_release(descriptor);
+  }
+  *is_indirect = pipeline != NULL;
+  return pipeline ? pipeline : metal_new_pipeline(d->device, function, reason);
+}
+
 static metal_kernel *kernel_of(metal_device *d, id library, const char *name, error **why) {
   id reason = NULL;
   id function = metal_new_function(library, metal_string(metal_class("NSString"), name));
@@ -43,7 +58,7 @@ static metal_kernel *kernel_of(metal_device *d, id library, const char *name, er
     *why = fail_as(PONS_ERROR_RUNTIME, "metal", "there is no kernel '%s' in its program", name);
   else if (!k)
     *why = fail_no_memory("metal");
-  else if (!(k->pipeline = metal_new_pipeline(d->device, function, &reason)))
+  else if (!(k->pipeline = new_pipeline(d, function, &k->is_indirect, &reason)))
     *why = fail_as(PONS_ERROR_RUNTIME, "metal", "no pipeline for the kernel '%s': %s", name,
                    metal_words(reason));
   else
