@@ -107,6 +107,11 @@ if(isa_names MATCHES "avx2" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
 endif()
 # Nothing unwinds through these either; debuggers read what -g writes.
 target_compile_options(pons_objects PRIVATE $<$<CONFIG:Release>:-fno-asynchronous-unwind-tables>)
+# Reading, writing and translating wait for files, peers and compilers: they are to be small.
+set(small ${sources})
+list(FILTER small INCLUDE REGEX "/(src/export|src/links|lib/io|src/backends/cuda/metal|src/backends/cuda/cxx)/")
+list(FILTER small EXCLUDE REGEX "/gguf_blocks[.]c$")
+set_property(SOURCE ${small} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-Os>)
 target_link_libraries(pons_objects PRIVATE ZLIB::ZLIB PkgConfig::CJSON Threads::Threads)
 set(objects $<TARGET_OBJECTS:pons_objects>)
 # The loops in isa_sources, built once more for an instruction set.
