@@ -1,4 +1,4 @@
-/* made_reductions_test.c: reductions, norms and softmax of what elementwise work makes, and elementwise work on what reductions make, which is then part of their
+/* made_reductions_test.c: reductions, norms and softmax of what elementwise work makes, and elementwise work on what these make, which is then part of their
    step, beside the same in several steps, where what lies between was computed and kept. On the CPU both have the same bits. PONS_SEED sets the seed, which is printed; PONS_DEVICE
    the device. */
 #include <pons/pons.h>
@@ -348,6 +348,99 @@ static void rows_of_what_is_made(void **unused) {
   }
 }
 
+/* What becomes of norms and of what ends with exponentials, with rows in front, which may be kept, or without. */
+enum { FOLLOWED_SOFTMAX, FOLLOWED_LOG_SUM, FOLLOWED_RMS_NORM, FOLLOWED_LAYER_NORM, FOLLOWED };
+typedef struct followed {
+  int64_t op, rows, n, work, behind, ways[2];
+  pons_dtype dtype;
+  bool front, kept, both, stored, reshaped; /* stored: what the op makes is a result, too */
+  bool again; /* what is made in front is read behind, too, where it has the shape */
+} followed;
+
+static pons_array made_of(const followed *f, pons_array x, pons_array w, pons_array b) {
+  switch (f->op) {
+    case FOLLOWED_SOFTMAX: return pons_softmax(x, .precise = true);
+    case FOLLOWED_LOG_SUM: return pons_logsumexp(x, .axes = PONS_AXES(-1));
+    case FOLLOWED_RMS_NORM: return pons_fast_rms_norm(x, w, 1e-5F);
+    default: return pons_fast_layer_norm(x, w, b, 1e-5F);
+  }
+}
+
+/* Row by row in another shape, or in that of the rows. */
+static pons_array shaped_for_work(const followed *f, pons_array z) {
+  if (!f->reshaped) return z;
+  return f->op == FOLLOWED_LOG_SUM ? pons_reshape(z, PONS_SHAPE(-1)) : pons_reshape(z, PONS_SHAPE(2 * f->rows, 1, f->n));
+}
+
+static void check_followed(const followed *f) {
+  const pons_scope scope = pons_scope_open();
+  const int64_t dims[] = {2, f->rows, f->n}, row[] = {f->n};
+  const pons_array x = numbers(3, dims, f->dtype), y = operand_like(3, dims, f->dtype, f->ways[0]), w = numbers(1, row, f->dtype),
+                   b = numbers(1, row, f->dtype);
+  const pons_shape like = pons_shape_of(shaped_for_work(f, made_of(f, x, w, b)));
+  const pons_array other = operand_like(like.count, like.at, below(3) ? f->dtype : PONS_FLOAT32, f->ways[1]);
+  pons_eval(x, y, w, b, other);
+  pons_array made[2], between[2], out[2][2];
+  for (int i = 0; i < 2; i++) {
+    made[i] = f->front ? pons_astype(work(f->work, x, y, y), f->dtype) : x;
+    if (i) pons_eval(made[i]);
+    between[i] = made_of(f, made[i], w, b);
+    if (i) pons_eval(between[i]);
+    const bool again = f->again && !f->reshaped && f->op != FOLLOWED_LOG_SUM;
+    work_behind(f->behind, shaped_for_work(f, between[i]), again ? made[i] : other, out[i]);
+    pons_array wanted[] = {out[i][0], out[i][f->both], f->kept ? made[i] : out[i][0], f->stored ? between[i] : out[i][0]};
+    assert_true(pons_eval(wanted[0], wanted[1], wanted[2], wanted[3]));
+  }
+  const bool fine = agree(out[0][0], out[1][0]) && (!f->both || agree(out[0][1], out[1][1])) && (!f->kept || agree(made[0], made[1])) &&
+                    (!f->stored || agree(between[0], between[1]));
+  if (!fine) {
+    print_message("op %d, 2 x %d rows of %d %s, work %d%s and %d behind%s, ways %d %d%s%s%s: %s\n", (int)f->op, (int)f->rows, (int)f->n,
+                  pons_dtype_name(f->dtype), (int)f->work, f->front ? "" : " left out", (int)f->behind, f->reshaped ? ", reshaped" : "",
+                  (int)f->ways[0], (int)f->ways[1], f->kept ? ", kept" : "", f->both ? ", both" : "", f->stored ? ", stored" : f->again ? ", again" : "",
+                  pons_error() ? pons_error() : "values differ");
+    fail();
+  }
+  pons_scope_close(scope);
+}
+
+static void what_follows_rows(void **unused) {
+  (void)unused;
+  static const pons_dtype floats[] = {PONS_FLOAT32, PONS_BFLOAT16, PONS_FLOAT16, PONS_FLOAT64};
+  static const int64_t works[] = {0, 2, 4, 5, 7}, sizes[] = {1, 5, 64, 128, 131, 768, 1000, 2048, 4099, 8192, 9001, 20000};
+  for (int turn = 0; turn < (is_on_cpu() ? 1000 : 16); turn++) {
+    followed f = {.op = turn % FOLLOWED, .n = sizes[below(12)], .work = works[below(5)], .behind = below(WORK_BEHIND)};
+    f.rows = 1 + below(f.n > 9001 ? 4 : f.n > 4000 ? 9 : 40);
+    f.dtype = floats[below(is_on_cpu() ? 4 : 3)];
+    f.front = below(2), f.kept = below(3) == 0, f.both = below(3) == 0, f.stored = below(3) == 0, f.reshaped = below(4) == 0, f.again = below(4) == 0;
+    f.ways[0] = below(4), f.ways[1] = below(5);
+    check_followed(&f);
+  }
+}
+
+/* Results that outgrow the caches. */
+static void what_follows_many_rows(void **unused) {
+  (void)unused;
+  if (!is_on_cpu()) return;
+  for (int turn = 0; turn < 8; turn++) {
+    const pons_scope scope = pons_scope_open();
+    const int64_t n = turn % 4 == 3 ? 2049 : 2048, rows = 3500;
+    const pons_dtype d = turn % 2 ? PONS_BFLOAT16 : PONS_FLOAT32;
+    const pons_array key = pons_random_key((uint64_t)below(1 << 20));
+    const pons_array x = pons_astype(pons_random_normal(PONS_SHAPE(rows, n), PONS_FLOAT32, NULL, NULL, key), d), w = pons_random_normal(PONS_SHAPE(n), PONS_FLOAT32, NULL, NULL, key);
+    pons_eval(x, w);
+    pons_array out[2];
+    for (int i = 0; i < 2; i++) {
+      const pons_array z = turn < 4 ? pons_softmax(x, .precise = true) : pons_fast_rms_norm(x, pons_astype(w, d), 1e-5F);
+      if (i) pons_eval(z);
+      const pons_array scaled = pons_multiply(z, pons_add(pons_float(1), w)); /* float32 */
+      out[i] = turn & 2 ? scaled : pons_tanh(scaled);
+      pons_eval(out[i]);
+    }
+    assert_true(agree(out[0], out[1]));
+    pons_scope_close(scope);
+  }
+}
+
 /* Both ways of a loss, and what is compiled and run again, which reads the reduction's operands anew. */
 static void distance(void *payload, const pons_array *in, int n_in, pons_array *out, int n_out) {
   (void)payload, (void)n_in, (void)n_out;
@@ -413,6 +506,8 @@ int main(void) {
       cmocka_unit_test(work_behind_any_form),
       cmocka_unit_test(norms_of_what_is_made),
       cmocka_unit_test(rows_of_what_is_made),
+      cmocka_unit_test(what_follows_rows),
+      cmocka_unit_test(what_follows_many_rows),
       cmocka_unit_test(a_loss_and_its_gradient),
       cmocka_unit_test(gradients_of_rows_that_are_made),
   };

@@ -110,7 +110,7 @@ typedef error *epilogue_run(const launch *l, const epilogue *e);
 
    The launch has the operands of `front`, all of y's shape, in the place of y; then the call's other operands; then those of `behind` but
    for z, its first one, all of its results' shape, which has as many elements as z, in the same order. Its results are those of `behind`
-   in the place of z. */
+   in the place of z, and behind them what is kept of `front`. */
 typedef struct chains {
   const kernel *front;  /* makes the call's first operand; has a second result, the launch's last: that is kept. NULL: it is there */
   const kernel *behind; /* what becomes of the call's only result; NULL: nothing */

@@ -328,6 +328,21 @@ static void what_a_norm_reads_is_made_and_kept_by_it(void **state) {
   mem_free(is);
 }
 
+/* In front, which is kept, and behind; where that reads what is kept, rows in front are a step. */
+static void what_follows_a_norm_is_part_of_it(void **state) {
+  (void)state;
+  pons_array x = array(PONS_FLOAT32, 2, 3), a = array(PONS_FLOAT32, 2, 3), h = pons_add(x, a), w = pons_reshape(array(PONS_FLOAT32, 1, 3), PONS_SHAPE(3));
+  pons_array norm = pons_fast_rms_norm(h, w, 0.5F);
+  char *is = planned((pons_array[]){pons_tanh(norm), h}, 2), *apart = planned((pons_array[]){pons_subtract(h, norm), h}, 2);
+  char *exps = planned(&(pons_array){pons_multiply(pons_softmax(x), a)}, 1);
+  assert_non_null(strstr(is, "float32 (2, 3) out0, float32 (2, 3) out1 = RMSNorm in0 in1 in2 {eps=0.5}: nothing of "));
+  assert_non_null(strstr(is, " then in 0: float32; v1 = tanh v0 float32; out: v1\n"));
+  assert_non_null(strstr(apart, " = kernel in0 in1: "));
+  assert_non_null(strstr(apart, " {eps=0.5}: nothing then in 0: float32; in 1: float32; v2 = subtract v1 v0 float32; out: v2\n"));
+  assert_non_null(strstr(exps, " = Softmax in0 in1 {precise=false}: nothing then in 0: float32; in 1: float32; v2 = multiply v0 v1 float32; out: v2\n"));
+  mem_free(is), mem_free(apart), mem_free(exps);
+}
+
 /* What others read too is stored before it. */
 static void what_a_softmax_reads_is_made_by_it(void **state) {
   (void)state;
@@ -695,6 +710,7 @@ int main(void) {
       TEST(what_reads_a_reduction_at_once_is_part_of_it),
       TEST(what_reads_a_reduction_later_is_a_step_behind_it),
       TEST(what_a_norm_reads_is_made_and_kept_by_it),
+      TEST(what_follows_a_norm_is_part_of_it),
       TEST(what_a_softmax_reads_is_made_by_it),
       TEST(sums_are_part_of_a_product),
       TEST(codes_are_multiplied_in_place_of_their_casts),

@@ -195,6 +195,11 @@ static kernel *begin_kernel(writer *w, int which, int32_t group, int32_t made, i
   return k;
 }
 
+/* What is copied into its readers (op->group is none) is only stored for a call that reads it, in front of that. */
+static bool is_stored_by(const draft *d, const draft_op *op, int32_t group) {
+  return op->stored && op->kind != OP_CALL && (op->group == group || d->groups[group].is_call);
+}
+
 /* A step of the rows of a group that runs them alone. */
 static bool write_kernel(writer *w, int32_t group, plan_step *s) {
   draft *d = w->draft;
@@ -205,7 +210,7 @@ static bool write_kernel(writer *w, int32_t group, plan_step *s) {
   for (int i = 0; i < k->n_in; i++) write_operand(d, s, i, inputs[i]);
   for (const draft_member *m = g->members; m; m = m->next) {
     const draft_op *op = &d->ops[m->op];
-    if (!op->stored || op->kind == OP_CALL) continue;
+    if (!is_stored_by(d, op, group)) continue;
     if (memory_for(w, op->out) < 0) return false;
     write_operand(d, s, k->n_in + k->n_out, op->out);
     k->out[k->n_out++] = number_of(d, op->out, k->n_in);
@@ -266,7 +271,7 @@ static bool gather_behind(writer *w, chained_call *c, int32_t group, int32_t *re
   for (int i = 1; i < k->n_in; i++) c->values[c->n_in++] = inputs[i];
   for (const draft_member *m = d->groups[group].members; m; m = m->next) {
     const draft_op *op = &d->ops[m->op];
-    if (!op->stored) continue;
+    if (!is_stored_by(d, op, group)) continue;
     results[c->n_out++] = op->out;
     k->out[k->n_out++] = number_of(d, op->out, k->n_in);
   }
@@ -291,8 +296,9 @@ static bool gather(writer *w, chained_call *c, int32_t group, bool front, bool b
 
 /* All results of rows behind have one shape: what the call makes, which may be the last of them, has another with as many elements. */
 static void shape_like_first(const chained_call *c, operand *results) {
-  const operand *first = results, *last = results + c->n_out - 1;
-  if (c->behind && !c->keeps) results[c->n_out - 1] = (operand){NULL, last->dtype, first->ndim, first->shape, first->strides};
+  const operand *first = results;
+  operand *last = results + c->n_out - 1 - c->keeps;
+  if (c->behind) *last = (operand){NULL, last->dtype, first->ndim, first->shape, first->strides};
 }
 
 /* How it is run, where `between` is what lies between call and rows. */
@@ -300,7 +306,6 @@ static chained_run *how_to_run(const writer *w, const chained_call *c, chains *w
   operand operands[MOST_OPERANDS];
   for (int i = 0; i < c->n_in + c->n_out; i++) operands[i] = draft_operand(w->draft, c->values[i]);
   shape_like_first(c, operands + c->n_in);
-  if (c->keeps && c->behind) return NULL;
   *with = (chains){c->front, c->behind, between, between + 1};
   return draft_chained(w->draft, c->op, operands, c->n_in, c->n_out, with);
 }
@@ -331,21 +336,37 @@ static bool try_chained(writer *w, int32_t group, bool front, bool behind, bool 
   return add_step(w);
 }
 
-/* A call and rows around it: one step, or, where the implementation does not take those kernels, several. */
+/* Does the group read the value, and not make it itself, as a copy does? */
+static bool reads(const draft *d, int32_t group, int32_t value) {
+  bool found = false;
+  for (const draft_member *m = d->groups[group].members; m; m = m->next) {
+    if (d->ops[m->op].out == value) return false;
+    for (int i = 0; i < d->ops[m->op].n_in; i++) found |= d->values[d->ops[m->op].in[i]].root == value;
+  }
+  return found;
+}
+
+/* A call and rows around it: one step, or, where the implementation does not take those kernels, several. Where rows behind read what is
+   made in front, and kept, that is a step in front: it would be written and read by the same one. */
 static bool add_call_of_rows(writer *w, int32_t group) {
   draft_group *g = &w->draft->groups[group];
-  const bool front = g->members->next, behind = g->behind >= 0;
-  bool taken = false;
   draft_op *op = &w->draft->ops[draft_call_in(g)];
-  if (!try_chained(w, group, front, behind, &taken)) return false;
+  const bool front = g->members->next, behind = g->behind >= 0, stored = op->stored;
+  const bool apart = front && behind && reads(w->draft, g->behind, op->in[0]);
+  bool taken = false;
+  if (!apart && !try_chained(w, group, front, behind, &taken)) return false;
   if (taken) return true;
   op->stored = true;
-  if (front && behind && !try_chained(w, group, true, false, &taken)) return false;
+  if (!apart && front && behind && !try_chained(w, group, true, false, &taken)) return false;
   if (taken) return add_kernel(w, g->behind);
+  op->stored = stored;
   if (front) {
     w->draft->ops[w->draft->values[op->in[0]].op].stored = true;
     if (!add_kernel(w, group)) return false;
+    if (behind && !try_chained(w, group, false, true, &taken)) return false;
+    if (taken) return true;
   }
+  op->stored = true;
   return write_call(w, op, next_step(w)) && add_step(w) && (!behind || add_kernel(w, g->behind));
 }
 

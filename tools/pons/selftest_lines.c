@@ -76,6 +76,33 @@ CHECK(cross_entropy_of_made_rows) {
   const pons_array x = normal(PONS_SHAPE(rows, n), dtype, 117), bias = normal(PONS_SHAPE(n), dtype, 118);
   return pons_fast_cross_entropy(pons_add(x, bias), pons_remainder(pons_arange(0, rows, 1, PONS_INT32), pons_int(n)));
 }
+/* What follows rows is stored with them: 16 bytes at once, of further operands too, or one by one. */
+static pons_array scaled_and_shifted(pons_array z) {
+  const pons_dtype d = pons_dtype_of(z);
+  const pons_shape shape = pons_shape_of(z);
+  const pons_array scale = normal(PONS_SHAPE(shape.at[1]), d, 119), shift = normal(PONS_SHAPE(shape.at[0], shape.at[1]), d, 120);
+  return pons_add(pons_multiply(z, pons_add(scale, pons_astype(pons_int(1), d))), shift);
+}
+CHECK(softmax_then_dropout) {
+  const int64_t rows = PICK(9, 64), n = PICK(48, 4096);
+  const pons_array mask = pons_greater(normal(PONS_SHAPE(rows, n), PONS_FLOAT32, 121), pons_float(0));
+  return pons_where(mask, pons_multiply(pons_softmax(normal(PONS_SHAPE(rows, n), dtype, 122)), pons_float(2)), pons_float(0));
+}
+CHECK(softmax_then_log) { return pons_log(pons_softmax(normal(PONS_SHAPE(PICK(9, 64), PICK(37, 5001)), dtype, 123))); }
+CHECK(rms_norm_then_scale) {
+  const int64_t rows = PICK(5, 100), n = PICK(136, 4096);
+  return scaled_and_shifted(pons_fast_rms_norm(normal(PONS_SHAPE(rows, n), dtype, 124), normal(PONS_SHAPE(n), dtype, 125), 1e-5F));
+}
+CHECK(layer_norm_of_residual_then_cast) {
+  const int64_t rows = PICK(5, 100), n = PICK(128, 1024);
+  const pons_array h = pons_add(normal(PONS_SHAPE(rows, n), dtype, 126), normal(PONS_SHAPE(rows, n), dtype, 127)), w = normal(PONS_SHAPE(n), dtype, 128);
+  const pons_array y = pons_astype(pons_fast_layer_norm(h, w, w, 1e-5F), dtype == PONS_FLOAT32 ? PONS_BFLOAT16 : PONS_FLOAT32);
+  return pons_concatenate((const pons_array[]){pons_astype(h, PONS_FLOAT32), pons_astype(y, PONS_FLOAT32)}, 2, 0);
+}
+CHECK(log_sum_exp_then_difference) {
+  const int64_t rows = PICK(9, 64);
+  return pons_subtract(pons_logsumexp(normal(PONS_SHAPE(rows, PICK(37, 5001)), dtype, 129), .axes = PONS_AXES(1)), normal(PONS_SHAPE(rows), dtype, 130));
+}
 CHECK(cross_entropy_of_rows) { return losses(PICK(9, 64), PICK(37, 5001), dtype); }
 CHECK(cross_entropy_of_even_rows) { return losses(PICK(9, 64), PICK(40, 4096), dtype); }
 CHECK(log_sum_exp_of_rows) {
@@ -204,6 +231,11 @@ const check lines_checks[] = {
     CLOSE(softmax_of_masked_even_rows, PONS_FLOAT32, FLOATS),
     CLOSE(log_sum_exp_of_masked_rows, PONS_FLOAT32, FLOATS),
     CLOSE(cross_entropy_of_made_rows, PONS_FLOAT32, FLOATS),
+    CLOSE(softmax_then_dropout, PONS_FLOAT32, FLOATS),
+    WITHIN(softmax_then_log, PONS_FLOAT32, FLOATS, 1e-4, 1e-4),
+    ABOUT(rms_norm_then_scale, PONS_BFLOAT16, FLOATS),
+    ABOUT(layer_norm_of_residual_then_cast, PONS_FLOAT32, FLOATS),
+    NEAR(log_sum_exp_then_difference, PONS_FLOAT16, FLOATS),
     CLOSE(cross_entropy_of_rows, PONS_FLOAT32, FLOATS),
     CLOSE(cross_entropy_of_even_rows, PONS_FLOAT32, FLOATS),
     NEAR(log_sum_exp_of_rows, PONS_FLOAT16, FLOATS),

@@ -39,6 +39,9 @@ static inline int64_t pieces_of(int64_t count, int64_t turns) { return ceiling(c
 
 /* ---- implementations, by primitive ---- */
 
+/* fused.c: `run` with the rows in front, then the kernel behind, if there is one, of its few results. For driver.chained. */
+error *cpu_run_then(const launch *l, const chains *with, void **kept, const char *op, error *(*run)(const launch *, const chains *));
+
 error *cpu_reduce(const launch *l);
 chained_run *cpu_reduce_with(const launch *l, const chains *c); /* driver.chained of it */
 error *cpu_arg_reduce(const launch *l);

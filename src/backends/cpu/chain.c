@@ -137,8 +137,26 @@ void chain_compute(const chain *c, chain_room *room, int64_t from, int64_t count
   }
 }
 
+static void store(const chain *c, char *const *at, int64_t count, bool past_cache, bool from_inputs) {
+  const program *p = c->program;
+  for (int o = 0; o < c->kernel->n_out; o++) {
+    int r = p->result[o], to = p->first_output + o;
+    if (r == to || (r < c->kernel->n_in) != from_inputs || at[r] == at[to]) continue;
+    if (past_cache) cpu_copy_past_cache(at[to], at[r], (size_t)count * p->size[to]);
+    else memcpy(at[to], at[r], (size_t)count * p->size[to]);
+  }
+}
+
+/* An input that is itself a result goes first, before its memory is written as another's. */
+void chain_store(const chain *c, char *const *at, int64_t count, bool past_cache) {
+  if (!c->program->stores) return;
+  store(c, at, count, past_cache, true);
+  store(c, at, count, past_cache, false);
+}
+
+static const bool none[KERNEL_MAX_INPUTS] = {false};
+
 void chain_make(const chain *c, chain_room *room, int64_t from, int64_t count, char *to) {
-  static const bool none[KERNEL_MAX_INPUTS] = {false};
   const program *p = c->program;
   const int64_t size = p->size[p->first_output];
   for (int64_t n; count > 0; count -= n, from += n, to += n * size) {
@@ -195,4 +213,68 @@ int64_t made_ahead(const made_rows *m, int64_t row, const void *x) {
 const void *made_part(made_rows *m, int64_t row, int64_t at, int64_t count) {
   chain_make(m->chain, &m->room, row * m->n + at, count, m->own);
   return m->own;
+}
+
+/* ---- what becomes of rows ---- */
+
+static void set_operands(operand *in, const launch *l, const chains *with) {
+  const int more = with->behind->n_in - 1;
+  in[0] = l->out[0];
+  in[0].data = NULL;
+  in[0].dtype = with->z->dtype;
+  memcpy(in + 1, l->in + l->n_in - more, (size_t)more * sizeof *in);
+}
+
+static bool only_casts(const kernel *k) {
+  for (int i = 0; i < k->n_code; i++)
+    if (k->code[i].row != ROW_cast) return false;
+  return true;
+}
+
+/* What is computed of halves takes longer than to read them: in steps of their own these rows were as fast, short ones a tenth faster (measured). */
+bool chain_follows_rows(const launch *l, const chains *with) {
+  operand in[KERNEL_MAX_INPUTS];
+  if (dtype_is_complex(with->z->dtype) || (pons_dtype_size(with->z->dtype) == 2 && !only_casts(with->behind))) return false;
+  set_operands(in, l, with);
+  return chain_makes_rows(with->behind, in, l->out);
+}
+
+/* Rows of whole cache lines are written past the caches by the last operation, if it can. */
+void behind_chain_begin(behind_chain *b, const launch *l, const chains *with, int64_t n) {
+  chain *c = &b->chain;
+  set_operands(b->in, l, with);
+  b->out = l->out;
+  chain_begin(c, with->behind, b->in, l->out->ndim, l->out->shape);
+  c->reach[0] = REACH_GIVEN;
+  b->past_cache = c->outgrows_cache = cpu_outgrows_cache((size_t)c->size * pons_dtype_size(l->out->dtype));
+  chain_make_program(c, &b->program, l->out, !b->past_cache ? WRITE_IN_PLACE : n % 64 ? WRITE_AFTERWARDS : WRITE_FAR);
+  chain_take_program(c, &b->program);
+}
+
+void rows_behind_begin(rows_behind *r, const behind_chain *b) {
+  r->with = b;
+  r->first = r->count = 0;
+  chain_enter(&b->chain, &r->room, b->chain.tile);
+}
+
+void rows_behind_read(rows_behind *r) {
+  const chain *c = &r->with->chain;
+  const program *p = c->program;
+  char **at = r->room.at;
+  for (int64_t done = 0, n; done < r->count; done += n) {
+    const int64_t from = r->first + done;
+    n = smaller(r->count - done, c->tile);
+    chain_reach(c, &r->room, from, n, none);
+    at[0] = r->z + done * p->size[0];
+    for (int o = 0; o < c->kernel->n_out; o++)
+      at[p->first_output + o] = (char *)r->with->out[o].data + from * p->size[p->first_output + o];
+    chain_compute(c, &r->room, from, n);
+    chain_store(c, at, n, r->with->past_cache);
+  }
+  r->count = 0;
+}
+
+void rows_behind_end(rows_behind *r) {
+  rows_behind_read(r);
+  if (r->with->past_cache) cpu_end_past_cache();
 }

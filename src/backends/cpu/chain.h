@@ -1,5 +1,5 @@
-/* chain.h: a kernel run tile by tile: what fused.c does to all elements, and reduce_cpu.c to those that it takes in next. Part of
-   backends/cpu/.
+/* chain.h: a kernel run tile by tile: what fused.c does to all elements, reduce_cpu.c to those that it takes in next, and norms and softmax to
+   the rows that they read and those that they have made. Part of backends/cpu/.
 
    A tile is a run of consecutive elements of the results, so small that whatever lives between two instructions stays in the L1
    cache. Packed operands are used where they lie; the rest is copied to the tile:
@@ -9,10 +9,12 @@
        in 2 (strided) ─ copied ──┘
 
    chain_begin, chain_make_program, chain_take_program; then each thread: chain_enter, and for tile after tile chain_reach and chain_compute;
-   or row_chain_begin and made_rows_begin, and made_row for row after row. */
+   or row_chain_begin and made_rows_begin, and made_row for row after row; or behind_chain_begin and rows_behind_begin, rows_behind_room for part
+   after part, and rows_behind_end. */
 #ifndef CPU_CHAIN_H
 #define CPU_CHAIN_H
 #include "backends/cpu/program.h"
+#include "device/device.h"
 
 enum { CHAIN_TILE = 1024, CHAIN_ARENA = 48 * 1024 }; /* elements at most; bytes of all slots */
 
@@ -52,6 +54,8 @@ void chain_reach(const chain *c, chain_room *room, int64_t from, int64_t count, 
 void chain_make(const chain *c, chain_room *room, int64_t from, int64_t count, char *to);
 /* Where outputs are is set by then. */
 void chain_compute(const chain *c, chain_room *room, int64_t from, int64_t count);
+/* Of outputs that the program does not write in place. */
+void chain_store(const chain *c, char *const *at, int64_t count, bool past_cache);
 
 /* ---- rows along the last axis that a chain makes for what reads them: norms, softmax ---- */
 
@@ -82,4 +86,45 @@ void *made_row(made_rows *m, int64_t row, int64_t end);
 int64_t made_ahead(const made_rows *m, int64_t row, const void *x);
 /* Elements of a row that are not kept, no more than MADE_BYTES, there until others are asked for. */
 const void *made_part(made_rows *m, int64_t row, int64_t at, int64_t count);
+
+/* ---- what a chain makes of rows, its first input, as they are made: of norms, softmax ---- */
+
+/* Not of complex numbers; of halves, casts alone. */
+bool chain_follows_rows(const launch *l, const chains *with);
+typedef struct behind_chain {
+  chain chain;
+  program program;
+  const operand *out;
+  operand in[KERNEL_MAX_INPUTS];
+  bool past_cache;
+} behind_chain;
+/* Of rows of n elements. */
+void behind_chain_begin(behind_chain *b, const launch *l, const chains *with, int64_t n);
+
+/* Of one thread: what was made of the rows and is not yet read. */
+typedef struct rows_behind {
+  const behind_chain *with;
+  int64_t first, count;
+  chain_room room;
+  _Alignas(64) char z[CHAIN_TILE * sizeof(double)];
+} rows_behind;
+void rows_behind_begin(rows_behind *r, const behind_chain *b);
+/* Room for so many elements <= CHAIN_TILE, which follow the last ones, from element `first` of all rows on. Of the last ones what becomes of them
+   is made, if there is no room for both. */
+void rows_behind_read(rows_behind *r);
+static inline void *rows_behind_room(rows_behind *r, int64_t first, int64_t count) {
+  if (r->count + count > CHAIN_TILE) rows_behind_read(r);
+  if (r->count == 0) r->first = first;
+  char *to = r->z + r->count * r->with->program.size[0];
+  r->count += count;
+  return to;
+}
+void rows_behind_end(rows_behind *r);
+
+/* Where a row goes. */
+typedef struct row_place {
+  char *out;           /* memory, or: */
+  rows_behind *behind; /* NULL: there are none */
+  int64_t first;       /* of all rows' elements */
+} row_place;
 #endif

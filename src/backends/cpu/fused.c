@@ -24,17 +24,6 @@ typedef struct work {
 
 /* ---- runs ---- */
 
-static void store_run(const work *w, char **at, int64_t count, bool from_inputs) {
-  const program *p = w->chain.program;
-  const kernel *k = w->chain.kernel;
-  for (int o = 0; o < k->n_out; o++) {
-    int r = p->result[o], to = p->first_output + o;
-    if (r == to || (r < k->n_in) != from_inputs || at[r] == at[to]) continue;
-    if (w->past_cache) cpu_copy_past_cache(at[to], at[r], (size_t)count * p->size[to]);
-    else memcpy(at[to], at[r], (size_t)count * p->size[to]);
-  }
-}
-
 /* Elements `from` to `end` of the outputs. `turned`: where the turned inputs have element `from`. */
 static void run_runs(const work *w, int64_t from, int64_t end, char *const *turned) {
   const chain *c = &w->chain;
@@ -49,10 +38,7 @@ static void run_runs(const work *w, int64_t from, int64_t end, char *const *turn
     for (int o = 0; o < c->kernel->n_out; o++)
       room.at[p->first_output + o] = (char *)w->out[o].data + from * p->size[p->first_output + o];
     chain_compute(c, &room, from, count);
-    if (!p->stores) continue;
-    /* An input that is itself a result goes first, before its memory is written as another's. */
-    store_run(w, room.at, count, true);
-    store_run(w, room.at, count, false);
+    chain_store(c, room.at, count, w->past_cache);
   }
   if (w->past_cache) cpu_end_past_cache();
 }
@@ -232,4 +218,26 @@ error *cpu_run_kernel_again(const kernel *k, const operand *in, const operand *o
 
 error *cpu_run_kernel(const kernel *k, const operand *in, const operand *out) {
   return cpu_run_kernel_again(k, in, out, NULL);
+}
+
+/* The results are where the kernel's only one will be, if that takes as much memory, else in some for themselves: few on the stack. */
+error *cpu_run_then(const launch *l, const chains *with, void **kept, const char *op, error *(*run)(const launch *, const chains *)) {
+  const kernel *k = with->behind;
+  if (!k) return run(l, with);
+  _Alignas(64) char few[256];
+  error *why = NULL;
+  buffer *held = NULL;
+  operand z = *with->z, in[KERNEL_MAX_INPUTS];
+  const size_t bytes = (size_t)operand_size(&z) * pons_dtype_size(z.dtype);
+  if (l->n_out == 1 && pons_dtype_size(z.dtype) == pons_dtype_size(l->out->dtype)) z.data = l->out->data;
+  else if (bytes <= sizeof few) z.data = few;
+  else if ((held = buffer_new(bytes, op, &why))) z.data = buffer_data(held);
+  if (!why) why = run(&(launch){l->params, l->n_in, 1, l->in, &z}, with);
+  in[0] = l->out[0];
+  in[0].data = z.data;
+  in[0].dtype = z.dtype;
+  memcpy(in + 1, l->in + l->n_in - (k->n_in - 1), (size_t)(k->n_in - 1) * sizeof *in);
+  if (!why) why = cpu_run_kernel_again(k, in, l->out, kept);
+  buffer_release(held);
+  return why;
 }

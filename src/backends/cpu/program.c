@@ -250,7 +250,7 @@ static void give_slots(program *p, const kernel *k, const reach *reach, const in
   p->n_slots = 0;
   for (int r = 0; r < p->n_registers; r++) p->slot[r] = -1;
   for (int i = 0; i < k->n_in; i++)
-    if (reach[i] != REACH_PACKED) p->slot[i] = (int16_t)p->n_slots++;
+    if (reach[i] == REACH_REPEAT || reach[i] == REACH_GATHER) p->slot[i] = (int16_t)p->n_slots++;
   for (int i = 0; i < p->n_ops; i++) {
     const op *o = &p->ops[i];
     if (o->out < p->first_output) p->slot[o->out] = n_freed ? freed[--n_freed] : (int16_t)p->n_slots++;

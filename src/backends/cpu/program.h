@@ -34,7 +34,8 @@ typedef struct program {
 typedef enum reach {
   REACH_PACKED, /* in place */
   REACH_REPEAT, /* one element, a slot filled once */
-  REACH_GATHER  /* copied to a slot for each tile */
+  REACH_GATHER, /* copied to a slot for each tile */
+  REACH_GIVEN   /* packed, where whoever runs the program says for each tile */
 } reach;
 
 /* How outputs are written: by the op that makes them, or from slots afterwards; or, past the caches, by the op if it can, for

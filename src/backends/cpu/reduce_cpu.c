@@ -445,27 +445,7 @@ static error *reduce_made(const launch *l, const chains *with) {
 
 static error *reduce_some(const launch *l, const chains *with) { return with->front ? reduce_made(l, with) : cpu_reduce(l); }
 
-/* The results are where the kernel's only one will be, if that takes as much memory, else in some for themselves: few on the stack. */
-static error *reduce_with(const launch *l, const chains *with, void **kept) {
-  const kernel *k = with->behind;
-  if (!k) return reduce_some(l, with);
-  _Alignas(64) char few[256];
-  error *why = NULL;
-  buffer *held = NULL;
-  operand z = *with->z, in[KERNEL_MAX_INPUTS];
-  const size_t bytes = (size_t)operand_size(&z) * pons_dtype_size(z.dtype);
-  if (l->n_out == 1 && pons_dtype_size(z.dtype) == pons_dtype_size(l->out->dtype)) z.data = l->out->data;
-  else if (bytes <= sizeof few) z.data = few;
-  else if ((held = buffer_new(bytes, "Reduce", &why))) z.data = buffer_data(held);
-  if (!why) why = reduce_some(&(launch){l->params, l->n_in, 1, l->in, &z}, with);
-  in[0] = l->out[0];
-  in[0].data = z.data;
-  in[0].dtype = z.dtype;
-  memcpy(in + 1, l->in + l->n_in - (k->n_in - 1), (size_t)(k->n_in - 1) * sizeof *in);
-  if (!why) why = cpu_run_kernel_again(k, in, l->out, kept);
-  buffer_release(held);
-  return why;
-}
+static error *reduce_with(const launch *l, const chains *with, void **kept) { return cpu_run_then(l, with, kept, "Reduce", reduce_some); }
 
 /* Not where operands lie across each other, so that strips of them are to be turned first. */
 static bool takes_front(const launch *l, const chains *with) {

@@ -2,8 +2,9 @@
 
    A row is read from memory once and stays in the cache for three passes: greatest, exponentials with their sum, each
    over the sum. Halves are computed in float, `precise` or not, and rounded once; rows of bfloat16 have loops of their own. Where a kernel makes
-   the rows, each is made in memory of the thread's; longer ones where their softmax will be, or, if they are only summed up, part by part. Uses
-   cpu/softmax_rows.h, cpu/cursor.h, kernel/scalar.h. */
+   the rows, each is made in memory of the thread's; longer ones where their softmax will be, or, if they are only summed up, part by part. What
+   another makes of the softmax is made part by part, while that is in the cache; of logarithms, behind all. Uses cpu/softmax_rows.h, cpu/cursor.h,
+   kernel/scalar.h. */
 #include "backends/cpu/calls.h"
 #include "backends/cpu/cursor.h"
 #include "backends/cpu/softmax_rows.h"
@@ -16,8 +17,9 @@ typedef struct softmax_job {
   int64_t n, stride; /* of a row */
   int64_t ahead;     /* see rows_ahead */
   int64_t count, rows_per_piece;
-  const operand *out;
+  const operand *out; /* without memory, where `behind` reads it */
   const chain *made; /* what makes the rows; NULL: they are x's */
+  const behind_chain *behind; /* what reads the softmax; NULL: nobody does */
   lane kind; /* of the elements */
   bool log_sum; /* LogSumExp: one element per row */
   bool past_cache;
@@ -26,10 +28,35 @@ typedef struct softmax_job {
   bool whole_lines; /* each row of the result begins and ends with a cache line */
 } softmax_job;
 
-/* Of exponentials by the loops of `form`. */
-static void put_row(const softmax_job *j, pons_dtype form, const float *exps, int64_t n, float factor, char *to) {
+typedef void finish_loop(const float *x, int64_t n, float factor, void *to, bool past_cache);
+
+/* Of exponentials, the row's from element `at` on, tile by tile for what reads it. */
+__attribute__((noinline)) static void put_behind(const softmax_job *j, pons_dtype form, const float *exps, int64_t n, float factor,
+                                                 const row_place *place, int64_t at) {
   const pons_dtype d = j->out->dtype;
-  void (*finish)(const float *, int64_t, float, void *, bool) = cpu_softmax_loops()->finish[form];
+  finish_loop *finish = cpu_softmax_loops()->finish[form];
+  float lanes[TILE];
+  for (int64_t from = 0; from < n; from += TILE) {
+    const int64_t count = smaller(n - from, TILE);
+    void *to = rows_behind_room(place->behind, place->first + at + from, count);
+    finish(exps + from, count, factor, form == d ? to : lanes, false);
+    if (form != d) lanes_put(d, lanes, count, to, false);
+  }
+}
+
+/* The same by the loops of `form` to memory. */
+static void put_row(const softmax_job *j, pons_dtype form, const float *exps, int64_t n, float factor, const row_place *place, int64_t from) {
+  const pons_dtype d = j->out->dtype;
+  finish_loop *finish = cpu_softmax_loops()->finish[form];
+  if (place->behind && (form != d || n > TILE)) {
+    put_behind(j, form, exps, n, factor, place, from);
+    return;
+  }
+  if (place->behind) {
+    finish(exps, n, factor, rows_behind_room(place->behind, place->first + from, n), false);
+    return;
+  }
+  char *to = element(place->out, d, from);
   if (d == form && (!j->past_cache || j->whole_lines)) {
     finish(exps, n, factor, to, j->past_cache);
     return;
@@ -51,21 +78,21 @@ static softmax_source source_of(const softmax_job *j, const void *x, made_rows *
 }
 
 /* A row that is longer than KEPT is taken in parts, whose exponentials are computed again to be divided. */
-static void row_float(const softmax_job *j, const softmax_source *x, int64_t ahead, void *out) {
+static void row_float(const softmax_job *j, const softmax_source *x, int64_t ahead, const row_place *to) {
   const softmax_loops *loops = cpu_softmax_loops();
   const pons_dtype d = x->dtype, form = row_form(d);
   _Alignas(64) float exps[KEPT];
   const softmax_sum s = softmax_sum_of(x, -1, ahead, exps);
   if (j->log_sum) {
     const float result = isinf(s.greatest) ? (float)log_sum_of_infinite(x, (double)s.greatest) : logf(s.sum) + s.greatest;
-    cpu_lanes()->store[d](&result, 1, out, 1);
+    cpu_lanes()->store[d](&result, 1, to->out, 1);
     return;
   }
   for (int64_t at = 0; at < j->n; at += KEPT) {
     _Alignas(64) float kept[KEPT];
     const int64_t n = smaller(j->n - at, KEPT);
     if (j->n > KEPT) loops->exps[form](softmax_part(x, at, n, kept, true), n, s.greatest, 0, exps);
-    put_row(j, form, exps, n, 1 / s.sum, element(out, d, at));
+    put_row(j, form, exps, n, 1 / s.sum, to, at);
   }
 }
 
@@ -76,7 +103,7 @@ static bool shift_of_tame(float greatest, float *shift) {
 }
 
 /* Neighbours of bfloat16. False: nothing is done, there are others than those. */
-static bool row_bfloat16(const softmax_job *j, const uint16_t *x, int64_t ahead, uint16_t *out) {
+static bool row_bfloat16(const softmax_job *j, const uint16_t *x, int64_t ahead, const row_place *to) {
   const softmax_loops *loops = cpu_softmax_loops();
   const pons_dtype d = PONS_BFLOAT16;
   _Alignas(64) float exps[KEPT];
@@ -91,7 +118,7 @@ static bool row_bfloat16(const softmax_job *j, const uint16_t *x, int64_t ahead,
   for (int64_t at = 0; at < j->n; at += KEPT) {
     const int64_t n = smaller(j->n - at, KEPT);
     if (j->n > KEPT) loops->exps[d](x + at, n, shift, 0, exps);
-    put_row(j, d, exps, n, 1 / sum, (char *)(out + at));
+    put_row(j, d, exps, n, 1 / sum, to, at);
   }
   return true;
 }
@@ -111,7 +138,7 @@ static void rows_past_cache(const softmax_job *j, int64_t row, int64_t end, made
     if (d == PONS_BFLOAT16 && !shift_of_tame(shift, &shift)) {
       if (before.y) loops->finish[d](before.exps, j->n, before.factor, before.y, true);
       const softmax_source source = source_of(j, x, NULL, r);
-      row_float(j, &source, ahead, out);
+      row_float(j, &source, ahead, &(row_place){.out = out});
       before.y = NULL;
       continue;
     }
@@ -122,7 +149,18 @@ static void rows_past_cache(const softmax_job *j, int64_t row, int64_t end, made
   if (before.y) loops->finish[d](before.exps, j->n, before.factor, before.y, true);
 }
 
-static void row_double(const softmax_job *j, const void *x, double *out) {
+static void put_doubles(const softmax_job *j, const double *x, int64_t n, const row_place *to, int64_t at) {
+  double *out = (double *)to->out + at;
+  for (int64_t from = 0; to->behind && from < n; from += TILE) {
+    const int64_t count = smaller(n - from, TILE);
+    memcpy(rows_behind_room(to->behind, to->first + at + from, count), x + from, (size_t)count * sizeof *x);
+  }
+  if (to->behind) return;
+  if (j->past_cache) cpu_copy_past_cache(out, x, (size_t)n * sizeof *x);
+  else memcpy(out, x, (size_t)n * sizeof *x);
+}
+
+static void row_double(const softmax_job *j, const void *x, const row_place *to) {
   const softmax_loops *loops = cpu_softmax_loops();
   const bool anew = j->n > KEPT;
   _Alignas(64) double kept[KEPT], exps[KEPT];
@@ -139,17 +177,14 @@ static void row_double(const softmax_job *j, const void *x, double *out) {
   }
   if (j->log_sum) {
     const softmax_source source = source_of(j, x, NULL, 0);
-    *out = isinf(greatest) ? log_sum_of_infinite(&source, greatest) : log(sum) + greatest;
+    *(double *)to->out = isinf(greatest) ? log_sum_of_infinite(&source, greatest) : log(sum) + greatest;
     return;
   }
   for (int64_t at = 0; at < j->n; at += KEPT) {
     const int64_t n = smaller(j->n - at, KEPT);
     if (anew) loops->exp_double(row_part(PONS_FLOAT64, x, j->stride, at, n, kept, true), n, greatest, exps);
     loops->scale_double(exps, n, 1 / sum);
-    if (j->past_cache)
-      cpu_copy_past_cache(out + at, exps, (size_t)n * sizeof *exps);
-    else
-      memcpy(out + at, exps, (size_t)n * sizeof *exps);
+    put_doubles(j, exps, n, to, at);
   }
 }
 
@@ -178,49 +213,64 @@ COMPLEX_ROW(complex, complex64, float, LANE_COMPLEX)
 COMPLEX_ROW(wide, complex128, double, LANE_WIDE_COMPLEX)
 
 /* Row `r`, at x; NULL: it is made part by part. */
-static void softmax_row_of(const softmax_job *j, int64_t r, const void *x, made_rows *made, int64_t ahead) {
-  void *out = element(j->out->data, j->out->dtype, j->log_sum ? r : r * j->n);
+static void softmax_row_of(const softmax_job *j, int64_t r, const void *x, made_rows *made, rows_behind *behind, int64_t ahead) {
+  const int64_t first = j->log_sum ? r : r * j->n;
+  const row_place to = {behind ? NULL : element(j->out->data, j->out->dtype, first), behind, first};
   const softmax_source source = source_of(j, x, made, r);
-  if (j->tame && row_bfloat16(j, x, ahead, out)) return;
+  if (j->tame && row_bfloat16(j, x, ahead, &to)) return;
   switch (j->kind) {
-    case LANE_FLOAT: row_float(j, &source, ahead, out); return;
-    case LANE_DOUBLE: row_double(j, x, out); return;
-    case LANE_COMPLEX: row_complex(j, x, out); return;
-    default: row_wide(j, x, out);
+    case LANE_FLOAT: row_float(j, &source, ahead, &to); return;
+    case LANE_DOUBLE: row_double(j, x, &to); return;
+    case LANE_COMPLEX: row_complex(j, x, to.out); return;
+    default: row_wide(j, x, to.out);
   }
 }
 
 static bool is_long(const operand *x) { return x->shape[x->ndim - 1] * (int64_t)pons_dtype_size(x->dtype) > MADE_BYTES; }
 
-/* A function of its own, for what it has on the stack. */
-__attribute__((noinline)) static void softmax_made_rows(const softmax_job *j, int64_t row, int64_t end) {
-  made_rows rows;
-  const bool at_length = is_long(j->x);
-  made_rows_begin(&rows, j->made, j->n, at_length ? j->out->data : NULL);
-  if (j->by_two) rows_past_cache(j, row, end, &rows);
-  for (int64_t r = row; r < end && !j->by_two; r++) {
-    const void *x = at_length && j->log_sum ? NULL : made_row(&rows, r, end);
-    softmax_row_of(j, r, x, &rows, x ? made_ahead(&rows, r, x) : 0);
+static void softmax_rows(const softmax_job *j, int64_t row, int64_t end, made_rows *made, rows_behind *behind) {
+  const bool by_parts = made && is_long(j->x) && j->log_sum;
+  cursor rows = j->rows;
+  if (j->by_two) {
+    rows_past_cache(j, row, end, made);
+    return;
   }
+  if (!made) cursor_to(&rows, row);
+  for (int64_t r = row; r < end; r++) {
+    const void *x = by_parts ? NULL : made ? made_row(made, r, end) : element(j->x->data, j->x->dtype, rows.offset[0]);
+    softmax_row_of(j, r, x, made, behind, !x ? 0 : made ? made_ahead(made, r, x) : r + 1 < end ? j->ahead : 0);
+    if (!made) cursor_next(&rows);
+  }
+}
+
+/* Functions of their own, for what they have on the stack. */
+__attribute__((noinline)) static void softmax_made_rows(const softmax_job *j, int64_t row, int64_t end, rows_behind *behind) {
+  made_rows rows;
+  made_rows_begin(&rows, j->made, j->n, is_long(j->x) ? j->out->data : NULL);
+  softmax_rows(j, row, end, &rows, behind);
+}
+__attribute__((noinline)) static void softmax_followed_rows(const softmax_job *j, int64_t row, int64_t end) {
+  rows_behind behind;
+  rows_behind_begin(&behind, j->behind);
+  if (j->made) softmax_made_rows(j, row, end, &behind);
+  else softmax_rows(j, row, end, NULL, &behind);
+  rows_behind_end(&behind);
 }
 
 static void softmax_piece(void *context, int64_t piece) {
   const softmax_job *j = context;
-  cursor rows = j->rows;
   const int64_t row = piece * j->rows_per_piece, end = smaller(row + j->rows_per_piece, j->count);
-  if (j->made) softmax_made_rows(j, row, end);
-  else if (j->by_two) rows_past_cache(j, row, end, NULL);
-  else cursor_to(&rows, row);
-  for (int64_t r = row; r < end && !j->made && !j->by_two; r++, cursor_next(&rows))
-    softmax_row_of(j, r, element(j->x->data, j->x->dtype, rows.offset[0]), NULL, r + 1 < end ? j->ahead : 0);
+  if (j->behind) softmax_followed_rows(j, row, end);
+  else if (j->made) softmax_made_rows(j, row, end, NULL);
+  else softmax_rows(j, row, end, NULL, NULL);
   if (j->past_cache) cpu_end_past_cache();
 }
 
-/* Of x, or of what a chain makes, which is like x. */
-static error *run(const launch *l, const operand *x, const chain *made, bool log_sum) {
+/* Of x, or of what a chain makes, which is like x; to `out`, or for what reads it. */
+static error *run(const operand *x, const chain *made, const operand *out, const behind_chain *behind, bool log_sum) {
   const int last = x->ndim - 1;
-  const size_t size = pons_dtype_size(l->out->dtype);
-  softmax_job j = {.x = x, .out = l->out, .made = made, .kind = lane_of(x->dtype), .log_sum = log_sum};
+  const size_t size = pons_dtype_size(out->dtype);
+  softmax_job j = {.x = x, .out = out, .made = made, .behind = behind, .kind = lane_of(x->dtype), .log_sum = log_sum};
   j.n = x->shape[last];
   j.stride = x->strides[last];
   j.rows = cursor_new(last, x->shape, 1, x->strides);
@@ -228,33 +278,48 @@ static error *run(const launch *l, const operand *x, const chain *made, bool log
   if (!j.count || (!j.n && !log_sum)) return NULL;
   j.ahead = made ? 0 : rows_ahead(x);
   j.tame = !log_sum && x->dtype == PONS_BFLOAT16 && (j.stride == 1 || j.n == 1);
-  j.past_cache = !log_sum && !(made && is_long(x)) && cpu_outgrows_cache((size_t)operand_size(l->out) * size);
-  j.whole_lines = ((uintptr_t)l->out->data | (size_t)j.n * size) % 64 == 0;
+  j.past_cache = !log_sum && !behind && !(made && is_long(x)) && cpu_outgrows_cache((size_t)operand_size(out) * size);
+  j.whole_lines = ((uintptr_t)out->data | (size_t)j.n * size) % 64 == 0;
   j.by_two = (x->dtype == PONS_FLOAT32 || j.tame) && j.past_cache && j.whole_lines && (made || j.ahead) && j.n <= KEPT && j.n % ROW_BLOCK == 0;
   j.rows_per_piece = smaller(turns_per_piece(j.count, j.n) * (j.by_two ? 8 : 1), j.count); /* a piece's first row is fetched by none */
   parallel_for(pieces_of(j.count, j.rows_per_piece), softmax_piece, &j);
   return NULL;
 }
 
-error *cpu_softmax(const launch *l) { return run(l, l->in, NULL, false); }
-error *cpu_log_sum_exp(const launch *l) { return run(l, l->in, NULL, true); }
+error *cpu_softmax(const launch *l) { return run(l->in, NULL, l->out, NULL, false); }
+error *cpu_log_sum_exp(const launch *l) { return run(l->in, NULL, l->out, NULL, true); }
 
-/* ---- of what a kernel makes ---- */
+/* ---- with rows around it ---- */
 
-static error *run_made(const launch *l, const chains *with, bool log_sum) {
-  row_chain c;
-  row_chain_begin(&c, with->front, l->in, with->y);
-  return run(l, with->y, &c.chain, log_sum);
-}
-static error *softmax_made(const launch *l, const chains *with, void **kept) { return (void)kept, run_made(l, with, false); }
-static error *log_sum_exp_made(const launch *l, const chains *with, void **kept) { return (void)kept, run_made(l, with, true); }
-
-static bool takes(const launch *l, const chains *with) {
-  return with->front && !with->behind && with->front->n_out == 1 && chain_makes_rows(with->front, l->in, with->y);
+static error *run_made(const launch *l, const chains *with, const behind_chain *behind, bool log_sum) {
+  const operand *out = behind ? with->z : l->out;
+  if (!with->front) return run(l->in, NULL, out, behind, log_sum);
+  row_chain front;
+  row_chain_begin(&front, with->front, l->in, with->y);
+  return run(with->y, &front.chain, out, behind, log_sum);
 }
 
-chained_run *cpu_softmax_with(const launch *l, const chains *c) { return !c || takes(l, c) ? softmax_made : NULL; }
+static error *softmax_with(const launch *l, const chains *with, void **kept) {
+  (void)kept;
+  if (!with->behind) return run_made(l, with, NULL, false);
+  behind_chain behind;
+  behind_chain_begin(&behind, l, with, with->z->shape[with->z->ndim - 1]);
+  return run_made(l, with, &behind, false);
+}
+
+static error *log_sums(const launch *l, const chains *with) { return run_made(l, with, NULL, true); }
+static error *log_sum_exp_with(const launch *l, const chains *with, void **kept) { return cpu_run_then(l, with, kept, "logsumexp", log_sums); }
+
+static bool takes_front(const launch *l, const chains *with) {
+  return !with->front || (with->front->n_out == 1 && chain_makes_rows(with->front, l->in, with->y));
+}
+
+/* A long row that is made would lie where results of what reads it will be. */
+chained_run *cpu_softmax_with(const launch *l, const chains *c) {
+  if (c && c->behind && ((c->front && is_long(c->y)) || !chain_follows_rows(l, c))) return NULL;
+  return !c || takes_front(l, c) ? softmax_with : NULL;
+}
 /* Of long rows parts are floats. */
 chained_run *cpu_log_sum_exp_with(const launch *l, const chains *c) {
-  return !c || (takes(l, c) && (lane_of(c->y->dtype) == LANE_FLOAT || !is_long(c->y))) ? log_sum_exp_made : NULL;
+  return !c || (takes_front(l, c) && (!c->front || lane_of(c->y->dtype) == LANE_FLOAT || !is_long(c->y))) ? log_sum_exp_with : NULL;
 }

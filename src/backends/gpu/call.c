@@ -141,10 +141,6 @@ bool gpu_hold_lines(gpu_call *c, pons_dtype d, int64_t n, bool wide) {
   gpu_define(c, "GROUP", group);
   return holds;
 }
-bool gpu_hold_rows(gpu_call *c, const operand *x, const operand *y) {
-  return gpu_hold_lines(c, x->dtype, x->shape[x->ndim - 1], gpu_rows_are_wide(x) && (!y || gpu_is_aligned(y, GPU_WIDE)));
-}
-
 /* Few threads are spread over a device by small groups; many begin faster in large ones. */
 enum { SMALL_GROUP = 64, LARGE_GROUP = 256, MANY = 1 << 17 };
 void gpu_one_each(gpu_call *c, int64_t count) {

@@ -58,17 +58,14 @@ static void write_chain(text *t, const void *from) {
   kernel_text_write(t, f->kernel, f->form);
 }
 
-/* Kernels that are parts of another. */
-typedef struct parts {
-  formed front; /* without a kernel, or: */
-  const kernel *behind;
-} parts;
+static const kernel_form one_by_one = {.each = 1};
 
+/* Kernels that are parts of another. */
 static void write_parts(text *t, const void *from) {
-  const parts *p = from;
-  if ((p->front.kernel && has_complex_rows(p->front.kernel)) || (p->behind && has_complex_rows(p->behind))) gpu_add_text(t, complex_functions);
-  if (p->front.kernel) kernel_text_write_chain(t, p->front.kernel, p->front.form);
-  if (p->behind) kernel_text_write_behind(t, p->behind);
+  const gpu_chains *p = from;
+  if ((p->front && has_complex_rows(p->front)) || (p->behind && has_complex_rows(p->behind))) gpu_add_text(t, complex_functions);
+  if (p->front) kernel_text_write_chain(t, p->front, p->front_form);
+  if (p->behind) kernel_text_write_behind(t, p->behind, p->behind_form);
 }
 
 static error *run_chain(gpu_call *c, const kernel *k, const kernel_form *f) {
@@ -77,15 +74,16 @@ static error *run_chain(gpu_call *c, const kernel *k, const kernel_form *f) {
   return gpu_run_written(c, "", "fused", &own);
 }
 
-error *gpu_run_with_chains(gpu_call *c, const char *text, const char *entry, const kernel *front, const struct kernel_form *form,
-                           const kernel *behind) {
-  static const kernel_form plain = {.each = 1};
+error *gpu_run_with_chains(gpu_call *c, const char *text, const char *entry, const gpu_chains *parts) {
+  gpu_chains p = *parts;
+  if (!p.front && !p.behind) return gpu_run(c, text, entry);
+  if (!p.behind_form) p.behind_form = &one_by_one;
   char key[2 + 2 * KERNEL_TEXT_KEY];
   size_t size = 2;
-  key[0] = front != NULL, key[1] = behind != NULL;
-  if (front) size += kernel_text_key(front, form, key + size);
-  if (behind) size += kernel_text_key(behind, &plain, key + size);
-  const gpu_own_text own = {write_parts, &(parts){{front, form}, behind}, key, size};
+  key[0] = p.front != NULL, key[1] = p.behind != NULL;
+  if (p.front) size += kernel_text_key(p.front, p.front_form, key + size);
+  if (p.behind) size += kernel_text_key(p.behind, p.behind_form, key + size);
+  const gpu_own_text own = {write_parts, &p, key, size};
   return gpu_run_written(c, text, entry, &own);
 }
 

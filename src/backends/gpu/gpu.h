@@ -186,10 +186,9 @@ bool gpu_rows_are_wide(const operand *o);
 int gpu_group_for(const gpu_call *c, int64_t count, int most);
 /* The same for elements of one line that a group goes over: up to `most` for a long one, whose kernel is to be small. */
 int gpu_group_for_line(const gpu_call *c, int64_t count, int most);
-/* A group for each row of x, whose threads hold it, 16 bytes HELD times each, and the role X as gpu_define_wide has it, if it lies so
-   and the result y too (NULL: that is no rows): true; else a group as large as does it good. Defines GROUP. */
-bool gpu_hold_rows(gpu_call *c, const operand *x, const operand *y);
-bool gpu_hold_lines(gpu_call *c, pons_dtype d, int64_t n, bool wide); /* the same of lines of n elements, if they lie so */
+/* A group for each row of n elements of dtype d, whose threads hold it, 16 bytes HELD times each, and the role X as gpu_define_wide has it, if
+   rows, and what is written where they are, lie so (`wide`): true; else a group as large as does it good. Defines GROUP. */
+bool gpu_hold_lines(gpu_call *c, pons_dtype d, int64_t n, bool wide);
 /* One thread for each of `count` items. */
 void gpu_one_each(gpu_call *c, int64_t count);
 /* Launches `entry` of `text`, and frees what the call holds. */
@@ -208,7 +207,13 @@ error *gpu_run_written(gpu_call *c, const char *text, const char *entry, const g
 /* fused.c: the same with a text of ours that reads what a kernel makes (kernel_text_write_chain), or has another make something of its
    results (kernel_text_write_behind); NULL: it doesn't. */
 struct kernel_form;
-error *gpu_run_with_chains(gpu_call *c, const char *text, const char *entry, const kernel *front, const struct kernel_form *form, const kernel *behind);
+typedef struct gpu_chains {
+  const kernel *front;
+  const struct kernel_form *front_form;
+  const kernel *behind;
+  const struct kernel_form *behind_form; /* NULL: it reads one by one */
+} gpu_chains;
+error *gpu_run_with_chains(gpu_call *c, const char *text, const char *entry, const gpu_chains *parts);
 
 /* ---- definitions.c: names and texts are constants of this library ---- */
 
@@ -352,19 +357,29 @@ error *gpu_addmm_with(const gpu_backend *b, const launch *l, const epilogue *e);
 /* lines_gpu.c: for lines of y's dtype and size that a kernel makes of n operands; whether they are held. They aren't if what is written
    beside them does not lie so (not `wide`). The kernel's form, in which they are read so, if they lie so all the same, or one by one. */
 bool gpu_hold_made_rows(gpu_call *c, int n, const operand *in, const operand *y, bool wide, struct kernel_form *form);
-/* Rows in front of a call that reads rows: can it be launched with them? `more`: memories and numbers beside those of the launch. */
+/* Rows around a call that reads rows: can it be launched with them? `more`: memories and numbers beside those of the launch. */
 bool gpu_takes_rows(const gpu_backend *b, const launch *l, const chains *with, int more);
+/* Behind a call that makes rows: are the results rows of as many elements? */
+bool gpu_are_rows(const launch *l, const chains *with);
+/* What a kernel behind a call that makes rows, if there is one, reads beside them: memories, behind those of the call. The rows' role is Y. */
+void gpu_read_behind(gpu_call *c, const launch *l, const chains *with);
+/* The next numbers, `first` of those from gpu_begin_numbers on: a step along a row for each of these, and then a walk over their rows. */
+void gpu_number_behind(gpu_call *c, const launch *l, const chains *with, int first);
+/* How they and the results lie for a thread that has 16 bytes of a row at once. */
+struct kernel_form gpu_form_behind(const launch *l, const chains *with);
 
-/* lines_gpu.c: of what the kernel makes, rows like y. */
+/* lines_gpu.c: with rows around it. */
 bool gpu_softmax_takes(const gpu_backend *b, const launch *l, const chains *with);
-error *gpu_softmax_made(const gpu_backend *b, const launch *l, const chains *with);
-error *gpu_log_sum_exp_made(const gpu_backend *b, const launch *l, const chains *with);
-error *gpu_cross_entropy_made(const gpu_backend *b, const launch *l, const chains *with);
+bool gpu_log_sum_exp_takes(const gpu_backend *b, const launch *l, const chains *with);
+bool gpu_cross_entropy_takes(const gpu_backend *b, const launch *l, const chains *with);
+error *gpu_softmax_with(const gpu_backend *b, const launch *l, const chains *with);
+error *gpu_log_sum_exp_with(const gpu_backend *b, const launch *l, const chains *with);
+error *gpu_cross_entropy_with(const gpu_backend *b, const launch *l, const chains *with);
 
-/* norm_gpu.c: does a norm run with these? Then: of what the kernel makes, which is kept where there is a second result. */
+/* norm_gpu.c: does a norm run with these? Then: what is made in front is kept where that has a second result. */
 bool gpu_norms_with(const gpu_backend *b, const launch *l, const chains *with);
-error *gpu_rms_norm_made(const gpu_backend *b, const launch *l, const kernel *made);
-error *gpu_layer_norm_made(const gpu_backend *b, const launch *l, const kernel *made);
+error *gpu_rms_norm_with(const gpu_backend *b, const launch *l, const chains *with);
+error *gpu_layer_norm_with(const gpu_backend *b, const launch *l, const chains *with);
 
 /* reduce_gpu.c: does "Reduce" run with these? Then: */
 bool gpu_reduces_with(const gpu_backend *b, const launch *l, const chains *with);

@@ -34,19 +34,17 @@ static inline epilogue_run *gpu_epilogue(const implementation *i, const launch *
 
 /* driver.chained, of the rows above. */
 static inline error *reduce_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_reduce_with(&GPU_BACKEND, l, c); }
-static inline error *rms_norm_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_rms_norm_made(&GPU_BACKEND, l, c->front); }
-static inline error *layer_norm_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_layer_norm_made(&GPU_BACKEND, l, c->front); }
-static inline error *softmax_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_softmax_made(&GPU_BACKEND, l, c); }
-static inline error *log_sum_exp_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_log_sum_exp_made(&GPU_BACKEND, l, c); }
-static inline error *cross_entropy_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_cross_entropy_made(&GPU_BACKEND, l, c); }
+static inline error *rms_norm_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_rms_norm_with(&GPU_BACKEND, l, c); }
+static inline error *layer_norm_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_layer_norm_with(&GPU_BACKEND, l, c); }
+static inline error *softmax_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_softmax_with(&GPU_BACKEND, l, c); }
+static inline error *log_sum_exp_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_log_sum_exp_with(&GPU_BACKEND, l, c); }
+static inline error *cross_entropy_with(const launch *l, const chains *c, void **kept) { return (void)kept, gpu_cross_entropy_with(&GPU_BACKEND, l, c); }
 static inline chained_run *gpu_chained(const implementation *i, const launch *l, const chains *c) {
   if (i->run == launch_rms_norm) return !c || gpu_norms_with(&GPU_BACKEND, l, c) ? rms_norm_with : NULL;
   if (i->run == launch_layer_norm) return !c || gpu_norms_with(&GPU_BACKEND, l, c) ? layer_norm_with : NULL;
-  chained_run *const exps = i->run == launch_softmax         ? softmax_with
-                            : i->run == launch_log_sum_exp   ? log_sum_exp_with
-                            : i->run == launch_cross_entropy ? cross_entropy_with
-                                                             : NULL;
-  if (exps) return !c || gpu_softmax_takes(&GPU_BACKEND, l, c) ? exps : NULL;
+  if (i->run == launch_softmax) return !c || gpu_softmax_takes(&GPU_BACKEND, l, c) ? softmax_with : NULL;
+  if (i->run == launch_log_sum_exp) return !c || gpu_log_sum_exp_takes(&GPU_BACKEND, l, c) ? log_sum_exp_with : NULL;
+  if (i->run == launch_cross_entropy) return !c || gpu_cross_entropy_takes(&GPU_BACKEND, l, c) ? cross_entropy_with : NULL;
   return i->run == launch_reduce && (!c || gpu_reduces_with(&GPU_BACKEND, l, c)) ? reduce_with : NULL;
 }
 

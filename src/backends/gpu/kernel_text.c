@@ -351,7 +351,55 @@ void kernel_text_write_chain(text *t, const kernel *k, const kernel_form *f) {
   if (f->each > 1) add_neighbours(t, k, f);
 }
 
-void kernel_text_write_behind(text *t, const kernel *k) {
+/* The kernel's results v<o> of values v0, ... to the places behind `result`. */
+static void add_call_of_behind(text *t, const kernel *k, int o) {
+  text_add(t, "behind%d(", o);
+  for (int i = 0; i < k->n_in; i++) text_add(t, i ? ", v%d" : "v%d", i);
+  text_add(t, ")");
+}
+
+/* PUT_EACH: operands that are read at once as words, then value by value, to words of each result. */
+static void add_put_each(text *t, const kernel *k, const kernel_form *f, const uint8_t *dtypes) {
+  text_add(t, "#define PUT_EACH(result, w) {");
+  for (int i = 1; i < k->n_in; i++) {
+    const gpu_typing *as = &gpu_typings[k->in[i]];
+    const cut parts = cut_of(k->in[i], f->each);
+    if (is_read_at_once(f, i))
+      text_add(t, " words4 w%d[%d]; UNROLL for (int q = 0; q < %d; q++) w%d[q] = load_words%d(more%d + MORE_PLACE(%d, result) + %d * q);", i,
+               parts.parts, parts.parts, i, parts.words, i - 1, i - 1, parts.per_part);
+    else
+      text_add(t, " const %s v%d = %s(more%d[MORE_PLACE(%d, result)]);", as->value, i, as->load, i - 1, i - 1);
+  }
+  for (int o = 0; o < k->n_out; o++) {
+    const int parts = cut_of(dtypes[k->out[o]], f->each).parts;
+    text_add(t, " words4 u%d[%d]; UNROLL for (int q = 0; q < %d; q++) u%d[q] = no_words4();", o, parts, parts, o);
+  }
+  text_add(t, " UNROLL for (int e = 0; e < %d; e++) { const Y_value v0 = Y_load(Y_PART(w, e));", f->each);
+  for (int i = 1; i < k->n_in; i++) {
+    const gpu_typing *as = &gpu_typings[k->in[i]];
+    const int per_part = cut_of(k->in[i], f->each).per_part;
+    if (is_read_at_once(f, i))
+      text_add(t, " const %s v%d = %s((%s)%s(PART_%d(w%d[e / %d], e %% %d)));", as->value, i, as->load, as->element, as->from_bits,
+               (int)pons_dtype_size((pons_dtype)k->in[i]), i, per_part, per_part);
+  }
+  for (int o = 0; o < k->n_out; o++) {
+    const gpu_typing *as = &gpu_typings[dtypes[k->out[o]]];
+    const int per_part = cut_of(dtypes[k->out[o]], f->each).per_part;
+    text_add(t, " JOIN_PART_%d(u%d[e / %d], e %% %d, %s(%s(", (int)pons_dtype_size((pons_dtype)dtypes[k->out[o]]), o, per_part, per_part, as->bits,
+             as->store);
+    add_call_of_behind(t, k, o);
+    text_add(t, ")));");
+  }
+  text_add(t, " }");
+  for (int o = 0; o < k->n_out; o++) {
+    const cut parts = cut_of(dtypes[k->out[o]], f->each);
+    text_add(t, " UNROLL for (int q = 0; q < %d; q++) store_words%d(y%d + v.at[%d] + (result) + %d * q, u%d[q]);", parts.parts, parts.words, o, o,
+             parts.per_part, o);
+  }
+  text_add(t, " }\n");
+}
+
+void kernel_text_write_behind(text *t, const kernel *k, const kernel_form *f) {
   uint8_t dtypes[KERNEL_MAX_INPUTS + KERNEL_MAX_CODE];
   char name[24];
   dtypes_of(k, dtypes);
@@ -359,18 +407,22 @@ void kernel_text_write_behind(text *t, const kernel *k) {
     snprintf(name, sizeof name, "behind%d", o);
     add_function(t, k, name, o);
   }
-  text_add(t, "#define OUTS %d\n#define RESULTS", k->n_out);
+  text_add(t, "#define BEHIND_OUTS %d\n#define RESULTS", k->n_out);
   for (int o = 0; o < k->n_out; o++) text_add(t, " GLOBAL %s *y%d,", gpu_typings[dtypes[k->out[o]]].element, o);
   text_add(t, "\n#define MORE");
   for (int i = 1; i < k->n_in; i++) text_add(t, " GLOBAL const %s *more%d,", gpu_typings[k->in[i]].element, i - 1);
+  text_add(t, "\n#define BEGIN_MORE(row)");
+  for (int i = 1; i < k->n_in; i++) text_add(t, " const index_t further%d = MORE_BEGIN(%d, row);", i - 1, i - 1);
   text_add(t, "\n#define PUT(result, value) { const Y_value v0 = Y_load(Y_store(value));");
   for (int i = 1; i < k->n_in; i++)
     text_add(t, " const %s v%d = %s(more%d[MORE_PLACE(%d, result)]);", gpu_typings[k->in[i]].value, i, gpu_typings[k->in[i]].load, i - 1,
              i - 1);
   for (int o = 0; o < k->n_out; o++) {
-    text_add(t, " y%d[v.at[%d] + (result)] = %s(behind%d(", o, o, gpu_typings[dtypes[k->out[o]]].store, o);
-    for (int i = 0; i < k->n_in; i++) text_add(t, i ? ", v%d" : "v%d", i);
-    text_add(t, "));");
+    text_add(t, " y%d[v.at[%d] + (result)] = %s(", o, o, gpu_typings[dtypes[k->out[o]]].store);
+    add_call_of_behind(t, k, o);
+    text_add(t, ");");
   }
   text_add(t, " }\n");
+  if (f->each > 1) add_put_each(t, k, f, dtypes);
+  else text_add(t, "#define PUT_EACH(result, w) UNROLL for (int e = 0; e < PER; e++) PUT((result) + e, Y_load(Y_PART(w, e)))\n");
 }

@@ -38,9 +38,11 @@ void kernel_text_write(text *t, const kernel *k, const kernel_form *form);
    element, KERNEL_IN_ORDER, they lie next to each other, KERNEL_STRIDED, where none are. */
 void kernel_text_write_chain(text *t, const kernel *k, const kernel_form *form);
 /* The kernel as the part of another that makes something of each of its results: PUT(result, value) stores what becomes of the value, as
-   one of Y, RESULTS are the OUTS memories for that, MORE those of its other operands, of which operand k has its element at MORE_PLACE(k,
-   result). */
-void kernel_text_write_behind(text *t, const kernel *k);
+   one of Y, RESULTS are the BEHIND_OUTS memories for that, MORE those of its other operands, of which operand k has its element at MORE_PLACE(k,
+   result). Of the form, which is that of those others, `each` and `lies` count: if that many are read at once, PUT_EACH(result, w) stores what
+   becomes of the neighbours from `result` on that are in the words w, as gpu_define_wide has Y; or else of PER of them. BEGIN_MORE(row) is in
+   front, where rows are stored: the variables further0, ..., places MORE_BEGIN(k, row). */
+void kernel_text_write_behind(text *t, const kernel *k, const kernel_form *form);
 /* How many neighbours are read at once, where all operands are read so: as many as fill 16 bytes of the narrowest, up to 8, fewer where
    there is much to compute. 1: they are not. */
 int kernel_text_each(const kernel *k, const kernel_form *form);

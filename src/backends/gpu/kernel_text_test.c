@@ -168,10 +168,38 @@ static void what_lies_in_order_is_read_at_once(void **state) {
          9);
 }
 
+/* Rows behind, of which a thread has four neighbours of float32, with a line that all rows share, as bfloat16, and a number. */
+static void what_becomes_of_rows_is_stored_at_once(void **state) {
+  (void)state;
+  const kernel k = {3, 1, 2, {PONS_FLOAT32, PONS_BFLOAT16, PONS_FLOAT32}, {{ROW_cast, PONS_FLOAT32, PONS_BFLOAT16, {0, -1, -1}}}, {3, 0}};
+  const kernel_form f = {.each = 4, .lies = {KERNEL_IN_ORDER, KERNEL_IN_ORDER, KERNEL_REPEATED}};
+  text written = {0};
+  kernel_text_write_behind(&written, &k, &f);
+  assert_non_null(strstr(written.at, "#define RESULTS GLOBAL uint16_t *y0, GLOBAL float *y1,\n"));
+  assert_non_null(strstr(written.at, "#define BEGIN_MORE(row) const index_t further0 = MORE_BEGIN(0, row); const index_t further1 = MORE_BEGIN(1, row);\n"));
+  const char *put = strstr(written.at, "#define PUT_EACH");
+  assert_non_null(put);
+  assert_string_equal(
+      put,
+      "#define PUT_EACH(result, w) {"
+      " words4 w1[1]; UNROLL for (int q = 0; q < 1; q++) w1[q] = load_words2(more0 + MORE_PLACE(0, result) + 4 * q);"
+      " const float v2 = (more1[MORE_PLACE(1, result)]);"
+      " words4 u0[1]; UNROLL for (int q = 0; q < 1; q++) u0[q] = no_words4();"
+      " words4 u1[1]; UNROLL for (int q = 0; q < 1; q++) u1[q] = no_words4();"
+      " UNROLL for (int e = 0; e < 4; e++) { const Y_value v0 = Y_load(Y_PART(w, e));"
+      " const float v1 = k_float_from_bfloat((uint16_t)(PART_2(w1[e / 4], e % 4)));"
+      " JOIN_PART_2(u0[e / 4], e % 4, (k_bfloat_from_float(behind0(v0, v1, v2))));"
+      " JOIN_PART_4(u1[e / 4], e % 4, k_bits_f32((behind1(v0, v1, v2)))); }"
+      " UNROLL for (int q = 0; q < 1; q++) store_words2(y0 + v.at[0] + (result) + 4 * q, u0[q]);"
+      " UNROLL for (int q = 0; q < 1; q++) store_words4(y1 + v.at[1] + (result) + 4 * q, u1[q]); }\n");
+  text_free(&written);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(axes_that_lie_alike_are_one),
                                      cmocka_unit_test(other_layouts_are_numbers),
                                      cmocka_unit_test(parts_of_complex_numbers_are_cast),
-                                     cmocka_unit_test(what_lies_in_order_is_read_at_once)};
+                                     cmocka_unit_test(what_lies_in_order_is_read_at_once),
+                                     cmocka_unit_test(what_becomes_of_rows_is_stored_at_once)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,8 +151,7 @@ static error *run(gpu_call *c, const reduction *r, const cutting *f) {
     gpu_define_text(c, "LOAD", loads[f->each * (int)pons_dtype_size(r->from) / 4]);
   }
   if (r->behind) gpu_define(c, "INS", r->n_in);
-  return r->made || r->behind ? gpu_run_with_chains(c, kernel_reduce, entry, r->made, &f->form, r->behind)
-                              : gpu_run(c, kernel_reduce, entry);
+  return gpu_run_with_chains(c, kernel_reduce, entry, &(gpu_chains){r->made, &f->form, r->behind, NULL});
 }
 
 static gpu_call call_for(const gpu_backend *b, const launch *l, const reduction *r, bool first, bool last) {

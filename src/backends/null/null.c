@@ -79,7 +79,8 @@ static error *nothing_of(const launch *l, const chains *c, void **kept) {
   return NULL;
 }
 
-/* Reductions of what kernels of up to 8 operands make, with others behind; norms of it, which may be kept; what is made of exponentials of it. */
+/* Reductions of what kernels of up to 8 operands make, with others behind; norms of it, which may be kept; what is made of exponentials of it; but
+   nothing behind several results. */
 static chained_run *how_of(const implementation *i, const launch *l, const chains *c) {
   (void)l;
   const bool norm = strcmp(i->prim, "RMSNorm") == 0 || strcmp(i->prim, "LayerNorm") == 0;
@@ -87,7 +88,7 @@ static chained_run *how_of(const implementation *i, const launch *l, const chain
   if (!norm && !exps && strcmp(i->prim, "Reduce") != 0) return NULL;
   if (!c) return nothing_of;
   const bool few = (!c->front || c->front->n_in <= 8) && (!c->behind || c->behind->n_in <= 8), kept = c->front && c->front->n_out > 1;
-  return few && (!c->behind || !(norm || exps)) && (norm || !kept) ? nothing_of : NULL;
+  return few && (!c->behind || strcmp(i->prim, "CrossEntropy") != 0) && (norm || !kept) ? nothing_of : NULL;
 }
 
 /* As the CPU does. */
