@@ -11,12 +11,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
-
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0 /* macOS: mesh_connect.c says it of the socket */
-#endif
 
 enum { MAGIC = 0x706e7331, JOINED_AT_ONCE = 1 << 18 };
 

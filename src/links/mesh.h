@@ -2,6 +2,11 @@
 #ifndef LINKS_MESH_H
 #define LINKS_MESH_H
 #include "links/links.h"
+#include <sys/socket.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* macOS: mesh_connect.c says it of the socket */
+#endif
 
 /* "127.0.0.1:5000", "[::1]:5000"; "": not known. */
 enum { MESH_ADDRESS = 64, MESH_MOST = 1 << 14 };

@@ -8,7 +8,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -111,7 +110,7 @@ static hello own_hello(const meeting *m) {
 
 static bool send_all(int s, const void *data, size_t bytes) {
   for (size_t sent = 0; sent < bytes;) {
-    const ssize_t n = send(s, (const char *)data + sent, bytes - sent, 0);
+    const ssize_t n = send(s, (const char *)data + sent, bytes - sent, MSG_NOSIGNAL);
     if (n < 0 && errno != EINTR) return false;
     if (n > 0) sent += (size_t)n;
   }
