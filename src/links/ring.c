@@ -1,7 +1,7 @@
 /* ring.c: groups over TCP, told as MLX's ring is: MLX_HOSTFILE names a file with a list of addresses for each
    process, [["127.0.0.1:5000"], ["127.0.0.1:5001"]], of which the first is used; MLX_RANK says which is this one. Uses mesh.h. */
 #include "links/mesh.h"
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 
