@@ -99,19 +99,18 @@ static int place_of(const char *op, const char *backend) {
 }
 
 bool pons_distributed_is_available(const char *backend) {
-  const int place = place_of("distributed_is_available", backend);
-  return place == DRIVERS || (place >= 0 && !link_drivers[place]->missing());
+  return place_of("distributed_is_available", backend) >= 0;
 }
 
 /* The lock is held. */
-static process_group *open_one(int place, bool asked, error **why) {
-  if (!opened[place] && !link_drivers[place]->missing()) opened[place] = link_drivers[place]->open(asked, why);
+static process_group *open_one(int place, error **why) {
+  if (!opened[place]) opened[place] = link_drivers[place]->open(why);
   return opened[place];
 }
 
 static process_group *open_any(error **why) {
   process_group *g = first;
-  for (int i = 0; i < DRIVERS && !g && !*why; i++) g = open_one(i, false, why);
+  for (int i = 0; i < DRIVERS && !g && !*why; i++) g = open_one(i, why);
   return g;
 }
 
@@ -121,17 +120,14 @@ pons_group pons_distributed_init(bool strict, const char *backend) {
   if (place < 0 && !is_elsewhere(backend)) return NULL;
   error *why = NULL;
   pthread_mutex_lock(&lock);
-  process_group *g = place < 0 ? NULL : place < DRIVERS ? open_one(place, true, &why) : open_any(&why);
+  process_group *g = place < 0 ? NULL : place < DRIVERS ? open_one(place, &why) : open_any(&why);
   if (g && !first) first = g;
   pthread_mutex_unlock(&lock);
   if (!g && !why && !strict) return &alone;
-  if (!g && !why) {
-    const char *missing = place >= 0 && place < DRIVERS ? link_drivers[place]->missing() : NULL;
+  if (!g && !why)
     why = place < 0        ? fail_as(PONS_ERROR_RUNTIME, op, "backend '%s' is not built in", backend)
           : place == DRIVERS ? fail_as(PONS_ERROR_RUNTIME, op, "the environment names no group of processes for any backend")
-          : missing          ? fail_as(PONS_ERROR_RUNTIME, op, "%s: %s", backend, missing)
                              : fail_as(PONS_ERROR_RUNTIME, op, "%s needs %s", backend, link_drivers[place]->needs);
-  }
   error_release(why);
   return g;
 }

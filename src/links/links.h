@@ -43,11 +43,8 @@ error *link_join(link_reduce reduce, pons_dtype dtype, int64_t n, const void *fr
 typedef struct link_driver {
   const char *name;  /* "ring" */
   const char *needs; /* what the environment must say, for messages */
-  /* Why there are no groups of its here, or NULL. */
-  const char *(*missing)(void);
-  /* The group of all processes that were started together. NULL without *why: the environment names none. `asked`: by this driver's
-     name. */
-  process_group *(*open)(bool asked, error **why);
+  /* The group of all processes that were started together. NULL without *why: the environment names none. */
+  process_group *(*open)(error **why);
   /* The processes that give the same color, in order of key and rank. */
   process_group *(*split)(process_group *g, int color, int key, error **why);
   error *(*run)(process_group *g, const link_call *call);

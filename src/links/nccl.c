@@ -4,12 +4,7 @@
 #include "links/mesh.h"
 #include <stdlib.h>
 
-static const char *missing(void) {
-  return NULL;
-}
-
-static process_group *nccl_open(bool asked, error **why) {
-  (void)asked;
+static process_group *nccl_open(error **why) {
   const char *host = getenv("NCCL_HOST_IP"), *port = getenv("NCCL_PORT");
   if (!host || !*host || !port || !*port || !getenv("MLX_WORLD_SIZE") || !getenv("MLX_RANK")) return NULL;
   const int64_t size = link_number("MLX_WORLD_SIZE", -1, MESH_MOST), rank = link_number("MLX_RANK", -1, size - 1);
@@ -31,7 +26,6 @@ static process_group *nccl_open(bool asked, error **why) {
 
 const link_driver link_nccl = {.name = "nccl",
                                .needs = "NCCL_HOST_IP, NCCL_PORT, MLX_WORLD_SIZE and MLX_RANK",
-                               .missing = missing,
                                .open = nccl_open,
                                .split = mesh_split,
                                .run = mesh_run,

@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const char *never_missing(void) { return NULL; }
-
 /* The file's text, ended by 0. */
 static char *read_file(const char *path, error **why) {
   enum { MOST = 1 << 20 };
@@ -41,8 +39,7 @@ static mesh_address *addresses_in(const char *path, const char *text, int *size,
   return NULL;
 }
 
-static process_group *ring_open(bool asked, error **why) {
-  (void)asked;
+static process_group *ring_open(error **why) {
   const char *path = getenv("MLX_HOSTFILE");
   if (!path || !*path || !getenv("MLX_RANK")) return NULL;
   process_group *g = NULL;
@@ -63,5 +60,5 @@ static process_group *ring_open(bool asked, error **why) {
 }
 
 const link_driver link_ring = {
-    .name = "ring", .needs = "MLX_HOSTFILE and MLX_RANK", .missing = never_missing, .open = ring_open, .split = mesh_split, .run = mesh_run,
+    .name = "ring", .needs = "MLX_HOSTFILE and MLX_RANK", .open = ring_open, .split = mesh_split, .run = mesh_run,
     .leave = mesh_leave, .gone = mesh_gone};

@@ -161,6 +161,19 @@ static void number_rows(gpu_call *c, const rows *x) {
   c->groups[0] = gpu_walk_size(&walk);
 }
 
+/* The results, the rows, what is behind them, and how long a row is. */
+static gpu_call begin_rows(const gpu_backend *b, const launch *l, const chains *with, const rows *x) {
+  gpu_call c = gpu_call_for(b, l->out);
+  for (int i = 0; i < l->n_out; i++) gpu_written(&c, &l->out[i]);
+  read_rows(&c, x);
+  gpu_read_behind(&c, l, with);
+  gpu_begin_numbers(&c);
+  gpu_number(&c, x->like->shape[x->like->ndim - 1]);
+  gpu_number(&c, 0);
+  number_steps(&c, x);
+  return c;
+}
+
 /* How they are summed; `sums`: nothing else is done with them. Those too long to be held are read in one pass then, where they
    lie in order, or are made. `wide`: what is written beside them lies so. The form of the kernel that makes them. */
 static kernel_form define_sums(gpu_call *c, const rows *x, bool sums, bool wide) {
@@ -187,14 +200,7 @@ static const chains nothing;
 
 error *gpu_softmax_with(const gpu_backend *b, const launch *l, const chains *with) {
   const rows x = rows_of(l, with);
-  gpu_call c = gpu_call_for(b, l->out);
-  for (int i = 0; i < l->n_out; i++) gpu_written(&c, &l->out[i]);
-  read_rows(&c, &x);
-  gpu_read_behind(&c, l, with);
-  gpu_begin_numbers(&c);
-  gpu_number(&c, x.like->shape[x.like->ndim - 1]);
-  gpu_number(&c, 0);
-  number_steps(&c, &x);
+  gpu_call c = begin_rows(b, l, with, &x);
   gpu_number_behind(&c, l, with, 2 + x.n_in);
   number_rows(&c, &x);
   const kernel_form form = define_sums(&c, &x, false, with->behind || gpu_is_aligned(l->out, GPU_WIDE)), behind = gpu_form_behind(l, with);
@@ -214,14 +220,7 @@ static void number_elements_behind(gpu_call *c, const launch *l, const chains *w
 
 error *gpu_log_sum_exp_with(const gpu_backend *b, const launch *l, const chains *with) {
   const rows x = rows_of(l, with);
-  gpu_call c = gpu_call_for(b, l->out);
-  for (int i = 0; i < l->n_out; i++) gpu_written(&c, &l->out[i]);
-  read_rows(&c, &x);
-  gpu_read_behind(&c, l, with);
-  gpu_begin_numbers(&c);
-  gpu_number(&c, x.like->shape[x.like->ndim - 1]);
-  gpu_number(&c, 0);
-  number_steps(&c, &x);
+  gpu_call c = begin_rows(b, l, with, &x);
   if (with->behind) number_elements_behind(&c, l, with, 2 + x.n_in);
   number_rows(&c, &x);
   const kernel_form form = define_sums(&c, &x, true, true);
